@@ -1,0 +1,61 @@
+/** Certificates as the fleet holds them: PEM text, and where a key is needed, the key. What they say is read in `pki/`. */
+import type {Owner} from './names.js'
+import type {SecretText} from './secret.js'
+import type {Cluster} from './cluster.js'
+
+/** A certificate with its private key. */
+export interface CertifiedKey {
+  /** PEM: the certificate, then the issuers that a peer needs to verify it, the root left out. */
+  readonly certificate: string
+  /** PEM, PKCS#8. */
+  readonly key: SecretText
+}
+
+/** The certificates that sign: root -> issuer -> identities; root -> credential issuer -> ADS credentials. */
+export type AuthorityPart = 'credentialIssuer' | 'issuer' | 'root'
+
+/** The certificates in force, one PEM each, oldest first. */
+export interface TrustBundle {
+  readonly roots: readonly string[]
+  readonly issuers: readonly string[]
+  readonly credentialIssuers: readonly string[]
+}
+
+/** An ADS credential: with it an Envoy opens ADS; `roots` is what its bootstrap trusts, issued with it and never split from it. */
+export interface Credential extends CertifiedKey {
+  /** PEM, one or more roots. */
+  readonly roots: string
+}
+
+/** What is remembered of an ADS credential that was handed out. */
+export interface CredentialRecord {
+  /** SHA-256 of the certificate's DER, lower-case hex, as in XFCC's `Hash`. */
+  readonly sha256: string
+  /** Lower-case hex. */
+  readonly serial: string
+  /** ISO 8601, UTC. */
+  readonly notAfter: string
+  /** SHA-256 of the roots' PEM, lower-case hex. */
+  readonly rootsDigest: string
+  readonly state: 'revoked' | 'valid'
+}
+
+/** A certificate name (SPIFFE URI) that opens nothing any more, until the last certificate that carries it has ended. */
+export interface DeniedName {
+  readonly name: string
+  /** ISO 8601, UTC. */
+  readonly until: string
+}
+
+/** What is remembered of a cluster beyond its registration, which people may edit, break or delete. */
+export interface OwnerRecord {
+  readonly owner: Owner
+  /** Raised by a revocation; part of the cluster's certificate names. Begins at 1. */
+  readonly generation: number
+  /** ISO 8601, UTC; since when the registration is gone. */
+  readonly suspendedSince?: string
+  /** The last registration that decoded: it goes on serving while the present one does not. */
+  readonly registration?: Cluster
+  readonly credentials: readonly CredentialRecord[]
+  readonly denied: readonly DeniedName[]
+}

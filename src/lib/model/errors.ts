@@ -1,0 +1,40 @@
+/** The one error family. Text for people and exit codes are made from it in `cli/`; nothing here prints. */
+
+/** What went wrong, coarsely; each code has one exit code (design, part 8). */
+export type ErrorCode = 'conflict' | 'failed' | 'invalid' | 'not-found' | 'unreachable'
+
+export interface ErrorDetails {
+  /** What the reader can do about it: a sentence or a command, without a trailing line break. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/** An error that is meant to be read: `message` says what was wanted and what was found, never key material. */
+export class AtlasError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : {cause: details.cause})
+    this.name = 'AtlasError'
+    this.code = code
+    this.hint = details.hint
+  }
+}
+
+/** An AtlasError for input that cannot be accepted. `wanted` completes "must be …". */
+export function invalid(what: string, wanted: string, got: string, hint?: string): AtlasError {
+  const message = `${what} must be ${wanted}; got ${quote(got)}`
+  return new AtlasError('invalid', message, hint === undefined ? {} : {hint})
+}
+
+/** Quotes what a stranger wrote: on one line, printable, cut at 80 characters, so that it can't forge log lines. */
+export function quote(text: string): string {
+  const cut = text.length > 80 ? `${text.slice(0, 77)}...` : text
+  return JSON.stringify(cut)
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,118 @@
+/** Every derived name: objects, certificates, SNI, Envoy resources, DNS. Names are parsed here once and computed nowhere else. */
+import {invalid} from './errors.js'
+
+/** A name that `parseClusterName` accepted. */
+export type ClusterName = string & {readonly __brand: 'ClusterName'}
+
+/** Whose identity, credential, record or node it is: a downstream cluster's, or the observability cluster's (`atlas`). */
+export type Owner = ClusterName | 'atlas'
+
+export const OBSERVABILITY = 'atlas'
+
+const SIDECAR = '-thanos-sidecar'
+/** `<cluster>-thanos-sidecar<N>` with N up to three digits is a Service name, at most 63 characters (RFC 1035). */
+export const CLUSTER_NAME_MAX = 63 - SIDECAR.length - 3
+export const REPLICAS_MAX = 1000
+
+/**
+ * A cluster's name as found in a store: an RFC 1035 label, short enough for every name derived from it.
+ * `atlas` is the observability cluster's own; a name that contains `-thanos-sidecar` could never be routed to
+ * (the scope key is what stands before it, facts/routes.md 2).
+ * @throws AtlasError `invalid`
+ */
+export function parseClusterName(text: string): ClusterName {
+  const what = 'a cluster name'
+  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text))
+    throw invalid(what, 'lower-case letters, digits and "-", begin with a letter and end with a letter or digit', text)
+  if (text.length > CLUSTER_NAME_MAX)
+    throw invalid(what, `at most ${CLUSTER_NAME_MAX} characters long, since Service names are derived from it`, text)
+  if (text === OBSERVABILITY) throw invalid(what, 'another than "atlas", the observability cluster\'s own', text)
+  if (text.includes(SIDECAR)) throw invalid(what, `free of "${SIDECAR}", which Atlas appends itself`, text)
+  return text as ClusterName
+}
+
+/** As `parseClusterName`, for a cluster that is about to be created: `atlas-…` is kept for Atlas's own objects. */
+export function parseNewClusterName(text: string): ClusterName {
+  const name = parseClusterName(text)
+  if (name.startsWith('atlas-')) throw invalid('a new cluster name', 'free of the prefix "atlas-", kept for Atlas\'s own objects', text)
+  return name
+}
+
+/** @throws AtlasError `invalid` */
+export function parseOwner(text: string): Owner {
+  return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
+}
+
+/** Names of the objects in the state store (design, part 5). */
+export const objectNames = {
+  fleet: 'atlas-fleet',
+  root: 'atlas-ca',
+  issuer: 'atlas-issuer',
+  credentialIssuer: 'atlas-credential-issuer',
+  trust: 'atlas-trust-bundle',
+  server: 'atlas-ads-tls',
+  endpoints: 'atlas-thanos-endpoints',
+  registration: (cluster: ClusterName): string => cluster,
+  credential: (owner: Owner): string => `${owner}-envoy-ads`,
+  identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,
+  records: (shard: number): string => `atlas-records-${twoDigits(shard)}`,
+} as const
+
+/** How many Secrets the identities, and ConfigMaps the records, are spread over. */
+export const SHARDS = 32
+
+/** SPIFFE names, the URI SANs of Atlas's certificates (design, part 7). */
+export const spiffe = {
+  observability: (domain: string): string => `spiffe://${domain}/observability`,
+  ads: (domain: string): string => `spiffe://${domain}/ads`,
+  downstream: (domain: string, cluster: ClusterName, generation: number): string => `${spiffe.downstreams(domain)}${cluster}/${generation}`,
+  downstreams: (domain: string): string => `spiffe://${domain}/downstream/`,
+  adsClient: (domain: string, owner: Owner, generation: number): string => `${spiffe.adsClientsOf(domain, owner)}${generation}`,
+  adsClients: (domain: string): string => `spiffe://${domain}/ads-client/`,
+  adsClientsOf: (domain: string, owner: Owner): string => `${spiffe.adsClients(domain)}${owner}/`,
+} as const
+
+/** Names that TLS clients send as SNI; each is also a DNS SAN of the server's certificate. */
+export const sni = {
+  observability: (domain: string): string => `observability.${domain}`,
+  ads: (domain: string): string => `ads.${domain}`,
+  downstream: (domain: string, cluster: ClusterName): string => `${cluster}.downstream.${domain}`,
+} as const
+
+/** Names of Envoy's clusters, listeners, routes, scopes and secrets. */
+export const envoyNames = {
+  identity: 'identity',
+  trust: 'trust',
+  adsTrust: 'ads-trust',
+  adsServers: 'ads-servers',
+  ads: 'ads',
+  thanos: 'thanos',
+  thanosOf: (cluster: ClusterName): string => `thanos/${cluster}`,
+  sidecar: (replica: number): string => `sidecar/${replica}`,
+} as const
+
+/** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, by which Thanos Query dials replica N. */
+export function sidecarName(cluster: ClusterName, replica: number): string {
+  return `${cluster}${SIDECAR}${replica}`
+}
+
+/** What stands behind the cluster's name in every host name of a sidecar; the scope key's separator. */
+export const SIDECAR_SEPARATOR = SIDECAR
+
+/**
+ * A trust domain: DNS labels, as SPIFFE asks (SPIFFE-ID section 2.1), and short enough to be a DNS SAN's tail.
+ * @throws AtlasError `invalid`
+ */
+export function parseTrustDomain(text: string): string {
+  if (text.length > 150 || !isDnsName(text)) throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
+  return text
+}
+
+/** RFC 1123 host name in lower case, at most 253 characters; a last label of digits alone is refused, it reads as an address. */
+export function isDnsName(text: string): boolean {
+  return text.length <= 253 && /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) && !/(^|\.)\d+$/.test(text)
+}
+
+function twoDigits(shard: number): string {
+  return String(shard).padStart(2, '0')
+}

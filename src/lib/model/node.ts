@@ -1,0 +1,76 @@
+/** One Envoy, by what it says of itself. Nothing here grants anything: its certificate decides whose it is (design, part 7). */
+import {parseAddress} from './address.js'
+import {AtlasError, invalid} from './errors.js'
+import {type Owner, parseOwner} from './names.js'
+
+export interface Node {
+  readonly cluster: Owner
+  /** Which replica; free text, bounded by `parseNode`. */
+  readonly id: string
+  /** Where its listeners for other clusters bind. */
+  readonly bindAddress: string
+  /** Where its plaintext listeners bind. */
+  readonly localAddress: string
+  /** Ports listened on instead of the standard ones. */
+  readonly ports: ReadonlyMap<number, number>
+}
+
+/** What an xDS `Node` carries, as far as Atlas reads it; `metadata` is the Struct as JSON. */
+export interface NodeClaim {
+  readonly cluster: string
+  readonly id: string
+  readonly metadata: unknown
+}
+
+/** The node metadata keys that Atlas reads; all others are ignored. */
+export const nodeMetadata = {bindAddress: 'atlas.bind_address', localAddress: 'atlas.local_address', ports: 'atlas.ports'} as const
+
+export const NODE_ID_MAX = 128
+
+/**
+ * Reads a node's claim.
+ * @throws AtlasError `invalid` for a cluster name, id, address or port that cannot be
+ */
+export function parseNode(claim: NodeClaim): Node {
+  if (claim.id.length === 0 || claim.id.length > NODE_ID_MAX || !/^[\x21-\x7E]+$/.test(claim.id))
+    throw invalid('node.id', `1 to ${NODE_ID_MAX} printable characters without blanks`, claim.id)
+  const metadata = isRecord(claim.metadata) ? claim.metadata : {}
+  return {
+    cluster: parseOwner(claim.cluster),
+    id: claim.id,
+    bindAddress: parseIp(metadata[nodeMetadata.bindAddress], nodeMetadata.bindAddress) ?? '0.0.0.0',
+    localAddress: parseIp(metadata[nodeMetadata.localAddress], nodeMetadata.localAddress) ?? '127.0.0.1',
+    ports: parseNodePorts(metadata[nodeMetadata.ports]),
+  }
+}
+
+/** The port that the node listens on for `port`. */
+export function listenedPort(node: Node, port: number): number {
+  return node.ports.get(port) ?? port
+}
+
+function parseIp(value: unknown, what: string): string | undefined {
+  if (value === undefined || value === null) return undefined
+  const address = typeof value === 'string' ? parseAddress(value) : undefined
+  if (address === undefined || address.kind === 'dns') throw invalid(`node metadata ${what}`, 'an IP address', String(value))
+  return address.host
+}
+
+function parseNodePorts(value: unknown): ReadonlyMap<number, number> {
+  if (value === undefined || value === null) return new Map()
+  const wanted = 'an object of ports by port, such as {"10900": 20900}'
+  if (!isRecord(value)) throw new AtlasError('invalid', `node metadata ${nodeMetadata.ports} must be ${wanted}`)
+  const entries = Object.entries(value).map(([from, to]): [number, number] => {
+    if (!isPort(Number(from)) || !isPort(to)) throw invalid(`node metadata ${nodeMetadata.ports}`, wanted, `${from}: ${String(to)}`)
+    return [Number(from), to]
+  })
+  return new Map(entries.sort(([a], [b]) => a - b))
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
