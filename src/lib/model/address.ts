@@ -25,7 +25,12 @@ export function parseAddress(text: string): Address {
   if (isIPv6(bare) && !bare.includes('%')) return {kind: 'ipv6', host: bare}
   const name = host.endsWith('.') ? host.slice(0, -1) : host
   if (isDnsName(name)) return {kind: 'dns', host: name}
-  throw invalid('an address', 'an IPv4 or IPv6 address or a DNS name, without a port', text, /:\d+$/.test(text) ? 'give the port apart, for example with --port 11901=30901' : undefined)
+  throw invalid(
+    'an address',
+    'an IPv4 or IPv6 address or a DNS name, without a port',
+    text,
+    /:\d+$/.test(text) ? 'give the port apart, for example with --port 11901=30901' : undefined,
+  )
 }
 
 /**
@@ -33,7 +38,11 @@ export function parseAddress(text: string): Address {
  * @throws AtlasError `invalid`
  */
 export function parseAddresses(text: string): readonly Address[] {
-  const addresses = text.split(',').map(part => part.trim()).filter(part => part !== '').map(part => parseAddress(part))
+  const addresses = text
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+    .map(part => parseAddress(part))
   return [...new Map(addresses.map(address => [address.host, address])).values()]
 }
 

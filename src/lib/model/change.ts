@@ -207,7 +207,11 @@ class Draft {
     if (subject.startsWith('authority/')) this.#put('authority', name as AuthorityPart, undefined)
   }
 
-  #put<K, V>(field: 'authority' | 'credentials' | 'faults' | 'identities' | 'records' | 'registrations' | 'revisions', key: K, value: V | undefined): void {
+  #put<K, V>(
+    field: 'authority' | 'credentials' | 'faults' | 'identities' | 'records' | 'registrations' | 'revisions',
+    key: K,
+    value: V | undefined,
+  ): void {
     const map = this.#owned(field) as unknown as Map<K, V>
     if (value === undefined) map.delete(key)
     else map.set(key, value)

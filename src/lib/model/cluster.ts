@@ -53,7 +53,10 @@ export function targetOf(target: ServiceTarget, replica: number): ServiceTarget 
  */
 export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
   const ports = new Map<DownstreamPort, number>()
-  for (const part of text.split(',').map(entry => entry.trim()).filter(entry => entry !== '')) {
+  for (const part of text
+    .split(',')
+    .map(entry => entry.trim())
+    .filter(entry => entry !== '')) {
     const [from = '', to = '', ...rest] = part.split('=')
     const port = Number(from) as DownstreamPort
     if (rest.length > 0 || !Object.values(downstreamPorts).includes(port) || ports.has(port))
@@ -64,7 +67,10 @@ export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
 }
 
 export function renderPorts(ports: ReadonlyMap<DownstreamPort, number>): string {
-  return [...ports].sort(([a], [b]) => a - b).map(([from, to]) => `${from}=${to}`).join(',')
+  return [...ports]
+    .sort(([a], [b]) => a - b)
+    .map(([from, to]) => `${from}=${to}`)
+    .join(',')
 }
 
 /** A whole number from 1 to 1000. @throws AtlasError `invalid` */
@@ -92,9 +98,13 @@ export function parseServiceTarget(text: string, what: string): ServiceTarget {
  */
 export function checkCluster(cluster: Cluster): Cluster {
   if (cluster.replicas > 1 && !cluster.services.thanos.host.includes('{replica}'))
-    throw new AtlasError('invalid', `cluster "${cluster.name}" has ${cluster.replicas} replicas, but the Thanos address "${cluster.services.thanos.host}" does not tell them apart`, {
-      hint: 'put {replica} where the replica\'s number stands, for example prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901',
-    })
+    throw new AtlasError(
+      'invalid',
+      `cluster "${cluster.name}" has ${cluster.replicas} replicas, but the Thanos address "${cluster.services.thanos.host}" does not tell them apart`,
+      {
+        hint: "put {replica} where the replica's number stands, for example prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901",
+      },
+    )
   return cluster
 }
 

@@ -77,7 +77,9 @@ export function clusterOf(fleet: Fleet, name: ClusterName): Cluster | undefined 
 
 /** Every cluster that is served, in order of name. */
 export function clustersOf(fleet: Fleet): readonly Cluster[] {
-  const held = [...fleet.faults.keys()].filter(subject => subject.startsWith('registration/')).map(subject => subject.slice('registration/'.length) as ClusterName)
+  const held = [...fleet.faults.keys()]
+    .filter(subject => subject.startsWith('registration/'))
+    .map(subject => subject.slice('registration/'.length) as ClusterName)
   const names = [...new Set([...fleet.registrations.keys(), ...held])].sort()
   return names.map(name => clusterOf(fleet, name)).filter(cluster => cluster !== undefined)
 }

@@ -104,13 +104,18 @@ export const SIDECAR_SEPARATOR = SIDECAR
  * @throws AtlasError `invalid`
  */
 export function parseTrustDomain(text: string): string {
-  if (text.length > 150 || !isDnsName(text)) throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
+  if (text.length > 150 || !isDnsName(text))
+    throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
   return text
 }
 
 /** RFC 1123 host name in lower case, at most 253 characters; a last label of digits alone is refused, it reads as an address. */
 export function isDnsName(text: string): boolean {
-  return text.length <= 253 && /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) && !/(^|\.)\d+$/.test(text)
+  return (
+    text.length <= 253 &&
+    /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) &&
+    !/(^|\.)\d+$/.test(text)
+  )
 }
 
 function twoDigits(shard: number): string {
