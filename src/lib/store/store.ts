@@ -13,6 +13,11 @@ export interface Watcher {
   recovered(): void
 }
 
+/** Where a server that holds a store answers its admin port, such as `http://127.0.0.1:6309`. */
+export interface ServerAddress {
+  readonly admin: string
+}
+
 export interface StateStore {
   /**
    * All that is stored. Objects and entries that don't decode cost themselves only and are named in `faults`;
@@ -37,10 +42,13 @@ export interface StateStore {
   watch(watcher: Watcher, signal: AbortSignal): Promise<Fleet>
 
   /**
-   * Claims the store for one server until `release` is called or the process ends.
+   * Claims the store for one server until `release` is called or the process ends; `server` is what `holder` then tells others.
    * @throws AtlasError `conflict` naming the holder
    */
-  hold(): Promise<{release(): Promise<void>}>
+  hold(server: ServerAddress): Promise<{release(): Promise<void>}>
+
+  /** The living server that holds the store, if one does. */
+  holder(): Promise<ServerAddress | undefined>
 
   /** What to call the store in messages, such as `directory /srv/atlas`. */
   readonly description: string
