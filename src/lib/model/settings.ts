@@ -7,6 +7,8 @@ export interface Lifetimes {
   readonly issuer: number
   readonly identity: number
   readonly credential: number
+  /** How long a cluster whose registration is gone keeps its identity and credential, to be restored when it comes back. */
+  readonly suspension: number
 }
 
 /** Durations in seconds, as Envoy is told them (design, part 6; facts/envoy.md 4 and 9). */
@@ -56,7 +58,7 @@ export const defaultSettings: Settings = {
   alertmanagers: [],
   clusterDomain: 'cluster.local',
   endpointTemplate: '{service}.{namespace}.svc.{clusterDomain}:10901',
-  lifetimes: {root: 10 * YEAR, issuer: YEAR, identity: 30 * DAY, credential: 2 * YEAR},
+  lifetimes: {root: 10 * YEAR, issuer: YEAR, identity: 30 * DAY, credential: 2 * YEAR, suspension: 7 * DAY},
   timeouts: {
     connect: 2,
     adsConnection: HOUR,
