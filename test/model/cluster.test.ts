@@ -1,0 +1,54 @@
+import {expect} from 'chai'
+import {
+  checkCluster,
+  dialledPort,
+  isPending,
+  parsePorts,
+  parseReplicas,
+  parseServiceTarget,
+  renderPorts,
+  replicasOf,
+  targetOf,
+} from '../../src/lib/model/cluster.js'
+import {testCluster} from '../helpers/fleet.js'
+import {thrownBy} from '../helpers/thrown.js'
+
+describe('model/cluster', () => {
+  it('parsePorts() reads overrides of 11901 to 11904', () => {
+    const ports = parsePorts('11904=30904, 11901=30901')
+    expect(renderPorts(ports)).to.equal('11901=30901,11904=30904')
+    expect(dialledPort(testCluster('paris', {ports}), 11_901)).to.equal(30_901)
+    expect(dialledPort(testCluster('paris', {ports}), 11_902)).to.equal(11_902)
+  })
+
+  for (const text of ['11900=1', '11901', '11901=', '11901=0', '11901=1=2', '11901=1,11901=2', 'x=1', '=1']) {
+    it(`parsePorts() refuses ${text}`, () => {
+      expect(thrownBy(() => parsePorts(text)).code).to.equal('invalid')
+    })
+  }
+
+  it('parseReplicas() takes 1 to 1000', () => {
+    expect(parseReplicas('1000')).to.equal(1000)
+    for (const text of ['0', '1001', '-1', '1.5', 'two', '']) expect(thrownBy(() => parseReplicas(text)).code).to.equal('invalid')
+  })
+
+  it('parseServiceTarget() fills in {replica} to judge the address', () => {
+    const target = parseServiceTarget('prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901', '--thanos')
+    expect(targetOf(target, 2)).to.deep.equal({host: 'prometheus-k8s-2.prometheus-operated.monitoring.svc', port: 10_901})
+    for (const text of ['host', 'host:', ':1', 'ho st:1', '{nothing}:1', 'host:70000'])
+      expect(thrownBy(() => parseServiceTarget(text, '--thanos')).code, text).to.equal('invalid')
+  })
+
+  it('checkCluster() refuses two replicas behind one address (D20)', () => {
+    const services = testCluster('paris').services
+    const cluster = testCluster('paris', {replicas: 2, services: {...services, thanos: {host: 'thanos.svc', port: 10_901}}})
+    expect(thrownBy(() => checkCluster(cluster)).hint).to.contain('{replica}')
+    expect(checkCluster({...cluster, replicas: 1}).replicas).to.equal(1)
+  })
+
+  it('a cluster without an address is pending', () => {
+    expect(isPending(testCluster('paris', {addresses: []}))).to.equal(true)
+    expect(isPending(testCluster('paris'))).to.equal(false)
+    expect(replicasOf(testCluster('paris', {replicas: 3}))).to.deep.equal([0, 1, 2])
+  })
+})

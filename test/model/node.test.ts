@@ -1,0 +1,51 @@
+import {expect} from 'chai'
+import fc from 'fast-check'
+import {AtlasError} from '../../src/lib/model/errors.js'
+import {listenedPort, parseNode} from '../../src/lib/model/node.js'
+import {thrownBy} from '../helpers/thrown.js'
+
+describe('model/node', () => {
+  it('parseNode() gives the defaults of a node that says nothing', () => {
+    const node = parseNode({cluster: 'paris', id: 'envoy-0', metadata: {}})
+    expect(node).to.deep.equal({cluster: 'paris', id: 'envoy-0', bindAddress: '0.0.0.0', localAddress: '127.0.0.1', ports: new Map()})
+    expect(listenedPort(node, 11_901)).to.equal(11_901)
+  })
+
+  it('parseNode() reads addresses and ports, and ignores what it does not know', () => {
+    const metadata = {'atlas.bind_address': '::', 'atlas.local_address': '127.0.1.2', 'atlas.ports': {10900: 20_900}, other: [1]}
+    const node = parseNode({cluster: 'atlas', id: 'x', metadata})
+    expect(node.bindAddress).to.equal('::')
+    expect(node.localAddress).to.equal('127.0.1.2')
+    expect(listenedPort(node, 10_900)).to.equal(20_900)
+  })
+
+  const bad: [string, object][] = [
+    ['an empty id', {id: ''}],
+    ['an id with a line break', {id: 'a\nb'}],
+    ['a long id', {id: 'x'.repeat(129)}],
+    ['a cluster name that can not be', {cluster: 'No'}],
+    ['a name for an address', {metadata: {'atlas.bind_address': 'example.net'}}],
+    ['a number for an address', {metadata: {'atlas.local_address': 1}}],
+    ['a list of ports', {metadata: {'atlas.ports': [1]}}],
+    ['a port of 0', {metadata: {'atlas.ports': {10900: 0}}}],
+    ['a port in text', {metadata: {'atlas.ports': {10900: '1'}}}],
+    ['a listened port that is no port', {metadata: {'atlas.ports': {x: 1}}}],
+  ]
+  for (const [what, differing] of bad) {
+    it(`parseNode() refuses ${what}`, () => {
+      expect(thrownBy(() => parseNode({cluster: 'paris', id: 'x', metadata: {}, ...differing})).code).to.equal('invalid')
+    })
+  }
+
+  it('never throws anything but an AtlasError', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string({unit: 'binary'}), fc.anything(), (cluster, id, value) => {
+        try {
+          parseNode({cluster, id, metadata: {'atlas.ports': value, 'atlas.bind_address': value}})
+        } catch (error) {
+          expect(error).to.be.instanceOf(AtlasError)
+        }
+      }),
+    )
+  })
+})
