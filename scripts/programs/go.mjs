@@ -1,0 +1,54 @@
+/** Builds a program with Go, in its module's own directory in Go's cache, so that its go.sum and `replace` lines hold. */
+import {resolve} from 'node:path'
+import {runQuietly} from '../setup/child.mjs'
+
+/**
+ * Compiles `main` of a module to `binary`, niced, and reports how far it is.
+ * @param {{module: string, version: string, main: string, ldflags: string, modules: number}} source
+ * @param {{binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function buildWithGo({module, version, main, ldflags, modules}, {binary, report}) {
+  // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
+  const env = {
+    ...process.env,
+    GOTOOLCHAIN: 'auto',
+    GOFLAGS: '-mod=readonly -buildvcs=false',
+    GOWORK: 'off',
+    GO111MODULE: 'on',
+    CGO_ENABLED: '0',
+  }
+  const flags = ['-trimpath', `-ldflags=-s -w ${ldflags}`]
+  const go = (args, options = {}) =>
+    runQuietly('nice', ['-n', '19', 'go', ...args], {
+      env,
+      ...options,
+      onLine(line) {
+        report.log(line)
+        options.onLine?.(line)
+      },
+    })
+
+  report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
+  const {Dir: cwd} = JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`]))
+
+  const fetching = progress(report, `fetching the Go modules of ${module}`, modules)
+  await go(['list', '-deps', main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
+  const stale = await go(['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', main], {cwd})
+
+  const total = stale.split('\n').filter(line => line.trim() !== '').length
+  report.set({state: 'building'})
+  const building = progress(report, 'compiling packages', total)
+  await go(['build', '-v', ...flags, '-o', resolve(binary), main], {cwd, onLine: line => /^[^\s:]+$/.test(line) && building()})
+}
+
+/** Counts steps of a kind and, from their pace so far, says how long the rest takes. */
+function progress(report, doing, total) {
+  const start = Date.now()
+  let done = 0
+  report.set({doing, done, total, secondsLeft: undefined})
+  return () => {
+    done = Math.min(done + 1, total)
+    const perStep = (Date.now() - start) / 1000 / done
+    report.set({done, secondsLeft: done < 5 ? undefined : Math.round(perStep * (total - done))})
+  }
+}

@@ -1,0 +1,65 @@
+/** Where Atlas keeps what it fetches and builds for itself, and how a thing gets there whole or not at all. */
+import {existsSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs'
+import {homedir} from 'node:os'
+import {join, resolve} from 'node:path'
+import {isAlive, readOwner} from './lock.mjs'
+
+/** The rooms of the cache; `emptyCache` removes these and nothing else. */
+const rooms = ['node', 'programs', 'locks', 'tmp']
+
+/**
+ * `ATLAS_CACHE`, else `atlas` under `XDG_CACHE_HOME`, else `~/.cache/atlas`.
+ * @param {...string} path below the cache
+ * @returns {string}
+ */
+export function cachePath(...path) {
+  const base = process.env.ATLAS_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'atlas')
+  return join(resolve(base), ...path)
+}
+
+/**
+ * Has a directory made at `target`: `fill` gets a temporary one on the same file system, which is then renamed,
+ * so that being cut off leaves nothing half-made. If another process was faster, its result stays.
+ * @param {string} target
+ * @param {(directory: string) => Promise<void>} fill
+ */
+export async function makeWhole(target, fill) {
+  sweep()
+  const directory = cachePath('tmp', `${process.pid}-${Date.now()}`)
+  mkdirSync(directory, {recursive: true})
+  try {
+    await fill(directory)
+    mkdirSync(join(target, '..'), {recursive: true})
+    try {
+      renameSync(directory, target)
+    } catch (error) {
+      if (!existsSync(target)) throw error
+    }
+  } finally {
+    rmSync(directory, {recursive: true, force: true})
+  }
+}
+
+/** Removes all that Atlas keeps; throws while another run is at work in it. */
+export function emptyCache() {
+  const holder = livingHolder()
+  if (holder !== undefined) throw new Error(`the cache is in use by process ${holder}: wait for it or end it, then run again`)
+  for (const room of rooms) rmSync(cachePath(room), {recursive: true, force: true})
+}
+
+/** Temporary directories of processes that were killed. */
+function sweep() {
+  for (const name of list(cachePath('tmp'))) {
+    if (!isAlive({pid: Number(name.split('-')[0])})) rmSync(cachePath('tmp', name), {recursive: true, force: true})
+  }
+}
+
+function livingHolder() {
+  const makers = list(cachePath('tmp')).map(name => ({pid: Number(name.split('-')[0])}))
+  const owners = list(cachePath('locks')).map(name => readOwner(cachePath('locks', name)) ?? {pid: 0})
+  return [...makers, ...owners].find(owner => owner.pid !== process.pid && isAlive(owner))?.pid
+}
+
+function list(directory) {
+  return existsSync(directory) ? readdirSync(directory) : []
+}

@@ -1,0 +1,114 @@
+/** Brings the checkout up to date: packages, generated protobuf code, dist. Each only when what it is made from has changed. */
+import {createHash} from 'node:crypto'
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {dirname, join, relative} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {cachePath} from './cache.mjs'
+import {runQuietly} from './child.mjs'
+import {withLock} from './lock.mjs'
+import {npmCommand, npmFlags} from './npm.mjs'
+
+/** The checkout's root. */
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+const packagesStamp = join(root, 'node_modules', '.atlas-packages')
+const stamps = join(root, 'node_modules', '.cache', 'atlas')
+
+/**
+ * Packages, generated code and dist, in this order.
+ * @param {{path: string, version: string}} node
+ * @param {(text: string) => void} tell
+ */
+export async function prepareCheckout(node, tell) {
+  const lock = cachePath('locks', `checkout-${hash([root]).slice(0, 16)}.lock`)
+  const waiting = ({pid}) => tell(`waiting for process ${pid}, which is preparing this checkout`)
+  await withLock(
+    lock,
+    async () => {
+      await installPackages(node, tell)
+      await generateProtobuf(node)
+      await compile(node, tell)
+    },
+    waiting,
+  )
+}
+
+/**
+ * The environment for what runs on that Node: it comes first on PATH.
+ * @param {{path: string}} node
+ */
+export function environmentFor(node) {
+  return {...process.env, PATH: `${dirname(node.path)}:${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`}
+}
+
+/** What `node_modules` is made from; written by `npm run` alone, so a plain `npm install` is followed by one `npm ci`. */
+export function packagesHash(node) {
+  return hash([readFileSync(join(root, 'package-lock.json')), node.version.split('.')[0], process.platform, process.arch])
+}
+
+async function installPackages(node, tell) {
+  const wanted = packagesHash(node)
+  if (contentOf(packagesStamp) === wanted) return
+  tell('installing packages (npm ci)')
+  rmSync(packagesStamp, {force: true})
+  const [npm, ...first] = npmCommand()
+  await runQuietly(npm, [...first, 'ci', ...npmFlags], {cwd: root})
+  writeFileSync(packagesStamp, wanted)
+}
+
+async function generateProtobuf(node) {
+  const inputs = [...filesBelow('proto'), 'buf.gen.yaml', 'buf.yaml', 'package-lock.json']
+  await whenChanged('protobuf', inputs, 'src/gen', () => runTool(node, '@bufbuild/buf/bin/buf', ['generate']))
+}
+
+async function compile(node, tell) {
+  const inputs = [...filesBelow('src'), 'tsconfig.json', 'package-lock.json']
+  await whenChanged('dist', inputs, 'dist', async () => {
+    tell('compiling src to dist')
+    const information = join(stamps, 'tsbuildinfo')
+    if (!existsSync(join(root, 'dist'))) rmSync(information, {force: true})
+    await runTool(node, 'typescript/bin/tsc', ['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', information])
+    removeOrphans()
+  })
+}
+
+/** Outputs in dist whose source is gone: tsc leaves them, and oclif would offer a removed command. */
+function removeOrphans() {
+  for (const file of filesBelow('dist')) {
+    const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)$/, '.ts')
+    if (!existsSync(join(root, source))) rmSync(join(root, file))
+  }
+}
+
+async function whenChanged(name, inputs, output, make) {
+  const stamp = join(stamps, name)
+  const wanted = hash(inputs.flatMap(file => [file, readFileSync(join(root, file))]))
+  if (contentOf(stamp) === wanted && existsSync(join(root, output))) return
+  rmSync(stamp, {force: true})
+  await make()
+  mkdirSync(stamps, {recursive: true})
+  writeFileSync(stamp, wanted)
+}
+
+function runTool(node, script, args) {
+  return runQuietly(node.path, [join(root, 'node_modules', script), ...args], {cwd: root, env: environmentFor(node)})
+}
+
+function filesBelow(directory) {
+  return readdirSync(join(root, directory), {withFileTypes: true})
+    .flatMap(entry => {
+      const path = join(directory, entry.name)
+      return entry.isDirectory() ? filesBelow(path) : [relative(root, join(root, path))]
+    })
+    .sort()
+}
+
+function contentOf(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
+
+function hash(parts) {
+  const sum = createHash('sha256')
+  for (const part of parts) sum.update(part).update('\0')
+  return sum.digest('hex')
+}

@@ -1,0 +1,68 @@
+/** Runs other programs: in the foreground with our terminal, or quietly with their output kept. */
+import {spawn} from 'node:child_process'
+import {constants} from 'node:os'
+
+/**
+ * Runs a program with our terminal and resolves to the exit code to end with (128 + signal when it was killed).
+ * Ctrl-C reaches it by itself, through the terminal; SIGTERM and SIGHUP are passed on.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions} [options]
+ * @returns {Promise<number>}
+ */
+export async function runInForeground(command, args, options = {}) {
+  const child = spawn(command, args, {stdio: 'inherit', ...options})
+  const forward = signal => child.kill(signal)
+  const stay = () => {}
+  process.on('SIGINT', stay).on('SIGTERM', forward).on('SIGHUP', forward)
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal]))
+    })
+  } finally {
+    process.off('SIGINT', stay).off('SIGTERM', forward).off('SIGHUP', forward)
+  }
+}
+
+/**
+ * Runs a program quietly; its standard output is the result.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions & {onLine?: (line: string) => void}} [options] `onLine` gets each line as it comes
+ * @returns {Promise<string>}
+ * @throws {Error} when it can't be started or fails; the message ends with the last lines it wrote
+ */
+export async function runQuietly(command, args, {onLine = () => {}, ...options} = {}) {
+  const child = spawn(command, args, {stdio: ['ignore', 'pipe', 'pipe'], ...options})
+  let out = ''
+  const all = lines(onLine)
+  child.stdout.setEncoding('utf8').on('data', text => {
+    out += text
+    all.push(text)
+  })
+  child.stderr.setEncoding('utf8').on('data', all.push)
+  const [code, signal] = await new Promise((resolve, reject) => {
+    child.once('error', error => reject(new Error(`${command} can't be started: ${error.message}`, {cause: error})))
+    child.once('close', (...ended) => resolve(ended))
+  })
+  if (code !== 0) throw new Error([`${[command, ...args].join(' ')} ended with ${signal ?? `code ${code}`}`, ...all.last(15)].join('\n  '))
+  return out
+}
+
+function lines(onLine) {
+  let rest = ''
+  const kept = []
+  return {
+    push(text) {
+      const parts = (rest + text).split('\n')
+      rest = parts.pop()
+      for (const line of parts) {
+        kept.push(line)
+        if (kept.length > 200) kept.shift()
+        onLine(line)
+      }
+    },
+    last: count => [...kept, rest].filter(line => line.trim() !== '').slice(-count),
+  }
+}
