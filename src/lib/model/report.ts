@@ -1,0 +1,83 @@
+/** What a server knows of the proxies it serves: the answer of `/status` on its admin port, read by `atlas status`. */
+import type {Fault, Subject} from './fleet.js'
+import type {Owner} from './names.js'
+
+/** How a node stands with one type of resource: has all that was sent, has not answered yet, has refused something. */
+export type SyncState = 'nack' | 'stale' | 'synced'
+
+/** One type of resource on one stream. */
+export interface TypeReport {
+  /** The message's last name, such as `Cluster`. */
+  readonly type: string
+  readonly state: SyncState
+  /** How many resources were sent, and how many of these the proxy has acknowledged in this very version. */
+  readonly sent: number
+  readonly acknowledged: number
+  /** What the proxy said when it refused, cut at 1000 characters. */
+  readonly nack?: string
+  /** Names of the resources in the refused response, at most 20. */
+  readonly nackNames?: readonly string[]
+}
+
+/** One open stream of one proxy. Times are ISO 8601, UTC. */
+export interface ProxyReport {
+  readonly cluster: Owner
+  /** What the proxy calls itself, `node.id`. */
+  readonly id: string
+  /** Tells the streams of one server apart, two of equal cluster and id too. */
+  readonly sequence: number
+  readonly variant: 'delta' | 'sotw'
+  /** Straight to the server, or through the observability Envoy. */
+  readonly path: 'direct' | 'relay'
+  readonly connectedSince: string
+  /** The last time that something was sent. */
+  readonly lastChange?: string
+  readonly types: readonly TypeReport[]
+  /** The ADS credential that it came with. */
+  readonly credential: {readonly sha256: string; readonly notAfter?: string; readonly rootsDigest?: string}
+  /** The identity whose delivery it has acknowledged. */
+  readonly identity?: {readonly version: string; readonly notAfter?: string}
+  /** Why nothing is sent to it (promise 6). */
+  readonly frozen?: string
+  /** How many open streams carry this cluster and id; more than one means two proxies with one name, or a cut connection. */
+  readonly equalIds: number
+}
+
+/** Somebody who was not let in. */
+export interface RefusalReport {
+  readonly at: string
+  /** A short name for the rule, stable for alerts, such as `node-cluster`. */
+  readonly reason: string
+  readonly message: string
+  readonly peer: string
+  /** The cluster of the certificate, where that much was known. */
+  readonly cluster?: Owner
+}
+
+/** What an earlier stream of a node refused and no later one has repaired yet. */
+export interface UnrepairedReport {
+  readonly cluster: Owner
+  readonly id: string
+  /** Resource names by type. */
+  readonly names: Readonly<Record<string, readonly string[]>>
+}
+
+export interface Report {
+  readonly format: 1
+  readonly at: string
+  readonly startedAt: string
+  /** Where the server answers ADS, HOST:PORT. */
+  readonly address: string
+  readonly ready: boolean
+  /** Why not. */
+  readonly reasons: readonly string[]
+  /** What is wrong though the server serves. */
+  readonly warnings: readonly string[]
+  readonly store: {readonly description: string; readonly reachable: boolean}
+  readonly proxies: readonly ProxyReport[]
+  /** Registered clusters, and `atlas`, without an open stream. */
+  readonly withoutProxy: readonly Owner[]
+  readonly refusals: readonly RefusalReport[]
+  readonly unrepaired: readonly UnrepairedReport[]
+  readonly faults: readonly (Fault & {readonly subject: Subject})[]
+}

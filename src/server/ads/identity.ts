@@ -1,0 +1,200 @@
+/**
+ * Admission: whose stream is it, and may it be served? Pure. The certificate decides, never what a node says of itself
+ * (design, part 7). Who verified the connection is the TLS layer's business; that an issuer of one plane can't vouch for the
+ * other is decided here.
+ */
+import type {CredentialRecord} from '../../lib/model/authority.js'
+import {messageOf, quote} from '../../lib/model/errors.js'
+import {type Fleet, generationOf, isRegistered} from '../../lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, parseOwner, spiffe} from '../../lib/model/names.js'
+import {type Node, type NodeClaim, parseNode} from '../../lib/model/node.js'
+import {type XfccElement, parseXfcc, valuesOf} from './xfcc.js'
+
+/** What is known of the certificate at the other end of a connection. */
+export interface Peer {
+  /** URI SANs. */
+  readonly uris: readonly string[]
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly sha256: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+  /** Whether one of these certificates (PEM) signed it. */
+  isSignedBy(issuers: readonly string[]): boolean
+}
+
+/** Each rule by a name that is stable in metrics, log and status. */
+export type RefusalReason =
+  | 'certificate-expired'
+  | 'certificate-issuer'
+  | 'certificate-missing'
+  | 'certificate-name'
+  | 'certificate-unreadable'
+  | 'credential-expired'
+  | 'credential-revoked'
+  | 'credential-unknown'
+  | 'generation'
+  | 'node-cluster'
+  | 'node-invalid'
+  | 'node-missing'
+  | 'not-initialized'
+  | 'not-registered'
+  | 'relay-observability'
+  | 'streams'
+  | 'tls-certificate-expired'
+  | 'tls-certificate-missing'
+  | 'tls-certificate-untrusted'
+  | 'tls-handshake'
+  | 'tls-protocol'
+  | 'xfcc-by'
+  | 'xfcc-elements'
+  | 'xfcc-hash'
+  | 'xfcc-malformed'
+  | 'xfcc-missing'
+  | 'xfcc-on-direct'
+  | 'xfcc-uri'
+
+export interface Refusal {
+  readonly kind: 'refused'
+  readonly reason: RefusalReason
+  readonly message: string
+  readonly cluster?: Owner
+}
+
+/** A stream that may be served, as far as its certificate is concerned. */
+export interface Admitted {
+  readonly kind: 'admitted'
+  readonly cluster: Owner
+  readonly generation: number
+  /** SHA-256 of the ADS credential, lower-case hex. */
+  readonly fingerprint: string
+  readonly path: 'direct' | 'relay'
+}
+
+/** Clocks may differ by this much, milliseconds (design, part 7). */
+const SKEW = 5 * 60_000
+
+/** Judges a stream by its connection's certificate and its XFCC headers, before its first message. */
+export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly string[], now: Date): Admitted | Refusal {
+  const {settings, trust} = fleet
+  if (settings === undefined || trust === undefined) return refuse('not-initialized', 'this server has no settings or no trust bundle yet')
+  if (peer === undefined) return refuse('certificate-missing', 'the connection carries no client certificate')
+  const [uri, ...more] = peer.uris
+  if (uri === undefined || more.length > 0)
+    return refuse('certificate-name', `the certificate must carry exactly one URI; it carries ${peer.uris.length}`)
+  const isRelay = uri === spiffe.observability(settings.trustDomain)
+  const claim = isRelay ? undefined : parseClientUri(uri, settings.trustDomain)
+  if (!isRelay && claim === undefined)
+    return refuse(
+      'certificate-name',
+      `the certificate's name ${quote(uri)} opens nothing here; wanted ${spiffe.adsClients(settings.trustDomain)}<cluster>/<generation>`,
+    )
+  const isOver = peer.notAfter.getTime() + SKEW < now.getTime() || peer.notBefore.getTime() - SKEW > now.getTime()
+  if (isOver)
+    return refuse(
+      'certificate-expired',
+      `the certificate of ${quote(uri)} is valid from ${peer.notBefore.toISOString()} to ${peer.notAfter.toISOString()}`,
+    )
+  if (!peer.isSignedBy(isRelay ? trust.issuers : trust.credentialIssuers))
+    return refuse(
+      'certificate-issuer',
+      `the certificate of ${quote(uri)} is not signed by ${isRelay ? 'an issuer' : 'a credential issuer'} in force`,
+    )
+  if (claim === undefined) return admitRelayed(fleet, settings.trustDomain, xfcc, now)
+  if (xfcc.length > 0) return refuse('xfcc-on-direct', 'a direct connection must not carry x-forwarded-client-cert', claim.cluster)
+  return admitCredential(fleet, {...claim, fingerprint: peer.sha256, path: 'direct'}, now)
+}
+
+/**
+ * Judges what the first message says: its cluster must be the certificate's.
+ * @returns the node, or why it is refused
+ */
+export function admitNode(admitted: Admitted, claim: NodeClaim | undefined): Node | Refusal {
+  const {cluster} = admitted
+  if (claim === undefined) return refuse('node-missing', 'the first request of a stream must carry node', cluster)
+  if (claim.cluster !== cluster)
+    return refuse(
+      'node-cluster',
+      `the certificate is ${quote(cluster)}'s, but node.cluster says ${quote(claim.cluster)} (node.id ${quote(claim.id)})`,
+      cluster,
+    )
+  try {
+    return parseNode(claim)
+  } catch (error) {
+    return refuse('node-invalid', messageOf(error), cluster)
+  }
+}
+
+/** The record of the credential that a stream came with. */
+export function credentialOf(fleet: Fleet, admitted: Pick<Admitted, 'cluster' | 'fingerprint'>): CredentialRecord | undefined {
+  return fleet.records.get(admitted.cluster)?.credentials.find(credential => credential.sha256 === admitted.fingerprint)
+}
+
+/** Exactly one element, made by the observability Envoy from the certificate that it verified. */
+function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], now: Date): Admitted | Refusal {
+  if (headers.length === 0) return refuse('xfcc-missing', 'a relayed stream must carry x-forwarded-client-cert')
+  let elements: readonly XfccElement[]
+  try {
+    elements = headers.flatMap(header => parseXfcc(header))
+  } catch (error) {
+    return refuse('xfcc-malformed', messageOf(error))
+  }
+
+  const [element, ...others] = elements
+  if (element === undefined || others.length > 0)
+    return refuse('xfcc-elements', `x-forwarded-client-cert must have exactly one element; it has ${elements.length}`)
+  const by = valuesOf(element, 'by')
+  if (by.length !== 1 || by[0] !== spiffe.observability(domain))
+    return refuse('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; it says ${quote(by.join(', '))}`)
+  const uris = valuesOf(element, 'uri')
+  const claim = uris.length === 1 ? parseClientUri(uris[0] ?? '', domain) : undefined
+  if (claim === undefined)
+    return refuse(
+      'xfcc-uri',
+      `x-forwarded-client-cert must name one ${spiffe.adsClients(domain)}<cluster>/<generation>; it names ${quote(uris.join(', '))}`,
+    )
+  if (claim.cluster === OBSERVABILITY)
+    return refuse('relay-observability', "the observability cluster's credential is not accepted through a relay", OBSERVABILITY)
+  const hashes = valuesOf(element, 'hash')
+  const fingerprint = hashes[0]
+  if (hashes.length !== 1 || fingerprint === undefined || !/^[0-9a-f]{64}$/.test(fingerprint))
+    return refuse('xfcc-hash', `x-forwarded-client-cert must carry one SHA-256 hash; it carries ${quote(hashes.join(', '))}`, claim.cluster)
+  return admitCredential(fleet, {...claim, fingerprint, path: 'relay'}, now)
+}
+
+/** Registered, of the current generation, and on record as valid. */
+function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date): Admitted | Refusal {
+  const {cluster} = claim
+  if (!isRegistered(fleet, cluster)) return refuse('not-registered', `cluster ${quote(cluster)} is not registered`, cluster)
+  const generation = generationOf(fleet, cluster)
+  if (claim.generation !== generation)
+    return refuse(
+      'generation',
+      `the credential of ${quote(cluster)} is of generation ${claim.generation}; the present one is ${generation}`,
+      cluster,
+    )
+  const credential = credentialOf(fleet, claim)
+  if (credential === undefined)
+    return refuse('credential-unknown', `no credential ${claim.fingerprint} of ${quote(cluster)} is on record`, cluster)
+  if (credential.state !== 'valid')
+    return refuse('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
+  if (Date.parse(credential.notAfter) + SKEW < now.getTime())
+    return refuse('credential-expired', `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}`, cluster)
+  return {kind: 'admitted', ...claim}
+}
+
+/** `spiffe://<domain>/ads-client/<owner>/<generation>`, in its one spelling. */
+function parseClientUri(uri: string, domain: string): {readonly cluster: Owner; readonly generation: number} | undefined {
+  const prefix = spiffe.adsClients(domain)
+  if (!uri.startsWith(prefix)) return undefined
+  const [name = '', number = '', ...rest] = uri.slice(prefix.length).split('/')
+  if (rest.length > 0 || !/^[1-9][0-9]{0,8}$/.test(number)) return undefined
+  try {
+    return {cluster: parseOwner(name), generation: Number(number)}
+  } catch {
+    return undefined
+  }
+}
+
+function refuse(reason: RefusalReason, message: string, cluster?: Owner): Refusal {
+  return cluster === undefined ? {kind: 'refused', reason, message} : {kind: 'refused', reason, message, cluster}
+}

@@ -1,0 +1,48 @@
+/** Log lines: JSON, one a line, bounded, never key material. Whoever logs says what happened; where it goes is decided here. */
+import {type DestinationStream, destination, pino, stdTimeFunctions} from 'pino'
+
+export type LogLevel = 'debug' | 'error' | 'info' | 'warn'
+
+export type LogFields = Readonly<Record<string, boolean | number | readonly string[] | string | undefined>>
+
+export type Log = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>
+
+/** Text from strangers, such as NACKs, is cut at this many characters. */
+export const LOG_TEXT_MAX = 1000
+
+/** JSON lines with `level`, `time` (ISO 8601) and `msg` to `to`, stderr where nothing is said. */
+export function openLog(options: {readonly level?: LogLevel; readonly to?: DestinationStream} = {}): Log {
+  const logger = pino(
+    {level: options.level ?? 'info', base: null, timestamp: stdTimeFunctions.isoTime, formatters: {level: label => ({level: label})}},
+    options.to ?? destination({dest: 2, sync: true}),
+  )
+  const write =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}): void => {
+      logger[level](boundedFields(fields), bounded(message))
+    }
+
+  return {debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error')}
+}
+
+/** A log that drops everything. */
+export const silentLog: Log = {debug: drop, info: drop, warn: drop, error: drop}
+
+/** `text` as it may stand in a log or a report: cut, and without anything that looks like a key. */
+export function bounded(text: string): string {
+  const safe = /-----BEGIN [A-Z ]*PRIVATE KEY/.test(text) ? '[secret]' : text
+  return safe.length > LOG_TEXT_MAX ? `${safe.slice(0, LOG_TEXT_MAX - 3)}...` : safe
+}
+
+function boundedFields(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => {
+      if (typeof value === 'string') return [key, bounded(value)]
+      return [key, Array.isArray(value) ? value.slice(0, 20).map(item => bounded(String(item))) : value]
+    }),
+  )
+}
+
+function drop(): void {
+  // Nothing is kept.
+}

@@ -1,0 +1,73 @@
+/** Every metric of the server, in a registry of its own. Labels take few values: never a node's id, never text from outside. */
+import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client'
+
+export type Metrics = ReturnType<typeof openMetrics>
+
+/** Fresh instruments; two servers in one process don't share any. */
+export function openMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({register: registry})
+  return {
+    registry,
+    ready: new Gauge({name: 'atlas_ready', help: '1 while the server is ready.', registers}),
+    streams: new Gauge({name: 'atlas_ads_streams', help: 'Open ADS streams.', labelNames: ['variant', 'path'] as const, registers}),
+    streamsEnded: new Counter({
+      name: 'atlas_ads_streams_ended_total',
+      help: 'ADS streams ended, by who ended them.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    refused: new Counter({
+      name: 'atlas_ads_refused_total',
+      help: 'Connections and streams refused, by rule.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    notes: new Counter({
+      name: 'atlas_ads_notes_total',
+      help: 'What clients said, by kind and type of resource.',
+      labelNames: ['note', 'type'] as const,
+      registers,
+    }),
+    responses: new Counter({name: 'atlas_ads_responses_total', help: 'Responses sent.', labelNames: ['type'] as const, registers}),
+    responseBytes: new Counter({
+      name: 'atlas_ads_response_bytes_total',
+      help: 'Bytes of responses sent.',
+      labelNames: ['type'] as const,
+      registers,
+    }),
+    throttled: new Counter({
+      name: 'atlas_ads_throttled_total',
+      help: 'Times that a stream was read later because its cluster asked too fast.',
+      registers,
+    }),
+    frozen: new Gauge({
+      name: 'atlas_ads_frozen_streams',
+      help: 'Streams that are sent nothing because what their node needs is broken.',
+      registers,
+    }),
+    pushes: new Counter({name: 'atlas_pushes_total', help: 'Times that changes were handed to the nodes concerned.', registers}),
+    pushSeconds: new Histogram({
+      name: 'atlas_push_seconds',
+      help: 'From a change until every node concerned was handed it.',
+      buckets: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5],
+      registers,
+    }),
+    changes: new Counter({name: 'atlas_store_changes_total', help: 'Changes seen in the store.', labelNames: ['kind'] as const, registers}),
+    storeUp: new Gauge({name: 'atlas_store_up', help: '1 while the store can be read.', registers}),
+    clusters: new Gauge({name: 'atlas_clusters', help: 'Registered clusters.', registers}),
+    faults: new Gauge({name: 'atlas_faults', help: 'Stored objects and entries that cannot be read.', registers}),
+    reconciles: new Counter({
+      name: 'atlas_reconciles_total',
+      help: 'Times that what was due was issued, by outcome.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    certificateEnd: new Gauge({
+      name: 'atlas_certificate_not_after_seconds',
+      help: 'When the certificate that the server shows ends, seconds since 1970.',
+      registers,
+    }),
+  }
+}
