@@ -77,6 +77,8 @@ export const sni = {
   observability: (domain: string): string => `observability.${domain}`,
   ads: (domain: string): string => `ads.${domain}`,
   downstream: (domain: string, cluster: ClusterName): string => `${cluster}.downstream.${domain}`,
+  /** Every Service beside Atlas's own: Thanos Query dials those of the sidecars (design, part 7). */
+  anyService: (namespace: string, clusterDomain: string): string => `*.${namespace}.svc.${clusterDomain}`,
 } as const
 
 /** Names of Envoy's clusters, listeners, routes, scopes and secrets. */
@@ -89,6 +91,10 @@ export const envoyNames = {
   thanos: 'thanos',
   thanosOf: (cluster: ClusterName): string => `thanos/${cluster}`,
   sidecar: (replica: number): string => `sidecar/${replica}`,
+  /** The bootstrap's own: the cluster through which an Envoy dials ADS, and the secrets of its files. */
+  bootstrap: {cluster: 'xds', credential: 'ads-credential', roots: 'ads-roots'},
+  /** Host name of the health check that a downstream Envoy answers itself; no sidecar's name (it lacks the separator). */
+  healthHost: 'atlas-health',
 } as const
 
 /** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, by which Thanos Query dials replica N. */
