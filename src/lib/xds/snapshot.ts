@@ -13,4 +13,43 @@ export interface Resource {
   readonly body: Uint8Array
 }
 
-export type Snapshot = ReadonlyMap<TypeUrl, ReadonlyMap<string, Resource>>
+/** The resources of one type, by name. */
+export type Resources = ReadonlyMap<string, Resource>
+
+export type Snapshot = ReadonlyMap<TypeUrl, Resources>
+
+const none: Resources = new Map()
+
+/** The resources of one type; a type that the snapshot doesn't name has none. */
+export function resourcesOf(snapshot: Snapshot, typeUrl: TypeUrl): Resources {
+  return snapshot.get(typeUrl) ?? none
+}
+
+/**
+ * A snapshot of these resources that shares with `previous` what is equal, so that a session sees by reference what changed:
+ * equal resources are the very objects of before, and a type without a change is the very map of before.
+ * @throws Error for two resources of one type and name with different content
+ */
+export function toSnapshot(resources: Iterable<Resource>, previous: Snapshot = new Map()): Snapshot {
+  const types = new Map<TypeUrl, Map<string, Resource>>()
+  for (const resource of resources) {
+    const ofType = types.get(resource.typeUrl) ?? new Map<string, Resource>()
+    const twin = ofType.get(resource.name)
+    if (twin !== undefined && twin.version !== resource.version)
+      throw new Error(`A snapshot must hold one resource of a name; ${resource.typeUrl} ${JSON.stringify(resource.name)} is there twice`)
+    types.set(resource.typeUrl, ofType.set(resource.name, shared(resource, previous)))
+  }
+
+  return new Map([...types].map(([typeUrl, ofType]) => [typeUrl, sharedMap(ofType, resourcesOf(previous, typeUrl))]))
+}
+
+function shared(resource: Resource, previous: Snapshot): Resource {
+  const before = resourcesOf(previous, resource.typeUrl).get(resource.name)
+  return before?.version === resource.version ? before : resource
+}
+
+function sharedMap(resources: Resources, before: Resources): Resources {
+  if (resources.size !== before.size) return resources
+  for (const [name, resource] of resources) if (before.get(name) !== resource) return resources
+  return before
+}

@@ -1,0 +1,93 @@
+import {expect} from 'chai'
+import fc from 'fast-check'
+import {emptyLedger, entriesOf, type Held, heldIn, type Ledger, only, rebase, record, unsure} from '../../src/lib/xds/ledger.js'
+import type {Resource, Resources} from '../../src/lib/xds/snapshot.js'
+
+function resource(name: string, version: string): Resource {
+  return {name, version, typeUrl: 't', body: new Uint8Array()}
+}
+
+function base(versions: Record<string, string>): Resources {
+  return new Map(Object.entries(versions).map(([name, version]) => [name, resource(name, version)]))
+}
+
+function show(ledger: Ledger): Record<string, string> {
+  return Object.fromEntries([...entriesOf(ledger)].map(([name, held]): [string, string] => [name, held.version]).sort())
+}
+
+describe('xds/ledger', () => {
+  it('records what was given and taken away', () => {
+    const ledger = record(rebase(emptyLedger, base({})), [
+      ['a', {version: '1'}],
+      ['b', {version: '1'}],
+    ])
+    expect(
+      show(
+        record(ledger, [
+          ['a', undefined],
+          ['b', {version: '2'}],
+        ]),
+      ),
+    ).to.deep.equal({b: '2'})
+    expect(show(ledger)).to.deep.equal({a: '1', b: '1'})
+  })
+
+  it('differs from what is wanted in exactly what is left to do', () => {
+    const has = record(emptyLedger, [
+      ['same', {version: '1'}],
+      ['old', {version: '1'}],
+      ['gone', {version: '1'}],
+      ['doubt', unsure],
+    ])
+    const ledger = rebase(has, base({same: '1', old: '2', fresh: '1', doubt: '1'}))
+    expect([...ledger.differing.keys()].sort()).to.deep.equal(['doubt', 'fresh', 'gone', 'old'])
+    expect(heldIn(ledger, 'fresh')).to.equal(undefined)
+    expect(heldIn(ledger, 'same')?.version).to.equal('1')
+  })
+
+  it('takes a new object of equal version for the same', () => {
+    const ledger = rebase(rebase(emptyLedger, base({})), base({a: '1'}))
+    const given = record(ledger, [['a', {version: '1'}]])
+    expect(given.differing.size).to.equal(0)
+    expect(rebase(given, base({a: '1'})).differing.size).to.equal(0)
+  })
+
+  it('keeps only the names it is told to', () => {
+    const ledger = rebase(
+      record(emptyLedger, [
+        ['a', {version: '1'}],
+        ['b', {version: '1'}],
+      ]),
+      base({a: '1', b: '1'}),
+    )
+    expect(show(only(ledger, ['b', 'c']))).to.deep.equal({b: '1'})
+  })
+
+  it('says what a plain map would say, whatever is done to it (property)', () => {
+    const name = fc.constantFrom('a', 'b', 'c', 'd')
+    const version = fc.constantFrom('1', '2', '3')
+    const act = fc.oneof(
+      fc.record({kind: fc.constant('give' as const), name, version}),
+      fc.record({kind: fc.constant('take' as const), name}),
+      fc.record({kind: fc.constant('base' as const), versions: fc.dictionary(name, version)}),
+    )
+    fc.assert(
+      fc.property(fc.array(act), acts => {
+        const plain = new Map<string, string>()
+        let ledger = emptyLedger
+        for (const done of acts) {
+          if (done.kind === 'base') ledger = rebase(ledger, base(done.versions))
+          else {
+            const held: Held | undefined = done.kind === 'give' ? {version: done.version} : undefined
+            ledger = record(ledger, [[done.name, held]])
+            if (held === undefined) plain.delete(done.name)
+            else plain.set(done.name, held.version)
+          }
+
+          expect(show(ledger)).to.deep.equal(Object.fromEntries([...plain].sort()))
+          for (const [key, held] of ledger.differing) expect(ledger.base.get(key)?.version).to.not.equal(held?.version)
+        }
+      }),
+    )
+  })
+})
