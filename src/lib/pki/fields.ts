@@ -1,0 +1,98 @@
+/** Fields of a certificate that X509Certificate doesn't give: its names as bytes, and some extensions. For what OpenSSL has decoded. */
+import {AtlasError} from '../model/errors.js'
+import {type DerElement, readDer} from './der.js'
+
+/** Key usages by their bit (RFC 5280 section 4.2.1.3), as `openssl x509` names them. */
+export type KeyUsage = (typeof KEY_USAGES)[number]
+
+export interface CertificateFields {
+  /** DER of the subject, for the certificates that it issues: they must repeat it byte for byte. */
+  readonly subject: Uint8Array
+  /** Undefined: no limit is set. */
+  readonly pathLength: number | undefined
+  /** Undefined: any. */
+  readonly keyUsages: readonly KeyUsage[] | undefined
+  /** Lower-case hex. */
+  readonly subjectKeyId: string | undefined
+  readonly authorityKeyId: string | undefined
+}
+
+/**
+ * @param raw DER of a certificate
+ * @throws AtlasError `invalid`
+ */
+export function readFields(raw: Uint8Array): CertificateFields {
+  const [certificate] = readDer(raw)
+  const [tbs] = readDer(need(certificate).value)
+  const parts = readDer(need(tbs).value)
+  // Version 1 certificates leave the version out; all else stands in a fixed order.
+  const first = parts[0]?.tag === 0xa0 ? 1 : 0
+  const extensions = readExtensions(parts.find(part => part.tag === 0xa3))
+  return {
+    subject: need(parts[first + 4]).raw,
+    pathLength: pathLengthIn(extensions.get(OIDS.basicConstraints)),
+    keyUsages: keyUsagesIn(extensions.get(OIDS.keyUsage)),
+    subjectKeyId: subjectKeyIdIn(extensions.get(OIDS.subjectKeyId)),
+    authorityKeyId: authorityKeyIdIn(extensions.get(OIDS.authorityKeyId)),
+  }
+}
+
+const KEY_USAGES = [
+  'digitalSignature',
+  'nonRepudiation',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
+] as const
+
+/** The values of the object identifiers, in hex: 2.5.29.N. */
+const OIDS = {subjectKeyId: '551d0e', keyUsage: '551d0f', basicConstraints: '551d13', authorityKeyId: '551d23'} as const
+
+/** Values by identifier; one that stands twice is refused, since readers differ in which they take. */
+function readExtensions(wrapper: DerElement | undefined): ReadonlyMap<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>()
+  if (wrapper === undefined) return found
+  const [list] = readDer(wrapper.value)
+  for (const extension of readDer(need(list).value)) {
+    const parts = readDer(extension.value)
+    const id = Buffer.from(need(parts[0]).value).toString('hex')
+    if (found.has(id)) throw new AtlasError('invalid', 'a certificate must carry each extension once; one stands there twice')
+    found.set(id, need(parts.at(-1)).value)
+  }
+
+  return found
+}
+
+function pathLengthIn(extension: Uint8Array | undefined): number | undefined {
+  const [constraints] = extension === undefined ? [] : readDer(extension)
+  const length = constraints && readDer(constraints.value).find(part => part.tag === 0x02)
+  if (length === undefined) return undefined
+  const [octet = 0] = length.value
+  // A negative length, or one beyond every real chain, counts as 0: nothing may stand below.
+  return length.value.length === 1 && octet < 0x80 ? octet : 0
+}
+
+function keyUsagesIn(extension: Uint8Array | undefined): readonly KeyUsage[] | undefined {
+  if (extension === undefined) return undefined
+  const [, ...octets] = need(readDer(extension)[0]).value
+  return KEY_USAGES.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0)
+}
+
+function subjectKeyIdIn(extension: Uint8Array | undefined): string | undefined {
+  return extension && Buffer.from(need(readDer(extension)[0]).value).toString('hex')
+}
+
+function authorityKeyIdIn(extension: Uint8Array | undefined): string | undefined {
+  const [sequence] = extension === undefined ? [] : readDer(extension)
+  const id = sequence && readDer(sequence.value).find(part => part.tag === 0x80)
+  return id && Buffer.from(id.value).toString('hex')
+}
+
+function need<T>(found: T | undefined): T {
+  if (found === undefined) throw new AtlasError('invalid', 'a certificate must have the fields of RFC 5280; one is missing or empty')
+  return found
+}

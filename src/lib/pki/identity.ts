@@ -1,0 +1,97 @@
+/** What each certificate should be: the table of design part 7. Making one is issue.ts, comparing one with it is judge.ts. */
+import {type Owner, OBSERVABILITY, sni, spiffe} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+
+/** What a certificate may be shown for (its extended key usage). */
+export type Purpose = 'client' | 'server'
+
+export interface Wanted {
+  /** For messages, such as "the identity of paris". */
+  readonly name: string
+  /** Subject, for people only: whatever counts stands in the alternative names. At most 53 characters. */
+  readonly commonName: string
+  /** Compared for leaves only, as are `dns`. */
+  readonly uris: readonly string[]
+  readonly dns: readonly string[]
+  /** Empty: no extended key usage, which restricts nothing (roots). */
+  readonly purposes: readonly Purpose[]
+  /** Present for certificates that sign. */
+  readonly ca?: {
+    /** How many issuers may stand between it and a leaf. */
+    readonly pathLength: number
+    /** A root: trusted as it is, whoever signed it. */
+    readonly isRoot: boolean
+  }
+  /** Seconds; shortened when its issuer ends earlier. */
+  readonly lifetime: number
+  /** The part of its life after which it is to be replaced, before jitter (rotation.ts). */
+  readonly renewal: number
+}
+
+const TWO_THIRDS = 2 / 3
+
+export function wantedRoot(settings: Settings): Wanted {
+  return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}
+}
+
+/** Signs identities and the ADS server's certificate. */
+export function wantedIssuer(settings: Settings): Wanted {
+  return {...authority('the issuer', 'Atlas issuer', settings.lifetimes.issuer), purposes: ['server', 'client']}
+}
+
+/** Signs ADS credentials alone: for clients only, and it lives as long as its root. */
+export function wantedCredentialIssuer(settings: Settings): Wanted {
+  return {...authority('the credential issuer', 'Atlas credential issuer', settings.lifetimes.root), purposes: ['client']}
+}
+
+/** What SDS delivers: every proxy is a server towards some and a client towards others. */
+export function wantedIdentity(settings: Settings, owner: Owner, generation: number): Wanted {
+  const {trustDomain, namespace, clusterDomain} = settings
+  const base = {name: `the identity of ${owner}`, purposes: ['server', 'client'] as const, ...leaf(settings.lifetimes.identity)}
+  if (owner === OBSERVABILITY)
+    return {
+      ...base,
+      commonName: 'observability',
+      uris: [spiffe.observability(trustDomain)],
+      dns: [sni.observability(trustDomain), sni.anyService(namespace, clusterDomain)],
+    }
+  return {
+    ...base,
+    commonName: `downstream ${owner}`,
+    uris: [spiffe.downstream(trustDomain, owner, generation)],
+    dns: [sni.downstream(trustDomain, owner)],
+  }
+}
+
+/** The ADS server's own certificate. */
+export function wantedServer(settings: Settings): Wanted {
+  return {
+    name: "the ADS server's certificate",
+    commonName: 'ads',
+    uris: [spiffe.ads(settings.trustDomain)],
+    dns: [sni.ads(settings.trustDomain)],
+    purposes: ['server'],
+    ...leaf(settings.lifetimes.identity),
+  }
+}
+
+/** The certificate with which an Envoy of `owner` opens ADS. */
+export function wantedCredential(settings: Settings, owner: Owner, generation: number): Wanted {
+  return {
+    name: `the ADS credential of ${owner}`,
+    commonName: `ads-client ${owner}`,
+    uris: [spiffe.adsClient(settings.trustDomain, owner, generation)],
+    dns: [],
+    purposes: ['client'],
+    lifetime: settings.lifetimes.credential,
+    renewal: 1 / 2,
+  }
+}
+
+function leaf(lifetime: number): Pick<Wanted, 'lifetime' | 'renewal'> {
+  return {lifetime, renewal: TWO_THIRDS}
+}
+
+function authority(name: string, commonName: string, lifetime: number): Omit<Wanted, 'purposes'> {
+  return {name, commonName, uris: [], dns: [], ca: {pathLength: 0, isRoot: false}, lifetime, renewal: TWO_THIRDS}
+}

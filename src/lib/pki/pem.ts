@@ -1,0 +1,94 @@
+/** PEM text into certificates and keys, by node:crypto. Strict: what another reader could take otherwise is refused. No content is quoted. */
+import {type KeyObject, X509Certificate, createPrivateKey} from 'node:crypto'
+import {AtlasError} from '../model/errors.js'
+import type {SecretText} from '../model/secret.js'
+
+/**
+ * The certificates of a PEM bundle, in their order; at least one. Text between the blocks is allowed, as RFC 7468 has it.
+ * @param what names the text in messages, such as "the root"
+ * @throws AtlasError `invalid`
+ */
+export function parseCertificates(text: string, what = 'the text'): readonly X509Certificate[] {
+  const certificates = splitCertificates(text, what).map((der, index) => parseCertificate(der, `certificate ${index + 1} of ${what}`))
+  if (certificates.length > 0) return certificates
+  throw new AtlasError('invalid', `${what} must hold at least one certificate in PEM; there is none in its ${text.length} characters`, {
+    hint: `a certificate in PEM begins with the line "${BEGIN}"`,
+  })
+}
+
+/**
+ * A private key in PEM: PKCS#8, PKCS#1 or SEC1, without a passphrase.
+ * @throws AtlasError `invalid`, which never carries a byte of the key
+ */
+export function parsePrivateKey(key: SecretText, what = 'the private key'): KeyObject {
+  const text = key.reveal()
+  const refuse = (found: string, hint?: string): AtlasError =>
+    new AtlasError('invalid', `${what} must be a private key in PEM (PKCS#8, PKCS#1 or SEC1); ${found}`, hint === undefined ? {} : {hint})
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text))
+    throw refuse('it is encrypted', 'decrypt it first, for example with "openssl pkey -in FILE"')
+  if (text.split(/-----BEGIN [A-Z ]*PRIVATE KEY-----/).length !== 2)
+    throw refuse('it holds no such block, or more than one', 'it begins with a line such as "-----BEGIN PRIVATE KEY-----"')
+  try {
+    return createPrivateKey({key: text, format: 'pem'})
+  } catch {
+    // The reason that OpenSSL gives is dropped: nothing that came near a key goes into a message.
+    throw refuse('its block does not decode')
+  }
+}
+
+/** Certificates as one PEM text, in the usual form. */
+export function renderCertificates(certificates: readonly X509Certificate[]): string {
+  return certificates.map(certificate => certificate.toString()).join('')
+}
+
+const BEGIN = '-----BEGIN CERTIFICATE-----'
+const END = '-----END CERTIFICATE-----'
+
+function splitCertificates(text: string, what: string): readonly Uint8Array[] {
+  const blocks: Uint8Array[] = []
+  let body: string[] | undefined
+  for (const line of text.split('\n').map(each => each.trimEnd())) {
+    if (line === BEGIN && body === undefined) body = []
+    else if (line === END && body !== undefined) {
+      blocks.push(decodeBase64(body.join(''), `certificate ${blocks.length + 1} of ${what}`))
+      body = undefined
+    } else if (line.includes('-----BEGIN ') || line.includes('-----END ')) throw misplaced(line, what)
+    else body?.push(line)
+  }
+
+  if (body !== undefined) throw new AtlasError('invalid', `certificate ${blocks.length + 1} of ${what} must end with the line "${END}"`)
+  return blocks
+}
+
+function misplaced(line: string, what: string): AtlasError {
+  if (line.includes('PRIVATE KEY'))
+    return new AtlasError('invalid', `${what} must hold certificates alone; there is a private key in it`, {
+      hint: 'keep keys in a file or entry of their own',
+    })
+  return new AtlasError(
+    'invalid',
+    `${what} must consist of blocks from "${BEGIN}" to "${END}", each on a line of its own; there is another`,
+  )
+}
+
+function decodeBase64(body: string, what: string): Uint8Array {
+  const bytes = Buffer.from(body, 'base64')
+  // Buffer skips what is not base64; only text that comes out again is what every reader reads.
+  if (bytes.length > 0 && bytes.toString('base64') === body) return bytes
+  throw new AtlasError('invalid', `${what} must be base64 between its first and last line`)
+}
+
+function parseCertificate(der: Uint8Array, what: string): X509Certificate {
+  const parsed = tryParse(der)
+  // OpenSSL ignores what stands behind the certificate.
+  if (parsed !== undefined && Buffer.compare(parsed.raw, der) === 0) return parsed
+  throw new AtlasError('invalid', `${what} must be an X.509 certificate; its bytes do not decode as one`)
+}
+
+function tryParse(der: Uint8Array): X509Certificate | undefined {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,144 @@
+/** What certificates say, as plain facts, from PEM text. Whether that is right is judge.ts's question. */
+import {type KeyObject, type X509Certificate, createHash} from 'node:crypto'
+import type {CertifiedKey, Credential, CredentialRecord} from '../model/authority.js'
+import {AtlasError} from '../model/errors.js'
+import {readAlternativeNames} from './alternative-names.js'
+import {type KeyUsage, readFields} from './fields.js'
+import type {Purpose} from './identity.js'
+import {parseCertificates, parsePrivateKey} from './pem.js'
+
+export interface CertificateFacts {
+  /** For people: `CN=paris, O=Atlas`. */
+  readonly subject: string
+  readonly issuer: string
+  /** Lower-case hex. */
+  readonly serial: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+  readonly uris: readonly string[]
+  readonly dns: readonly string[]
+  /** Alternative names of all other kinds, as OpenSSL prints them. */
+  readonly otherNames: readonly string[]
+  readonly isCa: boolean
+  /** Undefined: no limit. */
+  readonly pathLength: number | undefined
+  /** Undefined: any. */
+  readonly keyUsages: readonly KeyUsage[] | undefined
+  /** Extended key usages; those other than client and server as object identifiers. Undefined: any. */
+  readonly purposes: readonly (Purpose | (string & {}))[] | undefined
+  /** SHA-256 of the DER, lower-case hex, as in XFCC's `Hash`. */
+  readonly sha256: string
+  /** SHA-256 of the public key's DER (SubjectPublicKeyInfo), lower-case hex. */
+  readonly keySha256: string
+  readonly subjectKeyId: string | undefined
+  readonly authorityKeyId: string | undefined
+}
+
+/** A certificate with its key. */
+export interface KeyFacts extends CertificateFacts {
+  /** Whether the private key is the certificate's. */
+  readonly keyMatches: boolean
+  /** The certificates behind the first, by their `sha256`. */
+  readonly chain: readonly string[]
+}
+
+/**
+ * The facts of one certificate.
+ * @throws AtlasError `invalid` unless the text holds exactly one
+ */
+export function readCertificate(pem: string, what?: string): CertificateFacts {
+  const all = readCertificates(pem, what)
+  const [only] = all
+  if (only !== undefined && all.length === 1) return only
+  throw new AtlasError('invalid', `${what ?? 'the text'} must hold one certificate; there are ${all.length}`)
+}
+
+/**
+ * The facts of every certificate of a PEM bundle.
+ * @throws AtlasError `invalid`
+ */
+export function readCertificates(pem: string, what?: string): readonly CertificateFacts[] {
+  return parseCertificates(pem, what).map(certificate => factsOf(certificate, what))
+}
+
+/**
+ * The facts of a certificate and its key. Remembered with the object, so that asking again costs nothing.
+ * @throws AtlasError `invalid` where either does not decode
+ */
+export function readKey(key: CertifiedKey, what = 'the certificate'): KeyFacts {
+  const known = keys.get(key)
+  if (known !== undefined) return known
+  const [leaf, ...chain] = parseCertificates(key.certificate, what)
+  if (leaf === undefined) throw new AtlasError('invalid', `${what} must hold a certificate`)
+  const privateKey = parsePrivateKey(key.key, `the private key of ${what}`)
+  const facts = {...factsOf(leaf, what), keyMatches: matches(leaf, privateKey), chain: chain.map(each => sha256(each.raw))}
+  keys.set(key, facts)
+  return facts
+}
+
+/** What is remembered of a credential that was handed out: valid from now on. @throws AtlasError `invalid` */
+export function recordOfCredential(credential: Credential): CredentialRecord {
+  const {sha256: fingerprint, serial, notAfter} = readKey(credential, 'the ADS credential')
+  return {sha256: fingerprint, serial, notAfter: notAfter.toISOString(), rootsDigest: sha256(credential.roots), state: 'valid'}
+}
+
+/** The facts of a certificate that is decoded already. @throws AtlasError `invalid` */
+export function factsOf(certificate: X509Certificate, what = 'the certificate'): CertificateFacts {
+  const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate]
+  if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
+    throw new AtlasError('invalid', `${what} must say from when until when it is valid; its dates do not decode`)
+  const {pathLength, keyUsages, subjectKeyId, authorityKeyId} = readFields(certificate.raw)
+  return {
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    serial: certificate.serialNumber.toLowerCase(),
+    notBefore,
+    notAfter,
+    ...readAlternativeNames(certificate.subjectAltName, what),
+    isCa: certificate.ca,
+    pathLength,
+    keyUsages,
+    purposes: purposesOf(certificate),
+    sha256: sha256(certificate.raw),
+    keySha256: sha256(publicKeyOf(certificate, what).export({type: 'spki', format: 'der'})),
+    subjectKeyId,
+    authorityKeyId,
+  }
+}
+
+const keys = new WeakMap<CertifiedKey, KeyFacts>()
+
+const PURPOSES: ReadonlyMap<string, Purpose> = new Map([
+  ['1.3.6.1.5.5.7.3.1', 'server'],
+  ['1.3.6.1.5.5.7.3.2', 'client'],
+])
+
+function matches(certificate: X509Certificate, key: KeyObject): boolean {
+  try {
+    return certificate.checkPrivateKey(key)
+  } catch {
+    return false
+  }
+}
+
+function purposesOf(certificate: X509Certificate): CertificateFacts['purposes'] {
+  // @types/node has it as always present; without the extension it is undefined.
+  const usages = certificate.keyUsage as readonly string[] | undefined
+  return usages?.map(oid => PURPOSES.get(oid) ?? oid)
+}
+
+function publicKeyOf(certificate: X509Certificate, what: string): KeyObject {
+  try {
+    return certificate.publicKey
+  } catch {
+    throw new AtlasError('invalid', `${what} must carry a public key of a known kind; its own does not decode`)
+  }
+}
+
+function oneLine(name: string | undefined): string {
+  return (name ?? '').split('\n').join(', ')
+}
+
+function sha256(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex')
+}

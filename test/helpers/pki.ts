@@ -1,0 +1,24 @@
+/** An installation's certificates for tests, made with the symbolic signer: the same seed gives the same bytes. */
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
+import {wantedCredentialIssuer, wantedIssuer, wantedRoot} from '../../src/lib/pki/identity.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import type {Signer} from '../../src/lib/pki/signer.js'
+import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
+
+export interface TestAuthority {
+  readonly settings: Settings
+  readonly signer: Signer
+  readonly root: CertifiedKey
+  readonly issuer: CertifiedKey
+  readonly credentialIssuer: CertifiedKey
+}
+
+/** A root with both issuers, valid from 10 minutes before `now`. */
+export function testAuthority(now: Date, seed = 'test', settings: Settings = defaultSettings): TestAuthority {
+  const signer = symbolicSigner(seed)
+  const root = issue(wantedRoot(settings), undefined, now, signer)
+  const issuer = issue(wantedIssuer(settings), root, now, signer)
+  const credentialIssuer = issue(wantedCredentialIssuer(settings), root, now, signer)
+  return {settings, signer, root, issuer, credentialIssuer}
+}
