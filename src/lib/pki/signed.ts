@@ -20,9 +20,19 @@ export function readCertifiedKey(key: CertifiedKey, issuers: readonly string[], 
   const known = signed.get(key)
   if (known?.issuers === issuers) return known.facts
   const anchors = anchorsOf(issuers)
-  const facts = {...readKey(key, what), signedBy: signerOf(first(key.certificate, what), anchors)?.facts, issuersEnd: lastEnd(anchors)}
+  const [certificate] = parseCertificates(key.certificate, what)
+  const signedBy = certificate && issuerOf(certificate, issuers)
+  const facts = {...readKey(key, what), signedBy, issuersEnd: lastEnd(anchors)}
   signed.set(key, {issuers, facts})
   return facts
+}
+
+/**
+ * Which of `issuers` (PEM, one each) signed a certificate that is decoded already, such as a peer's; undefined: none of them.
+ * @throws AtlasError `invalid` where an issuer does not decode
+ */
+export function issuerOf(certificate: X509Certificate, issuers: readonly string[]): CertificateFacts | undefined {
+  return signerOf(certificate, anchorsOf(issuers))?.facts
 }
 
 /**
@@ -62,12 +72,8 @@ function anchorOf(certificate: X509Certificate): Anchor {
   return {certificate, facts: factsOf(certificate)}
 }
 
-function first(pem: string, what: string | undefined): X509Certificate | undefined {
-  return parseCertificates(pem, what)[0]
-}
-
-function signerOf(certificate: X509Certificate | undefined, anchors: readonly Anchor[]): Anchor | undefined {
-  return certificate && anchors.find(anchor => anchor.facts.isCa && isSignedBy(certificate, anchor.certificate))
+function signerOf(certificate: X509Certificate, anchors: readonly Anchor[]): Anchor | undefined {
+  return anchors.find(anchor => anchor.facts.isCa && isSignedBy(certificate, anchor.certificate))
 }
 
 /** Names and key identifiers fit, the issuer may sign, and it did. */
