@@ -1,0 +1,61 @@
+/** Fleet and node -> snapshot: pure, and incremental, since every builder remembers what it made of an untouched value. */
+import type {CertifiedKey, TrustBundle} from '../model/authority.js'
+import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
+import {OBSERVABILITY} from '../model/names.js'
+import type {Node} from '../model/node.js'
+import type {Resource, Snapshot, TypeUrl} from '../xds/snapshot.js'
+import {downstreamResources} from './downstream.js'
+import {observabilityResources} from './observability.js'
+import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
+
+/**
+ * What a node is to have; or, where what it needs is broken or not there yet, why it is to be left as it is: nothing sent, nothing
+ * removed (promise 6). `why` names the object and key at fault, never key material.
+ */
+export type Built = {readonly kind: 'frozen'; readonly why: string} | {readonly kind: 'snapshot'; readonly snapshot: Snapshot}
+
+export function buildSnapshot(fleet: Fleet, node: Node): Built {
+  const {settings, trust} = fleet
+  const identity = fleet.identities.get(node.cluster)
+  if (settings === undefined) return frozen(fleet, 'settings', 'there are no settings yet')
+  if (identity === undefined) return frozen(fleet, `identity/${node.cluster}`, `the identity of ${node.cluster} is not issued yet`)
+  if (trust === undefined) return frozen(fleet, 'trust', 'there is no trust bundle yet')
+  if (node.cluster === OBSERVABILITY) {
+    if (!anchored(trust, 'issuers') || !anchored(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
+    return snapshot([...observabilityResources(fleet, settings, node), ...secrets(identity, trust), adsTrustSecret(trust)])
+  }
+
+  if (!anchored(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
+  const cluster = clusterOf(fleet, node.cluster)
+  if (cluster === undefined) return frozen(fleet, `registration/${node.cluster}`, `the cluster ${node.cluster} is not registered`)
+  return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)])
+}
+
+const EMPTY_TRUST = 'the trust bundle holds no issuer or no credential issuer yet'
+
+/** Envoy refuses a context without anchors, and with it the whole door. */
+function anchored(trust: TrustBundle, part: 'credentialIssuers' | 'issuers'): boolean {
+  return trust[part].length > 0
+}
+
+function secrets(identity: CertifiedKey, trust: TrustBundle): readonly Resource[] {
+  return [identitySecret(identity), trustSecret(trust)]
+}
+
+/** The subject's fault says more than that something is missing. */
+function frozen(fleet: Fleet, subject: Subject, missing: string): Built {
+  const fault = fleet.faults.get(subject)
+  if (fault === undefined) return {kind: 'frozen', why: missing}
+  const where = fault.source === undefined ? fault.object : `${fault.object} (${fault.source})`
+  return {kind: 'frozen', why: `${where}, ${fault.key}: ${fault.message}`}
+}
+
+function snapshot(resources: readonly Resource[]): Built {
+  const types = new Map<TypeUrl, Map<string, Resource>>()
+  for (const resource of resources) {
+    const named = types.get(resource.typeUrl) ?? new Map<string, Resource>()
+    types.set(resource.typeUrl, named.set(resource.name, resource))
+  }
+
+  return {kind: 'snapshot', snapshot: types}
+}

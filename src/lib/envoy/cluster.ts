@@ -1,0 +1,205 @@
+/** Envoy's clusters: whom a node dials, how it makes sure who answers, and when it gives up. */
+import {create} from '@bufbuild/protobuf'
+import {CircuitBreakersSchema, type CircuitBreakers} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
+import {
+  Cluster_CustomClusterTypeSchema,
+  Cluster_DiscoveryType,
+  type Cluster as EnvoyCluster,
+  ClusterSchema,
+} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
+import {type HealthCheck, HealthCheckSchema} from '../../gen/envoy/config/core/v3/health_check_pb.js'
+import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
+import {CodecClientType} from '../../gen/envoy/type/v3/http_pb.js'
+import {DnsLookupFamily} from '../../gen/envoy/extensions/clusters/common/dns/v3/dns_pb.js'
+import {DnsClusterSchema} from '../../gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js'
+import {HttpProtocolOptionsSchema} from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
+import {type HostPort, parseAddress} from '../model/address.js'
+import {type Cluster, dialledPort, downstreamPorts, targetOf} from '../model/cluster.js'
+import {envoyNames, sni, spiffe} from '../model/names.js'
+import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
+import {HEALTH_PATH} from './route.js'
+import {duration, extension, pack, socketAddress} from './pieces.js'
+import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
+import {http2, type Window} from './http2.js'
+
+/** Far above what one Atlas carries, so that only Envoy's defaults (1024) are out of the way (facts/envoy.md 4). */
+const MOST_REQUESTS = 100_000
+const MOST_CONNECTIONS = 10_000
+
+/** The observability Envoy's way to one downstream Envoy's 11901. The cluster has an address. */
+export function thanosCluster(settings: Settings, cluster: Cluster, generation: number): EnvoyCluster {
+  const {trustDomain, timeouts} = settings
+  const port = dialledPort(cluster, downstreamPorts.thanos)
+  return envoyCluster({
+    name: envoyNames.thanosOf(cluster.name),
+    hosts: cluster.addresses.map(({host}) => ({host, port})),
+    family: DnsLookupFamily.ALL, // the health check finds out which of them answer
+    timeouts,
+    window: 'bulk',
+    connectionLifetime: timeouts.thanosConnection,
+    tls: upstreamTls(deliveredSecrets(envoyNames.trust), {
+      name: {exact: spiffe.downstream(trustDomain, cluster.name, generation)},
+      sni: sni.downstream(trustDomain, cluster.name),
+    }),
+    healthCheck: healthCheck(timeouts),
+  })
+}
+
+/** The observability Envoy's way to `atlas serve`, for the ADS streams that it relays. */
+export function adsServersCluster(settings: Settings): EnvoyCluster {
+  return adsCluster(settings, {
+    name: envoyNames.adsServers,
+    hosts: adsServersOf(settings),
+    secrets: deliveredSecrets(envoyNames.trust),
+    server: {name: {exact: spiffe.ads(settings.trustDomain)}, sni: sni.ads(settings.trustDomain)},
+  })
+}
+
+/** A cluster for ADS streams; the bootstrap's too, where the secrets come from files. */
+export function adsCluster(
+  {timeouts}: Settings,
+  to: {
+    readonly name: string
+    readonly hosts: readonly HostPort[]
+    readonly secrets: TlsSecrets
+    readonly server: Parameters<typeof upstreamTls>[1]
+  },
+): EnvoyCluster {
+  return envoyCluster({
+    name: to.name,
+    hosts: to.hosts,
+    family: DnsLookupFamily.V4_PREFERRED,
+    timeouts,
+    window: 'edge',
+    connectionLifetime: timeouts.adsConnection,
+    tls: upstreamTls(to.secrets, to.server),
+  })
+}
+
+/**
+ * A downstream Envoy's way to one Thanos sidecar, inside its own cluster: plaintext, and no HTTP/2 pings, for which a sidecar's gRPC
+ * server ends connections (facts/envoy.md 4): TCP finds a dead one.
+ */
+export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: number): EnvoyCluster {
+  return envoyCluster({
+    name: envoyNames.sidecar(replica),
+    hosts: [targetOf(cluster.services.thanos, replica)],
+    family: DnsLookupFamily.V4_PREFERRED,
+    timeouts,
+    window: 'bulk',
+  })
+}
+
+interface Wanted {
+  readonly name: string
+  readonly hosts: readonly HostPort[]
+  readonly family: DnsLookupFamily
+  readonly timeouts: ProxyTimeouts
+  readonly window: Window
+  /** Seconds; connections without TLS live on. */
+  readonly connectionLifetime?: number
+  readonly tls?: TransportSocket
+  readonly healthCheck?: HealthCheck
+}
+
+function envoyCluster(wanted: Wanted): EnvoyCluster {
+  const {name, hosts, timeouts, tls} = wanted
+  const named = hosts.some(({host}) => parseAddress(host).kind === 'dns')
+  return create(ClusterSchema, {
+    name,
+    ...discovery(wanted.family, named),
+    connectTimeout: duration(timeouts.connect),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: hosts.map(({host, port}) => ({
+            hostIdentifier: {case: 'endpoint' as const, value: {address: socketAddress(host, port)}},
+          })),
+        },
+      ],
+    },
+    circuitBreakers: circuitBreakers(),
+    upstreamConnectionOptions: {
+      tcpKeepalive: {
+        keepaliveProbes: 3,
+        keepaliveTime: whole(timeouts.keepaliveInterval),
+        keepaliveInterval: whole(timeouts.keepaliveTimeout),
+      },
+    },
+    typedExtensionProtocolOptions: {
+      [PROTOCOL_OPTIONS]: pack(HttpProtocolOptionsSchema, {
+        ...(wanted.connectionLifetime === undefined
+          ? {}
+          : {commonHttpProtocolOptions: {maxConnectionDuration: duration(wanted.connectionLifetime)}}),
+        upstreamProtocolOptions: {
+          case: 'explicitHttpConfig',
+          value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(wanted.window, tls === undefined ? undefined : timeouts)}},
+        },
+      }),
+    },
+    ...(tls === undefined ? {} : {transportSocket: tls}),
+    ...(wanted.healthCheck === undefined
+      ? {}
+      : {
+          healthChecks: [wanted.healthCheck],
+          // One endpoint is the rule here; by default Envoy sends to a dead one all the same (panic, facts/envoy.md 9).
+          commonLbConfig: {healthyPanicThreshold: {value: 0}},
+          ignoreHealthOnHostRemoval: named,
+        }),
+  })
+}
+
+const PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+/** IP addresses are taken as they are; one name among them and Envoy resolves all, addresses to themselves. */
+function discovery(
+  family: DnsLookupFamily,
+  named: boolean,
+): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
+  if (!named) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
+  return {
+    clusterDiscoveryType: {
+      case: 'clusterType',
+      value: create(Cluster_CustomClusterTypeSchema, {
+        name: 'envoy.clusters.dns',
+        typedConfig: pack(DnsClusterSchema, {
+          dnsRefreshRate: duration(30),
+          dnsFailureRefreshRate: {baseInterval: duration(1), maxInterval: duration(10)},
+          respectDnsTtl: true,
+          dnsLookupFamily: family,
+        }),
+      }),
+    },
+    waitForWarmOnInit: false, // a name that does not resolve must not keep the other clusters waiting
+  }
+}
+
+/** Answered by the downstream Envoy itself over the same mutual TLS, so that one dead sidecar does not take its neighbours out. */
+function healthCheck(timeouts: ProxyTimeouts): HealthCheck {
+  return create(HealthCheckSchema, {
+    timeout: duration(timeouts.healthTimeout),
+    interval: duration(timeouts.healthInterval),
+    noTrafficInterval: duration(timeouts.healthInterval),
+    intervalJitterPercent: 15, // a thousand clusters come at once
+    unhealthyThreshold: 2,
+    healthyThreshold: 1,
+    healthChecker: {
+      case: 'httpHealthCheck',
+      value: {host: envoyNames.healthHost, path: HEALTH_PATH, codecClientType: CodecClientType.HTTP2},
+    },
+  })
+}
+
+function circuitBreakers(): CircuitBreakers {
+  return create(CircuitBreakersSchema, {
+    thresholds: [
+      {maxConnections: MOST_CONNECTIONS, maxPendingRequests: MOST_REQUESTS, maxRequests: MOST_REQUESTS, maxRetries: MOST_REQUESTS},
+    ],
+  })
+}
+
+/** The kernel counts in whole seconds, one at least. */
+function whole(seconds: number): number {
+  return Math.max(1, Math.round(seconds))
+}

@@ -1,0 +1,72 @@
+/** Who may pass a door beyond what TLS can say: role-based access control by the name in the client's verified certificate. */
+import {create} from '@bufbuild/protobuf'
+import type {Any} from '@bufbuild/protobuf/wkt'
+import {type RBAC, RBACSchema, RBAC_Action, type Principal, PrincipalSchema} from '../../gen/envoy/config/rbac/v3/rbac_pb.js'
+import {RBACPerRouteSchema, RBACSchema as RbacFilterSchema} from '../../gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.js'
+import {
+  type HttpFilter,
+  HttpFilterSchema,
+} from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import {ConfigSchema} from '../../gen/envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated_pb.js'
+import type {Fleet} from '../model/fleet.js'
+import {generationOf, isRegistered} from '../model/fleet.js'
+import {spiffe} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {extension, pack} from './pieces.js'
+import {type PeerName, sanMatcher} from './tls.js'
+
+/** The names of the two filters; the second is filled in by routes. */
+const DOOR = 'atlas.door'
+const DENIED = 'atlas.denied'
+
+/** The door's own rule, which no cluster that comes or goes changes: this name, and not that one. */
+export function doorFilter(allowed: PeerName, except?: PeerName): HttpFilter {
+  const principal =
+    except === undefined
+      ? peer(allowed)
+      : create(PrincipalSchema, {
+          identifier: {case: 'andIds', value: {ids: [peer(allowed), {identifier: {case: 'notId', value: peer(except)}}]}},
+        })
+  return create(HttpFilterSchema, extension(DOOR, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', [principal])}))
+}
+
+/** An empty filter for what `denial` puts into the routes: a listener that changed would cut every stream (facts/envoy.md 6). */
+export function deniedFilter(): HttpFilter {
+  return create(HttpFilterSchema, extension(DENIED, RbacFilterSchema, {}))
+}
+
+/** `typed_per_filter_config` that refuses the names; a refusal names itself `rbac_access_denied_matched_policy[denied]`. */
+export function denial(names: readonly string[]): Record<string, Any> {
+  if (names.length === 0) return {}
+  const principals = names.map(name => peer({exact: name}))
+  return {[DENIED]: pack(RBACPerRouteSchema, {rbac: {rules: rules(RBAC_Action.DENY, 'denied', principals)}})}
+}
+
+/**
+ * The names of ADS credentials that open 10900 no more, sorted: those of earlier generations until their certificates end,
+ * and the present one of a cluster that is remembered but not registered: suspended, or removed.
+ */
+export function deniedAdsClients(fleet: Fleet, {trustDomain}: Settings): readonly string[] {
+  const earlier = [...fleet.records.values()].flatMap(record => record.denied.map(({name}) => name))
+  const gone = [...fleet.records.keys()]
+    .filter(owner => !isRegistered(fleet, owner))
+    .map(owner => spiffe.adsClient(trustDomain, owner, generationOf(fleet, owner)))
+  return [...new Set([...earlier, ...gone])].filter(name => name.startsWith(spiffe.adsClients(trustDomain))).sort()
+}
+
+function rules(action: RBAC_Action, policy: string, principals: Principal[]): RBAC {
+  return create(RBACSchema, {action, policies: {[policy]: {permissions: [{rule: {case: 'any', value: true}}], principals}}})
+}
+
+/** Not `authenticated`, which falls back to other fields of the certificate where there is no URI. */
+function peer(name: PeerName): Principal {
+  return create(PrincipalSchema, {
+    identifier: {
+      case: 'custom',
+      value: {
+        name: 'envoy.rbac.principals.mtls_authenticated',
+        typedConfig: pack(ConfigSchema, {type: {case: 'sanMatcher', value: sanMatcher(name)}}),
+      },
+    },
+  })
+}

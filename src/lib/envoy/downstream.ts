@@ -1,0 +1,34 @@
+/** What a downstream Envoy gets: the door in front of its Thanos sidecars (11901), and the way to each of them. */
+import {ClusterSchema} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
+import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
+import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
+import {type Cluster, downstreamPorts, replicasOf} from '../model/cluster.js'
+import {listenedPort, type Node} from '../model/node.js'
+import type {Settings} from '../model/settings.js'
+import type {Resource} from '../xds/snapshot.js'
+import {sidecarCluster} from './cluster.js'
+import {sidecarListener} from './listener.js'
+import {resourceOf} from './pieces.js'
+import {remember} from './remember.js'
+import {sidecarRoutes} from './route.js'
+
+/** All but the secrets. A pending cluster's Envoy is ready before anybody dials it. */
+export function downstreamResources(cluster: Cluster, settings: Settings, node: Node): readonly Resource[] {
+  return [
+    ...sidecars(cluster, settings),
+    sidecarDoor(settings, node.bindAddress, listenedPort(node, downstreamPorts.thanos)),
+    sidecarPaths(cluster, settings),
+  ]
+}
+
+const sidecars = remember((cluster: Cluster, settings: Settings) =>
+  replicasOf(cluster).map(replica => resourceOf(ClusterSchema, sidecarCluster(settings, cluster, replica))),
+)
+
+const sidecarDoor = remember((settings: Settings, host: string, port: number) =>
+  resourceOf(ListenerSchema, sidecarListener(settings, {host, port})),
+)
+
+const sidecarPaths = remember((cluster: Cluster, settings: Settings) =>
+  resourceOf(RouteConfigurationSchema, sidecarRoutes(settings, cluster)),
+)

@@ -1,0 +1,25 @@
+/** HTTP/2 between Envoys: windows, streams, keepalive. */
+import {create} from '@bufbuild/protobuf'
+import {type Http2ProtocolOptions, Http2ProtocolOptionsSchema} from '../../gen/envoy/config/core/v3/protocol_pb.js'
+import type {ProxyTimeouts} from '../model/settings.js'
+import {duration} from './pieces.js'
+
+/** `edge`: little traffic, any network in front; `bulk`: query results over long distances (facts/xds.md 3.4). */
+export type Window = 'bulk' | 'edge'
+
+const KIB = 1024
+const windows = {
+  bulk: {initialStreamWindowSize: 1024 * KIB, initialConnectionWindowSize: 16_384 * KIB},
+  edge: {initialStreamWindowSize: 256 * KIB, initialConnectionWindowSize: 4096 * KIB},
+} as const
+
+/** Pings as `timeouts` say; none without, for peers that end connections which ping. */
+export function http2(window: Window, timeouts: ProxyTimeouts | undefined, streams?: number): Http2ProtocolOptions {
+  return create(Http2ProtocolOptionsSchema, {
+    ...windows[window],
+    ...(streams === undefined ? {} : {maxConcurrentStreams: streams}),
+    ...(timeouts === undefined
+      ? {}
+      : {connectionKeepalive: {interval: duration(timeouts.keepaliveInterval), timeout: duration(timeouts.keepaliveTimeout)}}),
+  })
+}

@@ -1,0 +1,93 @@
+/** Routes: what a listener passes on, where to, and for how long. */
+import {create, type MessageInitShape} from '@bufbuild/protobuf'
+import {
+  type Route,
+  RouteActionSchema,
+  RouteSchema,
+  type VirtualHost,
+  VirtualHostSchema,
+} from '../../gen/envoy/config/route/v3/route_components_pb.js'
+import {type RouteConfiguration, RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
+import {type Cluster, replicasOf} from '../model/cluster.js'
+import {type ClusterName, envoyNames, sidecarName} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {denial} from './door.js'
+import {duration, streamLifetime} from './pieces.js'
+
+/** The path of the health check on `envoyNames.healthHost`. */
+export const HEALTH_PATH = '/healthz'
+
+const ADS_SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
+
+/** 10900: the two ADS methods and nothing else, denied to the names given. */
+export function adsRoutes({timeouts}: Settings, denied: readonly string[]): RouteConfiguration {
+  return create(RouteConfigurationSchema, {
+    name: envoyNames.ads,
+    virtualHosts: [
+      {
+        name: envoyNames.ads,
+        domains: ['*'],
+        routes: ['DeltaAggregatedResources', 'StreamAggregatedResources'].map(method =>
+          route({case: 'path', value: `${ADS_SERVICE}/${method}`}, {...longStream(envoyNames.adsServers, timeouts.adsConnection)}),
+        ),
+      },
+    ],
+    typedPerFilterConfig: denial(denied),
+  })
+}
+
+/** 11901: each replica by its own name to its own sidecar, and the health check, which Envoy answers itself. */
+export function sidecarRoutes({timeouts}: Settings, cluster: Cluster): RouteConfiguration {
+  return create(RouteConfigurationSchema, {
+    name: envoyNames.thanos,
+    virtualHosts: [
+      ...replicasOf(cluster).map(replica =>
+        sidecarHost(
+          envoyNames.sidecar(replica),
+          cluster.name,
+          [replica],
+          longStream(envoyNames.sidecar(replica), timeouts.thanosConnection),
+        ),
+      ),
+      create(VirtualHostSchema, {
+        name: envoyNames.healthHost,
+        domains: [envoyNames.healthHost],
+        routes: [{match: {pathSpecifier: {case: 'path', value: HEALTH_PATH}}, action: {case: 'directResponse', value: {status: 200}}}],
+      }),
+    ],
+  })
+}
+
+/** The observability side of a cluster: every replica's name, and no other, to the cluster's Envoy. */
+export function thanosHosts({timeouts}: Settings, cluster: Cluster): readonly VirtualHost[] {
+  const action = longStream(envoyNames.thanosOf(cluster.name), timeouts.thanosConnection)
+  return [sidecarHost(cluster.name, cluster.name, replicasOf(cluster), action)]
+}
+
+type Action = MessageInitShape<typeof RouteActionSchema>
+
+/** A bare `name1*` would take `name10` too (facts/envoy.md 8). */
+function sidecarHost(name: string, cluster: ClusterName, replicas: readonly number[], action: Action): VirtualHost {
+  return create(VirtualHostSchema, {
+    name,
+    domains: replicas.map(replica => sidecarName(cluster, replica)).flatMap(host => [host, `${host}:*`, `${host}.*`]),
+    routes: [route({case: 'prefix', value: '/'}, action)],
+  })
+}
+
+function route(path: {case: 'path' | 'prefix'; value: string}, action: Action): Route {
+  return create(RouteSchema, {match: {pathSpecifier: path}, action: {case: 'route', value: create(RouteActionSchema, action)}})
+}
+
+/**
+ * For streams that may last as long as a query or an ADS session: without Envoy's 15 s, with a bound above the connection's.
+ * Retried once, and only where the request was never sent; with `connect_timeout` 2 s that stays below Thanos's 5 s.
+ */
+function longStream(cluster: string, connectionLifetime: number): Action {
+  return {
+    clusterSpecifier: {case: 'cluster', value: cluster},
+    timeout: duration(0),
+    maxStreamDuration: {maxStreamDuration: streamLifetime(connectionLifetime)},
+    retryPolicy: {retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1},
+  }
+}

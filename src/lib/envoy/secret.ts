@@ -1,0 +1,45 @@
+/** Secrets as SDS delivers them. The only file of this room in which a private key is read. */
+import {create} from '@bufbuild/protobuf'
+import {SecretSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import type {CertifiedKey, TrustBundle} from '../model/authority.js'
+import {envoyNames} from '../model/names.js'
+import {toResource} from '../xds/resource.js'
+import type {Resource} from '../xds/snapshot.js'
+import {remember} from './remember.js'
+
+/** `identity`: the node's certificate, with the issuers that its peers need, and its key. */
+export const identitySecret: (identity: CertifiedKey) => Resource = remember(({certificate, key}: CertifiedKey) =>
+  toResource(
+    envoyNames.identity,
+    SecretSchema,
+    create(SecretSchema, {
+      name: envoyNames.identity,
+      type: {case: 'tlsCertificate', value: {certificateChain: inline(certificate), privateKey: inline(key.reveal())}},
+    }),
+  ),
+)
+
+/** `trust`: the issuers in force, no roots: a retired issuer's certificates open nothing (design, part 7). */
+export const trustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) => validation(envoyNames.trust, trust.issuers))
+
+/** `ads-trust`: the credential issuers in force; ADS credentials open the ADS doors and nothing else. */
+export const adsTrustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) =>
+  validation(envoyNames.adsTrust, trust.credentialIssuers),
+)
+
+/** Without name matchers of its own: those of the TLS contexts that use it would be widened (facts/xds.md 3.7). */
+function validation(name: string, anchors: readonly string[]): Resource {
+  return toResource(
+    name,
+    SecretSchema,
+    create(SecretSchema, {name, type: {case: 'validationContext', value: {trustedCa: inline(bundle(anchors))}}}),
+  )
+}
+
+function bundle(certificates: readonly string[]): string {
+  return certificates.map(pem => `${pem.trimEnd()}\n`).join('')
+}
+
+function inline(text: string): {specifier: {case: 'inlineString'; value: string}} {
+  return {specifier: {case: 'inlineString', value: text}}
+}

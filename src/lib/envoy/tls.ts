@@ -1,0 +1,84 @@
+/** The two ends of every mutual TLS connection: TLS 1.3 alone, certificates by SDS, and who the other side must be. */
+import {create} from '@bufbuild/protobuf'
+import {type TransportSocket, TransportSocketSchema} from '../../gen/envoy/config/core/v3/base_pb.js'
+import {
+  type SubjectAltNameMatcher,
+  SubjectAltNameMatcherSchema,
+  SubjectAltNameMatcher_SanType,
+  TlsParameters_TlsProtocol,
+} from '../../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js'
+import {type SdsSecretConfig, SdsSecretConfigSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import {
+  type CommonTlsContext,
+  CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import {envoyNames} from '../model/names.js'
+import {extension, fromAds} from './pieces.js'
+
+/** The name that a peer's certificate must carry as URI SAN. */
+export type PeerName = {readonly exact: string} | {readonly prefix: string}
+
+/** Where a TLS context finds its own certificate and the anchors for its peer's. */
+export interface TlsSecrets {
+  readonly own: SdsSecretConfig
+  readonly trust: SdsSecretConfig
+}
+
+/** The identity that SDS delivers, and its trust: `trust` for certificates of an issuer, `ads-trust` for ADS credentials. */
+export function deliveredSecrets(trust: string): TlsSecrets {
+  return {own: bySds(envoyNames.identity), trust: bySds(trust)}
+}
+
+/** The client's end. */
+export function upstreamTls(secrets: TlsSecrets, server: {readonly name: PeerName; readonly sni: string}): TransportSocket {
+  return create(
+    TransportSocketSchema,
+    extension(TRANSPORT_SOCKET, UpstreamTlsContextSchema, {
+      commonTlsContext: commonTls(secrets, server.name),
+      sni: server.sni,
+      maxSessionKeys: 0, // a resumed session shows no certificate
+    }),
+  )
+}
+
+/** The server's end: a client without a certificate gets no byte. */
+export function downstreamTls(secrets: TlsSecrets, client: PeerName): TransportSocket {
+  return create(
+    TransportSocketSchema,
+    extension(TRANSPORT_SOCKET, DownstreamTlsContextSchema, {
+      commonTlsContext: commonTls(secrets, client),
+      requireClientCertificate: true,
+      sessionTicketKeysType: {case: 'disableStatelessSessionResumption', value: true},
+      disableStatefulSessionResumption: true,
+    }),
+  )
+}
+
+export function sanMatcher(name: PeerName): SubjectAltNameMatcher {
+  return create(SubjectAltNameMatcherSchema, {
+    sanType: SubjectAltNameMatcher_SanType.URI,
+    matcher: {matchPattern: 'exact' in name ? {case: 'exact', value: name.exact} : {case: 'prefix', value: name.prefix}},
+  })
+}
+
+const TRANSPORT_SOCKET = 'envoy.transport_sockets.tls'
+
+function bySds(name: string): SdsSecretConfig {
+  return create(SdsSecretConfigSchema, {name, sdsConfig: fromAds})
+}
+
+/** Clients of Envoy speak TLS 1.2 at most unless told (facts/xds.md 3.2): both ends are told. */
+function commonTls(secrets: TlsSecrets, peer: PeerName): CommonTlsContext {
+  return create(CommonTlsContextSchema, {
+    tlsParams: {tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3},
+    alpnProtocols: ['h2'],
+    tlsCertificateSdsSecretConfigs: [secrets.own],
+    // Combined, so that the name stands here and the SDS secret, which is shared, carries anchors alone: matchers of both would add up.
+    validationContextType: {
+      case: 'combinedValidationContext',
+      value: {defaultValidationContext: {matchTypedSubjectAltNames: [sanMatcher(peer)]}, validationContextSdsSecretConfig: secrets.trust},
+    },
+  })
+}
