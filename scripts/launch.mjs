@@ -5,20 +5,20 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {emptyCache} from './setup/cache.mjs'
-import {environmentFor, prepareCheckout, root} from './setup/checkout.mjs'
+import {compile, environmentFor, preparePackages, root} from './setup/checkout.mjs'
 import {runInForeground} from './setup/child.mjs'
 import {ensureNode} from './setup/node.mjs'
 
-/** Each task: the script that a fitting Node runs, and whether the checkout is made ready first. */
+/** Each task: the script that a fitting Node runs, and what is made ready before: packages, or dist too; `check` and `test` compile as a step of their own. */
 const tasks = {
-  demo: {script: 'scripts/tasks/demo.mjs', ready: true},
-  test: {script: 'scripts/tasks/test.mjs', ready: true},
-  check: {script: 'scripts/tasks/check.mjs', ready: true},
-  generate: {script: 'scripts/tasks/generate.mjs', ready: true},
-  format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: true},
-  bench: {script: 'scripts/tasks/bench.mjs', ready: true},
-  build: {ready: true},
-  programs: {script: 'scripts/programs/main.mjs', ready: false},
+  demo: {script: 'scripts/tasks/demo.mjs', ready: 'dist'},
+  test: {script: 'scripts/tasks/test.mjs', ready: 'packages'},
+  check: {script: 'scripts/tasks/check.mjs', ready: 'packages'},
+  generate: {script: 'scripts/tasks/generate.mjs', ready: 'dist'},
+  format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: 'packages'},
+  bench: {script: 'scripts/tasks/bench.mjs', ready: 'dist'},
+  build: {ready: 'dist'},
+  programs: {script: 'scripts/programs/main.mjs', ready: 'nothing'},
 }
 
 const [name = '', ...args] = process.argv.slice(2)
@@ -43,7 +43,8 @@ async function launch() {
   }
   const {engines} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const node = await ensureNode(engines.node, tell)
-  if (task.ready) await prepareCheckout(node, tell)
+  if (task.ready !== 'nothing') await preparePackages(node, tell)
+  if (task.ready === 'dist') await compile(node, tell)
   if (task.script === undefined) return 0
   return runInForeground(node.path, [join(root, task.script), ...(task.args ?? []), ...args], {cwd: root, env: environmentFor(node)})
 }

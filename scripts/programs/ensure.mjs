@@ -15,7 +15,7 @@ const ways = {wheel: fetchWheel, debian: fetchDebian, go: buildWithGo}
  * @param {{onAnnounced?: () => void, onProgress?: (status: object) => void}} [listen] `onAnnounced` is called when each missing one has its file
  * @returns {Promise<{found: Record<string, string>, failed: Record<string, string>}>} paths, and what went wrong
  */
-export async function ensurePrograms(wanted, {onAnnounced = () => {}, onProgress = () => {}} = {}) {
+export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onProgress = () => undefined} = {}) {
   const found = {}
   const failed = {}
   const missing = []

@@ -46,6 +46,11 @@ export function packagesHash(node) {
   return hash([readFileSync(join(root, 'package-lock.json')), node.version.split('.')[0], process.platform, process.arch])
 }
 
+function alone(tell, work) {
+  const lock = cachePath('locks', `checkout-${hash([root]).slice(0, 16)}.lock`)
+  return withLock(lock, work, ({pid}) => tell(`waiting for process ${pid}, which is preparing this checkout`))
+}
+
 async function installPackages(node, tell) {
   const wanted = packagesHash(node)
   if (contentOf(packagesStamp) === wanted) return
@@ -59,17 +64,6 @@ async function installPackages(node, tell) {
 async function generateProtobuf(node) {
   const inputs = [...filesBelow('proto'), 'buf.gen.yaml', 'buf.yaml', 'package-lock.json']
   await whenChanged('protobuf', inputs, 'src/gen', () => runTool(node, '@bufbuild/buf/bin/buf', ['generate']))
-}
-
-async function compile(node, tell) {
-  const inputs = [...filesBelow('src'), 'tsconfig.json', 'package-lock.json']
-  await whenChanged('dist', inputs, 'dist', async () => {
-    tell('compiling src to dist')
-    const information = join(stamps, 'tsbuildinfo')
-    if (!existsSync(join(root, 'dist'))) rmSync(information, {force: true})
-    await runTool(node, 'typescript/bin/tsc', ['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', information])
-    removeOrphans()
-  })
 }
 
 /** Outputs in dist whose source is gone: tsc leaves them, and oclif would offer a removed command. */
@@ -91,7 +85,7 @@ async function whenChanged(name, inputs, output, make) {
 }
 
 function runTool(node, script, args) {
-  return runQuietly(node.path, [join(root, 'node_modules', script), ...args], {cwd: root, env: environmentFor(node)})
+  return runQuietly(node.path, [join(root, 'node_modules', script), ...args], {cwd: root, env: environmentFor(node), keep: 100})
 }
 
 function filesBelow(directory) {

@@ -13,7 +13,7 @@ import {constants} from 'node:os'
 export async function runInForeground(command, args, options = {}) {
   const child = spawn(command, args, {stdio: 'inherit', ...options})
   const forward = signal => child.kill(signal)
-  const stay = () => {}
+  const stay = () => undefined
   process.on('SIGINT', stay).on('SIGTERM', forward).on('SIGHUP', forward)
   try {
     return await new Promise((resolve, reject) => {
@@ -29,14 +29,15 @@ export async function runInForeground(command, args, options = {}) {
  * Runs a program quietly; its standard output is the result.
  * @param {string} command
  * @param {string[]} args
- * @param {import('node:child_process').SpawnOptions & {onLine?: (line: string) => void}} [options] `onLine` gets each line as it comes
+ * @param {import('node:child_process').SpawnOptions & {onLine?: (line: string) => void, keep?: number}} [options]
+ *   `onLine` gets each line as it comes; `keep` is how many of the last ones an error shows
  * @returns {Promise<string>}
  * @throws {Error} when it can't be started or fails; the message ends with the last lines it wrote
  */
-export async function runQuietly(command, args, {onLine = () => {}, ...options} = {}) {
+export async function runQuietly(command, args, {onLine = () => undefined, keep = 15, ...options} = {}) {
   const child = spawn(command, args, {stdio: ['ignore', 'pipe', 'pipe'], ...options})
   let out = ''
-  const all = lines(onLine)
+  const all = lines(onLine, keep)
   child.stdout.setEncoding('utf8').on('data', text => {
     out += text
     all.push(text)
@@ -46,11 +47,11 @@ export async function runQuietly(command, args, {onLine = () => {}, ...options} 
     child.once('error', error => reject(new Error(`${command} can't be started: ${error.message}`, {cause: error})))
     child.once('close', (...ended) => resolve(ended))
   })
-  if (code !== 0) throw new Error([`${[command, ...args].join(' ')} ended with ${signal ?? `code ${code}`}`, ...all.last(15)].join('\n  '))
+  if (code !== 0) throw new Error([`${[command, ...args].join(' ')} ended with ${signal ?? `code ${code}`}`, ...all.last()].join('\n  '))
   return out
 }
 
-function lines(onLine) {
+function lines(onLine, keep) {
   let rest = ''
   const kept = []
   return {
@@ -59,10 +60,10 @@ function lines(onLine) {
       rest = parts.pop()
       for (const line of parts) {
         kept.push(line)
-        if (kept.length > 200) kept.shift()
+        if (kept.length > keep) kept.shift()
         onLine(line)
       }
     },
-    last: count => [...kept, rest].filter(line => line.trim() !== '').slice(-count),
+    last: () => [...kept, rest].filter(line => line.trim() !== ''),
   }
 }

@@ -11,7 +11,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
  * @param {(owner: {pid: number}) => void} [onWait] called once, when another process has it
  * @returns {Promise<T>}
  */
-export async function withLock(file, work, onWait = () => {}) {
+export async function withLock(file, work, onWait = () => undefined) {
   mkdirSync(dirname(file), {recursive: true})
   const mine = JSON.stringify({pid: process.pid, started: startOf(process.pid)})
   let told = false

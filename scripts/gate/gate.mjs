@@ -1,0 +1,71 @@
+/** The gate: every check that is not a test. Steps run two at a time; each says its time, and what it found only when it found something. */
+import {availableParallelism} from 'node:os'
+import {join} from 'node:path'
+import {compile, root} from '../setup/checkout.mjs'
+import {runQuietly} from '../setup/child.mjs'
+
+/**
+ * @typedef {object} Step
+ * @property {string} name
+ * @property {string} what
+ * @property {string[]} [run] a script and its arguments, for Node
+ * @property {() => Promise<void>} [work]
+ * @property {boolean} [first] runs alone, before the others
+ *
+ * @typedef {{name: string, ok: boolean, seconds: number, output: string}} Verdict
+ */
+
+/** In the order of how long they take: the longest begins first. @type {Step[]} */
+const steps = [
+  {name: 'types', what: 'src compiles', first: true, work: () => compile({path: process.execPath})},
+  {name: 'lint', what: 'eslint', run: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']},
+  {name: 'test-types', what: 'test and bench compile', run: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']},
+  {
+    name: 'imports',
+    what: 'the floors of the house',
+    run: ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', 'src', 'bin', 'scripts', 'test', 'bench'],
+  },
+  {name: 'dead-code', what: 'knip', run: ['node_modules/knip/bin/knip.js', '--no-config-hints']},
+  {name: 'format', what: 'prettier', run: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']},
+  {name: 'generated', what: 'generated files are up to date', run: ['scripts/tasks/generate.mjs', '--check']},
+]
+
+/**
+ * @param {string[]} names steps to run; none is all
+ * @returns {Promise<Verdict[]>}
+ */
+export async function runGate(names = []) {
+  const unknown = names.find(name => !steps.some(step => step.name === name))
+  if (unknown !== undefined) throw new Error(`wanted steps among ${steps.map(step => step.name).join(', ')}, got '${unknown}'`)
+  const wanted = steps.filter(step => names.length === 0 || names.includes(step.name))
+  const verdicts = []
+  for (const step of wanted.filter(({first}) => first === true)) verdicts.push(await runStep(step))
+  const queue = wanted.filter(({first}) => first !== true)
+  const worker = async () => {
+    for (let step = queue.shift(); step !== undefined; step = queue.shift()) verdicts.push(await runStep(step))
+  }
+  await Promise.all(Array.from({length: Math.min(availableParallelism(), 4)}, worker))
+  return verdicts
+}
+
+async function runStep({name, what, run, work}) {
+  const start = Date.now()
+  let output = ''
+  try {
+    await (work?.() ?? runScript(run))
+  } catch (error) {
+    output = error.message
+  }
+  const seconds = (Date.now() - start) / 1000
+  process.stderr.write(`${output === '' ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${what}\n`)
+  if (output !== '') process.stderr.write(`${output}\n`)
+  return {name, ok: output === '', seconds, output}
+}
+
+function runScript([script, ...args]) {
+  return runQuietly(process.execPath, [join(root, script), ...args], {
+    cwd: root,
+    keep: 400,
+    env: {...process.env, NO_COLOR: '1', FORCE_COLOR: undefined},
+  })
+}

@@ -1,0 +1,55 @@
+/** The lanes of tests: which files, which real programs, how long. How one is run is in run.mjs. */
+
+/**
+ * @typedef {object} Lane
+ * @property {string} name
+ * @property {string[]} files
+ * @property {string[]} ignore
+ * @property {string[]} programs real programs that must be there
+ * @property {NodeJS.Platform[] | undefined} platforms where it can run; undefined is everywhere
+ * @property {number} testSeconds longest a single test may take unless it says otherwise
+ * @property {number} laneMinutes longest the whole may take: past it, something hangs
+ */
+
+/** @type {Lane[]} */
+export const lanes = [
+  {
+    name: 'unit',
+    files: ['test/**/*.test.ts'],
+    ignore: ['test/**/*.{envoy,real,long}.test.ts'],
+    programs: [],
+    platforms: undefined,
+    testSeconds: 5,
+    laneMinutes: 5,
+  },
+  {
+    name: 'envoy',
+    files: ['test/**/*.envoy.test.ts'],
+    ignore: [],
+    programs: ['envoy'],
+    platforms: undefined,
+    testSeconds: 60,
+    laneMinutes: 20,
+  },
+  {
+    name: 'real',
+    files: ['test/**/*.real.test.ts'],
+    ignore: [],
+    programs: ['envoy', 'prometheus', 'thanos'],
+    platforms: ['linux'],
+    testSeconds: 180,
+    laneMinutes: 25,
+  },
+  {
+    name: 'long',
+    files: ['test/**/*.long.test.ts'],
+    ignore: [],
+    programs: ['envoy', 'prometheus', 'thanos'],
+    platforms: ['linux'],
+    testSeconds: 3600,
+    laneMinutes: 240,
+  },
+]
+
+/** Those that `npm test` runs. */
+export const everydayLanes = lanes.filter(({name}) => name !== 'long')

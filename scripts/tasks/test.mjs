@@ -1,0 +1,103 @@
+/**
+ * `npm test [-- LANE… [FILE…]]`: the gate and every lane, or only the lanes named. Prints each one's time and closes with `N passed, N failed`.
+ * A step of the gate counts as a test. With CI=true, what was left out is a failure.
+ */
+import {runGate} from '../gate/gate.mjs'
+import {everydayLanes, lanes} from '../lanes/lanes.mjs'
+import {runLane} from '../lanes/run.mjs'
+import {programs as catalogue, programNamed} from '../programs/catalogue.mjs'
+import {ensurePrograms} from '../programs/ensure.mjs'
+import {showProgress} from '../programs/progress.mjs'
+
+const named = process.argv.slice(2).filter(word => !word.includes('/') && !word.includes('.'))
+const files = process.argv.slice(2).filter(word => !named.includes(word))
+const unknown = named.find(name => !lanes.some(lane => lane.name === name))
+
+let outcomes
+if (unknown === undefined) {
+  outcomes = await runAll()
+} else {
+  outcomes = [
+    {
+      name: 'none',
+      seconds: 0,
+      passed: 0,
+      failed: [`wanted lanes among ${lanes.map(({name}) => name).join(', ')}, got '${unknown}'`],
+      leftOut: [],
+    },
+  ]
+}
+process.exitCode = conclude(outcomes)
+
+async function runAll() {
+  const wanted = named.length === 0 ? everydayLanes : lanes.filter(({name}) => named.includes(name))
+  const bringing = bringPrograms(wanted)
+  const done = [await gate(named.length === 0 ? [] : ['types'])]
+  for (const lane of wanted) done.push(await runOrLeaveOut(lane, bringing))
+  return done
+}
+
+/** Begins at once, niced, while the gate and the first lanes run; resolves to each program's path, or to why there is none. */
+function bringPrograms(wanted) {
+  const names = wanted.filter(canRunHere).flatMap(({programs}) => programs)
+  const missing = catalogue.filter(({name}) => names.includes(name))
+  let shown
+  const all = ensurePrograms(
+    missing.map(({name}) => programNamed(name)),
+    {onProgress: status => shown?.onProgress(status)},
+  )
+  return {
+    async wait(wantedNames) {
+      if (wantedNames.length === 0) return {found: {}, failed: {}}
+      shown = showProgress(process.stderr)
+      const result = await all
+      shown.end()
+      return result
+    },
+  }
+}
+
+async function gate(steps) {
+  const start = Date.now()
+  const verdicts = await runGate(steps)
+  return {
+    name: 'gate',
+    seconds: (Date.now() - start) / 1000,
+    passed: verdicts.filter(({ok}) => ok).length,
+    failed: verdicts.filter(({ok}) => !ok).map(({name}) => `gate: ${name}`),
+    leftOut: [],
+  }
+}
+
+async function runOrLeaveOut(lane, bringing) {
+  process.stderr.write(`\nlane ${lane.name}\n`)
+  if (!canRunHere(lane)) return leaveOut(lane, `runs on ${lane.platforms.join(', ')} only`)
+  const {found, failed} = await bringing.wait(lane.programs)
+  const lacking = lane.programs.filter(name => failed[name] !== undefined)
+  for (const name of lacking) process.stderr.write(`${failed[name]}\n`)
+  if (lacking.length > 0) return leaveOut(lane, `no ${lacking.join(', no ')}`)
+  return runLane(lane, {programs: Object.fromEntries(lane.programs.map(name => [name, found[name]])), only: files})
+}
+
+function leaveOut({name}, why) {
+  return {name, seconds: 0, passed: 0, failed: [], leftOut: [`lane ${name}: ${why}`]}
+}
+
+function canRunHere({platforms}) {
+  return platforms === undefined || platforms.includes(process.platform)
+}
+
+/** Prints what came of it; returns the exit code. */
+function conclude(all) {
+  const mustBeWhole = process.env.CI === 'true'
+  const failures = all.flatMap(({failed, leftOut}) => [...failed, ...(mustBeWhole ? leftOut.map(what => `left out: ${what}`) : [])])
+  const lines = all.map(({name, seconds, passed, failed, leftOut}) => {
+    const counts = [`${passed} passed`, `${failed.length} failed`, ...(leftOut.length > 0 ? [`${leftOut.length} left out`] : [])]
+    return `${name.padEnd(6)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
+  })
+  for (const {leftOut} of all) lines.push(...leftOut.map(what => `LEFT OUT  ${what}`))
+  lines.push(...failures.map(what => `FAILED    ${what}`), '')
+  const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0)
+  process.stdout.write(`\n${lines.join('\n')}\n${passed} passed, ${failures.length} failed\n`)
+  return failures.length === 0 ? 0 : 1
+}
