@@ -1,0 +1,102 @@
+/** Finds addresses that nobody uses and keeps them for this demo: asks the kernel, block after block. */
+import {createSocket} from 'node:dgram'
+import {type Server, createServer} from 'node:net'
+import type {HostPort} from '../lib/model/address.js'
+import {AtlasError} from '../lib/model/errors.js'
+import {holderOf} from './port-holder.js'
+import {BLOCKS, type Layout, type Sites, planSites, tcpPorts} from './sites.js'
+
+export interface Claimed {
+  readonly sites: Sites
+  release(): Promise<void>
+}
+
+/** Whether this machine answers on addresses of 127.0.0.0/8 other than 127.0.0.1, as Linux does and macOS does not. */
+export async function hasManyLoopbackAddresses(): Promise<boolean> {
+  const [server, error] = await listen({host: planSites('own', 0, 0).observability.address, port: 0})
+  await close(server)
+  return error?.code !== 'EADDRNOTAVAIL'
+}
+
+/**
+ * Claims the first block of addresses that is free as a whole. The claim is a listening socket: it ends with this process.
+ * @throws AtlasError `conflict`, naming a busy port and who holds it, when there is none
+ */
+export async function claimSites(layout: Layout, downstreams: number): Promise<Claimed> {
+  const busy: Busy[] = []
+  for (let block = 0; block < BLOCKS; block += 1) {
+    const sites = planSites(layout, block, downstreams)
+    const [server, error] = await listen(sites.claim)
+    const taken = error === undefined ? await findBusy(sites) : {...sites.claim, protocol: 'tcp' as const, reason: error.message}
+    if (taken === undefined) return {sites, release: () => close(server)}
+    await close(server)
+    busy.push(taken)
+  }
+
+  throw busyError(busy)
+}
+
+interface Busy extends HostPort {
+  readonly protocol: 'tcp' | 'udp'
+  readonly reason: string
+}
+
+async function findBusy(sites: Sites): Promise<Busy | undefined> {
+  for (const hostPort of tcpPorts(sites)) {
+    const [server, error] = await listen(hostPort)
+    await close(server)
+    if (error !== undefined) return {...hostPort, protocol: 'tcp', reason: error.message}
+  }
+
+  const dns = {host: sites.observability.address, port: sites.observability.ports.dns}
+  const reason = await udpFault(dns)
+  return reason === undefined ? undefined : {...dns, protocol: 'udp', reason}
+}
+
+type ListenError = NodeJS.ErrnoException | undefined
+
+async function listen({host, port}: HostPort): Promise<[Server, ListenError]> {
+  const server = createServer()
+  const error = await new Promise<ListenError>(resolve => {
+    server.once('error', resolve)
+    server.listen({host, port, exclusive: true}, () => {
+      resolve(undefined)
+    })
+  })
+  server.unref()
+  return [server, error]
+}
+
+async function close(server: Server): Promise<void> {
+  if (server.listening) await new Promise(resolve => server.close(resolve))
+}
+
+async function udpFault({host, port}: HostPort): Promise<string | undefined> {
+  const socket = createSocket('udp4')
+  return new Promise(resolve => {
+    socket.once('error', error => {
+      socket.close(() => {
+        resolve(error.message)
+      })
+    })
+    socket.bind({address: host, port, exclusive: true}, () => {
+      socket.close(() => {
+        resolve(undefined)
+      })
+    })
+  })
+}
+
+/** A port that is busy in every block is held on all addresses, and the one to name. */
+function busyError(busy: readonly Busy[]): AtlasError {
+  const everywhere = busy.find(({port, protocol}) => busy.every(other => other.port === port && other.protocol === protocol))
+  const named = everywhere ?? busy[0]
+  if (named === undefined) return new AtlasError('conflict', 'there are no addresses left for the demo')
+  const where = everywhere === undefined ? `${named.host}:${named.port}` : `${named.port} (on every address)`
+  const holder = holderOf(named)
+  return new AtlasError(
+    'conflict',
+    `the demo needs ${named.protocol.toUpperCase()} port ${where}, but it is busy${holder}: ${named.reason}`,
+    {hint: 'end that program, or try --one-address, which uses other ports; another demo that was cut off ends by itself within 10 s'},
+  )
+}

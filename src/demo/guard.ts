@@ -1,0 +1,63 @@
+/** A tiny shell process that ends what the demo started, should the demo itself be killed. Orderly ends are processes.ts's business. */
+import {spawn} from 'node:child_process'
+
+export interface Guard {
+  readonly pid: number | undefined
+  /** The process group is to be ended when the demo dies. */
+  watch(group: number): void
+  /** The process group has ended by itself. */
+  forget(group: number): void
+  /** All is tidy: the guard ends and touches nothing. */
+  dismiss(): void
+}
+
+/**
+ * Starts the guard. It reads from a pipe that only the demo holds: the kernel closes it however the demo ends, kill -9 included.
+ * @param folder removed once the processes are gone; undefined where everything is kept
+ */
+export function startGuard(folder: string | undefined): Guard {
+  // A session of its own: Ctrl-C in the terminal must not reach it.
+  const child = spawn('/bin/sh', ['-c', script], {cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore']})
+  const {stdin} = child
+  child.on('error', () => {})
+  stdin.on('error', () => {})
+  child.unref()
+  const tell = (line: string): void => void (stdin.writable && stdin.write(`${line}\n`))
+  if (folder !== undefined) tell(`=${folder}`)
+  return {
+    pid: child.pid,
+    watch: group => {
+      tell(`+${group}`)
+    },
+    forget: group => {
+      tell(`-${group}`)
+    },
+    dismiss: () => {
+      tell('.')
+      stdin.end()
+    },
+  }
+}
+
+/** Lines: `+N` and `-N` groups, `=DIR` the folder, `.` dismissed. At the end of input the demo is dead: 5 s for each group, then KILL. */
+const script = `
+trap '' INT TERM HUP
+groups=; folder=
+while IFS= read -r line; do
+  case $line in
+    +*) groups="$groups \${line#+}" ;;
+    -*) kept=; for group in $groups; do [ "$group" = "\${line#-}" ] || kept="$kept $group"; done; groups=$kept ;;
+    =*) folder=\${line#=} ;;
+    .) exit 0 ;;
+  esac
+done
+for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
+for wait in 1 2 3 4 5; do
+  living=
+  for group in $groups; do kill -0 "-$group" 2>/dev/null && living=1; done
+  [ -z "$living" ] && break
+  sleep 1
+done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+[ -z "$folder" ] || rm -rf -- "$folder"
+`

@@ -1,0 +1,163 @@
+/** Finds real programs and waits for those that somebody is bringing. Brings none itself: that is scripts/programs (README there). */
+import {execFile} from 'node:child_process'
+import {access, constants, readFile, stat} from 'node:fs/promises'
+import {homedir} from 'node:os'
+import path from 'node:path'
+import {promisify} from 'node:util'
+import {AtlasError} from '../lib/model/errors.js'
+import type {Program} from './catalogue.js'
+import {pause} from './wait.js'
+
+/** The environment as far as finding programs reads it. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Where the program is: as ATLAS_<NAME>, on PATH when its version fits, in the cache.
+ * @returns undefined when this machine has none that fits
+ * @throws AtlasError `invalid` when ATLAS_<NAME> names something that can't be run
+ */
+export async function findProgram(program: Program, env: Environment): Promise<string | undefined> {
+  const named = env[program.variable]
+  if (named !== undefined && named !== '') {
+    if (!(await isExecutable(named)))
+      throw new AtlasError('invalid', `${program.variable} must name a program that can be run; got ${JSON.stringify(named)}`)
+    return named
+  }
+
+  const onPath = await findOnPath(program, env)
+  if (onPath !== undefined) return onPath
+  const cached = path.join(cacheHome(program, env), program.name)
+  return (await isExecutable(cached)) ? cached : undefined
+}
+
+/** How far somebody is with bringing a program: what scripts/programs writes beside its place in the cache. */
+export interface Bringing {
+  readonly state: 'building' | 'failed' | 'fetching' | 'waiting'
+  readonly doing?: string
+  readonly done?: number
+  readonly total?: number
+  readonly secondsLeft?: number
+  /** Why it failed. */
+  readonly message?: string
+}
+
+/** What is known about a program: its path, that somebody is bringing it, or why there is none. */
+export type Availability =
+  | {readonly kind: 'bringing'; readonly bringing: Bringing}
+  | {readonly kind: 'found'; readonly path: string}
+  | {readonly kind: 'missing'; readonly why: string}
+
+/** @throws AtlasError as `findProgram` */
+export async function availability(program: Program, env: Environment): Promise<Availability> {
+  const found = await findProgram(program, env)
+  if (found !== undefined) return {kind: 'found', path: found}
+  const status = await readStatus(`${cacheHome(program, env)}.json`)
+  if (status?.state === 'failed') return {kind: 'missing', why: status.message ?? `bringing ${program.title} failed`}
+  if (status !== undefined) return {kind: 'bringing', bringing: status}
+  // Between the first look and reading its status it may have come into its place.
+  const late = await findProgram(program, env)
+  return late === undefined
+    ? {kind: 'missing', why: `${program.title} is not on this machine: ${program.remedy}`}
+    : {kind: 'found', path: late}
+}
+
+/**
+ * Waits while somebody is bringing the program.
+ * @param onProgress told once a second how far it is
+ * @throws AtlasError as `findProgram`; the signal's reason when it aborts
+ */
+export async function awaitProgram(
+  program: Program,
+  env: Environment,
+  options: {readonly signal: AbortSignal; readonly onProgress: (bringing: Bringing) => void},
+): Promise<Exclude<Availability, {kind: 'bringing'}>> {
+  for (;;) {
+    const state = await availability(program, env)
+    if (state.kind !== 'bringing') return state
+    options.onProgress(state.bringing)
+    await pause(1000, options.signal)
+  }
+}
+
+/** `compiling packages, 412 of 1578, about 3 min left`. */
+export function renderBringing({state, doing, done, total, secondsLeft}: Bringing): string {
+  const parts = [doing === undefined || doing === '' ? state : doing]
+  if (done !== undefined && total !== undefined) parts.push(`${done} of ${total}`)
+  if (secondsLeft !== undefined)
+    parts.push(secondsLeft < 90 ? `about ${Math.ceil(secondsLeft)} s left` : `about ${Math.round(secondsLeft / 60)} min left`)
+  return parts.join(', ')
+}
+
+/** A status that nobody has renewed for so long is nobody's. */
+const STALE_MS = 60_000
+
+function cacheHome({name, version}: Program, env: Environment): string {
+  const base = given(env['ATLAS_CACHE']) ?? path.join(given(env['XDG_CACHE_HOME']) ?? path.join(homedir(), '.cache'), 'atlas')
+  return path.join(path.resolve(base), 'programs', `${name}-${version}`)
+}
+
+function given(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
+
+async function findOnPath({name, fits}: Program, env: Environment): Promise<string | undefined> {
+  const folders = (env['PATH'] ?? '').split(path.delimiter).filter(folder => folder !== '')
+  for (const folder of folders) {
+    const candidate = path.join(folder, name)
+    if ((await isExecutable(candidate)) && fits(await versionOutput(candidate))) return candidate
+  }
+
+  return undefined
+}
+
+/** Some programs print their version to stderr. */
+async function versionOutput(program: string): Promise<string> {
+  const {stdout, stderr} = await promisify(execFile)(program, ['--version'], {timeout: 10_000}).catch(() => ({stdout: '', stderr: ''}))
+  return stdout + stderr
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK)
+    return (await stat(file)).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** The status of a living bringer, or of one that failed; undefined where nobody is at work. */
+async function readStatus(file: string): Promise<Bringing | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const status = parseStatus(text)
+  if (status === undefined || status.state === 'failed') return status
+  const isFresh = Date.now() - Date.parse(status.updated) < STALE_MS
+  return isFresh && (await isAlive(status)) ? status : undefined
+}
+
+interface Status extends Bringing {
+  readonly pid: number
+  readonly startTicks?: string
+  readonly updated: string
+}
+
+function parseStatus(text: string): Status | undefined {
+  try {
+    const value = JSON.parse(text) as Status
+    return ['building', 'failed', 'fetching', 'waiting'].includes(value.state) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function isAlive({pid, startTicks}: Status): Promise<boolean> {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+
+  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
+  const actual = line?.slice(line.lastIndexOf(')') + 2).split(' ')[19]
+  return startTicks === undefined || actual === undefined || startTicks === actual
+}

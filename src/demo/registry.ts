@@ -1,0 +1,93 @@
+/** The list of a demo's processes, kept in its folder, and the sweep that a later demo makes where an earlier one left something behind. */
+import {execFileSync} from 'node:child_process'
+import {appendFileSync, readFileSync, readdirSync, rmSync} from 'node:fs'
+import path from 'node:path'
+
+export interface Registry {
+  add(pid: number): void
+}
+
+const FILE = 'processes'
+
+/** What every demo's temporary folder is called, but for the random end. */
+export const FOLDER_PREFIX = 'atlas-demo-'
+
+/** Opens the list in `folder`; its first line is this very process. */
+export function openRegistry(folder: string): Registry {
+  const add = (pid: number): void => {
+    appendFileSync(path.join(folder, FILE), `${pid} ${startOf(pid) ?? ''}\n`, {mode: 0o600})
+  }
+  add(process.pid)
+  return {add}
+}
+
+/**
+ * Ends processes and removes folders of demos under `parent` that were killed together with their guard.
+ * Pids are used again, so a process counts as a demo's only if it started when the list says.
+ * @returns the folders removed
+ */
+export function sweep(parent: string): readonly string[] {
+  const folders = readdirSync(parent).filter(name => name.startsWith(FOLDER_PREFIX))
+  return folders.map(name => path.join(parent, name)).filter(folder => sweepFolder(folder))
+}
+
+function sweepFolder(folder: string): boolean {
+  const [owner, ...processes] = readList(folder)
+  if (owner === undefined || isRunning(owner)) return false
+  for (const entry of processes.filter(other => isRunning(other))) {
+    try {
+      process.kill(-entry.pid, 'SIGKILL')
+    } catch {
+      /* it ended just now, or belongs to another user */
+    }
+  }
+
+  try {
+    rmSync(folder, {recursive: true, force: true})
+    return true
+  } catch {
+    return false
+  }
+}
+
+interface Entry {
+  readonly pid: number
+  readonly start: string
+}
+
+function readList(folder: string): readonly Entry[] {
+  try {
+    const lines = readFileSync(path.join(folder, FILE), 'utf8').split('\n')
+    return lines
+      .map(line => /^(\d+) (.*)$/.exec(line))
+      .filter(match => match !== null)
+      .map(match => ({pid: Number(match[1]), start: match[2] ?? ''}))
+  } catch {
+    return []
+  }
+}
+
+function isRunning({pid, start}: Entry): boolean {
+  return start !== '' && startOf(pid) === start
+}
+
+/** When a process started, in the system's own words; undefined for one that is not there. */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the program's name in brackets and may hold blanks and brackets itself.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return process.platform === 'linux' ? undefined : startByPs(pid)
+  }
+}
+
+function startByPs(pid: number): string | undefined {
+  try {
+    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {encoding: 'utf8'}).trim()
+    return text === '' ? undefined : text
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,108 @@
+/** Where everything of the demo listens: one loopback address for each host with the real ports, or 127.0.0.1 with ports of its own. Pure. */
+import type {HostPort} from '../lib/model/address.js'
+import {downstreamPorts} from '../lib/model/cluster.js'
+import {AtlasError} from '../lib/model/errors.js'
+import {ADS_PORT} from '../lib/model/settings.js'
+
+/** The ports of the host that stands for the observability cluster. */
+export const observabilityPorts = {server: ADS_PORT, serverAdmin: 6309, ads: 10_900, thanos: 10_901, envoyAdmin: 9901, dns: 15_353} as const
+
+/** Thanos Query has an address of its own, since Envoy takes 10901 on the other one. */
+export const queryPorts = {grpc: 10_901, http: 10_902} as const
+
+/** The ports of the host that stands for one downstream cluster. */
+export const downstreamSitePorts = {
+  envoyAdmin: 9901,
+  thanos: downstreamPorts.thanos,
+  sidecarGrpc: 10_901,
+  sidecarHttp: 10_902,
+  prometheus: 9090,
+} as const
+
+export interface Site<P extends string> {
+  readonly address: string
+  readonly ports: Readonly<Record<P, number>>
+}
+
+export type ObservabilitySite = Site<keyof typeof observabilityPorts>
+export type QuerySite = Site<keyof typeof queryPorts>
+export type DownstreamSite = Site<keyof typeof downstreamSitePorts>
+
+export interface Sites {
+  /** `own`: an address for each host and the real ports; `one`: 127.0.0.1 and ports counted up from a base. */
+  readonly layout: Layout
+  readonly observability: ObservabilitySite
+  readonly query: QuerySite
+  readonly downstreams: readonly DownstreamSite[]
+  /** Bound by the demo as long as it lives, so that a second one takes other addresses. */
+  readonly claim: HostPort
+}
+
+export type Layout = 'one' | 'own'
+
+export const ONE_ADDRESS = '127.0.0.1'
+
+/** How many demos find addresses beside each other. */
+export const BLOCKS = 20
+
+export const DOWNSTREAMS_MAX = 40
+
+/** Below the ports that Linux gives to outgoing connections (32768), so that nobody takes them by chance. */
+const FIRST_PORT = 20_000
+const PORTS_PER_BLOCK = 600
+const FIRST_DOWNSTREAM_HOST = 11
+
+/**
+ * The addresses of demo number `block`, counted from 0.
+ * @throws AtlasError `invalid` for more downstream clusters than there are addresses for
+ */
+export function planSites(layout: Layout, block: number, downstreams: number): Sites {
+  if (downstreams > DOWNSTREAMS_MAX)
+    throw new AtlasError('invalid', `the demo has addresses for ${DOWNSTREAMS_MAX} downstream clusters, not for ${downstreams}`)
+  return layout === 'own' ? ownAddresses(block, downstreams) : oneAddress(block, downstreams)
+}
+
+/** Every TCP port that something will listen on. */
+export function tcpPorts(sites: Sites): readonly HostPort[] {
+  const {dns: _, ...observability} = sites.observability.ports
+  return [
+    ...hostPorts({...sites.observability, ports: observability}),
+    ...hostPorts(sites.query),
+    ...sites.downstreams.flatMap(site => hostPorts(site)),
+  ]
+}
+
+function hostPorts({address, ports}: Site<string>): readonly HostPort[] {
+  return Object.values(ports).map(port => ({host: address, port}))
+}
+
+function ownAddresses(block: number, downstreams: number): Sites {
+  const address = (host: number): string => `127.63.${block + 1}.${host}`
+  return {
+    layout: 'own',
+    observability: {address: address(1), ports: observabilityPorts},
+    query: {address: address(2), ports: queryPorts},
+    downstreams: count(downstreams, index => ({address: address(FIRST_DOWNSTREAM_HOST + index), ports: downstreamSitePorts})),
+    claim: {host: address(254), port: ADS_PORT},
+  }
+}
+
+function oneAddress(block: number, downstreams: number): Sites {
+  let next = FIRST_PORT + block * PORTS_PER_BLOCK
+  const take = (): number => next++
+  const site = <P extends string>(ports: Readonly<Record<P, number>>): Site<P> => ({
+    address: ONE_ADDRESS,
+    ports: Object.fromEntries(Object.keys(ports).map(name => [name, take()])) as Record<P, number>,
+  })
+  return {
+    layout: 'one',
+    claim: {host: ONE_ADDRESS, port: take()},
+    observability: site(observabilityPorts),
+    query: site(queryPorts),
+    downstreams: count(downstreams, () => site(downstreamSitePorts)),
+  }
+}
+
+function count<T>(length: number, make: (index: number) => T): readonly T[] {
+  return Array.from({length}, (_, index) => make(index))
+}

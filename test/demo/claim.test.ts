@@ -1,0 +1,53 @@
+import {expect} from 'chai'
+import {type Server, createServer} from 'node:net'
+import {claimSites} from '../../src/demo/claim.js'
+import {holderOf} from '../../src/demo/port-holder.js'
+import {BLOCKS, planSites} from '../../src/demo/sites.js'
+import {rejectedBy} from '../helpers/thrown.js'
+
+describe('demo/claim', () => {
+  const servers: Server[] = []
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await new Promise(resolve => server.close(resolve))
+  })
+
+  it('gives two demos different addresses, and the first again when it is over', async () => {
+    const first = await claimSites('one', 1)
+    const second = await claimSites('one', 1)
+    expect(second.sites.claim.port).to.be.above(first.sites.claim.port)
+    await first.release()
+    const third = await claimSites('one', 1)
+    expect(third.sites.claim).to.deep.equal(first.sites.claim)
+    await Promise.all([second.release(), third.release()])
+  })
+
+  it('passes over a block with a busy port', async () => {
+    const first = await claimSites('one', 1)
+    await first.release()
+    await hold(first.sites.observability.ports.thanos)
+    const second = await claimSites('one', 1)
+    expect(second.sites.claim).not.to.deep.equal(first.sites.claim)
+    await second.release()
+  })
+
+  it('names the port, and who holds it, when there are no addresses left', async () => {
+    for (let block = 0; block < BLOCKS; block += 1) await hold(planSites('one', block, 1).observability.ports.thanos).catch(() => {})
+    const error = await rejectedBy(claimSites('one', 1))
+    expect(error.code).to.equal('conflict')
+    expect(error.message).to.match(/needs TCP port 127\.0\.0\.1:\d+, but it is busy/)
+    if (process.platform === 'linux') expect(error.message).to.contain(`process ${process.pid}`)
+  })
+
+  it('tells nothing of a port that nobody holds', () => {
+    expect(holderOf({host: '127.0.0.1', port: 1, protocol: 'tcp'})).to.equal('')
+  })
+
+  async function hold(port: number): Promise<void> {
+    const server = createServer()
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({host: '127.0.0.1', port}, resolve)
+    })
+    servers.push(server)
+  }
+})
