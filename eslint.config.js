@@ -51,10 +51,12 @@ export default tseslint.config(
       // settings that come with index signatures are written as the compiler option wants them
       '@typescript-eslint/dot-notation': ['error', {allowIndexSignaturePropertyAccess: true}],
       '@typescript-eslint/no-unused-vars': ['error', {ignoreRestSiblings: true}],
-      // asn1 numbers are numbers, and a type parameter may say what a caller wants back
+      // asn1 numbers are numbers; a type parameter may say what a caller wants back; both ways to write an array read well
       '@typescript-eslint/no-unsafe-enum-assignment': 'off',
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
-      '@typescript-eslint/array-type': ['error', {default: 'array-simple'}],
+      '@typescript-eslint/array-type': 'off',
+      // the other rule forbids what this one proposes
+      '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       // an async function without await keeps a port's promise
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/unbound-method': ['error', {ignoreStatic: true}],

@@ -8,6 +8,7 @@ import {runQuietly} from '../setup/child.mjs'
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
 export async function buildWithGo({module, version, main, ldflags, modules}, {binary, report}) {
+  await needGo()
   // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
   const env = {
     ...process.env,
@@ -39,6 +40,13 @@ export async function buildWithGo({module, version, main, ldflags, modules}, {bi
   report.set({state: 'building'})
   const building = progress(report, 'compiling packages', total)
   await go(['build', '-v', ...flags, '-o', resolve(binary), main], {cwd, onLine: line => /^[^\s:]+$/.test(line) && building()})
+}
+
+/** Go 1.21 is the first that fetches the toolchain a module asks for. */
+async function needGo() {
+  const version = await runQuietly('go', ['env', 'GOVERSION']).catch(() => undefined)
+  const minor = Number(/^go1\.(\d+)/.exec(version ?? '')?.[1] ?? 0)
+  if (minor < 21) throw new Error(`wanted Go 1.21 or later on PATH, got ${version?.trim() || 'none'}: install a current Go`)
 }
 
 /** Counts steps of a kind and, from their pace so far, says how long the rest takes. */

@@ -15,22 +15,34 @@ const packagesStamp = join(root, 'node_modules', '.atlas-packages')
 const stamps = join(root, 'node_modules', '.cache', 'atlas')
 
 /**
- * Packages, generated code and dist, in this order.
+ * Packages, then the generated protobuf code.
  * @param {{path: string, version: string}} node
  * @param {(text: string) => void} tell
  */
-export async function prepareCheckout(node, tell) {
-  const lock = cachePath('locks', `checkout-${hash([root]).slice(0, 16)}.lock`)
-  const waiting = ({pid}) => tell(`waiting for process ${pid}, which is preparing this checkout`)
-  await withLock(
-    lock,
-    async () => {
-      await installPackages(node, tell)
-      await generateProtobuf(node)
-      await compile(node, tell)
-    },
-    waiting,
-  )
+export async function preparePackages(node, tell) {
+  await alone(tell, async () => {
+    await installPackages(node, tell)
+    await generateProtobuf(node)
+  })
+}
+
+/**
+ * dist, from src.
+ * @param {{path: string}} node
+ * @param {(text: string) => void} [tell]
+ * @throws {Error} with what the compiler said
+ */
+export async function compile(node, tell = () => undefined) {
+  await alone(tell, async () => {
+    const inputs = [...filesBelow('src'), 'tsconfig.json', 'package-lock.json']
+    await whenChanged('dist', inputs, 'dist', async () => {
+      const information = join(stamps, 'tsbuildinfo')
+      // with dist gone tsc would trust its notes and write nothing
+      if (!existsSync(join(root, 'dist'))) rmSync(information, {force: true})
+      await runTool(node, 'typescript/bin/tsc', ['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', information])
+      removeOrphans()
+    })
+  })
 }
 
 /**
