@@ -3,7 +3,7 @@ import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
 import {OBSERVABILITY} from '../model/names.js'
 import type {Node} from '../model/node.js'
-import type {Resource, Snapshot, TypeUrl} from '../xds/snapshot.js'
+import {type Resource, type Snapshot, toSnapshot} from '../xds/snapshot.js'
 import {downstreamResources} from './downstream.js'
 import {observabilityResources} from './observability.js'
 import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
@@ -14,7 +14,8 @@ import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
  */
 export type Built = {readonly kind: 'frozen'; readonly why: string} | {readonly kind: 'snapshot'; readonly snapshot: Snapshot}
 
-export function buildSnapshot(fleet: Fleet, node: Node): Built {
+/** `previous`: the node's last snapshot, whose maps are shared where nothing changed; without it the result is equal, but shares less. */
+export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Built {
   const {settings, trust} = fleet
   const identity = fleet.identities.get(node.cluster)
   if (settings === undefined) return frozen(fleet, 'settings', 'there are no settings yet')
@@ -22,13 +23,13 @@ export function buildSnapshot(fleet: Fleet, node: Node): Built {
   if (trust === undefined) return frozen(fleet, 'trust', 'there is no trust bundle yet')
   if (node.cluster === OBSERVABILITY) {
     if (!anchored(trust, 'issuers') || !anchored(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
-    return snapshot([...observabilityResources(fleet, settings, node), ...secrets(identity, trust), adsTrustSecret(trust)])
+    return snapshot([...observabilityResources(fleet, settings, node), ...secrets(identity, trust), adsTrustSecret(trust)], previous)
   }
 
   if (!anchored(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
   const cluster = clusterOf(fleet, node.cluster)
   if (cluster === undefined) return frozen(fleet, `registration/${node.cluster}`, `the cluster ${node.cluster} is not registered`)
-  return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)])
+  return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)
 }
 
 const EMPTY_TRUST = 'the trust bundle holds no issuer or no credential issuer yet'
@@ -50,12 +51,6 @@ function frozen(fleet: Fleet, subject: Subject, missing: string): Built {
   return {kind: 'frozen', why: `${where}, ${fault.key}: ${fault.message}`}
 }
 
-function snapshot(resources: readonly Resource[]): Built {
-  const types = new Map<TypeUrl, Map<string, Resource>>()
-  for (const resource of resources) {
-    const named = types.get(resource.typeUrl) ?? new Map<string, Resource>()
-    types.set(resource.typeUrl, named.set(resource.name, resource))
-  }
-
-  return {kind: 'snapshot', snapshot: types}
+function snapshot(resources: readonly Resource[], previous: Snapshot | undefined): Built {
+  return {kind: 'snapshot', snapshot: toSnapshot(resources, previous)}
 }

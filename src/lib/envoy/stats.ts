@@ -1,0 +1,68 @@
+/** Which statistics Envoy keeps: what status, dashboards and alerts read. It has 124 for each cluster otherwise (facts/envoy.md 12). */
+import {create} from '@bufbuild/protobuf'
+import {type StatsMatcher, StatsMatcherSchema} from '../../gen/envoy/config/metrics/v3/stats_pb.js'
+
+/** Kept whole: there is one of each, whatever the fleet's size. */
+const prefixes = [
+  'access_logs.',
+  'cluster_manager.',
+  'connection_limit.',
+  'control_plane.',
+  'http.',
+  'listener.',
+  'listener_manager.',
+  'overload.',
+  'runtime.',
+  'sds.',
+  'server.',
+  'cluster.xds.',
+  'cluster.ads-servers.',
+]
+
+/** Of every cluster, and of nothing else. */
+const suffixes = [
+  '.membership_healthy',
+  '.membership_total',
+  '.update_failure',
+  '.health_check.attempt',
+  '.health_check.failure',
+  '.health_check.success',
+  '.http2.keepalive_timeout',
+  '.ssl.connection_error',
+  '.ssl.fail_verify_error',
+  '.ssl.fail_verify_san',
+  '.ssl.handshake',
+  '.ssl_context_update_by_sds',
+  '.upstream_context_secrets_not_ready',
+  '.upstream_cx_active',
+  '.upstream_cx_connect_fail',
+  '.upstream_cx_connect_timeout',
+  '.upstream_cx_max_duration_reached',
+  '.upstream_cx_rx_bytes_total',
+  '.upstream_cx_total',
+  '.upstream_cx_tx_bytes_total',
+  '.upstream_rq_2xx',
+  '.upstream_rq_4xx',
+  '.upstream_rq_5xx',
+  '.upstream_rq_active',
+  '.upstream_rq_max_duration_reached',
+  '.upstream_rq_pending_failure_eject',
+  '.upstream_rq_pending_overflow',
+  '.upstream_rq_retry',
+  '.upstream_rq_time',
+  '.upstream_rq_total',
+]
+
+export function statsMatcher(): StatsMatcher {
+  return create(StatsMatcherSchema, {
+    statsMatcher: {
+      case: 'inclusionList',
+      value: {
+        patterns: [
+          ...prefixes.map(value => ({matchPattern: {case: 'prefix' as const, value}})),
+          ...suffixes.map(value => ({matchPattern: {case: 'suffix' as const, value}})),
+        ],
+      },
+    },
+  })
+}
