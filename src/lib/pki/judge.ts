@@ -149,7 +149,7 @@ function judgeTime(found: SignedFacts, wanted: Wanted, now: Date): readonly Reas
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every(each => b.includes(each))
+  return a.length === b.length && new Set(a).size === a.length && a.every(each => b.includes(each))
 }
 
 /** Quoted and bounded, since certificates may come from strangers. */

@@ -1,0 +1,178 @@
+/** What an independent verifier says of every kind of chain: openssl, strict. */
+import {execFileSync, spawnSync} from 'node:child_process'
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {expect} from 'chai'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {SecretText} from '../../src/lib/model/secret.js'
+import {
+  wantedCredential,
+  wantedCredentialIssuer,
+  wantedIdentity,
+  wantedIssuer,
+  wantedRoot,
+  wantedServer,
+} from '../../src/lib/pki/identity.js'
+import {issue, issueCredential} from '../../src/lib/pki/issue.js'
+import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
+import {parseCertificates} from '../../src/lib/pki/pem.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {cryptoSigner} from '../../src/lib/pki/signer.js'
+import {testAuthority} from '../helpers/pki.js'
+
+const now = new Date('2026-11-24T12:00:00Z')
+const PARIS = parseClusterName('paris')
+
+describe('pki, as openssl verifies it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'atlas-pki-'))
+  after(() => rmSync(folder, {recursive: true}))
+  let files = 0
+  const file = (text: string): string => {
+    files += 1
+    const path = join(folder, `${files}.pem`)
+    writeFileSync(path, text)
+    return path
+  }
+
+  /** Empty, or what openssl objects to; the chain is what stands behind the first certificate. */
+  const objection = (leaf: CertifiedKey, anchor: string, ...options: string[]): string => {
+    const [first, ...chain] = parseCertificates(leaf.certificate).map(String)
+    const untrusted = chain.length === 0 ? [] : ['-untrusted', file(chain.join(''))]
+    const at = ['-attime', String(Math.floor(now.getTime() / 1000) + 60)]
+    const args = ['verify', '-x509_strict', ...at, ...options, '-CAfile', file(anchor), ...untrusted, file(first ?? '')]
+    const run = spawnSync('openssl', args, {encoding: 'utf8'})
+    return run.status === 0 ? '' : run.stderr
+  }
+
+  const SERVER = ['-purpose', 'sslserver']
+  const CLIENT = ['-purpose', 'sslclient']
+  const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
+  const identity = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
+  const observability = issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
+  const server = issue(wantedServer(settings), issuer, now, signer)
+  const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
+
+  it('root and both issuers stand by themselves', () => {
+    expect(objection(root, root.certificate)).to.equal('')
+    expect(objection(issuer, root.certificate)).to.equal('')
+    expect(objection(credentialIssuer, root.certificate)).to.equal('')
+  })
+
+  it('an identity is a server by its SNI and a client', () => {
+    expect(objection(identity, root.certificate, ...SERVER, '-verify_hostname', 'paris.downstream.atlas.internal')).to.equal('')
+    expect(objection(identity, root.certificate, ...SERVER, '-verify_hostname', 'rome.downstream.atlas.internal')).to.contain('mismatch')
+    expect(objection(identity, root.certificate, ...CLIENT)).to.equal('')
+  })
+
+  it('the observability identity answers for the Services of its namespace', () => {
+    const sidecar = 'paris-thanos-sidecar0.atlas.svc.cluster.local'
+    expect(objection(observability, root.certificate, ...SERVER, '-verify_hostname', sidecar)).to.equal('')
+    expect(objection(observability, root.certificate, ...CLIENT)).to.equal('')
+  })
+
+  it('the ADS server is a server, and no client', () => {
+    expect(objection(server, root.certificate, ...SERVER, '-verify_hostname', 'ads.atlas.internal')).to.equal('')
+    expect(objection(server, root.certificate, ...CLIENT)).to.contain('unsuitable certificate purpose')
+  })
+
+  it('an ADS credential is a client, and no server', () => {
+    expect(objection(credential, credential.roots, ...CLIENT)).to.equal('')
+    expect(objection(credential, credential.roots, ...SERVER)).to.contain('unsuitable certificate purpose')
+  })
+
+  it('an issuer alone is anchor enough, and another issuer of the same root is not', () => {
+    const other = issue(wantedIssuer(settings), root, now, signer)
+    expect(objection(identity, issuer.certificate, ...SERVER, '-partial_chain')).to.equal('')
+    expect(objection(identity, other.certificate, ...SERVER, '-partial_chain')).to.contain('unable to get local issuer')
+    expect(objection(credential, credentialIssuer.certificate, ...CLIENT, '-partial_chain')).to.equal('')
+    expect(objection(credential, issuer.certificate, ...CLIENT, '-partial_chain')).to.contain('unable to get local issuer')
+  })
+
+  it("another installation's certificates are refused", () => {
+    const other = testAuthority(now, 'other')
+    const foreign = issue(wantedIdentity(settings, PARIS, 1), other.issuer, now, signer)
+    expect(objection(foreign, root.certificate, ...CLIENT)).to.contain('unable to get local issuer')
+  })
+
+  it('the real signer makes the same chains', () => {
+    const ca = issue(wantedRoot(settings), undefined, now, cryptoSigner)
+    const between = issue(wantedIssuer(settings), ca, now, cryptoSigner)
+    const leaf = issue(wantedIdentity(settings, 'atlas', 1), between, now, cryptoSigner)
+    expect(objection(leaf, ca.certificate, ...SERVER, '-verify_hostname', 'observability.atlas.internal')).to.equal('')
+  })
+
+  it('openssl prints what was meant', () => {
+    const text = execFileSync('openssl', ['x509', '-noout', '-text', '-in', file(identity.certificate)], {encoding: 'utf8'})
+    for (const line of [
+      'Version: 3 (0x2)',
+      'Signature Algorithm: ecdsa-with-SHA256',
+      'ASN1 OID: prime256v1',
+      'X509v3 Basic Constraints: critical\n                CA:FALSE',
+      'X509v3 Key Usage: critical\n                Digital Signature',
+      'X509v3 Extended Key Usage: \n                TLS Web Server Authentication, TLS Web Client Authentication',
+      'URI:spiffe://atlas.internal/downstream/paris/1, DNS:paris.downstream.atlas.internal',
+    ])
+      expect(text).to.contain(line)
+    const issuerText = execFileSync('openssl', ['x509', '-noout', '-text', '-in', file(issuer.certificate)], {encoding: 'utf8'})
+    expect(issuerText).to.contain('X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0')
+    expect(issuerText).to.contain('X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign')
+  })
+
+  describe('with an adopted root', () => {
+    const adopt = (extensions: string[]): CertifiedKey => {
+      const [key, certificate] = [join(folder, 'old-key.pem'), join(folder, 'old.pem')]
+      const subject = ['-utf8', '-subj', '/C=DE/O=Bücher \\/ Söhne/CN=Old root']
+      const options = ['-new', '-x509', '-key', key, '-days', '3650', '-set_serial', '1637000000', ...subject, ...extensions]
+      execFileSync('openssl', ['req', '-config', config, ...options, '-out', certificate], {stdio: 'pipe'})
+      return {certificate: readFileSync(certificate, 'utf8'), key: new SecretText(readFileSync(key, 'utf8'))}
+    }
+
+    const config = join(folder, 'openssl.cnf')
+
+    before(function () {
+      this.timeout(60_000)
+      writeFileSync(config, '[req]\ndistinguished_name = dn\nstring_mask = pkix\n[dn]\n')
+      execFileSync('openssl', ['genrsa', '-traditional', '-out', join(folder, 'old-key.pem'), '4096'], {stdio: 'pipe'})
+      expect(readFileSync(join(folder, 'old-key.pem'), 'utf8')).to.contain('BEGIN RSA PRIVATE KEY')
+    })
+
+    const today = new Date()
+
+    it('of RSA-4096 in PKCS#1: it signs issuers, and its name is repeated byte for byte', () => {
+      const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'])
+      const between = issue(wantedIssuer(settings), old, today, signer)
+      const leaf = issue(wantedIdentity(settings, PARIS, 1), between, today, signer)
+      const credentials = issue(wantedCredentialIssuer(settings), old, today, cryptoSigner)
+      const client = issueCredential(wantedCredential(settings, PARIS, 1), credentials, [old.certificate], today, signer)
+      expect(verify(leaf, old.certificate, 'sslserver')).to.equal('')
+      expect(verify(client, old.certificate, 'sslclient')).to.equal('')
+      expect(judgeKey(old, wantedRoot(settings), [], today)).to.deep.equal([])
+      expect(judgeKey(between, wantedIssuer(settings), [old.certificate], today)).to.deep.equal([])
+      expect(judgeKey(leaf, wantedIdentity(settings, PARIS, 1), [between.certificate], today)).to.deep.equal([])
+      expect(judgeCredential(client, wantedCredential(settings, PARIS, 1), [credentials.certificate], today)).to.deep.equal([])
+      expect(readKey(leaf).chain).to.have.length(1)
+    })
+
+    it('without key identifiers, as the program of 2021 made them: the chain still verifies, if not strictly', () => {
+      const none = ['-addext', 'subjectKeyIdentifier=none', '-addext', 'authorityKeyIdentifier=none']
+      const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', ...none])
+      expect(readKey(old).subjectKeyId).to.equal(undefined)
+      const between = issue(wantedIssuer(settings), old, today, signer)
+      const leaf = issue(wantedIdentity(settings, PARIS, 1), between, today, signer)
+      const [first, issuerText] = parseCertificates(leaf.certificate).map(String)
+      const args = ['verify', '-CAfile', file(old.certificate), '-untrusted', file(issuerText ?? ''), file(first ?? '')]
+      expect(spawnSync('openssl', args, {encoding: 'utf8'}).stderr).to.equal('')
+      // The data plane anchors at our own issuer, where strict verifiers find nothing missing.
+      expect(verify(leaf, between.certificate, 'sslserver', '-partial_chain')).to.equal('')
+    })
+
+    const verify = (leaf: CertifiedKey, anchor: string, purpose: string, ...options: string[]): string => {
+      const [first, ...chain] = parseCertificates(leaf.certificate).map(String)
+      const args = ['-purpose', purpose, ...options, '-CAfile', file(anchor), '-untrusted', file(chain.join('')), file(first ?? '')]
+      const run = spawnSync('openssl', ['verify', '-x509_strict', ...args], {encoding: 'utf8'})
+      return run.status === 0 ? '' : run.stderr
+    }
+  })
+})

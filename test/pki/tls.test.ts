@@ -1,0 +1,118 @@
+/** The certificates in real TLS 1.3 handshakes of node:tls, anchored as Atlas anchors them. */
+import {type TLSSocket, connect, createSecureContext, createServer} from 'node:tls'
+import {expect} from 'chai'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {parseClusterName, sni} from '../../src/lib/model/names.js'
+import {wantedCredential, wantedIdentity, wantedIssuer, wantedServer} from '../../src/lib/pki/identity.js'
+import {issue, issueCredential} from '../../src/lib/pki/issue.js'
+import {readCertificate} from '../../src/lib/pki/read.js'
+import {testAuthority} from '../helpers/pki.js'
+
+const now = new Date()
+const PARIS = parseClusterName('paris')
+
+describe('pki, in TLS handshakes', () => {
+  const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
+  const domain = settings.trustDomain
+  const identity = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
+  const observability = issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
+  const server = issue(wantedServer(settings), issuer, now, signer)
+  const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
+
+  it('data plane: both sides anchor at the issuer alone', async () => {
+    const seen = await handshake(
+      {own: identity, trusts: issuer.certificate},
+      {own: observability, trusts: issuer.certificate, dials: sni.downstream(domain, PARIS)},
+    )
+    expect(seen).to.deep.equal({server: 'authorized', client: 'authorized', uris: ['spiffe://atlas.internal/observability']})
+  })
+
+  it('data plane: the leaf of a retired issuer of the same root opens nothing', async () => {
+    const retired = issue(wantedIssuer(settings), root, now, signer)
+    const old = issue(wantedIdentity(settings, 'atlas', 1), retired, now, signer)
+    const seen = await handshake(
+      {own: identity, trusts: issuer.certificate},
+      {own: old, trusts: issuer.certificate, dials: sni.downstream(domain, PARIS)},
+    )
+    expect(seen.server).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+  })
+
+  it('control plane: the credential opens the server, whose chain leads to the roots it carries', async () => {
+    const seen = await handshake(
+      {own: server, trusts: credentialIssuer.certificate},
+      {own: credential, trusts: credential.roots, dials: sni.ads(domain)},
+    )
+    expect(seen).to.deep.equal({server: 'authorized', client: 'authorized', uris: ['spiffe://atlas.internal/ads-client/paris/1']})
+  })
+
+  it('control plane: an identity is no credential', async () => {
+    const seen = await handshake(
+      {own: server, trusts: credentialIssuer.certificate},
+      {own: identity, trusts: root.certificate, dials: sni.ads(domain)},
+    )
+    expect(seen.server).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+  })
+
+  it('a credential is no server, not even for those who trust its issuer', async () => {
+    const seen = await handshake(
+      {own: credential, trusts: issuer.certificate},
+      {own: observability, trusts: root.certificate, dials: sni.ads(domain)},
+    )
+    expect(seen.client).to.equal('INVALID_PURPOSE')
+  })
+})
+
+interface Side {
+  readonly own: CertifiedKey
+  readonly trusts: string
+}
+
+interface Seen {
+  /** Each side's verdict on the other. */
+  readonly server: string
+  readonly client: string
+  /** The client's names, as the server reads them. */
+  readonly uris: readonly string[]
+}
+
+async function handshake(server: Side, client: Side & {readonly dials: string}): Promise<Seen> {
+  const options = ({own, trusts}: Side): object => ({
+    cert: own.certificate,
+    key: own.key.reveal(),
+    ca: trusts,
+    allowPartialTrustChain: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+  })
+  // Node's TLS server drops allowPartialTrustChain from its own options; a context made apart keeps it.
+  const context = createSecureContext(options(server))
+  const listener = createServer({...options(server), requestCert: true, SNICallback: (_, done) => done(null, context)})
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  try {
+    const accepted = new Promise<TLSSocket>((resolve, reject) => {
+      listener.once('secureConnection', resolve)
+      listener.once('tlsClientError', reject)
+    })
+    const {port} = listener.address() as {port: number}
+    const socket = connect({...options(client), host: '127.0.0.1', port, servername: client.dials})
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve)
+      socket.once('error', reject)
+    })
+    const peer = await accepted
+    const {raw} = peer.getPeerCertificate()
+    const {uris} = readCertificate(`-----BEGIN CERTIFICATE-----\n${raw.toString('base64')}\n-----END CERTIFICATE-----\n`)
+    const seen = {server: verdict(peer), client: verdict(socket), uris}
+    socket.destroy()
+    peer.destroy()
+    return seen
+  } finally {
+    listener.close()
+  }
+}
+
+function verdict(socket: TLSSocket): string {
+  if (socket.authorized) return 'authorized'
+  const error: unknown = socket.authorizationError
+  return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
+}
