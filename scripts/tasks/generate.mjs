@@ -1,20 +1,25 @@
 /**
- * `npm run generate`: writes what is generated and committed, from the compiled commands: oclif.manifest.json, docs/reference/commands.md.
+ * `npm run generate`: writes what is generated and committed: from the compiled commands oclif.manifest.json and docs/reference/commands.md;
+ * package-lock.json without addresses and with an entry for every platform's package.
  * With --check it writes nothing and fails where a file is not what it would write.
  */
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {Config, Help} from '@oclif/core'
 import {format, resolveConfig} from 'prettier'
+import {completeLock} from '../gate/lockfile.mjs'
 import {root} from '../setup/checkout.mjs'
 
 const checking = process.argv.includes('--check')
 const config = await loadFreshConfig()
-const files = {'oclif.manifest.json': renderManifest(config), 'docs/reference/commands.md': renderCommands(config)}
+const files = {
+  'oclif.manifest.json': await pretty('oclif.manifest.json', renderManifest(config)),
+  'docs/reference/commands.md': await pretty('docs/reference/commands.md', renderCommands(config)),
+  'package-lock.json': renderLock(),
+}
 
-for (const [name, content] of Object.entries(files)) {
+for (const [name, wanted] of Object.entries(files)) {
   const path = join(root, name)
-  const wanted = await format(content, {...(await resolveConfig(path)), filepath: path})
   const actual = existsSync(path) ? readFileSync(path, 'utf8') : undefined
   if (actual === wanted) continue
   if (checking) {
@@ -24,6 +29,15 @@ for (const [name, content] of Object.entries(files)) {
     writeFileSync(path, wanted)
     process.stderr.write(`${name} written\n`)
   }
+}
+
+async function pretty(name, content) {
+  const path = join(root, name)
+  return format(content, {...(await resolveConfig(path)), filepath: path})
+}
+
+function renderLock() {
+  return `${JSON.stringify(completeLock(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))), undefined, 2)}\n`
 }
 
 async function loadFreshConfig() {
