@@ -1,0 +1,148 @@
+/** Takes a request of either variant into a session: who asks, the answer to an earlier response, then what is asked for. */
+import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+import {NACK_TEXT_MAX, type Note} from './note.js'
+import type {Session} from './session-state.js'
+import {resourcesOf} from './snapshot.js'
+import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
+import {aimAt, ask, doubt, openType, type TypeState} from './type-state.js'
+import {allowsWildcard, isKnownType} from './type-url.js'
+import {acknowledge, refuse, settle} from './verdict.js'
+
+/** Why a stream must end. */
+export interface Refusal {
+  readonly code: 'INVALID_ARGUMENT'
+  readonly message: string
+}
+
+export interface HeardRequest {
+  readonly session: Session
+  readonly notes: readonly Note[]
+  readonly close?: Refusal
+}
+
+type Request = DeltaDiscoveryRequest | DiscoveryRequest
+
+const NOTED_NAMES_MAX = 100
+
+/**
+ * The session after a request.
+ * @throws Error for a request of the other variant
+ */
+export function hearRequest(session: Session, request: Request, now: Date): HeardRequest {
+  const {typeUrl, node} = request
+  if (typeUrl === '') return refusal(session, 'A request on an aggregated stream must have a type_url')
+  if (node !== undefined && session.node !== undefined && (node.id !== session.node.id || node.cluster !== session.node.cluster)) {
+    const note: Note = {kind: 'node-changed', was: `${session.node.cluster} ${session.node.id}`, is: `${node.cluster} ${node.id}`}
+    return {...refusal(session, 'The node of a stream may not change'), notes: [note]}
+  }
+
+  const named = session.node === undefined && node !== undefined ? {...session, node: {id: node.id, cluster: node.cluster}} : session
+  return isKnownType(typeUrl) ? hearKnown(named, request, now) : park(named, typeUrl)
+}
+
+/** A type that isn't served keeps its stream open: the client may ask for others. */
+function park(session: Session, typeUrl: string): HeardRequest {
+  const type = typeUrl.slice(0, 200)
+  if (session.unknownTypes.has(type)) return {session, notes: []}
+  const {maxUnknownTypes} = session.options
+  if (session.unknownTypes.size >= maxUnknownTypes)
+    return refusal(session, `A stream may ask for at most ${maxUnknownTypes} types that are not served here`)
+  const unknownTypes = new Set([...session.unknownTypes, type])
+  return {session: {...session, unknownTypes}, notes: [{kind: 'unknown-type', typeUrl: type}]}
+}
+
+function hearKnown(session: Session, request: Request, now: Date): HeardRequest {
+  const {typeUrl} = request
+  const opened = session.types.get(typeUrl) ?? openType(typeUrl, mannerOf(session, typeUrl))
+  const answered = hearAnswer(opened, request)
+  const change = changeOf(session, request, answered.state)
+  const {maxNames} = session.options
+  if (change.subscription.names.size > maxNames)
+    return refusal(
+      session,
+      `A stream may subscribe to at most ${maxNames} names of one type; ${typeUrl} has ${change.subscription.names.size}`,
+    )
+
+  const asked = ask(answered.state, change, answered.state.subscription === undefined ? initialOf(request) : {})
+  const leftover = session.before.get(typeUrl)
+  const state = leftover === undefined ? asked : doubt(asked, leftover)
+  const aimed = session.snapshot === undefined ? state : aimAt(state, resourcesOf(session.snapshot, typeUrl), now)
+  const settled = settle(aimed)
+  const before = leftover === undefined ? session.before : new Map([...session.before].filter(([type]) => type !== typeUrl))
+  const repaired: readonly Note[] = settled === aimed ? [] : [{kind: 'repaired', typeUrl}]
+  return {
+    session: {...session, before, types: new Map(session.types).set(typeUrl, settled)},
+    notes: [...answered.notes, ...subscriptionNotes(opened, change), ...repaired],
+  }
+}
+
+/** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
+function hearAnswer(state: TypeState, request: Request): {readonly state: TypeState; readonly notes: readonly Note[]} {
+  const {typeUrl, responseNonce: nonce, errorDetail} = request
+  if (nonce === '' && errorDetail === undefined) return {state, notes: []}
+  // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
+  const verdict =
+    errorDetail === undefined
+      ? acknowledge(state, Number(nonce))
+      : refuse(state, nonce === '' ? 0 : Number(nonce), errorDetail.message.slice(0, NACK_TEXT_MAX))
+  if (verdict === undefined) return {state, notes: [{kind: 'stale-nonce', typeUrl, nonce: nonce.slice(0, 100)}]}
+  const {flight, refused} = verdict
+  const note: Note =
+    errorDetail === undefined
+      ? {
+          kind: 'acked',
+          typeUrl,
+          nonce,
+          versions: new Map([...flight.sent].map(([name, held]) => [name, held.version])),
+          removed: flight.removed,
+        }
+      : {
+          kind: 'nacked',
+          typeUrl,
+          nonce,
+          message: errorDetail.message.slice(0, NACK_TEXT_MAX),
+          names: [...flight.sent.keys()],
+          removed: flight.removed,
+          refused,
+        }
+  return {state: verdict.state, notes: [note]}
+}
+
+function changeOf(session: Session, request: Request, state: TypeState): SubscriptionChange {
+  const rules = {allowsWildcard: allowsWildcard(request.typeUrl)}
+  const isDelta = request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest'
+  if (isDelta !== (session.variant === 'delta')) throw new Error(`A ${session.variant} session was given a ${request.$typeName}`)
+  return isDelta
+    ? subscribeDelta(state.subscription, {subscribe: request.resourceNamesSubscribe, unsubscribe: request.resourceNamesUnsubscribe}, rules)
+    : subscribeSotw(state.subscription, request.resourceNames, rules)
+}
+
+function initialOf(request: Request): Readonly<Record<string, string>> {
+  return request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest' ? request.initialResourceVersions : {}
+}
+
+function mannerOf(session: Session, typeUrl: string): TypeState['manner'] {
+  if (session.variant === 'delta') return 'changes'
+  return allowsWildcard(typeUrl) ? 'all' : 'some'
+}
+
+function subscriptionNotes(before: TypeState, change: SubscriptionChange): readonly Note[] {
+  const {typeUrl} = before
+  const notes: Note[] = []
+  const {subscription, duplicates, dropped, asked} = change
+  if (before.subscription === undefined || change.wildcardBegan || change.wildcardEnded || asked.length > 0 || dropped.length > 0)
+    notes.push({
+      kind: 'subscribed',
+      typeUrl,
+      wildcard: subscription.wildcard !== 'none',
+      names: asked.slice(0, NOTED_NAMES_MAX),
+      dropped: dropped.slice(0, NOTED_NAMES_MAX),
+    })
+  if (duplicates.length > 0) notes.push({kind: 'duplicate-names', typeUrl, names: duplicates.slice(0, NOTED_NAMES_MAX)})
+  if (change.wildcardRefused) notes.push({kind: 'wildcard-refused', typeUrl})
+  return notes
+}
+
+function refusal(session: Session, message: string): HeardRequest {
+  return {session, notes: [], close: {code: 'INVALID_ARGUMENT', message}}
+}

@@ -1,0 +1,165 @@
+/**
+ * What an ACK or a NACK makes of what is known. A NACK is partial, and which part differs by type (measured on Envoy:
+ * CDS keeps the good additions, SRDS none, both all removals), so everything that the response brought is in doubt. It is sent
+ * again in ever smaller groups until each resource was either acknowledged or refused in a response of its own; the groups
+ * shrink with every NACK, so this ends, and a version that was refused alone is never sent again.
+ */
+import {type Held, heldIn, record, unsure} from './ledger.js'
+import {type Flight, isBlocked, type TypeState, unsureNames, withKnown} from './type-state.js'
+
+/** How many responses may be unanswered before the oldest two are counted as one. */
+const FLIGHTS_MAX = 64
+
+/** How many names of a refused response are kept for `status`. */
+const NACK_NAMES_MAX = 100
+
+/** How many refused versions of one name are remembered. */
+const REFUSED_MAX = 8
+
+/** What an answer said, for log and status. */
+export interface Verdict {
+  readonly state: TypeState
+  /** What the response had brought and removed. */
+  readonly flight: Flight
+  /** Names that are refused for good in the version sent. */
+  readonly refused: readonly string[]
+}
+
+/** The state with one more response under way. A response that holds all there is replaces those before it. */
+export function takeOff(state: TypeState, flight: Flight): TypeState {
+  const flights = state.manner === 'all' ? [flight] : [...state.flights, flight]
+  return {...state, flights: flights.length > FLIGHTS_MAX ? mergeOldest(flights) : flights}
+}
+
+/** The state after an ACK; undefined when the nonce is of no response that is still to be answered. */
+export function acknowledge(state: TypeState, nonce: number): Verdict | undefined {
+  const flight = state.flights.find(candidate => covers(candidate, nonce))
+  if (flight === undefined) return undefined
+  // The last response of a merged range speaks for all of it; an earlier one only for itself, and is passed over.
+  if (nonce !== flight.last) return {state, flight: {...flight, sent: new Map(), removed: []}, refused: []}
+  const overtaken = state.flights.filter(other => isOvertaken(state, other, flight))
+  const flights = state.flights.filter(other => other !== flight && !overtaken.includes(other))
+  return {state: {...state, flights, everAcked: true, acked: ackedAfter(state, flights, [...overtaken, flight])}, flight, refused: []}
+}
+
+/** The state after a NACK with the client's words; undefined when the nonce is of no response that is still to be answered. */
+export function refuse(state: TypeState, nonce: number, message: string): Verdict | undefined {
+  const flight = state.flights.find(candidate => covers(candidate, nonce))
+  if (flight === undefined) return undefined
+  const overtaken = state.flights.filter(other => isOvertaken(state, other, flight))
+  const flights = state.flights.filter(other => other !== flight && !overtaken.includes(other))
+  const later = flights.filter(other => other.first > flight.last)
+  const isOpen = (name: string): boolean => !later.some(other => other.sent.has(name) || other.removed.includes(name))
+  const doubtful = [...flight.sent].filter(([name, held]) => isOpen(name) && heldIn(state.known, name)?.version === held.version)
+  const kept = flight.removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
+
+  const alone = flight.sent.size === 1 && flight.first === flight.last
+  const convicted = alone ? [...flight.sent].filter(([name]) => !state.asked.has(name)) : []
+  const known = record(
+    state.known,
+    [...doubtful.map(([name]) => name), ...kept].map(name => [name, unsure]),
+  )
+  const next: TypeState = {
+    ...withKnown(state, known),
+    flights,
+    acked: record(state.acked, landedEntries(state, overtaken)),
+    nack: {message, names: [...flight.sent.keys()].slice(0, NACK_NAMES_MAX)},
+    stuck: kept.length === 0 ? state.stuck : new Set([...state.stuck, ...kept]),
+    refused: withRefused(state.refused, convicted, message),
+    suspects: alone ? state.suspects : [...state.suspects, ...split(stillWanted(state, doubtful), message)],
+  }
+  return {state: next, flight, refused: convicted.map(([name]) => name)}
+}
+
+/** The state without its NACK once nothing is left of it: nothing in doubt, refused or unanswered. */
+export function settle(state: TypeState): TypeState {
+  const open =
+    state.nack === undefined || state.flights.length > 0 || state.suspects.length > 0 || unsureNames(state).length > 0 || isBlocked(state)
+  return open ? state : {...state, nack: undefined}
+}
+
+/** Which of the names a NACK text names, as whole words: a guess that orders the repair, never a verdict. */
+export function namesIn(text: string, names: readonly string[]): readonly string[] {
+  return names.filter(name => {
+    for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1))
+      if (!isNamePart(text[at - 1]) && !isNamePart(text[at + name.length])) return true
+    return false
+  })
+}
+
+/** Those that the text doesn't name together, those it names one by one; without a hint two halves. */
+function split(doubtful: ReadonlyArray<readonly [string, Held]>, message: string): ReadonlyArray<ReadonlyMap<string, string>> {
+  const named = new Set(
+    namesIn(
+      message,
+      doubtful.map(([name]) => name),
+    ),
+  )
+  const entries = doubtful.map(([name, held]): [string, string] => [name, held.version])
+  const half = Math.ceil(entries.length / 2)
+  const groups =
+    named.size > 0 && named.size < entries.length
+      ? [entries.filter(([name]) => !named.has(name)), ...entries.filter(([name]) => named.has(name)).map(entry => [entry])]
+      : [entries.slice(0, half), entries.slice(half)]
+  return groups.filter(group => group.length > 0).map(group => new Map(group))
+}
+
+function stillWanted(state: TypeState, doubtful: ReadonlyArray<readonly [string, Held]>): ReadonlyArray<readonly [string, Held]> {
+  return doubtful.filter(([name, held]) => state.known.base.get(name)?.version === held.version)
+}
+
+function withRefused(
+  refused: TypeState['refused'],
+  convicted: ReadonlyArray<readonly [string, Held]>,
+  message: string,
+): TypeState['refused'] {
+  if (convicted.length === 0) return refused
+  const next = new Map(refused)
+  for (const [name, held] of convicted) {
+    const versions = [...(next.get(name) ?? [])].filter(([version]) => version !== held.version)
+    next.set(name, new Map([...versions, [held.version, message] as const].slice(-REFUSED_MAX)))
+  }
+
+  return next
+}
+
+/** With nothing under way, all that is known is acknowledged, but for what is in doubt. */
+function ackedAfter(state: TypeState, flights: readonly Flight[], landed: readonly Flight[]): TypeState['acked'] {
+  if (flights.length === 0)
+    return record(
+      state.known,
+      unsureNames(state).map(name => [name, heldIn(state.acked, name)]),
+    )
+  return record(state.acked, landedEntries(state, landed))
+}
+
+/** What the client has by these responses, but for what it has dropped or been sent again since. */
+function landedEntries(state: TypeState, landed: readonly Flight[]): ReadonlyArray<[string, Held | undefined]> {
+  const isKnown = (name: string): boolean => heldIn(state.known, name) !== undefined
+  return landed.flatMap(flight => [
+    ...[...flight.sent].filter(([name]) => isKnown(name)),
+    ...flight.removed.filter(name => !isKnown(name)).map((name): [string, undefined] => [name, undefined]),
+  ])
+}
+
+/** A SotW client answers in order, and its answer speaks for the responses before it; a delta client answers each. */
+function isOvertaken(state: TypeState, other: Flight, answered: Flight): boolean {
+  return state.manner !== 'changes' && other.last < answered.first
+}
+
+function covers(flight: Flight, nonce: number): boolean {
+  return flight.first <= nonce && nonce <= flight.last
+}
+
+function mergeOldest(flights: readonly Flight[]): readonly Flight[] {
+  const [first, second, ...rest] = flights
+  if (first === undefined || second === undefined) return flights
+  const removed = second.removed.concat(first.removed.filter(name => !second.sent.has(name) && !second.removed.includes(name)))
+  const sent = new Map([...first.sent, ...second.sent])
+  for (const name of second.removed) sent.delete(name)
+  return [{first: first.first, last: second.last, sent, removed}, ...rest]
+}
+
+function isNamePart(character: string | undefined): boolean {
+  return character !== undefined && /[\w/-]/.test(character)
+}

@@ -1,0 +1,315 @@
+import {expect} from 'chai'
+import {describeSession, unrepaired} from '../../src/lib/xds/session.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {Stream, type Words} from './stream.js'
+
+function opened(words?: Words): Stream {
+  const stream = new Stream('delta')
+  if (words !== undefined) stream.push(words)
+  return stream
+}
+
+describe('xds/session delta', () => {
+  describe('subscriptions', () => {
+    it('answers nothing before the first snapshot, then all that was asked for', () => {
+      const stream = opened()
+      expect(stream.ask('cluster')).to.deep.equal([])
+      expect(stream.ask('secret', {subscribe: ['s', 'x']})).to.deep.equal([])
+      expect(stream.wait(60_000)).to.deep.equal([])
+      expect(stream.push({cluster: {a: '1'}, secret: {s: '1'}})).to.deep.equal(['cluster +a=1', 'secret +s=1', 'secret -x'])
+    })
+
+    it('answers a first wildcard request even when there is nothing', () => {
+      const stream = opened({})
+      for (const kind of ['cluster', 'listener', 'scope'] as const) expect(stream.ask(kind)).to.deep.equal([kind])
+      expect(stream.ask('secret')).to.deep.equal([])
+    })
+
+    it('sends nothing in answer to an ACK, nor for a snapshot without a change', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster')
+      expect(stream.ack('cluster')).to.deep.equal([])
+      expect(stream.push({cluster: {a: '1'}, listener: {l: '1'}})).to.deep.equal([])
+    })
+
+    it('sends only what changed', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      stream.ask('cluster')
+      expect(stream.push({cluster: {a: '2', b: '1', c: '1'}})).to.deep.equal(['cluster +a=2 +c=1'])
+    })
+
+    it('names a missing resource in removed_resources, and sends it once it exists', () => {
+      const stream = opened({})
+      expect(stream.ask('secret', {subscribe: ['late']})).to.deep.equal(['secret -late'])
+      expect(stream.push({secret: {late: '1', other: '1'}})).to.deep.equal(['secret +late=1'])
+    })
+
+    it('sends a re-subscribed name again, or names it as missing again', () => {
+      const stream = opened({secret: {s: '1'}})
+      stream.ask('secret', {subscribe: ['s', 'x']})
+      expect(stream.ack('secret', {subscribe: ['s', 'x']})).to.deep.equal(['secret +s=1', 'secret -x'])
+    })
+
+    it('sends a name again that was unsubscribed and subscribed, and nothing in between', () => {
+      const stream = opened({secret: {s: '1'}})
+      stream.ask('secret', {subscribe: ['s']})
+      expect(stream.ack('secret', {unsubscribe: ['s']})).to.deep.equal([])
+      expect(stream.push({secret: {s: '2'}})).to.deep.equal([])
+      expect(stream.push({secret: {s: '1'}})).to.deep.equal([])
+      expect(stream.ask('secret', {subscribe: ['s']})).to.deep.equal(['secret +s=1'])
+    })
+
+    it('never removes what was unsubscribed before it went', () => {
+      const stream = opened({secret: {s: '1', t: '1'}})
+      stream.ask('secret', {subscribe: ['s', 't']})
+      stream.ack('secret', {unsubscribe: ['s']})
+      stream.push({secret: {t: '1'}})
+      expect(stream.wait(6000)).to.deep.equal([])
+    })
+
+    it('keeps sending everything when a name joins the legacy wildcard, and only the names when the wildcard ends', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      expect(stream.ask('cluster')).to.deep.equal(['cluster +a=1 +b=1'])
+      expect(stream.ask('cluster', {subscribe: ['a']})).to.deep.equal(['cluster +a=1'])
+      expect(stream.push({cluster: {a: '1', b: '2'}})).to.deep.equal(['cluster +b=2'])
+      expect(stream.ask('cluster', {unsubscribe: ['*']})).to.deep.equal([])
+      expect(stream.push({cluster: {a: '2', b: '3'}})).to.deep.equal(['cluster +a=2'])
+    })
+
+    it('sends what the wildcard covers when it begins again', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      stream.ask('cluster', {subscribe: ['a']})
+      expect(stream.ask('cluster', {subscribe: ['*']})).to.deep.equal(['cluster +b=1'])
+      expect(stream.ask('cluster', {unsubscribe: ['*']})).to.deep.equal([])
+      expect(stream.ask('cluster', {subscribe: ['*']})).to.deep.equal(['cluster +b=1'])
+    })
+
+    it('answers an unsubscribed name that the wildcard still covers', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster', {subscribe: ['*', 'a', 'x']})
+      expect(stream.ack('cluster', {unsubscribe: ['a', 'x']})).to.deep.equal(['cluster +a=1', 'cluster -x'])
+      expect(stream.ack('cluster', {unsubscribe: ['a']}), 'a phantom').to.deep.equal([])
+    })
+
+    it('sends by name when a wildcard type is asked for by name', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      expect(stream.ask('cluster', {subscribe: ['a', 'x']})).to.deep.equal(['cluster +a=1', 'cluster -x'])
+      expect(stream.push({cluster: {a: '1', b: '2'}})).to.deep.equal([])
+    })
+
+    it('refuses "*" for secrets with a note, not with the names', () => {
+      const stream = opened({secret: {s: '1'}})
+      expect(stream.ask('secret', {subscribe: ['*']})).to.deep.equal([])
+      expect(stream.heard('wildcard-refused')).to.have.length(1)
+    })
+  })
+
+  describe('a new stream', () => {
+    it('diffs initial_resource_versions of a wildcard: changed and new at once, gone after the delay', () => {
+      const stream = opened({cluster: {same: '1', changed: '2', fresh: '1'}})
+      expect(stream.ask('cluster', {initial: {same: '1', changed: '1', gone: '1'}})).to.deep.equal(['cluster +changed=2 +fresh=1'])
+      expect(stream.wakeAt?.getTime()).to.equal(stream.now.getTime() + 5000)
+      expect(stream.wait(4999)).to.deep.equal([])
+      expect(stream.wait(1)).to.deep.equal(['cluster -gone'])
+    })
+
+    it('does so too when the snapshot comes after the request', () => {
+      const stream = opened()
+      stream.ask('cluster', {initial: {same: '1', gone: '1'}})
+      expect(stream.push({cluster: {same: '1'}})).to.deep.equal(['cluster'])
+      expect(stream.wait(5000)).to.deep.equal(['cluster -gone'])
+    })
+
+    it('answers an empty diff with an empty response', () => {
+      const stream = opened({cluster: {a: '1'}})
+      expect(stream.ask('cluster', {initial: {a: '1'}})).to.deep.equal(['cluster'])
+    })
+
+    it('sends named types again, whatever the client lists', () => {
+      const stream = opened({secret: {s: '1'}})
+      expect(stream.ask('secret', {subscribe: ['s'], initial: {s: '1'}})).to.deep.equal(['secret +s=1'])
+    })
+
+    it('sends what is named beside the wildcard again, and diffs the rest', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      expect(stream.ask('cluster', {subscribe: ['*', 'a'], initial: {a: '1', b: '1'}})).to.deep.equal(['cluster +a=1'])
+    })
+
+    it('lets a listed named resource that is gone leave like any other, and answers one that is not listed at once', () => {
+      const stream = opened({listener: {l: '1'}})
+      expect(stream.ask('secret', {subscribe: ['had', 'waiting'], initial: {had: '1'}})).to.deep.equal(['secret -waiting'])
+      expect(stream.ask('listener', {initial: {l: '1'}})).to.deep.equal(['listener'])
+      expect(stream.ack('listener')).to.deep.equal(['secret -had'])
+    })
+
+    it('ignores initial_resource_versions after the first request, and of names that are not asked for', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster', {subscribe: ['a'], initial: {foreign: '1'}})
+      stream.ask('cluster', {initial: {a: '0', foreign: '1'}})
+      expect(stream.push({cluster: {a: '1'}, listener: {}})).to.deep.equal([])
+      expect(stream.wait(5000)).to.deep.equal([])
+    })
+  })
+
+  describe('NACK', () => {
+    it('is error_detail: the refused version is never sent again, the next one is', () => {
+      const stream = opened({cluster: {a: 'bad'}})
+      stream.ask('cluster')
+      expect(stream.nack('cluster', 'a: no good')).to.deep.equal([])
+      expect(stream.heard('nacked').map(({message, names, refused}) => ({message, names, refused}))).to.deep.equal([
+        {message: 'a: no good', names: ['a'], refused: ['a']},
+      ])
+      expect(stream.push({cluster: {a: 'bad', b: '1'}})).to.deep.equal(['cluster +b=1'])
+      expect(stream.push({cluster: {a: '2', b: '1'}})).to.deep.equal(['cluster +a=2'])
+      expect(stream.push({cluster: {a: 'bad', b: '1'}}), 'equal content in a later snapshot').to.deep.equal([])
+    })
+
+    it('sends what the client had before again after a roll-back, since a NACK leaves open what it has', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster')
+      stream.ack('cluster')
+      stream.push({cluster: {a: 'bad'}})
+      stream.nack('cluster', 'no')
+      expect(stream.push({cluster: {a: '1'}})).to.deep.equal(['cluster +a=1'])
+      stream.ack('cluster')
+      expect(stream.heard('repaired')).to.have.length(1)
+    })
+
+    it('is repaired by sending what it did not name again together, then the named one by one', () => {
+      const stream = opened({scope: {a: '1', b: 'bad', c: '1', d: 'bad'}})
+      stream.ask('scope')
+      const repair = stream.nack('scope', 'Duplicate entry of domain x in route b; and y in route d')
+      expect(repair).to.deep.equal(['scope +a=1 +c=1', 'scope +b=bad', 'scope +d=bad'])
+      const [good, b, d] = ['2', '3', '4']
+      stream.ack('scope', {nonce: good})
+      expect(stream.nack('scope', 'b is bad', {nonce: b})).to.deep.equal([])
+      expect(stream.nack('scope', 'd is bad', {nonce: d})).to.deep.equal([])
+      const report = describeSession(stream.session)[0]
+      expect([...(report?.refused ?? [])]).to.deep.equal([
+        ['b', 'b is bad'],
+        ['d', 'd is bad'],
+      ])
+      expect([...(report?.acked ?? [])].sort()).to.deep.equal([
+        ['a', '1'],
+        ['c', '1'],
+      ])
+      expect(report?.state).to.equal('nack')
+    })
+
+    it('is repaired by halves where it names nothing', () => {
+      const stream = opened({scope: {a: '1', b: '1', c: 'bad', d: '1'}})
+      stream.ask('scope')
+      expect(stream.nack('scope', 'no')).to.deep.equal(['scope +a=1 +b=1', 'scope +c=bad +d=1'])
+      stream.ack('scope', {nonce: '2'})
+      expect(stream.nack('scope', 'no', {nonce: '3'})).to.deep.equal(['scope +c=bad', 'scope +d=1'])
+      stream.nack('scope', 'no', {nonce: '4'})
+      stream.ack('scope', {nonce: '5'})
+      expect(stream.heard('nacked').at(-1)?.refused).to.deep.equal(['c'])
+      expect(stream.push({scope: {a: '1', b: '1', d: '1'}}), 'it may be there').to.deep.equal(['scope -c'])
+      stream.ack('scope')
+      expect(describeSession(stream.session)[0]?.state).to.equal('synced')
+    })
+
+    it('leaves out of the repair what has changed since', () => {
+      const stream = opened({scope: {a: '1', b: 'bad'}})
+      stream.ask('scope')
+      stream.writes = false
+      stream.push({scope: {a: '1', b: 'bad'}, cluster: {}})
+      expect(stream.nack('scope', 'no')).to.deep.equal(['scope +a=1'])
+      expect(stream.push({scope: {a: '1', b: '2'}})).to.deep.equal([])
+      expect(stream.write()).to.deep.equal(['scope +b=2'])
+    })
+
+    it('answers a client that asks for a refused resource by name', () => {
+      const stream = opened({secret: {s: 'bad'}})
+      stream.ask('secret', {subscribe: ['s']})
+      expect(stream.nack('secret', 'no')).to.deep.equal([])
+      expect(stream.ask('secret', {subscribe: ['s']})).to.deep.equal(['secret +s=bad'])
+      expect(stream.nack('secret', 'no')).to.deep.equal([])
+    })
+
+    it('with a stale nonce says nothing, but its subscription counts', () => {
+      const stream = opened({secret: {s: '1', t: '1'}})
+      stream.ask('secret', {subscribe: ['s']})
+      expect(stream.ask('secret', {subscribe: ['t'], nonce: '77', error: 'no'})).to.deep.equal(['secret +t=1'])
+      expect(stream.heard('stale-nonce').map(({nonce}) => nonce)).to.deep.equal(['77'])
+      expect(stream.heard('nacked')).to.deep.equal([])
+      expect(stream.ask('secret', {unsubscribe: ['t'], nonce: 'nonsense'})).to.deep.equal([])
+      expect(stream.push({secret: {s: '1', t: '2'}})).to.deep.equal([])
+    })
+
+    it('of an older response leaves what a newer one has sent since to the newer one', () => {
+      const stream = opened({cluster: {a: 'bad', b: '1'}})
+      stream.ask('cluster')
+      stream.push({cluster: {a: '2', b: '1'}})
+      expect(stream.nack('cluster', 'a', {nonce: '1'})).to.deep.equal(['cluster +b=1'])
+      stream.ack('cluster', {nonce: '2'})
+      stream.ack('cluster', {nonce: '3'})
+      expect(stream.heard('repaired')).to.have.length(1)
+    })
+
+    it('of a removal is not answered with the same removal, and what is back is sent', () => {
+      const stream = opened({cluster: {a: '1'}, listener: {l: '1'}})
+      stream.ask('cluster')
+      stream.ask('listener')
+      stream.ack('listener')
+      expect(stream.push({listener: {l: '1'}})).to.deep.equal(['cluster -a'])
+      expect(stream.nack('cluster', 'no')).to.deep.equal([])
+      expect(stream.wait(10_000)).to.deep.equal([])
+      expect(unrepaired(stream.session).get(typeUrls.cluster)?.sent).to.deep.equal(['a'])
+      expect(stream.push({cluster: {a: '1'}, listener: {l: '1'}})).to.deep.equal(['cluster +a=1'])
+    })
+  })
+
+  describe('after a reconnect with an unrepaired NACK', () => {
+    it('names in removed_resources what the refused response brought and is gone, listed or not', () => {
+      const first = opened({cluster: {good: '1', bad: 'bad'}})
+      first.ask('cluster')
+      first.nack('cluster', 'bad')
+      const before = unrepaired(first.session)
+      const second = opened()
+      second.push({}, before)
+      second.ask('cluster')
+      expect(second.wait(5000)).to.deep.equal(['cluster -bad -good'])
+    })
+
+    it('sends again what it brought or removed and is there, although the client lists that version', () => {
+      const second = opened()
+      second.push({cluster: {x: '1', y: '1', z: '1'}}, new Map([[typeUrls.cluster, {sent: ['x'], removed: ['y']}]]))
+      expect(second.ask('cluster', {initial: {x: '1', y: '1', z: '1'}})).to.deep.equal(['cluster +x=1 +y=1'])
+    })
+
+    it('does so when the snapshot comes after the request, too', () => {
+      const second = opened()
+      second.ask('cluster', {initial: {x: '1', z: '1'}})
+      expect(second.push({cluster: {x: '1', z: '1'}}, new Map([[typeUrls.cluster, {sent: ['x', 'gone'], removed: []}]]))).to.deep.equal([
+        'cluster +x=1',
+      ])
+      expect(second.wait(5000)).to.deep.equal(['cluster -gone'])
+    })
+
+    it('keeps what is still open for the stream after that', () => {
+      const left = {sent: ['x'], removed: []}
+      const second = opened()
+      second.push(
+        {cluster: {x: '1'}, scope: {s: '1'}},
+        new Map([
+          [typeUrls.cluster, left],
+          [typeUrls.scope, left],
+        ]),
+      )
+      second.ask('cluster')
+      expect(unrepaired(second.session).get(typeUrls.cluster)?.sent, 'sent, not acknowledged').to.deep.equal(['x'])
+      second.ack('cluster')
+      expect([...unrepaired(second.session).keys()], 'a type not asked for yet').to.deep.equal([typeUrls.scope])
+    })
+
+    it('counts a response that was never answered as one', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster')
+      expect(unrepaired(stream.session).get(typeUrls.cluster)).to.deep.equal({sent: ['a'], removed: []})
+      stream.ack('cluster')
+      expect(unrepaired(stream.session).size).to.equal(0)
+    })
+  })
+})
