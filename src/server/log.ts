@@ -19,7 +19,7 @@ export function openLog(options: {readonly level?: LogLevel; readonly to?: Desti
   const write =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
-      logger[level](boundedFields(fields), bounded(message))
+      if (logger.isLevelEnabled(level)) logger[level](boundedFields(fields), bounded(message))
     }
 
   return {debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error')}

@@ -1,0 +1,39 @@
+/** The two ADS methods as grpc-js wants them: names, and bytes in and out. What a stream does is in stream.ts. */
+import {fromBinary} from '@bufbuild/protobuf'
+import type {ServiceDefinition} from '@grpc/grpc-js'
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+  type DiscoveryRequest,
+  DiscoveryRequestSchema,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+
+const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
+
+/** Responses are encoded by the stream, once it is known that they go out. */
+const common = {
+  requestStream: true,
+  responseStream: true,
+  responseSerialize: (bytes: Buffer): Buffer => bytes,
+  responseDeserialize: (bytes: Buffer): Buffer => bytes,
+} as const
+
+/** `envoy.service.discovery.v3.AggregatedDiscoveryService`; names as in its proto, first letter in lower case. */
+export const adsService = {
+  streamAggregatedResources: {
+    ...common,
+    path: `${service}/StreamAggregatedResources`,
+    requestSerialize: refuse,
+    requestDeserialize: (bytes: Buffer): DiscoveryRequest => fromBinary(DiscoveryRequestSchema, bytes),
+  },
+  deltaAggregatedResources: {
+    ...common,
+    path: `${service}/DeltaAggregatedResources`,
+    requestSerialize: refuse,
+    requestDeserialize: (bytes: Buffer): DeltaDiscoveryRequest => fromBinary(DeltaDiscoveryRequestSchema, bytes),
+  },
+} satisfies ServiceDefinition
+
+function refuse(): Buffer {
+  throw new Error('This definition must be used by a server alone')
+}

@@ -1,0 +1,310 @@
+/** One ADS stream: bytes between gRPC and `xds/session.step`. What to say is decided there, who may listen in identity.ts. */
+import {status} from '@grpc/grpc-js'
+import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {Built} from '../../lib/envoy/build.js'
+import {messageOf} from '../../lib/model/errors.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import type {Node} from '../../lib/model/node.js'
+import type {Note} from '../../lib/xds/note.js'
+import {type Input, type Reported, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
+import type {Log} from '../log.js'
+import {type AdsCall, type AdsRequest, claimOf, codeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
+import {type Admitted, type Peer, type Refusal, admit, admitNode} from './identity.js'
+import type {Limiter} from './limits.js'
+
+/** Why a stream ended. */
+export type EndReason = 'age' | 'client' | 'error' | 'protocol' | 'refused' | 'stop'
+
+/** All durations in milliseconds. */
+export interface StreamTimes {
+  /** A stream is ended at this age, give or take a tenth, so that its client comes back on a fresh connection. */
+  readonly maxAgeMs: number
+  /** A stream whose first request does not come within this time is ended. */
+  readonly firstRequestMs: number
+  /** How long a client that has stopped reading may keep an ended stream. */
+  readonly resetAfterMs: number
+  /** How long removals wait at most for acknowledgements (session). */
+  readonly removalDelayMs: number
+}
+
+export const defaultStreamTimes: StreamTimes = {maxAgeMs: 70 * 60_000, firstRequestMs: 30_000, resetAfterMs: 5000, removalDelayMs: 5000}
+
+/** A stream as the rest of the server sees it. */
+export interface Stream {
+  readonly sequence: number
+  readonly variant: Variant
+  readonly peer: string
+  readonly openedAt: Date
+  readonly admitted: Admitted
+  /** Known once the first request has come. */
+  readonly node: Node | undefined
+  readonly session: Session
+  readonly frozen: string | undefined
+  readonly lastSentAt: Date | undefined
+  /** Takes what it is to have now, or ends where it is admitted no more. */
+  update(fleet: Fleet): void
+  end(reason: EndReason): void
+}
+
+/** What a stream needs of its surroundings. */
+export interface StreamWorld {
+  readonly now: () => Date
+  readonly times: StreamTimes
+  readonly limiter: Limiter
+  readonly log: Log
+  fleet(): Fleet
+  build(fleet: Fleet, node: Node): Built
+  /** What other streams of the node left unrepaired. */
+  takeUnrepaired(node: Node): Reported | undefined
+  /** The node is known; from now on `update` is called when something changes. */
+  joined(stream: Stream): void
+  noted(stream: Stream, note: Note): void
+  sent(stream: Stream, typeUrl: string, bytes: number): void
+  throttled(): void
+  refused(refusal: Refusal, peer: string): void
+  opened(stream: Stream): void
+  closed(stream: Stream, reason: EndReason): void
+}
+
+/** Serves a call to its end, or refuses it. `peer` is undefined where the connection shows no certificate that decodes. */
+export function serveStream(call: AdsCall, variant: Variant, sequence: number, peer: Peer | undefined, world: StreamWorld): void {
+  const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
+  const outcome = enter(peer, xfcc, world)
+  if (outcome.kind === 'refused') {
+    world.refused(outcome, call.getPeer())
+    refuseCall(call, outcome, world.times.resetAfterMs)
+    return
+  }
+
+  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, world)
+  stream.begin()
+}
+
+/** Admitted, and counted in. */
+function enter(peer: Peer | undefined, xfcc: readonly string[], world: StreamWorld): Admitted | Refusal {
+  const outcome = admit(world.fleet(), peer, xfcc, world.now())
+  if (outcome.kind === 'refused' || world.limiter.open(outcome.cluster)) return outcome
+  const {cluster} = outcome
+  return {kind: 'refused', reason: 'streams', message: `cluster "${cluster}" has as many open streams as it may`, cluster}
+}
+
+/** Node's timers fire at once beyond 2^31 - 1 ms. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+type Timer = 'age' | 'first' | 'rate' | 'wake'
+
+interface Opening {
+  readonly variant: Variant
+  readonly sequence: number
+  readonly peer: Peer | undefined
+  readonly xfcc: readonly string[]
+  readonly admitted: Admitted
+}
+
+/** A class, because it is one thing with an identity and a life; its protocol state is the value `session`. */
+class OpenStream implements Stream {
+  readonly sequence: number
+  readonly variant: Variant
+  readonly peer: string
+  readonly openedAt: Date
+  admitted: Admitted
+  node: Node | undefined
+  session: Session
+  frozen: string | undefined
+  lastSentAt: Date | undefined
+  readonly #call: AdsCall
+  readonly #opening: Opening
+  readonly #world: StreamWorld
+  readonly #timers = new Map<Timer, NodeJS.Timeout>()
+  #ended: EndReason | undefined
+  #isClosed = false
+
+  constructor(call: AdsCall, opening: Opening, world: StreamWorld) {
+    this.#call = call
+    this.#opening = opening
+    this.#world = world
+    this.sequence = opening.sequence
+    this.variant = opening.variant
+    this.admitted = opening.admitted
+    this.peer = call.getPeer()
+    this.openedAt = world.now()
+    this.session = openSession(opening.variant, {removalDelayMs: world.times.removalDelayMs})
+  }
+
+  begin(): void {
+    const {times} = this.#world
+    this.#call.on('data', (request: AdsRequest) => {
+      this.#safely(() => {
+        this.#received(request)
+      })
+    })
+    this.#call.on('end', () => {
+      this.end('client')
+    })
+    this.#call.on('error', () => {
+      this.end('error')
+    })
+    // grpc-js says "cancelled" at every end of a call, whoever ended it.
+    for (const event of ['cancelled', 'close'])
+      this.#call.on(event, () => {
+        this.#close()
+      })
+    this.#after('first', times.firstRequestMs, () => {
+      this.#refuse({
+        kind: 'refused',
+        reason: 'node-missing',
+        message: 'the first request did not come in time',
+        cluster: this.admitted.cluster,
+      })
+    })
+    this.#after('age', times.maxAgeMs * (0.9 + 0.2 * Math.random()), () => {
+      this.end('age')
+    })
+    this.#world.opened(this)
+  }
+
+  update(fleet: Fleet): void {
+    const {node} = this
+    if (this.#ended !== undefined || node === undefined) return
+    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#world.now())
+    if (outcome.kind === 'refused') {
+      this.#refuse(outcome)
+      return
+    }
+
+    this.admitted = outcome
+    this.#safely(() => {
+      this.#give(fleet, node)
+    })
+  }
+
+  end(reason: EndReason): void {
+    if (this.#ended !== undefined) return
+    this.#ended = reason
+    endCall(this.#call, this.#world.times.resetAfterMs)
+  }
+
+  #received(request: AdsRequest): void {
+    if (this.#ended !== undefined) return
+    const wait = this.#world.limiter.request(this.admitted.cluster, this.#world.now().getTime())
+    if (wait > 0) {
+      this.#world.throttled()
+      this.#call.pause()
+      this.#after('rate', wait, () => this.#call.resume())
+    }
+
+    if (this.node === undefined && !this.#join(request)) return
+    this.#step({kind: 'request', request})
+  }
+
+  /** The first request says which node it is; false where it is refused. */
+  #join(request: AdsRequest): boolean {
+    this.#clear('first')
+    const outcome = admitNode(this.admitted, claimOf(request))
+    if ('kind' in outcome) {
+      this.#refuse(outcome)
+      return false
+    }
+
+    const before = this.#world.takeUnrepaired(outcome)
+    this.node = outcome
+    this.#world.joined(this)
+    this.#give(this.#world.fleet(), outcome, before)
+    return true
+  }
+
+  /** A frozen node is sent nothing and nothing is taken from it (promise 6). */
+  #give(fleet: Fleet, node: Node, before?: Reported): void {
+    const built = this.#built(fleet, node)
+    const why = built.kind === 'frozen' ? built.why : undefined
+    if (why !== undefined && why !== this.frozen) this.#world.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
+    this.frozen = why
+    if (built.kind === 'snapshot') this.#step({kind: 'snapshot', snapshot: built.snapshot, ...(before === undefined ? {} : {before})})
+  }
+
+  /** What can't be built freezes the node: what it has stays in force. */
+  #built(fleet: Fleet, node: Node): Built {
+    try {
+      return this.#world.build(fleet, node)
+    } catch (error) {
+      return {kind: 'frozen', why: `its resources can't be built: ${messageOf(error)}`}
+    }
+  }
+
+  #step(input: Input): void {
+    if (this.#ended !== undefined) return
+    const next = step(this.session, input, this.#world.now())
+    this.session = next.session
+    for (const note of next.notes) this.#world.noted(this, note)
+    if (next.send !== undefined) this.#send(next.send)
+    if (next.wakeAt === undefined) this.#clear('wake')
+    else
+      this.#after('wake', next.wakeAt.getTime() - this.#world.now().getTime(), () => {
+        this.#step({kind: 'wake'})
+      })
+    if (next.close !== undefined) this.#fail('protocol', status.INVALID_ARGUMENT, next.close.message)
+  }
+
+  /** At most one response is unwritten. A callback of a cut stream never comes; its end is told by "cancelled". */
+  #send(response: DeltaDiscoveryResponse | DiscoveryResponse): void {
+    const bytes = encodeResponse(response)
+    this.lastSentAt = this.#world.now()
+    this.#world.sent(this, response.typeUrl, bytes.length)
+    this.#call.write(bytes, () => {
+      this.#safely(() => {
+        this.#step({kind: 'writable'})
+      })
+    })
+  }
+
+  #refuse(refusal: Refusal): void {
+    if (this.#ended !== undefined) return
+    this.#world.refused(refusal, this.peer)
+    this.#fail('refused', codeOf(refusal), refusal.message)
+  }
+
+  #fail(reason: EndReason, code: status, details: string): void {
+    if (this.#ended !== undefined) return
+    this.#ended = reason
+    failCall(this.#call, code, details, this.#world.times.resetAfterMs)
+  }
+
+  /** Whatever a client makes us trip over costs its own stream, not the server. */
+  #safely(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#world.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
+      this.#fail('error', status.INTERNAL, 'the server failed to handle this stream')
+    }
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#ended ??= 'client'
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#world.limiter.close(this.admitted.cluster)
+    this.#world.closed(this, this.#ended)
+  }
+
+  #after(timer: Timer, milliseconds: number, act: () => void): void {
+    if (this.#isClosed) return
+    this.#clear(timer)
+    this.#timers.set(
+      timer,
+      setTimeout(
+        () => {
+          this.#timers.delete(timer)
+          this.#safely(act)
+        },
+        Math.min(Math.max(0, milliseconds), LONGEST_TIMER),
+      ),
+    )
+  }
+
+  #clear(timer: Timer): void {
+    clearTimeout(this.#timers.get(timer))
+    this.#timers.delete(timer)
+  }
+}

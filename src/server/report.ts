@@ -1,0 +1,196 @@
+/** What the server knows of its proxies, kept for `/status`: open streams, who was refused, what was refused and is not repaired. */
+import {identitySecret} from '../lib/envoy/secret.js'
+import {type Fleet, clustersOf} from '../lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, envoyNames} from '../lib/model/names.js'
+import type {Node} from '../lib/model/node.js'
+import type {ProxyReport, RefusalReport, TypeReport, UnrepairedReport} from '../lib/model/report.js'
+import {readKey} from '../lib/pki/read.js'
+import {type TypeReport as SessionTypeReport, acknowledgedVersion, describeSession, unrepaired} from '../lib/xds/describe.js'
+import type {Note} from '../lib/xds/note.js'
+import type {Reported} from '../lib/xds/session.js'
+import {isKnownType, typeUrls} from '../lib/xds/type-url.js'
+import {type Refusal, credentialOf} from './ads/identity.js'
+import type {Stream} from './ads/stream.js'
+import {bounded} from './log.js'
+
+export interface Reporter {
+  opened(stream: Stream): void
+  noted(stream: Stream, note: Note): void
+  /** Keeps what the stream leaves unrepaired. */
+  closed(stream: Stream): void
+  refused(refusal: Refusal, peer: string, now: Date): void
+  /** What other streams of a node have left unrepaired, ended or still open. What is handed out is the taker's to keep. */
+  takeUnrepaired(node: Node): Reported | undefined
+  streams(): Iterable<Stream>
+  /** Each open stream whose node is known. */
+  proxies(fleet: Fleet): readonly ProxyReport[]
+  /** Whoever should have a proxy and has no open stream. */
+  withoutProxy(fleet: Fleet): readonly Owner[]
+  refusals(): readonly RefusalReport[]
+  unrepaired(): readonly UnrepairedReport[]
+}
+
+/** The latest refusals that are shown. */
+const REFUSALS_MAX = 100
+
+/** Nodes of one cluster whose unrepaired NACKs are kept: nobody pushes others out by making up ids. */
+const UNREPAIRED_PER_CLUSTER = 64
+
+const NAMES_MAX = 20
+
+export function openReporter(): Reporter {
+  const streams = new Set<Stream>()
+  const refusals: RefusalReport[] = []
+  const kept = new Map<Owner, Map<string, Reported>>()
+  const nackNames = new WeakMap<Stream, Map<string, readonly string[]>>()
+  const leaves = new Map<Owner, ReadonlyMap<string, string>>()
+
+  function keep(node: Node, reported: Reported): void {
+    const ofCluster = kept.get(node.cluster) ?? new Map<string, Reported>()
+    kept.set(node.cluster, ofCluster)
+    const before = ofCluster.get(node.id)
+    ofCluster.delete(node.id)
+    ofCluster.set(node.id, merged([before, reported]))
+    const [oldest] = ofCluster.keys()
+    if (ofCluster.size > UNREPAIRED_PER_CLUSTER && oldest !== undefined) ofCluster.delete(oldest)
+  }
+
+  function equals(node: Node): readonly Stream[] {
+    return [...streams].filter(stream => stream.node?.cluster === node.cluster && stream.node.id === node.id)
+  }
+
+  /** Ends of the present identity and of those before it that a proxy may still run with. */
+  function leavesOf(fleet: Fleet, owner: Owner): ReadonlyMap<string, string> {
+    const before = leaves.get(owner) ?? new Map<string, string>()
+    const identity = fleet.identities.get(owner)
+    if (identity === undefined) return before
+    const {version} = identitySecret(identity)
+    if (before.has(version)) return before
+    const after = new Map([...before, [version, readKey(identity).notAfter.toISOString()] as const].slice(-4))
+    leaves.set(owner, after)
+    return after
+  }
+
+  return {
+    opened(stream) {
+      streams.add(stream)
+    },
+
+    noted(stream, note) {
+      const names = nackNames.get(stream) ?? new Map<string, readonly string[]>()
+      if (note.kind === 'nacked') nackNames.set(stream, names.set(note.typeUrl, [...note.names, ...note.removed].slice(0, NAMES_MAX)))
+      if (note.kind === 'repaired') names.delete(note.typeUrl)
+    },
+
+    closed(stream) {
+      streams.delete(stream)
+      if (stream.node === undefined) return
+      const left = unrepaired(stream.session)
+      if (left.size > 0) keep(stream.node, left)
+    },
+
+    refused({reason, message, cluster}, peer, now) {
+      refusals.push({at: now.toISOString(), reason, message: bounded(message), peer, ...(cluster === undefined ? {} : {cluster})})
+      if (refusals.length > REFUSALS_MAX) refusals.shift()
+    },
+
+    takeUnrepaired(node) {
+      const ofCluster = kept.get(node.cluster)
+      const left = [ofCluster?.get(node.id), ...equals(node).map(stream => unrepaired(stream.session))]
+      ofCluster?.delete(node.id)
+      if (ofCluster?.size === 0) kept.delete(node.cluster)
+      const all = merged(left)
+      return all.size === 0 ? undefined : all
+    },
+
+    streams: () => streams,
+
+    proxies(fleet) {
+      const named = [...streams].flatMap(stream => (stream.node === undefined ? [] : [{stream, node: stream.node}]))
+      const counts = new Map<string, number>()
+      for (const {node} of named) counts.set(keyOf(node), (counts.get(keyOf(node)) ?? 0) + 1)
+      return named.map(({stream, node}) => ({
+        cluster: node.cluster,
+        id: node.id,
+        sequence: stream.sequence,
+        variant: stream.variant,
+        path: stream.admitted.path,
+        connectedSince: stream.openedAt.toISOString(),
+        ...(stream.lastSentAt === undefined ? {} : {lastChange: stream.lastSentAt.toISOString()}),
+        types: describeSession(stream.session).map(type => typeReport(type, nackNames.get(stream)?.get(type.typeUrl))),
+        credential: credentialReport(fleet, stream),
+        ...identityReport(stream, leavesOf(fleet, node.cluster)),
+        ...(stream.frozen === undefined ? {} : {frozen: bounded(stream.frozen)}),
+        equalIds: counts.get(keyOf(node)) ?? 1,
+      }))
+    },
+
+    withoutProxy(fleet) {
+      const present = new Set([...streams].flatMap(({node}) => (node === undefined ? [] : [node.cluster])))
+      const wanted: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(cluster => cluster.name)]
+      return wanted.filter(owner => !present.has(owner))
+    },
+
+    refusals: () => [...refusals],
+
+    unrepaired: () =>
+      [...kept].flatMap(([cluster, ofCluster]) =>
+        [...ofCluster].map(([id, reported]) => ({
+          cluster,
+          id,
+          names: Object.fromEntries(
+            [...reported].map(([typeUrl, {sent, removed}]) => [shortType(typeUrl), [...sent, ...removed].slice(0, NAMES_MAX)]),
+          ),
+        })),
+      ),
+  }
+}
+
+/** The last name of a type that is served, such as `Cluster`; `other` for whatever else a client may have made up. */
+export function shortType(typeUrl: string): string {
+  return isKnownType(typeUrl) ? typeUrl.slice(typeUrl.lastIndexOf('.') + 1) : 'other'
+}
+
+function typeReport({typeUrl, state, sent, acked, nack}: SessionTypeReport, names: readonly string[] | undefined): TypeReport {
+  const acknowledged = [...sent].filter(([name, version]) => version !== '' && acked.get(name) === version).length
+  return {
+    type: shortType(typeUrl),
+    state,
+    sent: sent.size,
+    acknowledged,
+    ...(nack === undefined ? {} : {nack: bounded(nack)}),
+    ...(nack === undefined || names === undefined ? {} : {nackNames: names}),
+  }
+}
+
+function credentialReport(fleet: Fleet, {admitted}: Stream): ProxyReport['credential'] {
+  const record = credentialOf(fleet, admitted)
+  return {sha256: admitted.fingerprint, ...(record === undefined ? {} : {notAfter: record.notAfter, rootsDigest: record.rootsDigest})}
+}
+
+function identityReport(stream: Stream, leaves: ReadonlyMap<string, string>): Pick<ProxyReport, 'identity'> {
+  const version = acknowledgedVersion(stream.session, typeUrls.secret, envoyNames.identity)
+  if (version === undefined || version === '') return {}
+  const notAfter = leaves.get(version)
+  return {identity: {version, ...(notAfter === undefined ? {} : {notAfter})}}
+}
+
+function merged(all: readonly (Reported | undefined)[]): Reported {
+  const result = new Map<string, {readonly sent: readonly string[]; readonly removed: readonly string[]}>()
+  for (const reported of all) {
+    for (const [typeUrl, {sent, removed}] of reported ?? []) {
+      const before = result.get(typeUrl)
+      result.set(typeUrl, {sent: union(before?.sent, sent), removed: union(before?.removed, removed)})
+    }
+  }
+
+  return result
+}
+
+function union(a: readonly string[] = [], b: readonly string[] = []): readonly string[] {
+  return [...new Set([...a, ...b])]
+}
+
+function keyOf({cluster, id}: Node): string {
+  return `${cluster}/${id}`
+}
