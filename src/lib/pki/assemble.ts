@@ -68,7 +68,11 @@ export function keyIdOf(spki: Uint8Array): string {
 }
 
 const SEQUENCE = 0x30
+/** Kinds of GeneralName. Wrapped here, since forge shortens whatever has tag 2 as if it were an integer. */
+const DNS_NAME = 0x82
+const URI_NAME = 0x86
 const EXTENSIONS = 0xa3
+const TRUE = primitive(Type.BOOLEAN, '\u00FF')
 const VERSION_3 = Uint8Array.of(0xa0, 3, 2, 1, 2)
 
 const OIDS = {
@@ -99,16 +103,16 @@ function time(date: Date): forge.asn1.Asn1 {
 
 function extensionsOf(parts: CertificateParts): forge.asn1.Asn1[] {
   const extensions = [
-    critical(OIDS.basicConstraints, sequence(parts.ca === undefined ? [] : [TRUE(), integer(parts.ca.pathLength)])),
+    critical(OIDS.basicConstraints, sequence(parts.ca === undefined ? [] : [TRUE, integer(parts.ca.pathLength)])),
     critical(OIDS.keyUsage, keyUsage(parts.keyUsages)),
-    extension(OIDS.subjectKeyId, primitive(Type.OCTETSTRING, forge.util.hexToBytes(keyIdOf(parts.spki)))),
+    extension(OIDS.subjectKeyId, octets(forge.util.hexToBytes(keyIdOf(parts.spki)))),
   ]
   if (parts.authorityKeyId !== undefined)
     extensions.push(extension(OIDS.authorityKeyId, sequence([tagged(0, forge.util.hexToBytes(parts.authorityKeyId))])))
   if (parts.purposes.length > 0)
     extensions.push(extension(OIDS.extendedKeyUsage, sequence(parts.purposes.map(purpose => oid(PURPOSES[purpose])))))
-  const names = [...parts.uris.map(uri => tagged(6, uri)), ...parts.dns.map(name => tagged(2, name))]
-  if (names.length > 0) extensions.push(extension(OIDS.alternativeNames, sequence(names)))
+  const names = [...parts.uris.map(uri => wrapDer(URI_NAME, [latin(uri)])), ...parts.dns.map(name => wrapDer(DNS_NAME, [latin(name)]))]
+  if (names.length > 0) extensions.push(sequence([oid(OIDS.alternativeNames), octets(fromBytes(wrapDer(SEQUENCE, names)))]))
   return extensions
 }
 
@@ -119,15 +123,11 @@ function keyUsage(usages: CertificateParts['keyUsages']): forge.asn1.Asn1 {
 }
 
 function critical(id: string, value: forge.asn1.Asn1): forge.asn1.Asn1 {
-  return sequence([oid(id), TRUE(), primitive(Type.OCTETSTRING, asn1.toDer(value).getBytes())])
+  return sequence([oid(id), TRUE, octets(asn1.toDer(value).getBytes())])
 }
 
 function extension(id: string, value: forge.asn1.Asn1): forge.asn1.Asn1 {
-  return sequence([oid(id), primitive(Type.OCTETSTRING, asn1.toDer(value).getBytes())])
-}
-
-function TRUE(): forge.asn1.Asn1 {
-  return primitive(Type.BOOLEAN, '\u00FF')
+  return sequence([oid(id), octets(asn1.toDer(value).getBytes())])
 }
 
 function integer(value: number): forge.asn1.Asn1 {
@@ -140,6 +140,10 @@ function bitString(unused: number, bytes: string): forge.asn1.Asn1 {
 
 function oid(id: string): forge.asn1.Asn1 {
   return primitive(Type.OID, asn1.oidToDer(id).getBytes())
+}
+
+function octets(bytes: string): forge.asn1.Asn1 {
+  return primitive(Type.OCTETSTRING, bytes)
 }
 
 function tagged(tag: number, bytes: string): forge.asn1.Asn1 {
@@ -160,6 +164,10 @@ function positive(bytes: string): string {
 
 function encode(element: forge.asn1.Asn1): Uint8Array {
   return Buffer.from(asn1.toDer(element).getBytes(), 'binary')
+}
+
+function latin(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1')
 }
 
 function fromBytes(bytes: Uint8Array): string {

@@ -30,6 +30,7 @@ export interface Wanted {
 
 const TWO_THIRDS = 2 / 3
 
+/** The anchor of all, unique to an installation: it signs the issuers alone, and itself. */
 export function wantedRoot(settings: Settings): Wanted {
   return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}
 }

@@ -65,7 +65,7 @@ export function judgeCredential(
   const reasons = judge(found, wanted, now)
   if (credential === undefined || found === undefined || 'undecodable' in found || found.signedBy === undefined) return reasons
   try {
-    if (rootsSigned(credential, found.signedBy, issuers)) return reasons
+    if (rootsSigned(credential.roots, found.signedBy, issuers)) return reasons
     return [{reason: 'wrong-roots', message: `none of the roots in ${wanted.name} signed its issuer`}, ...reasons]
   } catch (error) {
     return [{reason: 'undecodable', message: `the roots in ${wanted.name} do not decode: ${textOf(error)}`}, ...reasons]

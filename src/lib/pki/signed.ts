@@ -1,6 +1,6 @@
 /** Which issuer signed a certificate: its facts together with those of the signer, verified by OpenSSL. */
 import type {X509Certificate} from 'node:crypto'
-import type {CertifiedKey, Credential} from '../model/authority.js'
+import type {CertifiedKey} from '../model/authority.js'
 import {parseCertificates} from './pem.js'
 import {type CertificateFacts, type KeyFacts, factsOf, readKey} from './read.js'
 
@@ -36,16 +36,16 @@ export function issuerOf(certificate: X509Certificate, issuers: readonly string[
 }
 
 /**
- * Whether one of the credential's own roots signed the issuer with this fingerprint, which must be among `issuers`.
- * @throws AtlasError `invalid` where the roots do not decode
+ * Whether one of the roots that a credential carries (PEM, together) signed the issuer with this fingerprint, one of `issuers`.
+ * @throws AtlasError `invalid` where a root or an issuer does not decode
  */
-export function rootsSigned(credential: Credential, issuer: CertificateFacts, issuers: readonly string[]): boolean {
-  const known = anchored.get(credential)
-  if (known?.issuer === issuer.sha256) return known.verdict
-  const roots = parseCertificates(credential.roots, 'the roots of the ADS credential').map(anchorOf)
-  const certificate = anchorsOf(issuers).find(anchor => anchor.facts.sha256 === issuer.sha256)?.certificate
-  const verdict = certificate !== undefined && signerOf(certificate, roots) !== undefined
-  anchored.set(credential, {issuer: issuer.sha256, verdict})
+export function rootsSigned(roots: string, issuer: CertificateFacts, issuers: readonly string[]): boolean {
+  const anchor = anchorsOf(issuers).find(each => each.facts.sha256 === issuer.sha256)
+  if (anchor === undefined) return false
+  const known = rooted.get(anchor) ?? new Map<string, boolean>()
+  rooted.set(anchor, known)
+  const verdict = known.get(roots) ?? signerOf(anchor.certificate, parseCertificates(roots, 'the text').map(anchorOf)) !== undefined
+  known.set(roots, verdict)
   return verdict
 }
 
@@ -65,7 +65,8 @@ export interface Anchor {
 }
 
 const signed = new WeakMap<CertifiedKey, {issuers: readonly string[]; facts: SignedFacts}>()
-const anchored = new WeakMap<Credential, {issuer: string; verdict: boolean}>()
+/** By the roots' text, which nearly all credentials of a fleet share. */
+const rooted = new WeakMap<Anchor, Map<string, boolean>>()
 const parsedIssuers = new WeakMap<readonly string[], readonly Anchor[]>()
 
 function anchorOf(certificate: X509Certificate): Anchor {
