@@ -56,7 +56,8 @@ async function bind(socket: Socket, {host, port}: HostPort): Promise<void> {
     })
     socket.bind({address: host, port, exclusive: true}, resolve)
   })
-  socket.removeAllListeners('error').on('error', () => {})
+  // One answer that can't be sent is asked for again.
+  socket.removeAllListeners('error').on('error', () => undefined)
 }
 
 interface Question {

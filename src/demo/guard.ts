@@ -19,10 +19,13 @@ export function startGuard(folder: string | undefined): Guard {
   // A session of its own: Ctrl-C in the terminal must not reach it.
   const child = spawn('/bin/sh', ['-c', script], {cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore']})
   const {stdin} = child
-  child.on('error', () => {})
-  stdin.on('error', () => {})
+  // Without a guard the demo still ends what it started, unless it is killed.
+  child.on('error', () => undefined)
+  stdin.on('error', () => undefined)
   child.unref()
-  const tell = (line: string): void => void (stdin.writable && stdin.write(`${line}\n`))
+  const tell = (line: string): void => {
+    if (stdin.writable) stdin.write(`${line}\n`)
+  }
   if (folder !== undefined) tell(`=${folder}`)
   return {
     pid: child.pid,

@@ -100,11 +100,11 @@ function given(text: string | undefined): string | undefined {
   return text === '' ? undefined : text
 }
 
-async function findOnPath({name, fits}: Program, env: Environment): Promise<string | undefined> {
+async function findOnPath(program: Program, env: Environment): Promise<string | undefined> {
   const folders = (env['PATH'] ?? '').split(path.delimiter).filter(folder => folder !== '')
   for (const folder of folders) {
-    const candidate = path.join(folder, name)
-    if ((await isExecutable(candidate)) && fits(await versionOutput(candidate))) return candidate
+    const candidate = path.join(folder, program.name)
+    if ((await isExecutable(candidate)) && program.fits(await versionOutput(candidate))) return candidate
   }
 
   return undefined

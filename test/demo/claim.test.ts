@@ -31,7 +31,7 @@ describe('demo/claim', () => {
   })
 
   it('names the port, and who holds it, when there are no addresses left', async () => {
-    for (let block = 0; block < BLOCKS; block += 1) await hold(planSites('one', block, 1).observability.ports.thanos).catch(() => {})
+    for (let block = 0; block < BLOCKS; block += 1) await hold(planSites('one', block, 1).observability.ports.thanos).catch(() => undefined)
     const error = await rejectedBy(claimSites('one', 1))
     expect(error.code).to.equal('conflict')
     expect(error.message).to.match(/needs TCP port 127\.0\.0\.1:\d+, but it is busy/)

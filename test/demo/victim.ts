@@ -8,4 +8,4 @@ const {pid: child} = await supervisor.start({name: 'sleeper', program: 'sleep', 
 const children = execFileSync('ps', ['-o', 'pid=,comm=', '--ppid', String(process.pid)], {encoding: 'utf8'})
 const guard = Number(/^\s*(\d+) sh$/m.exec(children)?.[1])
 process.stdout.write(`${JSON.stringify({child, guard})}\n`)
-setInterval(() => {}, 60_000)
+setInterval(() => undefined, 60_000)

@@ -1,0 +1,72 @@
+/** Reads an Envoy's admin page: whether it is ready, its certificates, and what configuration it holds. */
+import {type HostPort, renderHostPort} from '../lib/model/address.js'
+
+/** Whether all that it waits for has come. */
+export async function isReady(admin: HostPort): Promise<boolean> {
+  const response = await fetch(`http://${renderHostPort(admin)}/ready`, {signal: AbortSignal.timeout(2000)})
+  return response.ok
+}
+
+export interface ShownCertificate {
+  /** Lower-case hex, without leading zeros. */
+  readonly serial: string
+  readonly uris: readonly string[]
+}
+
+/** The leaf certificates that it shows to others, each once. */
+export async function certificatesOf(admin: HostPort): Promise<readonly ShownCertificate[]> {
+  const {certificates = []} = (await getJson(admin, '/certs')) as {certificates?: readonly {cert_chain?: readonly AdminCertificate[]}[]}
+  const shown = certificates.flatMap(({cert_chain: [leaf] = []}) => (leaf === undefined ? [] : [shownCertificate(leaf)]))
+  return [...new Map(shown.map(certificate => [certificate.serial, certificate])).values()]
+}
+
+/** A serial as it can be compared with another's writing. */
+export function plainSerial(serial: string): string {
+  return serial.toLowerCase().replace(/^0+/, '')
+}
+
+/**
+ * What configuration it holds, by `<kind> <name>`: each value changes whenever Envoy is sent that resource anew,
+ * equal content included, since Envoy notes the time.
+ */
+export async function resourcesOf(admin: HostPort): Promise<ReadonlyMap<string, string>> {
+  const {configs = []} = (await getJson(admin, '/config_dump')) as {configs?: readonly Record<string, unknown>[]}
+  return new Map(configs.flatMap(config => resourcesIn(config)))
+}
+
+/** The keys that differ, sorted. */
+export function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): readonly string[] {
+  const keys = new Set([...before.keys(), ...after.keys()])
+  return [...keys].filter(key => before.get(key) !== after.get(key)).sort()
+}
+
+interface AdminCertificate {
+  readonly serial_number: string
+  readonly subject_alt_names?: readonly {readonly uri?: string}[]
+}
+
+function shownCertificate({serial_number: serial, subject_alt_names: names = []}: AdminCertificate): ShownCertificate {
+  return {serial: plainSerial(serial), uris: names.flatMap(({uri}) => (uri === undefined ? [] : [uri]))}
+}
+
+async function getJson(admin: HostPort, path: string): Promise<unknown> {
+  const response = await fetch(`http://${renderHostPort(admin)}${path}`, {signal: AbortSignal.timeout(5000)})
+  return response.json()
+}
+
+/** The dump is a list of sections, `@type` and lists of entries; the bootstrap's own section has no lists that change. */
+function resourcesIn(config: Record<string, unknown>): readonly (readonly [string, string])[] {
+  const kind = String(config['@type']).replace(/^.*\.(\w+)ConfigDump$/, '$1')
+  return Object.values(config)
+    .filter(value => Array.isArray(value))
+    .flatMap((entries: readonly unknown[]) => entries.map(entry => [`${kind} ${nameIn(entry) ?? ''}`, JSON.stringify(entry)] as const))
+}
+
+/** The name stands at the entry's top, or in the resource inside. */
+function nameIn(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  if ('name' in value && typeof value.name === 'string') return value.name
+  return Object.values(value)
+    .map(inner => nameIn(inner))
+    .find(name => name !== undefined)
+}

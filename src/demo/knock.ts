@@ -1,0 +1,102 @@
+/** Knocks at a TLS door and counts what comes out: the probe by which a refused client and the right one are compared. */
+import {type TLSSocket, connect} from 'node:tls'
+import {setTimeout as sleep} from 'node:timers/promises'
+import type {HostPort} from '../lib/model/address.js'
+import type {CertifiedKey} from '../lib/model/authority.js'
+
+export interface Door extends HostPort {
+  /** SNI; a name on the server's certificate. */
+  readonly servername: string
+  /** PEM: what the visitor trusts, so that it knows that it speaks to the door it means. */
+  readonly ca: readonly string[]
+}
+
+export interface Visitor {
+  /** Undefined: none is shown. */
+  readonly certificate?: CertifiedKey
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface Knock {
+  /** How many bytes came out of the door inside TLS. */
+  readonly bytes: number
+  /** The TLS alert in words, such as `certificate required`; undefined where there was none. */
+  readonly alert: string | undefined
+  /** The serial of the certificate that the door showed, lower-case hex. */
+  readonly serial: string | undefined
+}
+
+/**
+ * Completes a handshake, greets as an HTTP/2 client does, and waits for the first byte or the end.
+ * @throws Error when the door can't be reached, or shows a certificate that the visitor does not trust
+ */
+export async function knock(door: Door, visitor: Visitor, timeoutMs = 5000): Promise<Knock> {
+  const socket = connect({...tlsOptions(door, visitor), host: door.host, port: door.port, ALPNProtocols: ['h2']})
+  let bytes = 0
+  let serial: string | undefined
+  const alert = await new Promise<string | undefined>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`${door.host}:${door.port} neither answered nor closed within ${timeoutMs / 1000} s`))
+    }, timeoutMs)
+    const settle = (text: string | undefined): void => {
+      clearTimeout(timer)
+      resolve(text)
+    }
+    socket.once('secureConnect', () => {
+      serial = socket.getPeerCertificate().serialNumber.toLowerCase()
+      void greet(socket)
+    })
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      settle(undefined)
+    })
+    socket.on('error', (error: TlsError) => {
+      if (isRefusal(error)) settle(alertOf(error))
+      else {
+        clearTimeout(timer)
+        reject(error)
+      }
+    })
+    socket.on('close', () => {
+      settle(undefined)
+    })
+  }).finally(() => {
+    socket.destroy()
+  })
+  return {bytes, alert, serial}
+}
+
+/** What node:tls and node:http2 are to be told to visit a door; a leaf of an issuer in force is trusted without its root. */
+export function tlsOptions({servername, ca}: Pick<Door, 'ca' | 'servername'>, {certificate, maxVersion}: Visitor) {
+  return {
+    servername,
+    ca: [...ca],
+    allowPartialTrustChain: true,
+    maxVersion: maxVersion ?? ('TLSv1.3' as const),
+    ...(certificate !== undefined && {cert: certificate.certificate, key: certificate.key.reveal()}),
+  }
+}
+
+/** The client's preface of HTTP/2 and an empty SETTINGS frame: a server answers with its own (RFC 9113, 3.4). */
+const GREETING = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])])
+
+/** In TLS 1.3 the server judges the client after the client's handshake is done: bytes sent meanwhile would turn its alert into a reset. */
+const JUDGEMENT_MS = 150
+
+interface TlsError extends NodeJS.ErrnoException {
+  readonly reason?: string
+}
+
+async function greet(socket: TLSSocket): Promise<void> {
+  await sleep(JUDGEMENT_MS)
+  if (!socket.destroyed) socket.write(GREETING)
+}
+
+function isRefusal({code = ''}: TlsError): boolean {
+  return /ALERT|^ECONNRESET$|^EPIPE$/.test(code)
+}
+
+function alertOf({code = '', reason = ''}: TlsError): string | undefined {
+  if (!code.includes('ALERT')) return undefined
+  return reason.replace(/^.*alert /, '')
+}

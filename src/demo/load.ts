@@ -1,0 +1,48 @@
+/** Requests without end from several workers at once, counted: what must not notice a rotation. */
+import {setTimeout as sleep} from 'node:timers/promises'
+import {messageOf} from '../lib/model/errors.js'
+
+/** One request; throws when it failed. */
+export type Request = () => Promise<void>
+
+export interface LoadResult {
+  readonly requests: number
+  readonly failures: number
+  /** What went wrong first. */
+  readonly firstFailure: string | undefined
+  readonly slowestMs: number
+}
+
+export interface Load {
+  /** Ends when the requests under way are done. */
+  stop(): Promise<LoadResult>
+}
+
+/** @param workers each sends its request again and again, `pauseMs` after the last answer */
+export function startLoad(workers: readonly Request[], pauseMs: number): Load {
+  const state = {running: true}
+  const result = {requests: 0, failures: 0, firstFailure: undefined as string | undefined, slowestMs: 0}
+  const work = async (request: Request): Promise<void> => {
+    while (state.running) {
+      const begin = performance.now()
+      try {
+        await request()
+      } catch (error) {
+        result.failures += 1
+        result.firstFailure ??= messageOf(error)
+      }
+
+      result.requests += 1
+      result.slowestMs = Math.max(result.slowestMs, Math.round(performance.now() - begin))
+      await sleep(pauseMs)
+    }
+  }
+  const all = Promise.all(workers.map(request => work(request)))
+  return {
+    async stop() {
+      state.running = false
+      await all
+      return result
+    },
+  }
+}

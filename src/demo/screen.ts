@@ -1,0 +1,88 @@
+/** What the demo says while it runs: words on stderr, proofs on stdout, colour on a terminal alone. */
+import type {Proof} from './proof.js'
+
+export interface Screen {
+  /** What is being done now. */
+  step(text: string): void
+  /** What came of it. */
+  detail(text: string): void
+  /** A command line that is being run, as a reader could run it. */
+  command(text: string): void
+  /** How far something is; replaces the progress before it, and is gone with the next line. */
+  progress(text: string): void
+  proof(proof: Proof): void
+  /** A warning. */
+  warn(text: string): void
+}
+
+export interface Output {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+export interface ScreenOptions {
+  readonly words: Output
+  /** Where proofs go; undefined where they are printed otherwise, as by `--json`. */
+  readonly proofs: Output | undefined
+  /** False where the reader wants none (NO_COLOR). */
+  readonly mayColour: boolean
+  /** Milliseconds, for the pace of progress lines where they can't be replaced. */
+  readonly now: () => number
+}
+
+/** Where lines can't be replaced, progress is said so often. */
+const PROGRESS_EVERY_MS = 15_000
+
+/** Words and proofs in the order they are given, whether they go to the same place or not. */
+export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Screen {
+  const paint = mayColour ? painter(words) : plain
+  const paintProof = mayColour ? painter(proofs ?? words) : plain
+  let isProgressShown = false
+  let progressAt = Number.NEGATIVE_INFINITY
+  const clear = (): void => {
+    if (isProgressShown) words.write('\r\u001B[K')
+    isProgressShown = false
+  }
+  const line = (text: string): void => {
+    clear()
+    words.write(`${text}\n`)
+  }
+  return {
+    step: text => {
+      line(`${paint('bold', '●')} ${paint('bold', text)}`)
+    },
+    detail: text => {
+      line(`  ${text}`)
+    },
+    command: text => {
+      line(paint('dim', `  $ ${text}`))
+    },
+    warn: text => {
+      line(`${paint('yellow', '!')} ${text}`)
+    },
+    progress: text => {
+      if (words.isTTY === true) {
+        words.write(`\r\u001B[K  ${paint('dim', text)}`)
+        isProgressShown = true
+      } else if (now() - progressAt >= PROGRESS_EVERY_MS) {
+        progressAt = now()
+        line(`  ${text}`)
+      }
+    },
+    proof: ({name, ok, saw}) => {
+      clear()
+      const mark = ok ? paintProof('green', '✔') : paintProof('red', '✘')
+      proofs?.write(`${mark} ${paintProof('bold', name)}: ${saw}\n`)
+    },
+  }
+}
+
+const codes = {bold: 1, dim: 2, red: 31, green: 32, yellow: 33} as const
+
+type Paint = (style: keyof typeof codes, text: string) => string
+
+const plain: Paint = (_, text) => text
+
+function painter(output: Output): Paint {
+  return output.isTTY === true ? (style, text) => `\u001B[${codes[style]}m${text}\u001B[0m` : plain
+}

@@ -1,0 +1,94 @@
+import {expect} from 'chai'
+import {createServer} from 'node:net'
+import {type Channel, callOnce, frame, openPlain} from '../../src/demo/grpc.js'
+import {ANSWERED_BY, type StandIn, healthCall, isServing, serveStandIn, watchCall} from '../../src/demo/health.js'
+import {startLoad} from '../../src/demo/load.js'
+import {rejectedBy} from '../helpers/thrown.js'
+
+describe('demo/grpc', () => {
+  let standIn: StandIn
+  let address: {host: string; port: number}
+  let channel: Channel
+
+  beforeEach(async () => {
+    address = {host: '127.0.0.1', port: await freePort()}
+    standIn = await serveStandIn(address, 'paris')
+    channel = openPlain(address)
+  })
+  afterEach(async () => {
+    channel.close()
+    await standIn.close()
+  })
+
+  it('calls, and reads status, headers and message', async () => {
+    const answer = await channel.call(healthCall('paris-thanos-sidecar0:10901'))
+    expect(answer).to.deep.include({status: 200, grpcStatus: 0})
+    expect(answer.headers[ANSWERED_BY]).to.equal('paris')
+    expect(isServing(answer.messages[0])).to.equal(true)
+  })
+
+  it('reads a status without a message', async () => {
+    const answer = await channel.call({...healthCall('x'), path: '/thanos.Store/Series'})
+    expect(answer).to.deep.include({grpcStatus: 12, messages: []})
+  })
+
+  it('takes the first message of a stream that stays open', async () => {
+    const answer = await channel.call({...watchCall('x', 2000), until: 'message'})
+    expect(isServing(answer.messages[0])).to.equal(true)
+  })
+
+  it('ends after its time', async () => {
+    const error = await channel.call(watchCall('x', 200)).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('no answer within 0.2 s')
+  })
+
+  it('fails when the connection breaks', async () => {
+    const watching = channel.call(watchCall('x', 5000)).catch((error: unknown) => error)
+    await channel.call(healthCall('x'))
+    await standIn.close()
+    expect(await watching).to.be.an('error')
+    standIn = await serveStandIn(address, 'paris')
+  })
+
+  it('fails when nobody listens', async () => {
+    const error = await callOnce(openPlain({host: '127.0.0.1', port: await freePort()}), healthCall('x')).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('ECONNREFUSED')
+  })
+
+  it('names the port that a stand-in can not have', async () => {
+    expect((await rejectedBy(serveStandIn(address, 'lyon'))).message).to.contain(`127.0.0.1:${address.port}`)
+  })
+
+  it('frames a message with its length', () => {
+    expect([...frame(new Uint8Array([7, 8]))]).to.deep.equal([0, 0, 0, 0, 2, 7, 8])
+  })
+
+  it('counts what a load did, failures with the first reason', async () => {
+    let count = 0
+    const load = startLoad(
+      [
+        async () => {
+          count += 1
+          if (count > 1) throw new Error(`failure ${count}`)
+          await channel.call(healthCall('x'))
+        },
+      ],
+      1,
+    )
+    await new Promise(resolve => setTimeout(resolve, 100))
+    const result = await load.stop()
+    expect(result.requests).to.equal(count)
+    expect(result.failures).to.equal(count - 1)
+    expect(result.firstFailure).to.equal('failure 2')
+  })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const {port} = server.address() as {port: number}
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
