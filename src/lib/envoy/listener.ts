@@ -42,11 +42,13 @@ const REQUEST_HEADERS = 10
 export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Listener {
   const clients: PeerName = {prefix: spiffe.adsClients(trustDomain)}
   const own: PeerName = {prefix: spiffe.adsClientsOf(trustDomain, OBSERVABILITY)}
-  return listener(
-    envoyNames.ads,
+  return listener({
+    name: envoyNames.ads,
     at,
-    create(HttpConnectionManagerSchema, {
+    bufferBytes: 65_536, // many clients, little traffic
+    manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.ads, [doorFilter(clients, own), deniedFilter()]),
+      accessLog: [requestLog(envoyNames.ads)],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.ads, configSource: fromAds}},
       forwardClientCertDetails: ClientCertDetails.SANITIZE_SET,
@@ -57,17 +59,18 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
       },
       http2ProtocolOptions: http2('edge', timeouts, streams.ads),
     }),
-    downstreamTls(deliveredSecrets(envoyNames.adsTrust), clients),
-  )
+    tls: downstreamTls(deliveredSecrets(envoyNames.adsTrust), clients),
+  })
 }
 
 /** 10901, for Thanos Query: plaintext, on the pod's own address. The cluster is what stands before `-thanos-sidecar` in the host name. */
 export function thanosListener({timeouts}: Settings, at: HostPort): Listener {
-  return listener(
-    envoyNames.thanos,
+  return listener({
+    name: envoyNames.thanos,
     at,
-    create(HttpConnectionManagerSchema, {
+    manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, []),
+      accessLog: [requestLog(envoyNames.thanos)],
       codecType: Codec.AUTO,
       routeSpecifier: {
         case: 'scopedRoutes',
@@ -89,24 +92,25 @@ export function thanosListener({timeouts}: Settings, at: HostPort): Listener {
       },
       http2ProtocolOptions: http2('bulk', timeouts, streams.thanos),
     }),
-  )
+  })
 }
 
 /** 11901, in front of the Thanos sidecars: the observability Envoy alone. */
 export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort): Listener {
   const observability: PeerName = {exact: spiffe.observability(trustDomain)}
-  return listener(
-    envoyNames.thanos,
+  return listener({
+    name: envoyNames.thanos,
     at,
-    create(HttpConnectionManagerSchema, {
+    manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, [doorFilter(observability)]),
+      accessLog: [requestLog(envoyNames.thanos, envoyNames.healthHost)],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
       commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)},
       http2ProtocolOptions: http2('bulk', timeouts, streams.thanos),
     }),
-    downstreamTls(deliveredSecrets(envoyNames.trust), observability),
-  )
+    tls: downstreamTls(deliveredSecrets(envoyNames.trust), observability),
+  })
 }
 
 /** `stream_idle_timeout` 0: an ADS stream is idle for hours, and pings are no activity (facts/envoy.md 4); the routes bound streams. */
@@ -117,15 +121,24 @@ function common(name: string, filters: readonly HttpFilter[]) {
     streamIdleTimeout: duration(0),
     requestHeadersTimeout: duration(REQUEST_HEADERS),
     httpFilters: [...filters, create(HttpFilterSchema, extension('envoy.filters.http.router', RouterSchema, {}))],
-    accessLog: [requestLog(name)],
   }
 }
 
-function listener(name: string, at: HostPort, manager: HttpConnectionManager, tls?: TransportSocket): Listener {
+interface Wanted {
+  readonly name: string
+  readonly at: HostPort
+  readonly manager: HttpConnectionManager
+  readonly tls?: TransportSocket
+  /** What one connection may keep in memory; Envoy's 1 MiB unless said. */
+  readonly bufferBytes?: number
+}
+
+function listener({name, at, manager, tls, bufferBytes}: Wanted): Listener {
   return create(ListenerSchema, {
     name,
     statPrefix: name,
     address: socketAddress(at.host, at.port),
+    ...(bufferBytes === undefined ? {} : {perConnectionBufferLimitBytes: bufferBytes}),
     accessLog: [connectionLog(name)],
     filterChains: [
       {

@@ -1,0 +1,59 @@
+/** Fleets and nodes for this room's tests: readable placeholders instead of certificates, which nothing here looks into. */
+import type {CertifiedKey, OwnerRecord} from '../../src/lib/model/authority.js'
+import type {Cluster} from '../../src/lib/model/cluster.js'
+import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
+import {type Owner, parseOwner} from '../../src/lib/model/names.js'
+import {type Node, parseNode} from '../../src/lib/model/node.js'
+import {SecretText} from '../../src/lib/model/secret.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
+import type {Built} from '../../src/lib/envoy/build.js'
+import {type Resource, resourcesOf, type Snapshot} from '../../src/lib/xds/snapshot.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
+
+/** The fleet of these clusters, each with an identity, and of what differs. */
+export function fleetOf(clusters: readonly Cluster[], differing: Partial<Fleet> = {}): Fleet {
+  const owners: readonly Owner[] = ['atlas', ...clusters.map(({name}) => name)]
+  return {
+    ...emptyFleet,
+    settings: defaultSettings,
+    trust: {roots: ['the root\n'], issuers: ['the issuer\n'], credentialIssuers: ['the credential issuer\n']},
+    registrations: new Map(clusters.map(cluster => [cluster.name, cluster])),
+    identities: new Map(owners.map(owner => [owner, identityOf(owner)])),
+    ...differing,
+  }
+}
+
+export function identityOf(owner: string): CertifiedKey {
+  return {certificate: `the leaf of ${owner}\nthe issuer\n`, key: new SecretText(`the private key of ${owner}\n`)}
+}
+
+export function recordsOf(
+  ...records: readonly (Partial<Omit<OwnerRecord, 'owner'>> & {readonly owner: string})[]
+): Map<Owner, OwnerRecord> {
+  return new Map(
+    records.map(record => {
+      const owner = parseOwner(record.owner)
+      return [owner, {generation: 1, credentials: [], denied: [], ...record, owner}]
+    }),
+  )
+}
+
+export function nodeOf(cluster: string, metadata: Record<string, unknown> = {}): Node {
+  return parseNode({cluster, id: `${cluster}-0`, metadata})
+}
+
+export function snapshotOf(built: Built): Snapshot {
+  if (built.kind === 'frozen') throw new Error(`frozen: ${built.why}`)
+  return built.snapshot
+}
+
+/** One resource of a snapshot, which must be there. */
+export function find(snapshot: Snapshot, type: keyof typeof typeUrls, name: string): Resource {
+  const resource = resourcesOf(snapshot, typeUrls[type]).get(name)
+  if (resource === undefined) throw new Error(`there is no ${type} ${name}; there are ${names(snapshot, type).join(', ')}`)
+  return resource
+}
+
+export function names(snapshot: Snapshot, type: keyof typeof typeUrls): readonly string[] {
+  return [...resourcesOf(snapshot, typeUrls[type]).keys()]
+}

@@ -1,0 +1,94 @@
+/** The kinds of snapshot that there are: each is a golden file, and each is shown to a real Envoy. */
+import {parseAddresses} from '../../src/lib/model/address.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import type {Node} from '../../src/lib/model/node.js'
+import {defaultSettings, type Settings} from '../../src/lib/model/settings.js'
+import {testCluster} from '../helpers/fleet.js'
+import {fleetOf, nodeOf, recordsOf} from './fixture.js'
+
+export interface Kind {
+  readonly name: string
+  /** One sentence: what is to be seen in it. */
+  readonly says: string
+  readonly fleet: Fleet
+  readonly node: Node
+}
+
+export const settings: Settings = {...defaultSettings, addresses: parseAddresses('198.51.100.1,atlas.example.com')}
+
+const paris = testCluster('paris', {replicas: 2})
+const lyon = testCluster('lyon', {
+  addresses: parseAddresses('203.0.113.9,2001:db8::9,edge.lyon.example.com'),
+  ports: new Map([[11_901, 30_901]]),
+})
+const nice = testCluster('nice', {addresses: []})
+const ipv6 = testCluster('oslo', {
+  addresses: parseAddresses('2001:db8::5'),
+  services: {...paris.services, thanos: {host: '2001:db8::10', port: 10_901}},
+})
+const far = '2027-01-01T00:00:00.000Z'
+const spiffe = 'spiffe://atlas.internal'
+
+export const fleets: readonly Kind[] = [
+  {
+    name: 'observability-empty',
+    says: 'The observability Envoy of a fleet without clusters: its listeners are those of any other fleet.',
+    fleet: fleetOf([], {settings}),
+    node: nodeOf('atlas'),
+  },
+  {
+    name: 'observability',
+    says: 'The observability Envoy: paris with two replicas, lyon by mixed addresses and a port of its own; nice is pending and gets nothing.',
+    fleet: fleetOf([paris, lyon, nice], {settings}),
+    node: nodeOf('atlas'),
+  },
+  {
+    name: 'observability-denied',
+    says: 'The observability Envoy: paris was revoked once and is pinned to generation 2, nice is suspended; 10900 denies both names.',
+    fleet: fleetOf([paris], {
+      settings,
+      records: recordsOf(
+        {
+          owner: 'paris',
+          generation: 2,
+          denied: [
+            {name: `${spiffe}/ads-client/paris/1`, until: far},
+            {name: `${spiffe}/downstream/paris/1`, until: far},
+          ],
+        },
+        {owner: 'nice', suspendedSince: '2026-11-01T00:00:00.000Z'},
+      ),
+    }),
+    node: nodeOf('atlas'),
+  },
+  {
+    name: 'observability-addresses',
+    says: 'The observability Envoy on addresses and ports of its own, dual stack towards other clusters, with two named ADS servers.',
+    fleet: fleetOf([ipv6], {
+      settings: {
+        ...settings,
+        adsServers: [
+          {host: '127.0.0.1', port: 6305},
+          {host: '127.0.0.2', port: 6306},
+        ],
+      },
+    }),
+    node: nodeOf('atlas', {
+      'atlas.bind_address': '::',
+      'atlas.local_address': '10.0.0.7',
+      'atlas.ports': {'10900': 20_900, '10901': 20_901},
+    }),
+  },
+  {
+    name: 'downstream',
+    says: 'The downstream Envoy of paris, whose two sidecars have names.',
+    fleet: fleetOf([paris], {settings}),
+    node: nodeOf('paris'),
+  },
+  {
+    name: 'downstream-addresses',
+    says: 'The downstream Envoy of oslo, on an address and a port of its own, with a sidecar at an IPv6 address.',
+    fleet: fleetOf([ipv6], {settings}),
+    node: nodeOf('oslo', {'atlas.bind_address': '127.0.3.1', 'atlas.ports': {'11901': 31_901}}),
+  },
+]
