@@ -98,7 +98,12 @@ export default tseslint.config(
   {
     files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
     extends: [tseslint.configs.strict, tseslint.configs.stylistic],
-    rules: {...limits, ...habits, 'house/first-line-says-what': 'error'},
+    rules: {
+      ...limits,
+      ...habits,
+      'house/first-line-says-what': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', {ignoreRestSiblings: true}],
+    },
   },
   {files: ['**/*.cjs'], rules: {'@typescript-eslint/no-require-imports': 'off'}},
 )

@@ -17,6 +17,21 @@ if (!fits(process.versions.node, engines.node)) {
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
   nodeModule.enableCompileCache?.()
-  const {execute} = await import('@oclif/core')
-  await execute({dir: import.meta.url})
+  const {flush, run} = await import('@oclif/core')
+  await run(process.argv.slice(2), import.meta.url).then(() => flush(), explain)
+}
+
+/** What went wrong outside of any command, such as a command that does not exist; commands explain themselves. */
+async function explain(error) {
+  if (error.code === 'EEXIT') {
+    process.exitCode = error.oclif.exit
+    return
+  }
+  const {exitCodes, renderError, reportOf} = await import('../dist/lib/cli/error-report.js')
+  // oclif joins words by colons inside; people type spaces
+  const {message, ...rest} = reportOf(error)
+  const report = {message: message.replace(/^command \S+ not found/, words => words.replaceAll(':', ' ')), ...rest}
+  process.exitCode = exitCodes[report.code]
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: report}, undefined, 2)}\n`)
+  else process.stderr.write(`${renderError(report)}\n`)
 }

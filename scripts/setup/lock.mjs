@@ -3,6 +3,8 @@ import {linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} fr
 import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
+let takes = 0
+
 /**
  * Does `work` while holding the lock `file`; waits for a living owner.
  * @template T
@@ -75,23 +77,28 @@ export function readOwner(file) {
   try {
     return {content, ...JSON.parse(content)}
   } catch {
-    // created a moment ago and not written yet, or its owner was killed in between: pid 0 is nobody
+    // not one of ours, or a full disk: pid 0 is nobody
     return {content, pid: 0}
   }
 }
 
+/** By a link, so that the file is never there without its owner's name in it. */
 function tryTake(file, content) {
+  const aside = `${file}.new-${process.pid}-${takes++}`
+  writeFileSync(aside, content)
   try {
-    writeFileSync(file, content, {flag: 'wx'})
+    linkSync(aside, file)
     return true
   } catch (error) {
     if (error.code === 'EEXIST') return false
     throw error
+  } finally {
+    rmSync(aside, {force: true})
   }
 }
 
 function takeAway(file, owner) {
-  const aside = `${file}.${process.pid}`
+  const aside = `${file}.old-${process.pid}-${takes++}`
   try {
     renameSync(file, aside)
     // between reading and renaming another process may have taken it: then it goes back

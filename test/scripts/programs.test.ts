@@ -1,0 +1,124 @@
+/** Where scripts/programs looks for real programs, and what it says of one that is being brought. */
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {expect} from 'chai'
+import {programNamed} from '../../scripts/programs/catalogue.mjs'
+import {ensurePrograms} from '../../scripts/programs/ensure.mjs'
+import {cachedBinary, findProgram} from '../../scripts/programs/find.mjs'
+import {renderStatus} from '../../scripts/programs/progress.mjs'
+
+const envoy = programNamed('envoy')
+const prometheus = programNamed('prometheus')
+const thanos = programNamed('thanos')
+
+describe('findProgram', () => {
+  let folder: string
+  const kept = {...process.env}
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
+    process.env['ATLAS_CACHE'] = join(folder, 'cache')
+    process.env['PATH'] = `${join(folder, 'bin')}:/usr/bin:/bin`
+    delete process.env['ATLAS_ENVOY']
+  })
+  afterEach(() => {
+    process.env = {...kept}
+    rmSync(folder, {recursive: true})
+  })
+
+  it('finds none where there is none', () => {
+    expect(findProgram(envoy)).to.equal(undefined)
+  })
+
+  it('takes the word of ATLAS_ENVOY, whatever version it is', () => {
+    const mine = programAt(join(folder, 'mine', 'envoy'), 'envoy  version: abc/1.12.0/Clean/RELEASE/BoringSSL')
+    process.env['ATLAS_ENVOY'] = mine
+    expect(findProgram(envoy)).to.equal(mine)
+  })
+
+  it('says so when ATLAS_ENVOY names nothing that runs', () => {
+    process.env['ATLAS_ENVOY'] = join(folder, 'nothing')
+    expect(() => findProgram(envoy)).to.throw('ATLAS_ENVOY')
+    process.env['ATLAS_ENVOY'] = folder
+    expect(() => findProgram(envoy)).to.throw('ATLAS_ENVOY')
+  })
+
+  it('takes one on PATH when its version fits, before the cache', () => {
+    const cached = programAt(cachedBinary(envoy), '')
+    const onPath = join(folder, 'bin', 'envoy')
+    programAt(onPath, 'envoy  version: abc/1.39.0/Clean/RELEASE/BoringSSL')
+    expect(findProgram(envoy)).to.equal(cached)
+    programAt(onPath, 'envoy  version: abc/1.40.3/Clean/RELEASE/BoringSSL')
+    expect(findProgram(envoy)).to.equal(onPath)
+  })
+})
+
+describe('a version on PATH', () => {
+  it('of Prometheus fits from 2.42 on', () => {
+    const fits = (version: string) => prometheus.fits(`prometheus, version ${version} (branch: HEAD, revision: x)`)
+    expect(['2.42.0+ds', '2.53.1', '3.0.0', '3.12.1'].filter(fits)).to.have.length(4)
+    expect(['2.41.9', '1.99.0', ''].filter(fits)).to.have.length(0)
+  })
+
+  it('of Thanos fits within its minor version', () => {
+    expect(thanos.fits('thanos, version 0.42.6 (branch: , revision: unknown)')).to.equal(true)
+    expect(thanos.fits('thanos, version 0.41.0 (branch: , revision: unknown)')).to.equal(false)
+  })
+})
+
+describe('ensurePrograms', () => {
+  let folder: string
+  const kept = {...process.env}
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
+    process.env['ATLAS_CACHE'] = join(folder, 'cache')
+    process.env['PATH'] = `${join(folder, 'bin')}:/usr/bin:/bin`
+  })
+  afterEach(() => {
+    process.env = {...kept}
+    rmSync(folder, {recursive: true})
+  })
+
+  const fake = (script: string) => {
+    programAt(join(folder, 'bin', 'apt-get'), '', script)
+    return {name: 'fake', version: '1', fits: () => true, sources: [{way: 'debian' as const, package: 'fake', member: 'usr/bin/fake'}]}
+  }
+  const statusFile = () => join(folder, 'cache', 'programs', 'fake-1.json')
+
+  it('announces what it is going to bring before it begins, and leaves why it failed', async () => {
+    const announced: unknown[] = []
+    const {found, failed} = await ensurePrograms([fake('echo no such package >&2; exit 100')], {
+      onAnnounced: () => announced.push(JSON.parse(readFileSync(statusFile(), 'utf8'))),
+    })
+    expect(announced).to.have.length(1)
+    expect(announced[0]).to.include({name: 'fake', state: 'waiting', pid: process.pid})
+    expect(found).to.deep.equal({})
+    expect(failed['fake']).to.include('no such package').and.to.include('ATLAS_FAKE')
+    expect(JSON.parse(readFileSync(statusFile(), 'utf8'))).to.include({state: 'failed', message: failed['fake']})
+    expect(existsSync(join(folder, 'cache', 'programs', 'fake-1'))).to.equal(false)
+  })
+
+  it('puts the program into the cache whole, and takes its status away', async function () {
+    if (!existsSync('/usr/bin/dpkg-deb')) this.skip()
+    const deb = `mkdir -p p/DEBIAN p/usr/bin && printf 'Package: fake\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' > p/DEBIAN/control &&
+      echo '#!/bin/sh' > p/usr/bin/fake && dpkg-deb --build p fake_1_all.deb`
+    const {found} = await ensurePrograms([fake(deb)])
+    expect(found).to.deep.equal({fake: join(folder, 'cache', 'programs', 'fake-1', 'fake')})
+    expect(existsSync(statusFile())).to.equal(false)
+  })
+})
+
+describe('renderStatus', () => {
+  it('says what is done, how far it is and how long it takes', () => {
+    const status = {name: 'thanos', version: '0.42.5', doing: 'compiling packages', done: 412, total: 745, secondsLeft: 170}
+    expect(renderStatus(status)).to.equal('thanos 0.42.5: compiling packages 412/745, 2 min 50 s left')
+    expect(renderStatus({name: 'envoy', version: '1.40.0'})).to.equal('envoy 1.40.0: waiting')
+  })
+})
+
+function programAt(path: string, prints: string, script = `echo '${prints}'`): string {
+  mkdirSync(join(path, '..'), {recursive: true})
+  writeFileSync(path, `#!/bin/sh\n${script}\n`)
+  chmodSync(path, 0o755)
+  return path
+}
