@@ -72,6 +72,8 @@ export class Stream {
   close: string | undefined
   /** Whether the transport writes at once. */
   writes = true
+  /** The version_info of the last response (SotW). */
+  lastVersion = ''
   readonly nonces = new Map<Kind, string>()
   #snapshot: Snapshot | undefined
 
@@ -140,11 +142,18 @@ export class Stream {
       next = result.send !== undefined && this.writes ? {kind: 'writable'} : undefined
       if (result.send !== undefined) {
         this.nonces.set(kindOf(result.send.typeUrl), result.send.nonce)
+        if (result.send.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse') this.lastVersion = result.send.versionInfo
         sent.push(show(result.send))
       }
     }
 
     return sent
+  }
+
+  /** The version_info of the answer to a first request (SotW). */
+  firstVersion(kind: Kind): string {
+    this.ask(kind)
+    return this.lastVersion
   }
 
   /** The notes since the last call, of a kind. */

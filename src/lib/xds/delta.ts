@@ -17,7 +17,7 @@ export function offerDelta(state: TypeState): Offer | undefined {
   const names = missing(state)
   if (names.size > 0) return removeDelta({...state, asked: noNames}, [...names])
   const [group, ...suspects] = state.suspects
-  return group === undefined ? undefined : bring({...state, suspects}, [...group.keys()])
+  return group === undefined ? undefined : {...bring({...state, suspects}, [...group.keys()]), isProbe: true}
 }
 
 /** The removal of these names, in a response of its own: nothing in it can be refused (a NACK drops additions, never removals). */
@@ -26,12 +26,13 @@ export function removeDelta(state: TypeState, names: readonly string[]): Offer {
     state.known,
     names.map(name => [name, undefined]),
   )
-  return {state: withKnown(state, known), resources: [], removed: names, sent: new Map()}
+  return {state: withKnown(state, known), resources: [], removed: names, sent: new Map(), isProbe: false}
 }
 
+/** The offer as a message, with the nonce that its answer will bear. */
 export function toDeltaResponse(offer: Offer, nonce: string): DeltaDiscoveryResponse {
   const resources = offer.resources.map(({name, version, typeUrl, body}) =>
-    create(ResourceSchema, {name, version, resource: {typeUrl, value: body as Uint8Array<ArrayBuffer>}}),
+    create(ResourceSchema, {name, version, resource: {typeUrl, value: body}}),
   )
   return create(DeltaDiscoveryResponseSchema, {typeUrl: offer.state.typeUrl, nonce, resources, removedResources: [...offer.removed]})
 }
@@ -39,7 +40,7 @@ export function toDeltaResponse(offer: Offer, nonce: string): DeltaDiscoveryResp
 function bring(state: TypeState, names: readonly string[]): Offer {
   const resources = names.map(name => state.known.base.get(name)).filter(resource => resource !== undefined)
   const sent = new Map(resources.map((resource): [string, Resource] => [resource.name, resource]))
-  return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent}
+  return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent, isProbe: false}
 }
 
 /** The names asked for that don't exist (xDS protocol, "Knowing When a Requested Resource Does Not Exist"). */

@@ -10,4 +10,6 @@ export interface Offer {
   readonly removed: readonly string[]
   /** What of `resources` the client hasn't acknowledged: what a NACK would be about. */
   readonly sent: ReadonlyMap<string, Held>
+  /** It brings a group of suspects. */
+  readonly isProbe: boolean
 }

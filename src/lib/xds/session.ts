@@ -112,7 +112,7 @@ function speak(session: Session, notes: readonly Note[], now: Date): Step {
   const nonce = String(number)
   const {offer} = next
   const {typeUrl} = offer.state
-  const state = takeOff(offer.state, {first: number, last: number, sent: offer.sent, removed: offer.removed})
+  const state = takeOff(offer.state, {first: number, last: number, sent: offer.sent, removed: offer.removed, isProbe: offer.isProbe})
   const sent: Note = {kind: 'sent', typeUrl, nonce, resources: offer.resources.length, removed: offer.removed.length}
   return {
     session: {...session, types: new Map(session.types).set(typeUrl, state), lastNonce: number, busy: true},

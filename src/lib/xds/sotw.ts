@@ -22,17 +22,17 @@ export function removeSotw(state: TypeState, names: readonly string[]): Offer {
   return whole(state, {added: [], omitted: new Set(names)})
 }
 
+/** The offer as a message, with the nonce that its answer will bear; `version_info` is a hash of what it holds. */
 export function toSotwResponse(offer: Offer, nonce: string): DiscoveryResponse {
-  const resources = offer.resources.map(({typeUrl, body}) => create(AnySchema, {typeUrl, value: body as Uint8Array<ArrayBuffer>}))
+  const resources = offer.resources.map(({typeUrl, body}) => create(AnySchema, {typeUrl, value: body}))
   return create(DiscoveryResponseSchema, {typeUrl: offer.state.typeUrl, nonce, versionInfo: versionOf(offer.resources), resources})
 }
 
 function offerWhole(state: TypeState): Offer | undefined {
+  // Every response replaces the one before it: whoever wants to learn from its answer waits for it.
+  if (state.flights.some(flight => flight.isProbe)) return undefined
   const [group, ...suspects] = state.suspects
-  if (group !== undefined) {
-    // Every response replaces the one before it, so the groups of a repair go one at a time.
-    return state.flights.length > 0 ? undefined : whole({...state, suspects}, {added: [...group.keys()], omitted: noNames})
-  }
+  if (group !== undefined) return {...whole({...state, suspects}, {added: [...group.keys()], omitted: noNames}), isProbe: true}
 
   const added = pendingOf(state)
   return added.length > 0 || state.answerDue ? whole({...state, answerDue: false, asked: noNames}, {added, omitted: noNames}) : undefined
@@ -43,13 +43,13 @@ function offerPart(state: TypeState): Offer | undefined {
   if (pending.length > 0) return part({...state, answerDue: false, asked: noNames}, pending)
   const [group, ...suspects] = state.suspects
   // Never empty: by the rules a response without resources says nothing here, and Envoy takes one for an error.
-  return group === undefined ? undefined : part({...state, suspects}, [...group.keys()])
+  return group === undefined ? undefined : {...part({...state, suspects}, [...group.keys()]), isProbe: true}
 }
 
 function part(state: TypeState, names: readonly string[]): Offer {
   const resources = names.map(name => state.known.base.get(name)).filter(resource => resource !== undefined)
   const sent = new Map(resources.map((resource): [string, Resource] => [resource.name, resource]))
-  return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent}
+  return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent, isProbe: false}
 }
 
 /**
@@ -71,7 +71,7 @@ function whole(state: TypeState, {added, omitted}: {readonly added: readonly str
   const removed = settled.filter(([name, held]) => held === undefined && heldIn(state.known, name) !== undefined).map(([name]) => name)
   const unacked = resources.filter(resource => heldIn(state.acked, resource.name)?.version !== resource.version)
   const sent = new Map(unacked.map((resource): [string, Resource] => [resource.name, resource]))
-  return {state: withKnown(state, record(state.known, settled)), resources, removed, sent}
+  return {state: withKnown(state, record(state.known, settled)), resources, removed, sent, isProbe: false}
 }
 
 /** What the client had of a name before what it shall not have now, as far as its bytes are still known. */

@@ -74,7 +74,7 @@ export function subscribeSotw(before: Subscription | undefined, listed: readonly
   const wildcard = !rules.allowsWildcard ? 'none' : explicit ? 'explicit' : legacy ? 'legacy' : 'none'
   return {
     ...compare(before ?? noSubscription, {wildcard, names}),
-    asked: [...names].filter(name => before === undefined || !before.names.has(name)),
+    asked: [...names].filter(name => !before?.names.has(name)),
     dropped: wildcard === 'none' && before !== undefined ? [...before.names].filter(name => !names.has(name)) : [],
     duplicates: repeated(listed),
     wildcardRefused: explicit && !rules.allowsWildcard,

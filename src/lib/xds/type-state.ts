@@ -17,6 +17,8 @@ export interface Flight {
   /** What a NACK puts in doubt: what the response brings. */
   readonly sent: ReadonlyMap<string, Held>
   readonly removed: readonly string[]
+  /** It brings a group of suspects, to learn which of them are good. */
+  readonly isProbe: boolean
 }
 
 export interface Nack {
@@ -69,6 +71,7 @@ const noSources: Resources = new Map()
 const noSuspects: TypeState['suspects'] = []
 const noFlights: readonly Flight[] = []
 
+/** A type that nothing was asked for yet. */
 export function openType(typeUrl: TypeUrl, manner: Manner): TypeState {
   return {
     typeUrl,

@@ -157,7 +157,7 @@ function mergeOldest(flights: readonly Flight[]): readonly Flight[] {
   const removed = second.removed.concat(first.removed.filter(name => !second.sent.has(name) && !second.removed.includes(name)))
   const sent = new Map([...first.sent, ...second.sent])
   for (const name of second.removed) sent.delete(name)
-  return [{first: first.first, last: second.last, sent, removed}, ...rest]
+  return [{first: first.first, last: second.last, sent, removed, isProbe: first.isProbe || second.isProbe}, ...rest]
 }
 
 function isNamePart(character: string | undefined): boolean {

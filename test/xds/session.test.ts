@@ -1,0 +1,198 @@
+import {create} from '@bufbuild/protobuf'
+import {expect} from 'chai'
+import {DiscoveryRequestSchema} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import {acknowledgedVersion, describeSession} from '../../src/lib/xds/session.js'
+import {namesIn} from '../../src/lib/xds/verdict.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {Stream} from './stream.js'
+
+describe('xds/session', () => {
+  describe('requests', () => {
+    it('closes for an empty type_url, and does nothing after that', () => {
+      const stream = new Stream('delta')
+      stream.push({cluster: {a: '1'}})
+      stream.ask({typeUrl: ''})
+      expect(stream.close).to.include('must have a type_url')
+      expect(stream.heard('closed')).to.have.length(1)
+      expect(stream.ask('cluster')).to.deep.equal([])
+    })
+
+    it('parks a type that is not served, noted once, and keeps the stream open', () => {
+      const stream = new Stream('delta')
+      stream.push({cluster: {a: '1'}})
+      const runtime = {typeUrl: 'type.googleapis.com/envoy.service.runtime.v3.Runtime'}
+      expect(stream.ask(runtime, {subscribe: ['x']})).to.deep.equal([])
+      stream.ask(runtime)
+      expect(stream.heard('unknown-type').map(note => note.typeUrl)).to.deep.equal([runtime.typeUrl])
+      expect(stream.ask('cluster')).to.deep.equal(['cluster +a=1'])
+    })
+
+    it('closes for more unknown types than allowed', () => {
+      const stream = new Stream('delta', {maxUnknownTypes: 2})
+      for (const typeUrl of ['x', 'y', 'x', 'y']) stream.ask({typeUrl})
+      expect(stream.close).to.equal(undefined)
+      stream.ask({typeUrl: 'z'})
+      expect(stream.close).to.include('at most 2 types')
+    })
+
+    it('closes for more names than allowed, whichever request brings them', () => {
+      for (const variant of ['delta', 'sotw'] as const) {
+        const stream = new Stream(variant, {maxNames: 2})
+        stream.ask('secret', {subscribe: ['a', 'b'], names: ['a', 'b']})
+        expect(stream.close).to.equal(undefined)
+        stream.ask('secret', {subscribe: ['c'], names: ['a', 'b', 'c']})
+        expect(stream.close).to.include('at most 2 names')
+      }
+    })
+
+    it('needs the node in the first request alone, and closes when it changes', () => {
+      const node = {id: 'envoy-0', cluster: 'paris'}
+      const stream = new Stream('delta')
+      stream.ask('cluster', {node})
+      stream.ask('listener')
+      stream.ask('listener', {node})
+      expect(stream.close).to.equal(undefined)
+      stream.ask('listener', {node: {id: 'envoy-1', cluster: 'paris'}})
+      expect(stream.close).to.include('node of a stream may not change')
+      expect(stream.heard('node-changed')).to.deep.equal([{kind: 'node-changed', was: 'paris envoy-0', is: 'paris envoy-1'}])
+      const other = new Stream('delta')
+      other.ask('cluster', {node})
+      other.ask('cluster', {node: {id: 'envoy-0', cluster: 'lyon'}})
+      expect(other.close).to.include('may not change')
+    })
+
+    it('counts names once that a request repeats, and says so', () => {
+      const stream = new Stream('delta')
+      stream.push({secret: {s: '1'}})
+      expect(stream.ask('secret', {subscribe: ['s', 's']})).to.deep.equal(['secret +s=1'])
+      expect(stream.heard('duplicate-names').map(({names}) => names)).to.deep.equal([['s']])
+    })
+
+    it('says what was subscribed', () => {
+      const stream = new Stream('delta')
+      stream.ask('cluster')
+      stream.ask('secret', {subscribe: ['s']})
+      stream.ask('secret', {unsubscribe: ['s']})
+      expect(stream.heard('subscribed').map(({wildcard, names, dropped}) => ({wildcard, names, dropped}))).to.deep.equal([
+        {wildcard: true, names: [], dropped: []},
+        {wildcard: false, names: ['s'], dropped: []},
+        {wildcard: false, names: [], dropped: ['s']},
+      ])
+    })
+
+    it('takes a request of the other variant for a mistake of its caller', () => {
+      const stream = new Stream('delta')
+      const request = create(DiscoveryRequestSchema, {typeUrl: typeUrls.cluster})
+      expect(() => stream.take({kind: 'request', request})).to.throw('delta session')
+    })
+
+    it('cuts what a stranger says in a NACK', () => {
+      const stream = new Stream('delta')
+      stream.push({cluster: {a: '1'}})
+      stream.ask('cluster')
+      stream.nack('cluster', 'x'.repeat(100_000))
+      expect(stream.heard('nacked')[0]?.message).to.have.length(4096)
+    })
+  })
+
+  describe('evidence', () => {
+    it('counts as acknowledged only what was, resource by resource', () => {
+      const stream = new Stream('delta')
+      stream.push({secret: {identity: '1', trust: '1'}})
+      stream.ask('secret', {subscribe: ['identity', 'trust']})
+      const acked = (name: string) => acknowledgedVersion(stream.session, typeUrls.secret, name)
+      expect(acked('identity')).to.equal(undefined)
+      stream.ack('secret')
+      expect(acked('identity')).to.equal('1')
+      stream.push({secret: {identity: '2', trust: '1'}})
+      stream.push({secret: {identity: '2', trust: '2'}})
+      expect([acked('identity'), acked('trust')]).to.deep.equal(['1', '1'])
+      stream.ack('secret', {nonce: '3'})
+      expect([acked('identity'), acked('trust')], 'each response is answered for itself').to.deep.equal(['1', '2'])
+      stream.ack('secret', {nonce: '2'})
+      expect([acked('identity'), acked('trust')]).to.deep.equal(['2', '2'])
+      stream.push({secret: {identity: 'bad', trust: '2'}})
+      stream.nack('secret', 'no')
+      expect(acked('identity'), 'what it had').to.equal('2')
+    })
+
+    it('keeps the evidence of a refused name while other names go on', () => {
+      const stream = new Stream('delta')
+      stream.push({secret: {identity: '1', trust: '1'}})
+      stream.ask('secret', {subscribe: ['identity', 'trust']})
+      stream.ack('secret')
+      stream.push({secret: {identity: 'bad', trust: '1'}})
+      stream.nack('secret', 'no')
+      for (const version of ['2', '3']) {
+        stream.push({secret: {identity: 'bad', trust: version}})
+        stream.ack('secret')
+        expect(acknowledgedVersion(stream.session, typeUrls.secret, 'identity')).to.equal('1')
+        expect(acknowledgedVersion(stream.session, typeUrls.secret, 'trust')).to.equal(version)
+      }
+    })
+
+    it('counts what a client lists on a new stream, until it is in doubt', () => {
+      const stream = new Stream('delta')
+      stream.push({cluster: {a: '1', b: '1'}}, new Map([[typeUrls.cluster, {sent: ['b'], removed: []}]]))
+      stream.ask('cluster', {initial: {a: '1', b: '1'}})
+      expect(acknowledgedVersion(stream.session, typeUrls.cluster, 'a')).to.equal('1')
+      expect(acknowledgedVersion(stream.session, typeUrls.cluster, 'b')).to.equal(undefined)
+    })
+
+    it('stays true and small when a client reads everything and answers nothing', () => {
+      const stream = new Stream('delta')
+      stream.ask('cluster')
+      for (let version = 1; version <= 1000; version += 1) stream.push({cluster: {a: `${version}`, [`b${version % 3}`]: '1'}})
+      const flights = stream.session.types.get(typeUrls.cluster)?.flights ?? []
+      expect(flights.length).to.be.at.most(64)
+      const last = Number(stream.nonces.get('cluster'))
+      for (let nonce = 1; nonce <= last; nonce += 1) stream.ack('cluster', {nonce: `${nonce}`})
+      expect([...(describeSession(stream.session)[0]?.acked ?? [])].filter(([name]) => name === 'a')).to.deep.equal([['a', '1000']])
+      expect(stream.heard('stale-nonce')).to.deep.equal([])
+    })
+
+    it('repairs a NACK of a response that was merged with others', () => {
+      const stream = new Stream('delta')
+      stream.ask('cluster')
+      for (let count = 1; count <= 70; count += 1)
+        stream.push({cluster: Object.fromEntries(Array.from({length: count}, (_, index) => [`c${index}`, '1']))})
+      const repair = stream.nack('cluster', 'c0 is bad', {nonce: '1'})
+      expect(repair.join(' ')).to.include('+c1=1').and.include('+c0=1')
+    })
+  })
+
+  describe('status', () => {
+    it('tells synced, stale and nack apart', () => {
+      const stream = new Stream('delta')
+      const state = () => describeSession(stream.session)[0]?.state
+      stream.ask('cluster')
+      expect(state(), 'no snapshot').to.equal('stale')
+      stream.push({cluster: {a: '1'}})
+      expect(state(), 'sent').to.equal('stale')
+      stream.ack('cluster')
+      expect(state(), 'acknowledged').to.equal('synced')
+      stream.push({cluster: {}})
+      expect(state(), 'to be removed').to.equal('stale')
+      stream.push({cluster: {a: 'bad'}})
+      stream.nack('cluster', 'no')
+      expect(state(), 'refused').to.equal('nack')
+      expect(describeSession(stream.session)[0]).to.include({nack: 'no', wildcard: true})
+      expect(describeSession(stream.session)[0]?.nackNames).to.deep.equal(['a'])
+      stream.push({cluster: {a: '2'}})
+      expect(state(), 'mended, not yet acknowledged').to.equal('nack')
+      stream.ack('cluster')
+      expect(state(), 'repaired').to.equal('synced')
+    })
+  })
+})
+
+describe('xds/verdict namesIn', () => {
+  it('finds whole names in what Envoy says', () => {
+    const names = ['badc', 'badip', 'bad', 'okl', 'thanos/c1', 'thanos/c1000', 'a']
+    const cds = 'Error adding/updating cluster(s) badc: Proto constraint validation failed, badip: malformed IP address'
+    expect(namesIn(cds, names)).to.deep.equal(['badc', 'badip'])
+    expect(namesIn('Duplicate entry of domain X in route thanos/c1000', names)).to.deep.equal(['thanos/c1000'])
+    expect(namesIn("scope key conflict found, first scope is 'a', second scope is 'thanos/c1'", names)).to.deep.equal(['thanos/c1', 'a'])
+    expect(namesIn('Failed to load private key from <inline>', names)).to.deep.equal([])
+  })
+})

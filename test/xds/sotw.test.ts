@@ -1,0 +1,173 @@
+import {expect} from 'chai'
+import {describeSession} from '../../src/lib/xds/session.js'
+import {snapshotOf, Stream, type Words} from './stream.js'
+
+function opened(words?: Words): Stream {
+  const stream = new Stream('sotw')
+  if (words !== undefined) stream.push(words)
+  return stream
+}
+
+describe('xds/session SotW', () => {
+  describe('subscriptions', () => {
+    it('answers nothing before the first snapshot, then all that was asked for', () => {
+      const stream = opened()
+      expect(stream.ask('cluster')).to.deep.equal([])
+      expect(stream.ask('secret', {names: ['s']})).to.deep.equal([])
+      expect(stream.push({cluster: {a: '1'}, secret: {s: '1', t: '1'}})).to.deep.equal(['cluster: a=1', 'secret: s=1'])
+    })
+
+    it('answers a first wildcard request even when there is nothing', () => {
+      const stream = opened({})
+      for (const kind of ['cluster', 'listener', 'scope'] as const) expect(stream.ask(kind)).to.deep.equal([`${kind}:`])
+    })
+
+    it('never sends an empty response of a named type', () => {
+      const stream = opened({})
+      expect(stream.ask('secret', {names: ['s']})).to.deep.equal([])
+      expect(stream.ask('route', {names: ['r']})).to.deep.equal([])
+      expect(stream.push({secret: {s: '1'}})).to.deep.equal(['secret: s=1'])
+      expect(stream.push({})).to.deep.equal([])
+      expect(stream.wait(5000)).to.deep.equal([])
+      expect(stream.push({secret: {s: '1'}}), 'back').to.deep.equal(['secret: s=1'])
+    })
+
+    it('always answers the first request of a named type on a new stream, whatever version the client names', () => {
+      expect(opened({secret: {s: '1'}}).ask('secret', {names: ['s']})).to.deep.equal(['secret: s=1'])
+    })
+
+    it('answers a grown subscription at equal version, with the new name alone where absence says nothing', () => {
+      const stream = opened({secret: {s: '1', t: '1'}, cluster: {a: '1', b: '1'}})
+      stream.ask('secret', {names: ['s']})
+      expect(stream.ack('secret', {names: ['s']})).to.deep.equal([])
+      expect(stream.ack('secret', {names: ['s', 't']})).to.deep.equal(['secret: t=1'])
+      stream.ask('cluster', {names: ['a']})
+      expect(stream.ack('cluster', {names: ['a', 'b']})).to.deep.equal(['cluster: a=1 b=1'])
+      expect(stream.ack('cluster', {names: ['a', 'b', 'missing']}), 'absence says that it does not exist').to.deep.equal([
+        'cluster: a=1 b=1',
+      ])
+    })
+
+    it('sends a name again that left the list and came back', () => {
+      const stream = opened({secret: {s: '1', t: '1'}})
+      stream.ask('secret', {names: ['s', 't']})
+      expect(stream.ack('secret', {names: ['s']})).to.deep.equal([])
+      expect(stream.ack('secret', {names: ['s', 't']})).to.deep.equal(['secret: t=1'])
+    })
+
+    it('takes an empty list after names for nothing, never for all', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}})
+      stream.ask('cluster', {names: ['a']})
+      expect(stream.ack('cluster', {names: []})).to.deep.equal([])
+      expect(stream.push({cluster: {a: '2', b: '2'}})).to.deep.equal([])
+    })
+
+    it('applies the names of a request with a stale nonce, and nothing else of it', () => {
+      const stream = opened({secret: {s: '1', t: '1'}})
+      stream.ask('secret', {names: ['s']})
+      stream.ack('secret', {names: ['s']})
+      expect(stream.ask('secret', {names: ['s', 't'], nonce: '99', error: 'no'})).to.deep.equal(['secret: t=1'])
+      expect(stream.heard('nacked')).to.deep.equal([])
+      expect(stream.heard('stale-nonce')).to.have.length(1)
+    })
+
+    it('takes an answer to a replaced response of a wildcard type for stale', () => {
+      const stream = opened({cluster: {a: 'bad'}})
+      stream.ask('cluster')
+      stream.push({cluster: {a: '2'}})
+      expect(stream.nack('cluster', 'no', {nonce: '1'})).to.deep.equal([])
+      expect(stream.heard('stale-nonce')).to.have.length(1)
+      expect(stream.ack('cluster')).to.deep.equal([])
+      expect(describeSession(stream.session)[0]?.state).to.equal('synced')
+    })
+
+    it('lets an ACK speak for the responses before it', () => {
+      const stream = opened({secret: {s: '1', t: '1'}})
+      stream.ask('secret', {names: ['s']})
+      stream.ask('secret', {names: ['s', 't']})
+      stream.ack('secret', {names: ['s', 't']})
+      expect([...(describeSession(stream.session)[0]?.acked.keys() ?? [])].sort()).to.deep.equal(['s', 't'])
+    })
+  })
+
+  describe('versions', () => {
+    it('gives equal content an equal version_info, on any stream, and other content another', () => {
+      const versions = [
+        {a: '1', b: '1'},
+        {b: '1', a: '1'},
+        {a: '1', b: '2'},
+      ].map(cluster => {
+        const stream = opened()
+        stream.take({kind: 'snapshot', snapshot: snapshotOf({cluster})})
+        return stream.firstVersion('cluster')
+      })
+      expect(versions[0]).to.equal(versions[1]).and.not.equal(versions[2])
+      expect(versions[0]).to.match(/^[\w-]{16}$/)
+    })
+  })
+
+  describe('removals', () => {
+    it('carries a removed cluster along until the listeners that used it are acknowledged', () => {
+      const stream = opened({cluster: {a: '1', b: '1'}, listener: {l: '1'}})
+      for (const kind of ['cluster', 'listener'] as const) {
+        stream.ask(kind)
+        stream.ack(kind)
+      }
+
+      expect(stream.push({cluster: {b: '2'}, listener: {l: '2'}})).to.deep.equal(['cluster: a=1 b=2', 'listener: l=2'])
+      expect(stream.ack('cluster')).to.deep.equal([])
+      expect(stream.ack('listener')).to.deep.equal(['cluster: b=2'])
+    })
+
+    it('leaves it out after the delay in any case', () => {
+      const stream = opened({cluster: {a: '1'}})
+      stream.ask('cluster')
+      stream.ack('cluster')
+      expect(stream.push({})).to.deep.equal([])
+      expect(stream.wait(5000)).to.deep.equal(['cluster:'])
+    })
+  })
+
+  describe('NACK', () => {
+    it('is repaired with the version that the client had before in the place of the refused one', () => {
+      const stream = opened({scope: {a: '1', b: '1'}})
+      stream.ask('scope')
+      stream.ack('scope')
+      stream.push({scope: {a: '2', b: 'bad'}})
+      expect(stream.nack('scope', 'Duplicate domain in route b')).to.deep.equal(['scope: a=2 b=1'])
+      expect(stream.ack('scope'), 'is it really b?').to.deep.equal(['scope: a=2 b=bad'])
+      expect(stream.nack('scope', 'b again')).to.deep.equal([])
+      expect(stream.push({scope: {a: '3', b: 'bad'}})).to.deep.equal(['scope: a=3 b=1'])
+      stream.ack('scope')
+      const report = describeSession(stream.session)[0]
+      expect([...(report?.acked ?? [])].sort()).to.deep.equal([
+        ['a', '3'],
+        ['b', '1'],
+      ])
+      expect([report?.state, report?.refused.get('b')]).to.deep.equal(['nack', 'b again'])
+      stream.push({scope: {a: '3', b: '4'}})
+      stream.ack('scope')
+      expect(describeSession(stream.session)[0]?.state).to.equal('synced')
+    })
+
+    it('goes group by group, waiting for each answer: every response replaces the one before', () => {
+      const stream = opened({scope: {a: '1', b: '1', c: 'bad', d: '1'}})
+      stream.ask('scope')
+      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1'])
+      expect(stream.push({scope: {a: '1', b: '1', c: 'bad', d: '1', e: '1'}})).to.deep.equal([])
+      expect(stream.ack('scope')).to.deep.equal(['scope: a=1 b=1 c=bad d=1'])
+      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1 c=bad'])
+      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1 d=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope: a=1 b=1 d=1 e=1'])
+    })
+
+    it('of a secret is repaired one by one: its text names none', () => {
+      const stream = opened({secret: {s: '1', t: 'bad'}})
+      stream.ask('secret', {names: ['s', 't']})
+      expect(stream.nack('secret', 'KEY_VALUES_MISMATCH', {names: ['s', 't']})).to.deep.equal(['secret: s=1', 'secret: t=bad'])
+      stream.ack('secret', {nonce: '2', names: ['s', 't']})
+      expect(stream.nack('secret', 'KEY_VALUES_MISMATCH', {nonce: '3', names: ['s', 't']})).to.deep.equal([])
+      expect(stream.heard('nacked').at(-1)?.refused).to.deep.equal(['t'])
+    })
+  })
+})
