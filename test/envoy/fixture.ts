@@ -1,14 +1,16 @@
 /** Fleets and nodes for this room's tests: readable placeholders instead of certificates, which nothing here looks into. */
 import type {CertifiedKey, OwnerRecord} from '../../src/lib/model/authority.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
-import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
+import type {Change} from '../../src/lib/model/change.js'
+import {emptyFleet, type Fault, type Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseOwner} from '../../src/lib/model/names.js'
 import {type Node, parseNode} from '../../src/lib/model/node.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import type {Built} from '../../src/lib/envoy/build.js'
+import {type Built, buildSnapshot} from '../../src/lib/envoy/build.js'
 import {type Resource, resourcesOf, type Snapshot} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {resourceJson} from '../helpers/envoy-json.js'
 
 /** The fleet of these clusters, each with an identity, and of what differs. */
 export function fleetOf(clusters: readonly Cluster[], differing: Partial<Fleet> = {}): Fleet {
@@ -56,4 +58,31 @@ export function find(snapshot: Snapshot, type: keyof typeof typeUrls, name: stri
 
 export function names(snapshot: Snapshot, type: keyof typeof typeUrls): readonly string[] {
   return [...resourcesOf(snapshot, typeUrls[type]).keys()]
+}
+
+/** Every resource that is not the very object of before, as `type name`, and every one that is gone. */
+export function changed(before: Snapshot, after: Snapshot): readonly string[] {
+  return Object.entries(typeUrls).flatMap(([kind, typeUrl]) => {
+    const [was, is] = [resourcesOf(before, typeUrl), resourcesOf(after, typeUrl)]
+    const all = [...new Set([...was.keys(), ...is.keys()])].sort()
+    return all.filter(name => was.get(name) !== is.get(name)).map(name => `${kind} ${name}`)
+  })
+}
+
+export function registered(cluster: Cluster): Change {
+  return {kind: 'registration', name: cluster.name, value: cluster}
+}
+
+export function broken(subject: Parameters<Fleet['faults']['get']>[0], object: string, key: string): Change {
+  const value: Fault = {object, key, message: 'wanted a certificate, got "hello"', source: 'secret.yaml'}
+  return {kind: 'fault', subject, value}
+}
+
+export function build(of: Fleet, node: Node): Snapshot {
+  return snapshotOf(buildSnapshot(of, node))
+}
+
+/** One resource of a snapshot as JSON text. */
+export function textOf(snapshot: Snapshot, type: keyof typeof typeUrls, name: string): string {
+  return JSON.stringify(resourceJson(find(snapshot, type, name)))
 }

@@ -1,0 +1,60 @@
+import {expect} from 'chai'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import {reduce} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {testCluster} from '../helpers/fleet.js'
+import {broken, build, fleetOf, names, nodeOf, recordsOf, registered, textOf} from './fixture.js'
+
+const atlas = nodeOf('atlas')
+const paris = testCluster('paris')
+const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')})
+const nice = testCluster('nice', {replicas: 3})
+const fleet = fleetOf([paris, lyon, nice])
+
+describe('envoy/door: who is denied at 10900', () => {
+  const denied = (of: Fleet): readonly string[] => {
+    const config = JSON.parse(textOf(build(of, atlas), 'route', 'ads')).typed_per_filter_config?.['atlas.denied']
+    return (config?.rbac.rules.policies.denied.principals ?? []).map(
+      (principal: {custom: {typed_config: {san_matcher: {matcher: {exact: string}}}}}) =>
+        principal.custom.typed_config.san_matcher.matcher.exact,
+    )
+  }
+  const name = (rest: string): string => `spiffe://atlas.internal/ads-client/${rest}`
+  const until = '2028-01-01T00:00:00.000Z'
+
+  it('nobody, in a fleet without history: no filter configuration at all', () => {
+    expect(denied(fleet)).to.deep.equal([])
+    expect(textOf(build(fleet, atlas), 'route', 'ads')).to.not.include('typed_per_filter_config')
+  })
+
+  it('the names of earlier generations, and of these only those that 10900 would admit', () => {
+    const records = recordsOf({
+      owner: 'paris',
+      generation: 3,
+      denied: [
+        {name: name('paris/2'), until},
+        {name: name('paris/1'), until},
+        {name: 'spiffe://atlas.internal/downstream/paris/2', until},
+        {name: name('paris/1'), until},
+      ],
+    })
+    expect(denied({...fleet, records})).to.deep.equal([name('paris/1'), name('paris/2')])
+  })
+
+  it('the present name of a suspended or removed cluster, until its registration is back', () => {
+    const records = recordsOf({owner: 'metz', generation: 4, suspendedSince: '2026-11-01T00:00:00.000Z'}, {owner: 'paris', generation: 1})
+    const suspended = {...fleet, records}
+    expect(denied(suspended)).to.deep.equal([name('metz/4')])
+    expect(denied(reduce(suspended, registered(testCluster('metz'))))).to.deep.equal([])
+  })
+
+  it('not a cluster whose registration is merely broken', () => {
+    expect(
+      denied(reduce({...fleet, records: recordsOf({owner: 'paris'})}, broken('registration/paris', 'Service/paris', 'spec'))),
+    ).to.deep.equal([])
+  })
+
+  it('never the observability Envoy, which has a record too', () => {
+    expect(denied({...fleet, records: recordsOf({owner: 'atlas'})})).to.deep.equal([])
+  })
+})

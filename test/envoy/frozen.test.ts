@@ -1,0 +1,82 @@
+import {expect} from 'chai'
+import {buildSnapshot} from '../../src/lib/envoy/build.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import {reduce, reduceAll} from '../../src/lib/model/change.js'
+import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
+import type {Node} from '../../src/lib/model/node.js'
+import {testCluster} from '../helpers/fleet.js'
+import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf, registered} from './fixture.js'
+
+const atlas = nodeOf('atlas')
+const paris = testCluster('paris')
+const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')})
+const nice = testCluster('nice', {replicas: 3})
+const fleet = fleetOf([paris, lyon, nice])
+
+describe('envoy/build: what is broken stays as it is (promise 6)', () => {
+  const frozenWhy = (of: Fleet, node: Node): string => {
+    const built = buildSnapshot(of, node)
+    return built.kind === 'frozen' ? built.why : 'a snapshot'
+  }
+
+  it('serves the last accepted registration while the present one does not decode', () => {
+    const records = recordsOf({owner: 'paris', registration: paris})
+    const [good, bad] = [{...fleet, records}, reduce({...fleet, records}, broken('registration/paris', 'Service/paris', 'spec'))]
+    expect(changed(build(good, atlas), build(bad, atlas))).to.deep.equal([])
+    expect(changed(build(good, nodeOf('paris')), build(bad, nodeOf('paris')))).to.deep.equal([])
+  })
+
+  it('serves it after a restart too, when nothing else is known', () => {
+    const restarted = reduceAll(fleetOf([lyon], {records: recordsOf({owner: 'paris', registration: paris})}), [
+      {kind: 'identity', owner: paris.name, value: identityOf('paris')},
+      broken('registration/paris', 'Service/paris', 'spec'),
+    ])
+    expect(names(build(restarted, atlas), 'cluster')).to.include('thanos/paris')
+    expect(names(build(restarted, nodeOf('paris')), 'cluster')).to.deep.equal(['sidecar/0'])
+  })
+
+  it('freezes a node whose identity is broken, naming object, file and key, and no other node', () => {
+    const bad = reduce(fleet, broken('identity/paris', 'Secret/atlas-identities-07', 'paris'))
+    expect(frozenWhy(bad, nodeOf('paris'))).to.equal('Secret/atlas-identities-07 (secret.yaml), paris: wanted a certificate, got "hello"')
+    expect(frozenWhy(bad, nodeOf('nice'))).to.equal('a snapshot')
+    expect(changed(build(fleet, atlas), build(bad, atlas))).to.deep.equal([])
+  })
+
+  it('freezes the observability Envoy when its own identity is broken', () => {
+    expect(frozenWhy(reduce(fleet, broken('identity/atlas', 'Secret/atlas-identities-01', 'atlas')), atlas)).to.include(
+      'atlas-identities-01',
+    )
+  })
+
+  it('freezes a node whose identity is not issued yet', () => {
+    const young = {...fleet, identities: new Map()}
+    expect(frozenWhy(young, nodeOf('paris'))).to.equal('the identity of paris is not issued yet')
+  })
+
+  it('serves the last good trust while the present one is broken, and freezes where there was none', () => {
+    const bad = reduce(fleet, broken('trust', 'ConfigMap/atlas-trust-bundle', 'issuers.pem'))
+    expect(changed(build(fleet, atlas), build(bad, atlas))).to.deep.equal([])
+    expect(frozenWhy({...bad, trust: undefined}, atlas)).to.equal(
+      'ConfigMap/atlas-trust-bundle (secret.yaml), issuers.pem: wanted a certificate, got "hello"',
+    )
+    expect(frozenWhy({...fleet, trust: undefined}, nodeOf('paris'))).to.equal('there is no trust bundle yet')
+  })
+
+  it('freezes where a bundle is empty: Envoy would refuse the door', () => {
+    const trust = {roots: ['r'], issuers: [], credentialIssuers: ['c']}
+    expect(frozenWhy({...fleet, trust}, nodeOf('paris'))).to.include('trust bundle')
+    expect(frozenWhy({...fleet, trust: {...trust, issuers: ['i'], credentialIssuers: []}}, atlas)).to.include('trust bundle')
+    expect(frozenWhy({...fleet, trust: {...trust, issuers: ['i'], credentialIssuers: []}}, nodeOf('paris'))).to.equal('a snapshot')
+  })
+
+  it('freezes a node of a cluster that is not registered, or whose broken registration was never accepted', () => {
+    expect(frozenWhy(fleetOf([]), nodeOf('paris'))).to.equal('the identity of paris is not issued yet')
+    const left = {...fleetOf([paris]), registrations: new Map()}
+    expect(frozenWhy(left, nodeOf('paris'))).to.equal('the cluster paris is not registered')
+    expect(frozenWhy(reduce(left, broken('registration/paris', 'Service/paris', 'spec')), nodeOf('paris'))).to.include('Service/paris')
+  })
+
+  it('freezes every node before there are settings', () => {
+    expect(frozenWhy(emptyFleet, atlas)).to.equal('there are no settings yet')
+  })
+})
