@@ -3,10 +3,11 @@ import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
-import {programNamed} from '../../scripts/programs/catalogue.mjs'
+import {programNamed, programs as brought} from '../../scripts/programs/catalogue.mjs'
 import {ensurePrograms} from '../../scripts/programs/ensure.mjs'
 import {cachedBinary, findProgram} from '../../scripts/programs/find.mjs'
 import {renderStatus} from '../../scripts/programs/progress.mjs'
+import {programs as found} from '../../src/demo/catalogue.js'
 
 const envoy = programNamed('envoy')
 const prometheus = programNamed('prometheus')
@@ -50,6 +51,27 @@ describe('findProgram', () => {
     expect(findProgram(envoy)).to.equal(cached)
     programAt(onPath, 'envoy  version: abc/1.40.3/Clean/RELEASE/BoringSSL')
     expect(findProgram(envoy)).to.equal(onPath)
+  })
+})
+
+describe('the catalogue', () => {
+  it('is the one by which the demo finds programs', () => {
+    const versionOf = ({name, version}: {name: string; version: string}) => `${name}-${version}`
+    expect(brought.map(versionOf).sort()).to.deep.equal(Object.values(found).map(versionOf).sort())
+    const outputs = [
+      'envoy  version: abc/1.40.1/Clean/RELEASE/BoringSSL',
+      'thanos, version 0.42.9 (',
+      'prometheus, version 2.53.0 (',
+      'prometheus, version 2.30.0 (',
+    ]
+    for (const program of brought)
+      expect(outputs.map(output => program.fits(output))).to.deep.equal(
+        outputs.map(output =>
+          Object.values(found)
+            .find(({name}) => name === program.name)
+            ?.fits(output),
+        ),
+      )
   })
 })
 

@@ -1,0 +1,38 @@
+/** The lint rules of this house find what they are for, and nothing else. */
+import {expect} from 'chai'
+import {Linter} from 'eslint'
+import tseslint from 'typescript-eslint'
+import house from '../../scripts/gate/house-rules.mjs'
+
+function complaints(rule: string, code: string): string[] {
+  const config = {
+    files: ['**/*.ts'],
+    languageOptions: {parser: tseslint.parser},
+    plugins: {house},
+    rules: {[`house/${rule}`]: 'error'},
+  } as unknown as Linter.Config
+  return new Linter().verify(code, config, 'a.ts').map(({message}) => message)
+}
+
+describe('house rules', () => {
+  it('first-line-says-what wants a comment on the first line', () => {
+    expect(complaints('first-line-says-what', '/** Says what. */\nexport const a = 1\n')).to.deep.equal([])
+    expect(complaints('first-line-says-what', '// says what\nexport const a = 1\n')).to.deep.equal([])
+    expect(complaints('first-line-says-what', '#!/usr/bin/env node\n/** Says what. */\n')).to.deep.equal([])
+    expect(complaints('first-line-says-what', 'export const a = 1\n/** Too late. */\n')).to.have.length(1)
+  })
+
+  it('exports-are-explained wants a docstring on an exported function, once for its overloads', () => {
+    expect(complaints('exports-are-explained', '/** One. */\nexport function f() {}\nfunction g() {}')).to.deep.equal([])
+    expect(
+      complaints('exports-are-explained', '/** A. */\nexport function f(a: string): void\nexport function f(a: unknown) {}'),
+    ).to.deep.equal([])
+    expect(complaints('exports-are-explained', '// no docstring\nexport function f() {}')).to.have.length(1)
+  })
+
+  it('no-boolean-positions leaves options and results alone', () => {
+    expect(complaints('no-boolean-positions', 'function f({a}: {a: boolean}): boolean { return a }')).to.deep.equal([])
+    expect(complaints('no-boolean-positions', 'function f(a: boolean) {}')).to.have.length(1)
+    expect(complaints('no-boolean-positions', 'function f(a: boolean = true) {}')).to.have.length(1)
+  })
+})
