@@ -26,8 +26,6 @@ export interface Door {
   close(): void
   /** Cuts every connection. */
   destroy(): void
-  /** Cuts the connection from `peer` (host:port as `peerOf` writes it). */
-  cut(peer: string): void
   /** Resolves once no connection is open. */
   emptied(): Promise<void>
 }
@@ -40,7 +38,7 @@ const HANDSHAKES_PER_TURN = 8
  * @throws AtlasError `failed` where the address can't be bound
  */
 export async function openDoor(options: DoorOptions, events: DoorEvents): Promise<Door> {
-  const sockets = new Map<string, Socket>()
+  const sockets = new Set<Socket>()
   const waiting: Socket[] = []
   const emptied: (() => void)[] = []
   let tls: ServerTls | undefined
@@ -72,11 +70,10 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
   })
 
   const tcpServer = createTcpServer({pauseOnConnect: true, noDelay: true}, socket => {
-    const peer = peerOf(socket)
-    sockets.set(peer, socket)
+    sockets.add(socket)
     socket.on('error', ignore)
     socket.once('close', () => {
-      sockets.delete(peer)
+      sockets.delete(socket)
       if (sockets.size === 0) for (const resolve of emptied.splice(0)) resolve()
     })
     if (tls === undefined) {
@@ -111,10 +108,7 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
       tcpServer.close()
     },
     destroy() {
-      for (const socket of sockets.values()) socket.destroy()
-    },
-    cut(peer) {
-      sockets.get(peer)?.destroy()
+      for (const socket of sockets) socket.destroy()
     },
     async emptied() {
       if (sockets.size > 0)
@@ -125,8 +119,10 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
   }
 }
 
-export function peerOf(socket: Socket): string {
-  return renderHostPort({host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0})
+/** HOST:PORT of the other end; `unknown` where the connection is gone already and nobody asked before. */
+function peerOf(socket: Socket): string {
+  const {remoteAddress: host, remotePort: port} = socket
+  return host === undefined || port === undefined ? 'unknown' : renderHostPort({host, port})
 }
 
 /** Node verifies after the handshake: the reason then stands in `authorizationError`, not in the error. */

@@ -1,0 +1,136 @@
+/** A raw ADS client over real gRPC: sends what it is told, keeps what it gets, acknowledges nothing by itself. */
+import {create, fromBinary, toBinary, type MessageInitShape} from '@bufbuild/protobuf'
+import {Client, type ClientDuplexStream, Metadata, type StatusObject, credentials} from '@grpc/grpc-js'
+import {
+  DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+  DiscoveryRequestSchema,
+  type DiscoveryResponse,
+  DiscoveryResponseSchema,
+} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {CertifiedKey} from '../../../src/lib/model/authority.js'
+
+const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService/'
+
+export interface ClientOptions {
+  readonly address: string
+  readonly roots: string
+  readonly key?: CertifiedKey
+  readonly serverName?: string
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** A connection of its own. */
+export interface Connection {
+  readonly client: Client
+  readonly delta: () => DeltaClient
+  readonly sotw: () => SotwClient
+  close(): void
+}
+
+export type DeltaClient = TestStream<MessageInitShape<typeof DeltaDiscoveryRequestSchema>, DeltaDiscoveryResponse>
+export type SotwClient = TestStream<MessageInitShape<typeof DiscoveryRequestSchema>, DiscoveryResponse>
+
+export interface TestStream<Request, Response> {
+  readonly responses: readonly Response[]
+  send(request: Request): void
+  /** Resolves with the next response that was not taken yet. */
+  next(timeoutMs?: number): Promise<Response>
+  /** Resolves with what ended the stream. */
+  readonly status: Promise<StatusObject>
+  readonly call: ClientDuplexStream<unknown, Response>
+  cancel(): void
+}
+
+let serial = 0
+
+export function connect({address, roots, key, serverName = 'ads.atlas.internal', metadata = {}}: ClientOptions): Connection {
+  serial += 1
+  const tls = credentials.createSsl(
+    Buffer.from(roots),
+    key === undefined ? null : Buffer.from(key.key.reveal()),
+    key === undefined ? null : Buffer.from(key.certificate),
+  )
+  const client = new Client(address, tls, {
+    'grpc.ssl_target_name_override': serverName,
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.primary_user_agent': `test-${serial}`,
+    'grpc.max_receive_message_length': -1,
+  })
+  const head = (): Metadata => {
+    const result = new Metadata()
+    for (const [name, value] of Object.entries(metadata)) result.add(name, value)
+    return result
+  }
+
+  return {
+    client,
+    delta: () =>
+      stream(
+        client.makeBidiStreamRequest(
+          `${service}DeltaAggregatedResources`,
+          request => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request as object))),
+          bytes => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+          head(),
+        ),
+      ),
+    sotw: () =>
+      stream(
+        client.makeBidiStreamRequest(
+          `${service}StreamAggregatedResources`,
+          request => Buffer.from(toBinary(DiscoveryRequestSchema, create(DiscoveryRequestSchema, request as object))),
+          bytes => fromBinary(DiscoveryResponseSchema, bytes),
+          head(),
+        ),
+      ),
+    close() {
+      client.close()
+    },
+  }
+}
+
+function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>): TestStream<Request, Response> {
+  const responses: Response[] = []
+  let taken = 0
+  let wake: (() => void) | undefined
+  call.on('data', (response: Response) => {
+    responses.push(response)
+    wake?.()
+  })
+  call.on('error', () => undefined)
+  const status = new Promise<StatusObject>(resolve => {
+    call.on('status', found => {
+      resolve(found)
+      wake?.()
+    })
+  })
+  return {
+    responses,
+    call,
+    status,
+    send: request => call.write(request),
+    async next(timeoutMs = 3000) {
+      const deadline = Date.now() + timeoutMs
+      while (responses.length <= taken) {
+        const left = deadline - Date.now()
+        if (left <= 0) throw new Error(`no response within ${timeoutMs} ms`)
+        await new Promise<void>(resolve => {
+          const timer = setTimeout(resolve, left)
+          wake = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+
+      const response = responses[taken] as Response
+      taken += 1
+      return response
+    },
+    cancel() {
+      call.cancel()
+    },
+  }
+}
