@@ -1,0 +1,90 @@
+/** `npm run bench [-- --json] [-- --nodes 10,100,1000]`: the figures of bench/README.md, measured now, with what they are held against. */
+import {spawnSync} from 'node:child_process'
+import {fileURLToPath} from 'node:url'
+import {parseArgs} from 'node:util'
+import {type Figures, measure} from './measure.js'
+
+/** The 2021 program, from a change to the observability node, by N; milliseconds. */
+const program2021: Readonly<Record<number, number>> = {10: 12, 100: 25, 300: 36, 1000: 92}
+
+interface Row {
+  readonly what: string
+  readonly wanted: string
+  readonly got: string
+  readonly ok: boolean
+}
+
+const {values} = parseArgs({options: {json: {type: 'boolean', default: false}, nodes: {type: 'string', default: '10,100,1000'}}})
+const sizes = values.nodes.split(',').map(Number)
+const figures: Figures[] = []
+for (const size of sizes) {
+  process.stderr.write(`measuring ${size} downstream nodes …\n`)
+  figures.push(await measure(size))
+}
+
+const versionRatio = startUp()
+const rows = judge(figures, versionRatio)
+if (values.json) process.stdout.write(`${JSON.stringify({figures, versionRatio, rows}, undefined, 2)}\n`)
+else
+  process.stdout.write(
+    `${table(figures)}\n\n${rows.map(row => `${row.ok ? 'ok    ' : 'MISSED'}  ${row.what}: ${row.got} (wanted ${row.wanted})`).join('\n')}\n`,
+  )
+process.exit(0)
+
+function judge(all: readonly Figures[], ratio: number): readonly Row[] {
+  const [smallest, largest] = [all[0], all.at(-1)]
+  if (smallest === undefined || largest === undefined) return []
+  const row = (what: string, value: number, limit: number, unit = ''): Row => ({
+    what,
+    wanted: `at most ${limit}${unit}`,
+    got: `${round(value)}${unit}`,
+    ok: value <= limit,
+  })
+  const old = all.flatMap(one => {
+    const limit = program2021[one.nodes]
+    return limit === undefined ? [] : [row(`one address changed, N = ${one.nodes}, against the 2021 program`, one.changeMs, limit, ' ms')]
+  })
+  return [
+    ...old,
+    row(`one address changed, N = ${largest.nodes} against N = ${smallest.nodes}`, largest.changeMs / smallest.changeMs, 2, ' x'),
+    row('nodes touched by it', Math.max(...all.map(one => one.changeNodes)), 2),
+    row('its bytes', Math.max(...all.map(one => one.changeBytes)), 10_000, ' B'),
+    row(`its bytes, N = ${largest.nodes} against N = ${smallest.nodes}`, largest.changeBytes / smallest.changeBytes, 1.1, ' x'),
+    row('cluster added, bytes to the observability node', Math.max(...all.map(one => one.addBytes)), 2000, ' B'),
+    row('cluster removed, bytes to the observability node', Math.max(...all.map(one => one.removeBytes)), 2000, ' B'),
+    row('burst of 20 changes, responses to the observability node', Math.max(...all.map(one => one.burstPushes)), 8),
+    row('burst of 20 changes, until quiet', Math.max(...all.map(one => one.burstMs)), 1000, ' ms'),
+    row('restart, all configured', largest.reconnectReadyS, 6, ' s'),
+    row('restart, quiet', largest.reconnectQuietS, 6, ' s'),
+    row('restart, clusters and listeners sent again to downstream nodes', Math.max(...all.map(one => one.reconnectResent)), 0),
+    row('restart, bytes to an unchanged downstream node', Math.max(...all.map(one => one.reconnectBytes)), 8192, ' B'),
+    row('resident memory, all connected', largest.residentMiB, 350, ' MiB'),
+    row('event loop blocked at most, changes', Math.max(...all.map(one => one.blockedMs)), 50, ' ms'),
+    row('event loop blocked at most, restart', Math.max(...all.map(one => one.blockedReconnectMs)), 50, ' ms'),
+    row('atlas --version against node -e 0', ratio, 2.5, ' x'),
+  ]
+}
+
+/** Median of paired runs: `atlas --version` over a bare `node -e 0`. */
+function startUp(): number {
+  const bin = fileURLToPath(new URL('../bin/run.js', import.meta.url))
+  const time = (args: readonly string[]): number => {
+    const from = process.hrtime.bigint()
+    spawnSync(process.execPath, args, {stdio: 'ignore'})
+    return Number(process.hrtime.bigint() - from)
+  }
+
+  time([bin, '--version'])
+  const ratios = Array.from({length: 15}, () => time([bin, '--version']) / time(['-e', '0'])).sort((a, b) => a - b)
+  return ratios[7] ?? Number.NaN
+}
+
+function table(all: readonly Figures[]): string {
+  const keys = Object.keys(all[0] ?? {}) as (keyof Figures)[]
+  const width = Math.max(...keys.map(key => key.length))
+  return keys.map(key => `${key.padEnd(width)}  ${all.map(one => String(round(one[key])).padStart(10)).join('  ')}`).join('\n')
+}
+
+function round(value: number): number {
+  return value >= 100 ? Math.round(value) : Math.round(value * 100) / 100
+}

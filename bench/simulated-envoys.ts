@@ -1,0 +1,156 @@
+/**
+ * A process full of simulated Envoys: each has a connection of its own, speaks delta ADS as Envoy does (facts: legacy wildcard for
+ * clusters and listeners, names for secrets, `initial_resource_versions` after a reconnect), acknowledges all, and measures.
+ */
+import {fromBinary, toBinary} from '@bufbuild/protobuf'
+import {create} from '@bufbuild/protobuf'
+import * as grpc from '@grpc/grpc-js'
+import {
+  DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+} from '../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+
+const T = 'type.googleapis.com/'
+const CDS = `${T}envoy.config.cluster.v3.Cluster`
+const LDS = `${T}envoy.config.listener.v3.Listener`
+const RDS = `${T}envoy.config.route.v3.RouteConfiguration`
+const SRDS = `${T}envoy.config.route.v3.ScopedRouteConfiguration`
+const SDS = `${T}envoy.extensions.transport_sockets.tls.v3.Secret`
+const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
+/** What the bench tells this process to be. */
+export interface Fleet {
+  readonly kind: 'fleet'
+  readonly address: string
+  readonly serverName: string
+  readonly retryMs: number
+  readonly nodes: readonly {
+    readonly cluster: string
+    readonly id: string
+    readonly certificate: string
+    readonly key: string
+    readonly roots: string
+    readonly secrets: readonly string[]
+    readonly routes: readonly string[]
+  }[]
+}
+
+/** What this process tells the bench; `at` is the machine's monotonic clock in milliseconds. */
+export type Event =
+  | {readonly kind: 'connected'; readonly count: number}
+  | {
+      readonly kind: 'received'
+      readonly cluster: string
+      readonly type: string
+      readonly at: number
+      readonly bytes: number
+      readonly resources: number
+      readonly removed: number
+    }
+  | {readonly kind: 'ready'; readonly cluster: string; readonly at: number}
+
+const now = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
+
+class SimulatedEnvoy {
+  #call: grpc.ClientDuplexStream<Buffer, {response: DeltaDiscoveryResponse; bytes: number}> | undefined
+  readonly #client: grpc.Client
+  readonly #known = new Map<string, Map<string, string>>()
+  #waiting = new Set<string>()
+
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly node: Fleet['nodes'][number],
+    private readonly tell: (event: Event) => void,
+  ) {
+    const credentials = grpc.credentials.createSsl(Buffer.from(node.roots), Buffer.from(node.key), Buffer.from(node.certificate))
+    this.#client = new grpc.Client(fleet.address, credentials, {
+      'grpc.ssl_target_name_override': fleet.serverName,
+      'grpc.default_authority': fleet.serverName,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_retries': 0,
+      'grpc.initial_reconnect_backoff_ms': fleet.retryMs,
+      'grpc.min_reconnect_backoff_ms': fleet.retryMs,
+      'grpc.max_reconnect_backoff_ms': fleet.retryMs,
+      'grpc.max_receive_message_length': 64 << 20,
+    })
+  }
+
+  open(): void {
+    const call = this.#client.makeBidiStreamRequest<Buffer, {response: DeltaDiscoveryResponse; bytes: number}>(
+      METHOD,
+      bytes => bytes,
+      bytes => ({response: fromBinary(DeltaDiscoveryResponseSchema, bytes), bytes: bytes.length}),
+    )
+    this.#call = call
+    this.#waiting = new Set(this.#types())
+    call.on('error', () => undefined)
+    call.on('close', () => this.#again(call))
+    call.on('data', ({response, bytes}: {response: DeltaDiscoveryResponse; bytes: number}) => this.#receive(response, bytes))
+    for (const type of this.#types()) this.#subscribe(type)
+  }
+
+  #types(): readonly string[] {
+    const scopes = this.node.cluster === 'atlas' ? [SRDS] : []
+    return [CDS, LDS, ...scopes, SDS, RDS]
+  }
+
+  #subscribe(type: string): void {
+    const names = type === SDS ? this.node.secrets : type === RDS ? this.node.routes : []
+    this.#send({
+      node: {id: this.node.id, cluster: this.node.cluster},
+      typeUrl: type,
+      resourceNamesSubscribe: [...names],
+      initialResourceVersions: Object.fromEntries(this.#known.get(type) ?? []),
+    })
+  }
+
+  #receive(response: DeltaDiscoveryResponse, bytes: number): void {
+    const known = this.#known.get(response.typeUrl) ?? new Map<string, string>()
+    this.#known.set(response.typeUrl, known)
+    for (const {name, version} of response.resources) known.set(name, version)
+    for (const name of response.removedResources) known.delete(name)
+    this.#send({typeUrl: response.typeUrl, responseNonce: response.nonce})
+    const {length: resources} = response.resources
+    this.tell({
+      kind: 'received',
+      cluster: this.node.cluster,
+      type: response.typeUrl.slice(response.typeUrl.lastIndexOf('.') + 1),
+      at: now(),
+      bytes,
+      resources,
+      removed: response.removedResources.length,
+    })
+    if (this.#waiting.delete(response.typeUrl) && this.#waiting.size === 0)
+      this.tell({kind: 'ready', cluster: this.node.cluster, at: now()})
+  }
+
+  #send(request: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): void {
+    this.#call?.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request))))
+  }
+
+  #again(call: unknown): void {
+    if (this.#call !== call) return
+    this.#call = undefined
+    setTimeout(() => this.open(), this.fleet.retryMs)
+  }
+}
+
+/** Events are sent in batches: a message each would slow down what is measured. */
+function batches(): (event: Event) => void {
+  let batch: Event[] = []
+  return event => {
+    if (batch.length === 0)
+      setImmediate(() => {
+        process.send?.(batch)
+        batch = []
+      })
+    batch.push(event)
+  }
+}
+
+process.once('message', (fleet: Fleet) => {
+  const tell = batches()
+  for (const node of fleet.nodes) new SimulatedEnvoy(fleet, node, tell).open()
+})
+process.on('disconnect', () => process.exit(0))

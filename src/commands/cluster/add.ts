@@ -1,0 +1,74 @@
+/** `atlas cluster add`: registers a downstream cluster, or changes its registration. */
+import {Args} from '@oclif/core'
+import {StoreCommand} from '../../lib/cli/base-command.js'
+import {clusterFlags, requestOf, stackOf} from '../../lib/cli/cluster-flags.js'
+import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
+import {dryRunFlag} from '../../lib/cli/flags.js'
+import {clusterFields, renderDifference} from '../../lib/cli/render.js'
+import {world} from '../../lib/cli/world.js'
+import {renderPreview} from '../../lib/manifest/preview.js'
+import {describe} from '../../lib/model/change.js'
+import {addCluster} from '../../lib/ops/cluster/add.js'
+import {clusterEntry} from '../../lib/ops/cluster/list.js'
+import {targetsOf} from '../../lib/model/stack.js'
+import {openStore} from '../../lib/store/open.js'
+
+export default class ClusterAdd extends StoreCommand {
+  static override summary = 'Register a downstream cluster, or change its registration'
+  static override description = `Without --address the cluster is pending: its values can be handed out, and the same command completes it later.
+Where the sidecars are is taken from the monitoring stack (--stack) unless it is said (--thanos, --prometheus, --alertmanager).`
+  static override aliases = ['cluster-add']
+  static override deprecateAliases = true
+  static override args = {name: Args.string({description: 'name of the cluster: lower-case letters, digits and "-"', required: true})}
+  static override examples = [
+    {
+      description: 'A cluster that runs kube-prometheus-stack, two replicas',
+      command: '<%= config.bin %> cluster add paris --store ./atlas-state --address 198.51.100.4 --replicas 2',
+    },
+    {
+      description: 'A cluster with names of its own',
+      command:
+        '<%= config.bin %> cluster add lyon --store ./atlas-state --address lyon.example.net --thanos thanos.metrics.svc.cluster.local:10901',
+    },
+  ]
+  static override flags = {...clusterFlags, ...dryRunFlag}
+
+  async run(): Promise<{cluster: ClusterJson; created: boolean; changes: readonly string[]}> {
+    const {args, flags} = await this.parse(ClusterAdd)
+    const store = openStore({directory: flags.store})
+    const stack = stackOf(flags)
+    const input = {request: requestOf(flags), defaults: targetsOf(stack)}
+    const result = await addCluster(store, args.name, input, world, {dryRun: flags['dry-run']})
+    const {cluster, previous} = result
+    if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
+    if (previous === undefined)
+      this.words(`Cluster ${cluster.name} ${flags['dry-run'] ? 'would be' : 'is'} registered:\n${listed(clusterFields(cluster))}`)
+    else
+      this.words(
+        renderDifference(previous, cluster) === ''
+          ? `Cluster ${cluster.name} is registered just so already.`
+          : `Cluster ${cluster.name} ${flags['dry-run'] ? 'would be' : 'is'} changed:\n${renderDifference(previous, cluster)}`,
+      )
+    const assumed = (['thanos', 'prometheus', 'alertmanager'] as const).filter(
+      service => previous === undefined && flags[service] === undefined,
+    )
+    if (assumed.length > 0)
+      this.words(
+        `Assumed, from ${stack.name} in namespace ${stack.namespace}: ${assumed.map(service => `--${service}`).join(', ')}. Name them if they are others.`,
+      )
+    if (cluster.addresses.length === 0)
+      this.words(`It is pending: run "atlas cluster add ${cluster.name} --address HOST" when its Envoy can be reached.`)
+    this.next(`atlas cluster values ${cluster.name} --store ${flags.store}`)
+    return {
+      cluster: clusterJson(clusterEntry(result.after, cluster.name)),
+      created: previous === undefined,
+      changes: result.changes.map(change => describe(change)),
+    }
+  }
+}
+
+function listed(fields: Readonly<Record<string, string>>): string {
+  return Object.entries(fields)
+    .map(([key, value]) => `  ${key.padEnd(12)}  ${value}`)
+    .join('\n')
+}

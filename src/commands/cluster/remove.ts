@@ -1,0 +1,42 @@
+/** `atlas cluster remove`: revokes a downstream cluster and removes what is stored of it. */
+import {Args} from '@oclif/core'
+import {StoreCommand} from '../../lib/cli/base-command.js'
+import {confirmFlags, dryRunFlag} from '../../lib/cli/flags.js'
+import {confirmByName} from '../../lib/cli/prompt.js'
+import {renderChanges} from '../../lib/cli/render.js'
+import {world} from '../../lib/cli/world.js'
+import {describe} from '../../lib/model/change.js'
+import {removeCluster} from '../../lib/ops/cluster/remove.js'
+import {openStore} from '../../lib/store/open.js'
+
+export default class ClusterRemove extends StoreCommand {
+  static override summary = 'Remove a downstream cluster for good: its certificates open nothing any more'
+  static override description =
+    'Its requests are refused within seconds on any connection, old or new. Registered again later under the same name, it needs new values.'
+  static override args = {name: Args.string({description: 'name of the cluster', required: true})}
+  static override examples = [
+    '<%= config.bin %> cluster remove paris --store ./atlas-state',
+    '<%= config.bin %> cluster remove paris --store ./atlas-state --yes',
+  ]
+  static override flags = {...dryRunFlag, ...confirmFlags}
+
+  async run(): Promise<{removed: string; changes: readonly string[]}> {
+    const {args, flags} = await this.parse(ClusterRemove)
+    const store = openStore({directory: flags.store})
+    const plan = await removeCluster(store, args.name, world, {dryRun: true})
+    if (flags['dry-run']) {
+      this.words(`Cluster ${args.name} would be removed:`)
+      this.data(renderChanges(plan.changes))
+      return {removed: args.name, changes: plan.changes.map(change => describe(change))}
+    }
+
+    await confirmByName(args.name, `Cluster ${args.name} will be cut off, and its keys destroyed.`, {
+      yes: flags.yes,
+      noInput: flags['no-input'] || this.jsonEnabled(),
+    })
+    const {changes} = await removeCluster(store, args.name, world)
+    this.words(`Cluster ${args.name} is removed:\n${renderChanges(changes)}`)
+    this.next(`uninstall its Envoy in cluster ${args.name}; it is refused from now on`)
+    return {removed: args.name, changes: changes.map(change => describe(change))}
+  }
+}

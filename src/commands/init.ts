@@ -1,0 +1,55 @@
+/** `atlas init`: settings and root of a new installation. */
+import {StoreCommand} from '../lib/cli/base-command.js'
+import {dryRunFlag} from '../lib/cli/flags.js'
+import {renderChanges} from '../lib/cli/render.js'
+import {choicesOf, settingsFlags} from '../lib/cli/settings-flags.js'
+import {world} from '../lib/cli/world.js'
+import {renderAddresses} from '../lib/model/address.js'
+import {describe} from '../lib/model/change.js'
+import {renderPreview} from '../lib/manifest/preview.js'
+import {init} from '../lib/ops/init.js'
+import {openStore} from '../lib/store/open.js'
+
+export default class Init extends StoreCommand {
+  static override summary = 'Create an installation: its settings and its certificate authority'
+  static override description = `Run again, it changes only the settings that are named; the root certificate is made once and never replaced here.
+--address is where the Envoys of other clusters will dial this installation; it can be given later, by running init again.`
+  static override examples = [
+    {description: 'A new installation in a directory', command: '<%= config.bin %> init --store ./atlas-state --address 203.0.113.7'},
+    {description: 'Shorter-lived certificates', command: '<%= config.bin %> init --store ./atlas-state --set identity=7d'},
+  ]
+  static override flags = {...settingsFlags, ...dryRunFlag}
+
+  async run(): Promise<{
+    created: boolean
+    changed: readonly string[]
+    changes: readonly string[]
+    trustDomain: string
+    addresses: readonly string[]
+  }> {
+    const {flags} = await this.parse(Init)
+    const store = openStore({directory: flags.store, create: true})
+    const result = await init(store, choicesOf(flags), world, {dryRun: flags['dry-run']})
+    const {settings} = result
+    if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
+    else if (result.changes.length === 0) this.words(`Atlas is here already (${store.description}); nothing to change.`)
+    else
+      this.words(
+        `${result.created ? 'Atlas is set up' : 'Atlas was here already and is now complete'} in ${store.description}:\n${renderChanges(result.changes)}`,
+      )
+    if (result.changed.length > 0) this.words(`Changed settings: ${result.changed.join(', ')}`)
+    if (settings.addresses.length === 0)
+      this.next('atlas init --address HOST, with the address at which other clusters reach the observability Envoy')
+    else
+      this.next(
+        `atlas cluster add NAME --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
+      )
+    return {
+      created: result.created,
+      changed: result.changed,
+      changes: result.changes.map(change => describe(change)),
+      trustDomain: settings.trustDomain,
+      addresses: settings.addresses.map(address => address.host),
+    }
+  }
+}

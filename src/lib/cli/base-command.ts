@@ -1,0 +1,48 @@
+/** What all commands share: flags, `--json`, words on stderr and data on stdout, errors and exit codes. */
+import {Command, Flags, ux} from '@oclif/core'
+import {type ErrorReport, exitCodes, renderError, reportOf} from './error-report.js'
+
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true
+
+  /** Data: goes to stdout, left out where `--json` prints the result instead. */
+  protected data(text: string): void {
+    if (!this.jsonEnabled()) ux.stdout(text.endsWith('\n') ? text : `${text}\n`)
+  }
+
+  /** Words for a person: stderr, in any case. */
+  protected words(text: string): void {
+    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`)
+  }
+
+  /** The next command to run. */
+  protected next(command: string): void {
+    this.words(`\nNext: ${command}`)
+  }
+
+  protected override toErrorJson(error: unknown): {error: ErrorReport} {
+    return {error: reportOf(error)}
+  }
+
+  protected override async catch(error: Error): Promise<void> {
+    if ('code' in error && error.code === 'EEXIT') throw error
+    const report = reportOf(error)
+    process.exitCode = exitCodes[report.code]
+    if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
+    else process.stderr.write(`${renderError(report)}\n`)
+    if (process.env['ATLAS_DEBUG'] !== undefined) process.stderr.write(`${error.stack ?? ''}\n`)
+  }
+}
+
+/** A command that works on a state store. */
+export abstract class StoreCommand extends BaseCommand {
+  static override baseFlags = {
+    store: Flags.string({
+      description: 'directory that holds the state, one manifest per file',
+      env: 'ATLAS_STORE',
+      helpGroup: 'STORE',
+      helpValue: 'DIR',
+      required: true,
+    }),
+  }
+}

@@ -1,0 +1,107 @@
+/** `init`'s flags as choices of settings. */
+import {Flags} from '@oclif/core'
+import {parseAddresses, parseHostPort, parsePort} from '../model/address.js'
+import {parseDuration} from '../model/duration.js'
+import {AtlasError, invalid} from '../model/errors.js'
+import {isDnsName, parseTrustDomain} from '../model/names.js'
+import {defaultSettings} from '../model/settings.js'
+import type {Choices} from '../ops/init.js'
+import {joined, present} from './flags.js'
+
+export const settingsFlags = {
+  address: Flags.string({
+    description: 'where downstream Envoys dial the observability Envoy: IP address or DNS name; may be repeated',
+    helpValue: 'HOST',
+    multiple: true,
+  }),
+  'ads-port': Flags.string({description: 'port dialled there for configuration (default 10900)', helpValue: 'PORT'}),
+  'alerts-port': Flags.string({description: 'port dialled there for alerts (default 10903)', helpValue: 'PORT'}),
+  'ads-server': Flags.string({
+    description:
+      'where the observability Envoy dials "atlas serve"; may be repeated (default atlas-ads.<namespace>.svc.<cluster domain>:6305)',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+  }),
+  'trust-domain': Flags.string({
+    description: 'SPIFFE trust domain, part of every certificate, never to be changed (default atlas.internal)',
+    helpValue: 'DOMAIN',
+  }),
+  'thanos-namespace': Flags.string({description: 'namespace that Thanos Query runs in (default atlas)', helpValue: 'NAMESPACE'}),
+  'cluster-domain': Flags.string({description: 'DNS domain of the observability cluster (default cluster.local)', helpValue: 'DOMAIN'}),
+  'endpoint-template': Flags.string({
+    description: 'address of a replica for Thanos Query, with {service}, {namespace}, {clusterDomain}',
+    helpValue: 'TEMPLATE',
+  }),
+  set: Flags.string({
+    description: `a lifetime or a time limit, such as identity=30d; may be repeated; one of ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
+    helpValue: 'NAME=DURATION',
+    multiple: true,
+  }),
+}
+
+/** What the flags of `settingsFlags` parse to. */
+export interface SettingsFlags {
+  readonly address?: readonly string[] | undefined
+  readonly 'ads-port'?: string | undefined
+  readonly 'alerts-port'?: string | undefined
+  readonly 'ads-server'?: readonly string[] | undefined
+  readonly 'trust-domain'?: string | undefined
+  readonly 'thanos-namespace'?: string | undefined
+  readonly 'cluster-domain'?: string | undefined
+  readonly 'endpoint-template'?: string | undefined
+  readonly set?: readonly string[] | undefined
+}
+
+/** @throws AtlasError `invalid` for the first flag that can't be */
+export function choicesOf(flags: SettingsFlags): Choices {
+  const addresses = joined(flags.address)
+  return present({
+    addresses: addresses === undefined ? undefined : parseAddresses(addresses),
+    adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),
+    alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
+    adsServers: flags['ads-server']?.map(text => parseHostPort(text, '--ads-server')),
+    trustDomain: parsed(flags['trust-domain'], parseTrustDomain),
+    thanosNamespace: parsed(flags['thanos-namespace'], parseNamespace),
+    clusterDomain: parsed(flags['cluster-domain'], parseClusterDomain),
+    endpointTemplate: parsed(flags['endpoint-template'], parseEndpointTemplate),
+    ...durationsOf(flags.set ?? []),
+  })
+}
+
+function parsed<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
+  return text === undefined ? undefined : parse(text)
+}
+
+function parseNamespace(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid('--thanos-namespace', 'the name of a Kubernetes namespace', text)
+  return text
+}
+
+function parseClusterDomain(text: string): string {
+  if (!isDnsName(text)) throw invalid('--cluster-domain', 'a DNS name, such as cluster.local', text)
+  return text
+}
+
+/** Without {service} every cluster would get the same address. */
+function parseEndpointTemplate(text: string): string {
+  const wanted = 'an address that contains {service} and ends in a port, such as {service}.{namespace}.svc.{clusterDomain}:10901'
+  if (!text.includes('{service}') || !/:\d+$/.test(text) || /\s/.test(text)) throw invalid('--endpoint-template', wanted, text)
+  return text
+}
+
+function durationsOf(entries: readonly string[]): Pick<Choices, 'lifetimes' | 'timeouts'> {
+  const lifetimes: Record<string, number> = {}
+  const timeouts: Record<string, number> = {}
+  for (const entry of entries) {
+    const cut = entry.indexOf('=')
+    const name = entry.slice(0, Math.max(cut, 0))
+    const group = name in defaultSettings.lifetimes ? lifetimes : name in defaultSettings.timeouts ? timeouts : undefined
+    if (group === undefined)
+      throw new AtlasError('invalid', `--set takes NAME=DURATION, such as identity=30d; got "${entry.slice(0, 80)}"`, {
+        hint: `names: ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
+      })
+    group[name] = parseDuration(entry.slice(cut + 1), `--set ${name}`)
+  }
+
+  return {...(Object.keys(lifetimes).length > 0 && {lifetimes}), ...(Object.keys(timeouts).length > 0 && {timeouts})}
+}

@@ -1,0 +1,53 @@
+/** `status` for a terminal: one row per proxy, then whatever needs a reader's attention. */
+import {renderAge} from '../model/duration.js'
+import type {ProxyStatus, Status} from '../ops/status.js'
+import {renderTable} from './render.js'
+
+const columns: readonly (readonly [string, readonly string[]])[] = [
+  ['CLUSTERS', ['Cluster']],
+  ['LISTENERS', ['Listener']],
+  ['ROUTES', ['RouteConfiguration', 'ScopedRouteConfiguration']],
+  ['SECRETS', ['Secret']],
+]
+
+export function renderStatus({server, proxies, faults, refusals}: Status, now: Date): string {
+  const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
+  const rows = proxies.map(proxy => [
+    proxy.cluster,
+    proxy.id,
+    proxy.state,
+    since(proxy.connectedSince, now),
+    ...columns.map(([, types]) => typesCell(proxy, types)),
+    left(proxy.identityUntil, now),
+    left(proxy.credentialUntil, now),
+    proxy.lastChange === undefined ? '-' : `${since(proxy.lastChange, now)} ago`,
+  ])
+  const remarks = [
+    ...proxies.filter(proxy => proxy.remark !== undefined).map(proxy => `${proxy.cluster} ${proxy.id}: ${proxy.remark ?? ''}`),
+    ...faults.map(fault => `broken: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
+    ...refusals.slice(-5).map(refusal => `refused ${since(refusal.at, now)} ago (${refusal.reason}): ${refusal.message}`),
+    ...server.reasons.map(reason => `server not ready: ${reason}`),
+    ...server.warnings.map(warning => `server: ${warning}`),
+  ]
+  const table = renderTable(head, rows)
+  return remarks.length === 0 ? table : `${table}\n\n${remarks.join('\n')}`
+}
+
+/** `12/12` acknowledged of sent; with the state before it where that is not `synced`. */
+function typesCell({types}: ProxyStatus, names: readonly string[]): string {
+  const found = types.filter(type => names.includes(type.type))
+  if (found.length === 0) return '-'
+  const [sent, acknowledged] = [found.reduce((sum, type) => sum + type.sent, 0), found.reduce((sum, type) => sum + type.acknowledged, 0)]
+  const state = (['nack', 'stale'] as const).find(name => found.some(type => type.state === name))
+  return state === undefined ? `${acknowledged}/${sent}` : `${state} ${acknowledged}/${sent}`
+}
+
+function since(time: string | undefined, now: Date): string {
+  return time === undefined ? '-' : renderAge(Math.max(0, (now.getTime() - Date.parse(time)) / 1000))
+}
+
+function left(time: string | undefined, now: Date): string {
+  if (time === undefined) return '-'
+  const seconds = (Date.parse(time) - now.getTime()) / 1000
+  return seconds <= 0 ? 'EXPIRED' : renderAge(seconds)
+}

@@ -1,0 +1,82 @@
+/** Certificates with keys in Secrets: signers, the ADS server's, ADS credentials, and the entries of the identity shards. */
+import type {CertifiedKey, Credential} from '../model/authority.js'
+import {AtlasError} from '../model/errors.js'
+import {SecretText} from '../model/secret.js'
+import {parseCertificates} from '../pki/pem.js'
+import {readKey} from '../pki/read.js'
+import {type Manifest, encodeBase64, frameOf, textsOf} from './manifest.js'
+import {at} from './place.js'
+
+/** Keys of the Secrets that sign, as in 2021. */
+export const signerKeys = {certificate: 'ca.pem', key: 'ca-key.pem'} as const
+/** Keys of `kubernetes.io/tls` Secrets. */
+export const tlsKeys = {certificate: 'tls.crt', key: 'tls.key', roots: 'ca.crt'} as const
+
+/** @throws AtlasError `invalid` unless both decode and belong together */
+export function decodeSecret(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {
+  const texts = textsOf(manifest)
+  return checked(
+    {certificate: required(texts, keys.certificate), key: new SecretText(required(texts, keys.key))},
+    `data.${keys.certificate}`,
+  )
+}
+
+/** @throws AtlasError `invalid` */
+export function decodeCredential(manifest: Manifest): Credential {
+  const roots = required(textsOf(manifest), tlsKeys.roots)
+  at(`data.${tlsKeys.roots}`, () => parseCertificates(roots, tlsKeys.roots))
+  return {...decodeSecret(manifest, tlsKeys), roots}
+}
+
+/** `name` with `texts` in place of what it held of them; keys that aren't Atlas's stay. */
+export function encodeSecret(
+  existing: Manifest | undefined,
+  {name, type, texts}: {name: string; type: string; texts: Readonly<Record<string, string>>},
+  namespace: string,
+): Manifest {
+  const {stringData: _, ...frame} = frameOf(existing, ['Secret', name], namespace)
+  const kept =
+    existing === undefined ? {} : Object.fromEntries(Object.entries(textsOf(existing)).map(([key, text]) => [key, encodeBase64(text)]))
+  const data = {...kept, ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
+  return {...frame, type: existing?.type ?? type, data}
+}
+
+/** A shard's entry: private key, leaf, issuer, as one PEM text. */
+export function renderIdentity(identity: CertifiedKey): string {
+  return `${identity.key.reveal().trimEnd()}\n${identity.certificate}`
+}
+
+/** @throws AtlasError `invalid`; never with a key in its text */
+export function parseIdentity(text: string, place: string): CertifiedKey {
+  const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]{1,40})-----[^-]*-----END \1-----\r?\n?/g)].map(match => ({
+    label: match[1] ?? '',
+    text: match[0],
+  }))
+  const keys = blocks.filter(block => block.label.endsWith('PRIVATE KEY'))
+  const certificates = blocks.filter(block => block.label === 'CERTIFICATE')
+  const [key] = keys
+  return at(place, () => {
+    if (key === undefined || keys.length > 1 || certificates.length === 0 || keys.length + certificates.length < blocks.length)
+      throw new AtlasError(
+        'invalid',
+        `wanted one private key and its certificates in PEM; found ${keys.length} keys and ${certificates.length} certificates`,
+      )
+    return checked({certificate: certificates.map(block => block.text).join(''), key: new SecretText(key.text)}, place)
+  })
+}
+
+function checked(pair: CertifiedKey, place: string): CertifiedKey {
+  return at(place, () => {
+    if (!readKey(pair, 'the certificate').keyMatches)
+      throw new AtlasError('invalid', 'the private key is not the one of the certificate beside it')
+    return pair
+  })
+}
+
+function required(texts: Readonly<Record<string, string>>, key: string): string {
+  const text = texts[key]
+  if (text !== undefined && text.trim() !== '') return text
+  return at(`data.${key}`, () => {
+    throw new AtlasError('invalid', 'wanted PEM text; there is nothing')
+  })
+}

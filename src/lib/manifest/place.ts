@@ -1,0 +1,28 @@
+/** Where in an object something is wrong: carried beside an error, so that a fault can name it. */
+import {AtlasError, messageOf} from '../model/errors.js'
+
+/** The path inside an object that an error is about, such as `data.tls.crt`. */
+class Place extends Error {
+  readonly key: string
+
+  constructor(key: string, cause: unknown) {
+    super(key, {cause})
+    this.key = key
+  }
+}
+
+/** Runs `parse`; what it throws is said to be about `key`, unless a place further inside has been named already. */
+export function at<T>(key: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof AtlasError && error.cause instanceof Place) throw error
+    const hint = error instanceof AtlasError ? error.hint : undefined
+    throw new AtlasError('invalid', messageOf(error), {cause: new Place(key, error), ...(hint !== undefined && {hint})})
+  }
+}
+
+/** The place that `at` named; `fallback` where none was. */
+export function placeOf(error: unknown, fallback: string): string {
+  return error instanceof AtlasError && error.cause instanceof Place ? error.cause.key : fallback
+}

@@ -1,0 +1,104 @@
+/** A registration: Service `<cluster>` <-> cluster. Labels and annotations of the 2021 program are read as they are. */
+import {parseAddresses, parsePort, renderAddresses} from '../model/address.js'
+import {
+  type Cluster,
+  type ServiceTarget,
+  type ServiceTargets,
+  checkCluster,
+  parsePorts,
+  parseReplicas,
+  parseServiceTarget,
+  renderPorts,
+} from '../model/cluster.js'
+import {AtlasError} from '../model/errors.js'
+import {parseClusterName} from '../model/names.js'
+import {defaultStack, targetsOf} from '../model/stack.js'
+import {type Manifest, frameOf, labels} from './manifest.js'
+import {at} from './place.js'
+
+const annotations = {addresses: 'goatlas.io/addresses', ports: 'goatlas.io/ports'} as const
+const services = ['thanos', 'prometheus', 'alertmanager'] as const
+
+/** Whether an object registers a cluster: the label counts by presence, as in 2021. */
+export function isRegistration(manifest: Manifest): boolean {
+  return manifest.kind === 'Service' && manifest.metadata.labels?.[labels.cluster] !== undefined
+}
+
+/** @throws AtlasError `invalid`, naming the label or annotation */
+export function decodeRegistration(manifest: Manifest): Cluster {
+  const {metadata} = manifest
+  const name = at('metadata.name', () => parseClusterName(metadata.name))
+  const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]
+  const replicas = own[labels.replicas]
+  const ports = noted[annotations.ports]
+  const groups = Object.keys(own)
+    .filter(label => label.startsWith(labels.group))
+    .map(label => label.slice(labels.group.length))
+  return at('metadata.annotations', () =>
+    checkCluster({
+      name,
+      addresses: decodeAddresses(manifest),
+      ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
+      replicas: replicas === undefined ? 1 : at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(replicas)),
+      services: decodeServices(noted),
+      groups: groups.sort(),
+    }),
+  )
+}
+
+/** Labels and annotations that aren't Atlas's stay. */
+export function encodeRegistration(existing: Manifest | undefined, cluster: Cluster, namespace: string): Manifest {
+  const frame = frameOf(existing, ['Service', cluster.name], namespace)
+  const ownLabels = {
+    [labels.cluster]: cluster.name,
+    [labels.replicas]: String(cluster.replicas),
+    ...Object.fromEntries(cluster.groups.map(group => [`${labels.group}${group}`, ''])),
+  }
+  const kept = Object.fromEntries(Object.entries(frame.metadata.labels ?? {}).filter(([label]) => !label.startsWith(labels.group)))
+  const ownAnnotations: Record<string, string | undefined> = {
+    // Written even when empty: its absence would let `spec.externalIPs` speak again.
+    [annotations.addresses]: renderAddresses(cluster.addresses),
+    [annotations.ports]: cluster.ports.size === 0 ? undefined : renderPorts(cluster.ports),
+    ...Object.fromEntries(
+      services.flatMap(service => [
+        [serviceKey(service), cluster.services[service].host],
+        [portKey(service), String(cluster.services[service].port)],
+      ]),
+    ),
+  }
+  const noted = Object.fromEntries(
+    Object.entries({...frame.metadata.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+  const spec = existing?.spec ?? {clusterIP: 'None', ports: [{name: 'thanos', port: 10_901, targetPort: 10_901}]}
+  return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}
+}
+
+function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
+  const text = manifest.metadata.annotations?.[annotations.addresses]
+  if (text !== undefined) return at(`metadata.annotations["${annotations.addresses}"]`, () => parseAddresses(text))
+  const external = manifest.spec?.['externalIPs']
+  if (external === undefined || external === null) return []
+  if (!Array.isArray(external) || !external.every(entry => typeof entry === 'string'))
+    throw new AtlasError('invalid', 'spec.externalIPs must be a list of addresses')
+  return at('spec.externalIPs', () => parseAddresses(external.join(',')))
+}
+
+function decodeServices(noted: Readonly<Record<string, string>>): ServiceTargets {
+  const assumed = targetsOf(defaultStack)
+  const target = (service: (typeof services)[number]): ServiceTarget => {
+    const [host, port] = [noted[serviceKey(service)], noted[portKey(service)]]
+    const parsed = port === undefined ? assumed[service].port : at(`metadata.annotations["${portKey(service)}"]`, () => parsePort(port))
+    if (host === undefined) return {host: assumed[service].host, port: parsed}
+    return at(`metadata.annotations["${serviceKey(service)}"]`, () => parseServiceTarget(`${host}:${parsed}`, 'the service'))
+  }
+
+  return {thanos: target('thanos'), prometheus: target('prometheus'), alertmanager: target('alertmanager')}
+}
+
+function serviceKey(service: string): string {
+  return `goatlas.io/${service}-service`
+}
+
+function portKey(service: string): string {
+  return `goatlas.io/${service}-service-port`
+}

@@ -1,0 +1,80 @@
+/** ConfigMap `atlas-fleet` <-> settings: one text per key, absent keys take the default. */
+import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
+import {parseDuration, renderDuration} from '../model/duration.js'
+import {parseTrustDomain} from '../model/names.js'
+import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
+import type {Manifest} from './manifest.js'
+import {at} from './place.js'
+
+/** A field's text in the ConfigMap. */
+interface Field<T> {
+  readonly parse: (text: string) => T
+  readonly render: (value: T) => string
+}
+
+const text: Field<string> = {parse: value => value, render: value => value}
+const port: Field<number> = {parse: value => parsePort(value), render: String}
+const hostPorts: Field<readonly HostPort[]> = {
+  parse: value =>
+    value
+      .split(',')
+      .map(part => part.trim())
+      .filter(part => part !== '')
+      .map(part => parseHostPort(part)),
+  render: value => value.map(part => renderHostPort(part)).join(','),
+}
+
+const fields: {
+  readonly [K in Exclude<keyof Settings, 'lifetimes' | 'namespace' | 'timeouts'>]: Field<Settings[K]> & {readonly key: string}
+} = {
+  trustDomain: {key: 'trust-domain', parse: parseTrustDomain, render: text.render},
+  addresses: {key: 'addresses', parse: parseAddresses, render: renderAddresses},
+  adsPort: {key: 'ads-port', ...port},
+  alertsPort: {key: 'alerts-port', ...port},
+  adsServers: {key: 'ads-servers', ...hostPorts},
+  thanosNamespace: {key: 'thanos-namespace', ...text},
+  alertmanagers: {key: 'alertmanagers', ...hostPorts},
+  clusterDomain: {key: 'cluster-domain', ...text},
+  endpointTemplate: {key: 'endpoint-template', ...text},
+}
+
+/** @throws AtlasError `invalid`, naming the key */
+export function decodeSettings(manifest: Manifest): Settings {
+  const data = manifest.data ?? {}
+  const settings: Record<string, unknown> = {...defaultSettings, namespace: manifest.metadata.namespace ?? defaultSettings.namespace}
+  for (const [name, field] of Object.entries(fields)) {
+    const value = data[field.key]
+    if (value !== undefined) settings[name] = at(`data.${field.key}`, () => field.parse(value))
+  }
+
+  settings['lifetimes'] = decodeDurations('lifetime', defaultSettings.lifetimes, data)
+  settings['timeouts'] = decodeDurations('timeout', defaultSettings.timeouts, data)
+  return settings as unknown as Settings
+}
+
+/** Empty lists are left out. */
+export function encodeSettings(settings: Settings): Readonly<Record<string, string>> {
+  const plain = Object.entries(fields).map(
+    ([name, field]) => [field.key, (field.render as (value: unknown) => string)(settings[name as keyof typeof fields])] as const,
+  )
+  const durations = [...encodeDurations('lifetime', settings.lifetimes), ...encodeDurations('timeout', settings.timeouts)]
+  return Object.fromEntries([...plain.filter(([, value]) => value !== ''), ...durations])
+}
+
+function decodeDurations<T extends Lifetimes | ProxyTimeouts>(prefix: string, defaults: T, data: Readonly<Record<string, string>>): T {
+  const entries = Object.entries(defaults).map(([name, standard]) => {
+    const key = durationKey(prefix, name)
+    const value = data[key]
+    return [name, value === undefined ? standard : at(`data.${key}`, () => parseDuration(value))] as const
+  })
+  return Object.fromEntries(entries) as unknown as T
+}
+
+function encodeDurations(prefix: string, durations: Lifetimes | ProxyTimeouts): readonly (readonly [string, string])[] {
+  return Object.entries(durations).map(([name, value]) => [durationKey(prefix, name), renderDuration(value as number)] as const)
+}
+
+/** `adsConnection` -> `timeout-ads-connection`. */
+function durationKey(prefix: string, name: string): string {
+  return `${prefix}-${name.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+}

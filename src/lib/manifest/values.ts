@@ -1,0 +1,25 @@
+/** Helm values for chart `envoy`: where to dial and whom to expect there. No key is in them; they name the Secret that holds it. */
+import {type Address, type HostPort, renderHostPort} from '../model/address.js'
+import {OBSERVABILITY, type Owner, objectNames, sni, spiffe} from '../model/names.js'
+import {type Settings, adsServersOf} from '../model/settings.js'
+
+/** `values.yaml` for `owner`'s Envoys, as a plain value. */
+export function valuesOf(settings: Settings, owner: Owner): Readonly<Record<string, unknown>> {
+  const isObservability = owner === OBSERVABILITY
+  const {trustDomain} = settings
+  return {
+    cluster: owner,
+    existingSecret: objectNames.credential(owner),
+    ads: {
+      addresses: (isObservability ? adsServersOf(settings) : downstreamDials(settings.addresses, settings.adsPort)).map(address =>
+        renderHostPort(address),
+      ),
+      serverName: isObservability ? sni.ads(trustDomain) : sni.observability(trustDomain),
+      serverUri: isObservability ? spiffe.ads(trustDomain) : spiffe.observability(trustDomain),
+    },
+  }
+}
+
+function downstreamDials(addresses: readonly Address[], port: number): readonly HostPort[] {
+  return addresses.map(({host}) => ({host, port}))
+}

@@ -1,0 +1,38 @@
+/** YAML text to plain values and back: the only place that knows the YAML library. */
+import {YAMLException, dump, loadAll} from 'js-yaml'
+import {AtlasError} from '../model/errors.js'
+
+/**
+ * The one document of a YAML text (YAML 1.2 core schema).
+ * @throws AtlasError `invalid` where it does not parse, is empty, or holds several documents
+ */
+export function parseYaml(text: string): unknown {
+  const documents = parseDocuments(text).filter(document => document !== null && document !== undefined)
+  if (documents.length === 1) return documents[0]
+  throw new AtlasError(
+    'invalid',
+    documents.length === 0
+      ? 'wanted one YAML document; the file is empty'
+      : `wanted one object per file; got ${documents.length} YAML documents`,
+  )
+}
+
+/** Byte-stable: keys in the order that they stand in, no line is folded, strings that another reader could take for a number are quoted. */
+export function renderYaml(value: unknown): string {
+  return dump(value, {lineWidth: -1, noRefs: true})
+}
+
+function parseDocuments(text: string): readonly unknown[] {
+  try {
+    return loadAll(text)
+  } catch (error) {
+    // The library's message quotes the text around the fault, which may be a key: only the reason and the place are passed on.
+    if (error instanceof YAMLException) throw new AtlasError('invalid', `wanted YAML; ${error.reason}${place(error)}`)
+    throw new AtlasError('invalid', 'wanted YAML; it does not parse')
+  }
+}
+
+function place(error: YAMLException): string {
+  const mark = error.mark as {line?: number; column?: number} | undefined
+  return mark?.line === undefined ? '' : ` at line ${mark.line + 1}, column ${(mark.column ?? 0) + 1}`
+}

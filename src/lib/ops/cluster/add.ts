@@ -1,0 +1,69 @@
+/** Registering a downstream cluster, or changing its registration: the same call, as often as one likes. */
+import type {Address} from '../../model/address.js'
+import {type Change, reduceAll} from '../../model/change.js'
+import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster} from '../../model/cluster.js'
+import type {Fleet} from '../../model/fleet.js'
+import {type ClusterName, parseClusterName, parseNewClusterName} from '../../model/names.js'
+import type {StateStore} from '../../store/store.js'
+import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
+import {planReconcile} from '../reconcile.js'
+import {sameValue} from '../same.js'
+import {type World, settingsOf} from '../world.js'
+
+/** What was asked for; what is absent keeps what stands, or takes the default. */
+export interface ClusterRequest {
+  readonly addresses?: readonly Address[]
+  readonly ports?: ReadonlyMap<DownstreamPort, number>
+  readonly replicas?: number
+  readonly services?: Partial<ServiceTargets>
+  readonly groups?: readonly string[]
+}
+
+export interface AddResult extends Committed {
+  readonly cluster: Cluster
+  /** The registration before, where there was one. */
+  readonly previous: Cluster | undefined
+}
+
+/**
+ * Registers `text`, or brings its registration to what `request` says.
+ * @param defaults the services of a cluster that has none yet
+ * @throws AtlasError `invalid` for a name or a combination that can't be
+ */
+export async function addCluster(
+  store: StateStore,
+  text: string,
+  {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets},
+  world: World,
+  options: CommitOptions = {},
+): Promise<AddResult> {
+  const committed = await commitPlan(store, fleet => planAdd(fleet, text, {request, defaults}, world), options)
+  const name = parseClusterName(text)
+  const cluster = committed.after.registrations.get(name)
+  if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
+  return {...committed, cluster, previous: committed.before.registrations.get(name)}
+}
+
+function planAdd(
+  fleet: Fleet,
+  text: string,
+  {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets},
+  world: World,
+): readonly Change[] {
+  settingsOf(fleet)
+  const known = parseClusterName(text)
+  const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
+  const name = isKnown ? known : parseNewClusterName(text)
+  const present = fleet.registrations.get(name)
+  const cluster = checkCluster(withRequest(present ?? newCluster(name, defaults), request))
+  const changes: Change[] = sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+}
+
+function newCluster(name: ClusterName, services: ServiceTargets): Cluster {
+  return {name, addresses: [], ports: new Map(), replicas: 1, services, groups: []}
+}
+
+function withRequest(cluster: Cluster, request: ClusterRequest): Cluster {
+  return {...cluster, ...request, services: {...cluster.services, ...request.services}}
+}

@@ -1,0 +1,57 @@
+/** The clusters there are, and in what state each is. */
+import type {Cluster} from '../../model/cluster.js'
+import {type Fault, type Fleet, clusterOf} from '../../model/fleet.js'
+import type {ClusterName} from '../../model/names.js'
+import type {StateStore} from '../../store/store.js'
+import {settingsOf} from '../world.js'
+
+/** `broken`: the registration can't be read, the last one that could is served; `suspended`: it is gone. */
+export type ClusterState = 'broken' | 'pending' | 'ready' | 'suspended'
+
+export interface ClusterEntry {
+  readonly name: ClusterName
+  readonly state: ClusterState
+  /** What is served; undefined where nothing readable ever was. */
+  readonly cluster: Cluster | undefined
+  readonly fault: Fault | undefined
+  /** ISO 8601. */
+  readonly suspendedSince: string | undefined
+  readonly generation: number
+}
+
+export async function listClusters(store: StateStore): Promise<readonly ClusterEntry[]> {
+  const fleet = await store.load()
+  settingsOf(fleet)
+  return clusterNames(fleet).map(name => clusterEntry(fleet, name))
+}
+
+/** Registered, readably or not, and suspended ones; by name. */
+export function clusterNames(fleet: Fleet): readonly ClusterName[] {
+  const broken = [...fleet.faults.keys()]
+    .filter(subject => subject.startsWith('registration/'))
+    .map(subject => subject.slice('registration/'.length) as ClusterName)
+  const suspended = [...fleet.records.values()]
+    .filter(record => record.registration !== undefined && record.owner !== 'atlas')
+    .map(record => record.owner as ClusterName)
+  return [...new Set([...fleet.registrations.keys(), ...broken, ...suspended])].sort()
+}
+
+export function clusterEntry(fleet: Fleet, name: ClusterName): ClusterEntry {
+  const record = fleet.records.get(name)
+  const cluster = clusterOf(fleet, name)
+  return {
+    name,
+    state: stateOf(fleet, name),
+    cluster: cluster ?? record?.registration,
+    fault: fleet.faults.get(`registration/${name}`),
+    suspendedSince: record?.suspendedSince,
+    generation: record?.generation ?? 1,
+  }
+}
+
+function stateOf(fleet: Fleet, name: ClusterName): ClusterState {
+  if (fleet.faults.has(`registration/${name}`)) return 'broken'
+  const registration = fleet.registrations.get(name)
+  if (registration === undefined) return 'suspended'
+  return registration.addresses.length === 0 ? 'pending' : 'ready'
+}

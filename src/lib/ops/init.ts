@@ -1,0 +1,91 @@
+/** Creating an installation: its settings and its root. Where they exist, only settings that were asked for by name change. */
+import {type Change, reduceAll} from '../model/change.js'
+import {AtlasError} from '../model/errors.js'
+import type {Fleet} from '../model/fleet.js'
+import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
+import {wantedRoot} from '../pki/identity.js'
+import {issue} from '../pki/issue.js'
+import type {StateStore} from '../store/store.js'
+import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {planReconcile} from './reconcile.js'
+import {sameValue} from './same.js'
+import type {World} from './world.js'
+
+/** What was asked for by name; all else keeps what stands or takes the default. */
+export type Choices = Partial<Omit<Settings, 'lifetimes' | 'timeouts'>> & {
+  readonly lifetimes?: Partial<Lifetimes>
+  readonly timeouts?: Partial<ProxyTimeouts>
+}
+
+export interface InitResult extends Committed {
+  readonly settings: Settings
+  /** Whether the root was made now. */
+  readonly created: boolean
+  /** The settings that an existing installation got anew. */
+  readonly changed: readonly (keyof Settings)[]
+}
+
+/**
+ * Creates `atlas-fleet`, the root, and all that follows from them.
+ * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone
+ */
+export async function init(store: StateStore, choices: Choices, world: World, options: CommitOptions = {}): Promise<InitResult> {
+  const committed = await commitPlan(store, fleet => planInit(fleet, choices, world), options)
+  const settings = committed.after.settings ?? withChoices(defaultSettings, choices)
+  return {
+    ...committed,
+    settings,
+    created: !committed.before.authority.has('root') && committed.after.authority.has('root'),
+    changed: committed.before.settings === undefined ? [] : changedKeys(committed.before.settings, settings),
+  }
+}
+
+function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change[] {
+  refuseBroken(fleet)
+  const settings = withChoices(fleet.settings ?? defaultSettings, choices)
+  if (fleet.settings !== undefined && fleet.settings.trustDomain !== settings.trustDomain)
+    throw new AtlasError(
+      'conflict',
+      `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it can't become "${settings.trustDomain}"`,
+      {hint: 'leave --trust-domain out, or begin anew in another store'},
+    )
+  const changes: Change[] = []
+  if (!sameValue(fleet.settings, settings)) changes.push({kind: 'settings', value: settings})
+  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, world)})
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+}
+
+/** Overwriting what can't be read would lose it: a root above all. */
+function refuseBroken(fleet: Fleet): void {
+  for (const subject of ['settings', 'authority/root'] as const) {
+    const fault = fleet.faults.get(subject)
+    if (fault !== undefined)
+      throw new AtlasError('failed', `${fault.source ?? fault.object} can't be read: ${fault.message}`, {
+        hint: `mend ${fault.key} there, or restore it from a backup; init overwrites nothing`,
+      })
+  }
+}
+
+function newRoot(fleet: Fleet, settings: Settings, world: World): ReturnType<typeof issue> {
+  const wasSigned = fleet.trust !== undefined || fleet.credentials.size > 0 || fleet.identities.size > 0
+  if (wasSigned)
+    throw new AtlasError(
+      'conflict',
+      'certificates were issued here, but their root (Secret atlas-ca) is gone; a new root would lock every proxy out',
+      {hint: 'restore Secret atlas-ca from a backup'},
+    )
+  return issue(wantedRoot(settings), undefined, world.now(), world.signer)
+}
+
+function withChoices(settings: Settings, choices: Choices): Settings {
+  return {
+    ...settings,
+    ...choices,
+    lifetimes: {...settings.lifetimes, ...choices.lifetimes},
+    timeouts: {...settings.timeouts, ...choices.timeouts},
+  }
+}
+
+function changedKeys(before: Settings, after: Settings): readonly (keyof Settings)[] {
+  return (Object.keys(after) as (keyof Settings)[]).filter(key => !sameValue(before[key], after[key]))
+}

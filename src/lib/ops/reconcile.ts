@@ -1,0 +1,198 @@
+/**
+ * From what is stored to what should be: issues what is missing or due, keeps the records, writes what Thanos Query reads.
+ * Level-triggered: the next step is computed from the fleet alone, so a crash anywhere resumes. Broken entries are left as they
+ * are (promise 6): only people, or `atlas rotate`, replace them.
+ */
+import {renderEndpoints} from '../manifest/endpoints.js'
+import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from '../model/authority.js'
+import {type Change, reduce} from '../model/change.js'
+import {type Fleet, generationOf, isRegistered, recordOf} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {type Wanted, wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedServer} from '../pki/identity.js'
+import {issue, issueCredential} from '../pki/issue.js'
+import {judgeCredential, judgeKey} from '../pki/judge.js'
+import {parseCertificates, renderCertificates} from '../pki/pem.js'
+import {readKey, recordOfCredential} from '../pki/read.js'
+import type {StateStore} from '../store/store.js'
+import {commitPlan} from './commit.js'
+import {planRemoval, withoutEnded} from './removal.js'
+import {sameValue} from './same.js'
+import type {World} from './world.js'
+
+/**
+ * Brings the store to what it should be.
+ * @returns the fleet afterwards
+ * @throws AtlasError what the store throws
+ */
+export async function reconcile(store: StateStore, world: World): Promise<Fleet> {
+  return (await commitPlan(store, fleet => planReconcile(fleet, world))).after
+}
+
+/**
+ * The changes that are still missing, in an order in which every prefix is a legal fleet; none where all is as it should be.
+ * Without settings or a readable root nothing is signed: `init` alone makes a root.
+ */
+export function planReconcile(fleet: Fleet, world: World): readonly Change[] {
+  const {settings} = fleet
+  if (settings === undefined || fleet.faults.has('settings') || !fleet.authority.has('root')) return []
+  const plan = new Plan(fleet, settings, world)
+  plan.issuers()
+  plan.trust()
+  plan.server()
+  for (const owner of ownersOf(fleet)) plan.owner(owner)
+  plan.endpoints()
+  return plan.changes
+}
+
+/** Everybody with a registration or a record, the observability cluster first, then by name. */
+function ownersOf(fleet: Fleet): readonly Owner[] {
+  const held = [...fleet.faults.keys()]
+    .filter(subject => subject.startsWith('registration/'))
+    .map(subject => subject.slice('registration/'.length))
+  const names = new Set<string>([...fleet.registrations.keys(), ...held, ...fleet.records.keys()])
+  names.delete(OBSERVABILITY)
+  return [OBSERVABILITY, ...([...names].sort() as ClusterName[])]
+}
+
+class Plan {
+  readonly changes: Change[] = []
+  #fleet: Fleet
+  readonly #settings: Settings
+  readonly #world: World
+
+  constructor(fleet: Fleet, settings: Settings, world: World) {
+    this.#fleet = fleet
+    this.#settings = settings
+    this.#world = world
+  }
+
+  issuers(): void {
+    this.#issuer('issuer', wantedIssuer(this.#settings))
+    this.#issuer('credentialIssuer', wantedCredentialIssuer(this.#settings))
+  }
+
+  /** Whoever signs must be trusted before the first of its signatures is delivered. */
+  trust(): void {
+    if (this.#fleet.faults.has('trust')) return
+    const {authority, trust} = this.#fleet
+    const wanted: TrustBundle = {
+      roots: including(trust?.roots, authority.get('root')),
+      issuers: including(trust?.issuers, authority.get('issuer')),
+      credentialIssuers: including(trust?.credentialIssuers, authority.get('credentialIssuer')),
+    }
+    if (!sameValue(trust, wanted)) this.#add({kind: 'trust', value: wanted})
+  }
+
+  server(): void {
+    const issuer = this.#signer('issuer')
+    if (issuer === undefined || this.#fleet.faults.has('server')) return
+    const wanted = wantedServer(this.#settings)
+    if (this.#isDue(this.#fleet.server, wanted))
+      this.#add({kind: 'server', value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
+  }
+
+  owner(owner: Owner): void {
+    if (this.#fleet.faults.has(`record/${owner}`)) return
+    const before = recordOf(this.#fleet, owner)
+    if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
+      this.#unregistered(owner, before)
+      return
+    }
+
+    const {suspendedSince: _, ...rest} = withoutEnded(before, this.#world.now())
+    const registration = owner === OBSERVABILITY ? undefined : (this.#fleet.registrations.get(owner) ?? before.registration)
+    this.#record(before, registration === undefined ? rest : {...rest, registration})
+    this.#identity(owner)
+    this.#credential(owner)
+  }
+
+  endpoints(): void {
+    if (this.#fleet.faults.has('endpoints')) return
+    const text = renderEndpoints(this.#fleet)
+    if (text !== this.#fleet.endpoints) this.#add({kind: 'endpoints', value: text})
+  }
+
+  #issuer(part: AuthorityPart, wanted: Wanted): void {
+    const root = this.#signer('root')
+    if (root === undefined || this.#fleet.authority.has(part) || this.#fleet.faults.has(`authority/${part}`)) return
+    this.#add({kind: 'authority', part, value: issue(wanted, root, this.#world.now(), this.#world.signer)})
+  }
+
+  #identity(owner: Owner): void {
+    const issuer = this.#signer('issuer')
+    if (issuer === undefined || this.#fleet.faults.has(`identity/${owner}`)) return
+    const wanted = wantedIdentity(this.#settings, owner, generationOf(this.#fleet, owner))
+    if (!this.#isDue(this.#fleet.identities.get(owner), wanted)) return
+    this.#add({kind: 'identity', owner, value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
+  }
+
+  /** The record first: a credential that is not on record would be refused, a record without its credential harms nobody. */
+  #credential(owner: Owner): void {
+    const issuer = this.#signer('credentialIssuer')
+    const roots = this.#fleet.trust?.roots
+    if (issuer === undefined || roots === undefined || this.#fleet.faults.has(`credential/${owner}`)) return
+    const wanted = wantedCredential(this.#settings, owner, generationOf(this.#fleet, owner))
+    const present = this.#fleet.credentials.get(owner)
+    const kept = present !== undefined && !this.#isCredentialDue(present, wanted)
+    const credential = kept ? present : issueCredential(wanted, issuer, roots, this.#world.now(), this.#world.signer)
+    const entry = recordOfCredential(credential)
+    const record = recordOf(this.#fleet, owner)
+    const known = record.credentials.find(other => other.sha256 === entry.sha256)
+    if (known === undefined) this.#record(record, {...record, credentials: [...record.credentials, entry]})
+    if (!kept) this.#add({kind: 'credential', owner, value: credential})
+  }
+
+  /** Its registration is gone: suspended at first, removed for good when it stays away. */
+  #unregistered(owner: ClusterName, before: OwnerRecord): void {
+    const now = this.#world.now()
+    const isRemoved = before.registration === undefined
+    if (isRemoved) {
+      const rest = withoutEnded(before, now)
+      const isEmpty = rest.denied.length === 0 && rest.credentials.length === 0
+      if (isEmpty) this.#add({kind: 'record', owner, value: undefined})
+      else this.#record(before, rest)
+      return
+    }
+
+    if (before.suspendedSince === undefined) {
+      this.#record(before, {...before, suspendedSince: now.toISOString()})
+      return
+    }
+
+    const until = Date.parse(before.suspendedSince) + this.#settings.lifetimes.suspension * 1000
+    if (until > now.getTime()) return
+    for (const change of planRemoval(this.#fleet, owner, this.#world)) this.#add(change)
+  }
+
+  /** Whoever can sign now: one that has ended can't, and what it signed is left as it is. */
+  #signer(part: AuthorityPart): CertifiedKey | undefined {
+    const signer = this.#fleet.authority.get(part)
+    return signer !== undefined && readKey(signer).notAfter > this.#world.now() ? signer : undefined
+  }
+
+  #record(before: OwnerRecord, after: OwnerRecord): void {
+    const isNew = !this.#fleet.records.has(before.owner)
+    if (isNew || !sameValue(before, after)) this.#add({kind: 'record', owner: before.owner, value: after})
+  }
+
+  #isDue(present: CertifiedKey | undefined, wanted: Wanted): boolean {
+    return judgeKey(present, wanted, this.#fleet.trust?.issuers ?? [], this.#world.now()).length > 0
+  }
+
+  #isCredentialDue(present: Credential, wanted: Wanted): boolean {
+    return judgeCredential(present, wanted, this.#fleet.trust?.credentialIssuers ?? [], this.#world.now()).length > 0
+  }
+
+  #add(change: Change): void {
+    this.changes.push(change)
+    this.#fleet = reduce(this.#fleet, change)
+  }
+}
+
+/** The signer's own certificate alone: whatever else stands in its file must not become an anchor. */
+function including(bundle: readonly string[] = [], signer: CertifiedKey | undefined): readonly string[] {
+  if (signer === undefined) return bundle
+  const own = renderCertificates(parseCertificates(signer.certificate).slice(0, 1))
+  return bundle.includes(own) ? bundle : [...bundle, own]
+}

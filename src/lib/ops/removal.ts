@@ -1,0 +1,61 @@
+/** Taking a cluster out for good: its names open nothing from now on, then its objects go. */
+import type {DeniedName, OwnerRecord} from '../model/authority.js'
+import type {Change} from '../model/change.js'
+import {type Fleet, recordOf} from '../model/fleet.js'
+import {type ClusterName, spiffe} from '../model/names.js'
+import {readKey} from '../pki/read.js'
+import type {World} from './world.js'
+
+/**
+ * The record first, so that whatever happens next nobody is let in by a name of the old generation: the generation goes up, every
+ * credential is revoked, the old names are denied until the last certificate that carries them has ended.
+ */
+export function planRemoval(fleet: Fleet, name: ClusterName, world: World): readonly Change[] {
+  const record = recordOf(fleet, name)
+  const denied = [...record.denied, ...deniedNames(fleet, name, record, world)]
+  const {registration: _r, suspendedSince: _s, ...rest} = record
+  const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
+  const value: OwnerRecord = {...rest, generation: record.generation + 1, credentials, denied}
+  const changes: Change[] = [{kind: 'record', owner: name, value}]
+  if (fleet.registrations.has(name) || fleet.faults.has(`registration/${name}`))
+    changes.push({kind: 'registration', name, value: undefined})
+  if (fleet.identities.has(name) || fleet.faults.has(`identity/${name}`)) changes.push({kind: 'identity', owner: name, value: undefined})
+  if (fleet.credentials.has(name) || fleet.faults.has(`credential/${name}`))
+    changes.push({kind: 'credential', owner: name, value: undefined})
+  return changes
+}
+
+/** The record without what has ended by itself: expired certificates need no denial. */
+export function withoutEnded(record: OwnerRecord, now: Date): OwnerRecord {
+  const isAhead = (time: string): boolean => Date.parse(time) > now.getTime()
+  const credentials = record.credentials.filter(credential => isAhead(credential.notAfter))
+  const denied = record.denied.filter(name => isAhead(name.until))
+  const isSame = credentials.length === record.credentials.length && denied.length === record.denied.length
+  return isSame ? record : {...record, credentials, denied}
+}
+
+function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, world: World): readonly DeniedName[] {
+  const {settings} = fleet
+  if (settings === undefined) return []
+  const now = world.now().getTime()
+  const longest = (seconds: number): string => new Date(now + seconds * 1000).toISOString()
+  const identity = fleet.identities.get(name)
+  const identityEnd = identity === undefined ? longest(settings.lifetimes.identity) : readKey(identity).notAfter.toISOString()
+  const credentialEnd =
+    record.credentials
+      .map(credential => credential.notAfter)
+      .sort()
+      .at(-1) ?? longest(settings.lifetimes.credential)
+  // Other leaves of this generation than the present one may be about: none of them can end later than a leaf made now.
+  return [
+    {
+      name: spiffe.downstream(settings.trustDomain, name, record.generation),
+      until: later(identityEnd, longest(settings.lifetimes.identity)),
+    },
+    {name: spiffe.adsClient(settings.trustDomain, name, record.generation), until: credentialEnd},
+  ]
+}
+
+function later(a: string, b: string): string {
+  return a > b ? a : b
+}

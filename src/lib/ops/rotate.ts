@@ -1,0 +1,56 @@
+/** Issuing leaves anew before they are due: identities, and the ADS server's own. Also the remedy for a broken one. */
+import type {Change} from '../model/change.js'
+import {AtlasError} from '../model/errors.js'
+import {type Fleet, generationOf, isRegistered} from '../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../model/names.js'
+import {wantedIdentity, wantedServer} from '../pki/identity.js'
+import {issue} from '../pki/issue.js'
+import type {StateStore} from '../store/store.js'
+import {clusterNames} from './cluster/list.js'
+import {requireCluster} from './cluster/remove.js'
+import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {type World, settingsOf} from './world.js'
+
+export interface RotateResult extends Committed {
+  /** Whose identity is new. */
+  readonly owners: readonly Owner[]
+}
+
+/**
+ * Issues the leaves of `names` anew; of everybody, the server included, where none is named.
+ * @throws AtlasError `not-found` for a name that is not registered, `failed` where the issuer is missing or can't be read
+ */
+export async function rotateLeaves(
+  store: StateStore,
+  names: readonly string[],
+  world: World,
+  options: CommitOptions = {},
+): Promise<RotateResult> {
+  const committed = await commitPlan(store, fleet => planRotate(fleet, names, world), options)
+  const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
+  return {...committed, owners}
+}
+
+function planRotate(fleet: Fleet, names: readonly string[], world: World): readonly Change[] {
+  const settings = settingsOf(fleet)
+  const issuer = fleet.authority.get('issuer')
+  if (issuer === undefined)
+    throw new AtlasError(
+      'failed',
+      fleet.faults.get('authority/issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
+      {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
+    )
+  const owners =
+    names.length === 0 ? everybody(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
+  const now = world.now()
+  const changes: Change[] = owners.map(owner => {
+    const wanted = wantedIdentity(settings, owner, generationOf(fleet, owner))
+    return {kind: 'identity', owner, value: issue(wanted, issuer, now, world.signer)}
+  })
+  if (names.length === 0) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
+  return changes
+}
+
+function everybody(fleet: Fleet): readonly Owner[] {
+  return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))]
+}

@@ -1,0 +1,131 @@
+/** Lock files that name their owner, so that a killed owner's lock can be told from a living one's and taken over. */
+import {randomBytes} from 'node:crypto'
+import {link, readFile, rename, unlink, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {messageOf} from '../../model/errors.js'
+
+export interface LockOwner {
+  readonly pid: number
+  /** When the process began, in the kernel's clock ticks, so that a reused pid is not taken for it; empty where that can't be told. */
+  readonly start: string
+  /** Tells apart two locks of one process. */
+  readonly token: string
+  /** What the owner wants others to know. */
+  readonly note?: Readonly<Record<string, string>>
+}
+
+export interface Lock {
+  release(): Promise<void>
+}
+
+/**
+ * Takes the lock `file` if nobody alive has it.
+ * @returns the lock, or its present owner
+ */
+export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
+  const owner: LockOwner = {
+    pid: process.pid,
+    start: await startOf(process.pid),
+    token: randomBytes(8).toString('hex'),
+    ...(note !== undefined && {note}),
+  }
+  for (;;) {
+    if (await create(file, owner)) return {release: async () => release(file, owner)}
+    const present = await ownerOf(file)
+    if (present === undefined) continue
+    if (await isAlive(present)) return {owner: present}
+    await takeAway(file, present)
+  }
+}
+
+/** The living owner of a lock, if it has one. */
+export async function livingOwner(file: string): Promise<LockOwner | undefined> {
+  const owner = await ownerOf(file)
+  return owner !== undefined && (await isAlive(owner)) ? owner : undefined
+}
+
+/** A link to a finished file appears whole or not at all, and never over another (link(2)): as O_EXCL, with the content in it. */
+async function create(file: string, owner: LockOwner): Promise<boolean> {
+  const draft = path.join(path.dirname(file), `.lock-${owner.token}`)
+  await writeFile(draft, JSON.stringify(owner), {mode: 0o600})
+  try {
+    await link(draft, file)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    await unlink(draft).catch(() => undefined)
+  }
+}
+
+/**
+ * Removes a dead owner's lock. Of several takers one at a time looks again and removes it: were they all to remove what they saw
+ * earlier, the second would remove the first one's new lock.
+ */
+async function takeAway(file: string, dead: LockOwner): Promise<void> {
+  const gate = `${file}.takeover`
+  const taker: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: randomBytes(8).toString('hex')}
+  if (!(await create(gate, taker))) {
+    const other = await ownerOf(gate)
+    if (other !== undefined && !(await isAlive(other)))
+      await rename(gate, `${gate}-${taker.token}`)
+        .then(async () => unlink(`${gate}-${taker.token}`))
+        .catch(() => undefined)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    return
+  }
+
+  try {
+    const present = await ownerOf(file)
+    if (present?.token === dead.token) await unlink(file)
+  } finally {
+    await unlink(gate).catch(() => undefined)
+  }
+}
+
+async function release(file: string, owner: LockOwner): Promise<void> {
+  const present = await ownerOf(file)
+  if (present?.token === owner.token) await unlink(file).catch(() => undefined)
+}
+
+/** Undefined: there is no lock. What is no lock of ours is nobody's, with a token of its own text. */
+async function ownerOf(file: string): Promise<LockOwner | undefined> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+
+  try {
+    const value = JSON.parse(text) as LockOwner
+    if (Number.isInteger(value.pid) && typeof value.start === 'string' && typeof value.token === 'string') return value
+  } catch (error) {
+    return {pid: 0, start: '', token: `unreadable: ${messageOf(error)}`}
+  }
+
+  return {pid: 0, start: '', token: `unreadable: ${text}`}
+}
+
+async function isAlive({pid, start}: LockOwner): Promise<boolean> {
+  if (pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+
+  return start === '' || (await startOf(pid)) === start
+}
+
+/** Field 22 of /proc/<pid>/stat (proc(5)), counted behind the command's name, which may hold anything. */
+async function startOf(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}

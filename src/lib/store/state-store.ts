@@ -1,0 +1,161 @@
+/** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
+import {type StoredChange, encodeOnto, isStored, objectOf} from '../manifest/encode.js'
+import {type Change, reduceAll} from '../model/change.js'
+import {AtlasError, messageOf} from '../model/errors.js'
+import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
+import {objectNames} from '../model/names.js'
+import {defaultSettings} from '../model/settings.js'
+import {type Known, openKnown} from './known.js'
+import type {ObjectStore, StoredObject} from './objects.js'
+import type {StateStore, Watcher} from './store.js'
+
+const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
+
+/** What one watch knows. */
+interface Watch {
+  readonly watcher: Watcher
+  readonly known: Known
+  fleet: Fleet
+  failed: boolean
+}
+
+export function stateStoreOver(objects: ObjectStore): StateStore {
+  const watches = new Set<Watch>()
+  /** Looks and own commits take turns, so that each sees the other's outcome whole. */
+  let turn: Promise<unknown> = Promise.resolve()
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work, work)
+    turn = next.catch(() => undefined)
+    return next
+  }
+
+  async function commit(base: Fleet, changes: readonly Change[]): Promise<Fleet> {
+    const groups = grouped(changes.filter(change => isStored(change)))
+    if (groups.length === 0) return base
+    const namespace =
+      changes.find(change => change.kind === 'settings')?.value?.namespace ?? base.settings?.namespace ?? defaultSettings.namespace
+    return objects.exclusively(async () => {
+      let fleet = base
+      for (const group of groups) {
+        const revision = await writeGroup(fleet, group, namespace)
+        fleet = reduceAll(fleet, [...group.changes, revision])
+      }
+
+      return fleet
+    })
+  }
+
+  /** @returns the object's new revision, as a change */
+  async function writeGroup(fleet: Fleet, {key, changes}: Group, namespace: string): Promise<Change> {
+    const present = await objects.read(key)
+    const wanted = fleet.revisions.get(key)
+    if (present?.revision !== wanted)
+      throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
+    if (present?.broken !== undefined && !isReplacement(changes))
+      throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
+        hint: 'mend or remove it',
+      })
+    const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespace), present?.manifest)
+    const isSame =
+      present !== undefined &&
+      next !== undefined &&
+      present.manifest !== undefined &&
+      JSON.stringify(present.manifest) === JSON.stringify(next)
+    const revision = isSame ? present.revision : await objects.write(key, next)
+    for (const watch of watches)
+      tell(watch, known =>
+        known.one(
+          key,
+          next === undefined || revision === undefined
+            ? undefined
+            : {key, revision, manifest: next, ...(present?.source !== undefined && {source: present.source})},
+          watch.fleet,
+        ),
+      )
+    return {kind: 'revision', object: key, value: revision}
+  }
+
+  function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
+    if (watch.failed) return
+    const changes = compare(watch.known)
+    if (changes.length === 0) return
+    watch.fleet = reduceAll(watch.fleet, changes)
+    watch.watcher.changed(changes)
+  }
+
+  async function look(watch: Watch): Promise<void> {
+    let found: readonly StoredObject[]
+    try {
+      found = await objects.list()
+      if (!found.some(object => object.key === FLEET))
+        throw new AtlasError('unreachable', `ConfigMap atlas-fleet has vanished from ${objects.description}`, {
+          hint: 'restore it; what was known stays in force meanwhile',
+        })
+    } catch (error) {
+      if (!watch.failed)
+        watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
+      watch.failed = true
+      return
+    }
+
+    const wasFailed = watch.failed
+    watch.failed = false
+    tell(watch, known => known.all(found, watch.fleet))
+    if (wasFailed) watch.watcher.recovered()
+  }
+
+  return {
+    description: objects.description,
+
+    async load() {
+      return reduceAll(emptyFleet, openKnown().all(await objects.list(), emptyFleet))
+    },
+
+    commit: (base, changes) => inTurn(async () => commit(base, changes)),
+
+    async watch(watcher, signal) {
+      const known = openKnown()
+      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false}
+      // Observing begins before the first list, so that nothing falls between the two.
+      await objects.observe(() => void (watches.has(watch) && inTurn(async () => look(watch))), signal)
+      return inTurn(async () => {
+        const found = await objects.list()
+        if (!found.some(object => object.key === FLEET))
+          throw new AtlasError('not-found', `there is no Atlas in ${objects.description} yet: ConfigMap atlas-fleet is missing`, {
+            hint: 'run "atlas init" on it first',
+          })
+        watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
+        watches.add(watch)
+        signal.addEventListener('abort', () => watches.delete(watch), {once: true})
+        return watch.fleet
+      })
+    },
+
+    hold: async server => objects.hold(server),
+    holder: async () => objects.holder(),
+  }
+}
+
+/** Consecutive changes of one object: one write. */
+interface Group {
+  readonly key: ObjectKey
+  readonly changes: StoredChange[]
+}
+
+function grouped(changes: readonly StoredChange[]): readonly Group[] {
+  const groups: Group[] = []
+  for (const change of changes) {
+    const key = objectOf(change)
+    const last = groups.at(-1)
+    if (last?.key === key) last.changes.push(change)
+    else groups.push({key, changes: [change]})
+  }
+
+  return groups
+}
+
+/** Whether the object holds nothing but what is written or deleted now, so that losing what it said before loses nothing. */
+function isReplacement(changes: readonly StoredChange[]): boolean {
+  return changes.every(change => change.kind !== 'identity' && change.kind !== 'record')
+}

@@ -1,0 +1,48 @@
+/** Runs the command line as its users do: the built program, as a process, without a terminal. */
+import {spawn} from 'node:child_process'
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {fileURLToPath} from 'node:url'
+
+export const atlasBin = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** `atlas …args`; rejects only when it can't be started. */
+export async function atlas(...args: string[]): Promise<Ran> {
+  const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
+  const child = spawn(process.execPath, [atlasBin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', chunk => (stdout += String(chunk)))
+  child.stderr.on('data', chunk => (stderr += String(chunk)))
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return {code, stdout, stderr}
+}
+
+/** As `atlas`, with `--json`: the parsed value. */
+export async function atlasJson<T = Record<string, unknown>>(...args: string[]): Promise<{code: number | null; value: T}> {
+  const {code, stdout, stderr} = await atlas(...args, '--json')
+  try {
+    return {code, value: JSON.parse(stdout) as T}
+  } catch {
+    throw new Error(`no JSON on stdout: ${stdout}\nstderr: ${stderr}`)
+  }
+}
+
+/** A temporary folder that is gone after `use`. */
+export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'atlas-test-'))
+  try {
+    return await use(folder)
+  } finally {
+    await rm(folder, {recursive: true, force: true})
+  }
+}

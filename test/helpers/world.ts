@@ -1,0 +1,44 @@
+/** A world that tests hold in their hands: a clock that they set, keys that are the same every time. */
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
+import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
+import {parseAddress} from '../../src/lib/model/address.js'
+import type {World} from '../../src/lib/ops/world.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {wantedRoot} from '../../src/lib/pki/identity.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
+import {testCluster} from './fleet.js'
+
+export interface TestWorld extends World {
+  /** Moves the clock on. */
+  pass(seconds: number): void
+}
+
+export const testSettings: Settings = {...defaultSettings, addresses: [parseAddress('203.0.113.7')]}
+
+export function testWorld(start = '2026-11-23T00:00:00.000Z', seed = 'test'): TestWorld {
+  let now = Date.parse(start)
+  return {
+    now: () => new Date(now),
+    signer: symbolicSigner(seed),
+    pass: seconds => {
+      now += seconds * 1000
+    },
+  }
+}
+
+/** A fleet as `init` and `cluster add` leave it, every certificate issued. */
+export function testFleet(world: World, names: readonly string[] = ['paris'], settings: Settings = testSettings): Fleet {
+  const changes: Change[] = [
+    {kind: 'settings', value: settings},
+    {kind: 'authority', part: 'root', value: issue(wantedRoot(settings), undefined, world.now(), world.signer)},
+    ...names.map((name): Change => ({kind: 'registration', name: testCluster(name).name, value: testCluster(name)})),
+  ]
+  return reconciled(reduceAll(emptyFleet, changes), world)
+}
+
+/** The fleet after `reconcile`, without a store. */
+export function reconciled(fleet: Fleet, world: World): Fleet {
+  return reduceAll(fleet, planReconcile(fleet, world))
+}

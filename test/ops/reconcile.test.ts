@@ -1,0 +1,192 @@
+import {expect} from 'chai'
+import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {nextDue} from '../../src/lib/ops/due.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {planRemoval} from '../../src/lib/ops/removal.js'
+import {readCertificate, readKey} from '../../src/lib/pki/read.js'
+import {testCluster} from '../helpers/fleet.js'
+import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
+
+const DAY = 86_400
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+/** An issuer that outlives what these tests wait for. */
+const longLived = {...testSettings, lifetimes: {...testSettings.lifetimes, issuer: 3650 * DAY}}
+const fault = {object: 'Secret/atlas-identities-00', key: 'data.paris', message: 'broken'}
+
+describe('ops/reconcile', () => {
+  it('issues all that is missing, and then has nothing more to do', () => {
+    const world = testWorld()
+    const fleet = testFleet(world, ['paris', 'lyon'])
+    expect([...fleet.authority.keys()].sort()).to.deep.equal(['credentialIssuer', 'issuer', 'root'])
+    expect([...fleet.identities.keys()]).to.deep.equal(['atlas', 'lyon', 'paris'])
+    expect([...fleet.credentials.keys()]).to.deep.equal(['atlas', 'lyon', 'paris'])
+    expect(fleet.server).not.to.equal(undefined)
+    expect(fleet.endpoints).to.contain('paris-thanos-sidecar0.atlas.svc.cluster.local:10901')
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+  })
+
+  it('every credential that is out is on record, and is recorded before it is handed out', () => {
+    const world = testWorld()
+    const fleet = reduce(testFleet(world, []), {kind: 'registration', name: paris, value: testCluster('paris')})
+    const changes = planReconcile(fleet, world)
+    const [record, credential] = [
+      changes.findLastIndex(change => change.kind === 'record'),
+      changes.findIndex(change => change.kind === 'credential'),
+    ]
+    expect(record).to.be.greaterThan(-1).and.to.be.lessThan(credential)
+    const after = reduceAll(fleet, changes)
+    const out = after.credentials.get(paris)
+    if (out === undefined) throw new Error('no credential')
+    expect(after.records.get(paris)?.credentials.map(entry => entry.sha256)).to.deep.equal([readKey(out).sha256])
+  })
+
+  it('every prefix of a plan is completed by the next one: a crash anywhere resumes, with one key per cluster', () => {
+    const world = testWorld()
+    const fleet = reduce(testFleet(world, ['lyon']), {kind: 'registration', name: paris, value: testCluster('paris')})
+    const changes = planReconcile(fleet, world)
+    for (let cut = 0; cut <= changes.length; cut += 1) {
+      const resumed = reconciled(reduceAll(fleet, changes.slice(0, cut)), world)
+      expect(planReconcile(resumed, world), `cut at ${cut}`).to.deep.equal([])
+      expect(resumed.identities.has(paris) && resumed.credentials.has(paris), `cut at ${cut}`).to.equal(true)
+    }
+  })
+
+  it('without a root nothing is signed', () => {
+    const world = testWorld()
+    const fleet = reduce(reduce(emptyFleet, {kind: 'settings', value: testSettings}), {
+      kind: 'registration',
+      name: paris,
+      value: testCluster('paris'),
+    })
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(planReconcile(emptyFleet, world)).to.deep.equal([])
+  })
+
+  it('renews leaves at two thirds of their life, and not before; nextDue() says when', () => {
+    const world = testWorld()
+    let fleet = testFleet(world)
+    const first = serial(fleet)
+    const due = nextDue(fleet)
+    if (due === undefined) throw new Error('nothing is due')
+    const days = (due.getTime() - world.now().getTime()) / 1000 / DAY
+    expect(days).to.be.within(19.9, 22)
+    world.pass(19 * DAY)
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+    world.pass(3 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(serial(fleet)).not.to.equal(first)
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+  })
+
+  it('renews an ADS credential at half its life; the old one stays on record until it ends', () => {
+    const world = testWorld()
+    let fleet = testFleet(world, ['paris'], longLived)
+    const first = fleet.credentials.get(paris)
+    world.pass(300 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(fleet.credentials.get(paris)).to.equal(first)
+    world.pass(120 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(fleet.credentials.get(paris)).not.to.equal(first)
+    expect(fleet.records.get(paris)?.credentials).to.have.length(2)
+    world.pass(330 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(fleet.records.get(paris)?.credentials).to.have.length(1)
+  })
+
+  for (const subject of ['identity/paris', 'credential/paris', 'record/paris', 'trust', 'server', 'authority/issuer'] as const) {
+    it(`leaves a broken ${subject} as it is (unknown is not replaced)`, () => {
+      const world = testWorld()
+      const fleet = reduce(testFleet(world), {kind: 'fault', subject, value: fault})
+      const kinds = planReconcile(fleet, world).map(change => change.kind)
+      const touched: Change['kind'] = subject.startsWith('authority') ? 'authority' : (subject.split('/')[0] as Change['kind'])
+      expect(kinds).not.to.include(touched)
+    })
+  }
+
+  it('a broken registration keeps its record and its certificates', () => {
+    const world = testWorld()
+    const fleet = reduce(testFleet(world), {kind: 'fault', subject: 'registration/paris', value: fault})
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(fleet.records.get(paris)?.registration?.name).to.equal('paris')
+  })
+
+  it('a registration that is gone suspends: kept for 7 days, restored when it is back', () => {
+    const world = testWorld()
+    const before = testFleet(world)
+    let fleet = reconciled(reduce(before, {kind: 'registration', name: paris, value: undefined}), world)
+    expect(fleet.records.get(paris)?.suspendedSince).to.equal('2026-11-23T00:00:00.000Z')
+    expect(fleet.credentials.get(paris)).to.equal(before.credentials.get(paris))
+    expect(fleet.endpoints).not.to.contain('paris')
+    world.pass(6 * DAY)
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+    const restored = reconciled(reduce(fleet, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+    expect(restored.records.get(paris)).to.deep.equal(before.records.get(paris))
+    expect(restored.endpoints).to.contain('paris')
+
+    world.pass(2 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(fleet.credentials.has(paris)).to.equal(false)
+    expect(fleet.records.get(paris)?.generation).to.equal(2)
+    expect(planReconcile(fleet, world)).to.deep.equal([])
+  })
+
+  it('a removed cluster is denied by name until its certificates end, then forgotten', () => {
+    const world = testWorld()
+    const before = testFleet(world, ['paris', 'lyon'], longLived)
+    let fleet = reconciled(reduceAll(before, planRemoval(before, paris, world)), world)
+    const record = fleet.records.get(paris)
+    expect(record?.generation).to.equal(2)
+    expect(record?.credentials.map(entry => entry.state)).to.deep.equal(['revoked'])
+    expect(record?.denied.map(entry => entry.name)).to.deep.equal([
+      'spiffe://atlas.internal/downstream/paris/1',
+      'spiffe://atlas.internal/ads-client/paris/1',
+    ])
+    const ends = new Map(record?.denied.map(entry => [entry.name, Date.parse(entry.until)]))
+    const identity = before.identities.get(paris)
+    const credential = before.credentials.get(paris)
+    if (identity === undefined || credential === undefined) throw new Error('paris has no certificates')
+    expect(ends.get('spiffe://atlas.internal/downstream/paris/1')).to.be.at.least(readKey(identity).notAfter.getTime())
+    expect(ends.get('spiffe://atlas.internal/ads-client/paris/1')).to.be.at.least(readKey(credential).notAfter.getTime())
+    for (const held of [fleet.registrations, fleet.identities, fleet.credentials])
+      expect([...held.keys()].filter(key => key === paris)).to.deep.equal([])
+    expect(fleet.credentials.has(lyon)).to.equal(true)
+
+    world.pass(800 * DAY)
+    fleet = reconciled(fleet, world)
+    expect(fleet.records.has(paris)).to.equal(false)
+  })
+
+  it('a cluster that is added again after its removal has names of the next generation', () => {
+    const world = testWorld()
+    const before = testFleet(world)
+    const removed = reconciled(reduceAll(before, planRemoval(before, paris, world)), world)
+    const again = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+    const identity = again.identities.get(paris)
+    if (identity === undefined) throw new Error('no identity')
+    expect(readKey(identity).uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/2'])
+    expect(again.records.get(paris)?.denied).to.have.length(2)
+  })
+
+  it('with an issuer that has ended nothing is signed, and nothing is lost', () => {
+    const world = testWorld()
+    const fleet = testFleet(world)
+    world.pass(400 * DAY)
+    expect(planReconcile(fleet, world).filter(change => change.kind === 'identity' || change.kind === 'server')).to.deep.equal([])
+  })
+
+  it('the trust bundle holds whoever signs', () => {
+    const fleet = testFleet(testWorld())
+    const {roots = [], issuers = [], credentialIssuers = []} = fleet.trust ?? {}
+    const names = [...roots, ...issuers, ...credentialIssuers].map(pem => readCertificate(pem).subject)
+    expect(names.map(name => name.replace(/ [0-9a-f]{8}/, ''))).to.have.length(3)
+    expect(issuers).to.deep.equal([fleet.authority.get('issuer')?.certificate])
+  })
+})
+
+function serial(fleet: Fleet): string | undefined {
+  const identity = fleet.identities.get(paris)
+  return identity === undefined ? undefined : readKey(identity).serial
+}
