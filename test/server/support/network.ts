@@ -36,7 +36,15 @@ export async function startNetwork(clusters: readonly string[], options: Partial
   for (const name of clusters) store.write({kind: 'registration', name: parseClusterName(name), value: testCluster(name)})
   await reconcile(store, world)
   const open = async (): Promise<Serving> =>
-    serve({store, world, listen: {host: '127.0.0.1', port: 0}, admin: {host: '127.0.0.1', port: 0}, log: 'silent', ...options})
+    serve({
+      store,
+      world,
+      listen: {host: '127.0.0.1', port: 0},
+      admin: {host: '127.0.0.1', port: 0},
+      log: 'silent',
+      ...options,
+      times: {stopGraceMs: 1000, ...options.times},
+    })
   let serving = await open()
   const connections: Connection[] = []
   const dial = (parts: Omit<Parameters<typeof connect>[0], 'address' | 'roots'>): Connection => {

@@ -1,0 +1,234 @@
+/** A stream's life over real gRPC: clients that stop reading, are cut, talk nonsense or too much, and streams that grow old. */
+import {connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream} from 'node:http2'
+import {connect as connectTls} from 'node:tls'
+import {status} from '@grpc/grpc-js'
+import {toBinary, create} from '@bufbuild/protobuf'
+import {expect} from 'chai'
+import fc from 'fast-check'
+import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import {parseAddress} from '../../../src/lib/model/address.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from '../support/network.js'
+
+const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
+describe('a stream', () => {
+  let network: Network
+  afterEach(async () => network.stop())
+
+  /** HTTP/2 by hand: what gRPC clients don't do. */
+  async function raw(owner: string): Promise<{session: ClientHttp2Session; open: () => ClientHttp2Stream}> {
+    const [host = '', port = ''] = network.serving.address.split(':')
+    const {certificate, key} = need(network.store.fleet().credentials.get(owner === 'atlas' ? owner : parseClusterName(owner)))
+    const ca = need(network.store.fleet().trust).roots.join('')
+    const session = connectHttp2('https://ads.atlas.internal', {
+      settings: {initialWindowSize: 1000},
+      createConnection: () =>
+        connectTls({
+          host,
+          port: Number(port),
+          servername: 'ads.atlas.internal',
+          ca,
+          ALPNProtocols: ['h2'],
+          cert: certificate,
+          key: key.reveal(),
+        }),
+    })
+    session.on('error', () => undefined)
+    await new Promise(resolve => session.once('connect', resolve))
+    return {
+      session,
+      open: () => {
+        const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers'})
+        stream.on('error', () => undefined)
+        return stream
+      },
+    }
+  }
+
+  function frame(message: Uint8Array): Buffer {
+    const head = Buffer.alloc(5)
+    head.writeUInt32BE(message.length, 1)
+    return Buffer.concat([head, message])
+  }
+
+  const request = (init: object): Buffer => frame(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init)))
+
+  it('that is not read costs bounded memory, sees the newest when it reads again, and delays no other', async () => {
+    network = await startNetwork(Array.from({length: 50}, (_, index) => `c${index}`))
+    const {session, open} = await raw('atlas')
+    const stuck = open()
+    stuck.pause()
+    stuck.write(request({node: nodeOf('atlas'), typeUrl: types.cluster}))
+    const reader = network.direct('atlas').delta()
+    reader.send({node: nodeOf('atlas', 'atlas-1'), typeUrl: types.cluster})
+    await settle(reader)
+    const responses = async (): Promise<number> => {
+      const text = await (await fetch(`${network.serving.adminAddress}/metrics`)).text()
+      return Number(/atlas_ads_responses_total\{type="Cluster"\} (\d+)/.exec(text)?.[1])
+    }
+
+    const before = await responses()
+    for (let round = 0; round < 20; round += 1) {
+      const name = parseClusterName(`c${round}`)
+      network.store.write({kind: 'registration', name, value: testCluster(name, {addresses: [parseAddress(`10.0.0.${round}`)]})})
+      await new Promise(resolve => setTimeout(resolve, 40))
+    }
+
+    await settle(reader)
+    // The stuck stream was given nothing beyond its one unwritten response.
+    expect(await responses()).to.be.within(before + 2, before + 21)
+    expect(network.serving.report().proxies.find(({id}) => id === 'atlas-0')?.types[0]).to.include({state: 'stale'})
+    let bytes = 0
+    stuck.on('data', (data: Buffer) => {
+      bytes += data.length
+    })
+    stuck.resume()
+    await eventually(() => bytes > 10_000, 'the first response is read')
+    expect(await responses()).to.be.within(before + 2, before + 23)
+    session.destroy()
+    await eventually(() => !network.serving.report().proxies.some(({id}) => id === 'atlas-0'), 'the stream is gone')
+  })
+
+  it('whose client reads no more is freed after its end', async () => {
+    network = await startNetwork(
+      Array.from({length: 50}, (_, index) => `c${index}`),
+      {times: {maxAgeMs: 200, resetAfterMs: 100}},
+    )
+    const {session, open} = await raw('atlas')
+    const stuck = open()
+    stuck.pause()
+    stuck.write(request({node: nodeOf('atlas'), typeUrl: types.cluster}))
+    await new Promise(resolve => stuck.once('close', resolve))
+    expect(stuck.rstCode).to.equal(constants.NGHTTP2_CANCEL)
+    expect(session.destroyed).to.equal(false)
+    await eventually(() => network.serving.report().proxies.length === 0, 'the stream is gone')
+    session.destroy()
+  })
+
+  it('that is cut is forgotten, and its node is served again', async () => {
+    network = await startNetwork(['paris'])
+    const {session, open} = await raw('paris')
+    open().write(request({node: nodeOf('paris'), typeUrl: types.cluster}))
+    await eventually(() => network.serving.report().proxies.length === 1, 'it is open')
+    session.destroy()
+    await eventually(() => network.serving.report().proxies.length === 0, 'it is gone')
+    const again = network.direct('paris').delta()
+    again.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    await again.next()
+  })
+
+  it('is ended at its greatest age, in good order', async () => {
+    network = await startNetwork(['paris'], {times: {maxAgeMs: 150}})
+    const connection = network.direct('paris')
+    const stream = connection.delta()
+    subscribe(stream, 'paris')
+    await settle(stream, 50)
+    expect((await stream.status).code).to.equal(status.OK)
+    const again = connection.delta()
+    again.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    await again.next()
+  })
+
+  it('whose first request does not come is ended', async () => {
+    network = await startNetwork(['paris'], {times: {firstRequestMs: 100}})
+    const {code, details} = await network.direct('paris').delta().status
+    expect([code, details]).to.deep.equal([status.INVALID_ARGUMENT, 'the first request did not come in time'])
+  })
+
+  it('two of one node are both served, and reported', async () => {
+    network = await startNetwork(['paris'])
+    const [a, b] = [network.direct('paris').delta(), network.direct('paris').delta()]
+    for (const stream of [a, b]) subscribe(stream, 'paris')
+    await Promise.all([settle(a), settle(b)])
+    expect(network.serving.report().proxies.map(({id, equalIds}) => [id, equalIds])).to.deep.equal([
+      ['paris-0', 2],
+      ['paris-0', 2],
+    ])
+    network.store.write({kind: 'identity', owner: parseClusterName('paris'), value: undefined})
+    const [first, second] = await Promise.all([a.next(), b.next()])
+    expect([first.resources[0]?.name, second.resources[0]?.name]).to.deep.equal(['identity', 'identity'])
+  })
+
+  it('of a cluster that asks too fast is read later, and not ended', async () => {
+    network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 200}})
+    const greedy = network.direct('paris').delta()
+    greedy.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    for (let count = 0; count < 100; count += 1) greedy.send({typeUrl: types.secret, resourceNamesSubscribe: [`s${count}`]})
+    const modest = network.direct('rome').delta()
+    modest.send({node: nodeOf('rome'), typeUrl: types.cluster})
+    await modest.next(200)
+    const metrics = async (): Promise<string> => (await fetch(`${network.serving.adminAddress}/metrics`)).text()
+    await eventually(() => greedy.responses.flatMap(response => response.removedResources).includes('s99'), 'the last request is answered')
+    expect(await metrics()).to.match(/atlas_ads_throttled_total [1-9]/)
+  })
+
+  it('that breaks the protocol is closed, and told why', async () => {
+    network = await startNetwork(['paris'])
+    const stream = network.direct('paris').delta()
+    stream.send({node: nodeOf('paris'), typeUrl: ''})
+    expect((await stream.status).code).to.equal(status.INVALID_ARGUMENT)
+    const changing = network.direct('paris').delta()
+    changing.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    changing.send({node: nodeOf('paris', 'paris-1'), typeUrl: types.cluster})
+    expect((await changing.status).code).to.equal(status.INVALID_ARGUMENT)
+  })
+
+  it('may carry any bytes: the server stays', async () => {
+    network = await startNetwork(['paris'], {limits: {streamsPerCluster: 1000}, times: {firstRequestMs: 50}})
+    const {session, open} = await raw('paris')
+    const nested = (depth: number): Buffer => {
+      let value = Buffer.from([0x08, 0])
+      for (let level = 0; level < depth; level += 1)
+        value = Buffer.concat([Buffer.from([0x32]), varint(value.length + 2), Buffer.from([0x0a]), varint(value.length), value])
+      return value
+    }
+
+    const start = request({node: nodeOf('paris'), typeUrl: types.cluster})
+    const deep = Buffer.concat([Buffer.from([0x0a]), varint(nested(3000).length), nested(3000)])
+    const odd: readonly Buffer[] = [
+      frame(deep),
+      Buffer.from([1, 0, 0, 0, 4, 1, 2, 3, 4]),
+      Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1]),
+      frame(Buffer.alloc(5 * 1024 * 1024)),
+      request({node: nodeOf('paris'), typeUrl: types.cluster, responseNonce: '-1'}),
+      request({
+        node: nodeOf('paris'),
+        typeUrl: types.secret,
+        resourceNamesSubscribe: ['__proto__', 'constructor', '', '*', 'x'.repeat(100_000)],
+      }),
+      request({node: nodeOf('paris'), typeUrl: types.cluster, initialResourceVersions: {__proto__: 'x', constructor: 'y'}}),
+      request({node: nodeOf('paris'), typeUrl: '__proto__', resourceNamesUnsubscribe: ['toString']}),
+    ]
+    for (const bytes of odd) {
+      const stream = open()
+      stream.resume()
+      stream.write(bytes)
+      stream.end()
+    }
+
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({maxLength: 200}), fc.boolean(), async (bytes, isFirst) => {
+        const stream = open()
+        stream.resume()
+        if (!isFirst) stream.write(start)
+        stream.end(frame(bytes))
+      }),
+      {numRuns: 200},
+    )
+    session.close()
+    const healthy = network.direct('paris').delta()
+    healthy.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    expect((await healthy.next()).resources).not.to.have.length(0)
+    session.destroy()
+  })
+})
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return Buffer.from([...bytes, rest])
+    bytes.push((rest % 128) + 128)
+  }
+}

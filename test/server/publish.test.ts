@@ -1,0 +1,128 @@
+/** Whom a change reaches, and when: the hold-off, what never waits, and turns short enough for others. */
+import {expect} from 'chai'
+import type {Change} from '../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
+import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import {type Publisher, openPublisher} from '../../src/server/publish.js'
+import {testCluster} from '../helpers/fleet.js'
+
+const sleep = async (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
+
+describe('publishing', () => {
+  let publisher: Publisher
+  let updates: [Owner, Fleet][]
+  let pushes: number[]
+  const times = {gatherMs: 20, gatherMaxMs: 60}
+
+  beforeEach(() => {
+    updates = []
+    pushes = []
+    publisher = openPublisher(emptyFleet, times, {pushed: streams => pushes.push(streams)})
+    for (const cluster of ['atlas', paris, rome] as const) publisher.subscribe({cluster, update: fleet => updates.push([cluster, fleet])})
+  })
+
+  afterEach(() => {
+    publisher.close()
+  })
+
+  function registered(name = paris): Change {
+    return {kind: 'registration', name, value: testCluster(name)}
+  }
+
+  const whom = (): readonly Owner[] => updates.map(([owner]) => owner)
+
+  it('hands the first change of a quiet time on at once, to whom it concerns, the observability cluster first', () => {
+    publisher.publish(emptyFleet, [registered()])
+    expect(whom()).to.deep.equal(['atlas', 'paris'])
+  })
+
+  it('hands on nothing that concerns no node', async () => {
+    publisher.publish(emptyFleet, [
+      {kind: 'endpoints', value: ''},
+      {kind: 'revision', object: 'x', value: '1'},
+    ])
+    await sleep(50)
+    expect(whom()).to.deep.equal([])
+  })
+
+  it('gathers what follows, and hands on the newest', async () => {
+    publisher.publish(emptyFleet, [registered()])
+    const fleets = Array.from({length: 10}, () => ({...emptyFleet}))
+    for (const fleet of fleets) publisher.publish(fleet, [registered(rome)])
+    expect(whom()).to.deep.equal(['atlas', 'paris'])
+    await sleep(50)
+    expect(whom()).to.deep.equal(['atlas', 'paris', 'atlas', 'rome'])
+    expect(updates.at(-1)?.[1]).to.equal(fleets.at(-1))
+    expect(pushes).to.deep.equal([2, 2])
+  })
+
+  it('gathers no longer than the longest time', async () => {
+    publisher.publish(emptyFleet, [registered()])
+    const begin = performance.now()
+    let third = 0
+    while (performance.now() - begin < 150) {
+      publisher.publish(emptyFleet, [registered(rome)])
+      if (pushes.length >= 2 && third === 0) third = performance.now() - begin
+      await sleep(5)
+    }
+
+    expect(third).to.be.within(40, 100)
+  })
+
+  it('never lets a removal, a suspension or a revocation wait', () => {
+    publisher.publish(emptyFleet, [registered()])
+    publisher.publish(emptyFleet, [registered(rome)])
+    expect(whom()).to.have.length(2)
+    publisher.publish(emptyFleet, [{kind: 'registration', name: paris, value: undefined}])
+    expect(whom()).to.have.length(5)
+    const record = {owner: rome, generation: 1, credentials: [], denied: []}
+    publisher.publish(emptyFleet, [{kind: 'record', owner: rome, value: {...record, suspendedSince: '2026-01-01T00:00:00Z'}}])
+    expect(whom()).to.have.length(7)
+  })
+
+  it('lets an ordinary record wait', () => {
+    publisher.publish(emptyFleet, [registered()])
+    publisher.publish(emptyFleet, [{kind: 'record', owner: rome, value: {owner: rome, generation: 1, credentials: [], denied: []}}])
+    expect(whom()).to.have.length(2)
+  })
+
+  it('forgets a stream that has left, even while it waits for its turn', () => {
+    const left: string[] = []
+    const leave = publisher.subscribe({cluster: paris, update: () => left.push('paris')})
+    publisher.subscribe({
+      cluster: 'atlas',
+      update: () => {
+        leave()
+      },
+    })
+    publisher.publish(emptyFleet, [registered()])
+    expect(left).to.deep.equal([])
+  })
+
+  it('does long work in turns, with the newest fleet for those who come late', async () => {
+    const seen: Fleet[] = []
+    for (let count = 0; count < 50; count += 1)
+      publisher.subscribe({
+        cluster: paris,
+        update(fleet) {
+          const until = performance.now() + 1
+          while (performance.now() < until);
+          seen.push(fleet)
+        },
+      })
+    let [longest, last] = [0, performance.now()]
+    const watch = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last)
+      last = performance.now()
+    }, 1)
+    const [first, second] = [{...emptyFleet}, {...emptyFleet}]
+    publisher.publish(first, [{kind: 'settings', value: undefined}])
+    publisher.publish(second, [{kind: 'settings', value: undefined}])
+    await sleep(200)
+    clearInterval(watch)
+    expect(seen.at(-1)).to.equal(second)
+    expect(seen.length).to.be.within(50, 100)
+    expect(longest).to.be.below(30)
+  })
+})
