@@ -4,10 +4,10 @@ import {runQuietly} from '../setup/child.mjs'
 
 /**
  * Compiles `main` of a module to `binary`, niced, and reports how far it is.
- * @param {{module: string, version: string, main: string, ldflags: string, modules: number}} source
+ * @param {{module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}} source
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
-export async function buildWithGo({module, version, main, ldflags, modules}, {binary, report}) {
+export async function buildWithGo({module, version, main, ldflags, tags = '', modules}, {binary, report}) {
   await needGo()
   // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
   const env = {
@@ -18,7 +18,7 @@ export async function buildWithGo({module, version, main, ldflags, modules}, {bi
     GO111MODULE: 'on',
     CGO_ENABLED: '0',
   }
-  const flags = ['-trimpath', `-ldflags=-s -w ${ldflags}`]
+  const flags = ['-trimpath', `-tags=${tags}`, `-ldflags=-s -w ${ldflags}`]
   const go = (args, options = {}) =>
     runQuietly('nice', ['-n', '19', 'go', ...args], {
       env,
@@ -33,7 +33,7 @@ export async function buildWithGo({module, version, main, ldflags, modules}, {bi
   const {Dir: cwd} = JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`]))
 
   const fetching = progress(report, `fetching the Go modules of ${module}`, modules)
-  await go(['list', '-deps', main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
+  await go(['list', '-deps', ...flags, main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
   const stale = await go(['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', main], {cwd})
 
   const total = stale.split('\n').filter(line => line.trim() !== '').length
