@@ -12,6 +12,7 @@ import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
 import {type Readiness, openAdmin} from './admin.js'
 import {type Controller, type ControllerTimes, defaultControllerTimes, startController} from './controller.js'
 import {type Log, type LogLevel, openLog, silentLog} from './log.js'
+import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
 import {openMetrics} from './metrics.js'
 import {type PublishTimes, type Publisher, defaultPublishTimes, openPublisher} from './publish.js'
 import {openReporter} from './report.js'
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly times?: Partial<ServeTimes>
   readonly limits?: Partial<StreamLimits>
   readonly log?: Log | LogLevel | 'silent'
+  /** A file to keep the endpoints for Thanos Query in. */
+  readonly endpointsFile?: string
 }
 
 export interface Serving {
@@ -70,6 +73,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   let controller: Controller | undefined
   let publisher: Publisher | undefined
   let ads: AdsServer | undefined
+  const endpoints: EndpointsFile | undefined =
+    options.endpointsFile === undefined ? undefined : openEndpointsFile(options.endpointsFile, log)
 
   function readiness(): Readiness {
     const reasons = [
@@ -142,12 +147,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     undo.push(async () => opened.stop(() => reporter.streams()))
     metrics.storeUp.set(Number(isReachable))
     see(controller.fleet())
+    await endpoints?.settled()
     log.info('serving', {address: renderHostPort(ads.address), admin: admin.url, store: store.description})
     return {address: renderHostPort(ads.address), adminAddress: admin.url, readiness, report, stop}
   }
 
   function see(fleet: Fleet): void {
     ads?.use(fleet)
+    endpoints?.use(fleet)
     metrics.clusters.set(clustersOf(fleet).length)
     metrics.faults.set(fleet.faults.size)
     metrics.certificateEnd.set((ads?.certificateEnd()?.getTime() ?? 0) / 1000)

@@ -1,0 +1,85 @@
+/** What a cluster's Envoy needs to join: Helm values without a key, the Secret with it, or a bootstrap with its files. */
+import {type BootstrapOptions, buildBootstrap} from '../../envoy/bootstrap.js'
+import {bootstrapPaths, sdsFiles} from '../../envoy/credential-files.js'
+import {encodeOnto} from '../../manifest/encode.js'
+import {valuesOf} from '../../manifest/values.js'
+import {renderYaml} from '../../manifest/yaml.js'
+import type {Credential} from '../../model/authority.js'
+import {AtlasError} from '../../model/errors.js'
+import type {Fleet} from '../../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../../model/names.js'
+import type {Settings} from '../../model/settings.js'
+import type {StateStore} from '../../store/store.js'
+import {settingsOf} from '../world.js'
+import {requireCluster} from './remove.js'
+
+/** A file to write: `path` below the output directory. In an order in which Envoy may find them appear. */
+export interface OutputFile {
+  readonly path: string
+  readonly text: string
+}
+
+/** What can be handed out for one owner. */
+export interface Joining {
+  readonly owner: Owner
+  /** Helm values for chart `envoy`: no key in them. */
+  values(): Readonly<Record<string, unknown>>
+  /** The Secret's manifest: holds the key. */
+  secret(): string
+  /** A bootstrap with its files: hold the key. */
+  bootstrap(options: Omit<BootstrapOptions, 'owner'>): readonly OutputFile[]
+}
+
+/**
+ * @throws AtlasError `not-found` for a cluster that is not there, `failed` where its credential was not issued or can't be read
+ */
+export async function joining(store: StateStore, text: string): Promise<Joining> {
+  const fleet = await store.load()
+  const settings = settingsOf(fleet)
+  const owner = text === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, text)
+  return {
+    owner,
+    values: () => {
+      requireAddress(settings, owner)
+      return valuesOf(settings, owner)
+    },
+    secret: () => renderYaml(encodeOnto(undefined, {kind: 'credential', owner, value: credentialOf(fleet, owner)}, settings.namespace)),
+    bootstrap: options => bootstrapFiles(settings, credentialOf(fleet, owner), {...options, owner}),
+  }
+}
+
+/** Certificates first, then what names them: Envoy reads a file when it is told of it, and not again (facts/envoy.md 3). */
+function bootstrapFiles(settings: Settings, credential: Credential, options: BootstrapOptions): readonly OutputFile[] {
+  requireAddress(settings, options.owner)
+  const sds = Object.entries(sdsFiles(options.directory)).map(([path, text]) => ({path, text}))
+  return [
+    {path: bootstrapPaths.roots, text: credential.roots},
+    {path: bootstrapPaths.certificate, text: credential.certificate},
+    {path: bootstrapPaths.key, text: credential.key.reveal()},
+    ...sds,
+    {path: bootstrapPaths.bootstrap, text: buildBootstrap(settings, options)},
+  ]
+}
+
+function credentialOf(fleet: Fleet, owner: Owner): Credential {
+  const fault = fleet.faults.get(`credential/${owner}`)
+  if (fault !== undefined)
+    throw new AtlasError(
+      'failed',
+      `the ADS credential of ${owner} can't be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
+      {hint: 'mend it there, or remove that object and run "atlas cluster add" again to have a new one made'},
+    )
+  const credential = fleet.credentials.get(owner)
+  if (credential === undefined)
+    throw new AtlasError('failed', `there is no ADS credential for ${owner} yet`, {
+      hint: owner === OBSERVABILITY ? 'run "atlas init" again' : `run "atlas cluster add ${owner}" again, or start "atlas serve"`,
+    })
+  return credential
+}
+
+function requireAddress(settings: Settings, owner: Owner): void {
+  if (owner === OBSERVABILITY || settings.addresses.length > 0) return
+  throw new AtlasError('failed', 'nobody has said yet where downstream Envoys dial the observability Envoy', {
+    hint: 'run "atlas init --address HOST" with its IP address or DNS name',
+  })
+}

@@ -1,0 +1,45 @@
+/** Keeps the endpoints file of a Thanos Query that runs on this machine: the plain file, rewritten whenever the fleet's text differs. */
+import {messageOf} from '../lib/model/errors.js'
+import type {Fleet} from '../lib/model/fleet.js'
+import {replace} from '../lib/store/directory/files.js'
+import type {Log} from './log.js'
+
+export interface EndpointsFile {
+  /** Writes what the fleet says now, in the background; one write at a time, the newest text last. */
+  use(fleet: Fleet): void
+  /** Resolves when nothing is left to write. */
+  settled(): Promise<void>
+}
+
+/** A write that fails is logged and tried again at the next change or after `retryMs`. */
+export function openEndpointsFile(file: string, log: Log, retryMs = 5000): EndpointsFile {
+  let [wanted, written]: [string | undefined, string | undefined] = [undefined, undefined]
+  let writing: Promise<void> = Promise.resolve()
+  let retry: NodeJS.Timeout | undefined
+
+  async function write(): Promise<void> {
+    const text = wanted
+    if (text === undefined || text === written) return
+    clearTimeout(retry)
+    try {
+      await replace(file, text, 0o644)
+      written = text
+    } catch (error) {
+      log.error('can not write the endpoints for Thanos Query', {file, error: messageOf(error)})
+      retry = setTimeout(queue, retryMs).unref()
+    }
+  }
+
+  function queue(): void {
+    writing = writing.then(write)
+  }
+
+  return {
+    use(fleet) {
+      if (fleet.endpoints === undefined) return
+      wanted = fleet.endpoints
+      queue()
+    },
+    settled: async () => writing,
+  }
+}
