@@ -2,7 +2,7 @@ import {expect} from 'chai'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
 import {testCluster} from '../helpers/fleet.js'
-import {build, fleetOf, names, nodeOf, recordsOf, textOf} from './fixture.js'
+import {build, fleetOf, nodeOf, recordsOf, textOf} from './fixture.js'
 
 const atlas = nodeOf('atlas')
 const paris = testCluster('paris')

@@ -3,7 +3,7 @@ import {parseAddresses} from '../../src/lib/model/address.js'
 import {reduce} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {testCluster} from '../helpers/fleet.js'
-import {broken, build, fleetOf, names, nodeOf, recordsOf, registered, textOf} from './fixture.js'
+import {broken, build, fleetOf, nodeOf, recordsOf, registered, textOf} from './fixture.js'
 
 const atlas = nodeOf('atlas')
 const paris = testCluster('paris')

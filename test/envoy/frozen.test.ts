@@ -5,7 +5,7 @@ import {reduce, reduceAll} from '../../src/lib/model/change.js'
 import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
 import {testCluster} from '../helpers/fleet.js'
-import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf, registered} from './fixture.js'
+import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf} from './fixture.js'
 
 const atlas = nodeOf('atlas')
 const paris = testCluster('paris')

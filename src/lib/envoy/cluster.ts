@@ -18,7 +18,7 @@ import {type Cluster, dialledPort, downstreamPorts, targetOf} from '../model/clu
 import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
-import {duration, extension, pack, socketAddress} from './pieces.js'
+import {duration, pack, socketAddress} from './pieces.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 
@@ -104,10 +104,9 @@ interface Wanted {
 
 function envoyCluster(wanted: Wanted): EnvoyCluster {
   const {name, hosts, timeouts, tls} = wanted
-  const named = hosts.some(({host}) => parseAddress(host).kind === 'dns')
   return create(ClusterSchema, {
     name,
-    ...discovery(wanted.family, named),
+    ...discovery(wanted),
     connectTimeout: duration(timeouts.connect),
     loadAssignment: {
       clusterName: name,
@@ -145,7 +144,7 @@ function envoyCluster(wanted: Wanted): EnvoyCluster {
           healthChecks: [wanted.healthCheck],
           // One endpoint is the rule here; by default Envoy sends to a dead one all the same (panic, facts/envoy.md 9).
           commonLbConfig: {healthyPanicThreshold: {value: 0}},
-          ignoreHealthOnHostRemoval: named,
+          ignoreHealthOnHostRemoval: isNamed(hosts),
         }),
   })
 }
@@ -153,11 +152,8 @@ function envoyCluster(wanted: Wanted): EnvoyCluster {
 const PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 /** IP addresses are taken as they are; one name among them and Envoy resolves all, addresses to themselves. */
-function discovery(
-  family: DnsLookupFamily,
-  named: boolean,
-): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
-  if (!named) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
+function discovery({hosts, family}: Wanted): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
+  if (!isNamed(hosts)) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
   return {
     clusterDiscoveryType: {
       case: 'clusterType',
@@ -173,6 +169,10 @@ function discovery(
     },
     waitForWarmOnInit: false, // a name that does not resolve must not keep the other clusters waiting
   }
+}
+
+function isNamed(hosts: readonly HostPort[]): boolean {
+  return hosts.some(({host}) => parseAddress(host).kind === 'dns')
 }
 
 /** Answered by the downstream Envoy itself over the same mutual TLS, so that one dead sidecar does not take its neighbours out. */

@@ -56,6 +56,7 @@ export function downstreamTls(secrets: TlsSecrets, client: PeerName): TransportS
   )
 }
 
+/** A match of the name among a certificate's URI SANs, and nowhere else in it. */
 export function sanMatcher(name: PeerName): SubjectAltNameMatcher {
   return create(SubjectAltNameMatcherSchema, {
     sanType: SubjectAltNameMatcher_SanType.URI,

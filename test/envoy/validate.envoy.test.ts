@@ -1,0 +1,124 @@
+/** Every kind of snapshot, and the bootstraps, before a real Envoy that refuses what it calls deprecated. */
+import {mkdir, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {clone, create, fromBinary, toBinary} from '@bufbuild/protobuf'
+import {expect} from 'chai'
+import {BootstrapSchema} from '../../src/gen/envoy/config/bootstrap/v3/bootstrap_pb.js'
+import {ClusterSchema} from '../../src/gen/envoy/config/cluster/v3/cluster_pb.js'
+import {ListenerSchema} from '../../src/gen/envoy/config/listener/v3/listener_pb.js'
+import {buildBootstrap} from '../../src/lib/envoy/bootstrap.js'
+import {buildSnapshot} from '../../src/lib/envoy/build.js'
+import {bootstrapPaths, sdsFiles} from '../../src/lib/envoy/credential-files.js'
+import type {Owner} from '../../src/lib/model/names.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {wantedCredential} from '../../src/lib/pki/identity.js'
+import {issueCredential} from '../../src/lib/pki/issue.js'
+import {resourcesOf} from '../../src/lib/xds/snapshot.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {inFolder} from '../helpers/atlas.js'
+import {resourceJson} from '../helpers/envoy-json.js'
+import {envoyProgram, validate, validateFile} from '../helpers/envoy-program.js'
+import {noDeprecated, staticBootstrap} from '../helpers/envoy-static.js'
+import {testAuthority} from '../helpers/pki.js'
+import {certified} from './certified.js'
+import {snapshotOf} from './fixture.js'
+import {fleets, settings} from './fleets.js'
+
+const now = new Date()
+
+describe('envoy --mode validate', () => {
+  for (const {name, says, fleet, node} of fleets) {
+    const snapshot = snapshotOf(buildSnapshot(certified(fleet, now), node))
+
+    it(`accepts ${name}: ${says}`, async () => expectAccepted(await validate(JSON.stringify(staticBootstrap(snapshot)))))
+
+    const scopes = [...resourcesOf(snapshot, typeUrls.scope).values()]
+    if (scopes.length > 0)
+      it(`accepts each scope of ${name} as a route table of its own`, async () => {
+        for (const scope of scopes) {
+          const table = resourceJson(scope)['route_configuration'] ?? {}
+          expectAccepted(await validate(JSON.stringify(withRoutes(table as object))))
+        }
+      })
+
+    it(`accepts ${name} in binary form: our numbers are Envoy's, those of fields newer than 1.31 too`, async () => {
+      const bootstrap = create(BootstrapSchema, {
+        node: {id: 'test', cluster: 'test'},
+        staticResources: {
+          clusters: [...resourcesOf(snapshot, typeUrls.cluster).values()].map(({body}) => {
+            const cluster = clone(ClusterSchema, fromBinary(ClusterSchema, body))
+            delete cluster.transportSocket // from ADS, which a static cluster must not be
+            return cluster
+          }),
+          listeners: [...resourcesOf(snapshot, typeUrls.listener).values()].map(({body}) => fromBinary(ListenerSchema, body)),
+        },
+      })
+      expectAccepted(await validate(toBinary(BootstrapSchema, bootstrap)))
+    })
+  }
+
+  for (const owner of ['atlas', parseClusterName('paris')] as const)
+    it(`accepts the bootstrap of ${owner}, with its files`, async () => {
+      await inFolder(async folder => {
+        await writeFiles(folder, owner)
+        const {accepted, said} = await validateFile(await envoyProgram(), path.join(folder, bootstrapPaths.bootstrap))
+        expectAccepted({accepted, said})
+        expect(said).to.not.include('rejected')
+      })
+    })
+
+  it('refuses what is wrong, so that the above means something', async () => {
+    const [first] = fleets
+    if (first === undefined) throw new Error('there are fleets')
+    const good = staticBootstrap(snapshotOf(buildSnapshot(certified(first.fleet, now), first.node)))
+    const wrong = JSON.stringify(good).replace('"require_client_certificate":true', '"require_client_cert":true')
+    const {accepted, said} = await validate(wrong)
+    expect(accepted).to.equal(false)
+    expect(said).to.include('require_client_cert')
+    const deprecated = JSON.stringify(good).replace('"name":"ads-servers",', '"name":"ads-servers","dns_refresh_rate":"5s",')
+    expect((await validate(deprecated)).said).to.include('Using deprecated option')
+  })
+})
+
+function expectAccepted({accepted, said}: {accepted: boolean; said: string}): void {
+  expect(accepted, said).to.equal(true)
+  expect(said).to.not.include('Using deprecated option')
+}
+
+/** The smallest bootstrap that holds a route table. */
+function withRoutes(table: object): object {
+  const type = 'type.googleapis.com/envoy.extensions.filters'
+  const manager = {
+    '@type': `${type}.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: 'test',
+    route_config: table,
+    http_filters: [{name: 'router', typed_config: {'@type': `${type}.http.router.v3.Router`}}],
+  }
+  return {
+    static_resources: {
+      listeners: [
+        {
+          name: 'test',
+          address: {socket_address: {address: '127.0.0.1', port_value: 0}},
+          filter_chains: [{filters: [{name: 'manager', typed_config: manager}]}],
+        },
+      ],
+    },
+    layered_runtime: {layers: [{name: 'test', static_layer: noDeprecated}]},
+  }
+}
+
+async function writeFiles(folder: string, owner: Owner): Promise<void> {
+  const {root, credentialIssuer, signer} = testAuthority(now)
+  const credential = issueCredential(wantedCredential(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
+  await mkdir(path.join(folder, 'certs'))
+  await mkdir(path.join(folder, 'sds'))
+  const files = {
+    [bootstrapPaths.certificate]: credential.certificate,
+    [bootstrapPaths.key]: credential.key.reveal(),
+    [bootstrapPaths.roots]: credential.roots,
+    ...sdsFiles(folder),
+    [bootstrapPaths.bootstrap]: buildBootstrap(settings, {owner, nodeId: `${owner}-0`, directory: folder, runtime: noDeprecated}),
+  }
+  for (const [file, text] of Object.entries(files)) await writeFile(path.join(folder, file), text)
+}

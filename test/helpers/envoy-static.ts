@@ -1,0 +1,40 @@
+/**
+ * A snapshot as a bootstrap that needs no ADS: routes inside their listeners, scopes inside theirs, secrets beside them. What is
+ * replaced is only where things come from; a secret from ADS in a static cluster would crash Envoy (facts/envoy.md 10).
+ */
+import type {JsonObject, JsonValue} from '@bufbuild/protobuf'
+import type {Snapshot} from '../../src/lib/xds/snapshot.js'
+import {snapshotJson} from './envoy-json.js'
+
+/** Makes Envoy refuse deprecated fields; those of static clusters are only warned of: look for `Using deprecated option`. */
+export const noDeprecated = {'envoy.features.fail_on_any_deprecated_feature': true}
+
+export function staticBootstrap(snapshot: Snapshot, differing: JsonObject = {}): JsonObject {
+  const {cluster = [], listener = [], scope = [], route = [], secret = []} = snapshotJson(snapshot)
+  const routes = new Map(route.map(each => [each['name'], each]))
+  const inlined = (value: JsonValue): JsonValue => {
+    if (Array.isArray(value)) return value.map(item => inlined(item))
+    if (!isObject(value)) return value
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, entry]): [string, JsonValue][] => {
+        if (key === 'sds_config') return []
+        if (key === 'rds' && isObject(entry)) return [['route_config', routes.get(entry['route_config_name'] as string) ?? {}]]
+        if (key === 'scoped_rds')
+          return [['scoped_route_configurations_list', {scoped_route_configurations: scope.length > 0 ? [...scope] : [nobody]}]]
+        return [[key, inlined(entry)]]
+      }),
+    )
+  }
+  return {
+    static_resources: {clusters: inlined([...cluster]), listeners: inlined([...listener]), secrets: [...secret]},
+    layered_runtime: {layers: [{name: 'test', static_layer: noDeprecated}]},
+    ...differing,
+  }
+}
+
+/** Envoy wants one scope at least where they stand in the listener. */
+const nobody = {name: 'nobody', key: {fragments: [{string_key: 'nobody'}]}, route_configuration: {name: 'nobody'}}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
