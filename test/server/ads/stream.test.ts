@@ -1,66 +1,24 @@
 /** A stream's life over real gRPC: clients that stop reading, are cut, talk nonsense or too much, and streams that grow old. */
-import {connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream} from 'node:http2'
-import {connect as connectTls} from 'node:tls'
+import {constants} from 'node:http2'
 import {status} from '@grpc/grpc-js'
-import {toBinary, create} from '@bufbuild/protobuf'
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
-import {parseClusterName} from '../../../src/lib/model/names.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from '../support/network.js'
-
-const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+import {type Network, eventually, nodeOf, settle, startNetwork, subscribe, types} from '../support/network.js'
+import {frame, rawConnection, requestFrame} from '../support/raw.js'
 
 describe('a stream', () => {
   let network: Network
   afterEach(async () => network.stop())
 
-  /** HTTP/2 by hand: what gRPC clients don't do. */
-  async function raw(owner: string): Promise<{session: ClientHttp2Session; open: () => ClientHttp2Stream}> {
-    const [host = '', port = ''] = network.serving.address.split(':')
-    const {certificate, key} = need(network.store.fleet().credentials.get(owner === 'atlas' ? owner : parseClusterName(owner)))
-    const ca = need(network.store.fleet().trust).roots.join('')
-    const session = connectHttp2('https://ads.atlas.internal', {
-      settings: {initialWindowSize: 1000},
-      createConnection: () =>
-        connectTls({
-          host,
-          port: Number(port),
-          servername: 'ads.atlas.internal',
-          ca,
-          ALPNProtocols: ['h2'],
-          cert: certificate,
-          key: key.reveal(),
-        }),
-    })
-    session.on('error', () => undefined)
-    await new Promise(resolve => session.once('connect', resolve))
-    return {
-      session,
-      open: () => {
-        const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers'})
-        stream.on('error', () => undefined)
-        return stream
-      },
-    }
-  }
-
-  function frame(message: Uint8Array): Buffer {
-    const head = Buffer.alloc(5)
-    head.writeUInt32BE(message.length, 1)
-    return Buffer.concat([head, message])
-  }
-
-  const request = (init: object): Buffer => frame(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init)))
-
   it('that is not read costs bounded memory, sees the newest when it reads again, and delays no other', async () => {
     network = await startNetwork(Array.from({length: 50}, (_, index) => `c${index}`))
-    const {session, open} = await raw('atlas')
+    const {session, open} = await rawConnection(network, 'atlas')
     const stuck = open()
     stuck.pause()
-    stuck.write(request({node: nodeOf('atlas'), typeUrl: types.cluster}))
+    stuck.write(requestFrame({node: nodeOf('atlas'), typeUrl: types.cluster}))
     const reader = network.direct('atlas').delta()
     reader.send({node: nodeOf('atlas', 'atlas-1'), typeUrl: types.cluster})
     await settle(reader)
@@ -96,10 +54,10 @@ describe('a stream', () => {
       Array.from({length: 50}, (_, index) => `c${index}`),
       {times: {maxAgeMs: 200, resetAfterMs: 100}},
     )
-    const {session, open} = await raw('atlas')
+    const {session, open} = await rawConnection(network, 'atlas')
     const stuck = open()
     stuck.pause()
-    stuck.write(request({node: nodeOf('atlas'), typeUrl: types.cluster}))
+    stuck.write(requestFrame({node: nodeOf('atlas'), typeUrl: types.cluster}))
     await new Promise(resolve => stuck.once('close', resolve))
     expect(stuck.rstCode).to.equal(constants.NGHTTP2_CANCEL)
     expect(session.destroyed).to.equal(false)
@@ -109,8 +67,8 @@ describe('a stream', () => {
 
   it('that is cut is forgotten, and its node is served again', async () => {
     network = await startNetwork(['paris'])
-    const {session, open} = await raw('paris')
-    open().write(request({node: nodeOf('paris'), typeUrl: types.cluster}))
+    const {session, open} = await rawConnection(network, 'paris')
+    open().write(requestFrame({node: nodeOf('paris'), typeUrl: types.cluster}))
     await eventually(() => network.serving.report().proxies.length === 1, 'it is open')
     session.destroy()
     await eventually(() => network.serving.report().proxies.length === 0, 'it is gone')
@@ -177,7 +135,7 @@ describe('a stream', () => {
 
   it('may carry any bytes: the server stays', async () => {
     network = await startNetwork(['paris'], {limits: {streamsPerCluster: 1000}, times: {firstRequestMs: 50}})
-    const {session, open} = await raw('paris')
+    const {session, open} = await rawConnection(network, 'paris')
     const nested = (depth: number): Buffer => {
       let value = Buffer.from([0x08, 0])
       for (let level = 0; level < depth; level += 1)
@@ -185,21 +143,21 @@ describe('a stream', () => {
       return value
     }
 
-    const start = request({node: nodeOf('paris'), typeUrl: types.cluster})
+    const start = requestFrame({node: nodeOf('paris'), typeUrl: types.cluster})
     const deep = Buffer.concat([Buffer.from([0x0a]), varint(nested(3000).length), nested(3000)])
     const odd: readonly Buffer[] = [
       frame(deep),
       Buffer.from([1, 0, 0, 0, 4, 1, 2, 3, 4]),
       Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1]),
       frame(Buffer.alloc(5 * 1024 * 1024)),
-      request({node: nodeOf('paris'), typeUrl: types.cluster, responseNonce: '-1'}),
-      request({
+      requestFrame({node: nodeOf('paris'), typeUrl: types.cluster, responseNonce: '-1'}),
+      requestFrame({
         node: nodeOf('paris'),
         typeUrl: types.secret,
         resourceNamesSubscribe: ['__proto__', 'constructor', '', '*', 'x'.repeat(100_000)],
       }),
-      request({node: nodeOf('paris'), typeUrl: types.cluster, initialResourceVersions: {__proto__: 'x', constructor: 'y'}}),
-      request({node: nodeOf('paris'), typeUrl: '__proto__', resourceNamesUnsubscribe: ['toString']}),
+      requestFrame({node: nodeOf('paris'), typeUrl: types.cluster, initialResourceVersions: {__proto__: 'x', constructor: 'y'}}),
+      requestFrame({node: nodeOf('paris'), typeUrl: '__proto__', resourceNamesUnsubscribe: ['toString']}),
     ]
     for (const bytes of odd) {
       const stream = open()

@@ -1,0 +1,84 @@
+/** The admin port as its readers see it. */
+import {expect} from 'chai'
+import type {Report} from '../../src/lib/model/report.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {type Network, nodeOf, settle, startNetwork, subscribe, types} from './support/network.js'
+
+describe('the admin port', () => {
+  let network: Network
+  before(async () => {
+    network = await startNetwork(['paris', 'rome'])
+  })
+  after(async () => network.stop())
+
+  const get = async (path: string, init?: RequestInit): Promise<Response> => fetch(`${network.serving.adminAddress}${path}`, init)
+
+  it('/healthz, /readyz', async () => {
+    expect(await (await get('/healthz')).text()).to.equal('ok\n')
+    const ready = await get('/readyz')
+    expect([ready.status, await ready.json()]).to.deep.equal([200, {ready: true, reasons: [], warnings: []}])
+  })
+
+  it('/metrics in the Prometheus text format, without ids', async () => {
+    const stream = network.direct('paris').delta()
+    subscribe(stream, 'paris', 'very-special-id')
+    await settle(stream)
+    const response = await get('/metrics')
+    const text = await response.text()
+    expect(response.headers.get('content-type')).to.match(/^text\/plain/)
+    expect(text).to.match(/^atlas_ads_streams\{variant="delta",path="direct"\} 1$/m)
+    expect(text).to.match(/^atlas_ready 1$/m)
+    expect(text).to.match(/^atlas_clusters 2$/m)
+    expect(text).not.to.include('very-special-id')
+    stream.cancel()
+  })
+
+  it('/status as `atlas status` reads it', async () => {
+    const stream = network.relay('rome').delta()
+    subscribe(stream, 'rome')
+    await settle(stream)
+    const report = (await (await get('/status')).json()) as Report
+    expect(report).to.deep.include({format: 1, ready: true, faults: [], reasons: []})
+    expect(report.withoutProxy).to.include.members(['atlas'])
+    const proxy = report.proxies.find(({cluster}) => cluster === 'rome')
+    expect(proxy).to.deep.include({id: 'rome-0', variant: 'delta', path: 'relay', equalIds: 1})
+    expect(proxy?.types.map(({type, state, sent, acknowledged}) => [type, state, sent === acknowledged])).to.deep.equal([
+      ['Cluster', 'synced', true],
+      ['Secret', 'synced', true],
+      ['Listener', 'synced', true],
+    ])
+    expect(proxy?.credential.notAfter).to.be.a('string')
+    expect(proxy?.identity?.notAfter).to.be.a('string')
+    expect(JSON.stringify(report)).not.to.match(/PRIVATE KEY/)
+    stream.cancel()
+  })
+
+  it('a NACK with its text and names, kept over a reconnect and repaired by the next stream', async () => {
+    const stream = network.direct('rome').delta()
+    stream.send({node: nodeOf('rome', 'rome-7'), typeUrl: types.cluster})
+    const {nonce} = await stream.next()
+    stream.send({typeUrl: types.cluster, responseNonce: nonce, errorDetail: {code: 13, message: 'sidecar/0 is bad'}})
+    await new Promise(resolve => setTimeout(resolve, 100))
+    const seen = network.serving.report().proxies.find(({id}) => id === 'rome-7')?.types[0]
+    expect(seen).to.deep.include({type: 'Cluster', state: 'nack', nack: 'sidecar/0 is bad', nackNames: ['sidecar/0']})
+    stream.cancel()
+    await stream.status
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(network.serving.report().unrepaired).to.deep.equal([
+      {cluster: parseClusterName('rome'), id: 'rome-7', names: {Cluster: ['sidecar/0']}},
+    ])
+    const again = network.direct('rome').delta()
+    again.send({node: nodeOf('rome', 'rome-7'), typeUrl: types.cluster})
+    await settle(again)
+    expect(network.serving.report().unrepaired).to.deep.equal([])
+    again.cancel()
+  })
+
+  it('answers nothing else', async () => {
+    expect((await get('/')).status).to.equal(404)
+    expect((await get('/status', {method: 'POST'})).status).to.equal(405)
+    expect((await get('/status?x=1')).status).to.equal(200)
+    const head = await get('/healthz', {method: 'HEAD'})
+    expect([head.status, await head.text()]).to.deep.equal([200, ''])
+  })
+})
