@@ -16,22 +16,23 @@ import {root} from '../setup/checkout.mjs'
 
 /**
  * @param {import('./lanes.mjs').Lane} lane
- * @param {{programs: Record<string, string>, only?: string[]}} how paths of the real programs; files to run instead of all
+ * @param {{programs: Record<string, string>, only?: string[], stdio?: 'inherit' | 'ignore'}} how paths of the real programs; files to run instead of all;
+ *   where mocha's own words go
  * @returns {Promise<Outcome>}
  */
-export async function runLane(lane, {programs, only = []}) {
+export async function runLane(lane, {programs, only = [], stdio = 'inherit'}) {
   const start = Date.now()
   const folder = mkdtempSync(join(tmpdir(), 'atlas-lane-'))
   const file = join(folder, 'result.json')
   try {
-    const code = await runMocha(lane, only, {...namedPrograms(programs), ATLAS_LANE_RESULT: file})
+    const code = await runMocha(lane, only, {stdio, env: {...process.env, ...namedPrograms(programs), ATLAS_LANE_RESULT: file}})
     return {name: lane.name, seconds: (Date.now() - start) / 1000, ...judge(lane, code, readResult(file))}
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }
 }
 
-function runMocha(lane, only, env) {
+function runMocha(lane, only, how) {
   const args = [
     join(root, 'node_modules/mocha/bin/mocha.js'),
     '--reporter',
@@ -42,12 +43,7 @@ function runMocha(lane, only, env) {
     ...lane.ignore.flatMap(pattern => ['--ignore', pattern]),
     ...(only.length > 0 ? only : lane.files),
   ]
-  return runInForeground(process.execPath, args, {
-    cwd: root,
-    env: {...process.env, ...env},
-    timeout: lane.laneMinutes * 60_000,
-    killSignal: 'SIGKILL',
-  })
+  return runInForeground(process.execPath, args, {cwd: root, ...how, timeout: lane.laneMinutes * 60_000, killSignal: 'SIGKILL'})
 }
 
 function namedPrograms(programs) {

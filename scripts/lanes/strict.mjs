@@ -1,21 +1,38 @@
-/** Loaded into every mocha run: a process warning fails it, and so does a run that does not end because something was left open. */
+/**
+ * Loaded into every mocha run: a process warning fails it, a rejected promise that nobody waits for (mocha passes over those),
+ * and a process that does not end because something was left open.
+ */
+import {setImmediate} from 'node:timers/promises'
 
-/** How long after the last test the process may live on. */
-const graceMs = 10_000
-const warnings = []
+/** How long after the last test the process may live on; a test of this file shortens it. */
+const graceMs = Number(process.env.ATLAS_TEST_GRACE_MS ?? 10_000)
+/** By what caused them, since mocha emits a rejection twice. */
+const troubles = new Map()
 
-process.on('warning', warning => warnings.push(warning.stack ?? String(warning)))
+process.on('warning', warning => troubles.set(warning, `warning: ${warning.stack ?? warning}`))
+process.on('unhandledRejection', (reason, promise) => troubles.set(promise, `rejected, and nobody waited: ${reason?.stack ?? reason}`))
 
 /** Mocha's root hooks. */
 export const mochaHooks = {
-  afterAll() {
-    const timer = setTimeout(() => {
-      process.stderr.write(
-        `\nThe tests are over but the process does not end; still open: ${process.getActiveResourcesInfo().join(', ')}\n`,
-      )
-      process.exit(1)
-    }, graceMs)
-    timer.unref()
-    if (warnings.length > 0) throw new Error(`the process warned ${warnings.length} times:\n${warnings.join('\n')}`)
+  async afterAll() {
+    setTimeout(endOpenProcess, graceMs).unref()
+    await setImmediate()
+    const told = [...troubles.values()]
+    troubles.clear()
+    // what comes after the last test
+    process.on('exit', () => troubles.size > 0 && failWith([...troubles.values()].join('\n')))
+    if (told.length > 0) throw new Error(`beside the tests themselves:\n${told.join('\n')}`)
   },
+}
+
+function endOpenProcess() {
+  const open = process.getActiveResourcesInfo().join(', ')
+  process.on('exit', () => failWith(`The tests are over but the process does not end; still open: ${open}`))
+  process.exit(1)
+}
+
+/** Mocha sets the exit code in a listener of `exit` too; ours comes later, being added later. */
+function failWith(message) {
+  process.stderr.write(`\n${message}\n`)
+  process.exitCode = 1
 }
