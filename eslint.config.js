@@ -15,10 +15,11 @@ const defaultExport = {
   message: 'a name for everything: only commands have a default export, for oclif',
 }
 
+/** A function that opens something holds its closures, so it is as long as they are together. */
 const limits = {
-  complexity: ['error', 15],
+  complexity: ['error', 20],
   'max-lines': ['error', {max: 300, skipBlankLines: true, skipComments: true}],
-  'max-lines-per-function': ['error', {max: 80, skipBlankLines: true, skipComments: true}],
+  'max-lines-per-function': ['error', {max: 120, skipBlankLines: true, skipComments: true}],
   'max-params': ['error', 5],
 }
 const habits = {
@@ -59,7 +60,8 @@ export default tseslint.config(
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       // an async function without await keeps a port's promise
       '@typescript-eslint/require-await': 'off',
-      '@typescript-eslint/unbound-method': ['error', {ignoreStatic: true}],
+      // the house has closures, not classes: a method has no this to lose
+      '@typescript-eslint/unbound-method': 'off',
     },
   },
   {
@@ -83,6 +85,8 @@ export default tseslint.config(
     rules: {
       // a describe is as long as its cases are many, and chai asserts with expressions
       'max-lines-per-function': 'off',
+      complexity: 'off',
+      '@typescript-eslint/no-invalid-void-type': 'off',
       'max-lines': ['error', {max: 400, skipBlankLines: true, skipComments: true}],
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-misused-spread': 'off',

@@ -23,7 +23,7 @@ const steps = [
   {
     name: 'imports',
     what: 'the floors of the house',
-    run: ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', 'src', 'bin', 'scripts', 'test', 'bench'],
+    run: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', 'src', 'bin', 'scripts', 'test', 'bench'],
   },
   {name: 'dead-code', what: 'knip', run: ['node_modules/knip/bin/knip.js', '--no-config-hints']},
   {name: 'format', what: 'prettier', run: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']},
