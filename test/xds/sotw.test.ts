@@ -29,7 +29,8 @@ describe('xds/session SotW', () => {
       expect(stream.push({secret: {s: '1'}})).to.deep.equal(['secret: s=1'])
       expect(stream.push({})).to.deep.equal([])
       expect(stream.wait(5000)).to.deep.equal([])
-      expect(stream.push({secret: {s: '1'}}), 'back').to.deep.equal(['secret: s=1'])
+      expect(stream.push({secret: {s: '1'}}), 'back: it has never lost it').to.deep.equal([])
+      expect(stream.push({secret: {s: '2'}})).to.deep.equal(['secret: s=2'])
     })
 
     it('always answers the first request of a named type on a new stream, whatever version the client names', () => {

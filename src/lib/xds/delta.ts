@@ -9,13 +9,14 @@ import {record} from './ledger.js'
 import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
 import {noNames, pendingOf, type TypeState, withKnown} from './type-state.js'
+import {allowsWildcard} from './type-url.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */
 export function offerDelta(state: TypeState): Offer | undefined {
   const pending = pendingOf(state)
-  if (pending.length > 0 || state.answerDue) return bring({...state, answerDue: false, asked: missing(state)}, pending)
+  if (pending.length > 0 || state.answerDue) return bring({...state, answerDue: false, asked: absent(state)}, pending)
   const names = missing(state)
-  if (names.size > 0) return removeDelta({...state, asked: noNames}, [...names])
+  if (names.size > 0) return removeDelta(state, [...names])
   const [group, ...suspects] = state.suspects
   return group === undefined ? undefined : {...bring({...state, suspects}, [...group.keys()]), isProbe: true}
 }
@@ -26,7 +27,8 @@ export function removeDelta(state: TypeState, names: readonly string[]): Offer {
     state.known,
     names.map(name => [name, undefined]),
   )
-  return {state: withKnown(state, known), resources: [], removed: names, sent: new Map(), isProbe: false}
+  const asked = state.asked.size === 0 ? state.asked : new Set([...state.asked].filter(name => !names.includes(name)))
+  return {state: withKnown({...state, asked}, known), resources: [], removed: names, sent: new Map(), isProbe: false}
 }
 
 /** The offer as a message, with the nonce that its answer will bear. */
@@ -43,7 +45,15 @@ function bring(state: TypeState, names: readonly string[]): Offer {
   return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent, isProbe: false}
 }
 
-/** The names asked for that don't exist (xDS protocol, "Knowing When a Requested Resource Does Not Exist"). */
+/**
+ * The names to be answered as missing at once (xDS protocol, "Knowing When a Requested Resource Does Not Exist"). A cluster,
+ * listener or scope that the client still has may be in use: its answer is its removal, which waits for its turn.
+ */
 function missing(state: TypeState): ReadonlySet<string> {
+  const names = absent(state)
+  return allowsWildcard(state.typeUrl) && names.size > 0 ? new Set([...names].filter(name => !state.leaving.has(name))) : names
+}
+
+function absent(state: TypeState): ReadonlySet<string> {
   return state.asked.size === 0 ? noNames : new Set([...state.asked].filter(name => !state.known.base.has(name)))
 }

@@ -2,7 +2,7 @@
 import {entriesOf, type Held, heldIn, type Ledger} from './ledger.js'
 import type {Reported, Session} from './session-state.js'
 import type {TypeUrl} from './snapshot.js'
-import {isBlocked, type Leftover, noNames, type TypeState, unsureNames} from './type-state.js'
+import {isBlocked, type Leftover, type Nack, noNames, type TypeState, unsureNames} from './type-state.js'
 import {pushOrder} from './type-url.js'
 
 export interface TypeReport {
@@ -50,7 +50,9 @@ export function unrepaired(session: Session): Reported {
 }
 
 function describeType(session: Session, state: TypeState): TypeReport {
-  const {typeUrl, subscription, nack} = state
+  const {typeUrl, subscription} = state
+  const refused = refusedNow(state)
+  const nack = state.nack ?? nackAgain(refused)
   return {
     typeUrl,
     wildcard: subscription !== undefined && subscription.wildcard !== 'none',
@@ -59,7 +61,7 @@ function describeType(session: Session, state: TypeState): TypeReport {
     acked: versionsIn(state.acked),
     state: nack === undefined ? (isInStep(session, state) ? 'synced' : 'stale') : 'nack',
     ...(nack === undefined ? {} : {nack: nack.message, nackNames: nack.names}),
-    refused: refusedNow(state),
+    refused,
   }
 }
 
@@ -72,6 +74,12 @@ function isInStep(session: Session, state: TypeState): boolean {
     state.leaving.size === 0 &&
     !isBlocked(state)
   )
+}
+
+/** What was refused earlier on this stream and is wanted again is not sent again: its NACK still stands. */
+function nackAgain(refused: ReadonlyMap<string, string>): Nack | undefined {
+  const [message] = refused.values()
+  return message === undefined ? undefined : {message, names: [...refused.keys()]}
 }
 
 function refusedNow(state: TypeState): ReadonlyMap<string, string> {

@@ -25,34 +25,46 @@ export function typeUrlOf(schema: DescMessage): string {
 
 /** Protobuf leaves the order of map entries open; here they go by key. What is inside an Any is bytes already: pack it with `toAny`. */
 function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
-  if (!hasMap(schema, new Set())) return toBinary(schema, message)
+  if (!isUnordered(schema, message)) return toBinary(schema, message)
   const copy = clone(schema, message)
   sortMaps(schema, copy)
   return toBinary(schema, copy)
 }
 
+/** Whether a map in it, at any depth, could be in another order: seldom, and then only is it worth a copy. */
+function isUnordered(schema: DescMessage, message: Message): boolean {
+  return mapFieldsOf(schema).some(field => {
+    const {value} = slotOf(field, message)
+    if (value === undefined) return false
+    if (isStruct(field)) return true
+    if (field.fieldKind === 'map' && Object.keys(value).length > 1) return true
+    return messagesIn(field, value).some(([below, item]) => isUnordered(below, item))
+  })
+}
+
 function sortMaps(schema: DescMessage, message: Message): void {
-  const values = message as unknown as Record<string, unknown>
-  for (const field of schema.fields) {
-    const holder = field.oneof === undefined ? values : (values[field.oneof.localName] as {case?: string; value?: unknown})
-    const key = field.oneof === undefined ? field.localName : 'value'
-    const value = (holder as Record<string, unknown>)[key]
-    if (value === undefined || (field.oneof !== undefined && (holder as {case?: string}).case !== field.localName)) continue
-    ;(holder as Record<string, unknown>)[key] = sorted(field, value)
+  for (const field of mapFieldsOf(schema)) {
+    const {value, holder, key} = slotOf(field, message)
+    if (value === undefined) continue
+    if (isStruct(field)) holder[key] = sortedJson(value)
+    if (field.fieldKind === 'map') holder[key] = Object.fromEntries(Object.entries(value).sort(byKey))
+    if (!isStruct(field)) for (const [below, item] of messagesIn(field, value)) sortMaps(below, item)
   }
 }
 
-function sorted(field: DescField, value: unknown): unknown {
-  if (field.fieldKind === 'map') {
-    const entries = Object.entries(value as Record<string, unknown>).sort(byKey)
-    for (const [, entry] of entries) if (field.mapKind === 'message') sortMaps(field.message, entry as Message)
-    return Object.fromEntries(entries)
-  }
+/** Where protobuf-es keeps a field: beside the others, or as the chosen one of its oneof. */
+function slotOf(field: DescField, message: Message): {value: object | undefined; holder: Record<string, unknown>; key: string} {
+  const values = message as unknown as Record<string, unknown>
+  if (field.oneof === undefined) return {value: values[field.localName] as object | undefined, holder: values, key: field.localName}
+  const chosen = values[field.oneof.localName] as Record<string, unknown>
+  return {value: chosen['case'] === field.localName ? (chosen['value'] as object) : undefined, holder: chosen, key: 'value'}
+}
 
-  if (isStruct(field)) return sortedJson(value)
-  if (field.fieldKind === 'message') sortMaps(field.message, value as Message)
-  if (field.fieldKind === 'list' && field.listKind === 'message') for (const item of value as Message[]) sortMaps(field.message, item)
-  return value
+function messagesIn(field: DescField, value: object): readonly [DescMessage, Message][] {
+  if (field.message === undefined) return []
+  const {message} = field
+  const items = field.fieldKind === 'message' ? [value] : Object.values(value)
+  return items.map((item): [DescMessage, Message] => [message, item as Message])
 }
 
 /** protobuf-es shows a google.protobuf.Struct field as plain JSON. */
@@ -75,20 +87,25 @@ function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown])
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-const mapped = new WeakMap<DescMessage, boolean>()
+const mapFields = new WeakMap<DescMessage, readonly DescField[]>()
 
-/** Whether a message of this kind can hold a map, itself or below; most can't, and need no copy. */
-function hasMap(schema: DescMessage, seen: Set<DescMessage>): boolean {
-  const known = mapped.get(schema)
+/** The fields in which a map can be, themselves or below. */
+function mapFieldsOf(schema: DescMessage): readonly DescField[] {
+  const known = mapFields.get(schema)
   if (known !== undefined) return known
-  const asked = seen.size === 0
+  const found = schema.fields.filter(
+    field => field.fieldKind === 'map' || isStruct(field) || (field.message !== undefined && hasMap(field.message, new Set())),
+  )
+  mapFields.set(schema, found)
+  return found
+}
+
+function hasMap(schema: DescMessage, seen: Set<DescMessage>): boolean {
   seen.add(schema)
-  const found = schema.fields.some(
+  return schema.fields.some(
     field =>
       field.fieldKind === 'map' ||
       isStruct(field) ||
       (field.message !== undefined && !seen.has(field.message) && hasMap(field.message, seen)),
   )
-  if (found || asked) mapped.set(schema, found)
-  return found
 }

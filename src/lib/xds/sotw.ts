@@ -71,7 +71,12 @@ function whole(state: TypeState, {added, omitted}: {readonly added: readonly str
   const removed = settled.filter(([name, held]) => held === undefined && heldIn(state.known, name) !== undefined).map(([name]) => name)
   const unacked = resources.filter(resource => heldIn(state.acked, resource.name)?.version !== resource.version)
   const sent = new Map(unacked.map((resource): [string, Resource] => [resource.name, resource]))
-  return {state: withKnown(state, record(state.known, settled)), resources, removed, sent, isProbe: false}
+  // What is left out is gone even if the response is refused: no earlier version of it may come back.
+  const acked = record(
+    state.acked,
+    removed.map(name => [name, undefined]),
+  )
+  return {state: withKnown({...state, acked}, record(state.known, settled)), resources, removed, sent, isProbe: false}
 }
 
 /** What the client had of a name before what it shall not have now, as far as its bytes are still known. */

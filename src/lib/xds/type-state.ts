@@ -159,7 +159,8 @@ export function aimAt(state: TypeState, source: Resources, now: Date): TypeState
   if (subscription === undefined) return state
   const same = state.aim?.source === source && state.aim.subscription === subscription
   const known = rebase(state.known, same ? state.known.base : wantedFrom(source, subscription))
-  const next = {...state, aim: {source, subscription}, known, suspects: stillWanted(state.suspects, known.base)}
+  const aimed = {...state, aim: {source, subscription}, known}
+  const next = {...aimed, suspects: stillSuspect(aimed, state.suspects)}
   const stuck = state.stuck.size === 0 ? noNames : new Set([...state.stuck].filter(name => !known.base.has(name)))
   return depart({...next, stuck, asked: state.manner === 'changes' ? state.asked : within(state.asked, known.base)}, now)
 }
@@ -190,22 +191,30 @@ export function unsureNames(state: TypeState): readonly string[] {
   return [...state.known.differing].filter(([, held]) => held?.version === unsure.version).map(([name]) => name)
 }
 
+/** Of these groups what is still wanted in that version and not refused alone since. */
+export function stillSuspect(state: TypeState, suspects: TypeState['suspects']): TypeState['suspects'] {
+  return prune(
+    suspects,
+    (name, version) => state.known.base.get(name)?.version === version && state.refused.get(name)?.has(version) !== true,
+  )
+}
+
 function depart(state: TypeState, now: Date): TypeState {
   const leaving = new Map<string, number>()
-  const gone: string[] = []
+  // A SotW client that asked by name is never told of a removal: it keeps what it has. Of what it refused nothing is left to do.
+  const forgotten: string[] = []
   for (const [name, held] of state.known.differing) {
     if (held === undefined || state.known.base.has(name) || state.stuck.has(name)) continue
-    if (state.manner === 'some') gone.push(name)
-    else leaving.set(name, state.leaving.get(name) ?? now.getTime())
+    if (state.manner !== 'some') leaving.set(name, state.leaving.get(name) ?? now.getTime())
+    else if (held.version === unsure.version) forgotten.push(name)
   }
 
-  // A SotW client that asked by name is never told of a removal: there is no message for it.
   const known =
-    gone.length === 0
+    forgotten.length === 0
       ? state.known
       : record(
           state.known,
-          gone.map(name => [name, undefined]),
+          forgotten.map(name => [name, undefined]),
         )
   return {...state, known, leaving: leaving.size === 0 ? noLeaving : leaving}
 }
@@ -219,10 +228,6 @@ function wantedFrom(source: Resources, subscription: Subscription): Resources {
   }
 
   return wanted
-}
-
-function stillWanted(suspects: TypeState['suspects'], wanted: Resources): TypeState['suspects'] {
-  return prune(suspects, (name, version) => wanted.get(name)?.version === version)
 }
 
 function withoutNames(suspects: TypeState['suspects'], names: readonly string[]): TypeState['suspects'] {

@@ -5,7 +5,7 @@
  * shrink with every NACK, so this ends, and a version that was refused alone is never sent again.
  */
 import {type Held, heldIn, record, unsure} from './ledger.js'
-import {type Flight, isBlocked, type TypeState, unsureNames, withKnown} from './type-state.js'
+import {type Flight, isBlocked, stillSuspect, type TypeState, unsureNames, withKnown} from './type-state.js'
 
 /** How many responses may be unanswered before the oldest two are counted as one. */
 const FLIGHTS_MAX = 64
@@ -51,7 +51,9 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
   const later = flights.filter(other => other.first > flight.last)
   const isOpen = (name: string): boolean => !later.some(other => other.sent.has(name) || other.removed.includes(name))
   const doubtful = [...flight.sent].filter(([name, held]) => isOpen(name) && heldIn(state.known, name)?.version === held.version)
-  const kept = flight.removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
+  // Leaving out is always done as told; only a delta client could refuse a removal.
+  const removed = state.manner === 'changes' ? flight.removed : []
+  const kept = removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
 
   const alone = flight.sent.size === 1 && flight.first === flight.last
   const convicted = alone ? [...flight.sent].filter(([name]) => !state.asked.has(name)) : []
@@ -66,9 +68,10 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
     nack: {message, names: [...flight.sent.keys()].slice(0, NACK_NAMES_MAX)},
     stuck: kept.length === 0 ? state.stuck : new Set([...state.stuck, ...kept]),
     refused: withRefused(state.refused, convicted, message),
-    suspects: alone ? state.suspects : [...state.suspects, ...split(stillWanted(state, doubtful), message)],
   }
-  return {state: next, flight, refused: convicted.map(([name]) => name)}
+  const group = new Map(doubtful.map(([name, held]): [string, string] => [name, held.version]))
+  const groups = stillSuspect(next, alone ? [] : [group]).flatMap(open => split(open, message))
+  return {state: {...next, suspects: [...stillSuspect(next, state.suspects), ...groups]}, flight, refused: convicted.map(([name]) => name)}
 }
 
 /** The state without its NACK once nothing is left of it: nothing in doubt, refused or unanswered. */
@@ -88,24 +91,15 @@ export function namesIn(text: string, names: readonly string[]): readonly string
 }
 
 /** Those that the text doesn't name together, those it names one by one; without a hint two halves. */
-function split(doubtful: ReadonlyArray<readonly [string, Held]>, message: string): ReadonlyArray<ReadonlyMap<string, string>> {
-  const named = new Set(
-    namesIn(
-      message,
-      doubtful.map(([name]) => name),
-    ),
-  )
-  const entries = doubtful.map(([name, held]): [string, string] => [name, held.version])
+function split(group: ReadonlyMap<string, string>, message: string): TypeState['suspects'] {
+  const entries = [...group]
+  const named = new Set(namesIn(message, [...group.keys()]))
   const half = Math.ceil(entries.length / 2)
   const groups =
     named.size > 0 && named.size < entries.length
       ? [entries.filter(([name]) => !named.has(name)), ...entries.filter(([name]) => named.has(name)).map(entry => [entry])]
       : [entries.slice(0, half), entries.slice(half)]
-  return groups.filter(group => group.length > 0).map(group => new Map(group))
-}
-
-function stillWanted(state: TypeState, doubtful: ReadonlyArray<readonly [string, Held]>): ReadonlyArray<readonly [string, Held]> {
-  return doubtful.filter(([name, held]) => state.known.base.get(name)?.version === held.version)
+  return groups.filter(part => part.length > 0).map(part => new Map(part))
 }
 
 function withRefused(

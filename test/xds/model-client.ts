@@ -1,0 +1,442 @@
+/**
+ * A client as it was measured on Envoy, and the wire between it and a session: what it applies of a response that it refuses
+ * depends on the type, and what it lists after a reconnect is not what it has. It complains of everything that it should not see.
+ */
+import {create} from '@bufbuild/protobuf'
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
+  type DiscoveryRequest,
+  DiscoveryRequestSchema,
+  type DiscoveryResponse,
+} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import {describeSession, type Input, openSession, type Session, step, unrepaired, type Variant} from '../../src/lib/xds/session.js'
+import type {Snapshot} from '../../src/lib/xds/snapshot.js'
+import {allowsWildcard, typeUrls} from '../../src/lib/xds/type-url.js'
+import {type Kind, kindOf, show} from './stream.js'
+
+type Request = DeltaDiscoveryRequest | DiscoveryRequest
+type Response = DeltaDiscoveryResponse | DiscoveryResponse
+
+/** In the order in which the client asks. */
+const kinds: readonly Kind[] = ['cluster', 'secret', 'listener', 'scope', 'route']
+
+/** What the client says when it refuses: the culprits, nothing of use, or a name that is none. */
+export type Voice = 'misleading' | 'names' | 'silent'
+
+/** What the client knows of one type. */
+class Shelf {
+  /** What it works with. */
+  has = new Map<string, string>()
+  /** What it would list after a reconnect. */
+  listed = new Map<string, string>()
+  readonly names = new Set<string>()
+  /** Names that may be sent although it has them, since a NACK or a cut has put them in doubt. */
+  readonly doubted = new Set<string>()
+  /** Names that the server was asked for and hasn't answered since: by the rules it sends them even if the client has them. */
+  readonly owed = new Set<string>()
+  nonce = ''
+  /** Responses on this stream, and whether one was refused. */
+  received = 0
+  refused = false
+}
+
+interface Parcel {
+  readonly request: Request
+  readonly kind: Kind
+  /** What the request answers. */
+  readonly answers?: {readonly nonce: string; readonly refusedAlone: string | undefined}
+  readonly asksFor: readonly string[]
+}
+
+/** A response, and which of its names were owed. */
+interface Letter {
+  readonly response: Response
+  readonly owed: ReadonlySet<string>
+  /** What the server had to send when it sent it. */
+  readonly snapshot: Snapshot | undefined
+}
+
+export class ModelClient {
+  session: Session
+  now = new Date('2026-11-24T00:00:00Z')
+  readonly shelves = new Map<Kind, Shelf>(kinds.map(kind => [kind, new Shelf()]))
+  snapshot: Snapshot | undefined
+  /** Written responses that the client hasn't read. */
+  inbox: Letter[] = []
+  /** Requests that the server hasn't got. */
+  outbox: Parcel[] = []
+  /** Cluster answers held back, as Envoy does while a cluster warms. */
+  withheld: Parcel[] = []
+  withholds = false
+  #unwritten: Letter | undefined
+  /** By nonce: names of responses that the server has no answer to. */
+  #unanswered = new Map<string, {readonly kind: Kind; readonly names: readonly string[]}>()
+  /** "kind name version" refused in a response of its own, known to the server. */
+  #convicted = new Set<string>()
+  #forced = new Set<string>()
+  readonly trace: string[] = []
+
+  constructor(
+    readonly variant: Variant,
+    readonly voice: Voice,
+  ) {
+    this.session = openSession(variant)
+    this.#connect()
+  }
+
+  push(snapshot: Snapshot): void {
+    this.snapshot = snapshot
+    this.#step({kind: 'snapshot', snapshot})
+  }
+
+  write(): boolean {
+    if (this.#unwritten === undefined) return false
+    this.inbox.push(this.#unwritten)
+    this.#unwritten = undefined
+    this.#step({kind: 'writable'})
+    return true
+  }
+
+  deliver(): boolean {
+    const parcel = this.outbox.shift()
+    if (parcel === undefined) return false
+    const {kind, answers, asksFor} = parcel
+    if (answers !== undefined) {
+      this.#unanswered.delete(answers.nonce)
+      if (answers.refusedAlone !== undefined) this.#convicted.add(answers.refusedAlone)
+    }
+
+    for (const name of asksFor) this.#shelf(kind).owed.add(name)
+    for (const name of asksFor) for (const key of [...this.#convicted]) if (key.startsWith(`${kind} ${name} `)) this.#convicted.delete(key)
+    this.#step({kind: 'request', request: parcel.request})
+    return true
+  }
+
+  read(): boolean {
+    const letter = this.inbox.shift()
+    if (letter === undefined) return false
+    const {response} = letter
+    this.trace.push(`read ${show(response)}`)
+    const kind = kindOf(response.typeUrl)
+    const shelf = this.#shelf(kind)
+    shelf.received += 1
+    const parcel =
+      response.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse'
+        ? this.#readSotw(kind, response, letter)
+        : this.#readDelta(kind, response, letter)
+    ;(kind === 'cluster' && this.withholds ? this.withheld : this.outbox).push(parcel)
+    return true
+  }
+
+  release(): boolean {
+    this.withholds = false
+    const released = this.withheld.length > 0
+    this.outbox.push(...this.withheld)
+    this.withheld = []
+    return released
+  }
+
+  wait(milliseconds: number): void {
+    this.now = new Date(this.now.getTime() + milliseconds)
+    this.#step({kind: 'wake'})
+  }
+
+  /** Asks for a name, with the last nonce of the type or none: both are stale, the names count all the same. */
+  subscribe(kind: Kind, name: string, nonce: string): void {
+    const shelf = this.#shelf(kind)
+    if (this.variant === 'sotw' && shelf.names.has(name)) return
+    shelf.names.add(name)
+    this.outbox.push(this.#request(kind, {subscribe: [name], nonce}))
+  }
+
+  unsubscribe(kind: Kind, name: string): void {
+    const shelf = this.#shelf(kind)
+    if (!shelf.names.delete(name)) return
+    if (!allowsWildcard(typeUrls[kind])) {
+      shelf.has.delete(name)
+      shelf.listed.delete(name)
+    }
+
+    this.outbox.push({...this.#request(kind, {unsubscribe: [name], nonce: ''}), asksFor: [name]})
+  }
+
+  /** The stream is cut and opened again: what is under way in either direction is lost. */
+  cut(): void {
+    this.trace.push('cut')
+    for (const {kind, names} of this.#unanswered.values()) for (const name of names) this.#shelf(kind).doubted.add(name)
+    const before = unrepaired(this.session)
+    this.session = openSession(this.variant)
+    this.inbox = []
+    this.outbox = []
+    this.withheld = []
+    this.#unwritten = undefined
+    this.#unanswered = new Map()
+    this.#convicted = new Set()
+    this.#forced = new Set()
+    if (this.snapshot !== undefined) this.#step({kind: 'snapshot', snapshot: this.snapshot, before})
+    this.#connect()
+  }
+
+  /** Everything is written, read, delivered; when nothing moves, time passes. */
+  drain(): void {
+    this.release()
+    let quiet = 0
+    for (let rounds = 0; quiet < 4; rounds += 1) {
+      if (rounds > 3000) this.#fail('it never comes to rest')
+      const moved = [this.write(), this.read(), this.deliver()].some(Boolean)
+      if (moved) quiet = 0
+      else {
+        quiet += 1
+        this.wait(5000)
+      }
+    }
+  }
+
+  /** What must hold at rest: exactly the snapshot's part that is asked for, minus what the client refuses. */
+  check(): void {
+    for (const kind of kinds) {
+      const shelf = this.#shelf(kind)
+      const wild = allowsWildcard(typeUrls[kind])
+      const wanted = [...(this.snapshot?.get(typeUrls[kind]) ?? [])].filter(([name]) => wild || shelf.names.has(name))
+      const report = describeSession(this.session).find(({typeUrl}) => typeUrl === typeUrls[kind])
+      for (const [name, {version}] of wanted) {
+        const has = shelf.has.get(name)
+        if (isBad(version)) {
+          if (has !== undefined && isBad(has)) this.#fail(`${kind} ${name} is bad, and it has it`)
+          if (report?.refused.get(name) === undefined) this.#fail(`${kind} ${name} is refused, and status does not say so`)
+        } else {
+          if (has !== version) this.#fail(`${kind} ${name} should be ${version}, it has ${has}`)
+          if (this.variant === 'delta' && shelf.listed.get(name) !== version) this.#fail(`${kind} ${name} is not listed as ${version}`)
+          if (report?.acked.get(name) !== version) this.#fail(`${kind} ${name} ${version} is not counted as acknowledged`)
+        }
+      }
+
+      const names = new Set(wanted.map(([name]) => name))
+      const extra = [...shelf.has.keys()].filter(name => !names.has(name))
+      // By SotW a resource that was asked for by name is never removed.
+      if (extra.length > 0 && (wild || this.variant === 'delta')) this.#fail(`${kind} ${extra.join(' ')} should be gone`)
+      const bad = wanted.some(([, {version}]) => isBad(version))
+      const wantedState = this.snapshot === undefined ? 'stale' : bad ? 'nack' : 'synced'
+      if (report?.state !== wantedState) this.#fail(`${kind} is ${report?.state} in status, it should be ${wantedState}`)
+      if (!bad && this.snapshot !== undefined && unrepaired(this.session).has(typeUrls[kind])) this.#fail(`${kind} is kept as unrepaired`)
+    }
+  }
+
+  #connect(): void {
+    for (const kind of kinds) {
+      const shelf = this.#shelf(kind)
+      shelf.received = 0
+      shelf.refused = false
+      shelf.nonce = ''
+      shelf.owed.clear()
+      this.outbox.push(
+        this.#request(kind, {subscribe: [...shelf.names], nonce: '', initial: Object.fromEntries(shelf.listed), wildcard: true}),
+      )
+    }
+  }
+
+  #step(input: Input): void {
+    const result = step(this.session, input, this.now)
+    this.session = result.session
+    if (result.close !== undefined) this.#fail(`closed: ${result.close.message}`)
+    for (const note of result.notes)
+      if (note.kind === 'removal-forced') for (const name of note.names) this.#forced.add(`${kindOf(note.typeUrl)} ${name}`)
+    if (result.send === undefined) return
+    if (this.#unwritten !== undefined) this.#fail('a second unwritten response')
+    const response = result.send
+    this.trace.push(`sent ${show(response)}`)
+    const kind = kindOf(response.typeUrl)
+    const contents = contentsOf(response)
+    for (const [name, version] of contents)
+      if (this.#convicted.has(`${kind} ${name} ${version}`) && !this.#shelf(kind).owed.has(name))
+        this.#fail(`${kind} ${name} ${version} was refused alone, and is sent again`)
+    const owed = this.#shelf(kindOf(response.typeUrl)).owed
+    const paid = [...contentsOf(response).keys(), ...removedOf(response)].filter(name => owed.delete(name))
+    this.#unwritten = {response, owed: new Set(paid), snapshot: this.snapshot}
+    this.#unanswered.set(response.nonce, {kind, names: [...contents.keys(), ...removedOf(response)]})
+  }
+
+  #readDelta(kind: Kind, response: DeltaDiscoveryResponse, letter: Letter): Parcel {
+    const shelf = this.#shelf(kind)
+    const added = contentsOf(response)
+    const {removedResources: removed} = response
+    if (added.size !== response.resources.length || new Set(removed).size !== removed.length) this.#fail('a name twice in a response')
+    if (added.size > 0 && removed.length > 0) this.#fail('additions and removals in one response')
+    for (const [name, version] of added) this.#judgeAddition(kind, name, version, letter)
+    for (const name of removed) this.#judgeRemoval(kind, name)
+
+    const bad = [...added].filter(([, version]) => isBad(version)).map(([name]) => name)
+    for (const name of removed) shelf.has.delete(name)
+    for (const [name, version] of added) if (!isBad(version) && (bad.length === 0 || appliesGood(kind))) shelf.has.set(name, version)
+    if (bad.length === 0) {
+      for (const name of removed) shelf.listed.delete(name)
+      for (const [name, version] of added) shelf.listed.set(name, version)
+    }
+
+    this.#dropUnwanted(kind)
+    return this.#answer(kind, response, bad)
+  }
+
+  #readSotw(kind: Kind, response: DiscoveryResponse, letter: Letter): Parcel {
+    const shelf = this.#shelf(kind)
+    const contents = contentsOf(response)
+    const whole = allowsWildcard(response.typeUrl)
+    if (!whole && contents.size === 0) this.#fail(`an empty ${kind} response`)
+    const same = contents.size === shelf.has.size && [...contents].every(([name, version]) => shelf.has.get(name) === version)
+    if (whole && same && shelf.received > 1 && shelf.doubted.size === 0 && letter.owed.size === 0) this.#fail(`${kind} as it was`)
+    if (!whole) for (const [name, version] of contents) this.#judgeAddition(kind, name, version, letter)
+    const gone = whole ? [...shelf.has.keys()].filter(name => !contents.has(name)) : []
+    // The first response of a stream can't carry what nobody knows any more, nor can one that leaves out what was refused.
+    if (shelf.received > 1 && !shelf.refused) for (const name of gone) this.#judgeRemoval(kind, name)
+
+    const bad = [...contents].filter(([, version]) => isBad(version)).map(([name]) => name)
+    for (const name of gone) shelf.has.delete(name)
+    for (const [name, version] of contents) {
+      if (isBad(version) || (bad.length > 0 && !appliesGood(kind))) continue
+      if (whole && shelf.has.get(name) !== version) this.#judgeOrder(kind, name, version, letter.snapshot)
+      shelf.has.set(name, version)
+    }
+
+    this.#dropUnwanted(kind)
+    return this.#answer(kind, response, bad)
+  }
+
+  #answer(kind: Kind, response: Response, bad: readonly string[]): Parcel {
+    const shelf = this.#shelf(kind)
+    const contents = contentsOf(response)
+    for (const name of [...contents.keys(), ...removedOf(response)]) {
+      if (bad.length > 0) shelf.doubted.add(name)
+      else shelf.doubted.delete(name)
+    }
+
+    if (this.variant === 'sotw' && bad.length === 0 && allowsWildcard(response.typeUrl)) shelf.doubted.clear()
+    shelf.nonce = response.nonce
+    shelf.refused ||= bad.length > 0
+    const [only] = bad
+    const alone =
+      this.variant === 'delta' && contents.size === 1 && only !== undefined ? `${kind} ${only} ${contents.get(only)}` : undefined
+    const error = bad.length === 0 ? undefined : this.#words([...contents.keys()], bad)
+    return {
+      ...this.#request(kind, {nonce: response.nonce, ...(error === undefined ? {} : {error})}),
+      answers: {nonce: response.nonce, refusedAlone: alone},
+    }
+  }
+
+  #words(names: readonly string[], bad: readonly string[]): string {
+    if (this.voice === 'names') return `Error adding/updating ${bad.map(name => `${name}: no good`).join(', ')}`
+    return this.voice === 'silent'
+      ? 'Failed to load private key from <inline>'
+      : `something about ${names.find(name => !bad.includes(name)) ?? 'nothing'}`
+  }
+
+  /** Never sent what it has, but where a rule wants it. */
+  #judgeAddition(kind: Kind, name: string, version: string, {owed, snapshot}: Letter): void {
+    const shelf = this.#shelf(kind)
+    const had = shelf.has.get(name) === version && (this.variant === 'sotw' || shelf.listed.get(name) === version)
+    if (had && !owed.has(name) && !shelf.doubted.has(name)) this.#fail(`${kind} ${name} ${version} is sent again`)
+    this.#judgeOrder(kind, name, version, snapshot)
+  }
+
+  /** Never sees a route or scope before its cluster. */
+  #judgeOrder(kind: Kind, name: string, version: string, snapshot: Snapshot | undefined): void {
+    const cluster = clusterOf(version)
+    if (cluster === undefined || isBad(version)) return
+    const clusters = this.#shelf('cluster')
+    const offered = snapshot?.get(typeUrls.cluster)?.get(cluster)
+    if (clusters.has.has(cluster) || clusters.doubted.has(cluster) || this.#forced.has(`cluster ${cluster}`)) return
+    if (offered === undefined || isBad(offered.version)) return
+    // A SotW repair may leave clusters out until it is their turn.
+    if (this.variant === 'sotw' && clusters.refused) return
+    this.#fail(`${kind} ${name} comes before its cluster ${cluster}`)
+  }
+
+  /** Never loses a cluster before its route or scope, unless the delay is over. */
+  #judgeRemoval(kind: Kind, name: string): void {
+    if (kind !== 'cluster' || !this.#shelf('cluster').has.has(name) || this.#forced.has(`cluster ${name}`)) return
+    for (const user of this.variant === 'delta' ? (['scope', 'route'] as const) : (['scope'] as const))
+      for (const [route, version] of this.#shelf(user).has)
+        if (clusterOf(version) === name) this.#fail(`cluster ${name} goes before ${user} ${route}`)
+  }
+
+  /** What was unsubscribed while it was under way is not kept. */
+  #dropUnwanted(kind: Kind): void {
+    if (allowsWildcard(typeUrls[kind])) return
+    const shelf = this.#shelf(kind)
+    for (const name of [...shelf.has.keys(), ...shelf.listed.keys()])
+      if (!shelf.names.has(name)) {
+        shelf.has.delete(name)
+        shelf.listed.delete(name)
+      }
+  }
+
+  #request(
+    kind: Kind,
+    said: {
+      readonly subscribe?: readonly string[]
+      readonly unsubscribe?: readonly string[]
+      readonly nonce: string
+      readonly error?: string
+      readonly initial?: Record<string, string>
+      readonly wildcard?: boolean
+    },
+  ): Parcel {
+    const shelf = this.#shelf(kind)
+    const typeUrl = typeUrls[kind]
+    const errorDetail = said.error === undefined ? {} : {errorDetail: {code: 13, message: said.error}}
+    const star = allowsWildcard(typeUrl) && shelf.names.size > 0 ? ['*'] : []
+    const request =
+      this.variant === 'sotw'
+        ? create(DiscoveryRequestSchema, {typeUrl, responseNonce: said.nonce, resourceNames: [...shelf.names, ...star], ...errorDetail})
+        : create(DeltaDiscoveryRequestSchema, {
+            typeUrl,
+            responseNonce: said.nonce,
+            resourceNamesSubscribe: [...(said.subscribe ?? []), ...(said.wildcard === true ? star : [])],
+            resourceNamesUnsubscribe: [...(said.unsubscribe ?? [])],
+            initialResourceVersions: said.initial ?? {},
+            ...errorDetail,
+          })
+    return {request, kind, asksFor: said.subscribe ?? []}
+  }
+
+  #shelf(kind: Kind): Shelf {
+    const shelf = this.shelves.get(kind)
+    if (shelf === undefined) throw new Error(`unexpected type ${kind}`)
+    return shelf
+  }
+
+  #fail(message: string): never {
+    throw new Error(`${message}\n${this.trace.slice(-60).join('\n')}`)
+  }
+}
+
+/** The client refuses what is called bad. */
+function isBad(version: string): boolean {
+  return version.startsWith('bad')
+}
+
+/** The cluster that a route or scope of this version points at: `1>c0`. */
+function clusterOf(version: string): string | undefined {
+  return version.split('>')[1]
+}
+
+/** Whether the good additions of a refused response take effect (measured: CDS yes, SRDS no). */
+function appliesGood(kind: Kind): boolean {
+  return kind !== 'scope' && kind !== 'secret'
+}
+
+function contentsOf(response: Response): Map<string, string> {
+  if (response.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryResponse')
+    return new Map(response.resources.map(({name, version}) => [name, version]))
+  return new Map(
+    response.resources.map(({value}): [string, string] => {
+      const text = new TextDecoder().decode(value)
+      return [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]
+    }),
+  )
+}
+
+function removedOf(response: Response): readonly string[] {
+  return response.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryResponse' ? response.removedResources : []
+}
