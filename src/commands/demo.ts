@@ -1,0 +1,47 @@
+/** `atlas demo`: the whole network on this machine, with real programs, and what it proves. */
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../lib/cli/base-command.js'
+import {present} from '../lib/cli/flags.js'
+import {type DemoResult, runDemo} from '../demo/demo.js'
+import {INTERRUPTED_EXIT, listenForInterrupt} from '../demo/interrupt.js'
+import {openScreen} from '../demo/screen.js'
+
+export default class Demo extends BaseCommand {
+  static override summary = 'Run the whole network on this machine with real programs, and prove what it claims'
+  static override description = `Starts a server, an observability Envoy and several downstream Envoys, each with a Prometheus and a Thanos sidecar, and a Thanos Query that asks them all; proves, one line each, what it did and saw; then waits for Ctrl-C.
+Envoy, Prometheus and Thanos are looked for as ATLAS_ENVOY, ATLAS_PROMETHEUS and ATLAS_THANOS, on PATH, and in Atlas's cache. Without the last two it proves what Envoy alone can show.`
+  static override examples = [
+    '<%= config.bin %> demo',
+    {description: 'Prove, tear down, and exit with 0 or 1', command: '<%= config.bin %> demo --once --json'},
+  ]
+  static override flags = {
+    clusters: Flags.integer({default: 3, description: 'how many downstream clusters', helpValue: 'N', max: 30, min: 1}),
+    once: Flags.boolean({description: 'prove, tear down and exit: 0 when every proof holds, 1 when one fails'}),
+    keep: Flags.string({description: 'keep everything (store, bootstraps, logs) in this empty directory', helpValue: 'DIR'}),
+    'one-address': Flags.boolean({description: 'run all on 127.0.0.1, with ports of its own'}),
+  }
+
+  async run(): Promise<DemoResult> {
+    const {flags} = await this.parse(Demo)
+    const screen = openScreen({
+      words: process.stderr,
+      proofs: this.jsonEnabled() ? undefined : process.stdout,
+      mayColour: (process.env['NO_COLOR'] ?? '') === '',
+      now: () => performance.now(),
+    })
+    const interrupt = listenForInterrupt(() => {
+      screen.step('Ending everything')
+    })
+    try {
+      const options = {clusters: flags.clusters, once: flags.once, oneAddress: flags['one-address'], ...present({keep: flags.keep})}
+      const result = await runDemo(options, {env: process.env, screen, interrupted: interrupt.signal})
+      if (result.proofs.some(({ok}) => !ok)) process.exitCode = 1
+      return result
+    } catch (error) {
+      if (error === interrupt.signal.reason) this.exit(INTERRUPTED_EXIT)
+      throw error
+    } finally {
+      interrupt.dispose()
+    }
+  }
+}

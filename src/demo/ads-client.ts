@@ -1,0 +1,35 @@
+/** Opens an ADS stream by hand, as an Envoy would, to see who is let in and who is not. */
+import {create, fromBinary, toBinary} from '@bufbuild/protobuf'
+import {DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema} from '../gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {CertifiedKey} from '../lib/model/authority.js'
+import {typeUrls} from '../lib/xds/type-url.js'
+import {type Answer, callOnce, openTls} from './grpc.js'
+import {type Door, tlsOptions} from './knock.js'
+
+const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
+/** What a visitor says of itself: whose node it is. */
+export interface Claim {
+  readonly cluster: string
+  readonly id: string
+}
+
+/**
+ * Asks for clusters on a delta stream and waits for the first answer.
+ * @throws Error when the connection is refused or nothing comes
+ */
+export async function askAds(door: Door, certificate: CertifiedKey, node: Claim): Promise<Answer> {
+  const request = create(DeltaDiscoveryRequestSchema, {node: {cluster: node.cluster, id: node.id}, typeUrl: typeUrls.cluster})
+  return callOnce(openTls(door, tlsOptions(door, {certificate})), {
+    authority: door.servername,
+    path: METHOD,
+    message: toBinary(DeltaDiscoveryRequestSchema, request),
+    timeoutMs: 5000,
+    until: 'message',
+  })
+}
+
+/** How many resources the first answer holds; undefined where there was no answer. */
+export function resourcesInAnswer({messages: [first]}: Answer): number | undefined {
+  return first === undefined ? undefined : fromBinary(DeltaDiscoveryResponseSchema, first).resources.length
+}

@@ -1,0 +1,179 @@
+/** The demo from beginning to end: starts everything, proves, waits, and ends everything. What each part does stands in its own file. */
+import {AtlasError} from '../lib/model/errors.js'
+import {openStore} from '../lib/store/open.js'
+import path from 'node:path'
+import {openAtlasCli} from './atlas-cli.js'
+import {type ProgramName, programs} from './catalogue.js'
+import {type Claimed, claimSites, hasManyLoopbackAddresses} from './claim.js'
+import {openFolder} from './folder.js'
+import {type Network, clusterNameAt, joinCluster, openNetwork, startStandIn} from './network.js'
+import {openSupervisor} from './processes.js'
+import {type Availability, type Environment, awaitProgram, availability, renderBringing} from './programs.js'
+import type {Proof} from './proof.js'
+import {untilReachable} from './proofs/paths.js'
+import {proveWithEnvoyAlone, proveWithMonitoring} from './prove.js'
+import {startMonitoring} from './take-over.js'
+import type {Screen} from './screen.js'
+import type {Stage} from './stage.js'
+import {showAddresses} from './addresses.js'
+
+export interface DemoOptions {
+  /** Downstream clusters at the start; one more joins later. */
+  readonly clusters: number
+  /** Prove, tear down, and return, instead of waiting for Ctrl-C. */
+  readonly once: boolean
+  /** A directory for everything, that stays. */
+  readonly keep?: string
+  readonly oneAddress: boolean
+}
+
+export interface DemoResult {
+  readonly proofs: readonly Proof[]
+  /** Names of proofs that this machine's programs don't suffice for. */
+  readonly leftOut: readonly string[]
+}
+
+export interface DemoWorld {
+  readonly env: Environment
+  readonly screen: Screen
+  /** Aborts on Ctrl-C. */
+  readonly interrupted: AbortSignal
+}
+
+/**
+ * Runs the demo. Whatever happens, when it returns or throws, nothing of it runs any more and its temporary folder is gone.
+ * @throws AtlasError `not-found` without Envoy, `conflict` for busy ports, `failed` when a program crashes; the reason of `interrupted`
+ */
+export async function runDemo(options: DemoOptions, world: DemoWorld): Promise<DemoResult> {
+  const envoy = await findEnvoy(world)
+  const claimed = await claim(options, world.screen)
+  const folder = await openFolder(options.keep)
+  const supervisor = await openSupervisor(folder.path, {removeFolder: !folder.isKept})
+  const signal = AbortSignal.any([supervisor.crashed, world.interrupted])
+  const store = path.join(folder.path, 'store')
+  const stage: Stage = {
+    folder: folder.path,
+    sites: claimed.sites,
+    screen: world.screen,
+    supervisor,
+    atlas: openAtlasCli(store, text => {
+      world.screen.command(text)
+    }),
+    store: openStore({directory: store}),
+    envoy,
+    signal,
+  }
+  const opened: {network?: Network} = {}
+  try {
+    opened.network = await openNetwork(stage)
+    return await showAndProve(opened.network, options, world)
+  } finally {
+    await opened.network?.close()
+    await supervisor.stopAll()
+    await claimed.release()
+    await folder.dispose()
+    if (folder.isKept) world.screen.detail(`Everything is kept in ${folder.path}: store, bootstraps, logs.`)
+  }
+}
+
+async function showAndProve(network: Network, options: DemoOptions, world: DemoWorld): Promise<DemoResult> {
+  const {stage} = network
+  const {screen} = world
+  await joinAll(network, options.clusters)
+  const thief = await thiefIn(network)
+  screen.step('Proofs with Envoy alone')
+  const first = await proveWithEnvoyAlone(network, thief)
+  const monitoring = await findMonitoring(world, stage.signal)
+  const query = monitoring === undefined ? undefined : await startMonitoring(network, monitoring)
+  screen.step(query === undefined ? 'Proofs on the running network, without Thanos' : 'Proofs on the running network, with Thanos Query')
+  const second = await proveWithMonitoring(network, {query, programs: monitoring})
+  const result = {proofs: [...first, ...second], leftOut: query === undefined ? ['thanos-query'] : []}
+  summarise(result, screen)
+  if (!options.once) await waitForCtrlC(network, query !== undefined, world.interrupted)
+  return result
+}
+
+async function joinAll(network: Network, clusters: number): Promise<void> {
+  const {stage} = network
+  for (const [index, site] of stage.sites.downstreams.slice(0, clusters).entries()) {
+    const name = clusterNameAt(index)
+    stage.screen.step(`Downstream cluster ${name}, at ${site.address}`)
+    await joinCluster(network, name, site, await startStandIn(name, site))
+  }
+
+  await Promise.all(network.members.map(async member => untilReachable(network, member)))
+}
+
+/** Whose keys are stolen: the last cluster's, or where there is only one, those of a cluster that is registered and never starts. */
+async function thiefIn({members, stage}: Network): Promise<string> {
+  const last = members.length > 1 ? members.at(-1)?.name : undefined
+  if (last !== undefined) return last
+  stage.screen.step('Another cluster, registered only, to be the thief')
+  await stage.atlas.run('cluster', 'add', 'guest')
+  return 'guest'
+}
+
+/** One more address than clusters: for the cluster that is added while all runs. */
+async function claim({oneAddress, clusters}: DemoOptions, screen: Screen): Promise<Claimed> {
+  const isSpacious = oneAddress || (await hasManyLoopbackAddresses())
+  if (!isSpacious) screen.warn('this machine answers on 127.0.0.1 alone (as macOS does): the demo goes on as with --one-address')
+  return claimSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
+}
+
+async function findEnvoy(world: DemoWorld): Promise<string> {
+  world.screen.step('Programs')
+  const found = await awaitShown('envoy', world, world.interrupted)
+  for (const name of ['prometheus', 'thanos'] as const) await showAvailability(name, world)
+  if (found.kind === 'found') return found.path
+  throw new AtlasError('not-found', `the demo needs Envoy: ${found.why}`, {hint: programs.envoy.remedy})
+}
+
+/** Both Prometheus and Thanos, waited for while somebody brings them; undefined, having said so, where either can't be had. */
+async function findMonitoring(world: DemoWorld, signal: AbortSignal): Promise<{prometheus: string; thanos: string} | undefined> {
+  const prometheus = await awaitShown('prometheus', world, signal)
+  const thanos = await awaitShown('thanos', world, signal)
+  if (prometheus.kind === 'found' && thanos.kind === 'found') return {prometheus: prometheus.path, thanos: thanos.path}
+  for (const program of [prometheus, thanos]) if (program.kind === 'missing') world.screen.warn(program.why)
+  world.screen.warn('what follows is proved with Envoy alone; the proof thanos-query is left out')
+  return undefined
+}
+
+async function awaitShown(name: ProgramName, world: DemoWorld, signal: AbortSignal): Promise<Exclude<Availability, {kind: 'bringing'}>> {
+  const program = programs[name]
+  return awaitProgram(program, world.env, {
+    signal,
+    onProgress: bringing => {
+      world.screen.progress(`waiting for ${program.title}: ${renderBringing(bringing)}`)
+    },
+  })
+}
+
+async function showAvailability(name: ProgramName, world: DemoWorld): Promise<void> {
+  const state = await availability(programs[name], world.env)
+  const words = {
+    found: () => 'is here',
+    bringing: () => 'is being brought; the first proofs do without it',
+    missing: () => 'is not here; what needs it will be left out',
+  }
+  world.screen.detail(`${programs[name].title} ${words[state.kind]()}`)
+}
+
+function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
+  const failed = proofs.filter(({ok}) => !ok)
+  const left = leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`
+  if (failed.length === 0) screen.step(`All ${proofs.length} proofs hold${left}`)
+  else screen.warn(`${failed.length} of ${proofs.length} proofs failed: ${failed.map(({name}) => name).join(', ')}${left}`)
+}
+
+/** Returns on Ctrl-C; a crash ends it with the crash's reason. */
+async function waitForCtrlC(network: Network, hasQuery: boolean, interrupted: AbortSignal): Promise<void> {
+  const {signal} = network.stage
+  showAddresses(network, {hasQuery})
+  await new Promise<void>(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => {
+      resolve()
+    })
+  })
+  if (!interrupted.aborted) signal.throwIfAborted()
+}

@@ -1,0 +1,62 @@
+/** Has Atlas write an Envoy's bootstrap, and starts that Envoy from it. */
+import path from 'node:path'
+import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import type {Owner} from '../lib/model/names.js'
+import {isReady} from './envoy-admin.js'
+import type {Running} from './processes.js'
+import type {Stage} from './stage.js'
+import {waitFor} from './wait.js'
+
+export interface EnvoySpec {
+  readonly owner: Owner
+  /** Where it binds. */
+  readonly address: string
+  readonly adminPort: number
+  /** Ports to listen on, by the standard port each stands for. */
+  readonly ports: ReadonlyMap<number, number>
+}
+
+export interface RunningEnvoy {
+  readonly owner: Owner
+  readonly running: Running
+  readonly admin: HostPort
+}
+
+/** Starts the Envoy of `owner` by the very path that anybody outside Kubernetes takes. It may not be ready yet. */
+export async function startEnvoy(spec: EnvoySpec, stage: Stage): Promise<RunningEnvoy> {
+  const {owner, address} = spec
+  const admin = {host: address, port: spec.adminPort}
+  const folder = path.join(stage.folder, 'envoy', owner)
+  const ports = [...spec.ports]
+    .filter(([standard, port]) => standard !== port)
+    .flatMap(([standard, port]) => ['--port', `${standard}=${port}`])
+  const place = ['--bind-address', address, '--local-address', address, '--admin', renderHostPort(admin), ...ports]
+  await stage.atlas.run('cluster', 'values', owner, '--format', 'bootstrap', '--output', folder, ...place)
+  const running = await stage.supervisor.start({
+    name: `envoy-${owner}`,
+    program: stage.envoy,
+    args: ['-c', path.join(folder, 'envoy.json'), ...envoyFlags],
+  })
+  return {owner, running, admin}
+}
+
+/** Waits until an Envoy has its whole configuration. */
+export async function untilEnvoyReady({owner, admin}: RunningEnvoy, signal: AbortSignal): Promise<void> {
+  await waitFor(`the Envoy of ${owner} to get its configuration`, async () => ((await isReady(admin)) ? true : undefined), {
+    signal,
+    timeoutMs: 30_000,
+  })
+}
+
+/** Several on one machine share no memory (facts/envoy.md 1); its access log is written at once, since the proofs read it. */
+const envoyFlags = [
+  '--disable-hot-restart',
+  '--concurrency',
+  '1',
+  '--drain-time-s',
+  '20',
+  '--file-flush-interval-msec',
+  '100',
+  '--log-level',
+  'warning',
+]

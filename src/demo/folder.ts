@@ -1,0 +1,39 @@
+/** The demo's folder: a temporary one that goes with it, or one that the reader keeps. */
+import {mkdir, mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {AtlasError, messageOf} from '../lib/model/errors.js'
+import {FOLDER_PREFIX, sweep} from './registry.js'
+
+export interface DemoFolder {
+  readonly path: string
+  readonly isKept: boolean
+  /** Removes it unless it is kept. */
+  dispose(): Promise<void>
+}
+
+/**
+ * Ends and removes what demos left that were killed together with their guard, then makes a folder.
+ * @param keep a directory that is empty or not there yet; undefined: a temporary one
+ * @throws AtlasError `conflict` when the directory to keep holds something
+ */
+export async function openFolder(keep: string | undefined): Promise<DemoFolder> {
+  sweep(tmpdir())
+  if (keep !== undefined) return {path: await keptFolder(path.resolve(keep)), isKept: true, dispose: async () => undefined}
+  const folder = await realpath(await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX)))
+  return {path: folder, isKept: false, dispose: async () => rm(folder, {recursive: true, force: true, maxRetries: 3})}
+}
+
+async function keptFolder(folder: string): Promise<string> {
+  try {
+    await mkdir(folder, {recursive: true, mode: 0o700})
+    const found = await readdir(folder)
+    if (found.length === 0) return await realpath(folder)
+  } catch (error) {
+    throw new AtlasError('failed', `--keep ${folder} can't be used: ${messageOf(error)}`, {cause: error})
+  }
+
+  throw new AtlasError('conflict', `--keep needs an empty directory; ${folder} holds something already`, {
+    hint: 'name another one, or empty it',
+  })
+}

@@ -1,0 +1,153 @@
+/** The network: a fresh store, `atlas serve`, the observability Envoy, and the downstream clusters that join and leave. */
+import {existsSync} from 'node:fs'
+import {mkdir} from 'node:fs/promises'
+import path from 'node:path'
+import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {downstreamPorts} from '../lib/model/cluster.js'
+import {type ClusterName, OBSERVABILITY, parseClusterName, sidecarName} from '../lib/model/names.js'
+import {defaultSettings} from '../lib/model/settings.js'
+import {serveDns} from './dns.js'
+import {type RunningEnvoy, startEnvoy, untilEnvoyReady} from './envoys.js'
+import {type StandIn, serveStandIn} from './health.js'
+import {type Monitored, type MonitoringPrograms, startMonitored} from './monitoring.js'
+import type {Running} from './processes.js'
+import type {DownstreamSite} from './sites.js'
+import type {Stage} from './stage.js'
+import {waitFor} from './wait.js'
+
+export interface Member {
+  readonly name: ClusterName
+  readonly site: DownstreamSite
+  readonly envoy: RunningEnvoy
+  /** The host name by which Thanos Query dials its sidecar. */
+  readonly authority: string
+  backend: Backend
+}
+
+/** What answers behind a downstream Envoy: a stand-in of the demo's own, until Thanos is there. */
+export type Backend = {readonly kind: 'monitored'; readonly monitored: Monitored} | {readonly kind: 'stand-in'; readonly standIn: StandIn}
+
+export interface Network {
+  readonly stage: Stage
+  readonly observability: RunningEnvoy
+  /** The file that `atlas serve` writes for Thanos Query. */
+  readonly endpoints: string
+  /** Registered and running, in the order they joined. */
+  readonly members: Member[]
+  server: Running
+  /** Ends what the demo serves itself. */
+  close(): Promise<void>
+}
+
+/** Names for downstream clusters; beyond them, numbers. */
+export function clusterNameAt(index: number): ClusterName {
+  return parseClusterName(cities[index] ?? `cluster-${index + 1}`)
+}
+
+/** Creates an installation and starts what the observability cluster runs. */
+export async function openNetwork(stage: Stage): Promise<Network> {
+  const {sites, screen} = stage
+  const {address, ports} = sites.observability
+  screen.step('A fresh installation, its own certificate authority')
+  const template = `dns://${address}:${ports.dns}/{service}.{namespace}.svc.{clusterDomain}:${ports.thanos}`
+  const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads)]
+  const server = renderHostPort({host: address, port: ports.server})
+  await stage.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort)
+
+  screen.step('The server: certificates, configuration over ADS, endpoints for Thanos Query')
+  await mkdir(path.join(stage.folder, 'thanos'), {mode: 0o700})
+  const endpoints = path.join(stage.folder, 'thanos', 'endpoints.yaml')
+  const running = await startServer(stage, endpoints)
+
+  screen.step('The observability Envoy')
+  const standard = new Map([
+    [10_900, ports.ads],
+    [10_901, ports.thanos],
+  ])
+  const observability = await startEnvoy({owner: OBSERVABILITY, address, adminPort: ports.envoyAdmin, ports: standard}, stage)
+  await untilEnvoyReady(observability, stage.signal)
+  const {namespace, clusterDomain} = defaultSettings
+  const dns = await serveDns({host: address, port: ports.dns}, {suffix: `${namespace}.svc.${clusterDomain}`, address})
+  const members: Member[] = []
+  return {
+    stage,
+    observability,
+    endpoints,
+    members,
+    server: running,
+    close: async () => {
+      await Promise.all([dns.close(), ...members.map(member => closeStandIn(member))])
+    },
+  }
+}
+
+/** Starts `atlas serve` and waits until it is ready and has written the endpoints. */
+export async function startServer({atlas, supervisor, sites, screen, signal}: Stage, endpoints: string): Promise<Running> {
+  const {address, ports} = sites.observability
+  const admin = renderHostPort({host: address, port: ports.serverAdmin})
+  const args = ['--listen', renderHostPort({host: address, port: ports.server}), '--admin', admin, '--thanos-endpoints', endpoints]
+  screen.command(`atlas serve ${args.join(' ')}`)
+  const running = await supervisor.start(atlas.spec('atlas-serve', 'serve', ...args))
+  await waitFor(
+    'atlas serve to be ready',
+    async () => {
+      const response = await fetch(`http://${admin}/readyz`, {signal: AbortSignal.timeout(2000)})
+      const body = await response.text()
+      if (!response.ok) throw new Error(body.trim())
+      return existsSync(endpoints) ? true : undefined
+    },
+    {signal, timeoutMs: 30_000},
+  )
+  return running
+}
+
+/** Registers a cluster and starts its Envoy, in front of a backend that runs already. It may not be ready yet. */
+export async function joinCluster(network: Network, name: ClusterName, site: DownstreamSite, backend: Backend): Promise<Member> {
+  const {stage, members} = network
+  const {address, ports} = site
+  const dialled = ports.thanos === downstreamPorts.thanos ? [] : ['--port', `${downstreamPorts.thanos}=${ports.thanos}`]
+  const thanos = renderHostPort({host: address, port: ports.sidecarGrpc})
+  await stage.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...dialled)
+  const standard = new Map([[downstreamPorts.thanos, ports.thanos]])
+  const envoy = await startEnvoy({owner: name, address, adminPort: ports.envoyAdmin, ports: standard}, stage)
+  const {namespace, clusterDomain} = defaultSettings
+  const authority = `${sidecarName(name, 0)}.${namespace}.svc.${clusterDomain}:${stage.sites.observability.ports.thanos}`
+  const member: Member = {name, site, envoy, authority, backend}
+  members.push(member)
+  return member
+}
+
+/** A stand-in where the cluster's sidecar is registered. */
+export async function startStandIn(name: ClusterName, site: DownstreamSite): Promise<Backend> {
+  return {kind: 'stand-in', standIn: await serveStandIn({host: site.address, port: site.ports.sidecarGrpc}, name)}
+}
+
+/** A Prometheus with a Thanos sidecar, where the cluster's sidecar is registered. */
+export async function startBackend(name: ClusterName, site: DownstreamSite, programs: MonitoringPrograms, stage: Stage): Promise<Backend> {
+  return {kind: 'monitored', monitored: await startMonitored(name, site, {...stage, programs})}
+}
+
+/** Puts Prometheus and Thanos in the stand-in's place. */
+export async function replaceStandIn(member: Member, programs: MonitoringPrograms, stage: Stage): Promise<void> {
+  await closeStandIn(member)
+  member.backend = await startBackend(member.name, member.site, programs, stage)
+}
+
+/** Ends all that ran for a cluster. */
+export async function stopMember(network: Network, member: Member): Promise<void> {
+  network.members.splice(network.members.indexOf(member), 1)
+  const {backend} = member
+  const running = backend.kind === 'monitored' ? [backend.monitored.sidecar, backend.monitored.prometheus] : []
+  await Promise.all([closeStandIn(member), ...[member.envoy.running, ...running].map(each => each.stop())])
+}
+
+/** Where Thanos Query reaches every sidecar: the observability Envoy's plaintext port. */
+export function thanosDoor({sites}: Stage): HostPort {
+  return {host: sites.observability.address, port: sites.observability.ports.thanos}
+}
+
+const cities = ['paris', 'lyon', 'oslo', 'rome', 'vienna', 'madrid', 'berlin', 'dublin', 'prague', 'athens', 'lisbon', 'warsaw']
+
+async function closeStandIn({backend}: Member): Promise<void> {
+  if (backend.kind === 'stand-in') await backend.standIn.close()
+}

@@ -1,0 +1,95 @@
+/** The load under which things are changed: gRPC calls through both Envoys to every cluster, long streams, and PromQL where there is Thanos. */
+import type {HostPort} from '../../lib/model/address.js'
+import {messageOf} from '../../lib/model/errors.js'
+import {type Channel, callOnce, grpcCodes, openPlain} from '../grpc.js'
+import {healthCall, watchCall} from '../health.js'
+import {type LoadResult, type Request, startLoad} from '../load.js'
+import {type Member, type Network, thanosDoor} from '../network.js'
+import {insist} from '../proof.js'
+import {clustersIn, queryInstant} from '../query-api.js'
+
+export interface RunningLoad {
+  /** Ends the load. @returns what it did, in words @throws Disproof when a request failed or a stream broke */
+  stop(): Promise<string>
+}
+
+/** Longer than any proof takes. */
+const STREAM_MS = 120_000
+const PAUSE_MS = 10
+
+/** @param query Thanos Query, where there is one */
+export function startNetworkLoad(network: Network, query: HostPort | undefined): RunningLoad {
+  const door = thanosDoor(network.stage)
+  const members = [...network.members]
+  const channels = members.map(() => openPlain(door))
+  const calls = members.flatMap(({name, authority}, index) => {
+    const channel = channels[index] ?? openPlain(door)
+    return [onChannel(name, authority, channel), onNewConnection(name, authority, door)]
+  })
+  const watches = members.map(member => watch(member, door))
+  const load = startLoad(query === undefined ? calls : [...calls, promql(members, query)], PAUSE_MS)
+  return {
+    async stop() {
+      const result = await load.stop()
+      const broken = watches.map(each => each.end()).filter(reason => reason !== undefined)
+      for (const channel of channels) channel.close()
+      return judge(result, {streams: watches.length, broken, withPromql: query !== undefined})
+    },
+  }
+}
+
+function judge(
+  {requests, failures, firstFailure, slowestMs}: LoadResult,
+  streams: {streams: number; broken: readonly string[]; withPromql: boolean},
+): string {
+  insist(failures === 0, `${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
+  insist(streams.broken.length === 0, `${streams.broken.length} of ${streams.streams} open streams broke: ${streams.broken[0] ?? ''}`)
+  const kinds = streams.withPromql ? 'gRPC calls and PromQL queries' : 'gRPC calls'
+  return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${streams.streams} open streams went on`
+}
+
+function onChannel(name: string, authority: string, channel: Channel): Request {
+  return async () => {
+    const {grpcStatus, status} = await channel.call(healthCall(authority))
+    if (grpcStatus !== grpcCodes.ok) throw new Error(`${name}: gRPC status ${grpcStatus ?? 'none'}, HTTP ${status}`)
+  }
+}
+
+function onNewConnection(name: string, authority: string, door: HostPort): Request {
+  return async () => {
+    const {grpcStatus, status} = await callOnce(openPlain(door), healthCall(authority))
+    if (grpcStatus !== grpcCodes.ok) throw new Error(`${name}: gRPC status ${grpcStatus ?? 'none'}, HTTP ${status}, on a new connection`)
+  }
+}
+
+function promql(members: readonly Member[], query: HostPort): Request {
+  return async () => {
+    const got = clustersIn(await queryInstant(query, 'up'))
+    const missing = members.filter(({name}) => !got.includes(name))
+    if (missing.length > 0) throw new Error(`PromQL: no series from ${missing.map(({name}) => name).join(', ')}`)
+  }
+}
+
+/** A stream that must still be open when it is ended. @returns why it broke */
+function watch({name, authority}: Member, door: HostPort): {end(): string | undefined} {
+  const channel = openPlain(door)
+  const state: {broken?: string; ended?: true} = {}
+  const settle = (reason: string): void => {
+    if (state.ended === undefined) state.broken = `${name}: ${reason}`
+  }
+  channel.call(watchCall(authority, STREAM_MS)).then(
+    ({grpcStatus}) => {
+      settle(`the stream ended with gRPC status ${grpcStatus ?? 'none'}`)
+    },
+    (error: unknown) => {
+      settle(messageOf(error))
+    },
+  )
+  return {
+    end: () => {
+      state.ended = true
+      channel.close()
+      return state.broken
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/** Proofs that requests find their way: through both Envoys to the right cluster, and PromQL through Thanos Query to all of them. */
+import type {HostPort} from '../../lib/model/address.js'
+import {callOnce, grpcCodes, openPlain} from '../grpc.js'
+import {ANSWERED_BY, healthCall, isServing} from '../health.js'
+import {type Member, type Network, thanosDoor} from '../network.js'
+import {Disproof, insist} from '../proof.js'
+import {clustersIn, queryInstant, storesOf} from '../query-api.js'
+import {waitFor} from '../wait.js'
+
+/** A gRPC call to each cluster's sidecar by name, through the observability Envoy and the cluster's own; a name of nobody leads nowhere. */
+export async function envoyPath(network: Network): Promise<string> {
+  const {members, stage} = network
+  const door = thanosDoor(stage)
+  const times: number[] = []
+  for (const {name, authority} of members) {
+    const begin = performance.now()
+    const answer = await callOnce(openPlain(door), healthCall(authority))
+    times.push(performance.now() - begin)
+    insist(answer.grpcStatus === grpcCodes.ok, `${authority} answered gRPC status ${answer.grpcStatus ?? 'none'} (HTTP ${answer.status})`)
+    insist(isServing(answer.messages[0]), `${authority} does not serve`)
+    const who = answer.headers[ANSWERED_BY]
+    if (who !== undefined && who !== name) throw new Disproof(`a call to ${name} was answered by ${String(who)}`)
+  }
+
+  const [first] = members
+  const nobody = first?.authority.replace(first.name, 'nobody') ?? ''
+  const {grpcStatus} = await callOnce(openPlain(door), healthCall(nobody))
+  insist(grpcStatus === grpcCodes.unimplemented, `an unknown cluster answered gRPC status ${grpcStatus ?? 'none'}`)
+  return `gRPC calls through both Envoys over HTTP/2 with mutual TLS: each of ${members.map(({name}) => name).join(', ')} answered for itself within ${Math.ceil(Math.max(...times))} ms; an unknown name was refused`
+}
+
+/** Waits until calls reach the cluster's backend. */
+export async function untilReachable(network: Network, {name, authority}: Member): Promise<void> {
+  await waitFor(
+    `calls to reach ${name} through both Envoys`,
+    async () => {
+      const answer = await callOnce(openPlain(thanosDoor(network.stage)), healthCall(authority, 3000))
+      if (answer.grpcStatus === grpcCodes.ok) return true
+      throw new Error(`gRPC status ${answer.grpcStatus ?? 'none'} ${answer.grpcMessage}`)
+    },
+    {signal: network.stage.signal, timeoutMs: 30_000},
+  )
+}
+
+const PROMQL = 'sum by (cluster) (up)'
+
+/** One PromQL query, answered with series of every cluster, each by its own name. */
+export async function thanosQuery(network: Network, query: HostPort): Promise<string> {
+  const wanted = network.members.map(({name}) => name).sort()
+  await untilAnswered(network, query, wanted)
+  const begin = performance.now()
+  const series = await queryInstant(query, PROMQL)
+  const time = Math.ceil(performance.now() - begin)
+  const got = clustersIn(series)
+  insist(got.join() === wanted.join(), `"${PROMQL}" was answered by ${got.join(', ')}, not by ${wanted.join(', ')}`)
+  const stores = await storesOf(query)
+  for (const {name, clusters, error} of stores) {
+    insist(error === '', `Thanos Query can't reach ${name}: ${error}`)
+    insist(clusters.length === 1 && name.includes(`/${clusters[0] ?? ''}-thanos-sidecar0.`), `${name} leads to ${clusters.join(', ')}`)
+  }
+
+  return `"${PROMQL}" was answered in ${time} ms with ${series.length} series, from ${got.join(', ')}; its ${stores.length} endpoints, found in the file that Atlas writes, each lead to their own cluster`
+}
+
+/** Waits until Thanos Query answers with series of exactly these clusters. */
+export async function untilAnswered(network: Network, query: HostPort, wanted: readonly string[]): Promise<void> {
+  const clusters = [...wanted].sort().join(', ')
+  await waitFor(
+    `Thanos Query to answer with series of ${clusters}`,
+    async () => {
+      const got = clustersIn(await queryInstant(query, PROMQL)).join(', ')
+      if (got === clusters) return true
+      throw new Error(`it answers with series of ${got === '' ? 'nobody' : got}`)
+    },
+    {signal: network.stage.signal, timeoutMs: 60_000},
+  )
+}

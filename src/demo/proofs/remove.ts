@@ -1,0 +1,51 @@
+/** Proof: a removed cluster is cut off within seconds, whatever keys it keeps. */
+import type {HostPort} from '../../lib/model/address.js'
+import {askAds} from '../ads-client.js'
+import {adsDoor, serverDoor} from '../doors.js'
+import {callOnce, grpcCodes, openPlain} from '../grpc.js'
+import {healthCall} from '../health.js'
+import {type Member, type Network, thanosDoor} from '../network.js'
+import {insist} from '../proof.js'
+import {credentialIn} from '../visitors.js'
+import {waitFor} from '../wait.js'
+import {untilAnswered} from './paths.js'
+import {statusOf} from './status.js'
+
+/** The promise (design, part 3). */
+const LIMIT_MS = 10_000
+
+/** Removes `member`, whose Envoy goes on running and trying with the credential it has. */
+export async function removeCutsOff(network: Network, member: Member, query: HostPort | undefined): Promise<string> {
+  const {stage} = network
+  const {name} = member
+  const fleet = await stage.store.load()
+  const credential = credentialIn(fleet, name)
+  const doors = [adsDoor(network, fleet), serverDoor(network, fleet)]
+  await stage.atlas.run('cluster', 'remove', name, '--yes')
+  const begin = performance.now()
+  const options = {signal: stage.signal, timeoutMs: LIMIT_MS}
+  await waitFor(`calls to ${name} to be refused`, async () => isUnknown(stage, member), options)
+  for (const door of doors) {
+    const refusedAt = async (): Promise<true | undefined> => {
+      const {grpcStatus} = await askAds(door, credential, {cluster: name, id: 'proof'})
+      return grpcStatus === grpcCodes.permissionDenied ? true : undefined
+    }
+    await waitFor(`${door.title} to refuse the credential of ${name}`, refusedAt, options)
+  }
+
+  const streamsEnded = async (): Promise<true | undefined> => {
+    const {proxies} = await statusOf(network)
+    return proxies.some(({cluster}) => cluster === name) ? undefined : true
+  }
+  await waitFor(`the ADS stream of ${name} to end`, streamsEnded, options)
+  const time = ((performance.now() - begin) / 1000).toFixed(1)
+  const rest = network.members.filter(other => other !== member).map(other => other.name)
+  if (query !== undefined) await untilAnswered(network, query, rest)
+  insist(rest.length > 0, 'nobody is left')
+  return `${time} s after "cluster remove": calls to ${name} lead nowhere, its ADS stream is ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps trying; ${rest.join(', ')} answer as before`
+}
+
+async function isUnknown(stage: Network['stage'], {authority}: Member): Promise<true | undefined> {
+  const {grpcStatus} = await callOnce(openPlain(thanosDoor(stage)), healthCall(authority))
+  return grpcStatus === grpcCodes.unimplemented ? true : undefined
+}

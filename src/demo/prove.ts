@@ -1,0 +1,75 @@
+/** The proofs in their order: first those that Envoy alone gives, then those on the whole network. */
+import type {HostPort} from '../lib/model/address.js'
+import {OBSERVABILITY} from '../lib/model/names.js'
+import type {MonitoringPrograms} from './monitoring.js'
+import {type Network, clusterNameAt, startBackend, startStandIn, stopMember} from './network.js'
+import {Disproof, type Proof, runProof} from './proof.js'
+import {type Newcomer, addWhileRunning} from './proofs/add.js'
+import {envoyPath, thanosQuery} from './proofs/paths.js'
+import {adsWrongNodeRefused, foreignCertificateRefused, noCertificateRefused, otherClusterRefused} from './proofs/refusals.js'
+import {removeCutsOff} from './proofs/remove.js'
+import {rotateUnderLoad, serverKilled} from './proofs/rotate.js'
+
+/** @param thief whose keys are stolen */
+export async function proveWithEnvoyAlone(network: Network, thief: string): Promise<readonly Proof[]> {
+  const victim = network.members[0]?.name ?? OBSERVABILITY
+  return inOrder(network, [
+    ['envoy-path', async () => envoyPath(network)],
+    ['no-certificate-refused', async () => noCertificateRefused(network)],
+    ['foreign-certificate-refused', async () => foreignCertificateRefused(network)],
+    ['other-cluster-refused', async () => otherClusterRefused(network, thief)],
+    ['ads-wrong-node-refused', async () => adsWrongNodeRefused(network, thief, victim)],
+  ])
+}
+
+export interface Monitoring {
+  /** Where Thanos Query answers; undefined where there is none. */
+  readonly query: HostPort | undefined
+  readonly programs: MonitoringPrograms | undefined
+}
+
+/** What changes while all runs; with PromQL where there is Thanos. */
+export async function proveWithMonitoring(network: Network, {query, programs}: Monitoring): Promise<readonly Proof[]> {
+  const asked = query === undefined ? [] : inOrder(network, [['thanos-query', async () => thanosQuery(network, query)]])
+  const first = await asked
+  const newcomer = await prepareNewcomer(network, programs)
+  const changes = await inOrder(network, [
+    ['add-while-running', async () => addWhileRunning(network, newcomer, query)],
+    ['rotate-under-load', async () => rotateUnderLoad(network, query)],
+    ['server-killed-under-load', async () => serverKilled(network, query)],
+    ['remove-cuts-off', async () => removeNewcomer(network, newcomer, query)],
+  ])
+  return [...first, ...changes]
+}
+
+type Claims = readonly (readonly [name: string, prove: () => Promise<string>])[]
+
+async function inOrder({stage}: Network, claims: Claims): Promise<readonly Proof[]> {
+  const proofs: Proof[] = []
+  for (const [name, prove] of claims) {
+    const proof = await runProof(name, prove, stage.signal)
+    stage.screen.proof(proof)
+    proofs.push(proof)
+  }
+
+  return proofs
+}
+
+/** What a new cluster brings along before it is registered: its monitoring. */
+async function prepareNewcomer({stage, members}: Network, programs: MonitoringPrograms | undefined): Promise<Newcomer> {
+  const name = clusterNameAt(members.length)
+  const site = stage.sites.downstreams[members.length]
+  if (site === undefined) throw new Error('no address was kept for the cluster that is added')
+  const backend = programs === undefined ? await startStandIn(name, site) : await startBackend(name, site, programs, stage)
+  return {name, site, backend}
+}
+
+async function removeNewcomer(network: Network, {name}: Newcomer, query: HostPort | undefined): Promise<string> {
+  const member = network.members.find(each => each.name === name)
+  if (member === undefined) throw new Disproof(`${name} was never added`)
+  try {
+    return await removeCutsOff(network, member, query)
+  } finally {
+    await stopMember(network, member)
+  }
+}

@@ -1,0 +1,51 @@
+/** Who knocks: with real certificates out of the store, as a thief would have them, and with those of an authority made up for the purpose. */
+import {AtlasError} from '../lib/model/errors.js'
+import type {CertifiedKey, Credential} from '../lib/model/authority.js'
+import {type Fleet, generationOf} from '../lib/model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../lib/model/names.js'
+import type {Settings} from '../lib/model/settings.js'
+import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../lib/pki/identity.js'
+import {issue} from '../lib/pki/issue.js'
+import {cryptoSigner} from '../lib/pki/signer.js'
+
+/** The settings of the demo's own installation. */
+export function settingsIn(fleet: Fleet): Settings {
+  return required(fleet.settings, 'its settings')
+}
+
+/** The issuers in force: what a visitor needs to trust the doors. */
+export function issuersIn(fleet: Fleet): readonly string[] {
+  return required(fleet.trust, 'its trust bundle').issuers
+}
+
+export function identityIn(fleet: Fleet, owner: Owner): CertifiedKey {
+  return required(fleet.identities.get(owner), `the identity of ${owner}`)
+}
+
+export function credentialIn(fleet: Fleet, owner: Owner): Credential {
+  return required(fleet.credentials.get(owner), `the ADS credential of ${owner}`)
+}
+
+/** Certificates that carry the very names of ours, signed by an authority that is not ours. */
+export interface Forged {
+  readonly observability: CertifiedKey
+  credential(owner: Owner): CertifiedKey
+}
+
+/** Makes another Atlas's authority with the same trust domain: only its keys tell it from ours. */
+export function forge(fleet: Fleet): Forged {
+  const settings = settingsIn(fleet)
+  const now = new Date()
+  const root = issue(wantedRoot(settings), undefined, now, cryptoSigner)
+  const issuer = issue(wantedIssuer(settings), root, now, cryptoSigner)
+  const credentialIssuer = issue(wantedCredentialIssuer(settings), root, now, cryptoSigner)
+  return {
+    observability: issue(wantedIdentity(settings, OBSERVABILITY, 1), issuer, now, cryptoSigner),
+    credential: owner => issue(wantedCredential(settings, owner, generationOf(fleet, owner)), credentialIssuer, now, cryptoSigner),
+  }
+}
+
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new AtlasError('failed', `the demo's store does not hold ${what}`)
+  return value
+}
