@@ -5,13 +5,18 @@
  */
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {Config, Help} from '@oclif/core'
 import {format, resolveConfig} from 'prettier'
 import {completeLock} from '../gate/lockfile.mjs'
+import {loadCommands, renderCommands, renderManifest} from '../gate/reference.mjs'
 import {root} from '../setup/checkout.mjs'
 
-const checking = process.argv.includes('--check')
-const config = await loadFreshConfig()
+// a command that does not load would be missing without a word
+process.on('warning', warning => {
+  process.stderr.write(`${warning.message}\n`)
+  process.exitCode = 1
+})
+
+const config = await loadCommands(root)
 const files = {
   'oclif.manifest.json': await pretty('oclif.manifest.json', renderManifest(config)),
   'docs/reference/commands.md': await pretty('docs/reference/commands.md', renderCommands(config)),
@@ -22,7 +27,7 @@ for (const [name, wanted] of Object.entries(files)) {
   const path = join(root, name)
   const actual = existsSync(path) ? readFileSync(path, 'utf8') : undefined
   if (actual === wanted) continue
-  if (checking) {
+  if (process.argv.includes('--check')) {
     process.stderr.write(`${name} is ${actual === undefined ? 'missing' : 'out of date'}: npm run generate\n`)
     process.exitCode = 1
   } else {
@@ -37,42 +42,6 @@ async function pretty(name, content) {
 }
 
 function renderLock() {
-  return `${JSON.stringify(completeLock(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))), undefined, 2)}\n`
-}
-
-async function loadFreshConfig() {
-  const fresh = new Config({root, ignoreManifest: true})
-  await fresh.load()
-  return fresh
-}
-
-function renderManifest(loaded) {
-  const plugin = loaded.plugins.get(loaded.name)
-  const commands = Object.entries(plugin.manifest.commands).sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify({...plugin.manifest, commands: Object.fromEntries(commands)})
-}
-
-function renderCommands(loaded) {
-  const help = new Reference(loaded, {maxWidth: 110, stripAnsi: true})
-  const commands = loaded.commands.filter(({hidden}) => hidden !== true).sort((a, b) => (a.id < b.id ? -1 : 1))
-  const titles = commands.map(({id}) => `${loaded.bin} ${id.replaceAll(':', ' ')}`)
-  return [
-    '<!-- Written by npm run generate; change the commands in src/commands instead. -->',
-    '# Commands',
-    'What `--help` prints, for each command. What `--json` prints is described in [json.md](json.md).',
-    titles.map(title => `- [\`${title}\`](#${title.replaceAll(' ', '-')})`).join('\n'),
-    ...commands.flatMap((command, index) => [`## ${titles[index]}`, command.summary ?? '', `\`\`\`\n${help.page(command)}\n\`\`\``]),
-    '',
-  ].join('\n\n')
-}
-
-/** oclif's help, as text; the reader sees the same words as at a terminal. */
-class Reference extends Help {
-  page(command) {
-    const lines = this.formatCommand(command).split('\n')
-    return lines
-      .map(line => line.trimEnd())
-      .join('\n')
-      .trim()
-  }
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  return `${JSON.stringify(completeLock(lock), undefined, 2)}\n`
 }
