@@ -1,0 +1,200 @@
+import {readFile, readdir, stat, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
+
+interface ErrorJson {
+  error: {code: string; message: string; hint?: string}
+}
+
+describe('commands: init and cluster', function () {
+  this.timeout(60_000)
+
+  it('a whole life: init, add, show, list, values, remove', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'state')
+      const init = await atlas('init', '--store', store, '--address', '203.0.113.7')
+      expect(init.code, init.stderr).to.equal(0)
+      expect(init.stdout).to.equal('')
+      expect(init.stderr).to.contain('Atlas is set up').and.to.contain('Next: atlas cluster add NAME')
+
+      const again = await atlas('init', '--store', store)
+      expect(again.code).to.equal(0)
+      expect(again.stderr).to.contain('nothing to change')
+
+      const add = await atlas('cluster', 'add', 'paris', '--store', store, '--address', '198.51.100.4', '--replicas', '2')
+      expect(add.code, add.stderr).to.equal(0)
+      expect(add.stderr)
+        .to.contain('Cluster paris is registered')
+        .and.to.contain('Assumed')
+        .and.to.contain('prometheus-operated')
+        .and.to.contain('atlas cluster values paris')
+
+      const shown = await atlasJson<{state: string; sidecars: string[]; identity: {name: string}}>(
+        'cluster',
+        'show',
+        'paris',
+        '--store',
+        store,
+      )
+      expect(shown.value.state).to.equal('ready')
+      expect(shown.value.sidecars).to.deep.equal(['paris-thanos-sidecar0', 'paris-thanos-sidecar1'])
+      expect(shown.value.identity.name).to.equal('spiffe://atlas.internal/downstream/paris/1')
+
+      const list = await atlas('cluster', 'list', '--store', store)
+      expect(list.stdout)
+        .to.match(/NAME +STATE +ADDRESS/)
+        .and.to.match(/paris +ready +198\.51\.100\.4 +2/)
+
+      const values = await atlas('cluster', 'values', 'paris', '--store', store)
+      expect(values.code, values.stderr).to.equal(0)
+      expect(values.stdout).to.contain('203.0.113.7').and.not.to.contain('PRIVATE KEY')
+
+      const removed = await atlas('cluster', 'remove', 'paris', '--store', store, '--yes')
+      expect(removed.code, removed.stderr).to.equal(0)
+      const gone = await atlasJson<ErrorJson>('cluster', 'show', 'paris', '--store', store)
+      expect(gone.code).to.equal(3)
+      expect(gone.value.error.code).to.equal('not-found')
+    }))
+
+  it('a pending cluster gets its values, and is completed by the same command', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      const pending = await atlas('cluster', 'add', 'lyon', '--store', folder)
+      expect(pending.code, pending.stderr).to.equal(0)
+      expect(pending.stderr).to.contain('pending')
+      expect((await atlas('cluster', 'values', 'lyon', '--store', folder)).code).to.equal(0)
+      const completed = await atlas('cluster', 'add', 'lyon', '--store', folder, '--address', 'lyon.example.net')
+      expect(completed.stderr).to.contain('address: (pending) -> lyon.example.net')
+      const same = await atlas('cluster', 'add', 'lyon', '--store', folder, '--address', 'lyon.example.net')
+      expect(same.stderr).to.contain('just so already')
+    }))
+
+  it('--dry-run prints manifests without keys and writes nothing', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      const before = await contents(folder)
+      const dry = await atlas('cluster', 'add', 'lyon', '--store', folder, '--dry-run')
+      expect(dry.code, dry.stderr).to.equal(0)
+      expect(dry.stdout).to.contain('kind: Service').and.to.contain('name: lyon').and.not.to.contain('PRIVATE KEY')
+      expect(dry.stderr).to.contain('would be registered')
+      expect(await contents(folder)).to.deep.equal(before)
+      const remote = await atlas('init', '--store', path.join(folder, 'new'), '--dry-run')
+      expect(remote.code, remote.stderr).to.equal(0)
+      expect(remote.stdout).to.contain('name: atlas-fleet').and.not.to.contain('PRIVATE KEY')
+      expect((await readdir(folder)).includes('new')).to.equal(false)
+    }))
+
+  const refused: [string, string[], number, RegExp][] = [
+    ['a bad name', ['cluster', 'add', 'Paris'], 2, /a cluster name must be/],
+    ['the name atlas', ['cluster', 'add', 'atlas'], 2, /another than "atlas"/],
+    ['a name kept for Atlas', ['cluster', 'add', 'atlas-two'], 2, /"atlas-"/],
+    ['a bad address', ['cluster', 'add', 'paris', '--address', 'no_such'], 2, /an address must be/],
+    ['a port in the address', ['cluster', 'add', 'paris', '--address', 'host:443'], 2, /--port/],
+    ['replicas that are no number', ['cluster', 'add', 'paris', '--replicas', 'two'], 2, /replicas must be/],
+    [
+      'two replicas behind one address',
+      ['cluster', 'add', 'paris', '--replicas', '2', '--thanos', 'thanos.svc:10901'],
+      2,
+      /does not tell them apart/,
+    ],
+    ['an unknown stack', ['cluster', 'add', 'paris', '--stack', 'nagios'], 2, /kube-prometheus-stack/],
+    ['an unknown flag', ['cluster', 'add', 'paris', '--adress', '1.2.3.4'], 2, /--adress/],
+    ['a missing name', ['cluster', 'add'], 2, /name/],
+    ['a cluster that is not there', ['cluster', 'show', 'lyon'], 3, /there is no cluster "lyon"; none is registered/],
+    ['values of a cluster that is not there', ['cluster', 'values', 'lyon'], 3, /there is no cluster "lyon"/],
+    ['removal without an answer', ['cluster', 'remove', 'lyon'], 3, /there is no cluster "lyon"/],
+    ['rotation of a cluster that is not there', ['rotate', 'lyon'], 3, /there is no cluster "lyon"/],
+  ]
+  it('bad input of every kind: exit code, a message that says what to do, nothing written', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const before = await contents(folder)
+      for (const [what, args, code, text] of refused) {
+        const ran = await atlas(...args, '--store', folder)
+        expect(ran.code, `${what}: ${ran.stderr}`).to.equal(code)
+        expect(ran.stderr, what).to.match(text)
+        expect(ran.stdout, what).to.equal('')
+        const json = await atlasJson<ErrorJson>(...args, '--store', folder)
+        expect(json.code, what).to.equal(code)
+        expect(json.value.error.message, what).to.be.a('string').and.not.to.equal('')
+        expect(Object.keys(json.value), what).to.deep.equal(['error'])
+      }
+
+      expect(await contents(folder)).to.deep.equal(before)
+    }))
+
+  it('without a store, in an empty one, and in one that can not be read: says which and what to do', () =>
+    inFolder(async folder => {
+      const none = await atlas('cluster', 'list')
+      expect(none.code).to.equal(2)
+      expect(none.stderr).to.contain('store')
+      const empty = await atlas('cluster', 'list', '--store', folder)
+      expect(empty.code).to.equal(3)
+      expect(empty.stderr).to.contain('atlas init')
+      const missing = await atlas('cluster', 'list', '--store', path.join(folder, 'nowhere'))
+      expect([3, 5]).to.include(missing.code)
+      await writeFile(path.join(folder, 'file'), '')
+      const file = await atlas('cluster', 'list', '--store', path.join(folder, 'file'))
+      expect(file.code).to.equal(5)
+    }))
+
+  it('without an address to dial, values name the command that sets it', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      await atlas('cluster', 'add', 'paris', '--store', folder)
+      const values = await atlas('cluster', 'values', 'paris', '--store', folder)
+      expect(values.code).to.equal(1)
+      expect(values.stderr).to.contain('atlas init --address')
+      const changed = await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      expect(changed.stderr).to.contain('Changed settings: addresses')
+      expect((await atlas('cluster', 'values', 'paris', '--store', folder)).code).to.equal(0)
+    }))
+
+  it('the trust domain never changes', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const changed = await atlasJson<ErrorJson>('init', '--store', folder, '--trust-domain', 'other.example')
+      expect(changed.code).to.equal(4)
+      expect(changed.value.error.code).to.equal('conflict')
+    }))
+
+  it('removal asks; where nobody can answer it wants --yes', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      await atlas('cluster', 'add', 'paris', '--store', folder)
+      const before = await contents(folder)
+      const asked = await atlas('cluster', 'remove', 'paris', '--store', folder)
+      expect(asked.code).to.equal(2)
+      expect(asked.stderr).to.contain('--yes')
+      const dry = await atlas('cluster', 'remove', 'paris', '--store', folder, '--dry-run')
+      expect(dry.code).to.equal(0)
+      expect(dry.stdout).to.contain('registration of paris')
+      expect(await contents(folder)).to.deep.equal(before)
+    }))
+
+  it('bootstrap files have mode 0600 and hold a key; a Secret goes to no terminal unasked', () =>
+    inFolder(async folder => {
+      const [store, out] = [path.join(folder, 'state'), path.join(folder, 'envoy')]
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', '--store', store)
+      const bootstrap = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'bootstrap', '--output', out)
+      expect(bootstrap.code, bootstrap.stderr).to.equal(0)
+      const files = await readdir(out, {recursive: true, withFileTypes: true})
+      for (const file of files.filter(entry => entry.isFile())) {
+        const {mode} = await stat(path.join(file.parentPath, file.name))
+        expect(mode & 0o777, file.name).to.equal(0o600)
+      }
+
+      expect(await readFile(path.join(out, 'certs', 'tls.key'), 'utf8')).to.contain('PRIVATE KEY')
+      const secret = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'secret')
+      expect(secret.code, secret.stderr).to.equal(0)
+      expect(secret.stdout).to.contain('kind: Secret').and.to.contain('kubernetes.io/tls')
+    }))
+})
+
+/** Every file's text by name: what must not have changed. */
+async function contents(folder: string): Promise<Record<string, string>> {
+  const names = (await readdir(folder)).sort()
+  return Object.fromEntries(await Promise.all(names.map(async name => [name, await readFile(path.join(folder, name), 'utf8')] as const)))
+}
