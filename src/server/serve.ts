@@ -1,4 +1,6 @@
 /** Puts the server together: store, controller, publisher, ADS, admin port; and takes it apart again. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {buildAhead} from '../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {messageOf} from '../lib/model/errors.js'
 import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
@@ -130,6 +132,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       },
     })
     undo.push(controller.stop)
+    // Before anybody asks: in one piece it would hold up the event loop.
+    const ahead = buildAhead(controller.fleet())
+    while (ahead.next().done !== true) await nextTurn()
     publisher = openPublisher(controller.fleet(), times, {
       pushed(streams, milliseconds) {
         metrics.pushes.inc()

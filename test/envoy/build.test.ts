@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {buildSnapshot} from '../../src/lib/envoy/build.js'
+import {buildAhead, buildSnapshot} from '../../src/lib/envoy/build.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
@@ -146,6 +146,12 @@ describe('envoy/build: a change costs its own resources only', () => {
   it('finds untouched resources as the very objects of before, without being shown the last snapshot', () => {
     const after = build(reduce(fleet, registered({...paris, replicas: 4})), atlas)
     expect(changed(before, after)).to.deep.equal(['cluster thanos/paris', 'scope thanos/paris'])
+  })
+
+  it('can be built ahead, a few clusters at a time', () => {
+    const large = fleetOf(Array.from({length: 50}, (_, index) => testCluster(`c${String(index)}`)))
+    expect([...buildAhead(large)]).to.have.length(2)
+    expect([...buildAhead({...large, settings: undefined})]).to.deep.equal([])
   })
 
   it('shares whole maps with the last snapshot where nothing changed', () => {

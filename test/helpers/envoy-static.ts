@@ -18,7 +18,7 @@ export function staticBootstrap(snapshot: Snapshot, differing: JsonObject = {}):
     return Object.fromEntries(
       Object.entries(value).flatMap(([key, entry]): [string, JsonValue][] => {
         if (key === 'sds_config') return []
-        if (key === 'rds' && isObject(entry)) return [['route_config', routes.get(entry['route_config_name'] as string) ?? {}]]
+        if (key === 'rds' && isObject(entry)) return [['route_config', routes.get(entry['route_config_name']) ?? {}]]
         if (key === 'scoped_rds')
           return [['scoped_route_configurations_list', {scoped_route_configurations: scope.length > 0 ? [...scope] : [nobody]}]]
         return [[key, inlined(entry)]]

@@ -5,7 +5,7 @@ import {OBSERVABILITY} from '../model/names.js'
 import type {Node} from '../model/node.js'
 import {type Resource, type Snapshot, toSnapshot} from '../xds/snapshot.js'
 import {downstreamResources} from './downstream.js'
-import {observabilityResources} from './observability.js'
+import {observabilityAhead, observabilityResources} from './observability.js'
 import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
 
 /**
@@ -30,6 +30,11 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
   const cluster = clusterOf(fleet, node.cluster)
   if (cluster === undefined) return frozen(fleet, `registration/${node.cluster}`, `the cluster ${node.cluster} is not registered`)
   return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)
+}
+
+/** Builds ahead what a first snapshot would take long for; to be iterated to its end with pauses between, and dropped at will. */
+export function* buildAhead(fleet: Fleet): Generator<undefined, void> {
+  if (fleet.settings !== undefined) yield* observabilityAhead(fleet, fleet.settings)
 }
 
 const EMPTY_TRUST = 'the trust bundle holds no issuer or no credential issuer yet'

@@ -1,11 +1,13 @@
 /** Envoy's clusters: whom a node dials, how it makes sure who answers, and when it gives up. */
 import {create} from '@bufbuild/protobuf'
-import {CircuitBreakersSchema, type CircuitBreakers} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
+import type {Any} from '@bufbuild/protobuf/wkt'
+import {CircuitBreakersSchema} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
 import {
   Cluster_CustomClusterTypeSchema,
   Cluster_DiscoveryType,
   type Cluster as EnvoyCluster,
   ClusterSchema,
+  UpstreamConnectionOptionsSchema,
 } from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
 import {type HealthCheck, HealthCheckSchema} from '../../gen/envoy/config/core/v3/health_check_pb.js'
 import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
@@ -19,6 +21,7 @@ import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
 import {duration, pack, socketAddress} from './pieces.js'
+import {remember} from './remember.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 
@@ -118,25 +121,9 @@ function envoyCluster(wanted: Wanted): EnvoyCluster {
         },
       ],
     },
-    circuitBreakers: circuitBreakers(),
-    upstreamConnectionOptions: {
-      tcpKeepalive: {
-        keepaliveProbes: 3,
-        keepaliveTime: whole(timeouts.keepaliveInterval),
-        keepaliveInterval: whole(timeouts.keepaliveTimeout),
-      },
-    },
-    typedExtensionProtocolOptions: {
-      [PROTOCOL_OPTIONS]: pack(HttpProtocolOptionsSchema, {
-        ...(wanted.connectionLifetime === undefined
-          ? {}
-          : {commonHttpProtocolOptions: {maxConnectionDuration: duration(wanted.connectionLifetime)}}),
-        upstreamProtocolOptions: {
-          case: 'explicitHttpConfig',
-          value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(wanted.window, tls === undefined ? undefined : timeouts)}},
-        },
-      }),
-    },
+    circuitBreakers,
+    upstreamConnectionOptions: connectionOptions(timeouts),
+    typedExtensionProtocolOptions: protocolOptions(timeouts, wanted.window, wanted.connectionLifetime, tls !== undefined),
     ...(tls === undefined ? {} : {transportSocket: tls}),
     ...(wanted.healthCheck === undefined
       ? {}
@@ -148,8 +135,6 @@ function envoyCluster(wanted: Wanted): EnvoyCluster {
         }),
   })
 }
-
-const PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 /** IP addresses are taken as they are; one name among them and Envoy resolves all, addresses to themselves. */
 function discovery({hosts, family}: Wanted): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
@@ -176,8 +161,8 @@ function isNamed(hosts: readonly HostPort[]): boolean {
 }
 
 /** Answered by the downstream Envoy itself over the same mutual TLS, so that one dead sidecar does not take its neighbours out. */
-function healthCheck(timeouts: ProxyTimeouts): HealthCheck {
-  return create(HealthCheckSchema, {
+const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck =>
+  create(HealthCheckSchema, {
     timeout: duration(timeouts.healthTimeout),
     interval: duration(timeouts.healthInterval),
     noTrafficInterval: duration(timeouts.healthInterval),
@@ -188,16 +173,37 @@ function healthCheck(timeouts: ProxyTimeouts): HealthCheck {
       case: 'httpHealthCheck',
       value: {host: envoyNames.healthHost, path: HEALTH_PATH, codecClientType: CodecClientType.HTTP2},
     },
-  })
-}
+  }),
+)
 
-function circuitBreakers(): CircuitBreakers {
-  return create(CircuitBreakersSchema, {
-    thresholds: [
-      {maxConnections: MOST_CONNECTIONS, maxPendingRequests: MOST_REQUESTS, maxRequests: MOST_REQUESTS, maxRetries: MOST_REQUESTS},
-    ],
-  })
-}
+const circuitBreakers = create(CircuitBreakersSchema, {
+  thresholds: [
+    {maxConnections: MOST_CONNECTIONS, maxPendingRequests: MOST_REQUESTS, maxRequests: MOST_REQUESTS, maxRetries: MOST_REQUESTS},
+  ],
+})
+
+const connectionOptions = remember((timeouts: ProxyTimeouts) =>
+  create(UpstreamConnectionOptionsSchema, {
+    tcpKeepalive: {
+      keepaliveProbes: 3,
+      keepaliveTime: whole(timeouts.keepaliveInterval),
+      keepaliveInterval: whole(timeouts.keepaliveTimeout),
+    },
+  }),
+)
+
+/** HTTP/2 alone, without asking; pings where `pinged`. */
+const protocolOptions = remember(
+  (timeouts: ProxyTimeouts, window: Window, connectionLifetime: number | undefined, pinged: boolean): Record<string, Any> => ({
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': pack(HttpProtocolOptionsSchema, {
+      ...(connectionLifetime === undefined ? {} : {commonHttpProtocolOptions: {maxConnectionDuration: duration(connectionLifetime)}}),
+      upstreamProtocolOptions: {
+        case: 'explicitHttpConfig',
+        value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(window, pinged ? timeouts : undefined)}},
+      },
+    }),
+  }),
+)
 
 /** The kernel counts in whole seconds, one at least. */
 function whole(seconds: number): number {

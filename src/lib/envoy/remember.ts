@@ -13,7 +13,9 @@ export function remember<Key extends object, Rest extends readonly unknown[], Re
   const results = new WeakMap<Key, {rest: Rest; result: Result}[]>()
   return (key, ...rest) => {
     const entries = results.get(key) ?? []
-    const known = entries.find(entry => entry.rest.every((value, index) => Object.is(value, rest[index])))
+    const known = entries.find(
+      entry => entry.rest.length === rest.length && entry.rest.every((value, index) => Object.is(value, rest[index])),
+    )
     if (known !== undefined) return known.result
     const result = build(key, ...rest)
     results.set(key, [{rest, result}, ...entries.slice(0, KEPT - 1)])

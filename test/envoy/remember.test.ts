@@ -1,0 +1,34 @@
+import {expect} from 'chai'
+import {remember} from '../../src/lib/envoy/remember.js'
+
+describe('envoy/remember', () => {
+  const counted = (): {built: () => number; build: (key: object, ...rest: readonly unknown[]) => object} => {
+    let built = 0
+    return {built: () => built, build: remember((...all: readonly [object, ...unknown[]]) => ({number: ++built, all}))}
+  }
+
+  it('gives the very object again for the same value and equal arguments', () => {
+    const {built, build} = counted()
+    const key = {}
+    expect(build(key, 'a', 1)).to.equal(build(key, 'a', 1))
+    expect(built()).to.equal(1)
+  })
+
+  it('tells values apart by identity, however equal, and arguments one by one', () => {
+    const {build} = counted()
+    const [key, twin] = [{a: 1}, {a: 1}]
+    expect(build(key, 'a')).to.not.equal(build(twin, 'a'))
+    expect(build(key, 'a', 1)).to.not.equal(build(key, 'a', 2))
+    expect(build(key, undefined)).to.not.equal(build(key, 'a'))
+  })
+
+  it('keeps the newest eight of one value, since strangers choose some arguments', () => {
+    const {built, build} = counted()
+    const key = {}
+    const first = build(key, 0)
+    for (let port = 1; port <= 8; port++) build(key, port)
+    expect(build(key, 8)).to.equal(build(key, 8))
+    expect(built()).to.equal(9)
+    expect(build(key, 0)).to.not.equal(first)
+  })
+})
