@@ -60,15 +60,14 @@ export async function measure(count: number): Promise<Figures> {
   await envoys.ready(count + 1)
   await sleep(500)
 
+  const writer = openWriter(store, await store.load())
   const delay = monitorEventLoopDelay({resolution: 5})
+  await sleep(200)
   delay.enable()
-  const changes = await changed(store, envoys, count)
-  const added = await envoys.of(async () => store.commit(await store.load(), [registration(count, 1)]), 1500)
-  const removed = await envoys.of(
-    async () => store.commit(await store.load(), [{kind: 'registration', name: parseClusterName(`c${count}`), value: undefined}]),
-    7000,
-  )
-  const burst = await burstOf(store, envoys, count)
+  const changes = await changed(writer, envoys, count)
+  const added = await envoys.of(async () => writer(registration(count, 1)), 1500)
+  const removed = await envoys.of(async () => writer({kind: 'registration', name: parseClusterName(`c${count}`), value: undefined}), 7000)
+  const burst = await burstOf(writer, envoys, count)
   const blockedMs = delay.max / 1e6 - 5
   const residentMiB = process.memoryUsage().rss / 2 ** 20
 
@@ -103,6 +102,16 @@ async function start(store: StateStore, port: number): Promise<Serving> {
   return serve({store, world, listen: {host: '127.0.0.1', port}, admin: {host: '127.0.0.1', port: 0}, log: 'silent'})
 }
 
+/** Commits one change after the other, as a writer that knows what it has written. */
+type Writer = (change: Change) => Promise<void>
+
+function openWriter(store: StateStore, first: AtlasFleet): Writer {
+  let fleet = first
+  return async change => {
+    fleet = await store.commit(fleet, [change])
+  }
+}
+
 function registration(index: number, last: number): Change {
   const name = parseClusterName(`c${index}`)
   const value: Cluster = {
@@ -117,7 +126,7 @@ function registration(index: number, last: number): Change {
 }
 
 async function changed(
-  store: StateStore,
+  write: Writer,
   envoys: Envoys,
   count: number,
 ): Promise<Pick<Figures, 'changeBytes' | 'changeMaxMs' | 'changeMs' | 'changeNodes'>> {
@@ -126,9 +135,8 @@ async function changed(
   for (let round = 0; round < 15; round += 1) {
     let at = 0
     events = await envoys.of(async () => {
-      const fleet = await store.load()
       at = clock()
-      await store.commit(fleet, [registration(round % count, round + 2)])
+      await write(registration(round % count, round + 2))
     }, 500)
     const seen = events.find(event => event.cluster === 'atlas')
     if (seen === undefined) throw new Error(`round ${round}: the observability node was sent nothing`)
@@ -144,11 +152,11 @@ async function changed(
   }
 }
 
-async function burstOf(store: StateStore, envoys: Envoys, count: number): Promise<Pick<Figures, 'burstMs' | 'burstPushes'>> {
+async function burstOf(write: Writer, envoys: Envoys, count: number): Promise<Pick<Figures, 'burstMs' | 'burstPushes'>> {
   let at = 0
   const events = await envoys.of(async () => {
     at = clock()
-    for (let change = 0; change < 20; change += 1) await store.commit(await store.load(), [registration(change % count, 100 + change)])
+    for (let change = 0; change < 20; change += 1) await write(registration(change % count, 100 + change))
   }, 2000)
   const pushes = events.filter(event => event.cluster === 'atlas')
   return {burstPushes: pushes.length, burstMs: (pushes.at(-1)?.at ?? Number.NaN) - at}

@@ -85,7 +85,8 @@ class SimulatedEnvoy {
     this.#call = call
     this.#waiting = new Set(this.#types())
     call.on('error', () => undefined)
-    call.on('close', () => this.#again(call))
+    // 'close' waits for both directions; the status comes when the server is done with the stream
+    call.on('status', () => this.#again(call))
     call.on('data', ({response, bytes}: {response: DeltaDiscoveryResponse; bytes: number}) => this.#receive(response, bytes))
     for (const type of this.#types()) this.#subscribe(type)
   }
