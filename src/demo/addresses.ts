@@ -2,19 +2,22 @@
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import type {Network} from './network.js'
 
-/** Prints the addresses of everything with a page. */
-export function showAddresses({stage, members, observability}: Network, {hasQuery}: {readonly hasQuery: boolean}): void {
+/** Prints the addresses of everything with a page. @param query where Thanos Query answers, if it runs */
+export function showAddresses({stage, members, observability}: Network, query: HostPort | undefined): void {
   const {screen, sites} = stage
+  const {address, ports} = sites.observability
   screen.step('Open')
-  const lines: [string, HostPort, string][] = [
-    ...(hasQuery ? [['Thanos Query', {host: sites.query.address, port: sites.query.ports.http}, '/'] as [string, HostPort, string]] : []),
-    ['metrics of atlas serve', {host: sites.observability.address, port: sites.observability.ports.serverAdmin}, '/metrics'],
+  const lines: [title: string, address: HostPort, page: string][] = []
+  if (query !== undefined) lines.push(['Thanos Query', query, '/'])
+  lines.push(
+    ['metrics of atlas serve', {host: address, port: ports.serverAdmin}, '/metrics'],
     ['observability Envoy', observability.admin, '/'],
-    ...members.map(({name, envoy}): [string, HostPort, string] => [`Envoy of ${name}`, envoy.admin, '/']),
-    ...members
-      .filter(({backend}) => backend.kind === 'monitored')
-      .map(({name, site}): [string, HostPort, string] => [`Prometheus of ${name}`, {host: site.address, port: site.ports.prometheus}, '/']),
-  ]
+  )
+  for (const {name, envoy, site, backend} of members) {
+    lines.push([`Envoy of ${name}`, envoy.admin, '/'])
+    if (backend.kind === 'monitored') lines.push([`Prometheus of ${name}`, {host: site.address, port: site.ports.prometheus}, '/'])
+  }
+
   for (const [title, address, page] of lines) screen.detail(`${title.padEnd(24)}http://${renderHostPort(address)}${page}`)
   screen.step('Try, in another terminal')
   for (const command of ['status', 'cluster list', 'rotate']) screen.command(`atlas ${command} --store ${stage.folder}/store`)

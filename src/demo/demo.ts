@@ -1,7 +1,8 @@
 /** The demo from beginning to end: starts everything, proves, waits, and ends everything. What each part does stands in its own file. */
+import path from 'node:path'
+import type {HostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'
 import {openStore} from '../lib/store/open.js'
-import path from 'node:path'
 import {openAtlasCli} from './atlas-cli.js'
 import {type ProgramName, programs} from './catalogue.js'
 import {type Claimed, claimSites, hasManyLoopbackAddresses} from './claim.js'
@@ -89,7 +90,7 @@ async function showAndProve(network: Network, options: DemoOptions, world: DemoW
   const second = await proveWithMonitoring(network, {query, programs: monitoring})
   const result = {proofs: [...first, ...second], leftOut: query === undefined ? ['thanos-query'] : []}
   summarise(result, screen)
-  if (!options.once) await waitForCtrlC(network, query !== undefined, world.interrupted)
+  if (!options.once) await waitForCtrlC(network, query, world.interrupted)
   return result
 }
 
@@ -166,9 +167,9 @@ function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
 }
 
 /** Returns on Ctrl-C; a crash ends it with the crash's reason. */
-async function waitForCtrlC(network: Network, hasQuery: boolean, interrupted: AbortSignal): Promise<void> {
+async function waitForCtrlC(network: Network, query: HostPort | undefined, interrupted: AbortSignal): Promise<void> {
   const {signal} = network.stage
-  showAddresses(network, {hasQuery})
+  showAddresses(network, query)
   await new Promise<void>(resolve => {
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => {

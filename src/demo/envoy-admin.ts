@@ -1,5 +1,6 @@
 /** Reads an Envoy's admin page: whether it is ready, its certificates, and what configuration it holds. */
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {envoyNames} from '../lib/model/names.js'
 
 /** Whether all that it waits for has come. */
 export async function isReady(admin: HostPort): Promise<boolean> {
@@ -25,9 +26,18 @@ export function plainSerial(serial: string): string {
   return serial.toLowerCase().replace(/^0+/, '')
 }
 
+/** How many bytes have come over ADS on the connections of this Envoy's own; pings included, the streams that it relays not. */
+export async function adsBytesReceived(admin: HostPort): Promise<number> {
+  const name = `cluster.${envoyNames.bootstrap.cluster}.upstream_cx_rx_bytes_total`
+  const {stats = []} = (await getJson(admin, `/stats?format=json&filter=^${name}$`)) as {stats?: readonly {name: string; value: number}[]}
+  const found = stats.find(stat => stat.name === name)
+  if (found === undefined) throw new Error(`Envoy has no statistic ${name}`)
+  return found.value
+}
+
 /**
- * What configuration it holds, by `<kind> <name>`: each value changes whenever Envoy is sent that resource anew,
- * equal content included, since Envoy notes the time.
+ * What configuration it holds, by `<kind> <name>`. Values change with content and, but for scoped routes, whenever Envoy is sent
+ * the resource anew, since it notes the time.
  */
 export async function resourcesOf(admin: HostPort): Promise<ReadonlyMap<string, string>> {
   const {configs = []} = (await getJson(admin, '/config_dump')) as {configs?: readonly Record<string, unknown>[]}
@@ -54,12 +64,21 @@ async function getJson(admin: HostPort, path: string): Promise<unknown> {
   return response.json()
 }
 
-/** The dump is a list of sections, `@type` and lists of entries; the bootstrap's own section has no lists that change. */
+/**
+ * The dump is a list of sections, `@type` and lists of entries; the bootstrap's own section has no lists that change.
+ * Scoped routes stand in one entry for all of a listener's.
+ */
 function resourcesIn(config: Record<string, unknown>): readonly (readonly [string, string])[] {
   const kind = String(config['@type']).replace(/^.*\.(\w+)ConfigDump$/, '$1')
   return Object.values(config)
     .filter(value => Array.isArray(value))
-    .flatMap((entries: readonly unknown[]) => entries.map(entry => [`${kind} ${nameIn(entry) ?? ''}`, JSON.stringify(entry)] as const))
+    .flatMap((entries: readonly unknown[]) => entries.flatMap(entry => scopesIn(entry) ?? [entry]))
+    .map(entry => [`${kind} ${nameIn(entry) ?? ''}`, JSON.stringify(entry)] as const)
+}
+
+function scopesIn(entry: unknown): readonly unknown[] | undefined {
+  const scopes = typeof entry === 'object' && entry !== null && 'scoped_route_configs' in entry ? entry.scoped_route_configs : undefined
+  return Array.isArray(scopes) ? (scopes as readonly unknown[]) : undefined
 }
 
 /** The name stands at the entry's top, or in the resource inside. */

@@ -110,6 +110,10 @@ async function callOn(session: ClientHttp2Session, call: Call): Promise<Answer> 
       }
     })
     stream.on('error', fail)
+    // A server that refuses ends its side and waits for ours.
+    stream.on('end', () => {
+      if (call.until === 'message') stream.close(constants.NGHTTP2_CANCEL)
+    })
     stream.on('close', () => {
       end()
       if (headers[':status'] === undefined) reject(new Error('the connection was closed before an answer'))

@@ -17,7 +17,7 @@ export function clustersIn(series: readonly Series[]): readonly string[] {
  */
 export async function queryInstant(query: HostPort, promql: string): Promise<readonly Series[]> {
   const parameters = new URLSearchParams({query: promql, partial_response: 'false', dedup: 'true'})
-  const answer = (await getJson(query, `/api/v1/query?${parameters}`)) as QueryAnswer
+  const answer = (await getJson(query, `/api/v1/query?${parameters.toString()}`)) as QueryAnswer
   if (answer.status !== 'success') throw new Error(answer.error ?? 'Thanos Query answered without success')
   return (answer.data?.result ?? []).map(({metric, value}) => ({labels: metric, value: value[1]}))
 }

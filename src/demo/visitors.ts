@@ -18,10 +18,12 @@ export function issuersIn(fleet: Fleet): readonly string[] {
   return required(fleet.trust, 'its trust bundle').issuers
 }
 
+/** What SDS delivers to the owner's Envoy. */
 export function identityIn(fleet: Fleet, owner: Owner): CertifiedKey {
   return required(fleet.identities.get(owner), `the identity of ${owner}`)
 }
 
+/** What opens ADS for the owner's Envoy. */
 export function credentialIn(fleet: Fleet, owner: Owner): Credential {
   return required(fleet.credentials.get(owner), `the ADS credential of ${owner}`)
 }

@@ -1,7 +1,7 @@
 /** Proof: a cluster that is added while all runs appears within seconds, and only the Envoys concerned are sent anything. */
 import type {HostPort} from '../../lib/model/address.js'
 import type {ClusterName} from '../../lib/model/names.js'
-import {differing, resourcesOf} from '../envoy-admin.js'
+import {adsBytesReceived, differing, resourcesOf} from '../envoy-admin.js'
 import type {RunningEnvoy} from '../envoys.js'
 import {type Backend, type Member, type Network, joinCluster} from '../network.js'
 import {insist} from '../proof.js'
@@ -34,46 +34,60 @@ export async function addWhileRunning(network: Network, {name, site, backend}: N
   const answered = performance.now() - begin
   await untilSynced(network, 10_000)
   const after = await picture(network, others)
-  judgeOthers(before, after)
+  const idleBytes = judgeOthers(before, after)
   const gained = judgeObservability(before, after, member)
+  const bytes = after.observability.bytes - before.observability.bytes
   const appeared = query === undefined ? '' : `, and its series in Thanos Query after ${seconds(answered)}`
-  return `${name} answered through both Envoys ${seconds(reachable)} after "cluster add" began${appeared}; the observability Envoy got ${gained.length} resources (${gained.join(', ')}), the ${others.length} other Envoys nothing: their configuration is unchanged to the byte and the time`
+  return `${name} answered through both Envoys ${seconds(reachable)} after "cluster add" began${appeared}; over ADS the observability Envoy received ${bytes} bytes (${gained.join(', ')}), the ${others.length} other Envoys no resource and ${idleBytes} bytes`
 }
 
-/** What was sent to whom so far: each Envoy's resources with their times, and when the server last sent something. */
-interface Picture {
-  readonly observability: ReadonlyMap<string, string>
-  readonly others: readonly {readonly owner: string; readonly resources: ReadonlyMap<string, string>; readonly lastChange: string}[]
+/** What one Envoy has been sent so far. */
+interface Received {
+  readonly owner: string
+  readonly resources: ReadonlyMap<string, string>
+  readonly bytes: number
+  /** When the server last sent it something, as `status` says. */
+  readonly lastChange: string
 }
+
+interface Picture {
+  readonly observability: Received
+  readonly others: readonly Received[]
+}
+
+/** What pings and their answers may come to in the time of the proof. */
+const PING_BYTES = 300
 
 async function picture(network: Network, others: readonly RunningEnvoy[]): Promise<Picture> {
   const {proxies} = await statusOf(network)
-  return {
-    observability: await resourcesOf(network.observability.admin),
-    others: await Promise.all(
-      others.map(async ({owner, admin}) => ({
-        owner,
-        resources: await resourcesOf(admin),
-        lastChange: proxies.find(({cluster}) => cluster === owner)?.lastChange ?? 'never',
-      })),
-    ),
-  }
+  const received = async ({owner, admin}: RunningEnvoy): Promise<Received> => ({
+    owner,
+    resources: await resourcesOf(admin),
+    bytes: await adsBytesReceived(admin),
+    lastChange: proxies.find(({cluster}) => cluster === owner)?.lastChange ?? 'never',
+  })
+  return {observability: await received(network.observability), others: await Promise.all(others.map(async envoy => received(envoy)))}
 }
 
-function judgeOthers(before: Picture, after: Picture): void {
-  for (const [index, {owner, resources, lastChange}] of before.others.entries()) {
-    const now = after.others[index]
-    const changed = now === undefined ? [] : differing(resources, now.resources)
-    insist(changed.length === 0, `the Envoy of ${owner} was sent ${changed.join(', ')}, which is no business of its`)
-    insist(now?.lastChange === lastChange, `the server sent something to ${owner} at ${now?.lastChange ?? '?'}`)
-  }
+/** @returns the most bytes that any of them received: pings */
+function judgeOthers(before: Picture, after: Picture): number {
+  const grown = before.others.map((was, index) => {
+    const now = after.others[index] ?? was
+    const changed = differing(was.resources, now.resources)
+    insist(changed.length === 0, `the Envoy of ${was.owner} was sent ${changed.join(', ')}, which is no business of its`)
+    insist(now.lastChange === was.lastChange, `the server sent something to ${was.owner} at ${now.lastChange}`)
+    return now.bytes - was.bytes
+  })
+  const most = Math.max(0, ...grown)
+  insist(most <= PING_BYTES, `an Envoy that is not concerned received ${most} bytes`)
+  return most
 }
 
 function judgeObservability(before: Picture, after: Picture, {name}: Member): readonly string[] {
-  const changed = differing(before.observability, after.observability)
+  const changed = differing(before.observability.resources, after.observability.resources)
   const foreign = changed.filter(key => !key.includes(name))
   insist(foreign.length === 0, `the observability Envoy was sent ${foreign.join(', ')}, beside what ${name} needs`)
-  insist(changed.length > 0, `the observability Envoy was sent nothing`)
+  insist(changed.length > 0, 'the observability Envoy was sent nothing')
   return changed
 }
 
