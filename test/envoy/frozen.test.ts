@@ -5,6 +5,7 @@ import {reduce, reduceAll} from '../../src/lib/model/change.js'
 import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
 import {testCluster} from '../helpers/fleet.js'
+import {certified} from './certified.js'
 import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf} from './fixture.js'
 
 const atlas = nodeOf('atlas')
@@ -78,5 +79,14 @@ describe('envoy/build: what is broken stays as it is (promise 6)', () => {
 
   it('freezes every node before there are settings', () => {
     expect(frozenWhy(emptyFleet, atlas)).to.equal('there are no settings yet')
+  })
+
+  it('keeps the pin to a cluster whose record is broken: what its certificate shows counts, also after a restart', () => {
+    const now = new Date('2026-11-24T00:00:00.000Z')
+    const before = certified({...fleet, records: recordsOf({owner: 'paris', generation: 3})}, now)
+    const restarted = reduce({...before, records: new Map()}, broken('record/paris', 'ConfigMap/atlas-records-04', 'paris'))
+    expect(changed(build(before, atlas), build(restarted, atlas))).to.deep.equal([])
+    const neither = {...restarted, identities: new Map([...restarted.identities, [paris.name, identityOf('paris')]])}
+    expect(names(build(neither, atlas), 'cluster')).to.include('thanos/paris')
   })
 })

@@ -4,12 +4,13 @@ import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
 import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
 import {ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
 import {type Cluster, isPending} from '../model/cluster.js'
-import {clustersOf, type Fleet, generationOf} from '../model/fleet.js'
+import {clustersOf, type Fleet} from '../model/fleet.js'
 import {listenedPort, type Node} from '../model/node.js'
 import type {Settings} from '../model/settings.js'
 import type {Resource} from '../xds/snapshot.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
 import {deniedAdsClients} from './door.js'
+import {shownGeneration} from './generation.js'
 import {adsListener, thanosListener} from './listener.js'
 import {resourceOf} from './pieces.js'
 import {remember} from './remember.js'
@@ -21,7 +22,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
   const clusters = clustersOf(fleet).filter(cluster => !isPending(cluster))
   return [
     adsServers(settings),
-    ...clusters.map(cluster => toThanos(cluster, settings, generationOf(fleet, cluster.name))),
+    ...clusters.map(cluster => toThanos(cluster, settings, shownGeneration(fleet, settings, cluster.name))),
     adsDoor(settings, node.bindAddress, listenedPort(node, 10_900)),
     thanosDoor(settings, node.localAddress, listenedPort(node, 10_901)),
     adsPaths(settings, deniedAdsClients(fleet, settings).join(' ')),
@@ -36,7 +37,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
 export function* observabilityAhead(fleet: Fleet, settings: Settings): Generator<undefined, void> {
   for (const [index, cluster] of clustersOf(fleet).entries()) {
     if (isPending(cluster)) continue
-    toThanos(cluster, settings, generationOf(fleet, cluster.name))
+    toThanos(cluster, settings, shownGeneration(fleet, settings, cluster.name))
     thanosPaths(cluster, settings)
     if (index % AT_ONCE === AT_ONCE - 1) yield
   }
