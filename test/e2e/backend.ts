@@ -1,0 +1,79 @@
+/** What stands behind a downstream Envoy in these tests: a gRPC server that says who it is, counts, and streams as long as it is asked to. */
+import {type ServerHttp2Stream, createServer} from 'node:http2'
+import {type Call, frame} from '../../src/demo/grpc.js'
+import type {HostPort} from '../../src/lib/model/address.js'
+
+export interface Backend {
+  readonly name: string
+  /** How many requests have come in so far. */
+  requests(): number
+  close(): Promise<void>
+}
+
+/** The response header in which a backend says its name. */
+export const ANSWERED_BY = 'x-answered-by'
+
+const ONE = '/atlas.test.Backend/One'
+const STREAM = '/atlas.test.Backend/Stream'
+
+/** One message, answered at once by the backend's name. */
+export function oneCall(authority: string, timeoutMs = 5000): Call {
+  return {authority, path: ONE, message: new Uint8Array(), timeoutMs, until: 'end'}
+}
+
+/** A server stream: `begin` at once, `end` and status 0 after `seconds` in which not a byte is sent. */
+export function streamCall(authority: string, seconds: number): Call {
+  return {authority, path: STREAM, message: Buffer.from(String(seconds)), timeoutMs: seconds * 1000 + 10_000, until: 'end'}
+}
+
+/** Plaintext HTTP/2, as a Thanos sidecar speaks it. */
+export async function serveBackend({host, port}: HostPort, name: string): Promise<Backend> {
+  const server = createServer()
+  const sessions = new Set<{destroy(): void}>()
+  let requests = 0
+  server.on('session', session => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+  })
+  server.on('stream', (stream, headers) => {
+    requests += 1
+    stream.on('error', () => undefined)
+    answer(stream, headers[':path'] ?? '', name)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({host, port}, resolve)
+  })
+  return {
+    name,
+    requests: () => requests,
+    close: async () => {
+      for (const session of sessions) session.destroy()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+function answer(stream: ServerHttp2Stream, path: string, name: string): void {
+  const headers = {':status': 200, 'content-type': 'application/grpc', [ANSWERED_BY]: name}
+  if (path !== ONE && path !== STREAM) {
+    stream.respond({...headers, 'grpc-status': '12'}, {endStream: true})
+    return
+  }
+
+  stream.on('wantTrailers', () => stream.sendTrailers({'grpc-status': '0'}))
+  stream.respond(headers, {waitForTrailers: true})
+  if (path === ONE) {
+    stream.end(frame(Buffer.from(name)))
+    return
+  }
+
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream.on('end', () => {
+    const seconds = Number(Buffer.concat(chunks).subarray(5).toString())
+    stream.write(frame(Buffer.from('begin')))
+    const timer = setTimeout(() => stream.end(frame(Buffer.from('end'))), seconds * 1000)
+    stream.on('close', () => clearTimeout(timer))
+  })
+}

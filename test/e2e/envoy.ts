@@ -1,0 +1,135 @@
+/** One real Envoy of a test's network: made from the bootstrap that Atlas hands out, started, killed, frozen, started again. */
+import {readFile} from 'node:fs/promises'
+import path from 'node:path'
+import {isReady} from '../../src/demo/envoy-admin.js'
+import {linesSince, logLength} from '../../src/demo/log-file.js'
+import type {Running, Supervisor} from '../../src/demo/processes.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {writeFiles} from '../../src/lib/cli/write-files.js'
+import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
+import type {Owner} from '../../src/lib/model/names.js'
+import {joining} from '../../src/lib/ops/cluster/values.js'
+import type {StateStore} from '../../src/lib/store/store.js'
+import {noDeprecated} from '../helpers/envoy-static.js'
+
+/** Which of the two ways to speak xDS. */
+export type Variant = 'delta' | 'sotw'
+
+export interface Place {
+  /** Where its doors are. */
+  readonly address: string
+  /** Where its admin page is, if not beside its doors. */
+  readonly adminAddress?: string
+  readonly nodeId?: string
+  /** What its node says it binds, if not `address`. */
+  readonly bindAddress?: string
+}
+
+export interface TestEnvoy {
+  readonly owner: Owner
+  readonly nodeId: string
+  readonly admin: HostPort
+  /** Holds its bootstrap, certificates and SDS files. */
+  readonly folder: string
+  start(): Promise<void>
+  /** SIGKILL, and gone when this resolves. */
+  kill(): Promise<void>
+  /** SIGSTOP: the kernel goes on accepting connections for it, and nobody answers. */
+  freeze(): void
+  thaw(): void
+  /** Until it has all that it waits for at its start. */
+  untilReady(seconds?: number): Promise<void>
+  /** Has Atlas hand out its files again, as they are now: bootstrap, credential and all. */
+  writeFiles(): Promise<void>
+  /** What it printed since `mark`, as JSON objects; its own words are left out. */
+  logged(log: 'connection' | 'request', mark?: number): readonly Record<string, string>[]
+  /** Where its log ends now. */
+  mark(): number
+  /** A page of its admin port, as text. */
+  page(path: string): Promise<string>
+}
+
+interface Making {
+  readonly owner: Owner
+  readonly place: Place
+  readonly folder: string
+  readonly store: StateStore
+  readonly supervisor: Supervisor
+  readonly program: string
+  readonly variant?: Variant
+}
+
+/** Writes the bootstrap; the Envoy is not started yet. */
+export async function openEnvoy(making: Making): Promise<TestEnvoy> {
+  const {owner, place, supervisor, program} = making
+  const nodeId = place.nodeId ?? `${owner}-0`
+  const folder = path.join(making.folder, 'envoy', nodeId)
+  const admin = {host: place.adminAddress ?? place.address, port: 9901}
+  const name = `envoy-${nodeId}`
+  const log = path.join(making.folder, 'logs', `${name}.log`)
+  let running: Running | undefined
+
+  function process_(): Running {
+    if (running === undefined) throw new Error(`${name} was not started`)
+    return running
+  }
+
+  const envoy: TestEnvoy = {
+    owner,
+    nodeId,
+    admin,
+    folder,
+    async start() {
+      running = await supervisor.start({name, program, args: ['-c', path.join(folder, 'envoy.json'), ...flags]})
+    },
+    async kill() {
+      await process_().kill()
+    },
+    freeze: () => void process.kill(process_().pid, 'SIGSTOP'),
+    thaw: () => void process.kill(process_().pid, 'SIGCONT'),
+    async untilReady(seconds = 15) {
+      const probe = async (): Promise<true | undefined> => ((await isReady(admin)) ? true : undefined)
+      await waitFor(`${name} to be ready`, probe, {signal: supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 50})
+    },
+    writeFiles: async () => writeBootstrap(making, nodeId, folder, admin),
+    logged(kind, from = 0) {
+      const lines = linesSince(log, from).filter(line => line.startsWith('{'))
+      return lines.map(line => JSON.parse(line) as Record<string, string>).filter(line => line['log'] === kind)
+    },
+    mark: () => logLength(log),
+    async page(page) {
+      const response = await fetch(`http://${renderHostPort(admin)}${page}`, {signal: AbortSignal.timeout(5000)})
+      return response.text()
+    },
+  }
+  await envoy.writeFiles()
+  return envoy
+}
+
+/** Its access log is written at once, since tests read it; a deprecated field is a NACK; drained listeners are gone soon. */
+const flags = ['--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '2', '--file-flush-interval-msec', '50', '-l', 'warning']
+
+interface BootstrapJson {
+  dynamic_resources: {ads_config: {api_type: string}}
+  layered_runtime: {layers: {static_layer?: object}[]}
+}
+
+async function writeBootstrap({owner, place, store, variant}: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
+  const found = await joining(store, owner)
+  const {address, bindAddress = address} = place
+  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, admin})
+  const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant)} : file))
+  await writeFiles(folder, patched)
+}
+
+function patch(text: string, variant: Variant | undefined): string {
+  const bootstrap = JSON.parse(text) as BootstrapJson
+  for (const layer of bootstrap.layered_runtime.layers) layer.static_layer = {...layer.static_layer, ...noDeprecated}
+  if (variant === 'sotw') bootstrap.dynamic_resources.ads_config.api_type = 'GRPC'
+  return JSON.stringify(bootstrap, undefined, 2)
+}
+
+/** The bootstrap as it stands in its folder. */
+export async function bootstrapOf({folder}: TestEnvoy): Promise<unknown> {
+  return JSON.parse(await readFile(path.join(folder, 'envoy.json'), 'utf8')) as unknown
+}

@@ -1,0 +1,137 @@
+/** How tests read a network: calls through it, status, configuration and figures of an Envoy, and waiting for any of it. */
+import {type Answer, callOnce, openPlain} from '../../src/demo/grpc.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {lastLines, linesSince} from '../../src/demo/log-file.js'
+import {fetchReport} from '../../src/lib/cli/server-report.js'
+import type {Report} from '../../src/lib/model/report.js'
+import {type Owner, sidecarName} from '../../src/lib/model/names.js'
+import {type ProxyStatus, type Status, statusOf} from '../../src/lib/ops/status.js'
+import {ANSWERED_BY, oneCall} from './backend.js'
+import type {TestEnvoy} from './envoy.js'
+import type {Network} from './network.js'
+import path from 'node:path'
+import {messageOf} from '../../src/lib/model/errors.js'
+
+/** The host name by which Thanos Query dials replica `replica`. */
+export function hostOf(cluster: string, replica = 0): string {
+  return `${sidecarName(cluster as Parameters<typeof sidecarName>[0], replica)}.atlas.svc.cluster.local:10901`
+}
+
+/** 10901, where Thanos Query dials. */
+export function queryDoor({address}: Network): {host: string; port: number} {
+  return {host: address, port: 10_901}
+}
+
+/** One call to a replica as Thanos Query would make it, on a connection of its own. */
+export async function call(network: Network, cluster: string, replica = 0): Promise<Answer> {
+  return callOnce(openPlain(queryDoor(network)), oneCall(hostOf(cluster, replica)))
+}
+
+/** Who answers for a replica: a backend's name, or how the call failed. */
+export async function whoAnswers(network: Network, cluster: string, replica = 0): Promise<string> {
+  try {
+    const {headers, grpcStatus} = await call(network, cluster, replica)
+    return grpcStatus === 0 ? String(headers[ANSWERED_BY]) : `gRPC status ${grpcStatus ?? 'none'}`
+  } catch (error) {
+    return `no answer: ${messageOf(error)}`
+  }
+}
+
+export async function reportOf(network: Network): Promise<Report> {
+  return fetchReport(`http://${network.address}:6309`)
+}
+
+/** What `atlas status` shows. */
+export async function statusIn(network: Network): Promise<Status> {
+  return statusOf(await network.store.load(), await reportOf(network))
+}
+
+export async function proxyIn(network: Network, owner: Owner | string): Promise<ProxyStatus | undefined> {
+  const {proxies} = await statusIn(network)
+  return proxies.find(({cluster, state}) => cluster === owner && state !== 'no proxy')
+}
+
+/** Waits until `holds`; where it is waited in vain, the error says how the network stood. */
+export async function until(network: Network, what: string, holds: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
+  const options = {signal: network.crashed, timeoutMs: seconds * 1000, everyMs: 40}
+  try {
+    await waitFor(what, async () => ((await holds()) ? true : undefined), options)
+  } catch (error) {
+    throw new Error(`${messageOf(error)}\n${await story(network)}`, {cause: error})
+  }
+}
+
+/** Waits until each of these has a proxy that has acknowledged all that it was sent; all of them where none is named. */
+export async function untilSynced(
+  network: Network,
+  owners: readonly string[] = ['atlas', ...network.members.keys()],
+  seconds = 10,
+): Promise<void> {
+  const lags = async (): Promise<boolean> => {
+    const {proxies} = await statusIn(network)
+    return owners.every(owner => proxies.some(({cluster, state}) => cluster === owner && state === 'synced'))
+  }
+  await until(network, `${owners.join(', ')} to be synced`, lags, seconds)
+}
+
+/** Waits until every replica of these clusters answers for itself. */
+export async function untilReachable(
+  network: Network,
+  clusters: readonly string[] = [...network.members.keys()],
+  seconds = 10,
+): Promise<void> {
+  for (const cluster of clusters) {
+    const own = async (): Promise<boolean> => (await whoAnswers(network, cluster)) === `${cluster}/0`
+    await until(network, `calls to ${cluster} to be answered by ${cluster}`, own, seconds)
+  }
+}
+
+/** All configuration that an Envoy holds, as it reads, without the times at which it came. */
+export async function dumpOf(envoy: TestEnvoy): Promise<string> {
+  const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: unknown[]}
+  return JSON.stringify(withoutTimes(configs), undefined, 1)
+}
+
+/** A figure of an Envoy's statistics; 0 where it was never counted. */
+export async function statOf(envoy: TestEnvoy, name: string): Promise<number> {
+  const {stats} = JSON.parse(await envoy.page(`/stats?format=json&filter=^${name.replaceAll('.', '\\.')}$`)) as {
+    stats: {name?: string; value?: number}[]
+  }
+  return stats.find(stat => stat.name === name)?.value ?? 0
+}
+
+/** How an Envoy's configuration has come: responses taken and refused, by type. */
+export async function updatesOf(envoy: TestEnvoy): Promise<Readonly<Record<string, number>>> {
+  const {stats} = JSON.parse(await envoy.page('/stats?format=json&filter=update_(success|rejected|failure)$')) as {
+    stats: {name?: string; value?: number}[]
+  }
+  return Object.fromEntries(stats.map(({name = '', value = 0}) => [name, value]))
+}
+
+/** The log of `atlas serve` so far, as JSON objects. */
+export function serverLog(network: Network): readonly Record<string, unknown>[] {
+  const lines = linesSince(path.join(network.folder, 'logs', 'atlas-serve.log'), 0)
+  return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
+}
+
+async function story(network: Network): Promise<string> {
+  const status = await statusIn(network).catch((error: unknown) => messageOf(error))
+  const logs = [
+    'atlas-serve',
+    ...[network.observability, ...[...network.members.values()].map(({envoy}) => envoy)].map(({nodeId}) => `envoy-${nodeId}`),
+  ]
+  const ends = logs.map(name => `${name}:\n${lastLines(path.join(network.folder, 'logs', `${name}.log`), 6)}`)
+  return [JSON.stringify(status), ...ends].join('\n')
+}
+
+const TIMES = new Set(['last_updated', 'last_update_attempt'])
+
+function withoutTimes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(item => withoutTimes(item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !TIMES.has(key))
+      .map(([key, entry]) => [key, withoutTimes(entry)]),
+  )
+}

@@ -1,0 +1,48 @@
+/** Requests find their way through both Envoys: replica by replica, and for as long as they last. */
+import {expect} from 'chai'
+import {callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
+import {oneCall, streamCall} from './backend.js'
+import {call, hostOf, queryDoor, untilReachable, whoAnswers} from './look.js'
+import {type Network, openNetwork} from './network.js'
+
+describe('e2e: paths', function () {
+  this.timeout(60_000)
+  let network: Network
+  /** Under way while the other tests run: the time is what is tested. */
+  let stream: ReturnType<typeof callOnce>
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris', 'lyon'], spare: 1})
+    await untilReachable(network)
+    stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf('lyon'), 17))
+    stream.catch(() => undefined)
+    await network.join('oslo', {replicas: 11})
+    await untilReachable(network, ['oslo'])
+  })
+  after(() => network.close())
+
+  it('take each replica by its own name to its own backend, 1 and 10 told apart (D20)', async () => {
+    for (const replica of [0, 1, 10, 2]) expect(await whoAnswers(network, 'oslo', replica)).to.equal(`oslo/${replica}`)
+    const {backends} = network.member('oslo')
+    const counted = backends.map(backend => backend.requests())
+    for (let time = 0; time < 5; time += 1) await call(network, 'oslo', 10)
+    expect(backends.map((backend, replica) => backend.requests() - (counted[replica] ?? 0))).to.deep.equal([
+      ...Array<number>(10).fill(0),
+      5,
+    ])
+  })
+
+  it('lead nowhere for a replica, a cluster or a name that there is not', async () => {
+    for (const host of [hostOf('oslo', 11), hostOf('oslo', 100), hostOf('nice'), hostOf('paris', 1), 'oslo', 'atlas-health']) {
+      const {grpcStatus, status} = await callOnce(openPlain(queryDoor(network)), oneCall(host))
+      expect({host, grpcStatus, status}).to.deep.equal({host, grpcStatus: grpcCodes.unimplemented, status: 200})
+    }
+  })
+
+  it('last longer than the 15 s of Envoy', async () => {
+    const start = performance.now()
+    const {grpcStatus, messages} = await stream
+    expect({grpcStatus, messages: messages.map(String)}).to.deep.equal({grpcStatus: 0, messages: ['begin', 'end']})
+    expect(performance.now() - start).to.be.lessThan(17_500)
+  })
+})
