@@ -17,7 +17,9 @@ const firstLineSaysWhat = {
   }),
 }
 
-/** An exported function has a docstring. */
+/** An exported function has a docstring, unless it is so short that its name and types say as much. */
+const shortLines = 6
+
 const exportsAreExplained = {
   meta: {type: 'suggestion', schema: [], messages: {missing: '{{name}} is exported: say what it gives, in which unit, and what it throws'}},
   create(context) {
@@ -27,6 +29,7 @@ const exportsAreExplained = {
       ExportNamedDeclaration(node) {
         const {declaration} = node
         if (declaration?.type !== 'FunctionDeclaration' || explained(node)) return
+        if (declaration.loc.end.line - declaration.loc.start.line < shortLines) return
         // the overloads of a function share the docstring of the first
         const {body} = node.parent
         const before = body[body.indexOf(node) - 1]

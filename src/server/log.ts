@@ -36,7 +36,7 @@ export function bounded(text: string): string {
 
 function boundedFields(fields: LogFields): LogFields {
   return Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => {
+    Object.entries(fields).map(([key, value]): [string, unknown] => {
       if (typeof value === 'string') return [key, bounded(value)]
       return [key, Array.isArray(value) ? value.slice(0, 20).map(item => bounded(String(item))) : value]
     }),

@@ -38,6 +38,7 @@ const UNREPAIRED_PER_CLUSTER = 64
 
 const NAMES_MAX = 20
 
+/** Gathers what streams report; keeps what is not repaired over their end, bounded for each cluster. */
 export function openReporter(): Reporter {
   const streams = new Set<Stream>()
   const refusals: RefusalReport[] = []

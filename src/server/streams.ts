@@ -20,6 +20,7 @@ export interface StreamsOptions {
   readonly reporter: Reporter
 }
 
+/** What streams need from the rest of the server: when they open and close, publisher, reporter, metrics and log hear of it. */
 export function streamsWorld({now, times, limiter, log, metrics, publisher, reporter}: StreamsOptions): AdsWorld {
   const leave = new Map<Stream, () => void>()
 

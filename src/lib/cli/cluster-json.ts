@@ -16,6 +16,7 @@ export interface ClusterJson {
   readonly fault?: {readonly object: string; readonly key: string; readonly message: string}
 }
 
+/** A cluster as `--json` shows it: what is not known is absent. */
 export function clusterJson({name, state, cluster, fault, suspendedSince, generation}: ClusterEntry): ClusterJson {
   const text = ({host, port}: ServiceTarget): string => renderHostPort({host, port})
   return {

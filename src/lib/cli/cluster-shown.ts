@@ -18,6 +18,7 @@ export interface ShownCluster extends ClusterJson {
   readonly fields: Readonly<Record<string, string>>
 }
 
+/** What `cluster show --json` prints. */
 export function shownCluster({entry, sni, sidecars, identity, credential}: ClusterView): ShownCluster {
   return {
     ...clusterJson(entry),
@@ -29,6 +30,7 @@ export function shownCluster({entry, sni, sidecars, identity, credential}: Clust
   }
 }
 
+/** The same for a terminal, a line for each word. */
 export function renderShown(shown: ShownCluster): string {
   const lines: [string, string][] = [
     ['name', shown.name],

@@ -10,6 +10,7 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
   ['SECRETS', ['Secret']],
 ]
 
+/** The table of proxies, and below it what is wrong: faults in the store, refused connections. */
 export function renderStatus({server, proxies, faults, refusals}: Status, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [

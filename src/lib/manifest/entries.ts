@@ -3,7 +3,7 @@ import type {AuthorityPart} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {messageOf} from '../model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fleet.js'
-import {type Owner, SHARDS, objectNames, parseClusterName, parseOwner} from '../model/names.js'
+import {type ClusterName, type Owner, SHARDS, objectNames, parseOwner} from '../model/names.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
 import {decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, checkFormat, decodeBase64, keyOf} from './manifest.js'
@@ -139,7 +139,7 @@ function registrationEntry(manifest: Manifest): Entry {
     subject,
     text: textOf(manifest),
     decode,
-    removal: {kind: 'registration', name: name as ReturnType<typeof parseClusterName>, value: undefined},
+    removal: {kind: 'registration', name: name as ClusterName, value: undefined},
   }
 }
 

@@ -89,6 +89,7 @@ export function encodeBase64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
 }
 
+/** Text of a value under `data`, white space in it allowed. @throws AtlasError `invalid`, which names the key */
 export function decodeBase64(key: string, text: string): string {
   const bare = text.replaceAll(/\s/g, '')
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bare) || bare.length % 4 !== 0)

@@ -18,6 +18,7 @@ export function decodeTrust(manifest: Manifest): TrustBundle {
   return {roots: bundle(keys.roots), issuers: bundle(keys.issuers), credentialIssuers: bundle(keys.credentialIssuers)}
 }
 
+/** The data of the ConfigMap that holds the trust bundle. */
 export function encodeTrust(trust: TrustBundle): Readonly<Record<string, string>> {
   return {
     [keys.roots]: trust.roots.join(''),

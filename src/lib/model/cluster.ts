@@ -66,6 +66,7 @@ export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
   return ports
 }
 
+/** As `parsePorts` reads them: `11901=30901,11902=30902`. */
 export function renderPorts(ports: ReadonlyMap<DownstreamPort, number>): string {
   return [...ports]
     .sort(([a], [b]) => a - b)

@@ -54,6 +54,7 @@ export async function status(store: StateStore, fetchReport: (admin: string) => 
   return statusOf(fleet, await fetchReport(address))
 }
 
+/** What is stored and what a server reports, put together: clusters without a proxy have a row too. */
 export function statusOf(fleet: Fleet, report: Report): Status {
   const absent = report.withoutProxy.map((cluster): ProxyStatus => ({
     cluster,

@@ -18,6 +18,7 @@ export interface Known {
   one(key: ObjectKey, object: StoredObject | undefined, fleet: Fleet): readonly Change[]
 }
 
+/** Remembers what each object last said, so that looking again gives only what is different. */
 export function openKnown(): Known {
   const known = new Map<ObjectKey, KnownObject>()
 

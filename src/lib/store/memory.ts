@@ -17,6 +17,7 @@ export interface MemoryStore extends StateStore {
   break(error: AtlasError | undefined): void
 }
 
+/** A store for tests and benchmarks: nothing outlives the process, and it breaks when told to. */
 export function memoryStore(): MemoryStore {
   const held = new Map<ObjectKey, {readonly value: unknown; readonly revision: string}>()
   const observers = new Set<() => void>()

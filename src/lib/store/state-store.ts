@@ -19,6 +19,7 @@ interface Watch {
   failed: boolean
 }
 
+/** A StateStore over a place that keeps objects: what all places share, from revisions to watching. */
 export function stateStoreOver(objects: ObjectStore): StateStore {
   const watches = new Set<Watch>()
   /** Looks and own commits take turns, so that each sees the other's outcome whole. */

@@ -36,12 +36,14 @@ export function endCall(call: AdsCall, resetAfterMs: number): void {
   resetLater(call, resetAfterMs)
 }
 
+/** The gRPC status of a refusal: a proxy retries UNAVAILABLE, and shows the others to its operator. */
 export function codeOf({reason}: Refusal): status {
   if (reason === 'not-initialized') return status.UNAVAILABLE
   if (reason === 'streams') return status.RESOURCE_EXHAUSTED
   return reason === 'node-invalid' || reason === 'node-missing' ? status.INVALID_ARGUMENT : status.PERMISSION_DENIED
 }
 
+/** The bytes of a response of either variant. */
 export function encodeResponse(response: DeltaDiscoveryResponse | DiscoveryResponse): Buffer {
   const bytes =
     response.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse'

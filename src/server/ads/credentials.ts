@@ -26,6 +26,7 @@ export function materialOf(fleet: Fleet): TlsMaterial | undefined {
   return {certificate: server.certificate, key: server.key, anchors: [...trust.issuers, ...trust.credentialIssuers]}
 }
 
+/** Whether a server that has one would show and accept the same with the other. */
 export function sameMaterial(a: TlsMaterial | undefined, b: TlsMaterial | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return (

@@ -27,6 +27,7 @@ interface Account {
   at: number
 }
 
+/** Counts the streams and requests of each cluster against the limits. */
 export function openLimiter(limits: StreamLimits): Limiter {
   const accounts = new Map<Owner, Account>()
   return {

@@ -19,6 +19,7 @@ export interface ClusterEntry {
   readonly generation: number
 }
 
+/** Every cluster of the store, by name. @throws AtlasError `not-found` where there is no installation */
 export async function listClusters(store: StateStore): Promise<readonly ClusterEntry[]> {
   const fleet = await store.load()
   settingsOf(fleet)
@@ -36,6 +37,7 @@ export function clusterNames(fleet: Fleet): readonly ClusterName[] {
   return [...new Set([...fleet.registrations.keys(), ...broken, ...suspended])].sort()
 }
 
+/** What is known of one cluster; of a broken or suspended registration, the last that was accepted. */
 export function clusterEntry(fleet: Fleet, name: ClusterName): ClusterEntry {
   const record = fleet.records.get(name)
   const cluster = clusterOf(fleet, name)

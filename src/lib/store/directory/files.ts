@@ -26,6 +26,7 @@ interface KnownFile {
   readonly object: StoredObject
 }
 
+/** The files of a directory as stored objects; reads again only those that have changed. */
 export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
   let known = new Map<string, KnownFile>()
 
