@@ -36,9 +36,9 @@ export function bounded(text: string): string {
 
 function boundedFields(fields: LogFields): LogFields {
   return Object.fromEntries(
-    Object.entries(fields).map(([key, value]): [string, unknown] => {
+    Object.entries(fields).map(([key, value]) => {
       if (typeof value === 'string') return [key, bounded(value)]
-      return [key, Array.isArray(value) ? value.slice(0, 20).map(item => bounded(String(item))) : value]
+      return [key, typeof value === 'object' ? value.slice(0, 20).map(item => bounded(item)) : value]
     }),
   )
 }
