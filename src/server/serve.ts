@@ -12,19 +12,20 @@ import {type AdsServer, type ConnectionTimes, defaultConnectionTimes, openAdsSer
 import {type StreamLimits, defaultLimits, openLimiter} from './ads/limits.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
 import {type Readiness, openAdmin} from './admin.js'
-import {type Controller, type ControllerTimes, defaultControllerTimes, startController} from './controller.js'
+import {type Controller, startController} from './controller.js'
 import {type Log, type LogLevel, openLog, silentLog} from './log.js'
 import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
 import {openMetrics} from './metrics.js'
 import {type PublishTimes, type Publisher, defaultPublishTimes, openPublisher} from './publish.js'
+import {type ReconcilerTimes, defaultReconcilerTimes} from './reconciler.js'
 import {openReporter} from './report.js'
 import {streamsWorld} from './streams.js'
 
-export type ServeTimes = ConnectionTimes & ControllerTimes & PublishTimes & StreamTimes
+export type ServeTimes = ConnectionTimes & PublishTimes & ReconcilerTimes & StreamTimes
 
 export const defaultTimes: ServeTimes = {
   ...defaultConnectionTimes,
-  ...defaultControllerTimes,
+  ...defaultReconcilerTimes,
   ...defaultPublishTimes,
   ...defaultStreamTimes,
 }

@@ -6,7 +6,7 @@ import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {testCluster} from '../helpers/fleet.js'
 import type {DeltaClient} from '../server/support/client.js'
-import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from '../server/support/network.js'
+import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from '../server/support/network.js'
 
 const owners = ['atlas', 'c0', 'c1', 'c2', 'c3', 'c4'] as const
 const world = {now: () => new Date(), signer: cryptoSigner}
@@ -23,7 +23,7 @@ describe('a change', () => {
       client.send({typeUrl: types.scope})
     }
 
-    await Promise.all([...clients.values()].map(async client => settle(client)))
+    await settleAll(network, [...clients.values()])
   })
   afterEach(async () => network.stop())
 

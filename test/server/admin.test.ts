@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import type {Report} from '../../src/lib/model/report.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import {type Network, nodeOf, settle, startNetwork, subscribe, types} from './support/network.js'
+import {type Network, nodeOf, settle, settleAll, startNetwork, subscribe, types} from './support/network.js'
 
 describe('the admin port', () => {
   let network: Network
@@ -22,7 +22,7 @@ describe('the admin port', () => {
   it('/metrics in the Prometheus text format, without ids', async () => {
     const stream = network.direct('paris').delta()
     subscribe(stream, 'paris', 'very-special-id')
-    await settle(stream)
+    await settleAll(network, [stream])
     const response = await get('/metrics')
     const text = await response.text()
     expect(response.headers.get('content-type')).to.match(/^text\/plain/)
@@ -36,7 +36,7 @@ describe('the admin port', () => {
   it('/status as `atlas status` reads it', async () => {
     const stream = network.relay('rome').delta()
     subscribe(stream, 'rome')
-    await settle(stream)
+    await settleAll(network, [stream])
     const report = (await (await get('/status')).json()) as Report
     expect(report).to.deep.include({format: 1, ready: true, faults: [], reasons: []})
     expect(report.withoutProxy).to.include.members(['atlas'])

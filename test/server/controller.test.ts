@@ -11,7 +11,7 @@ import {testCluster} from '../helpers/fleet.js'
 import {rejectedBy} from '../helpers/thrown.js'
 import {rawConnection, requestFrame} from './support/raw.js'
 import {testStore} from './support/store.js'
-import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from './support/network.js'
+import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from './support/network.js'
 
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 const day = 86_400_000
@@ -33,7 +33,7 @@ describe('the controller', () => {
     network = await startNetwork(['paris'], {times: {lookMs: 50}})
     const stream = network.direct('paris').delta()
     subscribe(stream, 'paris')
-    await settle(stream)
+    await settleAll(network, [stream])
     const before = need(network.store.fleet().identities.get(paris))
     network.clock.ahead = 22 * day
     const renewed = await stream.next(5000)
@@ -75,7 +75,7 @@ describe('the controller', () => {
     network = await startNetwork(['paris'])
     const stream = network.direct('atlas').delta()
     subscribe(stream, 'atlas')
-    await settle(stream)
+    await settleAll(network, [stream])
     network.store.delay = 1000
     network.store.write({kind: 'registration', name: rome, value: testCluster('rome')})
     network.store.write({kind: 'registration', name: paris, value: testCluster('paris', {addresses: [parseAddress('10.9.9.9')]})})
@@ -159,7 +159,7 @@ describe('stopping', () => {
       subscribe(stream, owner)
       return stream
     })
-    await Promise.all(streams.map(async stream => settle(stream)))
+    await settleAll(network, streams)
     const stopping = network.serving.stop()
     expect(network.serving.readiness().ready).to.equal(false)
     expect(await Promise.all(streams.map(async stream => (await stream.status).code))).to.deep.equal([status.OK, status.OK, status.OK])

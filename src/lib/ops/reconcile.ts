@@ -16,6 +16,7 @@ import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {commitPlan} from './commit.js'
+import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
 import {planRemoval, withoutEnded} from './removal.js'
 import {sameValue} from './same.js'
 import type {World} from './world.js'
@@ -32,21 +33,22 @@ export async function reconcile(store: StateStore, world: World): Promise<Fleet>
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet; none where all is as it should be.
  * Without settings or a readable root nothing is signed: `init` alone makes a root.
+ * @param owners whose certificates and records are looked at; what belongs to nobody, such as the issuers, always is
  */
-export function planReconcile(fleet: Fleet, world: World): readonly Change[] {
+export function planReconcile(fleet: Fleet, world: World, owners: readonly Owner[] = ownersOf(fleet)): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || fleet.faults.has('settings') || !fleet.authority.has('root')) return []
   const plan = new Plan(fleet, settings, world)
   plan.issuers()
   plan.trust()
   plan.server()
-  for (const owner of ownersOf(fleet)) plan.owner(owner)
+  for (const owner of owners) plan.owner(owner)
   plan.endpoints()
   return plan.changes
 }
 
 /** Everybody with a registration or a record, the observability cluster first, then by name. */
-function ownersOf(fleet: Fleet): readonly Owner[] {
+export function ownersOf(fleet: Fleet): readonly Owner[] {
   const held = [...fleet.faults.keys()]
     .filter(subject => subject.startsWith('registration/'))
     .map(subject => subject.slice('registration/'.length))
@@ -54,6 +56,9 @@ function ownersOf(fleet: Fleet): readonly Owner[] {
   names.delete(OBSERVABILITY)
   return [OBSERVABILITY, ...([...names].sort() as ClusterName[])]
 }
+
+/** What each owner looked like when there was last nothing to do for it. */
+const settled = new WeakMap<OwnerRecord, OwnerParts>()
 
 class Plan {
   readonly changes: Change[] = []
@@ -92,7 +97,24 @@ class Plan {
       this.#add({kind: 'server', value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
   }
 
+  /** An owner for whom there was nothing to do is passed over until something of its has changed or is due. */
   owner(owner: Owner): void {
+    const parts = partsOf(this.#fleet, this.#settings, owner)
+    const known = parts.record === undefined ? undefined : settled.get(parts.record)
+    if (known !== undefined && sameParts(known, parts) && ownerDue(this.#fleet, this.#settings, owner) > this.#world.now().getTime()) return
+    const before = this.changes.length
+    this.#owner(owner)
+    if (this.changes.length === before && parts.record !== undefined && !this.#isAtFault(owner)) settled.set(parts.record, parts)
+  }
+
+  #isAtFault(owner: Owner): boolean {
+    return (
+      this.#fleet.faults.size > 0 &&
+      (['record', 'identity', 'credential', 'registration'] as const).some(kind => this.#fleet.faults.has(`${kind}/${owner}`))
+    )
+  }
+
+  #owner(owner: Owner): void {
     if (this.#fleet.faults.has(`record/${owner}`)) return
     const before = recordOf(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {

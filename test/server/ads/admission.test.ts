@@ -8,7 +8,7 @@ import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {type Connection, connect} from '../support/client.js'
-import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from '../support/network.js'
+import {type Network, eventually, need, nodeOf, settleAll, startNetwork, subscribe, types} from '../support/network.js'
 
 const paris = parseClusterName('paris')
 
@@ -170,7 +170,7 @@ describe('a cluster that loses its right while connected', () => {
     const [paris0, rome0] = [network.direct('paris').delta(), network.direct('rome').delta()]
     subscribe(paris0, 'paris')
     subscribe(rome0, 'rome')
-    await Promise.all([settle(paris0), settle(rome0)])
+    await settleAll(network, [paris0, rome0])
     network.store.write({kind: 'registration', name: paris, value: undefined})
     const {code, details} = await paris0.status
     expect([code, details]).to.deep.equal([status.PERMISSION_DENIED, 'cluster "paris" is not registered'])

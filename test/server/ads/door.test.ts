@@ -10,7 +10,7 @@ import {defaultSettings} from '../../../src/lib/model/settings.js'
 import {wantedCredential, wantedIssuer, wantedRoot, wantedServer} from '../../../src/lib/pki/identity.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
-import {type Network, eventually, need, settle, startNetwork, subscribe} from '../support/network.js'
+import {type Network, eventually, need, settleAll, startNetwork, subscribe} from '../support/network.js'
 
 const paris = parseClusterName('paris')
 
@@ -126,7 +126,7 @@ describe('the ADS door', () => {
   it('shows a new certificate, trusts new issuers, and keeps open streams, without a restart', async () => {
     const stream = network.direct('paris').delta()
     subscribe(stream, 'paris')
-    await settle(stream)
+    await settleAll(network, [stream])
     const {authority, trust} = network.store.fleet()
     const issuer = issue(wantedIssuer(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
     const server = issue(wantedServer(defaultSettings), issuer, new Date(), cryptoSigner)

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {type Network, eventually, nodeOf, settle, startNetwork, subscribe, types} from '../support/network.js'
+import {type Network, eventually, nodeOf, settle, settleAll, startNetwork, subscribe, types} from '../support/network.js'
 import {frame, rawConnection, requestFrame} from '../support/raw.js'
 
 describe('a stream', () => {
@@ -99,7 +99,7 @@ describe('a stream', () => {
     network = await startNetwork(['paris'])
     const [a, b] = [network.direct('paris').delta(), network.direct('paris').delta()]
     for (const stream of [a, b]) subscribe(stream, 'paris')
-    await Promise.all([settle(a), settle(b)])
+    await settleAll(network, [a, b])
     expect(network.serving.report().proxies.map(({id, equalIds}) => [id, equalIds])).to.deep.equal([
       ['paris-0', 2],
       ['paris-0', 2],

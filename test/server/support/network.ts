@@ -104,6 +104,19 @@ export async function settle(client: DeltaClient, quietMs = 150): Promise<number
   }
 }
 
+/** As `settle` for several, until the server's report says that each has acknowledged everything. */
+export async function settleAll(network: Network, clients: readonly DeltaClient[], timeoutMs = 8000): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  const isDone = (): boolean => {
+    const {proxies} = network.serving.report()
+    return proxies.length >= clients.length && proxies.every(({types: all}) => all.length > 2 && all.every(({state}) => state === 'synced'))
+  }
+
+  do await Promise.all(clients.map(async client => settle(client, 50)))
+  while (!isDone() && Date.now() < deadline)
+  if (!isDone()) throw new Error(`not all in step within ${timeoutMs} ms: ${JSON.stringify(network.serving.report().proxies)}`)
+}
+
 export function need<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('the test needs something that is not there')
   return value

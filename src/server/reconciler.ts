@@ -1,0 +1,190 @@
+/** When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What it is, ops/reconcile plans. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {type Change, concerned, reduceAll} from '../lib/model/change.js'
+import {AtlasError, messageOf} from '../lib/model/errors.js'
+import type {Fleet} from '../lib/model/fleet.js'
+import type {Owner} from '../lib/model/names.js'
+import {nextDue} from '../lib/ops/due.js'
+import {ownersOf, planReconcile} from '../lib/ops/reconcile.js'
+import type {World} from '../lib/ops/world.js'
+import type {StateStore} from '../lib/store/store.js'
+import type {Log} from './log.js'
+
+/** All durations in milliseconds. */
+export interface ReconcilerTimes {
+  /** After a failure the next try waits this long, twice as long each time … */
+  readonly retryMs: number
+  /** … up to this. */
+  readonly retryMaxMs: number
+  /** After a change others follow as a rule: what is missing is found out this much later. */
+  readonly settleMs: number
+  /** What is due is looked at again at the latest after this time. */
+  readonly lookMs: number
+  /** What is overdue and can't be issued is looked at again after this time. */
+  readonly overdueMs: number
+}
+
+export const defaultReconcilerTimes: ReconcilerTimes = {
+  retryMs: 100,
+  retryMaxMs: 30_000,
+  settleMs: 20,
+  lookMs: 3_600_000,
+  overdueMs: 60_000,
+}
+
+export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
+
+export interface Reconciler {
+  /** The first attempt, for everybody; resolves after it, however it ended. */
+  start(fleet: Fleet): Promise<void>
+  changed(fleet: Fleet, changes: readonly Change[]): void
+  /** Why the last attempt failed. */
+  readonly failure: () => string | undefined
+  /** Resolves once no attempt is under way. */
+  stop(): Promise<void>
+}
+
+/** Longest turn of planning before others are let in, milliseconds, and how many owners are planned for in one go. */
+const SLICE = 8
+const OWNERS_AT_ONCE = 4
+
+/** Changes are heard from the beginning; nothing is issued before `start`. */
+export function openReconciler(
+  store: StateStore,
+  world: World,
+  log: Log,
+  times: ReconcilerTimes,
+  reconciled: (outcome: ReconcileOutcome) => void,
+): Reconciler {
+  let newest: Fleet | undefined
+  /** Whom to look at; nobody in particular: everybody, when the time comes. */
+  let todo: Set<Owner> | 'all' = 'all'
+  let timer: NodeJS.Timeout | undefined
+  let isSoon = false
+  let running: Promise<void> | undefined
+  let failures = 0
+  let failure: string | undefined
+  let isStopped = false
+
+  function lookAt(owners: Iterable<Owner> | 'all'): void {
+    if (owners === 'all') todo = 'all'
+    else if (todo !== 'all') for (const owner of owners) todo.add(owner)
+  }
+
+  function schedule(milliseconds: number): void {
+    clearTimeout(timer)
+    if (isStopped) return
+    isSoon = milliseconds <= times.settleMs
+    timer = setTimeout(() => {
+      running = pass().finally(() => {
+        running = undefined
+      })
+    }, milliseconds)
+  }
+
+  async function pass(): Promise<void> {
+    if (newest === undefined) return
+    const fleet = newest
+    const asked = todo === 'all' || todo.size === 0 ? 'all' : todo
+    todo = new Set()
+    try {
+      const missing = await planInTurns(fleet, world, asked)
+      if (missing.length > 0) await store.commit(fleet, missing)
+      failures = 0
+      failure = undefined
+      reconciled(missing.length > 0 ? 'done' : 'nothing')
+      schedule(waitAfter(asked))
+    } catch (error) {
+      lookAt(asked)
+      schedule(failed(error))
+    }
+  }
+
+  /** Until the next pass, unless something changes before. */
+  function waitAfter(asked: Set<Owner> | 'all'): number {
+    if (todo === 'all' || todo.size > 0) return times.settleMs
+    const left = untilDue(newest, world.now()) ?? times.lookMs
+    if (left > 0) return Math.min(left, times.lookMs)
+    // Due for somebody who was not looked at; or, after everybody was, what can't be issued now.
+    return asked === 'all' ? Math.min(times.overdueMs, times.lookMs) : 0
+  }
+
+  function failed(error: unknown): number {
+    const isConflict = error instanceof AtlasError && error.code === 'conflict'
+    const wait = backOff(isConflict ? times.settleMs : times.retryMs, failures, times.retryMaxMs)
+    failures += 1
+    if (!isConflict) {
+      failure = messageOf(error)
+      log.error('could not issue what is due', {error: failure, failures})
+    }
+
+    reconciled(isConflict ? 'conflict' : 'failed')
+    return wait
+  }
+
+  return {
+    async start(fleet) {
+      newest = fleet
+      await pass()
+    },
+
+    changed(fleet, changes) {
+      if (newest === undefined) return
+      newest = fleet
+      for (const change of changes) lookAt(touchedBy(change))
+      // After a failure a change is no reason to hurry.
+      if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(times.settleMs)
+    },
+
+    failure: () => failure,
+
+    async stop() {
+      isStopped = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
+
+/** As `planReconcile`, in short turns: a fleet to be signed anew takes seconds. */
+async function planInTurns(fleet: Fleet, world: World, asked: Set<Owner> | 'all'): Promise<readonly Change[]> {
+  const known = ownersOf(fleet)
+  const owners = asked === 'all' ? known : known.filter(owner => asked.has(owner))
+  const all: Change[] = []
+  let planned = fleet
+  let until = performance.now() + SLICE
+  for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
+    const missing = planReconcile(planned, world, owners.slice(from, from + OWNERS_AT_ONCE))
+    planned = reduceAll(planned, missing)
+    all.push(...missing)
+    if (performance.now() < until) continue
+    await nextTurn()
+    until = performance.now() + SLICE
+  }
+
+  return all
+}
+
+/** Whose certificates and records a change may make due. */
+function touchedBy(change: Change): readonly Owner[] | 'all' {
+  if (change.kind === 'credential') return [change.owner]
+  if (change.kind === 'authority') return 'all'
+  if (change.kind === 'fault' && /^(?:authority|credential|server)\b/.test(change.subject)) return 'all'
+  // What belongs to nobody is looked at in every pass.
+  return change.kind === 'server' || change.kind === 'endpoints' ? ['atlas'] : concerned(change)
+}
+
+/** Milliseconds, negative for what is overdue; undefined where nothing is to come. */
+function untilDue(fleet: Fleet | undefined, now: Date): number | undefined {
+  try {
+    const due = fleet && nextDue(fleet)
+    return due && due.getTime() - now.getTime()
+  } catch {
+    // An entry that does not decode has no end, and is a fault of its own.
+    return undefined
+  }
+}
+
+function backOff(first: number, failures: number, most: number): number {
+  return Math.min(most, first * 2 ** Math.min(failures, 20)) * (0.75 + 0.5 * Math.random())
+}
