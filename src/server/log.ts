@@ -36,9 +36,10 @@ export function bounded(text: string): string {
 
 function boundedFields(fields: LogFields): LogFields {
   return Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => {
+    Object.entries(fields).map(([key, value]): [string, LogFields[string]] => {
       if (typeof value === 'string') return [key, bounded(value)]
-      return [key, typeof value === 'object' ? value.slice(0, 20).map(item => bounded(item)) : value]
+      if (Array.isArray(value)) return [key, (value as readonly unknown[]).slice(0, 20).map(item => bounded(String(item)))]
+      return [key, value]
     }),
   )
 }
