@@ -1,0 +1,161 @@
+/** Every door of the table in docs/explanation/security.md, on a running network: whom each lets in, and who else knocks in vain. */
+import {expect} from 'chai'
+import {knock} from '../../src/demo/knock.js'
+import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/visitors.js'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {connect} from '../server/support/client.js'
+import {reportOf, serverLog, until} from './look.js'
+import {type Network, openNetwork} from './network.js'
+import {type EnvoyDoor, adsDoor, knockLogged, serverDoor, sidecarDoor} from './visit.js'
+
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+
+/** What an Envoy logs of each kind of stranger. */
+const missing = /PEER_DID_NOT_RETURN_A_CERTIFICATE/
+const foreign = /unable_to_get_local_issuer_certificate/
+const misnamed = /SAN_matcher/
+const serverOnly = /unsupported_certificate_purpose/
+
+describe('e2e: doors', function () {
+  this.timeout(60_000)
+  let network: Network
+  let fleet: Fleet
+  let forged: Forged
+
+  before(async () => {
+    network = await openNetwork({clusters: [paris, lyon]})
+    fleet = await network.store.load()
+    forged = forge(fleet)
+  })
+  after(() => network.close())
+
+  /** Each knocks in vain and for its own reason, then the rightful one gets what HTTP/2 begins with. */
+  async function opensToNobodyBut(
+    rightful: CertifiedKey,
+    door: EnvoyDoor,
+    strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>>,
+  ) {
+    for (const [who, [certificate, reason]] of Object.entries(strangers)) {
+      const {bytes, failure} = await knockLogged(network, door, certificate === undefined ? {} : {certificate})
+      expect(bytes, who).to.equal(0)
+      expect(failure, who).to.match(reason)
+    }
+
+    const old = await knock(door, {certificate: rightful, maxVersion: 'TLSv1.2'})
+    expect(old).to.include({bytes: 0, alert: 'protocol version'})
+    expect((await knock(door, {certificate: rightful})).bytes).to.be.greaterThan(0)
+  }
+
+  it('10900 lets ADS credentials in, and no certificate of another authority or of the data plane', async () => {
+    const door = adsDoor(network, fleet)
+    await opensToNobodyBut(credentialIn(fleet, paris), door, {
+      nobody: [undefined, missing],
+      "a stranger with paris' name": [forged.credential(paris), foreign],
+      "paris' own identity": [identityIn(fleet, paris), foreign],
+      'the observability identity': [identityIn(fleet, OBSERVABILITY), foreign],
+    })
+  })
+
+  it('11901 lets the observability identity in, and no other identity, nor any ADS credential', async () => {
+    const door = sidecarDoor(network, fleet, paris)
+    await opensToNobodyBut(identityIn(fleet, OBSERVABILITY), door, {
+      nobody: [undefined, missing],
+      'a stranger with the observability name': [forged.observability, foreign],
+      "lyon's identity": [identityIn(fleet, lyon), misnamed],
+      "paris' own identity": [identityIn(fleet, paris), misnamed],
+      "the server's certificate": [fleet.server ?? expect.fail('no server certificate'), serverOnly],
+      "lyon's ADS credential": [credentialIn(fleet, lyon), foreign],
+      "the observability Envoy's ADS credential": [credentialIn(fleet, OBSERVABILITY), foreign],
+    })
+  })
+
+  it('6305 shakes hands with certificates of Atlas alone, in TLS 1.3 alone', async () => {
+    const door = serverDoor(network, fleet)
+    const serverOwn = {certificate: fleet.server ?? expect.fail('no server certificate')}
+    for (const visitor of [{}, {certificate: forged.credential(OBSERVABILITY)}, {certificate: forged.observability}, serverOwn])
+      expect((await knock(door, visitor)).bytes).to.equal(0)
+    const old = await knock(door, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
+    expect(old).to.include({bytes: 0, alert: 'protocol version'})
+    expect((await knock(door, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
+    const reasons = (await reportOf(network)).refusals.map(({reason}) => reason)
+    expect(reasons).to.include.members(['tls-certificate-missing', 'tls-certificate-untrusted', 'tls-protocol'])
+  })
+
+  /** What becomes of an ADS stream: its end, or `served` once resources come. */
+  async function ask(at: 'directly' | 'relayed', key: CertifiedKey, node: string, metadata: Readonly<Record<string, string>> = {}) {
+    const port = at === 'directly' ? 6305 : 10_900
+    const serverName = at === 'directly' ? 'ads.atlas.internal' : 'observability.atlas.internal'
+    const {roots} = credentialIn(fleet, paris)
+    const connection = connect({address: `${network.address}:${port}`, roots, key, serverName, metadata})
+    const stream = connection.delta()
+    try {
+      stream.send({node: {cluster: node, id: `visitor-of-${node}`}, typeUrl: typeUrls.cluster})
+      const answer = stream.next().then(({resources}) => ({outcome: 'served', details: resources.map(({name}) => name).join()}))
+      const ended = stream.status.then(({code, details}) => ({outcome: String(code), details}))
+      answer.catch(() => undefined)
+      return await Promise.race([answer, ended])
+    } finally {
+      stream.cancel()
+      connection.close()
+    }
+  }
+
+  const DENIED = '7'
+
+  it('6305 serves ADS credentials directly, and the observability identity as a relay only', async () => {
+    expect(await ask('directly', credentialIn(fleet, paris), paris)).to.deep.equal({outcome: 'served', details: 'sidecar/0'})
+    expect((await ask('directly', credentialIn(fleet, OBSERVABILITY), OBSERVABILITY)).outcome).to.equal('served')
+    const refused = [
+      {key: identityIn(fleet, OBSERVABILITY), node: OBSERVABILITY, reason: /must carry x-forwarded-client-cert/},
+      {key: identityIn(fleet, paris), node: paris, reason: /opens nothing here/},
+    ]
+    for (const {key, node, reason} of refused) {
+      const {outcome, details} = await ask('directly', key, node)
+      expect(outcome, details).to.equal(DENIED)
+      expect(details).to.match(reason)
+    }
+  })
+
+  it('6305 believes no header of a client that comes directly', async () => {
+    const xfcc = `By=spiffe://atlas.internal/observability;Hash=${'0'.repeat(64)};URI=spiffe://atlas.internal/ads-client/lyon/1`
+    const {outcome, details} = await ask('directly', credentialIn(fleet, paris), paris, {'x-forwarded-client-cert': xfcc})
+    expect(outcome).to.equal(DENIED)
+    expect(details).to.match(/direct connection must not carry/)
+  })
+
+  it("10900 relays a cluster's own stream, a forged header does not make it another's", async () => {
+    const xfcc = `By=spiffe://atlas.internal/observability;Hash=${'0'.repeat(64)};URI=spiffe://atlas.internal/ads-client/lyon/1`
+    for (const metadata of [{}, {'x-forwarded-client-cert': xfcc}])
+      expect(await ask('relayed', credentialIn(fleet, paris), paris, metadata)).to.deep.equal({outcome: 'served', details: 'sidecar/0'})
+  })
+
+  it("10900 refuses the observability Envoy's own credential, whatever node it names", async () => {
+    for (const node of [OBSERVABILITY, paris])
+      expect((await ask('relayed', credentialIn(fleet, OBSERVABILITY), node)).outcome).to.equal(DENIED)
+    const logged = (): boolean =>
+      network.observability
+        .logged('request')
+        .some(
+          ({details, peer}) =>
+            details === 'rbac_access_denied_matched_policy[none]' && peer === 'spiffe://atlas.internal/ads-client/atlas/1',
+        )
+    await until(network, 'the Envoy to log it', logged, 3)
+  })
+
+  it("a node of another cluster than the credential's is refused on both ways, named in status and log", async () => {
+    for (const at of ['directly', 'relayed'] as const)
+      for (const node of [paris, OBSERVABILITY]) {
+        const {outcome, details} = await ask(at, credentialIn(fleet, lyon), node)
+        expect(outcome, details).to.equal(DENIED)
+        expect(details).to.equal(`the certificate is "lyon"'s, but node.cluster says "${node}" (node.id "visitor-of-${node}")`)
+      }
+
+    const named = (entries: readonly {reason?: unknown; message?: unknown}[]) =>
+      entries.filter(({reason, message}) => reason === 'node-cluster' && String(message).startsWith('the certificate is "lyon"'))
+    expect(named((await reportOf(network)).refusals)).to.have.length(4)
+    expect(named(serverLog(network))).to.have.length(4)
+  })
+})

@@ -1,0 +1,83 @@
+/** Whoever should not be let in: knocking at a network's doors with any certificate, and servers that pretend to be somebody else. */
+import {type TLSSocket, createServer} from 'node:tls'
+import type {Door, Knock, Visitor} from '../../src/demo/knock.js'
+import {knock} from '../../src/demo/knock.js'
+import {issuersIn, settingsIn} from '../../src/demo/visitors.js'
+import type {HostPort} from '../../src/lib/model/address.js'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {sni} from '../../src/lib/model/names.js'
+import type {TestEnvoy} from './envoy.js'
+import {until} from './look.js'
+import type {Network} from './network.js'
+
+/** A door with the Envoy whose it is, which alone says why it refused somebody. */
+export interface EnvoyDoor extends Door {
+  readonly envoy: TestEnvoy
+}
+
+export function adsDoor({address, observability}: Network, fleet: Fleet): EnvoyDoor {
+  const servername = sni.observability(settingsIn(fleet).trustDomain)
+  return {host: address, port: 10_900, servername, ca: issuersIn(fleet), envoy: observability}
+}
+
+export function sidecarDoor(network: Network, fleet: Fleet, cluster: string): EnvoyDoor {
+  const {name, address, envoy} = network.member(cluster)
+  const servername = sni.downstream(settingsIn(fleet).trustDomain, name)
+  return {host: address, port: 11_901, servername, ca: issuersIn(fleet), envoy}
+}
+
+export function serverDoor({address}: Network, fleet: Fleet): Door {
+  return {host: address, port: 6305, servername: sni.ads(settingsIn(fleet).trustDomain), ca: issuersIn(fleet)}
+}
+
+/** Knocks at an Envoy's door, and waits for what its log of connections says of it. */
+export async function knockLogged(network: Network, door: EnvoyDoor, visitor: Visitor): Promise<Knock & {readonly failure: string}> {
+  const mark = door.envoy.mark()
+  const result = await knock(door, visitor)
+  const failure = (): string => door.envoy.logged('connection', mark).find(({failure: reason}) => reason !== undefined)?.['failure'] ?? ''
+  if (result.bytes === 0) await until(network, 'the log to say why a connection was refused', () => failure() !== '', 3)
+  return {...result, failure: failure()}
+}
+
+export interface Impostor {
+  /** Handshakes that the other side broke off, by TLS's words for why. */
+  refusals(): readonly string[]
+  /** Connections whose client was content with the certificate. */
+  believers(): number
+  close(): Promise<void>
+}
+
+/** Answers where somebody else should, with a certificate that is not that one's; asks for a client's, and takes any. */
+export async function impersonate({host, port}: HostPort, {certificate, key}: CertifiedKey): Promise<Impostor> {
+  const refusals: string[] = []
+  const open = new Set<TLSSocket>()
+  let believers = 0
+  const server = createServer({
+    cert: certificate,
+    key: key.reveal(),
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    ALPNProtocols: ['h2'],
+  })
+  server.on('tlsClientError', ({code = ''}: NodeJS.ErrnoException) => refusals.push(code))
+  server.on('secureConnection', socket => {
+    believers += 1
+    open.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('close', () => open.delete(socket))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({host, port}, resolve)
+  })
+  return {
+    refusals: () => [...refusals],
+    believers: () => believers,
+    close: async () => {
+      for (const socket of open) socket.destroy()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
