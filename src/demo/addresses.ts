@@ -15,7 +15,7 @@ export function showAddresses({stage, members, observability}: Network, query: H
   )
   for (const {name, envoy, site, backend} of members) {
     lines.push([`Envoy of ${name}`, envoy.admin, '/'])
-    if (backend.kind === 'monitored') lines.push([`Prometheus of ${name}`, {host: site.address, port: site.ports.prometheus}, '/'])
+    if (backend.kind === 'sidecar') lines.push([`Prometheus of ${name}`, {host: site.address, port: site.ports.prometheus}, '/'])
   }
 
   for (const [title, address, page] of lines) screen.detail(`${title.padEnd(24)}http://${renderHostPort(address)}${page}`)

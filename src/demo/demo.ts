@@ -7,13 +7,13 @@ import {openAtlasCli} from './atlas-cli.js'
 import {type ProgramName, programs} from './catalogue.js'
 import {type Claimed, claimSites, hasManyLoopbackAddresses} from './claim.js'
 import {openFolder} from './folder.js'
-import {type Network, clusterNameAt, joinCluster, openNetwork, startStandIn} from './network.js'
+import {type Network, joinCluster, openNetwork, startStandIn} from './network.js'
 import {openSupervisor} from './processes.js'
 import {type Availability, type Environment, awaitProgram, availability, renderBringing} from './programs.js'
 import type {Proof} from './proof.js'
 import {untilReachable} from './proofs/paths.js'
 import {proveWithEnvoyAlone, proveWithMonitoring} from './prove.js'
-import {startMonitoring} from './take-over.js'
+import {placesOf, startMonitoring, startPrometheuses} from './take-over.js'
 import type {Screen} from './screen.js'
 import type {Stage} from './stage.js'
 import {showAddresses} from './addresses.js'
@@ -82,6 +82,8 @@ async function showAndProve(network: Network, options: DemoOptions, world: DemoW
   const {screen} = world
   await joinAll(network, options.clusters)
   const thief = await thiefIn(network)
+  const prometheus = await availability(programs.prometheus, world.env)
+  if (prometheus.kind === 'found') await startPrometheuses(network, prometheus.path)
   screen.step('Proofs with Envoy alone')
   const first = await proveWithEnvoyAlone(network, thief)
   const monitoring = await findMonitoring(world, stage.signal)
@@ -96,8 +98,7 @@ async function showAndProve(network: Network, options: DemoOptions, world: DemoW
 
 async function joinAll(network: Network, clusters: number): Promise<void> {
   const {stage} = network
-  for (const [index, site] of stage.sites.downstreams.slice(0, clusters).entries()) {
-    const name = clusterNameAt(index)
+  for (const {name, site} of placesOf(stage.sites).slice(0, clusters)) {
     stage.screen.step(`Downstream cluster ${name}, at ${site.address}`)
     await joinCluster(network, name, site, await startStandIn(name, site))
   }

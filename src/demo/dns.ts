@@ -57,6 +57,7 @@ async function bind(socket: Socket, {host, port}: HostPort): Promise<void> {
     socket.bind({address: host, port, exclusive: true}, resolve)
   })
   // One answer that can't be sent is asked for again.
+  socket.unref()
   socket.removeAllListeners('error').on('error', () => undefined)
 }
 

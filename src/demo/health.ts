@@ -85,4 +85,5 @@ async function listen(server: Http2Server, {host, port}: HostPort): Promise<void
     })
     server.listen({host, port}, resolve)
   })
+  server.unref()
 }

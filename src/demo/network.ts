@@ -9,7 +9,6 @@ import {defaultSettings} from '../lib/model/settings.js'
 import {serveDns} from './dns.js'
 import {type RunningEnvoy, startEnvoy, untilEnvoyReady} from './envoys.js'
 import {type StandIn, serveStandIn} from './health.js'
-import {type Monitored, type MonitoringPrograms, startMonitored} from './monitoring.js'
 import type {Running} from './processes.js'
 import type {DownstreamSite} from './sites.js'
 import type {Stage} from './stage.js'
@@ -25,7 +24,7 @@ export interface Member {
 }
 
 /** What answers behind a downstream Envoy: a stand-in of the demo's own, until Thanos is there. */
-export type Backend = {readonly kind: 'monitored'; readonly monitored: Monitored} | {readonly kind: 'stand-in'; readonly standIn: StandIn}
+export type Backend = {readonly kind: 'sidecar'; readonly running: Running} | {readonly kind: 'stand-in'; readonly standIn: StandIn}
 
 export interface Network {
   readonly stage: Stage
@@ -34,6 +33,8 @@ export interface Network {
   readonly endpoints: string
   /** Registered and running, in the order they joined. */
   readonly members: Member[]
+  /** By cluster; a Prometheus starts before its cluster joins. */
+  readonly prometheuses: Map<ClusterName, Running>
   server: Running
   /** Ends what the demo serves itself. */
   close(): Promise<void>
@@ -52,7 +53,7 @@ export async function openNetwork(stage: Stage): Promise<Network> {
   const template = `dns://${address}:${ports.dns}/{service}.{namespace}.svc.{clusterDomain}:${ports.thanos}`
   const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads)]
   const server = renderHostPort({host: address, port: ports.server})
-  await stage.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort)
+  await stage.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort, ...pace)
 
   screen.step('The server: certificates, configuration over ADS, endpoints for Thanos Query')
   await mkdir(path.join(stage.folder, 'thanos'), {mode: 0o700})
@@ -74,6 +75,7 @@ export async function openNetwork(stage: Stage): Promise<Network> {
     observability,
     endpoints,
     members,
+    prometheuses: new Map(),
     server: running,
     close: async () => {
       await Promise.all([dns.close(), ...members.map(member => closeStandIn(member))])
@@ -122,23 +124,18 @@ export async function startStandIn(name: ClusterName, site: DownstreamSite): Pro
   return {kind: 'stand-in', standIn: await serveStandIn({host: site.address, port: site.ports.sidecarGrpc}, name)}
 }
 
-/** A Prometheus with a Thanos sidecar, where the cluster's sidecar is registered. */
-export async function startBackend(name: ClusterName, site: DownstreamSite, programs: MonitoringPrograms, stage: Stage): Promise<Backend> {
-  return {kind: 'monitored', monitored: await startMonitored(name, site, {...stage, programs})}
-}
-
-/** Puts Prometheus and Thanos in the stand-in's place. */
-export async function replaceStandIn(member: Member, programs: MonitoringPrograms, stage: Stage): Promise<void> {
-  await closeStandIn(member)
-  member.backend = await startBackend(member.name, member.site, programs, stage)
-}
-
 /** Ends all that ran for a cluster. */
 export async function stopMember(network: Network, member: Member): Promise<void> {
-  network.members.splice(network.members.indexOf(member), 1)
-  const {backend} = member
-  const running = backend.kind === 'monitored' ? [backend.monitored.sidecar, backend.monitored.prometheus] : []
-  await Promise.all([closeStandIn(member), ...[member.envoy.running, ...running].map(each => each.stop())])
+  const {members, prometheuses} = network
+  members.splice(members.indexOf(member), 1)
+  const {backend, envoy, name} = member
+  await Promise.all([
+    closeStandIn(member),
+    envoy.running.stop(),
+    ...(backend.kind === 'sidecar' ? [backend.running.stop()] : []),
+    prometheuses.get(name)?.stop(),
+  ])
+  prometheuses.delete(name)
 }
 
 /** Where Thanos Query reaches every sidecar: the observability Envoy's plaintext port. */
@@ -146,8 +143,12 @@ export function thanosDoor({sites}: Stage): HostPort {
   return {host: sites.observability.address, port: sites.observability.ports.thanos}
 }
 
+/** A proxy that was not there yet is looked for again after this time: a demo is watched, a fleet is not. */
+const pace = ['--set', 'healthInterval=1s', '--set', 'healthTimeout=1s']
+
 const cities = ['paris', 'lyon', 'oslo', 'rome', 'vienna', 'madrid', 'berlin', 'dublin', 'prague', 'athens', 'lisbon', 'warsaw']
 
-async function closeStandIn({backend}: Member): Promise<void> {
+/** Ends the stand-in, if it is one that answers. */
+export async function closeStandIn({backend}: Member): Promise<void> {
   if (backend.kind === 'stand-in') await backend.standIn.close()
 }

@@ -1,14 +1,14 @@
 /** The proofs in their order: first those that Envoy alone gives, then those on the whole network. */
 import type {HostPort} from '../lib/model/address.js'
 import {OBSERVABILITY} from '../lib/model/names.js'
-import type {MonitoringPrograms} from './monitoring.js'
-import {type Network, clusterNameAt, startBackend, startStandIn, stopMember} from './network.js'
+import {type Network, startStandIn, stopMember} from './network.js'
 import {Disproof, type Proof, runProof} from './proof.js'
 import {type Newcomer, addWhileRunning} from './proofs/add.js'
 import {envoyPath, thanosQuery} from './proofs/paths.js'
 import {adsWrongNodeRefused, foreignCertificateRefused, noCertificateRefused, otherClusterRefused} from './proofs/refusals.js'
 import {removeCutsOff} from './proofs/remove.js'
 import {rotateUnderLoad, serverKilled} from './proofs/rotate.js'
+import {type MonitoringPrograms, placesOf, sidecarAt} from './take-over.js'
 
 /** @param thief whose keys are stolen */
 export async function proveWithEnvoyAlone(network: Network, thief: string): Promise<readonly Proof[]> {
@@ -30,8 +30,7 @@ export interface Monitoring {
 
 /** What changes while all runs; with PromQL where there is Thanos. */
 export async function proveWithMonitoring(network: Network, {query, programs}: Monitoring): Promise<readonly Proof[]> {
-  const asked = query === undefined ? [] : inOrder(network, [['thanos-query', async () => thanosQuery(network, query)]])
-  const first = await asked
+  const first = query === undefined ? [] : await inOrder(network, [['thanos-query', async () => thanosQuery(network, query)]])
   const newcomer = await prepareNewcomer(network, programs)
   const changes = await inOrder(network, [
     ['add-while-running', async () => addWhileRunning(network, newcomer, query)],
@@ -56,12 +55,11 @@ async function inOrder({stage}: Network, claims: Claims): Promise<readonly Proof
 }
 
 /** What a new cluster brings along before it is registered: its monitoring. */
-async function prepareNewcomer({stage, members}: Network, programs: MonitoringPrograms | undefined): Promise<Newcomer> {
-  const name = clusterNameAt(members.length)
-  const site = stage.sites.downstreams[members.length]
-  if (site === undefined) throw new Error('no address was kept for the cluster that is added')
-  const backend = programs === undefined ? await startStandIn(name, site) : await startBackend(name, site, programs, stage)
-  return {name, site, backend}
+async function prepareNewcomer(network: Network, programs: MonitoringPrograms | undefined): Promise<Newcomer> {
+  const place = placesOf(network.stage.sites).at(-1)
+  if (place === undefined) throw new Error('no address was kept for the cluster that is added')
+  const backend = programs === undefined ? await startStandIn(place.name, place.site) : await sidecarAt(network, place, programs)
+  return {...place, backend}
 }
 
 async function removeNewcomer(network: Network, {name}: Newcomer, query: HostPort | undefined): Promise<string> {

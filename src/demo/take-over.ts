@@ -1,15 +1,51 @@
 /** Prometheus and Thanos take the place of the stand-ins, and Thanos Query begins to ask. */
 import type {HostPort} from '../lib/model/address.js'
-import {type MonitoringPrograms, startQuery} from './monitoring.js'
-import {type Network, replaceStandIn} from './network.js'
+import type {ClusterName} from '../lib/model/names.js'
+import {type Backend, type Network, closeStandIn, clusterNameAt} from './network.js'
+import {startPrometheus} from './prometheus.js'
+import type {DownstreamSite, Sites} from './sites.js'
+import {startQuery, startSidecar} from './thanos.js'
 
-/** @returns where Thanos Query answers */
+/** Where the programs are. */
+export interface MonitoringPrograms {
+  readonly prometheus: string
+  readonly thanos: string
+}
+
+/** Where a cluster is, or will be. */
+export interface Place {
+  readonly name: ClusterName
+  readonly site: DownstreamSite
+}
+
+/** The clusters of the demo in order; the last one joins while all runs. */
+export function placesOf({downstreams}: Sites): readonly Place[] {
+  return downstreams.map((site, index) => ({name: clusterNameAt(index), site}))
+}
+
+/** Starts every Prometheus that does not run yet. */
+export async function startPrometheuses({stage, prometheuses}: Network, program: string): Promise<void> {
+  for (const {name, site} of placesOf(stage.sites)) {
+    if (!prometheuses.has(name)) prometheuses.set(name, await startPrometheus(name, site, program, stage))
+  }
+}
+
+/** Puts sidecars in the stand-ins' places and starts Thanos Query. @returns where it answers */
 export async function startMonitoring(network: Network, programs: MonitoringPrograms): Promise<HostPort> {
   const {stage, members} = network
   stage.screen.step(`A Prometheus with a Thanos sidecar in each of ${members.map(({name}) => name).join(', ')}`)
-  await Promise.all(members.map(async member => replaceStandIn(member, programs, stage)))
-  const site = stage.sites.query
-  stage.screen.step(`Thanos Query, at ${site.address}, on the endpoints file that Atlas writes`)
-  await startQuery(site, network.endpoints, {...stage, programs})
-  return {host: site.address, port: site.ports.http}
+  await startPrometheuses(network, programs.prometheus)
+  await Promise.all(
+    members.map(async member => {
+      await closeStandIn(member)
+      member.backend = await sidecarAt(network, member, programs)
+    }),
+  )
+  stage.screen.step(`Thanos Query, at ${stage.sites.query.address}, on the endpoints file that Atlas writes`)
+  return startQuery(network.endpoints, programs.thanos, stage)
+}
+
+/** Starts a cluster's sidecar; its Prometheus runs. */
+export async function sidecarAt({stage}: Network, {name, site}: Place, {thanos}: MonitoringPrograms): Promise<Backend> {
+  return {kind: 'sidecar', running: await startSidecar(name, site, thanos, stage)}
 }

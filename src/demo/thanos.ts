@@ -1,0 +1,85 @@
+/** Thanos: a sidecar beside each Prometheus, and one Query that asks them all. */
+import {mkdir} from 'node:fs/promises'
+import path from 'node:path'
+import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import type {ProgramSpec, Running} from './processes.js'
+import {untilScraped} from './prometheus.js'
+import type {DownstreamSite, QuerySite} from './sites.js'
+import type {Stage} from './stage.js'
+import {waitFor} from './wait.js'
+
+/** Starts the sidecar of `cluster`, whose Prometheus runs, and waits until it is ready. */
+export async function startSidecar(
+  cluster: string,
+  site: DownstreamSite,
+  program: string,
+  {supervisor, folder, signal}: Stage,
+): Promise<Running> {
+  // A sidecar that does not find its Prometheus tries again after 30 s only, and one whose Prometheus is empty is not asked for 5 s.
+  await untilScraped(cluster, site, signal)
+  const sidecar = await supervisor.start(await sidecarSpec(cluster, site, program, folder))
+  await untilReady(`the Thanos sidecar of ${cluster}`, {host: site.address, port: site.ports.sidecarHttp}, signal)
+  return sidecar
+}
+
+/**
+ * Starts Thanos Query on the endpoints file that `atlas serve` writes, and waits until it is ready.
+ * @returns where it answers
+ */
+export async function startQuery(endpoints: string, program: string, {supervisor, sites, signal}: Stage): Promise<HostPort> {
+  await supervisor.start(querySpec(sites.query, endpoints, program))
+  const http = {host: sites.query.address, port: sites.query.ports.http}
+  await untilReady('Thanos Query', http, signal)
+  return http
+}
+
+/** A program with a `/-/ready` page. */
+async function untilReady(what: string, address: HostPort, signal: AbortSignal): Promise<void> {
+  await waitFor(
+    `${what} to be ready`,
+    async () => {
+      const response = await fetch(`http://${renderHostPort(address)}/-/ready`, {signal: AbortSignal.timeout(2000)})
+      await response.arrayBuffer()
+      return response.ok ? true : undefined
+    },
+    {signal, timeoutMs: 60_000},
+  )
+}
+
+async function sidecarSpec(cluster: string, {address, ports}: DownstreamSite, program: string, folder: string): Promise<ProgramSpec> {
+  const data = path.join(folder, 'data', `sidecar-${cluster}`)
+  await mkdir(data, {recursive: true, mode: 0o700})
+  return {
+    name: `sidecar-${cluster}`,
+    program,
+    args: [
+      'sidecar',
+      `--prometheus.url=http://${renderHostPort({host: address, port: ports.prometheus})}`,
+      `--tsdb.path=${data}`,
+      `--grpc-address=${renderHostPort({host: address, port: ports.sidecarGrpc})}`,
+      `--http-address=${renderHostPort({host: address, port: ports.sidecarHttp})}`,
+      '--grpc-grace-period=1s',
+      '--http-grace-period=1s',
+      '--log.level=warn',
+    ],
+    cwd: data,
+  }
+}
+
+function querySpec({address, ports}: QuerySite, endpoints: string, program: string): ProgramSpec {
+  return {
+    name: 'thanos-query',
+    program,
+    args: [
+      'query',
+      `--grpc-address=${renderHostPort({host: address, port: ports.grpc})}`,
+      `--http-address=${renderHostPort({host: address, port: ports.http})}`,
+      '--query.replica-label=replica',
+      `--endpoint.sd-config-file=${endpoints}`,
+      '--endpoint.sd-config-reload-interval=1s',
+      '--grpc-grace-period=1s',
+      '--http-grace-period=1s',
+      '--log.level=warn',
+    ],
+  }
+}
