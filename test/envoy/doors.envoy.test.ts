@@ -117,6 +117,20 @@ describe('envoy: the doors, on real Envoys', function () {
         expect((await query(name)).status, name).to.equal(404)
     })
 
+    it('logs requests, but of the endless questions of Thanos Query only those that fail', async () => {
+      const ask = async (authority: string, path: string): Promise<unknown> =>
+        visit({host: '127.0.41.1', port: 10_901}, {authority, path, headers: {'content-type': 'application/grpc'}})
+      await ask('paris-thanos-sidecar0', '/thanos.info.Info/Info')
+      await ask('nice-thanos-sidecar0', '/thanos.info.Info/Info')
+      await ask('paris-thanos-sidecar0', '/thanos.Store/Series')
+      const logged = (): readonly unknown[] =>
+        (running['atlas']?.logged('request') ?? [])
+          .filter(line => String(line['path']).startsWith('/thanos'))
+          .map(line => line['authority'])
+      await until(() => logged().length === 2, 'both lines')
+      expect(logged()).to.deep.equal(['nice-thanos-sidecar0', 'paris-thanos-sidecar0'])
+    })
+
     it('reaches a cluster by the one of its addresses that answers, names and addresses mixed', async () => {
       for (let tries = 0; tries < 6; tries++) expect((await query('lyon-thanos-sidecar0')).headers['x-answered-by']).to.equal('lyon')
     })

@@ -73,14 +73,15 @@ export async function visit(
   }
 }
 
-/** A server that answers 200 with `name` and, as JSON, the headers that reached it. */
+/** A server that answers 200, to gRPC OK, with `name` and, as JSON, the headers that reached it. */
 export async function serveEcho(
   {host, port}: HostPort,
   name: string,
   tls?: {readonly shows: CertifiedKey; readonly ca: readonly string[]},
 ): Promise<{readonly port: number; close(): void}> {
   const answer = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
-    response.writeHead(200, {'x-answered-by': name})
+    const isGrpc = request.headers['content-type'] === 'application/grpc'
+    response.writeHead(200, {'x-answered-by': name, ...(isGrpc ? {'grpc-status': '0'} : {})})
     response.end(JSON.stringify(request.headers))
   }
   const server =

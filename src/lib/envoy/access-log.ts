@@ -5,9 +5,14 @@ import {
   type AccessLogFilter,
   AccessLogFilterSchema,
   AccessLogSchema,
+  GrpcStatusFilter_Status,
 } from '../../gen/envoy/config/accesslog/v3/accesslog_pb.js'
 import {StdoutAccessLogSchema} from '../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
+import {envoyNames} from '../model/names.js'
 import {extension} from './pieces.js'
+
+/** What Thanos Query asks each endpoint again and again, to learn what it holds. */
+const THANOS_INFO = '/thanos.info.Info/Info'
 
 /** Where a connection ends, and why: a refused client certificate shows its reason here and nowhere else (facts/envoy.md 2). */
 export function connectionLog(listener: string): AccessLog {
@@ -30,10 +35,11 @@ export function connectionLog(listener: string): AccessLog {
 }
 
 /**
- * One line per request, when it ends. Requests for `unlogged` are left out: only where that host name leads nowhere but to the
- * health check, or whoever sends it would go unseen.
+ * One line per request, when it ends. On the Thanos path (`unlogged: 'routine'`) all that went well of what Thanos Query asks every
+ * few seconds of every replica is left out: it would be most of the log. With `'health-checks'` those too: only where their host
+ * name leads nowhere else, or whoever sends it would go unseen.
  */
-export function requestLog(listener: string, unlogged?: string): AccessLog {
+export function requestLog(listener: string, unlogged: 'health-checks' | 'nothing' | 'routine'): AccessLog {
   return log(
     {
       log: 'request',
@@ -55,18 +61,38 @@ export function requestLog(listener: string, unlogged?: string): AccessLog {
       bytes_received: '%BYTES_RECEIVED%',
       bytes_sent: '%BYTES_SENT%',
     },
-    unlogged === undefined ? undefined : notFor(unlogged),
+    filters[unlogged],
   )
 }
 
-function notFor(host: string): AccessLogFilter {
+const asks = create(AccessLogFilterSchema, {
+  filterSpecifier: {
+    case: 'orFilter',
+    value: {
+      filters: [
+        unless(':path', THANOS_INFO),
+        {filterSpecifier: {case: 'grpcStatusFilter', value: {statuses: [GrpcStatusFilter_Status.OK], exclude: true}}},
+      ],
+    },
+  },
+})
+
+const filters = {
+  nothing: undefined,
+  routine: asks,
+  'health-checks': create(AccessLogFilterSchema, {
+    filterSpecifier: {case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), asks]}},
+  }),
+}
+
+function unless(name: string, exact: string): AccessLogFilter {
   return create(AccessLogFilterSchema, {
     filterSpecifier: {
       case: 'headerFilter',
       value: {
         header: {
-          name: ':authority',
-          headerMatchSpecifier: {case: 'stringMatch', value: {matchPattern: {case: 'exact', value: host}}},
+          name,
+          headerMatchSpecifier: {case: 'stringMatch', value: {matchPattern: {case: 'exact', value: exact}}},
           invertMatch: true,
         },
       },

@@ -48,7 +48,7 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
     bufferBytes: 65_536, // many clients, little traffic
     manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.ads, [doorFilter(clients, own), deniedFilter()]),
-      accessLog: [requestLog(envoyNames.ads)],
+      accessLog: [requestLog(envoyNames.ads, 'nothing')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.ads, configSource: fromAds}},
       forwardClientCertDetails: ClientCertDetails.SANITIZE_SET,
@@ -70,7 +70,7 @@ export function thanosListener({timeouts}: Settings, at: HostPort): Listener {
     at,
     manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, []),
-      accessLog: [requestLog(envoyNames.thanos)],
+      accessLog: [requestLog(envoyNames.thanos, 'routine')],
       codecType: Codec.AUTO,
       routeSpecifier: {
         case: 'scopedRoutes',
@@ -103,7 +103,7 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
     at,
     manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, [doorFilter(observability)]),
-      accessLog: [requestLog(envoyNames.thanos, envoyNames.healthHost)],
+      accessLog: [requestLog(envoyNames.thanos, 'health-checks')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
       commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)},
