@@ -23,6 +23,8 @@ export interface Place {
   readonly nodeId?: string
   /** What its node says it binds, if not `address`. */
   readonly bindAddress?: string
+  /** Ports listened on instead of the standard ones. */
+  readonly ports?: ReadonlyMap<number, number>
 }
 
 export interface TestEnvoy {
@@ -32,6 +34,7 @@ export interface TestEnvoy {
   /** Holds its bootstrap, certificates and SDS files. */
   readonly folder: string
   start(): Promise<void>
+  pid(): number
   /** SIGKILL, and gone when this resolves. */
   kill(): Promise<void>
   /** SIGSTOP: the kernel goes on accepting connections for it, and nobody answers. */
@@ -82,6 +85,7 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
     async start() {
       running = await supervisor.start({name, program, args: ['-c', path.join(folder, 'envoy.json'), ...flags]})
     },
+    pid: () => process_().pid,
     async kill() {
       await process_().kill()
     },
@@ -116,8 +120,8 @@ interface BootstrapJson {
 
 async function writeBootstrap({owner, place, store, variant}: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
   const found = await joining(store, owner)
-  const {address, bindAddress = address} = place
-  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, admin})
+  const {address, bindAddress = address, ports = new Map()} = place
+  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports, admin})
   const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant)} : file))
   await writeFiles(folder, patched)
 }

@@ -1,0 +1,82 @@
+/** kill -9 of every process in turn: requests that do not need it go on, and everything is configured again. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {load} from './load.js'
+import {proxyIn, reportOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {type Network, openNetwork} from './network.js'
+
+/** The promise: every Envoy is configured again this soon after what it needs is back. */
+const AGAIN_S = 10
+
+describe('e2e: kill -9', function () {
+  this.timeout(60_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris', 'lyon', 'oslo']})
+    await untilReachable(network)
+  })
+  after(() => network.close())
+
+  it('of the server: no request notices, and every Envoy comes back to the next one', async () => {
+    const requests = load(network)
+    await sleep(300)
+    await network.server().kill()
+    await sleep(1000)
+    await network.startServer()
+    await untilSynced(network, undefined, AGAIN_S)
+    expect((await reportOf(network)).proxies).to.have.length(4)
+    expect(await requests.stop()).to.be.greaterThan(100)
+  })
+
+  it('of a downstream Envoy: no other cluster notices, and it is configured again', async () => {
+    const requests = load(network, ['lyon', 'oslo'])
+    const {envoy} = network.member('paris')
+    await envoy.kill()
+    await until(network, 'calls to paris to fail', async () => (await whoAnswers(network, 'paris')) === 'gRPC status 14')
+    await until(network, 'status to say so', async () => (await statusIn(network)).withoutProxy.includes('paris' as never))
+    await envoy.start()
+    await untilReachable(network, ['paris'], AGAIN_S)
+    await untilSynced(network, ['paris'])
+    expect(await requests.stop()).to.be.greaterThan(20)
+  })
+
+  it('of the observability Envoy: it is configured again, and relays to every other one', async () => {
+    const before = await connectedSince()
+    await network.observability.kill()
+    await network.observability.start()
+    await untilReachable(network, undefined, AGAIN_S)
+    await untilSynced(network, undefined, AGAIN_S)
+    const after = await connectedSince()
+    for (const [index, since] of before.entries()) expect((after[index] ?? '') > since, `stream ${index} is another`).to.equal(true)
+  })
+
+  it('of the server and, while it is away, of Envoys: those that have restarted are configured once it is back, within 10 s', async () => {
+    const [paris, oslo] = [network.member('paris'), network.member('oslo')]
+    await network.server().kill()
+    for (const envoy of [network.observability, paris.envoy]) {
+      await envoy.kill()
+      await envoy.start()
+    }
+    await sleep(3000)
+    await oslo.envoy.kill()
+    await oslo.envoy.start()
+    const waiting = async (): Promise<boolean> => {
+      const pages = await Promise.all([network.observability, paris.envoy, oslo.envoy].map(envoy => envoy.page('/ready').catch(String)))
+      return pages.every(page => page === 'PRE_INITIALIZING\n')
+    }
+    await until(network, 'the new Envoys to wait', waiting)
+    expect(await whoAnswers(network, 'lyon')).to.match(/^no answer/)
+    await network.startServer()
+    const begin = performance.now()
+    for (const envoy of [network.observability, paris.envoy, oslo.envoy]) await envoy.untilReady(AGAIN_S)
+    await untilReachable(network)
+    await untilSynced(network)
+    expect((performance.now() - begin) / 1000).to.be.lessThan(AGAIN_S)
+  })
+
+  async function connectedSince(): Promise<readonly string[]> {
+    const proxies = await Promise.all(['atlas', 'paris', 'lyon', 'oslo'].map(owner => proxyIn(network, owner)))
+    return proxies.map(proxy => proxy?.connectedSince ?? 'never')
+  }
+})

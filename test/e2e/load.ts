@@ -1,0 +1,47 @@
+/** Requests without end to some clusters, on connections old and new, and a stream to each that must stay open: none may fail. */
+import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {type Load, startLoad} from '../../src/demo/load.js'
+import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
+import {hostOf, queryDoor, whoAnswers} from './look.js'
+import type {Network} from './network.js'
+
+/** Longer than any test. */
+const STREAM_SECONDS = 120
+const PAUSE_MS = 15
+
+export interface RunningLoad {
+  /** Ends the load. @returns how many requests there were @throws Error saying what failed first, if anything did */
+  stop(): Promise<number>
+}
+
+export function load(network: Network, clusters: readonly string[] = [...network.members.keys()]): RunningLoad {
+  const door = queryDoor(network)
+  const channels = clusters.map(() => openPlain(door))
+  const broken: string[] = []
+  const state = {ending: false}
+  const onOpen = clusters.map((cluster, index) => async () => {
+    const answer = await channels[index]?.call(oneCall(hostOf(cluster)))
+    if (answer?.headers[ANSWERED_BY] !== `${cluster}/0`) throw new Error(`${cluster}: gRPC status ${answer?.grpcStatus ?? 'none'}`)
+  })
+  const onNew = clusters.map(cluster => async () => {
+    const who = await whoAnswers(network, cluster)
+    if (who !== `${cluster}/0`) throw new Error(`${cluster}, on a new connection: ${who}`)
+  })
+  const streams = clusters.map(cluster => {
+    const channel = openPlain(door)
+    const told = (how: string) => () => void (state.ending || broken.push(`the stream to ${cluster} ${how}`))
+    callOnce(channel, streamCall(hostOf(cluster), STREAM_SECONDS)).then(told('ended'), told('broke'))
+    return channel
+  })
+  const running: Load = startLoad([...onOpen, ...onNew], PAUSE_MS)
+  return {
+    async stop() {
+      const {requests, failures, firstFailure} = await running.stop()
+      state.ending = true
+      for (const channel of [...channels, ...streams]) channel.close()
+      if (failures > 0) throw new Error(`${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
+      if (broken.length > 0) throw new Error(broken.join('; '))
+      return requests
+    },
+  }
+}
