@@ -25,7 +25,8 @@ Envoy, Prometheus and Thanos are looked for as ATLAS_ENVOY, ATLAS_PROMETHEUS and
     const {flags} = await this.parse(Demo)
     const screen = openScreen({
       words: process.stderr,
-      proofs: this.jsonEnabled() ? undefined : process.stdout,
+      // with --json stdout holds the result alone
+      proofs: this.jsonEnabled() ? process.stderr : process.stdout,
       mayColour: (process.env['NO_COLOR'] ?? '') === '',
       now: () => performance.now(),
     })

@@ -22,8 +22,7 @@ export interface Output {
 
 export interface ScreenOptions {
   readonly words: Output
-  /** Where proofs go; undefined where they are printed otherwise, as by `--json`. */
-  readonly proofs: Output | undefined
+  readonly proofs: Output
   /** False where the reader wants none (NO_COLOR). */
   readonly mayColour: boolean
   /** Milliseconds, for the pace of progress lines where they can't be replaced. */
@@ -36,7 +35,7 @@ const PROGRESS_EVERY_MS = 15_000
 /** Words and proofs in the order they are given, whether they go to the same place or not. */
 export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Screen {
   const paint = mayColour ? painter(words) : plain
-  const paintProof = mayColour ? painter(proofs ?? words) : plain
+  const paintProof = mayColour ? painter(proofs) : plain
   let isProgressShown = false
   let progressAt = Number.NEGATIVE_INFINITY
   const clear = (): void => {
@@ -72,7 +71,7 @@ export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Scre
     proof: ({name, ok, saw}) => {
       clear()
       const mark = ok ? paintProof('green', '✔') : paintProof('red', '✘')
-      proofs?.write(`${mark} ${paintProof('bold', name)}: ${saw}\n`)
+      proofs.write(`${mark} ${paintProof('bold', name)}: ${saw}\n`)
     },
   }
 }

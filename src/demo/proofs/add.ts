@@ -7,6 +7,7 @@ import {type Backend, type Member, type Network, joinCluster} from '../network.j
 import {insist} from '../proof.js'
 import type {DownstreamSite} from '../sites.js'
 import {untilAnswered, untilReachable} from './paths.js'
+import {counted, seconds} from '../words.js'
 import {statusOf, untilSynced} from './status.js'
 
 export interface Newcomer {
@@ -38,7 +39,7 @@ export async function addWhileRunning(network: Network, {name, site, backend}: N
   const gained = judgeObservability(before, after, member)
   const bytes = after.observability.bytes - before.observability.bytes
   const appeared = query === undefined ? '' : `, and its series in Thanos Query after ${seconds(answered)}`
-  return `${name} answered through both Envoys ${seconds(reachable)} after "cluster add" began${appeared}; over ADS the observability Envoy received ${bytes} bytes (${gained.join(', ')}), the ${others.length} other Envoys no resource and ${idleBytes} bytes`
+  return `${name} answered through both Envoys ${seconds(reachable)} after "cluster add" began${appeared}; over ADS the observability Envoy received ${bytes} bytes (${gained.join(', ')}), the Envoys of the ${counted(others.length, 'other cluster')} no resource and ${counted(idleBytes, 'byte')}`
 }
 
 /** What one Envoy has been sent so far. */
@@ -89,8 +90,4 @@ function judgeObservability(before: Picture, after: Picture, {name}: Member): re
   insist(foreign.length === 0, `the observability Envoy was sent ${foreign.join(', ')}, beside what ${name} needs`)
   insist(changed.length > 0, 'the observability Envoy was sent nothing')
   return changed
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
 }

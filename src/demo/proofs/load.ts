@@ -7,6 +7,7 @@ import {type LoadResult, type Request, startLoad} from '../load.js'
 import {type Member, type Network, thanosDoor} from '../network.js'
 import {insist} from '../proof.js'
 import {clustersIn, queryInstant} from '../query-api.js'
+import {counted} from '../words.js'
 
 export interface RunningLoad {
   /** Ends the load. @returns what it did, in words @throws Disproof when a request failed or a stream broke */
@@ -45,7 +46,7 @@ function judge(
   insist(failures === 0, `${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
   insist(streams.broken.length === 0, `${streams.broken.length} of ${streams.streams} open streams broke: ${streams.broken[0] ?? ''}`)
   const kinds = streams.withPromql ? 'gRPC calls and PromQL queries' : 'gRPC calls'
-  return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${streams.streams} open streams went on`
+  return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${counted(streams.streams, 'open stream')} went on`
 }
 
 function onChannel(name: string, authority: string, channel: Channel): Request {

@@ -6,6 +6,7 @@ import {type Member, type Network, thanosDoor} from '../network.js'
 import {Disproof, insist} from '../proof.js'
 import {clustersIn, queryInstant, storesOf} from '../query-api.js'
 import {waitFor} from '../wait.js'
+import {counted, listed} from '../words.js'
 
 /** A gRPC call to each cluster's sidecar by name, through the observability Envoy and the cluster's own; a name of nobody leads nowhere. */
 export async function envoyPath(network: Network): Promise<string> {
@@ -26,7 +27,7 @@ export async function envoyPath(network: Network): Promise<string> {
   const nobody = first?.authority.replace(first.name, 'nobody') ?? ''
   const {grpcStatus} = await callOnce(openPlain(door), healthCall(nobody))
   insist(grpcStatus === grpcCodes.unimplemented, `an unknown cluster answered gRPC status ${grpcStatus ?? 'none'}`)
-  return `gRPC calls through both Envoys over HTTP/2 with mutual TLS: each of ${members.map(({name}) => name).join(', ')} answered for itself within ${Math.ceil(Math.max(...times))} ms; an unknown name was refused`
+  return `gRPC calls through both Envoys over HTTP/2 with mutual TLS: ${listed(members.map(({name}) => name))} answered, each for itself, within ${Math.ceil(Math.max(...times))} ms; an unknown name was refused`
 }
 
 /** Waits until calls reach the cluster's backend. */
@@ -59,7 +60,7 @@ export async function thanosQuery(network: Network, query: HostPort): Promise<st
     insist(clusters.length === 1 && name.includes(`/${clusters[0] ?? ''}-thanos-sidecar0.`), `${name} leads to ${clusters.join(', ')}`)
   }
 
-  return `"${PROMQL}" was answered in ${time} ms with ${series.length} series, from ${got.join(', ')}; its ${stores.length} endpoints, found in the file that Atlas writes, each lead to their own cluster`
+  return `"${PROMQL}" was answered in ${time} ms with series from ${listed(got)}; its ${counted(stores.length, 'endpoint')}, taken from the file that Atlas writes, each lead to the cluster of their name`
 }
 
 /** Waits until Thanos Query answers with series of exactly these clusters. */

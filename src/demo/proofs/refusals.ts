@@ -6,6 +6,7 @@ import {grpcCodes} from '../grpc.js'
 import type {Network} from '../network.js'
 import {Disproof, insist} from '../proof.js'
 import {credentialIn, forge, identityIn} from '../visitors.js'
+import {counted, listed, range} from '../words.js'
 
 /** No certificate: TLS ends, not one byte comes out. */
 export async function noCertificateRefused(network: Network): Promise<string> {
@@ -93,7 +94,7 @@ export async function adsWrongNodeRefused(network: Network, thief: string, victi
   const resources = resourcesInAnswer(own)
   if (resources === undefined)
     throw new Disproof(`${thief} was refused as itself, too: gRPC status ${own.grpcStatus ?? 'none'} (${own.grpcMessage})`)
-  return `${thief}'s credential as node of ${victim} and of ${OBSERVABILITY}, through 10900 and at 6305: PERMISSION_DENIED (7) ${messages.length} times of ${messages.length} ("${messages[0] ?? ''}"); as ${thief} it got ${resources} clusters`
+  return `${thief}'s credential as node of ${victim} and of ${OBSERVABILITY}, through 10900 and at 6305: PERMISSION_DENIED (7) ${messages.length} times of ${messages.length} ("${messages[0] ?? ''}"); as ${thief} it got ${counted(resources, 'cluster')}`
 }
 
 const notTrusted = {alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}
@@ -109,13 +110,4 @@ function titles(doors: readonly GuardedDoor[]): string {
   const clusters = doors.flatMap(({title}) => (title.startsWith('11901 of ') ? [title.slice('11901 of '.length)] : []))
   const others = doors.map(({title}) => title).filter(title => !title.startsWith('11901 of '))
   return [...others, ...(clusters.length > 0 ? [`11901 of ${listed(clusters)}`] : [])].join(', ')
-}
-
-function listed(names: readonly string[]): string {
-  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`
-}
-
-function range(values: readonly number[]): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
-  return least === most ? String(least) : `${least} to ${most}`
 }

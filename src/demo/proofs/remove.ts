@@ -8,6 +8,7 @@ import {type Member, type Network, thanosDoor} from '../network.js'
 import {insist} from '../proof.js'
 import {credentialIn} from '../visitors.js'
 import {waitFor} from '../wait.js'
+import {listed, seconds} from '../words.js'
 import {untilAnswered} from './paths.js'
 import {statusOf} from './status.js'
 
@@ -38,11 +39,11 @@ export async function removeCutsOff(network: Network, member: Member, query: Hos
     return proxies.some(({cluster}) => cluster === name) ? undefined : true
   }
   await waitFor(`the ADS stream of ${name} to end`, streamsEnded, options)
-  const time = ((performance.now() - begin) / 1000).toFixed(1)
+  const time = seconds(performance.now() - begin)
   const rest = network.members.filter(other => other !== member).map(other => other.name)
   if (query !== undefined) await untilAnswered(network, query, rest)
   insist(rest.length > 0, 'nobody is left')
-  return `${time} s after "cluster remove": calls to ${name} lead nowhere, its ADS stream is ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps trying; ${rest.join(', ')} answer as before`
+  return `${time} after "cluster remove": calls to ${name} lead nowhere, its ADS stream is ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps trying; ${listed(rest)} as before`
 }
 
 async function isUnknown(stage: Network['stage'], {authority}: Member): Promise<true | undefined> {

@@ -10,6 +10,7 @@ import {type Network, startServer} from '../network.js'
 import {insist} from '../proof.js'
 import {identityIn} from '../visitors.js'
 import {pause, waitFor} from '../wait.js'
+import {counted, seconds} from '../words.js'
 import {startNetworkLoad} from './load.js'
 import {untilSynced} from './status.js'
 
@@ -27,11 +28,11 @@ export async function rotateUnderLoad(network: Network, query: HostPort | undefi
   await atlas.run('rotate')
   const after = await store.load()
   for (const envoy of envoys) await untilRenewed(envoy, before, after, signal)
-  const time = ((performance.now() - begin) / 1000).toFixed(1)
+  const time = seconds(performance.now() - begin)
   const shown = await showsNewLeaves(network, after)
   await pause(AROUND_MS, signal)
   const calm = await load.stop()
-  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${time} s after "rotate" began; ${shown} ports show them to new connections; meanwhile ${calm}`
+  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${time} after "rotate" began; ${shown} ports show them to new connections; meanwhile ${calm}`
 }
 
 /** The server is killed and started again under load: Envoys go on with what they have, and come back to it. */
@@ -44,9 +45,10 @@ export async function serverKilled(network: Network, query: HostPort | undefined
   network.server = await startServer(stage, network.endpoints)
   const begin = performance.now()
   const {proxies} = await untilSynced(network, 10_000)
-  const time = ((performance.now() - begin) / 1000).toFixed(1)
+  const synced = proxies.filter(({state}) => state === 'synced')
+  const time = seconds(performance.now() - begin)
   const calm = await load.stop()
-  return `"atlas serve" was killed (SIGKILL) and started again: ${proxies.length} proxies were connected and synced within ${time} s of its return; meanwhile ${calm}`
+  return `"atlas serve" was killed (SIGKILL) and started again: ${counted(synced.length, 'Envoy')} were connected and synced within ${time} of its return; meanwhile ${calm}`
 }
 
 async function untilRenewed({owner, admin}: RunningEnvoy, before: Fleet, after: Fleet, signal: AbortSignal): Promise<void> {
