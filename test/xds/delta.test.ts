@@ -304,6 +304,19 @@ describe('xds/session delta', () => {
       expect([...unrepaired(second.session).keys()], 'a type not asked for yet').to.deep.equal([typeUrls.scope])
     })
 
+    it('removes again what it had brought, when the removal was never answered', () => {
+      const first = opened({scope: {a: '1'}})
+      first.ask('scope')
+      first.ack('scope')
+      first.push({})
+      const before = unrepaired(first.session)
+      expect(before.get(typeUrls.scope)).to.deep.equal({sent: [], removed: ['a']})
+      const second = opened()
+      second.push({}, before)
+      expect(second.ask('scope', {initial: {}})).to.deep.equal(['scope'])
+      expect(second.ack('scope')).to.deep.equal(['scope -a'])
+    })
+
     it('counts a response that was never answered as one', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')

@@ -46,7 +46,7 @@ interface Parcel {
   readonly request: Request
   readonly kind: Kind
   /** What the request answers. */
-  readonly answers?: {readonly nonce: string; readonly refusedAlone: string | undefined}
+  readonly answers?: {readonly nonce: string; readonly refusedAlone: string | undefined; readonly accepted: ReadonlyMap<string, string>}
   readonly asksFor: readonly string[]
 }
 
@@ -76,6 +76,8 @@ export class ModelClient {
   /** "kind name version" refused in a response of its own, known to the server. */
   #convicted = new Set<string>()
   #forced = new Set<string>()
+  /** "kind name version" that the client has acknowledged on this stream, or listed. */
+  #proved = new Set<string>()
   readonly trace: string[] = []
 
   constructor(
@@ -106,11 +108,13 @@ export class ModelClient {
     if (answers !== undefined) {
       this.#unanswered.delete(answers.nonce)
       if (answers.refusedAlone !== undefined) this.#convicted.add(answers.refusedAlone)
+      for (const [name, version] of answers.accepted) this.#proved.add(`${kind} ${name} ${version}`)
     }
 
     for (const name of asksFor) this.#shelf(kind).owed.add(name)
     for (const name of asksFor) for (const key of [...this.#convicted]) if (key.startsWith(`${kind} ${name} `)) this.#convicted.delete(key)
     this.#step({kind: 'request', request: parcel.request})
+    this.#judgeEvidence(kind)
     return true
   }
 
@@ -175,6 +179,7 @@ export class ModelClient {
     this.#unanswered = new Map()
     this.#convicted = new Set()
     this.#forced = new Set()
+    this.#proved = new Set()
     if (this.snapshot !== undefined) this.#step({kind: 'snapshot', snapshot: this.snapshot, before})
     this.#connect()
   }
@@ -231,6 +236,7 @@ export class ModelClient {
       shelf.refused = false
       shelf.nonce = ''
       shelf.owed.clear()
+      for (const [name, version] of shelf.listed) this.#proved.add(`${kind} ${name} ${version}`)
       this.outbox.push(
         this.#request(kind, {subscribe: [...shelf.names], nonce: '', initial: Object.fromEntries(shelf.listed), wildcard: true}),
       )
@@ -320,7 +326,7 @@ export class ModelClient {
     const error = bad.length === 0 ? undefined : this.#words([...contents.keys()], bad)
     return {
       ...this.#request(kind, {nonce: response.nonce, ...(error === undefined ? {} : {error})}),
-      answers: {nonce: response.nonce, refusedAlone: alone},
+      answers: {nonce: response.nonce, refusedAlone: alone, accepted: bad.length === 0 ? contents : new Map()},
     }
   }
 
@@ -329,6 +335,12 @@ export class ModelClient {
     return this.voice === 'silent'
       ? 'Failed to load private key from <inline>'
       : `something about ${names.find(name => !bad.includes(name)) ?? 'nothing'}`
+  }
+
+  /** What counts as acknowledged was acknowledged, on this stream and in this version. */
+  #judgeEvidence(kind: Kind): void {
+    for (const [name, version] of describeSession(this.session).find(({typeUrl}) => typeUrl === typeUrls[kind])?.acked ?? [])
+      if (!this.#proved.has(`${kind} ${name} ${version}`)) this.#fail(`${kind} ${name} ${version} counts as acknowledged`)
   }
 
   /** Never sent what it has, but where a rule wants it. */

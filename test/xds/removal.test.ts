@@ -86,6 +86,15 @@ describe('xds/session removals', () => {
     expect(stream.heard('removal-forced').map(({names}) => names)).to.deep.equal([['s'], ['c']])
   })
 
+  it('sends additions first even when the delay is over before they could be sent', () => {
+    const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1'}})
+    stream.writes = false
+    expect(stream.push({listener: {l: '2'}, scope: {s: '1'}, cluster: {c: '1'}})).to.deep.equal(['listener +l=2'])
+    stream.push({listener: {l: '2'}, scope: {s: '2'}})
+    expect(stream.wait(5000)).to.deep.equal([])
+    expect(stream.write()).to.deep.equal(['scope +s=2', 'cluster -c'])
+  })
+
   it('counts the delay for each resource on its own', () => {
     const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1', d: '1'}})
     stream.push({listener: {l: '2'}, scope: {s: '1'}, cluster: {d: '1'}})
@@ -166,6 +175,15 @@ describe('xds/session removals', () => {
       expect(stream.ack('listener')).to.deep.equal([])
       expect(stream.ack('scope')).to.deep.equal(['scope -gone'])
       expect(stream.ack('scope')).to.deep.equal(['cluster -c'])
+    })
+
+    it('does not take the NACK of an empty response for evidence', () => {
+      const stream = new Stream('delta')
+      stream.push({})
+      stream.ask('cluster', {initial: {c: '1'}})
+      stream.ask('listener')
+      expect(stream.nack('listener', 'no')).to.deep.equal([])
+      expect(stream.wait(5000)).to.deep.equal(['cluster -c'])
     })
 
     it('does not wait for a type that neither client nor snapshot knows', () => {

@@ -183,6 +183,31 @@ describe('xds/session', () => {
       stream.ack('cluster')
       expect(state(), 'repaired').to.equal('synced')
     })
+
+    it('keeps a NACK until the removal of what was refused is acknowledged', () => {
+      const stream = new Stream('delta')
+      const state = () => describeSession(stream.session)[0]?.state
+      stream.push({cluster: {a: 'bad'}})
+      stream.ask('cluster')
+      stream.nack('cluster', 'no')
+      expect(stream.push({})).to.deep.equal([])
+      expect([state(), stream.heard('repaired').length], 'it may be there').to.deep.equal(['nack', 0])
+      expect(stream.wait(5000)).to.deep.equal(['cluster -a'])
+      expect(state()).to.equal('nack')
+      stream.ack('cluster')
+      expect([state(), stream.heard('repaired').length]).to.deep.equal(['synced', 1])
+    })
+
+    it('shows a NACK again when what was refused is back, though it is not sent', () => {
+      const stream = new Stream('delta')
+      stream.push({scope: {a: 'bad'}})
+      stream.ask('scope')
+      stream.nack('scope', 'no good')
+      expect(stream.push({})).to.deep.equal(['scope -a'])
+      stream.ack('scope')
+      expect(stream.push({scope: {a: 'bad'}})).to.deep.equal([])
+      expect(describeSession(stream.session)[0]).to.include({state: 'nack', nack: 'no good'})
+    })
   })
 })
 

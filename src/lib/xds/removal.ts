@@ -62,5 +62,5 @@ function isAsked({subscription}: TypeState): boolean {
 }
 
 function isSettled(state: TypeState): boolean {
-  return state.everAcked && state.flights.length === 0 && state.suspects.length === 0 && !isBlocked(state)
+  return state.everAcked && state.flights.length === 0 && !isBlocked(state)
 }

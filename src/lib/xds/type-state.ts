@@ -181,7 +181,7 @@ export function pendingOf(state: TypeState): readonly string[] {
   })
 }
 
-/** Whether the client keeps something other than what is wanted because it refused that. */
+/** Whether the client has something other than what is wanted: not sent yet, refused, or among the suspects. */
 export function isBlocked(state: TypeState): boolean {
   return [...state.known.differing.keys()].some(name => state.known.base.has(name))
 }

@@ -76,8 +76,7 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
 
 /** The state without its NACK once nothing is left of it: nothing in doubt, refused or unanswered. */
 export function settle(state: TypeState): TypeState {
-  const open =
-    state.nack === undefined || state.flights.length > 0 || state.suspects.length > 0 || unsureNames(state).length > 0 || isBlocked(state)
+  const open = state.nack === undefined || state.flights.length > 0 || unsureNames(state).length > 0 || isBlocked(state)
   return open ? state : {...state, nack: undefined}
 }
 
