@@ -1,6 +1,7 @@
 /** Keeps the fleet in memory as the store has it, and has the store kept as it should be (reconciler.ts). */
 import {type Change, reduceAll} from '../lib/model/change.js'
 import type {Fleet} from '../lib/model/fleet.js'
+import {withRecovered} from '../lib/ops/recover.js'
 import type {World} from '../lib/ops/world.js'
 import type {StateStore} from '../lib/store/store.js'
 import type {Log} from './log.js'
@@ -14,6 +15,7 @@ export interface ControllerEvents {
 }
 
 export interface Controller {
+  /** As it is to be served: with what could be recovered of lost records. */
   readonly fleet: () => Fleet
   /** Why the last attempt to issue what is due failed. */
   readonly failure: () => string | undefined
@@ -36,7 +38,9 @@ export async function startController(
   const stopping = new AbortController()
   /** Changes that come before the fleet is known which they begin at. */
   const early: Change[] = []
+  /** As it is stored. */
   let fleet: Fleet | undefined
+  let served: Fleet | undefined
   const reconciler = openReconciler(store, world, log, times, outcome => {
     events.reconciled(outcome)
   })
@@ -49,7 +53,8 @@ export async function startController(
 
     fleet = reduceAll(fleet, changes)
     // The streams first: planning takes longer than handing on.
-    events.changed(fleet, changes)
+    served = withRecovered(fleet)
+    events.changed(served, changes)
     reconciler.changed(fleet, changes)
   }
 
@@ -68,10 +73,11 @@ export async function startController(
     stopping.signal,
   )
   fleet = first
+  served = withRecovered(first)
   if (early.length > 0) changed(early)
   await reconciler.start(fleet)
   return {
-    fleet: () => fleet ?? first,
+    fleet: () => served ?? first,
     failure: reconciler.failure,
     async stop() {
       stopping.abort()

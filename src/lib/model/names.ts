@@ -72,6 +72,13 @@ export const spiffe = {
   adsClientsOf: (domain: string, owner: Owner): string => `${spiffe.adsClients(domain)}${owner}/`,
 } as const
 
+/** The generation in a cluster's certificate name of either plane; undefined for a name of another kind, or of somebody else. */
+export function generationIn(uri: string, domain: string, owner: Owner): number | undefined {
+  const prefixes = [spiffe.adsClientsOf(domain, owner), `${spiffe.downstreams(domain)}${owner}/`]
+  const number = prefixes.filter(prefix => uri.startsWith(prefix)).map(prefix => uri.slice(prefix.length))[0]
+  return number !== undefined && /^[1-9][0-9]{0,8}$/.test(number) ? Number(number) : undefined
+}
+
 /** Names that TLS clients send as SNI; each is also a DNS SAN of the server's certificate. */
 export const sni = {
   observability: (domain: string): string => `observability.${domain}`,

@@ -17,6 +17,7 @@ import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {commitPlan} from './commit.js'
 import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
+import {rememberedOf} from './recover.js'
 import {planRemoval, withoutEnded} from './removal.js'
 import {sameValue} from './same.js'
 import type {World} from './world.js'
@@ -116,7 +117,7 @@ class Plan {
 
   #owner(owner: Owner): void {
     if (this.#fleet.faults.has(`record/${owner}`)) return
-    const before = recordOf(this.#fleet, owner)
+    const before = rememberedOf(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
       this.#unregistered(owner, before)
       return

@@ -1,9 +1,10 @@
 /** Taking a cluster out for good: its names open nothing from now on, then its objects go. */
 import type {DeniedName, OwnerRecord} from '../model/authority.js'
 import type {Change} from '../model/change.js'
-import {type Fleet, recordOf} from '../model/fleet.js'
+import type {Fleet} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
+import {rememberedOf} from './recover.js'
 import type {World} from './world.js'
 
 /**
@@ -11,7 +12,7 @@ import type {World} from './world.js'
  * credential is revoked, the old names are denied until the last certificate that carries them has ended.
  */
 export function planRemoval(fleet: Fleet, name: ClusterName, world: World): readonly Change[] {
-  const record = recordOf(fleet, name)
+  const record = rememberedOf(fleet, name)
   const denied = [...record.denied, ...deniedNames(fleet, name, record, world)]
   const {registration: _r, suspendedSince: _s, ...rest} = record
   const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))

@@ -1,7 +1,7 @@
 /** Issuing leaves anew before they are due: identities, and the ADS server's own. Also the remedy for a broken one. */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, generationOf, isRegistered} from '../model/fleet.js'
+import {type Fleet, isRegistered} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {wantedIdentity, wantedServer} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
@@ -9,6 +9,7 @@ import type {StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {rememberedOf} from './recover.js'
 import {type World, settingsOf} from './world.js'
 
 export interface RotateResult extends Committed {
@@ -44,7 +45,7 @@ function planRotate(fleet: Fleet, names: readonly string[], world: World): reado
     names.length === 0 ? everybody(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
   const now = world.now()
   const changes: Change[] = owners.map(owner => {
-    const wanted = wantedIdentity(settings, owner, generationOf(fleet, owner))
+    const wanted = wantedIdentity(settings, owner, rememberedOf(fleet, owner).generation)
     return {kind: 'identity', owner, value: issue(wanted, issuer, now, world.signer)}
   })
   if (names.length === 0) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})

@@ -1,0 +1,85 @@
+import {expect} from 'chai'
+import {reduce, reduceAll} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {generationIn, parseClusterName} from '../../src/lib/model/names.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {rememberedOf, withRecovered} from '../../src/lib/ops/recover.js'
+import {planRemoval} from '../../src/lib/ops/removal.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {testCluster} from '../helpers/fleet.js'
+import {reconciled, testFleet, testWorld} from '../helpers/world.js'
+
+const paris = parseClusterName('paris')
+const fault = {object: 'ConfigMap/atlas-records-22', key: 'the whole object', message: 'broken'}
+
+describe('ops/recover', () => {
+  const world = testWorld()
+  /** Paris was removed and added again. */
+  const removed = reduceAll(testFleet(world), planRemoval(testFleet(world), paris, world))
+  const second = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+  const without = (fleet: Fleet, subjects: readonly ('credential' | 'identity' | 'record')[]): Fleet =>
+    reduceAll(
+      fleet,
+      subjects.map(kind => ({kind, owner: paris, value: undefined})),
+    )
+
+  it('knows a lost record by the certificates in the store', () => {
+    const {generation, registration, credentials, denied} = rememberedOf(without(second, ['record']), paris)
+    expect({generation, registration: registration?.name, denied}).to.deep.equal({generation: 2, registration: 'paris', denied: []})
+    expect(credentials.map(({sha256, state}) => ({sha256, state}))).to.deep.equal([
+      {
+        sha256: second.credentials.get(paris) === undefined ? '' : readKey(second.credentials.get(paris) ?? expect.fail()).sha256,
+        state: 'valid',
+      },
+    ])
+    expect(rememberedOf(without(second, ['record', 'identity']), paris).generation).to.equal(2)
+    expect(rememberedOf(without(second, ['record', 'credential']), paris)).to.deep.include({generation: 2, credentials: []})
+  })
+
+  it('takes the later generation where two stand side by side, and no credential of the earlier', () => {
+    const first = testFleet(world)
+    const mixed: Fleet = {...without(second, ['record']), credentials: first.credentials}
+    expect(rememberedOf(mixed, paris)).to.deep.include({generation: 2, credentials: []})
+  })
+
+  it('serves what is recovered, and nothing else is touched', () => {
+    expect(withRecovered(second)).to.equal(second)
+    const fleet = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
+    expect(withRecovered(fleet).records.get(paris)?.generation).to.equal(2)
+    expect({...withRecovered(fleet), records: undefined}).to.deep.equal({...fleet, records: undefined})
+    expect(withRecovered(without(second, ['record', 'identity', 'credential'])).records.has(paris)).to.equal(false)
+  })
+
+  it('a record that is broken is not written over; one that is gone is written again, in its generation', () => {
+    const broken = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
+    expect(planReconcile(broken, world)).to.deep.equal([])
+    const again = reconciled(without(second, ['record']), world)
+    expect(again.records.get(paris)).to.deep.equal({
+      ...second.records.get(paris),
+      denied: [],
+      credentials: again.records.get(paris)?.credentials,
+    })
+    expect(again.identities).to.deep.equal(second.identities)
+  })
+
+  it('a removal counts on from the generation that certificates show', () => {
+    const [record] = planRemoval(without(second, ['record']), paris, world)
+    expect(record?.kind === 'record' && record.value?.generation).to.equal(3)
+  })
+
+  it('reads a generation from the names of either plane, in their one spelling', () => {
+    const domain = 'atlas.internal'
+    expect(generationIn('spiffe://atlas.internal/downstream/paris/12', domain, paris)).to.equal(12)
+    expect(generationIn('spiffe://atlas.internal/ads-client/paris/1', domain, paris)).to.equal(1)
+    expect(generationIn('spiffe://atlas.internal/ads-client/atlas/3', domain, 'atlas')).to.equal(3)
+    for (const uri of [
+      'downstream/paris/0',
+      'downstream/paris/01',
+      'downstream/paris/',
+      'downstream/paris/1/2',
+      'downstream/lyon/1',
+      'observability',
+    ])
+      expect(generationIn(`spiffe://atlas.internal/${uri}`, domain, paris), uri).to.equal(undefined)
+  })
+})
