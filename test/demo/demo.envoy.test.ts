@@ -1,0 +1,98 @@
+import {expect} from 'chai'
+import {execFileSync} from 'node:child_process'
+import type {DemoResult} from '../../src/demo/demo.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {withDemo} from './run-demo.js'
+
+const signal = new AbortController().signal
+
+describe('atlas demo, with Envoy alone', function () {
+  this.timeout(180_000)
+
+  it('proves what Envoy can show, names what was left out, and leaves nothing behind', () =>
+    withDemo(['--once', '--json', '--clusters', '2'], 'without Thanos', async run => {
+      const {code} = await run.ends(170_000)
+      const result = JSON.parse(run.stdout()) as DemoResult
+      expect(result.proofs.filter(({ok}) => !ok)).to.deep.equal([])
+      expect(result.proofs.map(({name}) => name)).to.deep.equal([
+        'envoy-path',
+        'no-certificate-refused',
+        'foreign-certificate-refused',
+        'other-cluster-refused',
+        'ads-wrong-node-refused',
+        'add-while-running',
+        'rotate-under-load',
+        'server-killed-under-load',
+        'remove-cuts-off',
+      ])
+      expect(result.leftOut).to.deep.equal(['thanos-query'])
+      expect(run.stderr()).to.contain('Thanos 0.42 is not on this machine: download')
+      expect(code).to.equal(0)
+      expect(run.processes()).to.deep.equal([])
+      expect(await run.files()).to.deep.equal([])
+    }))
+
+  it('shows addresses, waits, and on Ctrl-C ends everything with exit code 0', () =>
+    withDemo(['--clusters', '1', '--one-address'], 'without Thanos', async run => {
+      await run.says('Ctrl-C ends everything', 170_000)
+      expect(run.stdout()).to.contain('✔ envoy-path: ')
+      expect(run.stdout()).not.to.contain('\u001B[')
+      const page = /Envoy of paris\s+(\S+)/.exec(run.stderr())?.[1]
+      expect((await fetch(page ?? '')).status).to.equal(200)
+      run.child.kill('SIGINT')
+      expect(await run.ends()).to.deep.equal({code: 0})
+      expect(run.processes()).to.deep.equal([])
+      expect(await run.files()).to.deep.equal([])
+    }))
+
+  it('ends everything on SIGTERM before it is done, with exit code 130', () =>
+    withDemo(['--clusters', '1'], 'without Thanos', async run => {
+      await run.says('Downstream cluster paris')
+      run.child.kill('SIGTERM')
+      expect(await run.ends()).to.deep.equal({code: 130})
+      expect(run.stderr()).not.to.contain('Error')
+      expect(run.processes()).to.deep.equal([])
+      expect(await run.files()).to.deep.equal([])
+    }))
+
+  it('is survived by nothing when it is killed', () =>
+    withDemo(['--clusters', '1'], 'without Thanos', async run => {
+      await run.says('Proofs with Envoy alone')
+      expect(run.processes().length).to.be.at.least(3)
+      run.child.kill('SIGKILL')
+      await run.ends()
+      await waitFor(
+        'the guard to tidy up',
+        async () => (run.processes().length === 0 && (await run.files()).length === 0 ? true : undefined),
+        {signal, timeoutMs: 10_000},
+      )
+    }))
+
+  it('says in one message which Envoy has crashed, with the last lines of its log', () =>
+    withDemo(['--clusters', '1'], 'without Thanos', async run => {
+      await run.says('Proofs with Envoy alone')
+      process.kill(pidOf(run.processes(), 'envoy/paris'), 'SIGSEGV')
+      expect(await run.ends()).to.deep.equal({code: 1})
+      expect(run.stderr()).to.match(/Error: envoy-paris ended by itself \((signal SIG\w+|exit code \d+)\); its log ends with:\n {2}\S/)
+      expect(run.stderr()).to.contain('--keep DIR')
+      expect(run.processes()).to.deep.equal([])
+    }))
+
+  it('says what a program that can not be used said', () =>
+    withDemo(['--keep', '/proc'], 'without Thanos', async run => {
+      expect((await run.ends()).code).to.equal(4)
+      expect(run.stderr()).to.contain('--keep needs an empty directory; /proc holds something already')
+    }))
+})
+
+/** The pid of the one process whose command line contains `text`. */
+function pidOf(processes: readonly string[], text: string): number {
+  const line = processes.find(each => each.includes(text))
+  const rows = execFileSync('ps', ['-A', '-o', 'pid=,args='], {encoding: 'utf8'}).split('\n')
+  return Number(
+    rows
+      .find(row => line !== undefined && row.endsWith(line))
+      ?.trim()
+      .split(' ')[0],
+  )
+}

@@ -1,0 +1,91 @@
+/** Runs `atlas demo` as a process, in a temporary folder of its own, so that what it leaves behind can be seen. */
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
+import {mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {programs} from '../../src/demo/catalogue.js'
+import {findProgram} from '../../src/demo/programs.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {atlasBin} from '../helpers/atlas.js'
+
+export interface DemoRun {
+  readonly child: ChildProcess
+  /** What it has printed so far. */
+  stdout(): string
+  stderr(): string
+  /** Waits until its words contain `text`. */
+  says(text: string, timeoutMs?: number): Promise<void>
+  /** Waits until it has ended. */
+  ends(timeoutMs?: number): Promise<{code: number | null}>
+  /** Command lines of the processes that run below its folder. */
+  processes(): readonly string[]
+  /** What lies in the folder where it makes its own. */
+  files(): Promise<readonly string[]>
+}
+
+export type Monitoring = 'with Thanos' | 'without Thanos'
+
+const never = new AbortController().signal
+
+/** Gives a running demo to `use`, and removes its folder afterwards whatever happened. */
+export async function withDemo<T>(args: readonly string[], monitoring: Monitoring, use: (run: DemoRun) => Promise<T>): Promise<T> {
+  const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'atlas-test-demo-')))
+  const child = spawn(process.execPath, [atlasBin, 'demo', ...args], {
+    env: await environment(folder, monitoring),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  try {
+    return await use(observe(child, folder))
+  } finally {
+    child.kill('SIGKILL')
+    await waitFor('the guard', async () => (processesBelow(folder).length === 0 ? true : undefined), {signal: never, timeoutMs: 15_000})
+    await rm(folder, {recursive: true, force: true})
+  }
+}
+
+function observe(child: ChildProcess, folder: string): DemoRun {
+  let [stdout, stderr] = ['', '']
+  child.stdout?.on('data', chunk => (stdout += String(chunk)))
+  child.stderr?.on('data', chunk => (stderr += String(chunk)))
+  const ended = new Promise<{code: number | null}>(resolve => child.once('close', code => resolve({code})))
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    says: async (text, timeoutMs = 60_000) => {
+      const probe = async (): Promise<true | undefined> => {
+        if (child.exitCode !== null && !stderr.includes(text)) throw new Error(`it has ended: ${stderr}`)
+        return stderr.includes(text) ? true : undefined
+      }
+      await waitFor(`the demo to say "${text}"`, probe, {signal: never, timeoutMs})
+    },
+    ends: async (timeoutMs = 30_000) => {
+      const late = new Promise<never>((_, reject) => {
+        setTimeout(() => reject(new Error(`it did not end:\n${stdout}${stderr}`)), timeoutMs).unref()
+      })
+      return Promise.race([ended, late])
+    },
+    processes: () => processesBelow(folder),
+    // Node keeps the program's compiled form there, for every command alike.
+    files: async () => (await readdir(folder)).filter(name => name !== 'node-compile-cache'),
+  }
+}
+
+/** Every process of a demo has its folder in its command line or is the demo itself. */
+function processesBelow(folder: string): readonly string[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'args='], {encoding: 'utf8'}).split('\n')
+  return lines.filter(line => line.includes(folder))
+}
+
+async function environment(folder: string, monitoring: Monitoring): Promise<NodeJS.ProcessEnv> {
+  const {NODE_OPTIONS: _, ATLAS_THANOS: _thanos, ATLAS_PROMETHEUS: _prometheus, ...env} = process.env
+  const named = async (name: 'envoy' | 'prometheus' | 'thanos'): Promise<string> => {
+    const found = await findProgram(programs[name], process.env)
+    if (found === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
+    return found
+  }
+  const alone = {...env, TMPDIR: folder, ATLAS_ENVOY: await named('envoy')}
+  // An empty cache, and a PATH with nothing but the system's own programs.
+  if (monitoring === 'without Thanos') return {...alone, ATLAS_CACHE: path.join(folder, 'cache'), PATH: '/usr/bin:/bin'}
+  return {...alone, ATLAS_THANOS: await named('thanos'), ATLAS_PROMETHEUS: await named('prometheus')}
+}
