@@ -1,6 +1,8 @@
 /** When something in the fleet is to be looked at again though nobody changed anything: a renewal, an end. */
-import type {CertifiedKey} from '../model/authority.js'
-import {type Fleet, generationOf} from '../model/fleet.js'
+import type {CertifiedKey, Credential, OwnerRecord, TrustBundle} from '../model/authority.js'
+import type {Cluster} from '../model/cluster.js'
+import {type Fleet, generationOf, recordOf} from '../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type Wanted, wantedCredential, wantedIdentity, wantedServer} from '../pki/identity.js'
 import {renewAt} from '../pki/rotation.js'
@@ -8,29 +10,74 @@ import {readCertifiedKey} from '../pki/signed.js'
 
 /** The earliest time at which `reconcile` will have something to do of itself; undefined where there is nothing to wait for. */
 export function nextDue(fleet: Fleet): Date | undefined {
-  const {settings} = fleet
+  const {settings, server, trust} = fleet
   if (settings === undefined) return undefined
-  const times = [...renewals(fleet, settings), ...ends(fleet, settings)].map(time => time.getTime())
-  return times.length === 0 ? undefined : new Date(times.reduce((a, b) => Math.min(a, b)))
+  const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
+  let due = server === undefined ? Infinity : renewalOf(server, wantedServer(settings), trust?.issuers)
+  for (const owner of owners) due = Math.min(due, ownerDue(fleet, settings, owner))
+  return due === Infinity ? undefined : new Date(due)
 }
 
-function renewals(fleet: Fleet, settings: Settings): readonly Date[] {
-  const issuers = fleet.trust?.issuers ?? []
-  const credentialIssuers = fleet.trust?.credentialIssuers ?? []
-  const due = (key: CertifiedKey, wanted: Wanted, signers: readonly string[]): Date => renewAt(readCertifiedKey(key, signers), wanted)
-  return [
-    ...(fleet.server === undefined ? [] : [due(fleet.server, wantedServer(settings), issuers)]),
-    ...[...fleet.identities].map(([owner, key]) => due(key, wantedIdentity(settings, owner, generationOf(fleet, owner)), issuers)),
-    ...[...fleet.credentials].map(([owner, key]) =>
-      due(key, wantedCredential(settings, owner, generationOf(fleet, owner)), credentialIssuers),
-    ),
-  ]
+/** As `nextDue`, of one owner; milliseconds since 1970, Infinity for never. Remembered with what it is computed from. */
+export function ownerDue(fleet: Fleet, settings: Settings, owner: Owner): number {
+  const parts = partsOf(fleet, settings, owner)
+  const anchor = parts.record ?? parts.identity ?? parts.credential
+  if (anchor === undefined) return Infinity
+  const known = dues.get(anchor)
+  if (known !== undefined && sameParts(known.parts, parts)) return known.due
+  const due = computed(fleet, parts, owner)
+  dues.set(anchor, {parts, due})
+  return due
 }
 
-function ends(fleet: Fleet, settings: Settings): readonly Date[] {
-  return [...fleet.records.values()].flatMap(record => [
-    ...record.credentials.map(credential => new Date(credential.notAfter)),
-    ...record.denied.map(denied => new Date(denied.until)),
-    ...(record.suspendedSince === undefined ? [] : [new Date(Date.parse(record.suspendedSince) + settings.lifetimes.suspension * 1000)]),
-  ])
+/** All that the next step for an owner depends on; the objects themselves, since a fleet shares what did not change. */
+export interface OwnerParts {
+  readonly settings: Settings
+  readonly trust: TrustBundle | undefined
+  readonly registration: Cluster | undefined
+  readonly record: OwnerRecord | undefined
+  readonly identity: CertifiedKey | undefined
+  readonly credential: Credential | undefined
+}
+
+export function partsOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerParts {
+  return {
+    settings,
+    trust: fleet.trust,
+    registration: owner === OBSERVABILITY ? undefined : fleet.registrations.get(owner),
+    record: fleet.records.get(owner),
+    identity: fleet.identities.get(owner),
+    credential: fleet.credentials.get(owner),
+  }
+}
+
+export function sameParts(a: OwnerParts, b: OwnerParts): boolean {
+  return (
+    a.settings === b.settings &&
+    a.trust === b.trust &&
+    a.registration === b.registration &&
+    a.record === b.record &&
+    a.identity === b.identity &&
+    a.credential === b.credential
+  )
+}
+
+const dues = new WeakMap<object, {readonly parts: OwnerParts; readonly due: number}>()
+
+function computed(fleet: Fleet, {settings, trust, identity, credential}: OwnerParts, owner: Owner): number {
+  const generation = generationOf(fleet, owner)
+  const record = recordOf(fleet, owner)
+  const suspension =
+    record.suspendedSince === undefined ? Infinity : Date.parse(record.suspendedSince) + settings.lifetimes.suspension * 1000
+  return Math.min(
+    identity === undefined ? Infinity : renewalOf(identity, wantedIdentity(settings, owner, generation), trust?.issuers),
+    credential === undefined ? Infinity : renewalOf(credential, wantedCredential(settings, owner, generation), trust?.credentialIssuers),
+    suspension,
+    ...record.credentials.map(({notAfter}) => Date.parse(notAfter)),
+    ...record.denied.map(({until}) => Date.parse(until)),
+  )
+}
+
+function renewalOf(key: CertifiedKey, wanted: Wanted, issuers: readonly string[] = []): number {
+  return renewAt(readCertifiedKey(key, issuers), wanted).getTime()
 }
