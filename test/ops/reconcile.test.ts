@@ -106,6 +106,16 @@ describe('ops/reconcile', () => {
     })
   }
 
+  it('while the trust bundle can not be read, and never was, nothing is signed: nobody is taken for a stranger', () => {
+    const world = testWorld()
+    const fleet = testFleet(world)
+    const broken = reduceAll({...fleet, trust: undefined}, [
+      {kind: 'fault', subject: 'trust', value: {...fault, object: 'ConfigMap/atlas-trust-bundle'}},
+    ])
+    expect(planReconcile(broken, world)).to.deep.equal([])
+    expect(planReconcile({...fleet, trust: undefined}, world).map(({kind}) => kind)).to.deep.equal(['trust'])
+  })
+
   it('a broken registration keeps its record and its certificates', () => {
     const world = testWorld()
     const fleet = reduce(testFleet(world), {kind: 'fault', subject: 'registration/paris', value: fault})

@@ -25,7 +25,9 @@ describe('ops/recover', () => {
 
   it('knows a lost record by the certificates in the store', () => {
     const {generation, registration, credentials, denied} = rememberedOf(without(second, ['record']), paris)
-    expect({generation, registration: registration?.name, denied}).to.deep.equal({generation: 2, registration: 'paris', denied: []})
+    expect({generation, registration: registration?.name}).to.deep.equal({generation: 2, registration: 'paris'})
+    expect(denied.map(({name}) => name)).to.deep.equal(second.records.get(paris)?.denied.map(({name}) => name))
+    for (const [index, {until}] of denied.entries()) expect(until > (second.records.get(paris)?.denied[index]?.until ?? '')).to.equal(true)
     expect(credentials.map(({sha256, state}) => ({sha256, state}))).to.deep.equal([
       {
         sha256: second.credentials.get(paris) === undefined ? '' : readKey(second.credentials.get(paris) ?? expect.fail()).sha256,
@@ -54,11 +56,9 @@ describe('ops/recover', () => {
     const broken = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
     expect(planReconcile(broken, world)).to.deep.equal([])
     const again = reconciled(without(second, ['record']), world)
-    expect(again.records.get(paris)).to.deep.equal({
-      ...second.records.get(paris),
-      denied: [],
-      credentials: again.records.get(paris)?.credentials,
-    })
+    const {denied, credentials, ...rest} = again.records.get(paris) ?? expect.fail('no record')
+    expect(rest).to.deep.equal({owner: 'paris', generation: 2, registration: testCluster('paris')})
+    expect([denied.length, credentials.length]).to.deep.equal([2, 1])
     expect(again.identities).to.deep.equal(second.identities)
   })
 

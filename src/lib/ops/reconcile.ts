@@ -33,7 +33,8 @@ export async function reconcile(store: StateStore, world: World): Promise<Fleet>
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet; none where all is as it should be.
- * Without settings or a readable root nothing is signed: `init` alone makes a root.
+ * Without settings or a readable root nothing is signed: `init` alone makes a root. Nor is it without a readable trust bundle:
+ * every certificate would be judged to be of a foreign issuer, and issued anew again and again.
  * @param owners whose certificates and records are looked at; what belongs to nobody, such as the issuers, always is
  */
 export function planReconcile(fleet: Fleet, world: World, owners: readonly Owner[] = ownersOf(fleet)): readonly Change[] {
@@ -42,6 +43,7 @@ export function planReconcile(fleet: Fleet, world: World, owners: readonly Owner
   const plan = new Plan(fleet, settings, world)
   plan.issuers()
   plan.trust()
+  if (!plan.isTrusted()) return plan.changes
   plan.server()
   for (const owner of owners) plan.owner(owner)
   plan.endpoints()
@@ -88,6 +90,10 @@ class Plan {
       credentialIssuers: including(trust?.credentialIssuers, authority.get('credentialIssuer')),
     }
     if (!sameValue(trust, wanted)) this.#add({kind: 'trust', value: wanted})
+  }
+
+  isTrusted(): boolean {
+    return this.#fleet.trust !== undefined
   }
 
   server(): void {

@@ -2,11 +2,12 @@
  * What is still known of a cluster whose record is lost or can't be read: as much as its certificates in the store tell. Never a
  * record in a store's place: what is recovered is served and planned with, and written only where no record stands.
  */
-import type {CertifiedKey, OwnerRecord} from '../model/authority.js'
+import type {CertifiedKey, DeniedName, OwnerRecord} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, recordOf} from '../model/fleet.js'
-import {type Owner, generationIn} from '../model/names.js'
-import {readKey, recordOfCredential} from '../pki/read.js'
+import {OBSERVABILITY, type Owner, generationIn, spiffe} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {readCertificate, readKey, recordOfCredential} from '../pki/read.js'
 
 /**
  * The fleet as it is to be served. A record that does not decode is no generation 1: after a restart that would pin the cluster to
@@ -42,8 +43,19 @@ function recoveredRecord(fleet: Fleet, owner: Owner): OwnerRecord | undefined {
     generation,
     ...(registration === undefined ? {} : {registration}),
     credentials: credential !== undefined && ofCredential === generation ? [recordOfCredential(credential)] : [],
-    denied: [],
+    denied: earlierNames(fleet, settings, owner, generation),
   }
+}
+
+/** What opened doors in earlier generations: denied until the last certificate that can carry it has ended, its issuer's end. */
+function earlierNames({trust}: Fleet, {trustDomain}: Settings, owner: Owner, generation: number): readonly DeniedName[] {
+  const end = (issuers: readonly string[] = []): number => Math.max(0, ...issuers.map(issuer => readCertificate(issuer).notAfter.getTime()))
+  const until = new Date(Math.max(end(trust?.issuers), end(trust?.credentialIssuers))).toISOString()
+  const earlier = Array.from({length: generation - 1}, (_, index) => index + 1)
+  return earlier.flatMap(each => [
+    ...(owner === OBSERVABILITY ? [] : [{name: spiffe.downstream(trustDomain, owner, each), until}]),
+    {name: spiffe.adsClient(trustDomain, owner, each), until},
+  ])
 }
 
 function urisOf(key: CertifiedKey | undefined): readonly string[] {
