@@ -19,7 +19,7 @@ import {connect} from '../server/support/client.js'
 import {bootstrapOf} from './envoy.js'
 import {oneCall} from './backend.js'
 import {statusIn, untilReachable} from './look.js'
-import {type Network, openNetwork} from './network.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
 import {listeningSockets} from './sockets.js'
 import {adsDoor, knockLogged, sidecarDoor} from './visit.js'
 
@@ -36,7 +36,7 @@ describe('e2e: defects of the 2021 program', function () {
     fleet = await network.store.load()
     await untilReachable(network)
   })
-  after(() => network.close())
+  after(() => closeNetwork(network))
 
   /** The secrets that a client gets who calls itself a node of `cluster` and asks for every name it can think of. */
   async function secretsFor(key: CertifiedKey, cluster: string): Promise<{readonly code: number} | {readonly keys: readonly string[]}> {

@@ -8,7 +8,7 @@ import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {connect} from '../server/support/client.js'
 import {reportOf, serverLog, until} from './look.js'
-import {type Network, openNetwork} from './network.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
 import {type EnvoyDoor, adsDoor, knockLogged, serverDoor, sidecarDoor} from './visit.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
@@ -30,7 +30,7 @@ describe('e2e: doors', function () {
     fleet = await network.store.load()
     forged = forge(fleet)
   })
-  after(() => network.close())
+  after(() => closeNetwork(network))
 
   /** Each knocks in vain and for its own reason, then the rightful one gets what HTTP/2 begins with. */
   async function opensToNobodyBut(

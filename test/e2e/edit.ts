@@ -1,5 +1,5 @@
 /** How tests break and mend what is stored, with an editor's means: the text of a manifest's file. */
-import {readFile, readdir, writeFile} from 'node:fs/promises'
+import {readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {shardOf} from '../../src/lib/manifest/shard.js'
 import {objectNames} from '../../src/lib/model/names.js'
@@ -24,11 +24,10 @@ export async function edit(network: Network, file: string, change: (text: string
   return async () => writeFile(whole, before)
 }
 
-/** Where each owner's entries are: a broken shard costs all that share it. */
-export function shareShard(a: string, b: string): boolean {
-  return shardOf(a) === shardOf(b)
-}
-
-export async function storedFiles(network: Network): Promise<readonly string[]> {
-  return (await readdir(path.join(network.folder, 'store'))).sort()
+/** Removes a file. @returns puts it back */
+export async function remove(network: Network, file: string): Promise<() => Promise<void>> {
+  const whole = path.join(network.folder, 'store', file)
+  const before = await readFile(whole, 'utf8')
+  await unlink(whole)
+  return async () => writeFile(whole, before)
 }

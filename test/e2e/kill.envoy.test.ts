@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {load} from './load.js'
 import {proxyIn, reportOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
-import {type Network, openNetwork} from './network.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
 
 /** The promise: every Envoy is configured again this soon after what it needs is back. */
 const AGAIN_S = 10
@@ -16,7 +16,7 @@ describe('e2e: kill -9', function () {
     network = await openNetwork({clusters: ['paris', 'lyon', 'oslo']})
     await untilReachable(network)
   })
-  after(() => network.close())
+  after(() => closeNetwork(network))
 
   it('of the server: no request notices, and every Envoy comes back to the next one', async () => {
     const requests = load(network)

@@ -86,10 +86,11 @@ export async function untilReachable(
   }
 }
 
-/** All configuration that an Envoy holds, as it reads, without the times at which it came. */
+/** All configuration that ADS has given to an Envoy, as it reads, without the times at which it came. */
 export async function dumpOf(envoy: TestEnvoy): Promise<string> {
-  const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: unknown[]}
-  return JSON.stringify(withoutTimes(configs), undefined, 1)
+  const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: {'@type': string}[]}
+  const given = configs.filter(config => !config['@type'].endsWith('BootstrapConfigDump'))
+  return JSON.stringify(withoutTimes(given), undefined, 1)
 }
 
 /** A figure of an Envoy's statistics; 0 where it was never counted. */
@@ -120,7 +121,7 @@ async function story(network: Network): Promise<string> {
     'atlas-serve',
     ...[network.observability, ...[...network.members.values()].map(({envoy}) => envoy)].map(({nodeId}) => `envoy-${nodeId}`),
   ]
-  const ends = logs.map(name => `${name}:\n${lastLines(path.join(network.folder, 'logs', `${name}.log`), 6)}`)
+  const ends = logs.map(name => `${name}:\n${lastLines(path.join(network.folder, 'logs', `${name}.log`), 3)}`)
   return [JSON.stringify(status), ...ends].join('\n')
 }
 
@@ -132,6 +133,8 @@ function withoutTimes(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => !TIMES.has(key))
+      // Envoy writes a map in an order of its own each time.
+      .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, entry]) => [key, withoutTimes(entry)]),
   )
 }

@@ -98,6 +98,11 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   }
 }
 
+/** For `after`, which mocha runs even where `before` failed. */
+export async function closeNetwork(network: Network | undefined): Promise<void> {
+  await network?.close()
+}
+
 interface Opening {
   readonly options: NetworkOptions
   readonly folder: string

@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
 import {oneCall, streamCall} from './backend.js'
 import {call, hostOf, queryDoor, untilReachable, whoAnswers} from './look.js'
-import {type Network, openNetwork} from './network.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: paths', function () {
   this.timeout(60_000)
@@ -19,7 +19,7 @@ describe('e2e: paths', function () {
     await network.join('oslo', {replicas: 11})
     await untilReachable(network, ['oslo'])
   })
-  after(() => network.close())
+  after(() => closeNetwork(network))
 
   it('take each replica by its own name to its own backend, 1 and 10 told apart (D20)', async () => {
     for (const replica of [0, 1, 10, 2]) expect(await whoAnswers(network, 'oslo', replica)).to.equal(`oslo/${replica}`)

@@ -9,7 +9,7 @@ import {issue} from '../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {settingsIn} from '../../src/demo/visitors.js'
 import {statOf, until, untilReachable, untilSynced, whoAnswers} from './look.js'
-import {type Network, openNetwork} from './network.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
 import {impersonate} from './visit.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
@@ -24,7 +24,7 @@ describe('e2e: pins', function () {
     fleet = await network.store.load()
     await untilReachable(network)
   })
-  after(() => network.close())
+  after(() => closeNetwork(network))
 
   it("an Envoy of lyon that answers at paris' address is not talked to", async () => {
     const {address, envoy, backends} = network.member(paris)
