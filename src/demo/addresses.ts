@@ -1,5 +1,6 @@
 /** What a reader can open or type while the demo runs. */
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {PROGRAM} from './atlas-cli.js'
 import type {Network} from './network.js'
 
 /** Prints the addresses of everything with a page. @param query where Thanos Query answers, if it runs */
@@ -20,6 +21,7 @@ export function showAddresses({stage, members, observability}: Network, query: H
 
   for (const [title, address, page] of lines) screen.detail(`${title.padEnd(24)}http://${renderHostPort(address)}${page}`)
   screen.step('Try, in another terminal')
-  for (const command of ['status', 'cluster list', 'rotate']) screen.command(`atlas ${command} --store ${stage.folder}/store`)
+  screen.command(`export ATLAS_STORE=${stage.folder}/store`)
+  for (const command of ['status', 'cluster list', 'rotate']) screen.command(`${PROGRAM} ${command}`)
   screen.step('Ctrl-C ends everything and removes its files')
 }

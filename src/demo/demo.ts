@@ -13,7 +13,7 @@ import {type Availability, type Environment, awaitProgram, availability, renderB
 import type {Proof} from './proof.js'
 import {untilReachable} from './proofs/paths.js'
 import {proveWithEnvoyAlone, proveWithMonitoring} from './prove.js'
-import {placesOf, startMonitoring, startPrometheuses} from './take-over.js'
+import {type MonitoringPrograms, placesOf, startMonitoring, startPrometheuses} from './take-over.js'
 import type {Screen} from './screen.js'
 import type {Stage} from './stage.js'
 import {showAddresses} from './addresses.js'
@@ -47,33 +47,46 @@ export interface DemoWorld {
  */
 export async function runDemo(options: DemoOptions, world: DemoWorld): Promise<DemoResult> {
   const envoy = await findEnvoy(world)
-  const claimed = await claim(options, world.screen)
+  const endings: (() => Promise<void>)[] = []
+  try {
+    const stage = await openStage(options, {...world, envoy}, endings)
+    const network = await openNetwork(stage)
+    endings.push(async () => network.close())
+    return await showAndProve(network, options, world)
+  } finally {
+    for (const end of endings.reverse()) await end()
+  }
+}
+
+/** @param endings gets, in order, how to undo what was done */
+async function openStage(
+  options: DemoOptions,
+  {envoy, screen, interrupted}: DemoWorld & {envoy: string},
+  endings: (() => Promise<void>)[],
+): Promise<Stage> {
+  const {sites, release} = await claim(options, screen)
+  endings.push(release)
   const folder = await openFolder(options.keep)
+  endings.push(async () => {
+    await folder.dispose()
+    if (folder.isKept) screen.detail(`Everything is kept in ${folder.path}: store, bootstraps, logs.`)
+  })
   const supervisor = await openSupervisor(folder.path, {removeFolder: !folder.isKept})
-  const signal = AbortSignal.any([supervisor.crashed, world.interrupted])
-  const store = path.join(folder.path, 'store')
-  const stage: Stage = {
+  endings.push(async () => supervisor.stopAll())
+  const signal = AbortSignal.any([supervisor.crashed, interrupted])
+  const directory = path.join(folder.path, 'store')
+  const onCommand = (text: string): void => {
+    screen.command(text)
+  }
+  return {
     folder: folder.path,
-    sites: claimed.sites,
-    screen: world.screen,
+    sites,
+    screen,
     supervisor,
-    atlas: openAtlasCli(store, text => {
-      world.screen.command(text)
-    }),
-    store: openStore({directory: store}),
+    atlas: openAtlasCli({store: directory, supervisor, signal, onCommand}),
+    store: openStore({directory}),
     envoy,
     signal,
-  }
-  const opened: {network?: Network} = {}
-  try {
-    opened.network = await openNetwork(stage)
-    return await showAndProve(opened.network, options, world)
-  } finally {
-    await opened.network?.close()
-    await supervisor.stopAll()
-    await claimed.release()
-    await folder.dispose()
-    if (folder.isKept) world.screen.detail(`Everything is kept in ${folder.path}: store, bootstraps, logs.`)
   }
 }
 
@@ -125,19 +138,40 @@ async function claim({oneAddress, clusters}: DemoOptions, screen: Screen): Promi
 async function findEnvoy(world: DemoWorld): Promise<string> {
   world.screen.step('Programs')
   const found = await awaitShown('envoy', world, world.interrupted)
-  for (const name of ['prometheus', 'thanos'] as const) await showAvailability(name, world)
+  for (const name of MONITORING) await showAvailability(name, world)
   if (found.kind === 'found') return found.path
-  throw new AtlasError('not-found', `the demo needs Envoy: ${found.why}`, {hint: programs.envoy.remedy})
+  throw new AtlasError('not-found', `the demo can't do without Envoy: ${found.why}`, {hint: programs.envoy.remedy})
 }
 
+const MONITORING = ['prometheus', 'thanos'] as const
+
 /** Both Prometheus and Thanos, waited for while somebody brings them; undefined, having said so, where either can't be had. */
-async function findMonitoring(world: DemoWorld, signal: AbortSignal): Promise<{prometheus: string; thanos: string} | undefined> {
-  const prometheus = await awaitShown('prometheus', world, signal)
-  const thanos = await awaitShown('thanos', world, signal)
-  if (prometheus.kind === 'found' && thanos.kind === 'found') return {prometheus: prometheus.path, thanos: thanos.path}
-  for (const program of [prometheus, thanos]) if (program.kind === 'missing') world.screen.warn(program.why)
-  world.screen.warn('what follows is proved with Envoy alone; the proof thanos-query is left out')
-  return undefined
+async function findMonitoring(world: DemoWorld, signal: AbortSignal): Promise<MonitoringPrograms | undefined> {
+  for (const name of MONITORING) {
+    const state = await availability(programs[name], world.env)
+    if (state.kind === 'missing') {
+      sayLeftOut(name, state.why, world.screen)
+      return undefined
+    }
+  }
+
+  const paths: Record<string, string> = {}
+  for (const name of MONITORING) {
+    const state = await awaitShown(name, world, signal)
+    if (state.kind === 'missing') {
+      sayLeftOut(name, state.why, world.screen)
+      return undefined
+    }
+    paths[name] = state.path
+  }
+
+  const {prometheus = '', thanos = ''} = paths
+  return {prometheus, thanos}
+}
+
+function sayLeftOut(name: ProgramName, why: string, screen: Screen): void {
+  screen.warn(`${why}; to have it: ${programs[name].remedy}`)
+  screen.warn('what follows is proved with Envoy alone; the proof thanos-query is left out')
 }
 
 async function awaitShown(name: ProgramName, world: DemoWorld, signal: AbortSignal): Promise<Exclude<Availability, {kind: 'bringing'}>> {

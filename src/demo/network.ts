@@ -49,7 +49,8 @@ export function clusterNameAt(index: number): ClusterName {
 export async function openNetwork(stage: Stage): Promise<Network> {
   const {sites, screen} = stage
   const {address, ports} = sites.observability
-  screen.step('A fresh installation, its own certificate authority')
+  screen.step('A fresh installation with a certificate authority of its own')
+  screen.command(`export ATLAS_STORE=${stage.folder}/store`)
   const template = `dns://${address}:${ports.dns}/{service}.{namespace}.svc.{clusterDomain}:${ports.thanos}`
   const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads)]
   const server = renderHostPort({host: address, port: ports.server})
@@ -84,11 +85,10 @@ export async function openNetwork(stage: Stage): Promise<Network> {
 }
 
 /** Starts `atlas serve` and waits until it is ready and has written the endpoints. */
-export async function startServer({atlas, supervisor, sites, screen, signal}: Stage, endpoints: string): Promise<Running> {
+export async function startServer({atlas, supervisor, sites, signal}: Stage, endpoints: string): Promise<Running> {
   const {address, ports} = sites.observability
   const admin = renderHostPort({host: address, port: ports.serverAdmin})
   const args = ['--listen', renderHostPort({host: address, port: ports.server}), '--admin', admin, '--thanos-endpoints', endpoints]
-  screen.command(`atlas serve ${args.join(' ')}`)
   const running = await supervisor.start(atlas.spec('atlas-serve', 'serve', ...args))
   await waitFor(
     'atlas serve to be ready',

@@ -1,5 +1,5 @@
 /** Starts real programs, each in a process group of its own with its output in a file, and ends them. Which ones is network.ts's business. */
-import {type ChildProcess, spawn} from 'node:child_process'
+import {type ChildProcess, type StdioOptions, spawn} from 'node:child_process'
 import {closeSync, openSync} from 'node:fs'
 import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
@@ -30,16 +30,27 @@ export interface Running {
   kill(): Promise<void>
 }
 
+/** What a program that ran to its end has left. */
+export interface Ran {
+  /** Null where a signal ended it. */
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
 export interface Supervisor {
   /** Aborts, with an AtlasError as its reason, when a process ends that nobody stopped. */
   readonly crashed: AbortSignal
-  /** @throws AtlasError `failed` when the program can't be started at all */
+  /** Starts a program that goes on running. @throws AtlasError `failed` when it can't be started at all */
   start(spec: ProgramSpec): Promise<Running>
+  /** Runs a program that ends by itself, after a minute at the latest. @throws AtlasError `failed` when it can't be started at all */
+  run(spec: ProgramSpec): Promise<Ran>
   /** Ends everything, whatever state it is in; afterwards nothing of ours runs. */
   stopAll(graceMs?: number): Promise<void>
 }
 
 const GRACE_MS = 5000
+const RUN_MS = 60_000
 
 /**
  * @param folder holds `logs/` and the list of processes
@@ -50,13 +61,13 @@ export async function openSupervisor(folder: string, options: {readonly removeFo
   await mkdir(logs, {recursive: true, mode: 0o700})
   const guard = startGuard(options.removeFolder ? folder : undefined)
   const crash = new AbortController()
-  const living = new Set<Running>()
-  const context = {logs, guard, registry: openRegistry(folder), crash, living}
+  const context: Context = {logs, guard, registry: openRegistry(folder), crash, living: new Set()}
   return {
     crashed: crash.signal,
-    start: spec => startProcess(spec, context),
+    start: async spec => startProgram(spec, context),
+    run: async spec => runProgram(spec, context),
     async stopAll(graceMs = GRACE_MS) {
-      await Promise.all([...living].map(running => running.stop(graceMs)))
+      await Promise.all([...context.living].map(async launched => launched.end('SIGTERM', graceMs)))
       guard.dismiss()
     },
   }
@@ -67,51 +78,86 @@ interface Context {
   readonly guard: Guard
   readonly registry: Registry
   readonly crash: AbortController
-  readonly living: Set<Running>
+  readonly living: Set<Launched>
 }
 
-async function startProcess(spec: ProgramSpec, context: Context): Promise<Running> {
+/** A child in a group of its own. */
+interface Launched {
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly ended: Promise<Ending>
+  end(signal: NodeJS.Signals, graceMs: number): Promise<void>
+}
+
+interface Ending {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Nobody asked it to. */
+  readonly byItself: boolean
+}
+
+async function startProgram(spec: ProgramSpec, context: Context): Promise<Running> {
   const log = path.join(context.logs, `${spec.name.replaceAll(/[^\w.-]+/g, '-')}.log`)
   const output = openSync(log, 'a', 0o600)
-  const child = spawn(spec.program, spec.args, {
-    cwd: spec.cwd ?? context.logs,
-    detached: true,
-    env: spec.env ?? process.env,
-    stdio: ['ignore', output, output],
+  const launched = await launch(spec, ['ignore', output, output], context).finally(() => {
+    closeSync(output)
   })
-  closeSync(output)
-  const pid = await pidOf(child, spec)
-  context.guard.watch(pid)
-  context.registry.add(pid)
-  const state = {stopping: false}
-  const ended = new Promise<void>(resolve => {
-    child.once('exit', (code, signal) => {
-      endGroup(pid, 'SIGKILL')
-      context.living.delete(running)
-      context.guard.forget(pid)
-      if (!state.stopping && !context.crash.signal.aborted) context.crash.abort(crashOf(spec, log, {code, signal}))
-      resolve()
-    })
+  const ended = launched.ended.then(ending => {
+    if (ending.byItself && !context.crash.signal.aborted) context.crash.abort(crashOf(spec, log, ending))
   })
-  const end = async (signal: NodeJS.Signals, graceMs: number): Promise<void> => {
-    state.stopping = true
-    endGroup(pid, signal)
-    const timer = setTimeout(() => {
-      endGroup(pid, 'SIGKILL')
-    }, graceMs)
-    await ended
-    clearTimeout(timer)
-  }
-  const running: Running = {
+  return {
     name: spec.name,
-    pid,
+    pid: launched.pid,
     log,
     ended,
-    stop: (graceMs = GRACE_MS) => end('SIGTERM', graceMs),
-    kill: () => end('SIGKILL', GRACE_MS),
+    stop: async (graceMs = GRACE_MS) => launched.end('SIGTERM', graceMs),
+    kill: async () => launched.end('SIGKILL', GRACE_MS),
   }
-  context.living.add(running)
-  return running
+}
+
+async function runProgram(spec: ProgramSpec, context: Context): Promise<Ran> {
+  const {child, ended, end} = await launch(spec, ['ignore', 'pipe', 'pipe'], context)
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)]
+  const timer = setTimeout(() => void end('SIGTERM', GRACE_MS), RUN_MS)
+  const closed = new Promise(resolve => child.once('close', resolve))
+  const {code} = await ended
+  await closed
+  clearTimeout(timer)
+  return {code, stdout: stdout(), stderr: stderr()}
+}
+
+/** In a group of its own: Ctrl-C in the terminal does not reach it, and what it starts itself is ended with it. */
+async function launch(spec: ProgramSpec, stdio: StdioOptions, context: Context): Promise<Launched> {
+  const {guard, living, registry, logs} = context
+  const child = spawn(spec.program, spec.args, {cwd: spec.cwd ?? logs, detached: true, env: spec.env ?? process.env, stdio})
+  const pid = await pidOf(child, spec)
+  guard.watch(pid)
+  registry.add(pid)
+  const state = {isStopping: false}
+  const ended = new Promise<Ending>(resolve => {
+    child.once('exit', (code, signal) => {
+      endGroup(pid, 'SIGKILL')
+      living.delete(launched)
+      guard.forget(pid)
+      resolve({code, signal, byItself: !state.isStopping})
+    })
+  })
+  const launched: Launched = {
+    child,
+    pid,
+    ended,
+    end: async (signal, graceMs) => {
+      state.isStopping = true
+      endGroup(pid, signal)
+      const timer = setTimeout(() => {
+        endGroup(pid, 'SIGKILL')
+      }, graceMs)
+      await ended
+      clearTimeout(timer)
+    },
+  }
+  living.add(launched)
+  return launched
 }
 
 async function pidOf(child: ChildProcess, {name, program}: ProgramSpec): Promise<number> {
@@ -120,7 +166,13 @@ async function pidOf(child: ChildProcess, {name, program}: ProgramSpec): Promise
   throw new AtlasError('failed', `${name} could not be started from ${program}: ${error.message}`, {cause: error})
 }
 
-function crashOf({name}: ProgramSpec, log: string, {code, signal}: {code: number | null; signal: NodeJS.Signals | null}): AtlasError {
+function collect(stream: NodeJS.ReadableStream | null): () => string {
+  const chunks: Buffer[] = []
+  stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return () => Buffer.concat(chunks).toString('utf8')
+}
+
+function crashOf({name}: ProgramSpec, log: string, {code, signal}: Ending): AtlasError {
   const how = signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`
   return new AtlasError('failed', `${name} ended by itself (${how}); its log ends with:\n${lastLines(log, 12)}`, {
     hint: 'run the demo with --keep DIR to have the whole log',

@@ -56,9 +56,7 @@ export async function availability(program: Program, env: Environment): Promise<
   if (status !== undefined) return {kind: 'bringing', bringing: status}
   // Between the first look and reading its status it may have come into its place.
   const late = await findProgram(program, env)
-  return late === undefined
-    ? {kind: 'missing', why: `${program.title} is not on this machine: ${program.remedy}`}
-    : {kind: 'found', path: late}
+  return late === undefined ? {kind: 'missing', why: `${program.title} is not on this machine`} : {kind: 'found', path: late}
 }
 
 /**

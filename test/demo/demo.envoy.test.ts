@@ -26,7 +26,7 @@ describe('atlas demo, with Envoy alone', function () {
         'remove-cuts-off',
       ])
       expect(result.leftOut).to.deep.equal(['thanos-query'])
-      expect(run.stderr()).to.contain('Thanos 0.42 is not on this machine: download')
+      expect(run.stderr()).to.contain('Prometheus is not on this machine; to have it: install Prometheus')
       expect(code).to.equal(0)
       expect(run.processes()).to.deep.equal([])
       expect(await run.files()).to.deep.equal([])
@@ -43,6 +43,20 @@ describe('atlas demo, with Envoy alone', function () {
       expect(await run.ends()).to.deep.equal({code: 0})
       expect(run.processes()).to.deep.equal([])
       expect(await run.files()).to.deep.equal([])
+    }))
+
+  it('waits for a program that is being brought, and goes on without it when that fails', () =>
+    withDemo(['--clusters', '1'], 'without Thanos', async run => {
+      for (const name of ['prometheus-2', 'thanos-0.42.5'])
+        await run.announce(name, {state: 'building', doing: 'compiling packages', done: 5, total: 10})
+      await run.says('Prometheus is being brought; the first proofs do without it')
+      await run.says('waiting for Prometheus: compiling packages, 5 of 10')
+      expect(run.stdout()).to.contain('✔ ads-wrong-node-refused: ')
+      await run.announce('prometheus-2', {state: 'failed', message: 'no network'})
+      await run.says('no network; to have it: install Prometheus')
+      await run.says('Proofs on the running network, without Thanos')
+      run.child.kill('SIGINT')
+      expect(await run.ends()).to.deep.equal({code: 130})
     }))
 
   it('ends everything on SIGTERM before it is done, with exit code 130', () =>
@@ -78,7 +92,7 @@ describe('atlas demo, with Envoy alone', function () {
       expect(run.processes()).to.deep.equal([])
     }))
 
-  it('says what a program that can not be used said', () =>
+  it('refuses a directory to keep that holds something', () =>
     withDemo(['--keep', '/proc'], 'without Thanos', async run => {
       expect((await run.ends()).code).to.equal(4)
       expect(run.stderr()).to.contain('--keep needs an empty directory; /proc holds something already')

@@ -1,6 +1,6 @@
 /** Runs `atlas demo` as a process, in a temporary folder of its own, so that what it leaves behind can be seen. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
-import {mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, realpath, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {programs} from '../../src/demo/catalogue.js'
@@ -17,6 +17,8 @@ export interface DemoRun {
   says(text: string, timeoutMs?: number): Promise<void>
   /** Waits until it has ended. */
   ends(timeoutMs?: number): Promise<{code: number | null}>
+  /** Writes what scripts/programs writes while it brings a program, `name-version`, into the cache that the demo looks at. */
+  announce(program: string, status: object): Promise<void>
   /** Command lines of the processes that run below its folder. */
   processes(): readonly string[]
   /** What lies in the folder where it makes its own. */
@@ -25,6 +27,7 @@ export interface DemoRun {
 
 export type Monitoring = 'with Thanos' | 'without Thanos'
 
+const CACHE = 'cache'
 const never = new AbortController().signal
 
 /** Gives a running demo to `use`, and removes its folder afterwards whatever happened. */
@@ -65,9 +68,14 @@ function observe(child: ChildProcess, folder: string): DemoRun {
       })
       return Promise.race([ended, late])
     },
+    announce: async (program, status) => {
+      const file = path.join(folder, CACHE, 'programs', `${program}.json`)
+      await mkdir(path.dirname(file), {recursive: true})
+      await writeFile(file, JSON.stringify({pid: process.pid, updated: new Date().toISOString(), ...status}))
+    },
     processes: () => processesBelow(folder),
     // Node keeps the program's compiled form there, for every command alike.
-    files: async () => (await readdir(folder)).filter(name => name !== 'node-compile-cache'),
+    files: async () => (await readdir(folder)).filter(name => name !== 'node-compile-cache' && name !== CACHE),
   }
 }
 
@@ -86,6 +94,6 @@ async function environment(folder: string, monitoring: Monitoring): Promise<Node
   }
   const alone = {...env, TMPDIR: folder, ATLAS_ENVOY: await named('envoy')}
   // An empty cache, and a PATH with nothing but the system's own programs.
-  if (monitoring === 'without Thanos') return {...alone, ATLAS_CACHE: path.join(folder, 'cache'), PATH: '/usr/bin:/bin'}
+  if (monitoring === 'without Thanos') return {...alone, ATLAS_CACHE: path.join(folder, CACHE), PATH: '/usr/bin:/bin'}
   return {...alone, ATLAS_THANOS: await named('thanos'), ATLAS_PROMETHEUS: await named('prometheus')}
 }

@@ -7,19 +7,46 @@ import {type LoadResult, type Request, startLoad} from '../load.js'
 import {type Member, type Network, thanosDoor} from '../network.js'
 import {insist} from '../proof.js'
 import {clustersIn, queryInstant} from '../query-api.js'
+import {pause} from '../wait.js'
 import {counted} from '../words.js'
 
-export interface RunningLoad {
-  /** Ends the load. @returns what it did, in words @throws Disproof when a request failed or a stream broke */
-  stop(): Promise<string>
+/** What was done under load, and what the load did, in words. */
+export interface UnderLoad<T> {
+  readonly result: T
+  readonly calm: string
 }
 
 /** Longer than any proof takes. */
 const STREAM_MS = 120_000
 const PAUSE_MS = 10
+/** How long the load runs before and after. */
+const AROUND_MS = 1500
 
-/** @param query Thanos Query, where there is one */
-export function startNetworkLoad(network: Network, query: HostPort | undefined): RunningLoad {
+/**
+ * Does something while every cluster is called without a pause.
+ * @param query Thanos Query, where there is one
+ * @throws Disproof when a request failed or a stream broke
+ */
+export async function underLoad<T>(network: Network, query: HostPort | undefined, work: () => Promise<T>): Promise<UnderLoad<T>> {
+  const {signal} = network.stage
+  const load = startNetworkLoad(network, query)
+  try {
+    await pause(AROUND_MS, signal)
+    const result = await work()
+    await pause(AROUND_MS, signal)
+    return {result, calm: await load.stop()}
+  } finally {
+    await load.abandon()
+  }
+}
+
+interface NetworkLoad {
+  stop(): Promise<string>
+  /** Ends the load where its result does not count any more; after `stop` it does nothing. */
+  abandon(): Promise<void>
+}
+
+function startNetworkLoad(network: Network, query: HostPort | undefined): NetworkLoad {
   const door = thanosDoor(network.stage)
   const members = [...network.members]
   const channels = members.map(() => openPlain(door))
@@ -29,12 +56,19 @@ export function startNetworkLoad(network: Network, query: HostPort | undefined):
   })
   const watches = members.map(member => watch(member, door))
   const load = startLoad(query === undefined ? calls : [...calls, promql(members, query)], PAUSE_MS)
+  const end = async (): Promise<{result: LoadResult; broken: readonly string[]}> => {
+    const result = await load.stop()
+    const broken = watches.map(each => each.end()).filter(reason => reason !== undefined)
+    for (const channel of channels) channel.close()
+    return {result, broken}
+  }
   return {
     async stop() {
-      const result = await load.stop()
-      const broken = watches.map(each => each.end()).filter(reason => reason !== undefined)
-      for (const channel of channels) channel.close()
+      const {result, broken} = await end()
       return judge(result, {streams: watches.length, broken, withPromql: query !== undefined})
+    },
+    async abandon() {
+      await end()
     },
   }
 }

@@ -11,45 +11,42 @@ import {insist} from '../proof.js'
 import {identityIn} from '../visitors.js'
 import {pause, waitFor} from '../wait.js'
 import {counted, seconds} from '../words.js'
-import {startNetworkLoad} from './load.js'
+import {underLoad} from './load.js'
 import {untilSynced} from './status.js'
-
-/** How long the load runs before and after. */
-const AROUND_MS = 1500
 
 /** @param query Thanos Query, where there is one */
 export async function rotateUnderLoad(network: Network, query: HostPort | undefined): Promise<string> {
   const {atlas, store, signal} = network.stage
   const envoys = [network.observability, ...network.members.map(({envoy}) => envoy)]
-  const before = await store.load()
-  const load = startNetworkLoad(network, query)
-  await pause(AROUND_MS, signal)
-  const begin = performance.now()
-  await atlas.run('rotate')
-  const after = await store.load()
-  for (const envoy of envoys) await untilRenewed(envoy, before, after, signal)
-  const time = seconds(performance.now() - begin)
-  const shown = await showsNewLeaves(network, after)
-  await pause(AROUND_MS, signal)
-  const calm = await load.stop()
-  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${time} after "rotate" began; ${shown} ports show them to new connections; meanwhile ${calm}`
+  const {result, calm} = await underLoad(network, query, async () => {
+    const before = await store.load()
+    const begin = performance.now()
+    await atlas.run('rotate')
+    const after = await store.load()
+    for (const envoy of envoys) await untilRenewed(envoy, before, after, signal)
+    const time = seconds(performance.now() - begin)
+    return {time, doors: await showsNewLeaves(network, after)}
+  })
+  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${result.time} after "rotate" began; ${result.doors} ports show them to new connections; meanwhile ${calm}`
 }
 
 /** The server is killed and started again under load: Envoys go on with what they have, and come back to it. */
 export async function serverKilled(network: Network, query: HostPort | undefined): Promise<string> {
   const {stage} = network
-  const load = startNetworkLoad(network, query)
-  await pause(AROUND_MS, stage.signal)
-  await network.server.kill()
-  await pause(AROUND_MS, stage.signal)
-  network.server = await startServer(stage, network.endpoints)
-  const begin = performance.now()
-  const {proxies} = await untilSynced(network, 10_000)
-  const synced = proxies.filter(({state}) => state === 'synced')
-  const time = seconds(performance.now() - begin)
-  const calm = await load.stop()
-  return `"atlas serve" was killed (SIGKILL) and started again: ${counted(synced.length, 'Envoy')} were connected and synced within ${time} of its return; meanwhile ${calm}`
+  const {result, calm} = await underLoad(network, query, async () => {
+    await network.server.kill()
+    await pause(WITHOUT_SERVER_MS, stage.signal)
+    network.server = await startServer(stage, network.endpoints)
+    const begin = performance.now()
+    const {proxies} = await untilSynced(network, BACK_MS)
+    return {synced: proxies.filter(({state}) => state === 'synced').length, time: seconds(performance.now() - begin)}
+  })
+  return `"atlas serve" was killed (SIGKILL) and started again: ${counted(result.synced, 'Envoy')} were connected and synced within ${result.time} of its return; meanwhile ${calm}`
 }
+
+const WITHOUT_SERVER_MS = 1500
+/** Every Envoy is to be back within this time. */
+const BACK_MS = 10_000
 
 async function untilRenewed({owner, admin}: RunningEnvoy, before: Fleet, after: Fleet, signal: AbortSignal): Promise<void> {
   const [old, wanted] = [before, after].map(fleet => plainSerial(readKey(identityIn(fleet, owner)).serial))

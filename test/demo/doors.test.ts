@@ -1,0 +1,105 @@
+import {expect} from 'chai'
+import {createSecureServer} from 'node:http2'
+import type {AddressInfo, Server} from 'node:net'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
+import {wantedIdentity} from '../../src/lib/pki/identity.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {type GuardedDoor, mustRefuse} from '../../src/demo/doors.js'
+import {callOnce, openTls} from '../../src/demo/grpc.js'
+import {knock, tlsOptions} from '../../src/demo/knock.js'
+import {Disproof} from '../../src/demo/proof.js'
+import {testAuthority} from '../helpers/pki.js'
+
+const now = new Date()
+const ours = testAuthority(now, 'ours')
+const foreign = testAuthority(now, 'foreign')
+const identity = ({settings, issuer, signer}: typeof ours): CertifiedKey => issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
+const signal = new AbortController().signal
+const refusal = {who: 'nobody', visitor: {}, alert: /./, reason: /./}
+
+describe('demo/doors', () => {
+  const servers: Server[] = []
+  after(() => {
+    for (const server of servers) server.close()
+  })
+
+  it('lets the rightful visitor in and counts the bytes', async () => {
+    const {bytes, alert, serial} = await knock(await openDoor({asks: true}), {certificate: identity(ours)})
+    expect(bytes).to.be.above(0)
+    expect(alert).to.equal(undefined)
+    expect(serial).to.match(/^[0-9a-f]+$/)
+  })
+
+  it('counts no byte for a visitor that is refused', async () => {
+    const door = await openDoor({asks: true})
+    expect((await knock(door, {})).bytes).to.equal(0)
+    expect((await knock(door, {certificate: identity(foreign)})).bytes).to.equal(0)
+    expect((await knock(door, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
+  })
+
+  it('does not take a door that it does not trust for a refusal', async () => {
+    const door = await openDoor({asks: true})
+    const error = await knock({...door, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch((caught: unknown) => caught)
+    expect(error).to.have.property('code').that.contains('UNABLE_TO')
+  })
+
+  it('does not take a closed port for a refusal', async () => {
+    const error = await knock({...(await openDoor({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
+    expect(error).to.have.property('code', 'ECONNREFUSED')
+  })
+
+  it('disproves that a door refuses when it does not', async () => {
+    const error = await mustRefuse(await openDoor({asks: false}), refusal, signal).catch((caught: unknown) => caught)
+    expect(error).to.be.instanceOf(Disproof)
+    expect(String(error)).to.match(/a door gave \d+ bytes to nobody/)
+  })
+
+  it('disproves a door that refuses everybody', async () => {
+    const door = {...(await openDoor({asks: true})), rightful: identity(foreign)}
+    const error = await mustRefuse(door, refusal, signal).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('gave nothing to its rightful visitor either')
+  })
+
+  it('believes a refusal by an Envoy only for the reason that is claimed', async () => {
+    const door = {...(await openDoor({asks: true})), log: '/nonexistent'}
+    const error = await mustRefuse(door, {...refusal, alert: /unknown ca/}, signal).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('closed on nobody with the TLS alert "certificate required", not /unknown ca/')
+  })
+
+  it('speaks gRPC through a door', async () => {
+    const door = await openDoor({asks: true})
+    const call = {path: '/a/b', message: new Uint8Array(), timeoutMs: 5000, until: 'end' as const}
+    const answer = await callOnce(openTls(door, tlsOptions(door, {certificate: identity(ours)})), call)
+    expect(answer.grpcStatus).to.equal(12)
+  })
+
+  async function openDoor({asks}: {asks: boolean}): Promise<GuardedDoor> {
+    const own = identity(ours)
+    const server = createSecureServer({
+      cert: own.certificate,
+      key: own.key.reveal(),
+      ca: ours.root.certificate,
+      requestCert: asks,
+      rejectUnauthorized: asks,
+      minVersion: 'TLSv1.3',
+    })
+    server.on('stream', stream => {
+      stream.respond({':status': 200, 'content-type': 'application/grpc', 'grpc-status': 12}, {endStream: true})
+    })
+    await new Promise<void>(resolve => {
+      server.listen(0, '127.0.0.1', resolve)
+    })
+    server.unref()
+    servers.push(server)
+    return {
+      title: 'a door',
+      host: '127.0.0.1',
+      port: (server.address() as AddressInfo).port,
+      servername: `observability.${defaultSettings.trustDomain}`,
+      ca: [ours.issuer.certificate],
+      rightful: own,
+      log: undefined,
+    }
+  }
+})

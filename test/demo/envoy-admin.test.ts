@@ -1,0 +1,65 @@
+import {expect} from 'chai'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {adsBytesReceived, certificatesOf, differing, plainSerial, resourcesOf} from '../../src/demo/envoy-admin.js'
+
+describe('demo/envoy-admin', () => {
+  const pages: Record<string, unknown> = {
+    '/certs': {
+      certificates: [
+        {cert_chain: [{serial_number: '00AB', subject_alt_names: [{uri: 'spiffe://a'}, {dns: 'b'}]}, {serial_number: '77'}]},
+        {cert_chain: [{serial_number: 'ab'}]},
+        {ca_cert: []},
+      ],
+    },
+    '/config_dump': {
+      configs: [
+        {'@type': 'type.googleapis.com/envoy.admin.v3.BootstrapConfigDump', bootstrap: {node: {}}},
+        {
+          '@type': 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump',
+          dynamic_active_clusters: [{version_info: '1', cluster: {'@type': 'x', name: 'thanos/paris'}, last_updated: 'now'}],
+        },
+        {
+          '@type': 'type.googleapis.com/envoy.admin.v3.ScopedRoutesConfigDump',
+          dynamic_scoped_route_configs: [{name: 'thanos', scoped_route_configs: [{name: 'thanos/lyon'}, {name: 'thanos/paris'}]}],
+        },
+      ],
+    },
+    '/stats': {stats: [{name: 'cluster.xds.upstream_cx_rx_bytes_total', value: 12}]},
+  }
+  const server = createServer((request, response) => response.end(JSON.stringify(pages[(request.url ?? '').split('?')[0] ?? ''])))
+  let admin: {host: string; port: number}
+  before(async () => {
+    await new Promise<void>(resolve => {
+      server.listen(0, '127.0.0.1', resolve)
+    })
+    admin = {host: '127.0.0.1', port: (server.address() as AddressInfo).port}
+  })
+  after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+
+  it('reads leaf certificates, each once', async () => {
+    expect(await certificatesOf(admin)).to.deep.equal([{serial: 'ab', uris: []}])
+    expect(plainSerial('00AB')).to.equal('ab')
+  })
+
+  it('reads resources by kind and name, scoped routes one by one', async () => {
+    expect([...(await resourcesOf(admin)).keys()]).to.deep.equal([
+      'Clusters thanos/paris',
+      'ScopedRoutes thanos/lyon',
+      'ScopedRoutes thanos/paris',
+    ])
+  })
+
+  it('finds what differs, came and went', () => {
+    const before = new Map(Object.entries({same: '1', changed: '1', gone: '1'}))
+    const after = new Map(Object.entries({same: '1', changed: '2', come: '1'}))
+    expect(differing(before, after)).to.deep.equal(['changed', 'come', 'gone'])
+  })
+
+  it('reads how much came over ADS', async () => {
+    expect(await adsBytesReceived(admin)).to.equal(12)
+  })
+})
