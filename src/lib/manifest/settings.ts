@@ -1,6 +1,7 @@
-/** ConfigMap `atlas-fleet` <-> settings: one text per key, absent keys take the default. */
+/** ConfigMap `atlas-fleet` <-> settings: one text per key; absent keys take the default, but for the trust domain. */
 import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
 import {parseDuration, renderDuration} from '../model/duration.js'
+import {AtlasError} from '../model/errors.js'
 import {parseTrustDomain} from '../model/names.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
 import type {Manifest} from './manifest.js'
@@ -41,6 +42,8 @@ const fields: {
 /** @throws AtlasError `invalid`, naming the key */
 export function decodeSettings(manifest: Manifest): Settings {
   const data = manifest.data ?? {}
+  // It is part of every certificate: one that was lost must not be taken for the default, and all be issued anew.
+  at('data.trust-domain', () => requireText(data['trust-domain']))
   const settings: Record<string, unknown> = {...defaultSettings, namespace: manifest.metadata.namespace ?? defaultSettings.namespace}
   for (const [name, field] of Object.entries(fields)) {
     const value = data[field.key]
@@ -59,6 +62,10 @@ export function encodeSettings(settings: Settings): Readonly<Record<string, stri
   )
   const durations = [...encodeDurations('lifetime', settings.lifetimes), ...encodeDurations('timeout', settings.timeouts)]
   return Object.fromEntries([...plain.filter(([, value]) => value !== ''), ...durations])
+}
+
+function requireText(value: string | undefined): void {
+  if (value === undefined) throw new AtlasError('invalid', 'the trust domain must be there; it is part of every certificate')
 }
 
 function decodeDurations<T extends Lifetimes | ProxyTimeouts>(prefix: string, defaults: T, data: Readonly<Record<string, string>>): T {
