@@ -93,6 +93,13 @@ export async function dumpOf(envoy: TestEnvoy): Promise<string> {
   return JSON.stringify(withoutTimes(given), undefined, 1)
 }
 
+/** The first line in which two texts differ. */
+export function differenceOf(before: string, after: string): string {
+  const [lines, others] = [before.split('\n'), after.split('\n')]
+  const index = lines.findIndex((line, at) => line !== others[at])
+  return before === after ? 'none' : `line ${index}: ${lines[index] ?? ''} -> ${others[index] ?? ''}`
+}
+
 /** A figure of an Envoy's statistics; 0 where it was never counted. */
 export async function statOf(envoy: TestEnvoy, name: string): Promise<number> {
   const {stats} = JSON.parse(await envoy.page(`/stats?format=json&filter=^${name.replaceAll('.', '\\.')}$`)) as {
