@@ -46,7 +46,7 @@ export interface Reconciler {
 
 /** Longest turn of planning before others are let in, milliseconds, and how many owners are planned for in one go. */
 const SLICE = 8
-const OWNERS_AT_ONCE = 4
+const OWNERS_AT_ONCE = 8
 
 /** Changes are heard from the beginning; nothing is issued before `start`. */
 export function openReconciler(

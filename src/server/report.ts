@@ -15,6 +15,8 @@ import {bounded} from './log.js'
 
 export interface Reporter {
   opened(stream: Stream): void
+  /** The stream's node is known now. */
+  joined(stream: Stream): void
   noted(stream: Stream, note: Note): void
   /** Keeps what the stream leaves unrepaired. */
   closed(stream: Stream): void
@@ -42,6 +44,8 @@ const NAMES_MAX = 20
 export function openReporter(): Reporter {
   const streams = new Set<Stream>()
   const refusals: RefusalReport[] = []
+  /** By cluster and id. */
+  const named = new Map<string, Set<Stream>>()
   const kept = new Map<Owner, Map<string, Reported>>()
   const nackNames = new WeakMap<Stream, Map<string, readonly string[]>>()
   const leaves = new Map<Owner, ReadonlyMap<string, string>>()
@@ -54,10 +58,6 @@ export function openReporter(): Reporter {
     ofCluster.set(node.id, merged([before, reported]))
     const [oldest] = ofCluster.keys()
     if (ofCluster.size > UNREPAIRED_PER_CLUSTER && oldest !== undefined) ofCluster.delete(oldest)
-  }
-
-  function equals(node: Node): readonly Stream[] {
-    return [...streams].filter(stream => stream.node?.cluster === node.cluster && stream.node.id === node.id)
   }
 
   /** Ends of the present identity and of those before it that a proxy may still run with. */
@@ -77,6 +77,12 @@ export function openReporter(): Reporter {
       streams.add(stream)
     },
 
+    joined(stream) {
+      if (stream.node === undefined) return
+      const key = keyOf(stream.node)
+      named.set(key, (named.get(key) ?? new Set()).add(stream))
+    },
+
     noted(stream, note) {
       const names = nackNames.get(stream) ?? new Map<string, readonly string[]>()
       if (note.kind === 'nacked') nackNames.set(stream, names.set(note.typeUrl, [...note.names, ...note.removed].slice(0, NAMES_MAX)))
@@ -86,6 +92,9 @@ export function openReporter(): Reporter {
     closed(stream) {
       streams.delete(stream)
       if (stream.node === undefined) return
+      const equal = named.get(keyOf(stream.node))
+      equal?.delete(stream)
+      if (equal?.size === 0) named.delete(keyOf(stream.node))
       const left = unrepaired(stream.session)
       if (left.size > 0) keep(stream.node, left)
     },
@@ -97,7 +106,7 @@ export function openReporter(): Reporter {
 
     takeUnrepaired(node) {
       const ofCluster = kept.get(node.cluster)
-      const left = [ofCluster?.get(node.id), ...equals(node).map(stream => unrepaired(stream.session))]
+      const left = [ofCluster?.get(node.id), ...[...(named.get(keyOf(node)) ?? [])].map(stream => unrepaired(stream.session))]
       ofCluster?.delete(node.id)
       if (ofCluster?.size === 0) kept.delete(node.cluster)
       const all = merged(left)
@@ -107,10 +116,8 @@ export function openReporter(): Reporter {
     streams: () => streams,
 
     proxies(fleet) {
-      const named = [...streams].flatMap(stream => (stream.node === undefined ? [] : [{stream, node: stream.node}]))
-      const counts = new Map<string, number>()
-      for (const {node} of named) counts.set(keyOf(node), (counts.get(keyOf(node)) ?? 0) + 1)
-      return named.map(({stream, node}) => ({
+      const known = [...streams].flatMap(stream => (stream.node === undefined ? [] : [{stream, node: stream.node}]))
+      return known.map(({stream, node}) => ({
         cluster: node.cluster,
         id: node.id,
         sequence: stream.sequence,
@@ -122,7 +129,7 @@ export function openReporter(): Reporter {
         credential: credentialReport(fleet, stream),
         ...identityReport(stream, leavesOf(fleet, node.cluster)),
         ...(stream.frozen === undefined ? {} : {frozen: bounded(stream.frozen)}),
-        equalIds: counts.get(keyOf(node)) ?? 1,
+        equalIds: named.get(keyOf(node))?.size ?? 1,
       }))
     },
 

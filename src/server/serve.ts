@@ -15,6 +15,7 @@ import {type Readiness, openAdmin} from './admin.js'
 import {type Controller, startController} from './controller.js'
 import {type Log, type LogLevel, openLog, silentLog} from './log.js'
 import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
+import {keepHeapSmall} from './memory.js'
 import {openMetrics} from './metrics.js'
 import {type PublishTimes, type Publisher, defaultPublishTimes, openPublisher} from './publish.js'
 import {type ReconcilerTimes, defaultReconcilerTimes} from './reconciler.js'
@@ -65,6 +66,7 @@ export interface Serving {
  * be read, `failed` where an address can't be bound
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
+  keepHeapSmall()
   const {store, world} = options
   const times = {...defaultTimes, ...options.times}
   const log = logOf(options.log)

@@ -61,6 +61,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
     },
 
     joined(stream) {
+      reporter.joined(stream)
       leave.set(
         stream,
         publisher.subscribe({

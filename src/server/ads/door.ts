@@ -30,8 +30,12 @@ export interface Door {
   emptied(): Promise<void>
 }
 
-/** A thousand clients that come at once are let in in slices, so that their handshakes don't hold up the event loop. */
-const HANDSHAKES_PER_TURN = 8
+/**
+ * A thousand clients that come at once are let in a few at a time, so that their handshakes don't hold up the event loop.
+ * Whoever takes longer than `SLOT` milliseconds no longer counts: clients that say nothing must not keep others out.
+ */
+const HANDSHAKES_AT_ONCE = 16
+const SLOT = 250
 
 /**
  * Listens; until `use` is called every connection is dropped.
@@ -40,6 +44,9 @@ const HANDSHAKES_PER_TURN = 8
 export async function openDoor(options: DoorOptions, events: DoorEvents): Promise<Door> {
   const sockets = new Set<Socket>()
   const waiting: Socket[] = []
+  /** When each handshake under way began; which one ends is not told apart. */
+  const begun: number[] = []
+  let retry: NodeJS.Timeout | undefined
   const emptied: (() => void)[] = []
   let tls: ServerTls | undefined
 
@@ -56,6 +63,7 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     },
   })
   tlsServer.on('secureConnection', socket => {
+    finished()
     socket.on('error', ignore)
     if (socket.alpnProtocol === 'h2') events.connected(socket)
     else {
@@ -64,6 +72,7 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     }
   })
   tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    finished()
     const [reason, message] = explain(error, socket)
     events.refused(reason, message, peerOf(socket))
     socket.destroy()
@@ -82,18 +91,28 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     }
 
     waiting.push(socket)
-    if (waiting.length === 1) setImmediate(admitSome)
+    admit()
   })
   tcpServer.maxConnections = options.connectionsMax
 
-  function admitSome(): void {
-    for (const socket of waiting.splice(0, HANDSHAKES_PER_TURN)) {
-      if (socket.destroyed) continue
+  function admit(): void {
+    clearTimeout(retry)
+    const now = performance.now()
+    while (begun[0] !== undefined && begun[0] < now - SLOT) begun.shift()
+    while (waiting.length > 0 && begun.length < HANDSHAKES_AT_ONCE) {
+      const socket = waiting.shift()
+      if (socket === undefined || socket.destroyed) continue
+      begun.push(now)
       tlsServer.emit('connection', socket)
       socket.resume()
     }
 
-    if (waiting.length > 0) setImmediate(admitSome)
+    if (waiting.length > 0) retry = setTimeout(admit, SLOT)
+  }
+
+  function finished(): void {
+    begun.shift()
+    if (waiting.length > 0) setImmediate(admit)
   }
 
   await listening(tcpServer, options.listen)
@@ -106,6 +125,8 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     },
     close() {
       tcpServer.close()
+      clearTimeout(retry)
+      for (const socket of waiting.splice(0)) socket.destroy()
     },
     destroy() {
       for (const socket of sockets) socket.destroy()

@@ -28,7 +28,6 @@ export type RefusalReason =
   | 'certificate-issuer'
   | 'certificate-missing'
   | 'certificate-name'
-  | 'certificate-unreadable'
   | 'credential-expired'
   | 'credential-revoked'
   | 'credential-unknown'
@@ -77,7 +76,7 @@ const SKEW = 5 * 60_000
 export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly string[], now: Date): Admitted | Refusal {
   const {settings, trust} = fleet
   if (settings === undefined || trust === undefined) return refuse('not-initialized', 'this server has no settings or no trust bundle yet')
-  if (peer === undefined) return refuse('certificate-missing', 'the connection carries no client certificate')
+  if (peer === undefined) return refuse('certificate-missing', 'the connection carries no client certificate that can be read')
   const [uri, ...more] = peer.uris
   if (uri === undefined || more.length > 0)
     return refuse('certificate-name', `the certificate must carry exactly one URI; it carries ${peer.uris.length}`)

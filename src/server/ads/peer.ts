@@ -1,7 +1,7 @@
 /** The certificate at the other end of a connection, as facts. What they open is decided in identity.ts. */
 import {X509Certificate} from 'node:crypto'
 import type {PeerCertificate} from 'node:tls'
-import {factsOf} from '../../lib/pki/read.js'
+import {readAlternativeNames} from '../../lib/pki/alternative-names.js'
 import {issuerOf} from '../../lib/pki/signed.js'
 import type {Peer} from './identity.js'
 
@@ -30,11 +30,14 @@ export function openPeerReader(): PeerReader {
 function readPeer(der: Uint8Array): Peer | undefined {
   try {
     const certificate = new X509Certificate(der)
-    const {uris, sha256, notBefore, notAfter} = factsOf(certificate, 'the client certificate')
+    const {uris} = readAlternativeNames(certificate.subjectAltName, 'the client certificate')
+    const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate]
+    // Dates that don't decode would compare as neither early nor late.
+    if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime())) return undefined
     let judged: {readonly issuers: readonly string[]; readonly verdict: boolean} | undefined
     return {
       uris,
-      sha256,
+      sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       notBefore,
       notAfter,
       isSignedBy(issuers) {

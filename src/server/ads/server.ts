@@ -5,6 +5,7 @@ import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Variant} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
+import {openTurns} from '../turns.js'
 import {type ServerTls, type TlsMaterial, buildServerTls, materialOf, sameMaterial} from './credentials.js'
 import {openDoor} from './door.js'
 import type {RefusalReason} from './identity.js'
@@ -69,14 +70,20 @@ const STOP_PAUSE = 10
 export async function openAdsServer(options: AdsOptions, world: AdsWorld): Promise<AdsServer> {
   const {times, log} = options
   const readPeer = openPeerReader()
+  const turns = openTurns()
   const grpc = new Server(grpcOptions(times))
   let sequence = 0
   const handle =
     (variant: Variant) =>
     (call: AdsCall): void => {
       sequence += 1
-      const {sslPeerCertificate: certificate} = call.getAuthContext()
-      serveStream(call, variant, sequence, certificate === undefined ? undefined : readPeer(certificate), world)
+      const number = sequence
+      // A relay that comes back opens the streams of a whole fleet at once.
+      turns.add(() => {
+        if (call.cancelled) return
+        const {sslPeerCertificate: certificate} = call.getAuthContext()
+        serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), world)
+      })
     }
 
   grpc.addService(adsService, {streamAggregatedResources: handle('sotw'), deltaAggregatedResources: handle('delta')})
