@@ -87,7 +87,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       ...(controller !== undefined && ads?.certificateEnd() === undefined ? ['there is no certificate to serve with yet'] : []),
       ...(isStopping ? ['the server is stopping'] : []),
     ]
-    return {ready: reasons.length === 0, reasons, warnings: controller === undefined ? [] : warningsOf(controller, ads, isReachable)}
+    return {ready: reasons.length === 0, reasons, warnings: controller === undefined ? [] : warningsOf({controller, ads, isReachable})}
   }
 
   function report(): Report {
@@ -199,7 +199,13 @@ async function undoAll(undo: readonly (() => Promise<void> | void)[], log: Log):
   log.info('stopped')
 }
 
-function warningsOf(controller: Controller, ads: AdsServer | undefined, isReachable: boolean): readonly string[] {
+interface Parts {
+  readonly controller: Controller
+  readonly ads: AdsServer | undefined
+  readonly isReachable: boolean
+}
+
+function warningsOf({controller, ads, isReachable}: Parts): readonly string[] {
   const fleet = controller.fleet()
   const [failure, problem] = [controller.failure(), ads?.problem()]
   return [

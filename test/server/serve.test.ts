@@ -1,9 +1,6 @@
 /** The server over real gRPC: what it serves, to whom, and how it comes and goes. */
 import {expect} from 'chai'
-import {status} from '@grpc/grpc-js'
-import {parseClusterName} from '../../src/lib/model/names.js'
-import {testCluster} from '../helpers/fleet.js'
-import {type Network, eventually, need, nodeOf, settle, startNetwork, subscribe, types} from './support/network.js'
+import {type Network, nodeOf, startNetwork, types} from './support/network.js'
 
 describe('a server', () => {
   let network: Network
