@@ -226,6 +226,41 @@ describe('xds/session delta', () => {
       expect(stream.nack('secret', 'no')).to.deep.equal([])
       expect(stream.ask('secret', {subscribe: ['s']})).to.deep.equal(['secret +s=bad'])
       expect(stream.nack('secret', 'no')).to.deep.equal([])
+      stream.ask('secret', {subscribe: ['s']})
+      stream.ack('secret')
+      expect(describeSession(stream.session)[0]?.state, 'it takes it at last').to.equal('synced')
+      expect(stream.push({secret: {s: '2'}})).to.deep.equal(['secret +s=2'])
+      expect(stream.push({secret: {s: 'bad'}}), 'and then it is as good as any').to.deep.equal(['secret +s=bad'])
+    })
+
+    it('does not hinder a client that asked anew before its NACK was heard', () => {
+      const stream = opened({secret: {s: 'bad', t: '1'}})
+      stream.ask('secret', {subscribe: ['s']})
+      stream.writes = false
+      expect(stream.ask('secret', {subscribe: ['t']})).to.deep.equal(['secret +t=1'])
+      expect(stream.ask('secret', {subscribe: ['s']})).to.deep.equal([])
+      expect(stream.nack('secret', 'no', {nonce: '1'})).to.deep.equal([])
+      expect(stream.write()).to.deep.equal(['secret +s=bad'])
+    })
+
+    it('answers at once for a suspect that is asked for anew', () => {
+      const stream = opened({secret: {s: '1', t: 'bad', u: '1'}})
+      stream.ask('secret', {subscribe: ['s', 't']})
+      stream.writes = false
+      expect(stream.ask('secret', {subscribe: ['u']})).to.deep.equal(['secret +u=1'])
+      stream.nack('secret', 'no', {nonce: '1'})
+      stream.ask('secret', {subscribe: ['s']})
+      expect(stream.write()).to.deep.equal(['secret +s=1', 'secret +t=bad'])
+    })
+
+    it('tries no version again that was refused alone, though another response held it too', () => {
+      const stream = opened({cluster: {a: 'bad'}})
+      stream.ask('cluster')
+      stream.push({cluster: {a: '1'}})
+      stream.push({cluster: {a: 'bad', b: '1'}})
+      expect(stream.nack('cluster', 'no', {nonce: '1'})).to.deep.equal([])
+      stream.ack('cluster', {nonce: '2'})
+      expect(stream.nack('cluster', 'no', {nonce: '3'})).to.deep.equal(['cluster +b=1'])
     })
 
     it('with a stale nonce says nothing, but its subscription counts', () => {

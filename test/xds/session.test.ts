@@ -116,6 +116,23 @@ describe('xds/session', () => {
       expect(acked('identity'), 'what it had').to.equal('2')
     })
 
+    it('takes back the evidence of what is removed, whatever else is under way', () => {
+      const stream = new Stream('delta')
+      stream.push({cluster: {a: '1', b: '1'}})
+      for (const kind of ['cluster', 'listener'] as const) {
+        stream.ask(kind)
+        stream.ack(kind)
+      }
+
+      const acked = (name: string) => acknowledgedVersion(stream.session, typeUrls.cluster, name)
+      expect(stream.push({cluster: {b: '1'}})).to.deep.equal(['cluster -a'])
+      const removal = stream.nonces.get('cluster') ?? ''
+      stream.push({cluster: {b: '2'}})
+      expect([acked('a'), acked('b')]).to.deep.equal(['1', '1'])
+      stream.ack('cluster', {nonce: removal})
+      expect([acked('a'), acked('b')]).to.deep.equal([undefined, '1'])
+    })
+
     it('keeps the evidence of a refused name while other names go on', () => {
       const stream = new Stream('delta')
       stream.push({secret: {identity: '1', trust: '1'}})
@@ -151,6 +168,15 @@ describe('xds/session', () => {
       expect(stream.heard('stale-nonce')).to.deep.equal([])
     })
 
+    it('convicts nothing by the NACK of a merged response', () => {
+      const stream = new Stream('delta')
+      stream.ask('secret', {subscribe: ['s']})
+      for (let version = 1; version <= 70; version += 1) stream.push({secret: {s: `${version}`}})
+      expect(stream.nack('secret', 'no', {nonce: '1'})).to.deep.equal([])
+      for (let version = 2; version <= 7; version += 1)
+        expect(stream.push({secret: {s: `${version}`}})).to.deep.equal([`secret +s=${version}`])
+    })
+
     it('repairs a NACK of a response that was merged with others', () => {
       const stream = new Stream('delta')
       stream.ask('cluster')
@@ -179,7 +205,8 @@ describe('xds/session', () => {
       expect(describeSession(stream.session)[0]).to.include({nack: 'no', wildcard: true})
       expect(describeSession(stream.session)[0]?.nackNames).to.deep.equal(['a'])
       stream.push({cluster: {a: '2'}})
-      expect(state(), 'mended, not yet acknowledged').to.equal('nack')
+      stream.push({cluster: {a: '2'}, listener: {}})
+      expect([state(), stream.heard('repaired').length], 'mended, not yet acknowledged').to.deep.equal(['nack', 0])
       stream.ack('cluster')
       expect(state(), 'repaired').to.equal('synced')
     })

@@ -146,6 +146,7 @@ describe('xds/session SotW', () => {
         ['b', '1'],
       ])
       expect([report?.state, report?.refused.get('b')]).to.deep.equal(['nack', 'b again'])
+      expect(stream.heard('repaired')).to.deep.equal([])
       stream.push({scope: {a: '3', b: '4'}})
       stream.ack('scope')
       expect(describeSession(stream.session)[0]?.state).to.equal('synced')

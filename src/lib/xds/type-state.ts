@@ -40,7 +40,7 @@ export interface TypeState {
   readonly acked: Ledger
   /** Whether anything of this type was acknowledged on this stream. */
   readonly everAcked: boolean
-  /** Names that must be answered, as existing or as missing. */
+  /** Names that must be answered, as existing or as missing, even in a version that was refused. */
   readonly asked: ReadonlySet<string>
   /** A response must be sent even if it is empty. */
   readonly answerDue: boolean
@@ -126,7 +126,6 @@ export function ask(state: TypeState, change: SubscriptionChange, initial: Reado
     asked: union(without(state.asked, change.dropped), asked),
     answerDue: state.answerDue || wildcardBegan || (state.manner === 'all' && change.asked.length > 0),
     suspects: withoutNames(state.suspects, change.asked),
-    refused: withoutKeys(state.refused, change.asked),
   }
 }
 
@@ -171,13 +170,14 @@ export function withKnown(state: TypeState, known: Ledger): TypeState {
   return {...state, known, leaving: leaving.length === state.leaving.size ? state.leaving : new Map(leaving)}
 }
 
-/** What is to be sent and may be: neither refused in this version nor among the suspects, which go group by group. */
+/** What is to be sent and may be: not refused in this version, unless it is asked for, nor among the suspects, which go group by group. */
 export function pendingOf(state: TypeState): readonly string[] {
   if (state.known.differing.size === 0) return []
   const suspected = new Set(state.suspects.flatMap(group => [...group.keys()]))
   return [...state.known.differing.keys()].filter(name => {
     const wanted = state.known.base.get(name)
-    return wanted !== undefined && !suspected.has(name) && state.refused.get(name)?.has(wanted.version) !== true
+    if (wanted === undefined || suspected.has(name)) return false
+    return state.asked.has(name) || state.refused.get(name)?.has(wanted.version) !== true
   })
 }
 
@@ -238,12 +238,6 @@ function withoutNames(suspects: TypeState['suspects'], names: readonly string[])
 function prune(suspects: TypeState['suspects'], keep: (name: string, version: string) => boolean): TypeState['suspects'] {
   if (suspects.length === 0) return suspects
   return suspects.map(group => new Map([...group].filter(([name, version]) => keep(name, version)))).filter(group => group.size > 0)
-}
-
-function withoutKeys(refused: TypeState['refused'], names: readonly string[]): TypeState['refused'] {
-  if (!names.some(name => refused.has(name))) return refused
-  const cleared = new Set(names)
-  return new Map([...refused].filter(([name]) => !cleared.has(name)))
 }
 
 function union(names: ReadonlySet<string>, more: readonly string[]): ReadonlySet<string> {

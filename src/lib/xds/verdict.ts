@@ -39,7 +39,8 @@ export function acknowledge(state: TypeState, nonce: number): Verdict | undefine
   if (nonce !== flight.last) return {state, flight: {...flight, sent: new Map(), removed: []}, refused: []}
   const overtaken = state.flights.filter(other => isOvertaken(state, other, flight))
   const flights = state.flights.filter(other => other !== flight && !overtaken.includes(other))
-  return {state: {...state, flights, everAcked: true, acked: ackedAfter(state, flights, [...overtaken, flight])}, flight, refused: []}
+  const acked = ackedAfter(state, flights, [...overtaken, flight])
+  return {state: {...state, flights, everAcked: true, acked, refused: acquitted(state.refused, flight)}, flight, refused: []}
 }
 
 /** The state after a NACK with the client's words; undefined when the nonce is of no response that is still to be answered. */
@@ -51,12 +52,10 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
   const later = flights.filter(other => other.first > flight.last)
   const isOpen = (name: string): boolean => !later.some(other => other.sent.has(name) || other.removed.includes(name))
   const doubtful = [...flight.sent].filter(([name, held]) => isOpen(name) && heldIn(state.known, name)?.version === held.version)
-  // Leaving out is always done as told; only a delta client could refuse a removal.
-  const removed = state.manner === 'changes' ? flight.removed : []
-  const kept = removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
+  const kept = flight.removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
 
   const alone = flight.sent.size === 1 && flight.first === flight.last
-  const convicted = alone ? [...flight.sent].filter(([name]) => !state.asked.has(name)) : []
+  const convicted = alone ? [...flight.sent] : []
   const known = record(
     state.known,
     [...doubtful.map(([name]) => name), ...kept].map(name => [name, unsure]),
@@ -113,6 +112,15 @@ function withRefused(
     next.set(name, new Map([...versions, [held.version, message] as const].slice(-REFUSED_MAX)))
   }
 
+  return next
+}
+
+/** A client that asked for what it had refused may take it the second time. */
+function acquitted(refused: TypeState['refused'], flight: Flight): TypeState['refused'] {
+  const taken = [...flight.sent].filter(([name, held]) => refused.get(name)?.has(held.version))
+  if (taken.length === 0) return refused
+  const next = new Map(refused)
+  for (const [name, held] of taken) next.set(name, new Map([...(next.get(name) ?? [])].filter(([version]) => version !== held.version)))
   return next
 }
 
