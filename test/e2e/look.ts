@@ -90,7 +90,11 @@ export async function untilReachable(
 export async function dumpOf(envoy: TestEnvoy): Promise<string> {
   const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: {'@type': string}[]}
   const given = configs.filter(config => !config['@type'].endsWith('BootstrapConfigDump'))
-  return JSON.stringify(withoutTimes(given), undefined, 1)
+  return JSON.stringify(
+    given.map(section => sorted(withoutTimes(section))),
+    undefined,
+    1,
+  )
 }
 
 /** The first line in which two texts differ. */
@@ -130,6 +134,16 @@ async function story(network: Network): Promise<string> {
   ]
   const ends = logs.map(name => `${name}:\n${lastLines(path.join(network.folder, 'logs', `${name}.log`), 3)}`)
   return [JSON.stringify(status), ...ends].join('\n')
+}
+
+/** Envoy lists the resources of a section in an order of its own each time. */
+function sorted(section: unknown): unknown {
+  const entries = Object.entries(section as object).map(
+    ([key, value]) => [key, Array.isArray(value) ? value.map(item => JSON.stringify(item)).sort() : value] as const,
+  )
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, Array.isArray(value) ? value.map(item => JSON.parse(item as string) as unknown) : value]),
+  )
 }
 
 const TIMES = new Set(['last_updated', 'last_update_attempt'])
