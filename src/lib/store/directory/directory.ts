@@ -47,6 +47,8 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       if (create) await prepare(directory)
       const lock = await waitForLock(path.join(directory, '.commit.lock'), times.lockMs, description)
       try {
+        // One look at all files, so that each object is found under whatever name it stands.
+        await files.scan()
         return await work()
       } finally {
         await lock.release()

@@ -15,7 +15,7 @@ const SIZE_MAX = 4 << 20
 export interface Files {
   /** Every object, from the files as they are now. @throws AtlasError `unreachable` */
   scan(): Promise<readonly StoredObject[]>
-  /** The object under `key` as of a scan of now. */
+  /** The object under `key`, from its file as it is now; in a file of another name only if a scan has seen it there. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
   write(key: ObjectKey, manifest: Manifest | undefined): Promise<string | undefined>
 }
@@ -50,21 +50,31 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     return {stamp, object}
   }
 
-  async function fileOf(key: ObjectKey): Promise<string> {
-    const [name] = [...known].find(([, file]) => file.object.key === key) ?? []
-    if (name !== undefined) return path.join(directory, name)
-    const [kind = '', objectName = ''] = key.split('/')
-    return path.join(directory, `${kind.toLowerCase()}-${objectName}.yaml`)
+  /** The files in which an object was seen last, those that are gone or hold another one by now left out. */
+  async function filesOf(key: ObjectKey): Promise<readonly (readonly [name: string, file: KnownFile])[]> {
+    const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
+    const fresh = new Set([...names, conventional(key)])
+    const found: (readonly [string, KnownFile])[] = []
+    for (const name of fresh) {
+      const file = await look(name)
+      if (file === undefined) known.delete(name)
+      else known.set(name, file)
+      if (file?.object.key === key) found.push([name, file])
+    }
+
+    return found
   }
 
   return {
     scan,
     async read(key) {
-      const objects = await scan()
-      return objects.find(object => object.key === key)
+      const [object] = withoutDoubles((await filesOf(key)).map(([, file]) => file.object))
+      return object
     },
     async write(key, manifest) {
-      const file = await fileOf(key)
+      const [name = conventional(key)] = [...known].find(([, file]) => file.object.key === key) ?? []
+      const file = path.join(directory, name)
+      known.delete(name)
       if (manifest === undefined) {
         await unlink(file)
         await syncDirectory(directory)
@@ -73,9 +83,17 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 
       const text = renderYaml(manifest)
       await replace(file, text, manifest.kind === 'Secret' ? 0o600 : 0o644)
+      const written = await look(name)
+      if (written !== undefined) known.set(name, written)
       return revisionOf(Buffer.from(text))
     },
   }
+}
+
+/** What an object's file is called where nobody has called it otherwise. */
+function conventional(key: ObjectKey): string {
+  const [kind = '', name = ''] = key.split('/')
+  return `${kind.toLowerCase()}-${name}.yaml`
 }
 
 /** Writes beside the file, syncs, renames over it, syncs the directory: after a crash the old or the new file stands there, whole. */

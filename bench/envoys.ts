@@ -1,0 +1,87 @@
+/** The other process, full of simulated Envoys, as the bench sees it: started on a fleet, listened to, ended. */
+import {type ChildProcess, fork} from 'node:child_process'
+import {fileURLToPath} from 'node:url'
+import type {Fleet as AtlasFleet} from '../src/lib/model/fleet.js'
+import {type Owner, envoyNames, sni} from '../src/lib/model/names.js'
+import type {Event, Fleet} from './simulated-envoys.js'
+
+/** The machine's monotonic clock, the same in every process, in milliseconds. */
+export const clock = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
+export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+export type Received = Extract<Event, {kind: 'received'}>
+
+/** The other process, and what it has told since the last `forget`. */
+export class Envoys {
+  events: Event[] = []
+  #last = clock()
+
+  private constructor(private readonly child: ChildProcess) {
+    child.on('message', (batch: Event[]) => {
+      this.events.push(...batch)
+      this.#last = clock()
+    })
+  }
+
+  static start(fleet: AtlasFleet, address: string): Envoys {
+    const child = fork(fileURLToPath(new URL('simulated-envoys.ts', import.meta.url)), {
+      execArgv: process.execArgv,
+      serialization: 'advanced',
+    })
+    const domain = fleet.settings?.trustDomain ?? ''
+    const nodes: Fleet['nodes'] = [...fleet.credentials].map(([cluster, {certificate, key, roots}]) => ({
+      cluster,
+      id: `${cluster}-0`,
+      certificate,
+      key: key.reveal(),
+      roots,
+      secrets: secretsOf(cluster),
+      routes: routesOf(cluster),
+    }))
+    child.send({kind: 'fleet', address, serverName: sni.ads(domain), retryMs: 100, nodes} satisfies Fleet)
+    return new Envoys(child)
+  }
+
+  forget(): void {
+    this.events = []
+  }
+
+  /** Waits until so many nodes have an answer for every type. */
+  async ready(count: number): Promise<void> {
+    const deadline = clock() + 120_000
+    while (new Set(this.events.filter(event => event.kind === 'ready').map(event => event.cluster)).size < count) {
+      if (clock() > deadline)
+        throw new Error(`of ${count} nodes only ${this.events.filter(event => event.kind === 'ready').length} were configured within 120 s`)
+      await sleep(50)
+    }
+  }
+
+  async quiet(ms: number): Promise<void> {
+    while (clock() - this.#last < ms) await sleep(50)
+  }
+
+  /** What was received because of `act`, within `ms` after it. */
+  async of(act: () => Promise<unknown>, ms: number): Promise<readonly Received[]> {
+    this.forget()
+    await act()
+    await sleep(ms)
+    return this.events.filter(event => event.kind === 'received')
+  }
+
+  stop(): void {
+    this.child.kill('SIGKILL')
+  }
+}
+
+function secretsOf(cluster: Owner): readonly string[] {
+  return cluster === 'atlas' ? [envoyNames.identity, envoyNames.trust, envoyNames.adsTrust] : [envoyNames.identity, envoyNames.trust]
+}
+
+/** The observability Envoy fetches the route table of 10900 by name, a downstream one that of 11901. */
+function routesOf(cluster: Owner): readonly string[] {
+  return cluster === 'atlas' ? [envoyNames.ads] : [envoyNames.thanos]
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
