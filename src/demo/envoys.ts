@@ -1,6 +1,7 @@
 /** Has Atlas write an Envoy's bootstrap, and starts that Envoy from it. */
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {bootstrapPaths} from '../lib/envoy/credential-files.js'
 import type {Owner} from '../lib/model/names.js'
 import {isReady} from './envoy-admin.js'
 import type {Running} from './processes.js'
@@ -32,11 +33,9 @@ export async function startEnvoy(spec: EnvoySpec, stage: Stage): Promise<Running
     .flatMap(([standard, port]) => ['--port', `${standard}=${port}`])
   const place = ['--bind-address', address, '--local-address', address, '--admin', renderHostPort(admin), ...ports]
   await stage.atlas.run('cluster', 'values', owner, '--format', 'bootstrap', '--output', folder, ...place)
-  const running = await stage.supervisor.start({
-    name: `envoy-${owner}`,
-    program: stage.envoy,
-    args: ['-c', path.join(folder, 'envoy.json'), ...envoyFlags],
-  })
+  const bootstrap = path.join(folder, bootstrapPaths.bootstrap)
+  stage.screen.command(`envoy -c ${bootstrap}`)
+  const running = await stage.supervisor.start({name: `envoy-${owner}`, program: stage.envoy, args: ['-c', bootstrap, ...envoyFlags]})
   return {owner, running, admin}
 }
 
