@@ -49,14 +49,19 @@ async function needGo() {
   if (minor < 21) throw new Error(`wanted Go 1.21 or later on PATH, got ${version?.trim() || 'none'}: install a current Go`)
 }
 
-/** Counts steps of a kind and, from their pace so far, says how long the rest takes. */
+/** The pace of this long a while ago says how long the rest takes: the first packages are small ones. */
+const paceMs = 30_000
+
+/** Counts steps of a kind and says how long the rest takes. */
 function progress(report, doing, total) {
-  const start = Date.now()
+  let recent = [Date.now()]
   let done = 0
   report.set({doing, done, total, secondsLeft: undefined})
   return () => {
+    const now = Date.now()
     done = Math.min(done + 1, total)
-    const perStep = (Date.now() - start) / 1000 / done
-    report.set({done, secondsLeft: done < 5 ? undefined : Math.round(perStep * (total - done))})
+    recent = [...recent.filter(at => now - at < paceMs), now]
+    const perStep = (now - recent[0]) / 1000 / (recent.length - 1)
+    report.set({done, secondsLeft: recent.length < 10 || done === total ? undefined : Math.round(perStep * (total - done))})
   }
 }
