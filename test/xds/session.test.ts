@@ -45,6 +45,16 @@ describe('xds/session', () => {
       }
     })
 
+    it('closes for a name longer than allowed', () => {
+      for (const variant of ['delta', 'sotw'] as const) {
+        const stream = new Stream(variant)
+        stream.ask('secret', {subscribe: ['x'.repeat(512)], names: ['x'.repeat(512)]})
+        expect(stream.close).to.equal(undefined)
+        stream.ask('secret', {subscribe: ['y'.repeat(513)], names: ['y'.repeat(513)]})
+        expect(stream.close).to.include('at most 512 characters')
+      }
+    })
+
     it('needs the node in the first request alone, and closes when it changes', () => {
       const node = {id: 'envoy-0', cluster: 'paris'}
       const stream = new Stream('delta')

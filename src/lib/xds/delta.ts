@@ -27,7 +27,8 @@ export function removeDelta(state: TypeState, names: readonly string[]): Offer {
     state.known,
     names.map(name => [name, undefined]),
   )
-  const asked = state.asked.size === 0 ? state.asked : new Set([...state.asked].filter(name => !names.includes(name)))
+  const asked = new Set(state.asked)
+  for (const name of names) asked.delete(name)
   return {state: withKnown({...state, asked}, known), resources: [], removed: names, sent: new Map(), isProbe: false}
 }
 

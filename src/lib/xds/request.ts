@@ -1,10 +1,11 @@
 /** Takes a request of either variant into a session: who asks, the answer to an earlier response, then what is asked for. */
 import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+import {aimAt, ask, doubt} from './intake.js'
 import {NACK_TEXT_MAX, type Note} from './note.js'
 import type {Session} from './session-state.js'
 import {resourcesOf} from './snapshot.js'
 import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
-import {aimAt, ask, doubt, openType, type TypeState} from './type-state.js'
+import {openType, type TypeState} from './type-state.js'
 import {allowsWildcard, isKnownType} from './type-url.js'
 import {acknowledge, refuse, settle} from './verdict.js'
 
@@ -56,12 +57,8 @@ function hearKnown(session: Session, request: Request, now: Date): HeardRequest 
   const opened = session.types.get(typeUrl) ?? openType(typeUrl, mannerOf(session, typeUrl))
   const answered = hearAnswer(opened, request)
   const change = changeOf(session, request, answered.state)
-  const {maxNames} = session.options
-  if (change.subscription.names.size > maxNames)
-    return refusal(
-      session,
-      `A stream may subscribe to at most ${maxNames} names of one type; ${typeUrl} has ${change.subscription.names.size}`,
-    )
+  const excess = excessOf(session, typeUrl, change)
+  if (excess !== undefined) return refusal(session, excess)
 
   const asked = ask(answered.state, change, answered.state.subscription === undefined ? initialOf(request) : {})
   const leftover = session.before.get(typeUrl)
@@ -76,19 +73,28 @@ function hearKnown(session: Session, request: Request, now: Date): HeardRequest 
   }
 }
 
+/** A stream holds the names that it was asked for as long as it lives, so there is an end to their number and length. */
+function excessOf(session: Session, typeUrl: string, {subscription, asked}: SubscriptionChange): string | undefined {
+  const {maxNames, maxNameLength} = session.options
+  if (subscription.names.size > maxNames)
+    return `A stream may subscribe to at most ${maxNames} names of one type; ${typeUrl} has ${subscription.names.size}`
+  const long = asked.find(name => name.length > maxNameLength)
+  if (long === undefined) return undefined
+  return `A resource name may have at most ${maxNameLength} characters; one of ${typeUrl} has ${long.length}`
+}
+
 /** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
 function hearAnswer(state: TypeState, request: Request): {readonly state: TypeState; readonly notes: readonly Note[]} {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
   // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
-  const verdict =
-    errorDetail === undefined
-      ? acknowledge(state, Number(nonce))
-      : refuse(state, nonce === '' ? 0 : Number(nonce), errorDetail.message.slice(0, NACK_TEXT_MAX))
+  const number = /^[1-9]\d*$/.test(nonce) ? Number(nonce) : 0
+  const message = errorDetail?.message.slice(0, NACK_TEXT_MAX)
+  const verdict = message === undefined ? acknowledge(state, number) : refuse(state, number, message)
   if (verdict === undefined) return {state, notes: [{kind: 'stale-nonce', typeUrl, nonce: nonce.slice(0, 100)}]}
   const {flight, refused} = verdict
   const note: Note =
-    errorDetail === undefined
+    message === undefined
       ? {
           kind: 'acked',
           typeUrl,
@@ -96,15 +102,7 @@ function hearAnswer(state: TypeState, request: Request): {readonly state: TypeSt
           versions: new Map([...flight.sent].map(([name, held]) => [name, held.version])),
           removed: flight.removed,
         }
-      : {
-          kind: 'nacked',
-          typeUrl,
-          nonce,
-          message: errorDetail.message.slice(0, NACK_TEXT_MAX),
-          names: [...flight.sent.keys()],
-          removed: flight.removed,
-          refused,
-        }
+      : {kind: 'nacked', typeUrl, nonce, message, names: [...flight.sent.keys()], removed: flight.removed, refused}
   return {state: verdict.state, notes: [note]}
 }
 

@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly removalDelayMs?: number
   /** How many names of one type a stream may subscribe to; default 10,000. */
   readonly maxNames?: number
+  /** How long such a name may be; default 512 characters. */
+  readonly maxNameLength?: number
   /** How many types that are not served a stream may ask for; default 32. */
   readonly maxUnknownTypes?: number
 }
@@ -32,7 +34,7 @@ export interface Session {
   readonly closed: boolean
 }
 
-const defaults: Required<SessionOptions> = {removalDelayMs: 5000, maxNames: 10_000, maxUnknownTypes: 32}
+const defaults: Required<SessionOptions> = {removalDelayMs: 5000, maxNames: 10_000, maxNameLength: 512, maxUnknownTypes: 32}
 
 /** A stream that has just been opened. */
 export function openSession(variant: Variant, options: SessionOptions = {}): Session {

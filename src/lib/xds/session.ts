@@ -9,6 +9,7 @@ import type {
   DiscoveryResponse,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {offerDelta, removeDelta, toDeltaResponse} from './delta.js'
+import {aimAt, doubt} from './intake.js'
 import type {Note} from './note.js'
 import type {Offer} from './offer.js'
 import {nextDeadline, nextRemoval} from './removal.js'
@@ -16,7 +17,7 @@ import {hearRequest, type Refusal} from './request.js'
 import type {Reported, Session} from './session-state.js'
 import {resourcesOf, type Snapshot, type TypeUrl} from './snapshot.js'
 import {offerSotw, removeSotw, toSotwResponse} from './sotw.js'
-import {aimAt, doubt, type TypeState} from './type-state.js'
+import type {TypeState} from './type-state.js'
 import {pushOrder} from './type-url.js'
 import {settle, takeOff} from './verdict.js'
 

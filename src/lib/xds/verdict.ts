@@ -50,7 +50,8 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
   const overtaken = state.flights.filter(other => isOvertaken(state, other, flight))
   const flights = state.flights.filter(other => other !== flight && !overtaken.includes(other))
   const later = flights.filter(other => other.first > flight.last)
-  const isOpen = (name: string): boolean => !later.some(other => other.sent.has(name) || other.removed.includes(name))
+  const decided = new Set(later.flatMap(other => [...other.sent.keys(), ...other.removed]))
+  const isOpen = (name: string): boolean => !decided.has(name)
   const doubtful = [...flight.sent].filter(([name, held]) => isOpen(name) && heldIn(state.known, name)?.version === held.version)
   const kept = flight.removed.filter(name => isOpen(name) && heldIn(state.known, name) === undefined && !state.known.base.has(name))
 
@@ -155,7 +156,7 @@ function covers(flight: Flight, nonce: number): boolean {
 function mergeOldest(flights: readonly Flight[]): readonly Flight[] {
   const [first, second, ...rest] = flights
   if (first === undefined || second === undefined) return flights
-  const removed = second.removed.concat(first.removed.filter(name => !second.sent.has(name) && !second.removed.includes(name)))
+  const removed = [...new Set([...second.removed, ...first.removed.filter(name => !second.sent.has(name))])]
   const sent = new Map([...first.sent, ...second.sent])
   for (const name of second.removed) sent.delete(name)
   return [{first: first.first, last: second.last, sent, removed, isProbe: first.isProbe || second.isProbe}, ...rest]
