@@ -9,12 +9,6 @@ export interface Proof {
   readonly saw: string
 }
 
-/** Something that could not be shown on this machine. */
-export interface LeftOut {
-  readonly name: string
-  readonly why: string
-}
-
 /** What was seen speaks against the claim. */
 export class Disproof extends Error {}
 
