@@ -6,6 +6,9 @@ import {showProgress} from './progress.mjs'
 
 const [task, ...names] = process.argv.slice(2)
 
+// a plain end by signal would skip the listeners of `exit`, which take locks and half-made directories away
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
+
 // `npm run demo` starts us as the leader of a process group and listens: when it is gone, we end, and Go's compilers with us
 const isListenedTo = process.send !== undefined
 const endAll = () => process.kill(-process.pid, 'SIGTERM')

@@ -27,6 +27,8 @@ export async function makeWhole(target, fill) {
   sweep()
   const directory = cachePath('tmp', `${process.pid}-${Date.now()}`)
   mkdirSync(directory, {recursive: true})
+  const discard = () => rmSync(directory, {recursive: true, force: true})
+  process.once('exit', discard)
   try {
     await fill(directory)
     mkdirSync(join(target, '..'), {recursive: true})
@@ -36,7 +38,8 @@ export async function makeWhole(target, fill) {
       if (!existsSync(target)) throw error
     }
   } finally {
-    rmSync(directory, {recursive: true, force: true})
+    process.off('exit', discard)
+    discard()
   }
 }
 
