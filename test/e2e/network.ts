@@ -6,7 +6,7 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {type Claimed, claimSites} from '../../src/demo/claim.js'
-import {type Running, type Supervisor, openSupervisor} from '../../src/demo/processes.js'
+import {type ProgramSpec, type Running, type Supervisor, openSupervisor} from '../../src/demo/processes.js'
 import {type HostPort, parseAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import {type ClusterName, type Owner, OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import type {ProxyTimeouts} from '../../src/lib/model/settings.js'
@@ -68,6 +68,8 @@ export interface Network {
   makeEnvoy(owner: Owner, place: Place): Promise<TestEnvoy>
   /** An address of a block of its own for cluster number `index`, for what is not an Envoy. */
   spareAddress(index: number): string
+  /** Starts a program of the test's own. */
+  startProcess(spec: ProgramSpec): Promise<Running>
   /** Whatever the test opened itself. */
   onClose(close: () => Promise<void> | void): void
   close(): Promise<void>
@@ -153,6 +155,7 @@ async function start({options, folder, claimed, supervisor, undo, close}: Openin
     member: name => members.get(name) ?? fail(`there is no cluster ${name} here`),
     makeEnvoy,
     spareAddress: index => `${block(index)}.200`,
+    startProcess: spec => supervisor.start(spec),
     onClose: act => undo.push(act),
     close,
 

@@ -1,0 +1,137 @@
+/** Clusters that nobody can reach, by no name, no answer or no end: they delay nothing of any other. */
+import {expect} from 'chai'
+import {type Socket, connect} from 'node:net'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {type Channel, callOnce, openPlain} from '../../src/demo/grpc.js'
+import {oneCall, streamCall} from './backend.js'
+import {hostOf, queryDoor, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+/** A call that meets nobody's trouble takes milliseconds; on a busy machine, some dozens. */
+const SOON_MS = 500
+/** The promise: a change is there within this. */
+const CHANGE_MS = 1000
+
+describe('e2e: clusters that are not there', function () {
+  this.timeout(60_000)
+  let network: Network
+  let channel: Channel
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris', 'lyon'], spare: 4, settings: {timeouts: {keepaliveInterval: 1, keepaliveTimeout: 1}}})
+    await untilReachable(network)
+    channel = openPlain(queryDoor(network))
+    network.onClose(() => channel.close())
+  })
+  after(() => closeNetwork(network))
+
+  /** Calls to lyon one after the other, on a connection that is open and on new ones. @returns the slowest, in milliseconds */
+  async function slowestOfLyon(): Promise<number> {
+    let slowest = 0
+    for (let time = 0; time < 40; time += 1) {
+      const begin = performance.now()
+      const {grpcStatus} = await (time % 2 === 0
+        ? channel.call(oneCall(hostOf('lyon')))
+        : callOnce(openPlain(queryDoor(network)), oneCall(hostOf('lyon'))))
+      expect(grpcStatus).to.equal(0)
+      slowest = Math.max(slowest, performance.now() - begin)
+    }
+
+    return slowest
+  }
+
+  /** Gives lyon another number of replicas. @returns how long until requests follow it, in milliseconds */
+  async function changeOfLyon(replicas: number): Promise<number> {
+    const isRouted = async (): Promise<boolean> => (await whoAnswers(network, 'lyon', 1)) !== 'gRPC status 12'
+    const before = await isRouted()
+    await network.register('lyon', {replicas})
+    const begin = performance.now()
+    await until(network, 'the change to be there', async () => (await isRouted()) !== before, 5)
+    return performance.now() - begin
+  }
+
+  async function nothingElseIsDelayed(): Promise<void> {
+    expect(await slowestOfLyon()).to.be.lessThan(SOON_MS)
+    expect(await changeOfLyon(2)).to.be.lessThan(CHANGE_MS)
+    expect(await changeOfLyon(1)).to.be.lessThan(CHANGE_MS)
+    expect(await slowestOfLyon()).to.be.lessThan(SOON_MS)
+  }
+
+  /** Once health checks have found out that a cluster is not there, calls to it fail at once. */
+  async function failsSoon(cluster: string): Promise<void> {
+    const soon = async (): Promise<boolean> => {
+      const begin = performance.now()
+      return (await whoAnswers(network, cluster)) === 'gRPC status 14' && performance.now() - begin < SOON_MS
+    }
+    await until(network, `calls to ${cluster} to fail at once`, soon, 5)
+  }
+
+  it('by a name that does not resolve', async () => {
+    await network.register('nowhere', {address: 'no-such-host.invalid'})
+    await nothingElseIsDelayed()
+    await failsSoon('nowhere')
+  })
+
+  it('by a listener that never accepts', async () => {
+    const address = network.spareAddress(9)
+    const script = `require('node:net').createServer().listen({port: 11901, host: '${address}', backlog: 1}, () => console.log('listening'))`
+    const hole = await network.startProcess({name: 'hole', program: process.execPath, args: ['-e', script]})
+    const fillers = await fill(address, () => process.kill(hole.pid, 'SIGSTOP'))
+    await network.register('hole', {address})
+    await nothingElseIsDelayed()
+    await failsSoon('hole')
+    for (const socket of fillers) socket.destroy()
+    await hole.kill()
+  })
+
+  it('by an Envoy that is frozen while requests are under way, and comes back', async () => {
+    const {envoy, backends} = network.member('paris')
+    const answered = backends[0]?.requests() ?? 0
+    const under = openPlain(queryDoor(network))
+    let outcome = 'open'
+    under.call(streamCall(hostOf('paris'), 30)).then(
+      ({grpcStatus}) => (outcome = `ended with ${grpcStatus ?? 'no status'}`),
+      () => (outcome = 'broken'),
+    )
+    await until(network, 'the stream to begin', () => (backends[0]?.requests() ?? 0) > answered)
+    await sleep(100)
+    expect(outcome).to.equal('open')
+    envoy.freeze()
+    await nothingElseIsDelayed()
+    await until(network, 'the stream to be given up', () => outcome === 'broken', 5)
+    await failsSoon('paris')
+    envoy.thaw()
+    await untilReachable(network, ['paris'])
+    await untilSynced(network, ['paris', 'lyon', 'atlas'])
+    under.close()
+  })
+})
+
+type Outcome = Socket | 'nothing' | 'refused'
+
+/** Takes all places in a listener's queue, and then has its process stopped: whoever comes now is not even answered by the kernel. */
+async function fill(host: string, stop: () => void): Promise<readonly Socket[]> {
+  let first: Outcome = 'refused'
+  for (let time = 0; first === 'refused' && time < 100; time += 1) {
+    first = await attempt(host)
+    if (first === 'refused') await sleep(50)
+  }
+
+  stop()
+  const sockets: Socket[] = []
+  let next = first
+  for (; typeof next === 'object'; next = await attempt(host)) sockets.push(next)
+  if (next === 'refused' || sockets.length === 0) throw new Error(`the listener at ${host} does not hang`)
+  return sockets
+}
+
+async function attempt(host: string): Promise<Outcome> {
+  const socket = connect({host, port: 11_901})
+  const outcome = await new Promise<Outcome>(resolve => {
+    socket.once('connect', () => resolve(socket))
+    socket.on('error', () => resolve('refused'))
+    setTimeout(() => resolve('nothing'), 300)
+  })
+  if (outcome !== socket) socket.destroy()
+  return outcome
+}

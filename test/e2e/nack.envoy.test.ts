@@ -1,0 +1,72 @@
+/** A resource that an Envoy refuses: the rest of what it was sent works, status shows its words, and nobody else notices. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {createServer} from 'node:net'
+import {credentialIn} from '../../src/demo/visitors.js'
+import {knock} from '../../src/demo/knock.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import type {TypeReport} from '../../src/lib/model/report.js'
+import {reportOf, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+import {adsDoor} from './visit.js'
+
+/** An address for documentation (RFC 5737): no machine's own. */
+const NOBODYS = '203.0.113.77'
+
+describe('e2e: refused resources', function () {
+  this.timeout(60_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris', 'lyon']})
+    await untilReachable(network)
+  })
+  after(() => closeNetwork(network))
+
+  async function typesOf(id: string): Promise<Readonly<Record<string, TypeReport>>> {
+    const {proxies} = await reportOf(network)
+    return Object.fromEntries(proxies.find(proxy => proxy.id === id)?.types.map(type => [type.type, type]) ?? [])
+  }
+
+  it('a listener that can not be bound: its text is in status, its clusters and secrets are in place, and later changes still come', async () => {
+    const envoy = await network.makeEnvoy(parseClusterName('paris'), {
+      address: network.spareAddress(0),
+      bindAddress: NOBODYS,
+      nodeId: 'paris-1',
+    })
+    await envoy.start()
+    await until(network, 'status to show the refusal', async () => (await typesOf('paris-1'))['Listener']?.state === 'nack')
+    const {proxies} = await statusIn(network)
+    const proxy = proxies.find(({id}) => id === 'paris-1')
+    expect(proxy?.state).to.equal('nack')
+    expect(proxy?.remark).to.match(/Listener: .*thanos.*203\.0\.113\.77:11901.*Cannot assign requested address/s)
+    expect((await typesOf('paris-1'))['Listener']?.nackNames).to.deep.equal(['thanos'])
+    expect((await typesOf('paris-1'))['Cluster']).to.include({state: 'synced', sent: 1, acknowledged: 1})
+
+    await network.register('paris', {replicas: 2})
+    await until(network, 'a change to reach it', async () => (await typesOf('paris-1'))['Cluster']?.acknowledged === 2, 3)
+    await untilSynced(network)
+    const refused = await statOf(envoy, 'listener_manager.lds.update_rejected')
+    await sleep(1000)
+    expect(await statOf(envoy, 'listener_manager.lds.update_rejected'), 'not sent again and again').to.equal(refused)
+    for (const name of ['paris', 'lyon']) expect(await whoAnswers(network, name)).to.equal(`${name}/0`)
+    await envoy.kill()
+  })
+
+  it('one of two listeners: the other one opens', async () => {
+    const address = network.spareAddress(1)
+    const occupier = createServer()
+    await new Promise<void>(resolve => occupier.listen(10_901, address, resolve))
+    const envoy = await network.makeEnvoy('atlas', {address, nodeId: 'atlas-1'})
+    await envoy.start()
+    await until(network, 'status to show the refusal', async () => (await typesOf('atlas-1'))['Listener']?.state === 'nack')
+    expect((await typesOf('atlas-1'))['Listener']?.nack).to.match(/thanos: cannot bind .*Address already in use/)
+    const fleet = await network.store.load()
+    const door = {...adsDoor(network, fleet), host: address}
+    const opens = async (): Promise<boolean> => (await knock(door, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
+    await until(network, 'the ADS relay to open', opens)
+    await untilSynced(network)
+    await new Promise(resolve => occupier.close(resolve))
+    await envoy.kill()
+  })
+})
