@@ -3,7 +3,7 @@ import {monitorEventLoopDelay} from 'node:perf_hooks'
 import {parseClusterName} from '../src/lib/model/names.js'
 import {memoryStore} from '../src/lib/store/memory.js'
 import {serve} from '../src/server/serve.js'
-import {Envoys, type Received, clock, sleep, sum} from './envoys.js'
+import {Envoys, type Received, clock, sum} from './envoys.js'
 import {type Writer, fill, openWriter, registration, world} from './fleet.js'
 
 export interface ChangeFigures {

@@ -32,7 +32,7 @@ function blockOf(cluster: Cluster, settings: Settings): string {
   const known = blocks.get(cluster)
   if (known?.settings === settings) return known.text
   const endpoints = replicasOf(cluster).map(replica => ({address: endpointOf(settings, sidecarName(cluster.name, replica))}))
-  const text = renderYaml(endpoints).replaceAll(/^/gm, '  ').trimEnd() + '\n'
+  const text = `${renderYaml(endpoints).trimEnd().replaceAll(/^/gm, '  ')}\n`
   blocks.set(cluster, {settings, text})
   return text
 }

@@ -52,7 +52,8 @@ export function listenedPort(node: Node, port: number): number {
 function parseIp(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null) return undefined
   const address = typeof value === 'string' ? parseAddress(value) : undefined
-  if (address === undefined || address.kind === 'dns') throw invalid(`node metadata ${what}`, 'an IP address', typeof value === 'string' ? value : JSON.stringify(value))
+  if (address === undefined || address.kind === 'dns')
+    throw invalid(`node metadata ${what}`, 'an IP address', typeof value === 'string' ? value : JSON.stringify(value))
   return address.host
 }
 

@@ -40,6 +40,7 @@ export interface OwnerParts {
   readonly credential: Credential | undefined
 }
 
+/** What the next step for an owner is computed from. */
 export function partsOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerParts {
   return {
     settings,
@@ -51,6 +52,7 @@ export function partsOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerPa
   }
 }
 
+/** Whether nothing of it has changed: the very same objects. */
 export function sameParts(a: OwnerParts, b: OwnerParts): boolean {
   return (
     a.settings === b.settings &&

@@ -21,7 +21,7 @@ import type {TypeState} from './type-state.js'
 import {pushOrder} from './type-url.js'
 import {settle, takeOff} from './verdict.js'
 
-export {describeSession, acknowledgedVersion, unrepaired, type TypeReport} from './describe.js'
+export {describeSession, acknowledgedVersion, unrepaired} from './describe.js'
 export type {Note} from './note.js'
 export {openSession, type Reported, type Session, type SessionOptions, type Variant} from './session-state.js'
 
