@@ -29,7 +29,9 @@ export function load(network: Network, clusters: readonly string[] = [...network
   })
   const streams = clusters.map(cluster => {
     const channel = openPlain(door)
-    const told = (how: string) => () => void (state.ending || broken.push(`the stream to ${cluster} ${how}`))
+    const told = (how: string) => () => {
+      if (!state.ending) broken.push(`the stream to ${cluster} ${how}`)
+    }
     callOnce(channel, streamCall(hostOf(cluster), STREAM_SECONDS)).then(told('ended'), told('broke'))
     return channel
   })

@@ -4,7 +4,7 @@ import {waitFor} from '../../src/demo/wait.js'
 import {lastLines, linesSince} from '../../src/demo/log-file.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
 import type {Report} from '../../src/lib/model/report.js'
-import {type Owner, sidecarName} from '../../src/lib/model/names.js'
+import {sidecarName} from '../../src/lib/model/names.js'
 import {type ProxyStatus, type Status, statusOf} from '../../src/lib/ops/status.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import type {TestEnvoy} from './envoy.js'
@@ -46,7 +46,7 @@ export async function statusIn(network: Network): Promise<Status> {
   return statusOf(await network.store.load(), await reportOf(network))
 }
 
-export async function proxyIn(network: Network, owner: Owner | string): Promise<ProxyStatus | undefined> {
+export async function proxyIn(network: Network, owner: string): Promise<ProxyStatus | undefined> {
   const {proxies} = await statusIn(network)
   return proxies.find(({cluster, state}) => cluster === owner && state !== 'no proxy')
 }
