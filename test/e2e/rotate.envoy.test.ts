@@ -1,0 +1,125 @@
+/** Certificates are replaced under load: leaves on command and by themselves, the ADS credential by its files; no request fails. */
+import {expect} from 'chai'
+import {unlink} from 'node:fs/promises'
+import path from 'node:path'
+import {certificatesOf, plainSerial} from '../../src/demo/envoy-admin.js'
+import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {knock} from '../../src/demo/knock.js'
+import {credentialIn, identityIn} from '../../src/demo/visitors.js'
+import {world} from '../../src/lib/cli/world.js'
+import {type Owner, OBSERVABILITY, objectNames, parseClusterName} from '../../src/lib/model/names.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {streamCall} from './backend.js'
+import {type RunningLoad, load} from './load.js'
+import {hostOf, queryDoor, reportOf, until, untilReachable, untilSynced} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+import {adsDoor, sidecarDoor} from './visit.js'
+
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
+
+/** Seconds; two thirds of it later a leaf is renewed. */
+const LEAF = 15
+
+/** Seconds; a credential is shown when a connection begins, and its stream ends a tenth later. */
+const ADS_CONNECTION = 4
+
+describe('e2e: rotation', function () {
+  this.timeout(60_000)
+  let network: Network
+  let running: RunningLoad
+  let stream: ReturnType<typeof callOnce>
+  /** The serials that the store holds after `rotate`. */
+  let rotated: Readonly<Record<string, string>>
+
+  before(async () => {
+    network = await openNetwork({
+      clusters: [paris, lyon],
+      settings: {lifetimes: {identity: LEAF}, timeouts: {adsConnection: ADS_CONNECTION}},
+    })
+    await untilReachable(network)
+    running = load(network)
+    stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf(lyon), 17))
+    stream.catch(() => undefined)
+  })
+  after(() => closeNetwork(network))
+
+  async function stored(): Promise<Readonly<Record<string, string>>> {
+    const fleet = await network.store.load()
+    return Object.fromEntries(owners.map(owner => [owner, plainSerial(readKey(identityIn(fleet, owner)).serial)]))
+  }
+
+  function envoyOf(owner: Owner): Network['observability'] {
+    return owner === OBSERVABILITY ? network.observability : network.member(owner).envoy
+  }
+
+  async function shows(owner: Owner, serial: string | undefined): Promise<boolean> {
+    return (await certificatesOf(envoyOf(owner).admin)).some(certificate => certificate.serial === serial)
+  }
+
+  /** Until every Envoy shows what the store holds, and nothing of what it held before. */
+  async function untilShown(before: Readonly<Record<string, string>>, seconds: number): Promise<void> {
+    for (const owner of owners) {
+      const isNew = async (): Promise<boolean> => {
+        const now = await stored()
+        return now[owner] !== before[owner] && (await shows(owner, now[owner])) && !(await shows(owner, before[owner]))
+      }
+      await until(network, `${owner} to show a new leaf`, isNew, seconds)
+    }
+  }
+
+  it('all leaves are issued anew, and every Envoy shows the new one alone, to new connections too', async () => {
+    const before = await stored()
+    await rotateLeaves(network.store, [], world)
+    await untilShown(before, 10)
+    rotated = await stored()
+    const fleet = await network.store.load()
+    const doors = [
+      {door: adsDoor(network, fleet), rightful: credentialIn(fleet, paris), owner: OBSERVABILITY},
+      {door: sidecarDoor(network, fleet, paris), rightful: identityIn(fleet, OBSERVABILITY), owner: paris},
+    ]
+    for (const {door, rightful, owner} of doors) {
+      const {bytes, serial = ''} = await knock(door, {certificate: rightful})
+      expect(bytes).to.be.greaterThan(0)
+      expect(plainSerial(serial)).to.equal(rotated[owner])
+    }
+  })
+
+  it('an ADS credential is replaced in its files while its Envoy runs, which comes back with the new one', async () => {
+    const {envoy} = network.member(paris)
+    const old = credentialIn(await network.store.load(), paris)
+    const [pid, before] = [envoy.pid(), readKey(old)]
+    await unlink(path.join(network.folder, 'store', `secret-${objectNames.credential(paris)}.yaml`))
+    const issued = async () => (await network.store.load()).credentials.get(paris)
+    await until(network, 'a new credential to be issued', async () => {
+      const found = await issued()
+      return found !== undefined && readKey(found).serial !== before.serial
+    })
+    const after = readKey((await issued()) ?? expect.fail('no credential'))
+    await envoy.writeFiles()
+    await until(
+      network,
+      'the Envoy to hold it',
+      async () => (await shows(paris, plainSerial(after.serial))) && !(await shows(paris, plainSerial(before.serial))),
+    )
+
+    const seenWith = async (): Promise<string | undefined> =>
+      (await reportOf(network)).proxies.find(({cluster}) => cluster === paris)?.credential.sha256
+    await until(network, 'the Envoy to come with it', async () => (await seenWith()) === after.sha256, 10)
+    expect(envoy.pid()).to.equal(pid)
+    await untilSynced(network)
+  })
+
+  it('leaves renew by themselves, all of them, before they end', async () => {
+    await untilShown(rotated, LEAF)
+    const fleet = await network.store.load()
+    for (const owner of owners) expect(readKey(identityIn(fleet, owner)).notAfter.getTime()).to.be.greaterThan(Date.now())
+  })
+
+  it('meanwhile no request failed, no stream broke, and one that was silent for longer than the 15 s of Envoy ended well', async () => {
+    const {grpcStatus, messages} = await stream
+    expect({grpcStatus, messages: messages.map(String)}).to.deep.equal({grpcStatus: 0, messages: ['begin', 'end']})
+    expect(await running.stop()).to.be.greaterThan(500)
+  })
+})
