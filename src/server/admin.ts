@@ -50,6 +50,8 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
     })
     server.listen(listen.port, listen.host, resolve)
   })
+  // A connection that can't be accepted, for want of open files, is no reason to end.
+  server.on('error', () => undefined)
   const {address, port} = server.address() as AddressInfo
   return {
     url: `http://${renderHostPort({host: address, port})}`,

@@ -1,7 +1,7 @@
 /** Keeps the endpoints file of a Thanos Query that runs on this machine: the plain file, rewritten whenever the fleet's text differs. */
 import {messageOf} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
-import {replace} from '../lib/store/directory/files.js'
+import {replace} from '../lib/store/directory/write.js'
 import type {Log} from './log.js'
 
 export interface EndpointsFile {

@@ -95,7 +95,7 @@ export function openReporter(): Reporter {
       const equal = named.get(keyOf(stream.node))
       equal?.delete(stream)
       if (equal?.size === 0) named.delete(keyOf(stream.node))
-      const left = unrepaired(stream.session)
+      const left = merged([stream.before, unrepaired(stream.session)])
       if (left.size > 0) keep(stream.node, left)
     },
 
@@ -106,7 +106,10 @@ export function openReporter(): Reporter {
 
     takeUnrepaired(node) {
       const ofCluster = kept.get(node.cluster)
-      const left = [ofCluster?.get(node.id), ...[...(named.get(keyOf(node)) ?? [])].map(stream => unrepaired(stream.session))]
+      const left = [
+        ofCluster?.get(node.id),
+        ...[...(named.get(keyOf(node)) ?? [])].flatMap(stream => [stream.before, unrepaired(stream.session)]),
+      ]
       ofCluster?.delete(node.id)
       if (ofCluster?.size === 0) kept.delete(node.cluster)
       const all = merged(left)

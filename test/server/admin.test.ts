@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import type {Report} from '../../src/lib/model/report.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import {type Network, nodeOf, settle, settleAll, startNetwork, subscribe, types} from './support/network.js'
+import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from './support/network.js'
 
 describe('the admin port', () => {
   let network: Network
@@ -72,6 +72,30 @@ describe('the admin port', () => {
     await settle(again)
     expect(network.serving.report().unrepaired).to.deep.equal([])
     again.cancel()
+  })
+
+  it('keeps what is unrepaired of a node that is frozen when it comes back', async () => {
+    const stream = network.direct('paris').delta()
+    stream.send({node: nodeOf('paris', 'paris-7'), typeUrl: types.cluster})
+    const {nonce} = await stream.next()
+    stream.send({typeUrl: types.cluster, responseNonce: nonce, errorDetail: {code: 13, message: 'no'}})
+    await eventually(
+      () => network.serving.report().proxies.some(({id, types: all}) => id === 'paris-7' && all[0]?.state === 'nack'),
+      'the NACK',
+    )
+    stream.cancel()
+    const paris = parseClusterName('paris')
+    const identity = need(network.store.fleet().identities.get(paris))
+    network.store.write({kind: 'fault', subject: 'identity/paris', value: {object: 'Secret/x', key: 'paris', message: 'broken'}})
+    const frozen = network.direct('paris').delta()
+    frozen.send({node: nodeOf('paris', 'paris-7'), typeUrl: types.cluster})
+    await eventually(
+      () => network.serving.report().proxies.some(({id, frozen: why}) => id === 'paris-7' && why !== undefined),
+      'it is frozen',
+    )
+    frozen.cancel()
+    await eventually(() => network.serving.report().unrepaired.some(({id}) => id === 'paris-7'), 'it is kept')
+    network.store.write({kind: 'identity', owner: paris, value: identity})
   })
 
   it('answers nothing else', async () => {

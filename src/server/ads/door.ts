@@ -10,6 +10,8 @@ export interface DoorEvents {
   /** A verified connection that speaks HTTP/2. */
   connected(socket: TLSSocket): void
   refused(reason: RefusalReason, message: string, peer: string): void
+  /** A connection could not be accepted, for want of open files as a rule. */
+  failed(error: Error): void
 }
 
 export interface DoorOptions {
@@ -116,6 +118,10 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
   }
 
   await listening(tcpServer, options.listen)
+  for (const server of [tcpServer, tlsServer])
+    server.on('error', (error: Error) => {
+      events.failed(error)
+    })
   const {address: host, port} = tcpServer.address() as AddressInfo
   return {
     address: {host, port},

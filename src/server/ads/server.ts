@@ -1,5 +1,5 @@
 /** The ADS server: a door, gRPC behind it, and the streams that are open. What they are sent comes from publish.ts. */
-import {Server, ServerCredentials, type ServerOptions} from '@grpc/grpc-js'
+import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
@@ -11,7 +11,7 @@ import {openDoor} from './door.js'
 import type {RefusalReason} from './identity.js'
 import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
-import type {AdsCall} from './call.js'
+import {type AdsCall, failCall} from './call.js'
 import {type Stream, type StreamWorld, serveStream} from './stream.js'
 
 /** All durations in milliseconds. */
@@ -80,11 +80,22 @@ export async function openAdsServer(options: AdsOptions, world: AdsWorld): Promi
       const number = sequence
       // A relay that comes back opens the streams of a whole fleet at once.
       turns.add(() => {
-        if (call.cancelled) return
-        const {sslPeerCertificate: certificate} = call.getAuthContext()
-        serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), world)
+        begin(call, variant, number)
       })
     }
+
+  function begin(call: AdsCall, variant: Variant, number: number): void {
+    if (call.cancelled) return
+    try {
+      const {sslPeerCertificate: certificate} = call.getAuthContext()
+      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), world)
+    } catch (error) {
+      // As a rule the connection went away meanwhile, and there is nobody left to tell.
+      log.debug('a stream was lost before it began', {error: messageOf(error)})
+      call.on('error', ignore)
+      failCall(call, status.INTERNAL, 'the server failed to open this stream', world.times.resetAfterMs)
+    }
+  }
 
   grpc.addService(adsService, {streamAggregatedResources: handle('sotw'), deltaAggregatedResources: handle('delta')})
   // TLS ends at the door: what comes through it has been verified.
@@ -97,6 +108,9 @@ export async function openAdsServer(options: AdsOptions, world: AdsWorld): Promi
       },
       refused(reason, message, peer) {
         world.connectionRefused(reason, message, peer)
+      },
+      failed(error) {
+        log.error('a connection could not be accepted', {error: error.message})
       },
     },
   )
@@ -158,6 +172,7 @@ function grpcOptions(times: ConnectionTimes): ServerOptions {
   }
 }
 
+/** What ends is told elsewhere: the door knows when the last connection is gone, a call that failed has its status. */
 function ignore(): void {
-  // The door knows when the last connection is gone.
+  // Nothing else is to be done.
 }

@@ -17,7 +17,10 @@ export type EndReason = 'age' | 'client' | 'error' | 'protocol' | 'refused' | 's
 
 /** All durations in milliseconds. */
 export interface StreamTimes {
-  /** A stream is ended at this age, give or take a tenth, so that its client comes back on a fresh connection. */
+  /**
+   * A stream is ended at this age or up to a twentieth later: after its client's connection was asked to go (1 h), so that it comes
+   * back on a fresh one, and before Envoy cuts it (66 min; facts/envoy.md 4).
+   */
   readonly maxAgeMs: number
   /** A stream whose first request does not come within this time is ended. */
   readonly firstRequestMs: number
@@ -27,7 +30,7 @@ export interface StreamTimes {
   readonly removalDelayMs: number
 }
 
-export const defaultStreamTimes: StreamTimes = {maxAgeMs: 70 * 60_000, firstRequestMs: 30_000, resetAfterMs: 5000, removalDelayMs: 5000}
+export const defaultStreamTimes: StreamTimes = {maxAgeMs: 62 * 60_000, firstRequestMs: 30_000, resetAfterMs: 5000, removalDelayMs: 5000}
 
 /** A stream as the rest of the server sees it. */
 export interface Stream {
@@ -40,6 +43,8 @@ export interface Stream {
   readonly node: Node | undefined
   readonly session: Session
   readonly frozen: string | undefined
+  /** What other streams of the node left unrepaired and the session has not been given yet: a frozen node is given nothing. */
+  readonly before: Reported | undefined
   readonly lastSentAt: Date | undefined
   /** Takes what it is to have now, or ends where it is admitted no more. */
   update(fleet: Fleet): void
@@ -111,6 +116,7 @@ class OpenStream implements Stream {
   node: Node | undefined
   session: Session
   frozen: string | undefined
+  before: Reported | undefined
   lastSentAt: Date | undefined
   readonly #call: AdsCall
   readonly #opening: Opening
@@ -157,7 +163,7 @@ class OpenStream implements Stream {
         cluster: this.admitted.cluster,
       })
     })
-    this.#after('age', times.maxAgeMs * (0.9 + 0.2 * Math.random()), () => {
+    this.#after('age', times.maxAgeMs * (1 + Math.random() / 20), () => {
       this.end('age')
     })
     this.#world.opened(this)
@@ -206,20 +212,23 @@ class OpenStream implements Stream {
       return false
     }
 
-    const before = this.#world.takeUnrepaired(outcome)
+    this.before = this.#world.takeUnrepaired(outcome)
     this.node = outcome
     this.#world.joined(this)
-    this.#give(this.#world.fleet(), outcome, before)
+    this.#give(this.#world.fleet(), outcome)
     return true
   }
 
   /** A frozen node is sent nothing and nothing is taken from it (promise 6). */
-  #give(fleet: Fleet, node: Node, before?: Reported): void {
+  #give(fleet: Fleet, node: Node): void {
     const built = this.#built(fleet, node)
     const why = built.kind === 'frozen' ? built.why : undefined
     if (why !== undefined && why !== this.frozen) this.#world.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
     this.frozen = why
-    if (built.kind === 'snapshot') this.#step({kind: 'snapshot', snapshot: built.snapshot, ...(before === undefined ? {} : {before})})
+    if (built.kind === 'frozen') return
+    const {before} = this
+    this.before = undefined
+    this.#step({kind: 'snapshot', snapshot: built.snapshot, ...(before === undefined ? {} : {before})})
   }
 
   /** What can't be built freezes the node: what it has stays in force. */

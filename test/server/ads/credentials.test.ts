@@ -1,0 +1,55 @@
+/** What the ADS port shows and trusts: made from the fleet, refused as a whole when a part is no good. */
+import {expect} from 'chai'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
+import {SecretText} from '../../../src/lib/model/secret.js'
+import {defaultSettings} from '../../../src/lib/model/settings.js'
+import {wantedCredentialIssuer, wantedIssuer, wantedRoot, wantedServer} from '../../../src/lib/pki/identity.js'
+import {issue} from '../../../src/lib/pki/issue.js'
+import {cryptoSigner} from '../../../src/lib/pki/signer.js'
+import {buildServerTls, materialOf, sameMaterial} from '../../../src/server/ads/credentials.js'
+import {thrownBy} from '../../helpers/thrown.js'
+import {need} from '../support/network.js'
+
+describe('the material of the ADS port', () => {
+  const now = new Date()
+  const root = issue(wantedRoot(defaultSettings), undefined, now, cryptoSigner)
+  const issuer = issue(wantedIssuer(defaultSettings), root, now, cryptoSigner)
+  const credentialIssuer = issue(wantedCredentialIssuer(defaultSettings), root, now, cryptoSigner)
+  const server = issue(wantedServer(defaultSettings), issuer, now, cryptoSigner)
+  const fleet: Fleet = {
+    ...emptyFleet,
+    server,
+    trust: {roots: [root.certificate], issuers: [issuer.certificate], credentialIssuers: [credentialIssuer.certificate]},
+  }
+  const material = need(materialOf(fleet))
+
+  it('is the server certificate and the issuers of both planes, never the roots', () => {
+    expect(material.anchors).to.deep.equal([issuer.certificate, credentialIssuer.certificate])
+    expect(buildServerTls(material).notAfter.getTime()).to.be.above(now.getTime())
+  })
+
+  it('is not there before the certificate and the trust are', () => {
+    expect(materialOf({...fleet, server: undefined})).to.equal(undefined)
+    expect(materialOf({...fleet, trust: undefined})).to.equal(undefined)
+  })
+
+  it('is the same only with the same key and anchors', () => {
+    expect(sameMaterial(material, need(materialOf({...fleet})))).to.equal(true)
+    expect(sameMaterial(material, {...material, anchors: material.anchors.slice(1)})).to.equal(false)
+    expect(sameMaterial(material, {...material, key: root.key})).to.equal(false)
+    expect(sameMaterial(undefined, material)).to.equal(false)
+  })
+
+  for (const [what, broken] of [
+    ["another certificate's key", {...material, key: root.key}],
+    ['a key that is none', {...material, key: new SecretText('nonsense')}],
+    ['a certificate that is none', {...material, certificate: 'nonsense'}],
+    ['an anchor that is none', {...material, anchors: [...material.anchors, 'nonsense']}],
+    ['no anchor', {...material, anchors: []}],
+  ] as const)
+    it(`is refused with ${what}, without a word of the key`, () => {
+      const error = thrownBy(() => buildServerTls(broken))
+      expect(error.code).to.equal('invalid')
+      expect(`${error.message} ${error.hint ?? ''}`).not.to.match(/PRIVATE|nonsense/)
+    })
+})
