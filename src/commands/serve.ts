@@ -7,7 +7,7 @@ import {present} from '../lib/cli/flags.js'
 import {world} from '../lib/cli/world.js'
 import {parseHostPort} from '../lib/model/address.js'
 import {openStore} from '../lib/store/open.js'
-import {defaultDirectoryTimes} from '../lib/store/directory/directory.js'
+import {defaultDirectoryTimes} from '../lib/store/directory/times.js'
 import {defaultTimes, serve} from '../server/serve.js'
 
 export default class Serve extends StoreCommand {
@@ -15,7 +15,7 @@ export default class Serve extends StoreCommand {
   static override description = `Envoys connect to --listen with mutual TLS 1.3. The admin port answers /healthz, /readyz, /metrics and /status, and is meant for this machine alone.
 Logs are JSON lines on stderr. SIGTERM and Ctrl-C let the Envoys go one by one; they keep their configuration.
 Time limits that --time sets are listed in docs/reference/settings.md.`
-  static override aliases = ['controller', 'envoy-ads']
+  static override hiddenAliases = ['controller', 'envoy-ads']
   static override deprecateAliases = true
   static override examples = [
     '<%= config.bin %> serve --store ./atlas-state',

@@ -2,8 +2,8 @@
 import {Flags} from '@oclif/core'
 import {parseAddresses, parseHostPort, parsePort} from '../model/address.js'
 import {parseDuration} from '../model/duration.js'
-import {AtlasError, invalid} from '../model/errors.js'
-import {isDnsName, parseTrustDomain} from '../model/names.js'
+import {AtlasError} from '../model/errors.js'
+import {parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
 import {defaultSettings} from '../model/settings.js'
 import type {Choices} from '../ops/init.js'
 import {joined, present} from './flags.js'
@@ -61,32 +61,15 @@ export function choicesOf(flags: SettingsFlags): Choices {
     alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
     adsServers: flags['ads-server']?.map(text => parseHostPort(text, '--ads-server')),
     trustDomain: parsed(flags['trust-domain'], parseTrustDomain),
-    thanosNamespace: parsed(flags['thanos-namespace'], parseNamespace),
-    clusterDomain: parsed(flags['cluster-domain'], parseClusterDomain),
-    endpointTemplate: parsed(flags['endpoint-template'], parseEndpointTemplate),
+    thanosNamespace: parsed(flags['thanos-namespace'], text => parseNamespace(text, '--thanos-namespace')),
+    clusterDomain: parsed(flags['cluster-domain'], text => parseClusterDomain(text, '--cluster-domain')),
+    endpointTemplate: parsed(flags['endpoint-template'], text => parseEndpointTemplate(text, '--endpoint-template')),
     ...durationsOf(flags.set ?? []),
   })
 }
 
 function parsed<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
   return text === undefined ? undefined : parse(text)
-}
-
-function parseNamespace(text: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid('--thanos-namespace', 'the name of a Kubernetes namespace', text)
-  return text
-}
-
-function parseClusterDomain(text: string): string {
-  if (!isDnsName(text)) throw invalid('--cluster-domain', 'a DNS name, such as cluster.local', text)
-  return text
-}
-
-/** Without {service} every cluster would get the same address. */
-function parseEndpointTemplate(text: string): string {
-  const wanted = 'an address that contains {service} and ends in a port, such as {service}.{namespace}.svc.{clusterDomain}:10901'
-  if (!text.includes('{service}') || !/:\d+$/.test(text) || /\s/.test(text)) throw invalid('--endpoint-template', wanted, text)
-  return text
 }
 
 function durationsOf(entries: readonly string[]): Pick<Choices, 'lifetimes' | 'timeouts'> {

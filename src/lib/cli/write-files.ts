@@ -2,7 +2,7 @@
 import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../model/errors.js'
-import {replace} from '../store/directory/files.js'
+import {replace} from '../store/directory/write.js'
 
 /** @throws AtlasError `failed` where the directory can't be written */
 export async function writeFiles(directory: string, files: readonly {readonly path: string; readonly text: string}[]): Promise<void> {

@@ -3,11 +3,12 @@ import {type Change} from '../model/change.js'
 import type {AuthorityPart} from '../model/authority.js'
 import type {ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
 import {encodeSecret, renderIdentity, signerKeys, tlsKeys} from './keys.js'
-import {type Manifest, encodeBase64, frameOf} from './manifest.js'
+import {type Manifest, encodeBase64, frameOf, secretData} from './manifest.js'
 import {renderRecord} from './record.js'
 import {encodeRegistration} from './registration.js'
-import {encodeSettings} from './settings.js'
+import {encodeSettings, settingsKeys} from './settings.js'
 import {shardOf} from './shard.js'
 import {encodeTrust} from './trust.js'
 
@@ -132,7 +133,7 @@ export function encodeOnto(existing: Manifest | undefined, change: StoredChange,
     }
 
     case 'settings': {
-      return {...frameOf(existing, ['ConfigMap', nameOf(change)], change.value.namespace), data: encodeSettings(change.value)}
+      return encodeFleet(existing, change.value)
     }
 
     case 'trust': {
@@ -148,6 +149,17 @@ export function encodeOnto(existing: Manifest | undefined, change: StoredChange,
 function nameOf(change: StoredChange): string {
   const key = objectOf(change)
   return key.slice(key.indexOf('/') + 1)
+}
+
+/** The namespace is a setting, and stands where namespaces stand. A key that isn't of these settings stays. */
+function encodeFleet(existing: Manifest | undefined, settings: Settings): Manifest {
+  const frame = frameOf(existing, ['ConfigMap', objectNames.fleet], settings.namespace)
+  const kept = Object.entries(existing?.data ?? {}).filter(([key]) => !settingsKeys.has(key))
+  return {
+    ...frame,
+    metadata: {...frame.metadata, namespace: settings.namespace},
+    data: {...Object.fromEntries(kept), ...encodeSettings(settings)},
+  }
 }
 
 function encodeConfigMap(
@@ -166,8 +178,9 @@ function encodeShard(
   entries: Readonly<Record<string, string | undefined>>,
   namespace: string,
 ): Manifest {
-  const all = Object.entries({...existing?.data, ...entries}).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const present = kind === 'Secret' ? secretData(existing) : existing?.data
+  const all = Object.entries({...present, ...entries}).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const data = Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)))
-  const frame = frameOf(existing, [kind, name], namespace)
+  const {stringData: _, ...frame} = frameOf(existing, [kind, name], namespace)
   return kind === 'Secret' ? {...frame, type: 'Opaque', data} : {...frame, data}
 }

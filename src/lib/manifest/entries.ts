@@ -6,7 +6,7 @@ import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fle
 import {type ClusterName, type Owner, SHARDS, objectNames, parseOwner} from '../model/names.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
 import {decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
-import {type Manifest, checkFormat, decodeBase64, keyOf} from './manifest.js'
+import {type Manifest, decodeBase64, keyOf, secretData} from './manifest.js'
 import {at, placeOf} from './place.js'
 import {parseRecord} from './record.js'
 import {decodeRegistration, isRegistration} from './registration.js'
@@ -21,7 +21,7 @@ export interface Entry {
   /** @throws AtlasError `invalid` */
   decode(): StoredChange
   /** What it is when the entry is gone. */
-  readonly removal: StoredChange
+  readonly removal: Change
 }
 
 /** What an object says; nothing where it isn't one of Atlas's. */
@@ -56,15 +56,17 @@ export function subjectsOf(object: ObjectKey, fleet: Fleet): readonly Subject[] 
   if (recordShards.has(object)) return ownersIn(object, 'record', fleet)
   const single = singles.get(object)
   if (single !== undefined) return [single.subject]
-  const [kind = '', name = ''] = object.split('/')
+  const [kind, name] = [object.slice(0, object.indexOf('/')), object.slice(object.indexOf('/') + 1)]
+  if (kind === UNKNOWN_KIND) return [`object/${object}`, ...missingFrom(fleet)]
   const credential = kind === 'Secret' ? credentialEntry(name) : undefined
   if (credential !== undefined) return [credential.subject]
   // A Service that can't be read may register a cluster only if one of its name has been known, or keys were made for it.
-  const isKnown =
-    kind === 'Service' &&
-    [fleet.records, fleet.credentials, fleet.identities].some(held => (held as ReadonlyMap<string, unknown>).has(name))
+  const isKnown = kind === 'Service' && ownersKnown(fleet).has(name as Owner)
   return isKnown ? [`registration/${name}`] : [`object/${object}`]
 }
+
+/** Kind, in an object's key, of what can't be read and of which nobody can tell what it was: `File/notes.yaml`. */
+export const UNKNOWN_KIND = 'File'
 
 /** An object that holds one entry. */
 interface Single {
@@ -117,12 +119,7 @@ const identityShards: ReadonlySet<ObjectKey> = new Set(shards.map(shard => `Secr
 const recordShards: ReadonlySet<ObjectKey> = new Set(shards.map(shard => `ConfigMap/${objectNames.records(shard)}`))
 
 function whole(manifest: Manifest, single: Single): Entry {
-  const decode = (): StoredChange => {
-    at(`metadata.labels`, () => checkFormat(manifest))
-    return single.decode(manifest)
-  }
-
-  return {subject: single.subject, text: textOf(manifest), decode, removal: single.removal}
+  return {subject: single.subject, text: textOf(manifest), decode: () => single.decode(manifest), removal: single.removal}
 }
 
 function registrationEntry(manifest: Manifest): Entry {
@@ -130,17 +127,11 @@ function registrationEntry(manifest: Manifest): Entry {
   // A Service with an impossible name registers nobody; it is named all the same.
   const subject: Subject = isName(name) ? `registration/${name}` : `object/Service/${name}`
   const decode = (): StoredChange => {
-    at('metadata.labels', () => checkFormat(manifest))
     const cluster = decodeRegistration(manifest)
     return {kind: 'registration', name: cluster.name, value: cluster}
   }
 
-  return {
-    subject,
-    text: textOf(manifest),
-    decode,
-    removal: {kind: 'registration', name: name as ClusterName, value: undefined},
-  }
+  return {subject, text: textOf(manifest), decode, removal: {kind: 'registration', name: name as ClusterName, value: undefined}}
 }
 
 function credentialEntry(name: string): Single | undefined {
@@ -154,58 +145,79 @@ function credentialEntry(name: string): Single | undefined {
   }
 }
 
-function shardEntries(manifest: Manifest, entry: (manifest: Manifest, owner: Owner, text: string) => Entry): readonly Entry[] {
-  const data = {
-    ...manifest.data,
-    ...Object.fromEntries(Object.entries(manifest.stringData ?? {}).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
-  }
+function shardEntries(manifest: Manifest, entry: (owner: Owner, text: string) => Entry): readonly Entry[] {
+  const data = manifest.kind === 'Secret' ? secretData(manifest) : (manifest.data ?? {})
   return Object.entries(data).flatMap(([key, text]) => {
     const owner = ownerOf(key)
-    return owner === undefined ? [] : [entry(manifest, owner, text)]
+    return owner === undefined ? [] : [entry(owner, text)]
   })
 }
 
-function identityEntry(manifest: Manifest, owner: Owner, text: string): Entry {
-  return shardEntry(manifest, {kind: 'identity', owner, value: undefined}, text, () => ({
+function identityEntry(owner: Owner, text: string): Entry {
+  return shardEntry({kind: 'identity', owner, value: undefined}, text, () => ({
     kind: 'identity',
     owner,
     value: parseIdentity(decodeBase64(owner, text), `data.${owner}`),
   }))
 }
 
-function recordEntry(manifest: Manifest, owner: Owner, text: string): Entry {
-  return shardEntry(manifest, {kind: 'record', owner, value: undefined}, text, () => ({
-    kind: 'record',
-    owner,
-    value: parseRecord(owner, text),
-  }))
+function recordEntry(owner: Owner, text: string): Entry {
+  return shardEntry({kind: 'record', owner, value: undefined}, text, () => ({kind: 'record', owner, value: parseRecord(owner, text)}))
 }
 
-function shardEntry(manifest: Manifest, removal: Extract<StoredChange, {owner: Owner}>, text: string, parse: () => StoredChange): Entry {
-  const decode = (): StoredChange => {
-    at('metadata.labels', () => checkFormat(manifest))
-    return at(`data.${removal.owner}`, parse)
-  }
-
-  return {
-    subject: `${removal.kind}/${removal.owner}`,
-    text: `${manifest.metadata.labels?.['goatlas.io/format'] ?? ''}\n${text}`,
-    decode,
-    removal,
-  }
+function shardEntry(removal: Extract<StoredChange, {owner: Owner}>, text: string, parse: () => StoredChange): Entry {
+  return {subject: `${removal.kind}/${removal.owner}`, text, decode: () => at(`data.${removal.owner}`, parse), removal}
 }
 
 function ownersIn(object: ObjectKey, kind: 'identity' | 'record', fleet: Fleet): readonly Subject[] {
-  const owners = new Set<Owner>([
+  return [...ownersKnown(fleet)].filter(owner => shardKey(kind, owner) === object).map((owner): Subject => `${kind}/${owner}`)
+}
+
+function shardKey(kind: 'identity' | 'record', owner: Owner): ObjectKey {
+  return objectOf(kind === 'identity' ? {kind, owner, value: undefined} : {kind, owner, value: undefined})
+}
+
+/** Everybody of whom anything is stored, readable or not. */
+function ownersKnown(fleet: Fleet): ReadonlySet<Owner> {
+  const broken = [...fleet.faults.keys()].flatMap(subject => {
+    const [kind = '', name = ''] = subject.split('/')
+    return kind !== '' && kinds.has(kind) ? [name] : []
+  })
+  return new Set<Owner>([
     'atlas',
     ...fleet.registrations.keys(),
     ...fleet.records.keys(),
     ...fleet.identities.keys(),
     ...fleet.credentials.keys(),
+    ...broken,
   ])
-  return [...owners]
-    .filter(owner => objectOf(kind === 'identity' ? {kind, owner, value: undefined} : {kind, owner, value: undefined}) === object)
-    .map((owner): Subject => `${kind}/${owner}`)
+}
+
+const kinds: ReadonlySet<string> = new Set(['credential', 'identity', 'record', 'registration'])
+
+/**
+ * What is not there though other objects tell that it was: an object that can't be told may be just that one. Written in the order
+ * of `ops/reconcile`: whatever tells of another was written after it.
+ */
+function missingFrom(fleet: Fleet): readonly Subject[] {
+  const {authority, credentials, faults, identities, records, registrations, revisions, server, trust} = fleet
+  const missing: Subject[] = []
+  for (const part of Object.keys(signerNames) as AuthorityPart[])
+    if (trust !== undefined && !authority.has(part)) missing.push(`authority/${part}`)
+  if (trust === undefined && identities.size > 0) missing.push('trust')
+  if (server === undefined && identities.size > 0) missing.push('server')
+  for (const [owner, {registration, suspendedSince, credentials: issued}] of records) {
+    const isRegistered = registration !== undefined && suspendedSince === undefined
+    if (isRegistered && !registrations.has(registration.name)) missing.push(`registration/${owner}`)
+    if (issued.some(({state}) => state === 'valid') && !credentials.has(owner)) missing.push(`credential/${owner}`)
+  }
+
+  for (const owner of credentials.keys()) {
+    if (!revisions.has(shardKey('record', owner))) missing.push(`record/${owner}`)
+    if (!revisions.has(shardKey('identity', owner))) missing.push(`identity/${owner}`)
+  }
+
+  return missing.filter(subject => !faults.has(subject))
 }
 
 /** `resourceVersion` and the like change without the object's meaning doing so. */

@@ -4,7 +4,7 @@ import {AtlasError} from '../model/errors.js'
 import {SecretText} from '../model/secret.js'
 import {parseCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
-import {type Manifest, encodeBase64, frameOf, textsOf} from './manifest.js'
+import {type Manifest, encodeBase64, frameOf, secretData, secretText} from './manifest.js'
 import {at} from './place.js'
 
 /** Keys of the Secrets that sign, as in 2021. */
@@ -14,16 +14,15 @@ export const tlsKeys = {certificate: 'tls.crt', key: 'tls.key', roots: 'ca.crt'}
 
 /** @throws AtlasError `invalid` unless both decode and belong together */
 export function decodeSecret(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {
-  const texts = textsOf(manifest)
   return checked(
-    {certificate: required(texts, keys.certificate), key: new SecretText(required(texts, keys.key))},
+    {certificate: required(manifest, keys.certificate), key: new SecretText(required(manifest, keys.key))},
     `data.${keys.certificate}`,
   )
 }
 
 /** @throws AtlasError `invalid` */
 export function decodeCredential(manifest: Manifest): Credential {
-  const roots = required(textsOf(manifest), tlsKeys.roots)
+  const roots = required(manifest, tlsKeys.roots)
   at(`data.${tlsKeys.roots}`, () => parseCertificates(roots, tlsKeys.roots))
   return {...decodeSecret(manifest, tlsKeys), roots}
 }
@@ -35,9 +34,7 @@ export function encodeSecret(
   namespace: string,
 ): Manifest {
   const {stringData: _, ...frame} = frameOf(existing, ['Secret', name], namespace)
-  const kept =
-    existing === undefined ? {} : Object.fromEntries(Object.entries(textsOf(existing)).map(([key, text]) => [key, encodeBase64(text)]))
-  const data = {...kept, ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
+  const data = {...secretData(existing), ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
   return {...frame, type: existing?.type ?? type, data}
 }
 
@@ -52,10 +49,13 @@ export function parseIdentity(text: string, place: string): CertifiedKey {
     label: match[1] ?? '',
     text: match[0],
   }))
+  // A block that is cut off, or of another kind of line, must not be passed over: a chain would lose its issuer.
+  const isWhole = !blocks.reduce((rest, block) => rest.replace(block.text, ''), text).includes('-----')
   const keys = blocks.filter(block => block.label.endsWith('PRIVATE KEY'))
   const certificates = blocks.filter(block => block.label === 'CERTIFICATE')
   const [key] = keys
   return at(place, () => {
+    if (!isWhole) throw new AtlasError('invalid', 'wanted one private key and its certificates in PEM; a block in it is not whole')
     if (key === undefined || keys.length > 1 || certificates.length === 0 || keys.length + certificates.length < blocks.length)
       throw new AtlasError(
         'invalid',
@@ -73,10 +73,10 @@ function checked(pair: CertifiedKey, place: string): CertifiedKey {
   })
 }
 
-function required(texts: Readonly<Record<string, string>>, key: string): string {
-  const text = texts[key]
-  if (text !== undefined && text.trim() !== '') return text
+function required(manifest: Manifest, key: string): string {
   return at(`data.${key}`, () => {
-    throw new AtlasError('invalid', 'wanted PEM text; there is nothing')
+    const text = secretText(manifest, key)
+    if (text === undefined || text.trim() === '') throw new AtlasError('invalid', 'wanted PEM text; there is nothing')
+    return text
   })
 }

@@ -51,18 +51,18 @@ export function parseManifest(value: unknown): Manifest {
   ] as const)
     checkStrings(path, map)
   if (value['spec'] !== undefined && !isRecord(value['spec'])) throw new AtlasError('invalid', 'spec must be an object')
+  if (value['type'] !== undefined && typeof value['type'] !== 'string') throw new AtlasError('invalid', 'type must be text')
+  const {namespace} = metadata
+  if (namespace !== undefined && (typeof namespace !== 'string' || !isLabel(namespace)))
+    throw new AtlasError('invalid', 'metadata.namespace must be the name of a Kubernetes namespace')
   return value as unknown as Manifest
 }
 
-/** @throws AtlasError `invalid` where the object is of a newer format than this version knows */
-export function checkFormat(manifest: Manifest): void {
+/** What is to be said of an object of another format than this version knows; undefined: it is of this one, or nobody's. */
+export function newerFormat(manifest: Manifest): string | undefined {
   const format = manifest.metadata.labels?.[labels.format]
-  if (format !== undefined && format !== FORMAT)
-    throw new AtlasError(
-      'invalid',
-      `label ${labels.format} must be "${FORMAT}", the format that this version of Atlas knows; got ${quote(format)}`,
-      {hint: 'use the newer version of Atlas that wrote it'},
-    )
+  if (format === undefined || format === FORMAT) return undefined
+  return `label ${labels.format} must be "${FORMAT}", the format that this version of Atlas knows; got ${quote(format)}: use the version that wrote it`
 }
 
 /** The object's frame: what was there, marked as Atlas's own. */
@@ -76,24 +76,31 @@ export function frameOf(existing: Manifest | undefined, [kind, name]: readonly [
   }
 }
 
-/** A ConfigMap's or Secret's texts, `data` of a Secret decoded, `stringData` on top. @throws AtlasError `invalid` for bad base64 */
-export function textsOf(manifest: Manifest): Readonly<Record<string, string>> {
-  if (manifest.kind !== 'Secret') return manifest.data ?? {}
-  return Object.fromEntries([
-    ...Object.entries(manifest.data ?? {}).map(([key, value]) => [key, decodeBase64(key, value)] as const),
-    ...Object.entries(manifest.stringData ?? {}),
-  ])
+/** One text of a Secret: `stringData`, or else `data` decoded; undefined: it has none. @throws AtlasError `invalid` for bad base64 */
+export function secretText(manifest: Manifest, key: string): string | undefined {
+  const plain = ownText(manifest.stringData, key)
+  if (plain !== undefined) return plain
+  const encoded = ownText(manifest.data, key)
+  return encoded === undefined ? undefined : decodeBase64(key, encoded)
 }
 
+/** A Secret's `data` as the API server keeps it: `stringData` encoded into it. What is no base64 stays as it is. */
+export function secretData(manifest: Manifest | undefined): Readonly<Record<string, string>> {
+  const plain = Object.entries(manifest?.stringData ?? {}).map(([key, text]) => [key, encodeBase64(text)] as const)
+  return {...manifest?.data, ...Object.fromEntries(plain)}
+}
+
+/** As `data` of a Secret holds text. */
 export function encodeBase64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
 }
 
 /** Text of a value under `data`, white space in it allowed. @throws AtlasError `invalid`, which names the key */
+/** The text behind base64. @param key names it in messages @throws AtlasError `invalid` */
 export function decodeBase64(key: string, text: string): string {
   const bare = text.replaceAll(/\s/g, '')
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bare) || bare.length % 4 !== 0)
-    throw new AtlasError('invalid', `data.${key} must be base64; it is not`)
+    throw new AtlasError('invalid', `data[${nameOf(key)}] must be base64; it is not`)
   return Buffer.from(bare, 'base64').toString('utf8')
 }
 
@@ -102,7 +109,24 @@ function checkStrings(path: string, map: unknown): void {
   if (!isRecord(map)) throw new AtlasError('invalid', `${path} must be an object of texts`)
   for (const [key, value] of Object.entries(map))
     if (typeof value !== 'string')
-      throw new AtlasError('invalid', `${path}[${quote(key)}] must be text in quotes; got ${value === null ? 'null' : `a ${typeof value}`}`)
+      throw new AtlasError(
+        'invalid',
+        `${path}[${nameOf(key)}] must be text in quotes; got ${value === null ? 'null' : `a ${typeof value}`}`,
+      )
+}
+
+function ownText(map: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+  return Object.hasOwn(map ?? {}, key) ? map?.[key] : undefined
+}
+
+/** A key for messages. A line of a misplaced private key can come to stand as a key, so none as long as that is shown. */
+function nameOf(key: string): string {
+  return key.length <= 40 ? quote(key) : `a key of ${key.length} characters`
+}
+
+/** RFC 1123 label. */
+function isLabel(text: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -26,7 +26,7 @@ export function parseRecord(owner: Owner, text: string): OwnerRecord {
   const value = parseObject(text, 'the record')
   const {generation, suspendedSince, registration} = value
   if (typeof generation !== 'number' || !Number.isInteger(generation) || generation < 1)
-    throw new AtlasError('invalid', `generation must be a whole number from 1 on; got ${quote(String(generation))}`)
+    throw new AtlasError('invalid', `generation must be a whole number from 1 on; got ${found(generation)}`)
   return {
     owner,
     generation,
@@ -52,7 +52,7 @@ function parseRegistration(owner: Owner, value: unknown): Cluster {
 function parseCredential(value: Readonly<Record<string, unknown>>): CredentialRecord {
   const {state} = value
   if (state !== 'valid' && state !== 'revoked')
-    throw new AtlasError('invalid', `credentials[].state must be valid or revoked; got ${quote(String(state))}`)
+    throw new AtlasError('invalid', `credentials[].state must be valid or revoked; got ${found(state)}`)
   return {
     sha256: hex(value['sha256'], 'credentials[].sha256'),
     serial: hex(value['serial'], 'credentials[].serial'),
@@ -65,7 +65,7 @@ function parseCredential(value: Readonly<Record<string, unknown>>): CredentialRe
 function parseDenied(value: Readonly<Record<string, unknown>>): DeniedName {
   const {name} = value
   if (typeof name !== 'string' || !/^spiffe:\/\/[!-~]{1,2048}$/.test(name))
-    throw new AtlasError('invalid', `denied[].name must be a SPIFFE name; got ${quote(String(name))}`)
+    throw new AtlasError('invalid', `denied[].name must be a SPIFFE name; got ${found(name)}`)
   return {name, until: time(value['until'], 'denied[].until')}
 }
 
@@ -88,15 +88,23 @@ function list(value: unknown, what: string): readonly Readonly<Record<string, un
 
 function hex(value: unknown, what: string): string {
   if (typeof value !== 'string' || !/^[0-9a-f]{1,128}$/.test(value))
-    throw new AtlasError('invalid', `${what} must be lower-case hex; got ${quote(String(value))}`)
+    throw new AtlasError('invalid', `${what} must be lower-case hex; got ${found(value)}`)
   return value
 }
 
+const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$/
+
 function time(value: unknown, what: string): string {
-  const parsed = typeof value === 'string' ? new Date(value) : undefined
-  if (parsed === undefined || Number.isNaN(parsed.getTime()))
-    throw new AtlasError('invalid', `${what} must be a time such as 2026-11-24T00:00:00.000Z; got ${quote(String(value))}`)
+  const parsed = typeof value === 'string' && TIME.test(value) ? new Date(value) : undefined
+  // A day that its month does not have is taken for one of the next month.
+  if (parsed === undefined || Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== String(value).slice(0, 10))
+    throw new AtlasError('invalid', `${what} must be a time such as 2026-11-24T00:00:00.000Z; got ${found(value)}`)
   return parsed.toISOString()
+}
+
+/** What stands there, for a message. */
+function found(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? quote(String(value)) : 'something else'
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
 import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
 import {parseDuration, renderDuration} from '../model/duration.js'
 import {AtlasError} from '../model/errors.js'
-import {parseTrustDomain} from '../model/names.js'
+import {parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
 import type {Manifest} from './manifest.js'
 import {at} from './place.js'
@@ -13,7 +13,6 @@ interface Field<T> {
   readonly render: (value: T) => string
 }
 
-const text: Field<string> = {parse: value => value, render: value => value}
 const port: Field<number> = {parse: value => parsePort(value), render: String}
 const hostPorts: Field<readonly HostPort[]> = {
   parse: value =>
@@ -28,16 +27,23 @@ const hostPorts: Field<readonly HostPort[]> = {
 const fields: {
   readonly [K in Exclude<keyof Settings, 'lifetimes' | 'namespace' | 'timeouts'>]: Field<Settings[K]> & {readonly key: string}
 } = {
-  trustDomain: {key: 'trust-domain', parse: parseTrustDomain, render: text.render},
+  trustDomain: {key: 'trust-domain', parse: parseTrustDomain, render: String},
   addresses: {key: 'addresses', parse: parseAddresses, render: renderAddresses},
   adsPort: {key: 'ads-port', ...port},
   alertsPort: {key: 'alerts-port', ...port},
   adsServers: {key: 'ads-servers', ...hostPorts},
-  thanosNamespace: {key: 'thanos-namespace', ...text},
+  thanosNamespace: {key: 'thanos-namespace', parse: value => parseNamespace(value), render: String},
   alertmanagers: {key: 'alertmanagers', ...hostPorts},
-  clusterDomain: {key: 'cluster-domain', ...text},
-  endpointTemplate: {key: 'endpoint-template', ...text},
+  clusterDomain: {key: 'cluster-domain', parse: value => parseClusterDomain(value), render: String},
+  endpointTemplate: {key: 'endpoint-template', parse: value => parseEndpointTemplate(value), render: String},
 }
+
+/** Every key that settings are written under. */
+export const settingsKeys: ReadonlySet<string> = new Set([
+  ...Object.values(fields).map(field => field.key),
+  ...Object.keys(defaultSettings.lifetimes).map(name => durationKey('lifetime', name)),
+  ...Object.keys(defaultSettings.timeouts).map(name => durationKey('timeout', name)),
+])
 
 /** @throws AtlasError `invalid`, naming the key */
 export function decodeSettings(manifest: Manifest): Settings {

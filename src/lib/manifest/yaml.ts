@@ -3,8 +3,9 @@ import {YAMLException, dump, loadAll} from 'js-yaml'
 import {AtlasError} from '../model/errors.js'
 
 /**
- * The one document of a YAML text (YAML 1.2 core schema).
- * @throws AtlasError `invalid` where it does not parse, is empty, or holds several documents
+ * The one document of a YAML text (YAML 1.2 core schema). Aliases are refused: a few of them make a value of any size, or one that
+ * holds itself.
+ * @throws AtlasError `invalid` where it does not parse, is empty, or holds several documents; never with a part of the text
  */
 export function parseYaml(text: string): unknown {
   const documents = parseDocuments(text).filter(document => document !== null && document !== undefined)
@@ -24,12 +25,17 @@ export function renderYaml(value: unknown): string {
 
 function parseDocuments(text: string): readonly unknown[] {
   try {
-    return loadAll(text)
+    return loadAll(text, {maxAliases: 0})
   } catch (error) {
     // The library's message quotes the text around the fault, which may be a key: only the reason and the place are passed on.
-    if (error instanceof YAMLException) throw new AtlasError('invalid', `wanted YAML; ${error.reason}${place(error)}`)
+    if (error instanceof YAMLException) throw new AtlasError('invalid', `wanted YAML; ${reasonOf(error)}${place(error)}`)
     throw new AtlasError('invalid', 'wanted YAML; it does not parse')
   }
+}
+
+/** Some of the library's reasons end in a name from the text. */
+function reasonOf({reason}: YAMLException): string {
+  return reason.split(/["<]|: /)[0]?.trimEnd() ?? ''
 }
 
 function place(error: YAMLException): string {

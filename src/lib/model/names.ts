@@ -122,6 +122,29 @@ export function parseTrustDomain(text: string): string {
   return text
 }
 
+/** The name of a Kubernetes namespace: an RFC 1123 label. @throws AtlasError `invalid` */
+export function parseNamespace(text: string, what = 'a namespace'): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid(what, 'the name of a Kubernetes namespace', text)
+  return text
+}
+
+/** The DNS domain of a Kubernetes cluster. @throws AtlasError `invalid` */
+export function parseClusterDomain(text: string, what = 'a cluster domain'): string {
+  if (!isDnsName(text)) throw invalid(what, 'a DNS name, such as cluster.local', text)
+  return text
+}
+
+/**
+ * An address with {service} in it, without which every cluster would get the same one, and a port.
+ * @throws AtlasError `invalid`
+ */
+export function parseEndpointTemplate(text: string, what = 'an endpoint template'): string {
+  const wanted = 'an address that contains {service} and ends in a port, such as {service}.{namespace}.svc.{clusterDomain}:10901'
+  const isTemplate = text.length <= 512 && text.includes('{service}') && /^[!-~]+:[0-9]{1,5}$/.test(text)
+  if (!isTemplate) throw invalid(what, wanted, text)
+  return text
+}
+
 /** RFC 1123 host name in lower case, at most 253 characters; a last label of digits alone is refused, it reads as an address. */
 export function isDnsName(text: string): boolean {
   return (

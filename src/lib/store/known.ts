@@ -1,5 +1,6 @@
 /** What a store's objects said when last looked at, entry by entry; the difference to now is a list of changes. */
-import {type Entry, changeOf, entriesOf, faultChange, subjectsOf} from '../manifest/entries.js'
+import {type Entry, UNKNOWN_KIND, changeOf, entriesOf, faultChange, subjectsOf} from '../manifest/entries.js'
+import type {Manifest} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import type {Fleet, ObjectKey, Revision, Subject} from '../model/fleet.js'
 import type {StoredObject} from './objects.js'
@@ -26,25 +27,20 @@ export function openKnown(): Known {
   function compare(object: StoredObject, fleet: Fleet): readonly Change[] {
     const before = known.get(object.key)
     if (before?.revision === object.revision) return []
-    const changes = object.manifest === undefined ? unreadable(object, before, fleet) : readable(object, before)
+    const changes = object.manifest === undefined ? unreadable(object, before, fleet) : readable(object, object.manifest, before, fleet)
     return [...changes, {kind: 'revision', object: object.key, value: object.revision}]
   }
 
-  function readable(object: StoredObject, before: KnownObject | undefined): readonly Change[] {
-    const entries = new Map((object.manifest === undefined ? [] : entriesOf(object.manifest)).map(entry => [entry.subject, entry]))
+  function readable(object: StoredObject, manifest: Manifest, before: KnownObject | undefined, fleet: Fleet): readonly Change[] {
+    const entries = new Map(entriesOf(manifest).map(entry => [entry.subject, entry]))
     const changed = [...entries.values()].filter(
       entry => before?.entries.get(entry.subject)?.text !== entry.text || before.faults.has(entry.subject),
     )
     const gone = [...(before?.entries.values() ?? [])].filter(entry => !entries.has(entry.subject))
-    const healed = [...(before?.faults ?? [])].filter(subject => !entries.has(subject) && before?.entries.has(subject) !== true)
     const changes = changed.map(entry => changeOf(entry, object.key, object.source))
     // An entry that is broken is looked at again only when its text changes: its own fault is no reason to.
     known.set(object.key, {revision: object.revision, entries, faults: new Set()})
-    return [
-      ...changes,
-      ...gone.map(entry => entry.removal),
-      ...healed.map((subject): Change => ({kind: 'fault', subject, value: undefined})),
-    ]
+    return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]
   }
 
   function unreadable(object: StoredObject, before: KnownObject | undefined, fleet: Fleet): readonly Change[] {
@@ -54,14 +50,13 @@ export function openKnown(): Known {
     return [...subjects].map(subject => faultChange(subject, fault, object.source))
   }
 
-  function forget(key: ObjectKey): readonly Change[] {
+  function forget(key: ObjectKey, fleet: Fleet): readonly Change[] {
     const before = known.get(key)
     if (before === undefined) return []
     known.delete(key)
-    const healed = [...before.faults].filter(subject => !before.entries.has(subject))
     return [
       ...[...before.entries.values()].map(entry => entry.removal),
-      ...healed.map((subject): Change => ({kind: 'fault', subject, value: undefined})),
+      ...healed(key, before, fleet, () => true),
       {kind: 'revision', object: key, value: undefined},
     ]
   }
@@ -69,13 +64,38 @@ export function openKnown(): Known {
   return {
     all(objects, fleet) {
       const present = new Set(objects.map(object => object.key))
-      const gone = [...known.keys()].filter(key => !present.has(key)).flatMap(key => forget(key))
-      const readableOnes = objects.filter(object => object.manifest !== undefined).flatMap(object => compare(object, fleet))
-      // Last, since what an unreadable shard holds is told by everything else.
-      const after = reduceAll(fleet, [...gone, ...readableOnes])
-      const rest = objects.filter(object => object.manifest === undefined).flatMap(object => compare(object, after))
-      return [...gone, ...readableOnes, ...rest]
+      const gone = [...known.keys()].filter(key => !present.has(key)).flatMap(key => forget(key, fleet))
+      const [good, bad] = [objects.filter(isReadable), objects.filter(object => !isReadable(object))]
+      let after = reduceAll(fleet, gone)
+      const changes = good.flatMap(object => compare(object, after))
+      after = reduceAll(after, changes)
+      // Last, since what an unreadable object holds is told by everything else; each tells of what comes after it.
+      for (const object of bad.sort((a, b) => order(a) - order(b))) {
+        const found = compare(object, after)
+        after = reduceAll(after, found)
+        changes.push(...found)
+      }
+
+      return [...gone, ...changes]
     },
-    one: (key, object, fleet) => (object === undefined ? forget(key) : compare(object, fleet)),
+    one: (key, object, fleet) => (object === undefined ? forget(key, fleet) : compare(object, fleet)),
   }
+}
+
+/** Faults that an object had beside its entries, and that are its own still: another may be the one at fault by now. */
+function healed(key: ObjectKey, before: KnownObject | undefined, fleet: Fleet, isWanted: (subject: Subject) => boolean): readonly Change[] {
+  return [...(before?.faults ?? [])]
+    .filter(subject => isWanted(subject) && before?.entries.has(subject) !== true && fleet.faults.get(subject)?.object === key)
+    .map((subject): Change => ({kind: 'fault', subject, value: undefined}))
+}
+
+function isReadable(object: StoredObject): boolean {
+  return object.manifest !== undefined
+}
+
+/** A credential tells that its owner is registered, an owner what is in the shards, all of them what is missing. */
+function order({key}: StoredObject): number {
+  if (key.startsWith(`${UNKNOWN_KIND}/`)) return 3
+  if (key.startsWith('Service/')) return 1
+  return /^(Secret|ConfigMap)\/atlas-/.test(key) && !key.endsWith('-envoy-ads') ? 2 : 0
 }

@@ -9,6 +9,8 @@ import type {ServerAddress, StateStore} from './store.js'
 
 /** A store in memory, with ways to meddle with it as a stranger would. */
 export interface MemoryStore extends StateStore {
+  /** Another store over the same objects, as another process would have it. */
+  again(): MemoryStore
   /** Puts an object there, readable or not; undefined removes it. */
   put(key: ObjectKey, value: unknown): void
   /** What stands there. */
@@ -17,15 +19,27 @@ export interface MemoryStore extends StateStore {
   break(error: AtlasError | undefined): void
 }
 
-/** A store for tests and benchmarks: nothing outlives the process, and it breaks when told to. */
+/** A new, empty store. */
 export function memoryStore(): MemoryStore {
-  const held = new Map<ObjectKey, {readonly value: unknown; readonly revision: string}>()
-  const observers = new Set<() => void>()
-  let broken: AtlasError | undefined
-  let server: ServerAddress | undefined
+  return storeOver({held: new Map(), observers: new Set(), broken: undefined, server: undefined, turn: Promise.resolve()})
+}
 
-  const changed = (): void => {
-    for (const look of observers) look()
+/** What all stores over the same objects share. */
+interface Place {
+  readonly held: Map<ObjectKey, {readonly value: unknown; readonly revision: string}>
+  readonly observers: Set<{readonly owner: object; readonly look: () => void}>
+  broken: AtlasError | undefined
+  server: ServerAddress | undefined
+  /** One writer at a time. */
+  turn: Promise<unknown>
+}
+
+function storeOver(place: Place): MemoryStore {
+  const {held, observers} = place
+  const owner = {}
+
+  const tell = (isConcerned: (observer: object) => boolean): void => {
+    for (const observer of observers) if (isConcerned(observer.owner)) observer.look()
   }
 
   const set = (key: ObjectKey, value: unknown): string | undefined => {
@@ -42,42 +56,53 @@ export function memoryStore(): MemoryStore {
   const objects: ObjectStore = {
     description: 'memory',
     async list() {
-      if (broken !== undefined) throw broken
+      if (place.broken !== undefined) throw place.broken
       return [...held].map(([key, {value, revision}]) => readObject(key, value, revision))
     },
-    exclusively: async work => work(),
+    exclusively(work) {
+      const mine = place.turn.then(work)
+      place.turn = mine.catch(() => undefined)
+      return mine
+    },
     async read(key) {
-      if (broken !== undefined) throw broken
+      if (place.broken !== undefined) throw place.broken
       const found = held.get(key)
       return found === undefined ? undefined : readObject(key, found.value, found.revision)
     },
-    write: async (key, manifest) => set(key, manifest),
+    async write(key, manifest) {
+      const revision = set(key, manifest)
+      tell(other => other !== owner)
+      return revision
+    },
     async observe(look, signal) {
-      observers.add(look)
-      signal.addEventListener('abort', () => observers.delete(look), {once: true})
+      const observer = {owner, look}
+      observers.add(observer)
+      signal.addEventListener('abort', () => observers.delete(observer), {once: true})
     },
     async hold(address) {
-      if (server !== undefined) throw new AtlasError('conflict', `a server holds this store already; its admin port is ${server.admin}`)
-      server = address
+      if (place.server !== undefined)
+        throw new AtlasError('conflict', `a server holds this store already; its admin port is ${place.server.admin}`)
+      place.server = address
       return {
         async release() {
-          server = undefined
+          if (place.server === address) place.server = undefined
         },
       }
     },
-    holder: async () => server,
+    holder: async () => place.server,
   }
 
   return {
     ...stateStoreOver(objects),
+    again: () => storeOver(place),
     put(key, value) {
       set(key, value)
-      changed()
+      tell(() => true)
     },
     get: key => held.get(key)?.value as Manifest | undefined,
     break(error) {
-      broken = error
-      changed()
+      place.broken = error
+      tell(() => true)
     },
   }
 }

@@ -10,6 +10,8 @@ export interface StoredObject {
   readonly manifest: Manifest | undefined
   /** Why there is no manifest; never a part of the object's text. */
   readonly broken?: string
+  /** Whether it must not be written over either, since more would be lost than can be seen. */
+  readonly sealed?: boolean
   /** Where it was found, for messages: a file's name. */
   readonly source?: string
 }

@@ -1,5 +1,6 @@
 /** Which store a command's flags name. */
-import {type DirectoryTimes, defaultDirectoryTimes, directoryStore} from './directory/directory.js'
+import {directoryStore} from './directory/directory.js'
+import {type DirectoryTimes, defaultDirectoryTimes} from './directory/times.js'
 import type {StateStore} from './store.js'
 
 export interface StoreChoice {

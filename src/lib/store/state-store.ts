@@ -1,5 +1,7 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
+import {isDeepStrictEqual} from 'node:util'
 import {type StoredChange, encodeOnto, isStored, objectOf} from '../manifest/encode.js'
+import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
@@ -11,17 +13,22 @@ import type {StateStore, Watcher} from './store.js'
 
 const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
 
-/** What one watch knows. */
-interface Watch {
-  readonly watcher: Watcher
+/** What is known of the objects, and the fleet that they make. */
+interface View {
   readonly known: Known
   fleet: Fleet
+}
+
+interface Watch extends View {
+  readonly watcher: Watcher
   failed: boolean
 }
 
-/** A StateStore over a place that keeps objects: what all places share, from revisions to watching. */
+/** The port's promises, kept over any place of objects. */
 export function stateStoreOver(objects: ObjectStore): StateStore {
   const watches = new Set<Watch>()
+  /** What was loaded last, so that only what is different since is decoded. */
+  const loaded: View = {known: openKnown(), fleet: emptyFleet}
   /** Looks and own commits take turns, so that each sees the other's outcome whole. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -29,6 +36,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     const next = turn.then(work, work)
     turn = next.catch(() => undefined)
     return next
+  }
+
+  async function list(): Promise<readonly StoredObject[]> {
+    return (await objects.list()).map(object => ofKnownFormat(object))
   }
 
   async function commit(base: Fleet, changes: readonly Change[]): Promise<Fleet> {
@@ -49,46 +60,41 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
   /** @returns the object's new revision, as a change */
   async function writeGroup(fleet: Fleet, {key, changes}: Group, namespace: string): Promise<Change> {
-    const present = await objects.read(key)
+    const found = await objects.read(key)
+    const present = found === undefined ? undefined : ofKnownFormat(found)
     const wanted = fleet.revisions.get(key)
     if (present?.revision !== wanted)
       throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
-    if (present?.broken !== undefined && !isReplacement(changes))
+    if (present?.broken !== undefined && (present.sealed === true || !isReplacement(changes)))
       throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
         hint: 'mend or remove it',
       })
     const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespace), present?.manifest)
-    const isSame =
-      present !== undefined &&
-      next !== undefined &&
-      present.manifest !== undefined &&
-      JSON.stringify(present.manifest) === JSON.stringify(next)
-    const revision = isSame ? present.revision : await objects.write(key, next)
-    for (const watch of watches)
-      tell(watch, known =>
-        known.one(
-          key,
-          next === undefined || revision === undefined
-            ? undefined
-            : {key, revision, manifest: next, ...(present?.source !== undefined && {source: present.source})},
-          watch.fleet,
-        ),
-      )
+    const revision = isDeepStrictEqual(present?.manifest, next) && present?.broken === undefined ? wanted : await objects.write(key, next)
+    const source = present?.source
+    const written: StoredObject | undefined =
+      next === undefined || revision === undefined ? undefined : {key, revision, manifest: next, ...(source !== undefined && {source})}
+    see(loaded, known => known.one(key, written, loaded.fleet))
+    for (const watch of watches) tell(watch, known => known.one(key, written, watch.fleet))
     return {kind: 'revision', object: key, value: revision}
+  }
+
+  function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
+    const changes = compare(view.known)
+    view.fleet = reduceAll(view.fleet, changes)
+    return changes
   }
 
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
     if (watch.failed) return
-    const changes = compare(watch.known)
-    if (changes.length === 0) return
-    watch.fleet = reduceAll(watch.fleet, changes)
-    watch.watcher.changed(changes)
+    const changes = see(watch, compare)
+    if (changes.length > 0) watch.watcher.changed(changes)
   }
 
   async function look(watch: Watch): Promise<void> {
     let found: readonly StoredObject[]
     try {
-      found = await objects.list()
+      found = await list()
       if (!found.some(object => object.key === FLEET))
         throw new AtlasError('unreachable', `ConfigMap atlas-fleet has vanished from ${objects.description}`, {
           hint: 'restore it; what was known stays in force meanwhile',
@@ -109,9 +115,12 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   return {
     description: objects.description,
 
-    async load() {
-      return reduceAll(emptyFleet, openKnown().all(await objects.list(), emptyFleet))
-    },
+    load: () =>
+      inTurn(async () => {
+        const found = await list()
+        see(loaded, known => known.all(found, loaded.fleet))
+        return loaded.fleet
+      }),
 
     commit: (base, changes) => inTurn(async () => commit(base, changes)),
 
@@ -121,7 +130,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       // Observing begins before the first list, so that nothing falls between the two.
       await objects.observe(() => void (watches.has(watch) && inTurn(async () => look(watch))), signal)
       return inTurn(async () => {
-        const found = await objects.list()
+        const found = await list()
         if (!found.some(object => object.key === FLEET))
           throw new AtlasError('not-found', `there is no Atlas in ${objects.description} yet: ConfigMap atlas-fleet is missing`, {
             hint: 'run "atlas init" on it first',
@@ -136,6 +145,13 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     hold: async server => objects.hold(server),
     holder: async () => objects.holder(),
   }
+}
+
+/** What a newer version has written says nothing to this one, and stays as it is. */
+function ofKnownFormat(object: StoredObject): StoredObject {
+  const {manifest: _, ...rest} = object
+  const unknown = object.manifest === undefined ? undefined : newerFormat(object.manifest)
+  return unknown === undefined ? object : {...rest, manifest: undefined, broken: unknown, sealed: true}
 }
 
 /** Consecutive changes of one object: one write. */

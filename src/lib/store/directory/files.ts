@@ -1,32 +1,39 @@
-/** The files of a directory store: which object stands in which, read once per version, written so that a crash leaves old or new. */
-import {createHash, randomBytes} from 'node:crypto'
-import {type BigIntStats} from 'node:fs'
-import {chmod, lstat, open, readFile, readdir, rename, unlink} from 'node:fs/promises'
+/** The files of a directory store: which object stands in which, read once per version. Writing and its crashes: write.ts. */
+import {createHash} from 'node:crypto'
+import {type BigIntStats, constants} from 'node:fs'
+import {type FileHandle, lstat, open, readdir} from 'node:fs/promises'
 import path from 'node:path'
 import {type Manifest, keyOf, parseManifest} from '../../manifest/manifest.js'
+import {UNKNOWN_KIND} from '../../manifest/entries.js'
 import {parseYaml, renderYaml} from '../../manifest/yaml.js'
 import {AtlasError, messageOf, quote} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject} from '../objects.js'
+import {codeOf, remove, replace, unreachable} from './write.js'
 
 /** Larger files are refused: Kubernetes takes objects up to about 1.5 MiB. */
 const SIZE_MAX = 4 << 20
 
+/** A file touched less than this long before it was read may be touched again without its times telling. Milliseconds. */
+const RACY_MS = 2000n
+
+/** The objects of one directory, remembered between looks. */
 export interface Files {
   /** Every object, from the files as they are now. @throws AtlasError `unreachable` */
   scan(): Promise<readonly StoredObject[]>
   /** The object under `key`, from its file as it is now; in a file of another name only if a scan has seen it there. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
+  /** Writes or deletes the object that `read` gave last. @throws AtlasError `conflict` where its file was touched since */
   write(key: ObjectKey, manifest: Manifest | undefined): Promise<string | undefined>
 }
 
 interface KnownFile {
-  /** Differs whenever the file was touched. */
+  /** Differs whenever the file was touched; empty where its times can't tell yet. */
   readonly stamp: string
   readonly object: StoredObject
 }
 
-/** The files of a directory as stored objects; reads again only those that have changed. */
+/** @param options.create whether a directory that is not there is an empty one */
 export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
   let known = new Map<string, KnownFile>()
 
@@ -34,58 +41,78 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     const names = (await listing(directory, {create})).filter(name => name.endsWith('.yaml') && !name.startsWith('.'))
     const found = await inBatches(names, async name => [name, await look(name)] as const)
     known = new Map(found.filter((entry): entry is readonly [string, KnownFile] => entry[1] !== undefined))
-    return withoutDoubles([...known.values()].map(file => file.object))
+    return distinct([...known.values()].map(file => file.object))
   }
 
   async function look(name: string): Promise<KnownFile | undefined> {
     const file = path.join(directory, name)
-    const stat = await lstat(file, {bigint: true}).catch(() => undefined)
-    if (stat === undefined) return undefined
-    const stamp = [stat.ino, stat.mtimeNs, stat.ctimeNs, stat.size, stat.mode].join(':')
+    let stat: BigIntStats
+    try {
+      stat = await lstat(file, {bigint: true})
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return name.includes('\uFFFD') ? unnamed(name) : undefined
+      throw unreachable(directory, error)
+    }
+
     const before = known.get(name)
+    const stamp = stampOf(stat)
     if (before?.stamp === stamp) return before
-    const object = await readObject(file, stat, before?.object.key ?? guessKey(name))
-    // A Secret that others can read is put right as soon as it is seen; the changed mode makes a new stamp, looked at next time.
-    if (object.key.startsWith('Secret/') && (stat.mode & 0o077n) !== 0n) await chmod(file, 0o600).catch(() => undefined)
-    return {stamp, object}
+    const now = BigInt(Date.now())
+    const object = await readObject(file, stat, before?.object)
+    return {stamp: now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
   }
 
   /** The files in which an object was seen last, those that are gone or hold another one by now left out. */
-  async function filesOf(key: ObjectKey): Promise<readonly (readonly [name: string, file: KnownFile])[]> {
+  async function filesOf(key: ObjectKey): Promise<readonly string[]> {
     const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
-    const fresh = new Set([...names, conventional(key)])
-    const found: (readonly [string, KnownFile])[] = []
-    for (const name of fresh) {
+    const found: string[] = []
+    for (const name of new Set([...names, conventional(key)])) {
       const file = await look(name)
       if (file === undefined) known.delete(name)
       else known.set(name, file)
-      if (file?.object.key === key) found.push([name, file])
+      if (file?.object.key === key) found.push(name)
     }
 
     return found
   }
 
+  /** A name that no other object's file has. */
+  async function freeName(key: ObjectKey): Promise<string> {
+    for (let count = 1; ; count += 1) {
+      const name = count === 1 ? conventional(key) : conventional(key).replace(/yaml$/, `${count}.yaml`)
+      if ((await look(name)) === undefined) return name
+    }
+  }
+
   return {
     scan,
     async read(key) {
-      const [object] = withoutDoubles((await filesOf(key)).map(([, file]) => file.object))
-      return object
+      const objects = (await filesOf(key)).map(name => known.get(name)?.object)
+      return distinct(objects.filter(object => object !== undefined)).find(object => object.key === key)
     },
     async write(key, manifest) {
-      const [name = conventional(key)] = [...known].find(([, file]) => file.object.key === key) ?? []
+      const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
+      const name = names[0] ?? (await freeName(key))
       const file = path.join(directory, name)
-      known.delete(name)
+      const expected = known.get(name)?.object.revision
+      const check = async (): Promise<void> => {
+        if ((await look(name))?.object.revision !== expected)
+          throw new AtlasError('conflict', `${name} in ${directory} was changed at this very moment`, {hint: 'run the command again'})
+      }
+
       if (manifest === undefined) {
-        await unlink(file)
-        await syncDirectory(directory)
+        await check()
+        await remove(file)
+        known.delete(name)
         return undefined
       }
 
       const text = renderYaml(manifest)
-      await replace(file, text, manifest.kind === 'Secret' ? 0o600 : 0o644)
-      const written = await look(name)
-      if (written !== undefined) known.set(name, written)
-      return revisionOf(Buffer.from(text))
+      await replace(file, text, manifest.kind === 'Secret' ? 0o600 : 0o644, check)
+      const source = sourceOf(name)
+      const revision = revisionOf(Buffer.from(text))
+      known.set(name, {stamp: '', object: {key, revision, manifest, source}})
+      return revision
     },
   }
 }
@@ -96,45 +123,29 @@ function conventional(key: ObjectKey): string {
   return `${kind.toLowerCase()}-${name}.yaml`
 }
 
-/** Writes beside the file, syncs, renames over it, syncs the directory: after a crash the old or the new file stands there, whole. */
-export async function replace(file: string, text: string, mode: number): Promise<void> {
-  const draft = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`)
-  const handle = await open(draft, 'wx', mode)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-
-  await rename(draft, file)
-  await syncDirectory(path.dirname(file))
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 async function listing(directory: string, {create}: {readonly create: boolean}): Promise<readonly string[]> {
   try {
     return (await readdir(directory)).sort()
   } catch (error) {
-    if (create && error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    throw new AtlasError('unreachable', `the directory ${directory} can't be read: ${messageOf(error)}`, {
-      hint: 'name the directory that "atlas init" was run on',
-      cause: error,
-    })
+    if (create && codeOf(error) === 'ENOENT') return []
+    throw unreachable(directory, error)
   }
 }
 
-async function readObject(file: string, stat: BigIntStats, key: ObjectKey): Promise<StoredObject> {
-  const source = path.basename(file)
-  const broken = (revision: string, why: string): StoredObject => ({key, revision, manifest: undefined, broken: why, source})
+function stampOf(stat: BigIntStats): string {
+  return [stat.ino, stat.mtimeNs, stat.ctimeNs, stat.size, stat.mode].join(':')
+}
+
+/** @param before what the file held when last seen */
+async function readObject(file: string, stat: BigIntStats, before: StoredObject | undefined): Promise<StoredObject> {
+  const name = path.basename(file)
+  const broken = (revision: string, why: string): StoredObject => ({
+    key: before?.key ?? guessKey(name),
+    revision,
+    manifest: undefined,
+    broken: why,
+    source: sourceOf(name),
+  })
   if (!stat.isFile())
     return broken(
       `no-file:${stat.mode}`,
@@ -142,16 +153,36 @@ async function readObject(file: string, stat: BigIntStats, key: ObjectKey): Prom
     )
   if (stat.size > BigInt(SIZE_MAX))
     return broken(`too-large:${stat.size}`, `wanted at most ${SIZE_MAX >> 20} MiB; the file has ${stat.size} bytes`)
-  let bytes: Buffer
+  let handle: FileHandle | undefined
   try {
-    bytes = await readFile(file)
+    // Were it a link or a pipe by now, it is neither followed nor waited for.
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    const bytes = await handle.readFile()
+    const object = parseObject(bytes, before, broken)
+    if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) await handle.chmod(0o600).catch(() => undefined)
+    return object
   } catch (error) {
-    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${messageOf(error)}`)
+    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${codeOf(error) ?? messageOf(error)}`)
+  } finally {
+    await handle?.close()
   }
+}
 
+function parseObject(
+  bytes: Buffer,
+  before: StoredObject | undefined,
+  broken: (revision: string, why: string) => StoredObject,
+): StoredObject {
   const revision = revisionOf(bytes)
+  if (before?.revision === revision) return before
+  const source = broken('', '').source ?? ''
   try {
     const manifest = parseManifest(parseYaml(decodeUtf8(bytes)))
+    if (manifest.kind === 'Secret' && /^(configmap|service)-/.test(source))
+      throw new AtlasError(
+        'invalid',
+        `a Secret must not be called so, or git would take it; wanted the name ${conventional(keyOf(manifest))}`,
+      )
     return {key: keyOf(manifest), revision, manifest, source}
   } catch (error) {
     return broken(revision, messageOf(error))
@@ -166,36 +197,65 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
-/** The object that a file's name speaks of, for one that can't be read: `service-paris.yaml` -> `Service/paris`. */
-function guessKey(file: string): ObjectKey {
-  const match = /^(service|secret|configmap)-([a-z0-9][-a-z0-9.]*)\.yaml$/.exec(file)
-  const kind = {service: 'Service', secret: 'Secret', configmap: 'ConfigMap'}[match?.[1] ?? '']
-  return kind === undefined || match?.[2] === undefined ? `File/${quote(file).slice(1, -1)}` : `${kind}/${match[2]}`
+/** Whether others than the owner must not read it; of what can't be read by its looks. */
+function isSecret(object: StoredObject, bytes: Buffer): boolean {
+  return (
+    object.key.startsWith('Secret/') || (object.manifest === undefined && /^kind: *Secret|PRIVATE KEY-----/m.test(bytes.toString('latin1')))
+  )
 }
 
-/** The same object in two files is an error that names both: neither is believed. */
-function withoutDoubles(objects: readonly StoredObject[]): readonly StoredObject[] {
+/** The object that a file's name speaks of, for one that can't be read: `service-paris.yaml` -> `Service/paris`. */
+function guessKey(file: string): ObjectKey {
+  const match = /^(service|secret|configmap)-([a-z0-9][-a-z0-9]*)\.yaml$/.exec(file)
+  const kind = {service: 'Service', secret: 'Secret', configmap: 'ConfigMap'}[match?.[1] ?? '']
+  return kind === undefined || match?.[2] === undefined ? `${UNKNOWN_KIND}/${sourceOf(file)}` : `${kind}/${match[2]}`
+}
+
+/** A file's name for messages and keys: an odd one is quoted, so that it can't forge a line. */
+function sourceOf(name: string): string {
+  return /^[\w.@+-]{1,120}$/.test(name) ? name : quote(name)
+}
+
+function unnamed(name: string): KnownFile {
+  const why = 'wanted a name in UTF-8; it holds other bytes'
+  return {stamp: '', object: {key: `${UNKNOWN_KIND}/${sourceOf(name)}`, revision: 'unnamed', manifest: undefined, broken: why}}
+}
+
+/**
+ * The same object in two files is an error that names both: neither is believed. A file that can't be read speaks of an object by
+ * its name or its past alone, and gives way to one that says so itself.
+ */
+function distinct(objects: readonly StoredObject[]): readonly StoredObject[] {
+  const said = new Set(objects.filter(object => object.manifest !== undefined).map(object => object.key))
   const byKey = new Map<ObjectKey, StoredObject[]>()
-  for (const object of objects) byKey.set(object.key, [...(byKey.get(object.key) ?? []), object])
-  return [...byKey.values()].map(same => {
-    const [first] = same
-    if (same.length === 1 && first !== undefined) return first
-    const sources = same
-      .map(object => object.source ?? '')
-      .sort()
-      .join(' and ')
-    const revision = same
-      .map(object => object.revision)
-      .sort()
-      .join('+')
-    return {
-      key: first?.key ?? '',
-      revision,
-      manifest: undefined,
-      broken: `it stands in two files, ${sources}; wanted one of them`,
-      source: sources,
-    }
-  })
+  for (const object of objects) {
+    const isLoud = object.manifest !== undefined || !said.has(object.key)
+    const key = isLoud ? object.key : `${UNKNOWN_KIND}/${object.source ?? ''}`
+    byKey.set(key, [...(byKey.get(key) ?? []), isLoud ? object : {...object, key}])
+  }
+
+  return [...byKey.values()].map(same => merged(same))
+}
+
+function merged(same: readonly StoredObject[]): StoredObject {
+  const [first] = same
+  if (same.length === 1 && first !== undefined) return first
+  const joined = (texts: readonly string[], by: string): string => [...texts].sort().join(by)
+  const source = joined(
+    same.map(object => object.source ?? ''),
+    ' and ',
+  )
+  return {
+    key: first?.key ?? '',
+    revision: joined(
+      same.map(object => object.revision),
+      '+',
+    ),
+    manifest: undefined,
+    broken: `it stands in more than one file, ${source}; wanted one of them`,
+    sealed: true,
+    source,
+  }
 }
 
 async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {

@@ -1,8 +1,8 @@
 /** Lock files that name their owner, so that a killed owner's lock can be told from a living one's and taken over. */
-import {randomBytes} from 'node:crypto'
-import {link, readFile, rename, unlink, writeFile} from 'node:fs/promises'
+import {createHash, randomBytes} from 'node:crypto'
+import {link, readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {messageOf} from '../../model/errors.js'
+import {codeOf} from './write.js'
 
 export interface LockOwner {
   readonly pid: number
@@ -23,12 +23,7 @@ export interface Lock {
  * @returns the lock, or its present owner
  */
 export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
-  const owner: LockOwner = {
-    pid: process.pid,
-    start: await startOf(process.pid),
-    token: randomBytes(8).toString('hex'),
-    ...(note !== undefined && {note}),
-  }
+  const owner: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
   for (;;) {
     if (await create(file, owner)) return {release: async () => release(file, owner)}
     const present = await ownerOf(file)
@@ -60,28 +55,27 @@ async function create(file: string, owner: LockOwner): Promise<boolean> {
 }
 
 /**
- * Removes a dead owner's lock. Of several takers one at a time looks again and removes it: were they all to remove what they saw
- * earlier, the second would remove the first one's new lock.
+ * Removes a dead owner's lock. Whoever makes the gate file named after the dead lock's token may, alone: were all to remove what they
+ * saw earlier, the second would remove the first one's new lock. A gate is a lock too, and its owner may die: then it has a gate of
+ * its own. Tokens are never used again, so a gate made late finds another lock, or none, and removes nothing.
  */
 async function takeAway(file: string, dead: LockOwner): Promise<void> {
-  const gate = `${file}.takeover`
-  const taker: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: randomBytes(8).toString('hex')}
-  if (!(await create(gate, taker))) {
-    const other = await ownerOf(gate)
-    if (other !== undefined && !(await isAlive(other)))
-      await rename(gate, `${gate}-${taker.token}`)
-        .then(async () => unlink(`${gate}-${taker.token}`))
-        .catch(() => undefined)
-    await new Promise(resolve => setTimeout(resolve, 5))
+  const gate = `${file}.${dead.token}`
+  const taker: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: newToken()}
+  if (await create(gate, taker)) {
+    try {
+      const present = await ownerOf(file)
+      if (present?.token === dead.token) await unlink(file)
+    } finally {
+      await unlink(gate).catch(() => undefined)
+    }
+
     return
   }
 
-  try {
-    const present = await ownerOf(file)
-    if (present?.token === dead.token) await unlink(file)
-  } finally {
-    await unlink(gate).catch(() => undefined)
-  }
+  const other = await ownerOf(gate)
+  if (other !== undefined && !(await isAlive(other))) await takeAway(gate, other)
+  else await new Promise(resolve => setTimeout(resolve, 5))
 }
 
 async function release(file: string, owner: LockOwner): Promise<void> {
@@ -89,7 +83,7 @@ async function release(file: string, owner: LockOwner): Promise<void> {
   if (present?.token === owner.token) await unlink(file).catch(() => undefined)
 }
 
-/** Undefined: there is no lock. What is no lock of ours is nobody's, with a token of its own text. */
+/** Undefined: there is no lock. What is no lock of ours is nobody's, with a token made of its text. */
 async function ownerOf(file: string): Promise<LockOwner | undefined> {
   let text: string
   try {
@@ -99,14 +93,21 @@ async function ownerOf(file: string): Promise<LockOwner | undefined> {
     throw error
   }
 
+  return parseOwner(text) ?? {pid: 0, start: '', token: createHash('sha256').update(text).digest('hex').slice(0, 16)}
+}
+
+function parseOwner(text: string): LockOwner | undefined {
   try {
     const value = JSON.parse(text) as LockOwner
-    if (Number.isInteger(value.pid) && typeof value.start === 'string' && typeof value.token === 'string') return value
-  } catch (error) {
-    return {pid: 0, start: '', token: `unreadable: ${messageOf(error)}`}
+    const isOwner = Number.isInteger(value.pid) && typeof value.start === 'string' && /^[0-9a-f]{16}$/.test(value.token)
+    return isOwner ? value : undefined
+  } catch {
+    return undefined
   }
+}
 
-  return {pid: 0, start: '', token: `unreadable: ${text}`}
+function newToken(): string {
+  return randomBytes(8).toString('hex')
 }
 
 async function isAlive({pid, start}: LockOwner): Promise<boolean> {
@@ -124,8 +125,4 @@ async function isAlive({pid, start}: LockOwner): Promise<boolean> {
 async function startOf(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }

@@ -1,0 +1,92 @@
+/** Writing files so that a crash at any moment leaves the old one or the new one, whole; and clearing away what a crash left. */
+import {randomBytes} from 'node:crypto'
+import {lstat, open, readdir, rename, unlink} from 'node:fs/promises'
+import path from 'node:path'
+import {AtlasError, messageOf} from '../../model/errors.js'
+
+/**
+ * Writes beside the file, syncs, renames over it, syncs the directory.
+ * @param check asked at the last moment before the old file goes; what it throws keeps the old one
+ * @throws AtlasError `unreachable` where the directory takes no files, and what `check` throws; the draft is gone then
+ */
+export async function replace(file: string, text: string, mode: number, check?: () => Promise<void>): Promise<void> {
+  const directory = path.dirname(file)
+  const draft = path.join(directory, `.${path.basename(file)}.${randomBytes(6).toString('hex')}`)
+  try {
+    const handle = await open(draft, 'wx', mode)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+
+    await check?.()
+    await rename(draft, file)
+    await syncDirectory(directory)
+  } catch (error) {
+    await unlink(draft).catch(() => undefined)
+    throw error instanceof AtlasError ? error : notWritten(file, error)
+  }
+}
+
+/** @throws AtlasError `unreachable` where the directory lets no file go */
+export async function remove(file: string): Promise<void> {
+  try {
+    await unlink(file)
+    await syncDirectory(path.dirname(file))
+  } catch (error) {
+    throw notWritten(file, error)
+  }
+}
+
+/**
+ * Clears away drafts of writers that were killed: of files at once, since nobody else writes while the lock is held; of locks when
+ * they are older than any attempt at one takes.
+ */
+export async function sweep(directory: string): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) {
+    if (!LOCK_DRAFT.test(name) && !FILE_DRAFT.test(name)) continue
+    const file = path.join(directory, name)
+    const isOver = FILE_DRAFT.test(name) || (await ageOf(file)) > 60_000
+    if (isOver) await unlink(file).catch(() => undefined)
+  }
+}
+
+/** @throws nothing: the error is returned, for the caller to throw */
+export function unreachable(directory: string, error: unknown): AtlasError {
+  return new AtlasError('unreachable', `the directory ${directory} can't be read: ${messageOf(error)}`, {
+    hint: 'name the directory that "atlas init" was run on',
+    cause: error,
+  })
+}
+
+/** The code of a system's error, such as `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}
+
+const FILE_DRAFT = /^\..+\.yaml\.[0-9a-f]{12}$/
+const LOCK_DRAFT = /^\.lock-[0-9a-f]{16}$|^\.(commit|serve)\.lock\./
+
+function notWritten(file: string, error: unknown): AtlasError {
+  const what = codeOf(error) === 'EISDIR' ? 'a directory stands in its place' : messageOf(error)
+  return new AtlasError('unreachable', `${path.basename(file)} can't be written to the directory ${path.dirname(file)}: ${what}`, {
+    hint: 'the store must be writable, with room on its disk; then run the command again',
+    cause: error,
+  })
+}
+
+async function ageOf(file: string): Promise<number> {
+  const stat = await lstat(file).catch(() => undefined)
+  return stat === undefined ? 0 : Date.now() - stat.mtimeMs
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
