@@ -179,9 +179,9 @@ function shardKey(kind: 'identity' | 'record', owner: Owner): ObjectKey {
 
 /** Everybody of whom anything is stored, readable or not. */
 function ownersKnown(fleet: Fleet): ReadonlySet<Owner> {
-  const broken = [...fleet.faults.keys()].flatMap(subject => {
+  const broken = [...fleet.faults.keys()].flatMap((subject): Owner[] => {
     const [kind = '', name = ''] = subject.split('/')
-    return kind !== '' && kinds.has(kind) ? [name] : []
+    return kind !== '' && kinds.has(kind) ? [name as Owner] : []
   })
   return new Set<Owner>([
     'atlas',
