@@ -29,7 +29,6 @@ export function decodeRegistration(manifest: Manifest): Cluster {
   const {metadata} = manifest
   const name = at('metadata.name', () => parseClusterName(metadata.name))
   const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]
-  const replicas = own[labels.replicas]
   const ports = noted[annotations.ports]
   const groups = Object.keys(own)
     .filter(label => label.startsWith(labels.group))
@@ -39,15 +38,22 @@ export function decodeRegistration(manifest: Manifest): Cluster {
       name,
       addresses: decodeAddresses(manifest),
       ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
-      replicas: replicas === undefined ? 1 : at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(replicas)),
+      replicas: decodeReplicas(own),
       services: decodeServices(noted),
       groups: groups.sort(),
     }),
   )
 }
 
-/** Labels and annotations that aren't Atlas's stay. */
+/**
+ * Labels and annotations that aren't Atlas's stay.
+ * @throws AtlasError `failed` where a Service of that name belongs to somebody else
+ */
 export function encodeRegistration(existing: Manifest | undefined, cluster: Cluster, namespace: string): Manifest {
+  if (existing !== undefined && !isRegistration(existing) && existing.metadata.labels?.[labels.managedBy] !== 'atlas')
+    throw new AtlasError('failed', `Service "${cluster.name}" is there already and registers no cluster, so it is somebody else's`, {
+      hint: `choose another name, or give that Service the label ${labels.cluster} if it is to register one`,
+    })
   const frame = frameOf(existing, ['Service', cluster.name], namespace)
   const ownLabels = {
     [labels.cluster]: cluster.name,
@@ -71,6 +77,18 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
   )
   const spec = existing?.spec ?? {clusterIP: 'None', ports: [{name: 'thanos', port: 10_901, targetPort: 10_901}]}
   return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}
+}
+
+/** A Service that the 2021 program left has no format, and there a number that can't be read meant 1 (facts/ecosystem.md 1.1). */
+function decodeReplicas(own: Readonly<Record<string, string>>): number {
+  const text = own[labels.replicas]
+  if (text === undefined) return 1
+  try {
+    return at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text))
+  } catch (error) {
+    if (own[labels.format] === undefined && own[labels.managedBy] === undefined) return 1
+    throw error
+  }
 }
 
 function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
