@@ -5,7 +5,7 @@ import {StoreCommand} from '../lib/cli/base-command.js'
 import {parseTimes} from '../lib/cli/serve-flags.js'
 import {present} from '../lib/cli/flags.js'
 import {world} from '../lib/cli/world.js'
-import {parseHostPort} from '../lib/model/address.js'
+import {parseListen} from '../lib/model/address.js'
 import {openStore} from '../lib/store/open.js'
 import {defaultDirectoryTimes} from '../lib/store/directory/times.js'
 import {defaultTimes, serve} from '../server/serve.js'
@@ -43,8 +43,8 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
     const server = await serve({
       store: openStore({directory: flags.store, times}),
       world,
-      listen: parseHostPort(flags.listen, '--listen'),
-      admin: parseHostPort(flags.admin, '--admin'),
+      listen: parseListen(flags.listen, '--listen'),
+      admin: parseListen(flags.admin, '--admin'),
       times,
       log: flags['log-level'] as 'debug' | 'error' | 'info' | 'warn',
       ...present({endpointsFile: flags['thanos-endpoints'] === undefined ? undefined : path.resolve(flags['thanos-endpoints'])}),

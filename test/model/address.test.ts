@@ -1,6 +1,14 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {parseAddress, parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort} from '../../src/lib/model/address.js'
+import {
+  parseAddress,
+  parseAddresses,
+  parseHostPort,
+  parseListen,
+  parsePort,
+  renderAddresses,
+  renderHostPort,
+} from '../../src/lib/model/address.js'
 import {AtlasError} from '../../src/lib/model/errors.js'
 import {thrownBy} from '../helpers/thrown.js'
 
@@ -51,6 +59,13 @@ describe('model/address', () => {
     expect(renderHostPort({host: '::1', port: 80})).to.equal('[::1]:80')
     for (const text of ['::1:80', 'host', ':80', 'host:', 'host:0', 'host:99999'])
       expect(thrownBy(() => parseHostPort(text)).code, text).to.equal('invalid')
+  })
+
+  it('parseListen() wants an IP address, and takes port 0', () => {
+    expect(parseListen('127.0.0.1:0', '--listen')).to.deep.equal({host: '127.0.0.1', port: 0})
+    expect(parseListen('[::]:6305', '--listen')).to.deep.equal({host: '::', port: 6305})
+    for (const text of ['example.net:1', ':0', '0', '127.0.0.1:00', '127.0.0.1'])
+      expect(thrownBy(() => parseListen(text, '--listen')).code, text).to.equal('invalid')
   })
 
   it('whatever is taken reads back as the same', () => {

@@ -17,7 +17,7 @@ export default class ClusterAdd extends StoreCommand {
   static override summary = 'Register a downstream cluster, or change its registration'
   static override description = `Without --address the cluster is pending: its values can be handed out, and the same command completes it later.
 Where the sidecars are is taken from the monitoring stack (--stack) unless it is said (--thanos, --prometheus, --alertmanager).`
-  static override aliases = ['cluster-add']
+  static override hiddenAliases = ['cluster-add']
   static override deprecateAliases = true
   static override args = {name: Args.string({description: 'name of the cluster: lower-case letters, digits and "-"', required: true})}
   static override examples = [

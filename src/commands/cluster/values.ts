@@ -19,7 +19,7 @@ export default class ClusterValues extends StoreCommand {
   static override summary = "Print what a cluster's Envoy needs to join"
   static override description = `raw: Helm values, without any key. secret: the Kubernetes Secret with the key that they name. bootstrap: an Envoy configuration with its files, with which any Envoy outside Kubernetes joins.
 The cluster "atlas" stands for the observability Envoy.`
-  static override aliases = ['cluster-values']
+  static override hiddenAliases = ['cluster-values']
   static override deprecateAliases = true
   static override args = {name: Args.string({description: 'name of the cluster, or "atlas"', required: true})}
   static override examples = [

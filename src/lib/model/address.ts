@@ -67,6 +67,14 @@ export function parseHostPort(text: string, what = 'an address'): HostPort {
   return {host: parseAddress(host).host, port: parsePort(port)}
 }
 
+/** Where to listen: `IP:PORT`, port 0 for any free one. @throws AtlasError `invalid` */
+export function parseListen(text: string, what: string): HostPort {
+  const isAnyPort = text.endsWith(':0')
+  const {host, port} = parseHostPort(isAnyPort ? `${text.slice(0, -1)}1` : text, what)
+  if (parseAddress(host).kind === 'dns') throw invalid(what, 'IP:PORT, such as 127.0.0.1:6305 or [::]:6305', text)
+  return {host, port: isAnyPort ? 0 : port}
+}
+
 export function renderHostPort({host, port}: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

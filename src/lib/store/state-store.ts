@@ -128,8 +128,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       const known = openKnown()
       const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false}
       // Observing begins before the first list, so that nothing falls between the two.
-      await objects.observe(() => void (watches.has(watch) && inTurn(async () => look(watch))), signal)
-      return inTurn(async () => {
+      const abandoned = new AbortController()
+      await objects.observe(() => void (watches.has(watch) && inTurn(async () => look(watch))), AbortSignal.any([signal, abandoned.signal]))
+      const begin = async (): Promise<Fleet> => {
         const found = await list()
         if (!found.some(object => object.key === FLEET))
           throw new AtlasError('not-found', `there is no Atlas in ${objects.description} yet: ConfigMap atlas-fleet is missing`, {
@@ -139,6 +140,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         watches.add(watch)
         signal.addEventListener('abort', () => watches.delete(watch), {once: true})
         return watch.fleet
+      }
+
+      return inTurn(begin).catch((error: unknown) => {
+        abandoned.abort()
+        throw error
       })
     },
 

@@ -1,0 +1,136 @@
+import {type ChildProcess, spawn} from 'node:child_process'
+import {readFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
+
+interface StatusJson {
+  server: {ready: boolean}
+  proxies: {cluster: string; state: string}[]
+  withoutProxy: string[]
+}
+
+describe('commands: serve, status and rotate', function () {
+  this.timeout(60_000)
+
+  it('serves a directory, tells its status, sees what other commands write, and stops on SIGTERM', () =>
+    inFolder(async folder => {
+      const [store, endpoints] = [path.join(folder, 'state'), path.join(folder, 'endpoints.yaml')]
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', '--store', store, '--address', '198.51.100.4')
+      const none = await atlasJson<{error: {code: string; hint: string}}>('status', '--store', store)
+      expect(none.code).to.equal(5)
+      expect(none.value.error.hint).to.contain('atlas serve')
+
+      const server = await start(store, '--thanos-endpoints', endpoints)
+      try {
+        expect(await readFile(endpoints, 'utf8')).to.contain('paris-thanos-sidecar0.atlas.svc.cluster.local:10901')
+        const {code, value} = await atlasJson<StatusJson>('status', '--store', store)
+        expect(code).to.equal(0)
+        expect(value.server.ready).to.equal(true)
+        expect(value.withoutProxy).to.have.members(['atlas', 'paris'])
+        const table = await atlas('status', '--store', store)
+        expect(table.stdout)
+          .to.match(/CLUSTER +PROXY +STATE/)
+          .and.to.match(/paris +- +no proxy/)
+
+        await atlas('cluster', 'add', 'lyon', '--store', store, '--address', '198.51.100.5')
+        await eventually(async () => expect(await readFile(endpoints, 'utf8')).to.contain('lyon-thanos-sidecar0'))
+
+        const second = await atlas('serve', '--store', store, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')
+        expect(second.code).to.equal(4)
+        expect(second.stderr).to.contain(`process ${server.pid ?? ''}`)
+      } finally {
+        server.kill('SIGTERM')
+      }
+
+      expect(await ended(server)).to.equal(0)
+      const again = await start(store)
+      again.kill('SIGKILL')
+      await ended(again)
+      const third = await start(store)
+      third.kill('SIGINT')
+      expect(await ended(third)).to.equal(0)
+    }))
+
+  it('refuses what it can not serve: no store, a busy port, a time limit that is none', () =>
+    inFolder(async folder => {
+      const empty = await atlas('serve', '--store', folder, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')
+      expect(empty.code).to.equal(3)
+      expect(empty.stderr).to.contain('atlas init')
+      await atlas('init', '--store', folder)
+      const time = await atlas('serve', '--store', folder, '--time', 'nonsense=1s')
+      expect(time.code).to.equal(2)
+      expect(time.stderr).to.contain('max-age')
+      const server = await start(folder)
+      try {
+        const other = path.join(folder, 'other')
+        await atlas('init', '--store', other)
+        const {admin} = JSON.parse(
+          await readFile(path.join(folder, '.serve.lock'), 'utf8').then(text => JSON.stringify((JSON.parse(text) as {note: object}).note)),
+        ) as {admin: string}
+        const busy = await atlas('serve', '--store', other, '--listen', '127.0.0.1:0', '--admin', admin.replace('http://', ''))
+        expect(busy.code).not.to.equal(0)
+        expect(busy.stderr).to.contain(admin.replace('http://', ''))
+      } finally {
+        server.kill('SIGTERM')
+        await ended(server)
+      }
+    }))
+
+  it('rotate issues new leaves for all, or for those named', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      await atlas('cluster', 'add', 'paris', '--store', folder)
+      await atlas('cluster', 'add', 'lyon', '--store', folder)
+      const serials = async (): Promise<string[]> =>
+        Promise.all(
+          ['paris', 'lyon'].map(
+            async name => (await atlasJson<{identity: {serial: string}}>('cluster', 'show', name, '--store', folder)).value.identity.serial,
+          ),
+        )
+      const before = await serials()
+      const one = await atlasJson<{rotated: string[]}>('rotate', 'paris', '--store', folder)
+      expect(one.value.rotated).to.deep.equal(['paris'])
+      const between = await serials()
+      expect([between[0] === before[0], between[1] === before[1]]).to.deep.equal([false, true])
+      const all = await atlasJson<{rotated: string[]}>('rotate', '--store', folder)
+      expect(all.value.rotated).to.have.members(['atlas', 'paris', 'lyon'])
+    }))
+})
+
+/** A server on ports of its own, once it is ready; its log goes nowhere. */
+async function start(store: string, ...args: string[]): Promise<ChildProcess> {
+  const child = spawn(
+    process.execPath,
+    [atlasBin, 'serve', '--store', store, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...args],
+    {stdio: ['ignore', 'ignore', 'pipe']},
+  )
+  let log = ''
+  await new Promise<void>((resolve, reject) => {
+    child.stderr?.on('data', chunk => {
+      log += String(chunk)
+      if (log.includes('"msg":"serving"')) resolve()
+    })
+    child.once('exit', code => reject(new Error(`serve ended with ${String(code)}: ${log}`)))
+  })
+  return child
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  return new Promise(resolve => child.once('exit', resolve))
+}
+
+async function eventually(check: () => Promise<unknown>): Promise<void> {
+  const deadline = Date.now() + 10_000
+  for (;;) {
+    try {
+      await check()
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import {readFile, writeFile} from 'node:fs/promises'
+import {spawn} from 'node:child_process'
+import path from 'node:path'
+import {pathToFileURL} from 'node:url'
+import {expect} from 'chai'
+import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
+
+/** Commands a person may type, and the words that must stand in the help of each. */
+const commands = [
+  ['init'],
+  ['cluster', 'add'],
+  ['cluster', 'list'],
+  ['cluster', 'show'],
+  ['cluster', 'values'],
+  ['cluster', 'remove'],
+  ['rotate'],
+  ['status'],
+  ['serve'],
+  ['demo'],
+]
+
+describe('commands: start-up and help', function () {
+  this.timeout(60_000)
+
+  for (const args of [['--version'], ['--help'], ['cluster', '--help'], ['cluster', 'add', '--help'], ['serve', '--help']]) {
+    it(`atlas ${args.join(' ')} loads neither gRPC, protobuf, forge, the Kubernetes client nor inquirer`, () =>
+      inFolder(async folder => {
+        const loaded = await modulesOf(folder, args)
+        expect(loaded.length).to.be.greaterThan(0)
+        const heavy = loaded.filter(url =>
+          /node_modules\/(@grpc|@bufbuild|protobufjs|node-forge|@kubernetes|@?inquirer|prom-client|pino)\b/.test(url),
+        )
+        expect(heavy).to.deep.equal([])
+      }))
+  }
+
+  it('the list of loaded modules would show them (cluster add loads forge)', () =>
+    inFolder(async folder => {
+      const loaded = await modulesOf(folder, ['cluster', 'add', 'paris', '--store', folder])
+      expect(loaded.some(url => url.includes('node_modules/node-forge/'))).to.equal(true)
+    }))
+
+  it('every command has help with an example', async () => {
+    for (const command of commands) {
+      const {code, stdout} = await atlas(...command, '--help')
+      expect(code, command.join(' ')).to.equal(0)
+      expect(stdout, command.join(' '))
+        .to.match(/\nEXAMPLES?\n/)
+        .and.to.contain(`$ atlas ${command.join(' ')}`)
+    }
+  })
+
+  it('the list of commands names no deprecated one; the names of 2021 still work, with a warning', () =>
+    inFolder(async folder => {
+      const {stdout} = await atlas('--help')
+      expect(stdout).not.to.match(/cluster-add|cluster-values|controller|envoy-ads/)
+      await atlas('init', '--store', folder)
+      const added = await atlas('cluster-add', 'paris', '--store', folder)
+      expect(added.code, added.stderr).to.equal(0)
+      expect(added.stderr).to.match(/cluster-add.*deprecated/is)
+    }))
+
+  it('an unknown command is wrong usage, in text and in JSON', async () => {
+    const text = await atlas('clutser', 'list')
+    expect(text.code).to.equal(2)
+    expect(text.stderr).to.contain('clutser')
+    expect(text.stdout).to.equal('')
+    const json = await atlas('clutser', '--json')
+    expect((JSON.parse(json.stdout) as {error: {code: string}}).error.code).to.equal('invalid')
+  })
+})
+
+/** URLs of all modules that a run of `atlas` resolved. */
+async function modulesOf(folder: string, args: readonly string[]): Promise<readonly string[]> {
+  const [hook, log] = [path.join(folder, 'hook.mjs'), path.join(folder, 'modules.txt')]
+  const text = `import {appendFileSync} from 'node:fs'
+import {registerHooks} from 'node:module'
+registerHooks({resolve(specifier, context, next) {
+  const found = next(specifier, context)
+  appendFileSync(${JSON.stringify(log)}, found.url + '\\n')
+  return found
+}})
+`
+  await writeFile(hook, text)
+  const child = spawn(process.execPath, ['--import', pathToFileURL(hook).href, atlasBin, ...args], {stdio: 'ignore'})
+  await new Promise(resolve => child.once('close', resolve))
+  return (await readFile(log, 'utf8')).trim().split('\n')
+}
