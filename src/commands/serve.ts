@@ -40,6 +40,8 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
   async run(): Promise<void> {
     const {flags} = await this.parse(Serve)
     const times = parseTimes(flags.time ?? [], {...defaultTimes, ...defaultDirectoryTimes})
+    // Listened for from the beginning: a signal while the store is still being read is obeyed, too.
+    const told = signalled()
     const server = await serve({
       store: openStore({directory: flags.store, times}),
       world,
@@ -49,9 +51,14 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
       log: flags['log-level'] as 'debug' | 'error' | 'info' | 'warn',
       ...present({endpointsFile: flags['thanos-endpoints'] === undefined ? undefined : path.resolve(flags['thanos-endpoints'])}),
     })
-    await new Promise<void>(resolve => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-    })
+    await told
     await server.stop()
   }
+}
+
+/** Resolves when the process is told to end. */
+async function signalled(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
 }
