@@ -50,6 +50,8 @@ export function parseManifest(value: unknown): Manifest {
     ['stringData', value['stringData']],
   ] as const)
     checkStrings(path, map)
+  if (!kinds.has(kind) && isMarked(metadata))
+    throw invalid('the kind of an object with labels or annotations of Atlas', [...kinds].join(', '), kind)
   if (value['spec'] !== undefined && !isRecord(value['spec'])) throw new AtlasError('invalid', 'spec must be an object')
   if (value['type'] !== undefined && typeof value['type'] !== 'string') throw new AtlasError('invalid', 'type must be text')
   const {namespace} = metadata
@@ -102,6 +104,14 @@ export function decodeBase64(key: string, text: string): string {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bare) || bare.length % 4 !== 0)
     throw new AtlasError('invalid', `data[${nameOf(key)}] must be base64; it is not`)
   return Buffer.from(bare, 'base64').toString('utf8')
+}
+
+/** All that Atlas reads. Objects of other kinds may stand beside them, but a slip in a kind must not pass for one of those. */
+const kinds: ReadonlySet<string> = new Set(['ConfigMap', 'Secret', 'Service'])
+
+function isMarked(metadata: Readonly<Record<string, unknown>>): boolean {
+  const entries = [metadata['labels'], metadata['annotations']].flatMap(map => (isRecord(map) ? Object.entries(map) : []))
+  return entries.some(([key, value]) => /^(group\.)?goatlas\.io\//.test(key) || (key === labels.managedBy && value === 'atlas'))
 }
 
 function checkStrings(path: string, map: unknown): void {

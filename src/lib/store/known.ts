@@ -7,9 +7,11 @@ import type {StoredObject} from './objects.js'
 
 interface KnownObject {
   readonly revision: Revision
-  /** Empty for an object that could not be read; `subjects` then holds what it may have said. */
+  /** For an object that can't be read, what it said when it last could; `faults` then holds all that it may say. */
   readonly entries: ReadonlyMap<Subject, Entry>
   readonly faults: ReadonlySet<Subject>
+  /** Of an object that can't be read: tells of one thing that it may say. */
+  readonly fault?: (subject: Subject) => Change
 }
 
 export interface Known {
@@ -45,9 +47,25 @@ export function openKnown(): Known {
 
   function unreadable(object: StoredObject, before: KnownObject | undefined, fleet: Fleet): readonly Change[] {
     const subjects = new Set<Subject>([...(before?.entries.keys() ?? []), ...(before?.faults ?? []), ...subjectsOf(object.key, fleet)])
-    known.set(object.key, {revision: object.revision, entries: before?.entries ?? new Map(), faults: subjects})
-    const fault = {object: object.key, key: 'the whole object', message: object.broken ?? 'it can not be read'}
-    return [...subjects].map(subject => faultChange(subject, fault, object.source))
+    const what = {object: object.key, key: 'the whole object', message: object.broken ?? 'it can not be read'}
+    const fault = (subject: Subject): Change => faultChange(subject, what, object.source)
+    known.set(object.key, {revision: object.revision, entries: before?.entries ?? new Map(), faults: subjects, fault})
+    return [...subjects].map(subject => fault(subject))
+  }
+
+  /**
+   * Whoever has come since an object broke may stand in it too. Of an object that can't even be told this is not said again: what
+   * goes missing under our eyes was not in it.
+   */
+  function newcomers(changes: readonly Change[], fleet: Fleet): readonly Change[] {
+    const unread = [...known].filter(([key, {fault}]) => fault !== undefined && !key.startsWith(`${UNKNOWN_KIND}/`))
+    if (changes.length === 0 || unread.length === 0) return []
+    const after = reduceAll(fleet, changes)
+    return unread.flatMap(([key, object]) => {
+      const fresh = subjectsOf(key, after).filter(subject => !object.faults.has(subject))
+      if (fresh.length > 0) known.set(key, {...object, faults: new Set([...object.faults, ...fresh])})
+      return fresh.flatMap(subject => object.fault?.(subject) ?? [])
+    })
   }
 
   function forget(key: ObjectKey, fleet: Fleet): readonly Change[] {
@@ -76,9 +94,13 @@ export function openKnown(): Known {
         changes.push(...found)
       }
 
-      return [...gone, ...changes]
+      const all = [...gone, ...changes]
+      return [...all, ...newcomers(all, fleet)]
     },
-    one: (key, object, fleet) => (object === undefined ? forget(key, fleet) : compare(object, fleet)),
+    one(key, object, fleet) {
+      const changes = object === undefined ? forget(key, fleet) : compare(object, fleet)
+      return [...changes, ...newcomers(changes, fleet)]
+    },
   }
 }
 
