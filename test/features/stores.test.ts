@@ -1,0 +1,111 @@
+/** The server on the product's own stores: what another process writes there arrives at the Envoys. */
+import {mkdtemp, readFile, readdir, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {expect} from 'chai'
+import {AtlasError} from '../../src/lib/model/errors.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import {init} from '../../src/lib/ops/init.js'
+import {reconcile} from '../../src/lib/ops/reconcile.js'
+import {cryptoSigner} from '../../src/lib/pki/signer.js'
+import {memoryStore} from '../../src/lib/store/memory.js'
+import {openStore} from '../../src/lib/store/open.js'
+import type {StateStore} from '../../src/lib/store/store.js'
+import {type Serving, serve} from '../../src/server/serve.js'
+import {testCluster} from '../helpers/fleet.js'
+import {type Connection, type DeltaClient, connect} from '../server/support/client.js'
+import {eventually, need, settle, subscribe, types} from '../server/support/network.js'
+
+const world = {now: () => new Date(), signer: cryptoSigner}
+const paris = parseClusterName('paris')
+const local = {host: '127.0.0.1', port: 0}
+
+describe('a server on a store', () => {
+  let connection: Connection
+  let serving: Serving
+  let atlas: DeltaClient
+
+  async function start(store: StateStore): Promise<void> {
+    await init(store, {}, world)
+    serving = await serve({store, world, listen: local, admin: local, log: 'silent', times: {stopGraceMs: 1000}})
+    const {credentials, trust} = await store.load()
+    connection = connect({address: serving.address, roots: need(trust).roots.join(''), key: need(credentials.get('atlas'))})
+    atlas = connection.delta()
+    subscribe(atlas, 'atlas')
+    atlas.send({typeUrl: types.scope})
+    await settle(atlas)
+  }
+
+  afterEach(async () => {
+    connection.close()
+    await serving.stop()
+  })
+
+  async function addAndRemove(store: StateStore): Promise<void> {
+    await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
+    await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
+    await eventually(() => serving.report().withoutProxy.includes(paris), 'it is known')
+    await reconcile(store, world)
+    expect((await store.load()).credentials.has(paris)).to.equal(true)
+    await settle(atlas)
+    await removeCluster(store, 'paris', world)
+    await settle(atlas, 400)
+    expect(atlas.responses.flatMap(({removedResources}) => removedResources)).to.include('thanos/paris')
+  }
+
+  it('memory: adds and removes a cluster', async () => {
+    const store = memoryStore()
+    await start(store)
+    await addAndRemove(store)
+  })
+
+  it('memory: goes on while the store is broken', async () => {
+    const store = memoryStore()
+    await start(store)
+    store.break(new AtlasError('unreachable', 'broken by the test'))
+    await eventually(() => !serving.report().store.reachable, 'it is told')
+    expect(serving.readiness().ready).to.equal(true)
+    store.break(undefined)
+    await eventually(() => serving.report().store.reachable, 'it is back')
+    await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
+    await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
+  })
+
+  describe('in a directory', () => {
+    let directory: string
+    beforeEach(async () => {
+      directory = await mkdtemp(path.join(tmpdir(), 'atlas-serve-'))
+    })
+    afterEach(async () => rm(directory, {recursive: true, force: true}))
+
+    it('adds and removes a cluster that another process writes', async () => {
+      await start(openStore({directory}))
+      await addAndRemove(openStore({directory}))
+    })
+
+    it('tells other commands where it answers, while it runs', async () => {
+      await start(openStore({directory}))
+      expect(await openStore({directory}).holder()).to.deep.equal({admin: serving.adminAddress})
+      await serving.stop()
+      expect(await openStore({directory}).holder()).to.equal(undefined)
+    })
+
+    it('a registration broken by hand costs nobody anything, and is named with its file', async () => {
+      const store = openStore({directory})
+      await start(store)
+      await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
+      await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
+      await settle(atlas)
+      const before = atlas.responses.length
+      const file = need((await readdir(directory)).find(name => name === 'service-paris.yaml'))
+      const text = await readFile(path.join(directory, file), 'utf8')
+      await writeFile(path.join(directory, file), text.replace('198.51.100.4', '198.51.100.4.5.6'))
+      await eventually(() => serving.report().faults.length > 0, 'the fault is seen')
+      expect(serving.report().faults[0]).to.include({subject: 'registration/paris'})
+      expect(serving.report().faults[0]?.source).to.match(/service-paris\.yaml/)
+      await settle(atlas, 300)
+      expect(atlas.responses.length).to.equal(before)
+    })
+  })
+})
