@@ -14,7 +14,8 @@ export interface RunningLoad {
   stop(): Promise<number>
 }
 
-export function load(network: Network, clusters: readonly string[] = [...network.members.keys()]): RunningLoad {
+/** @param options.streams whether a stream to each is kept open too; longer ones than connections may last can't be */
+export function load(network: Network, clusters: readonly string[] = [...network.members.keys()], options = {streams: true}): RunningLoad {
   const door = queryDoor(network)
   const channels = clusters.map(() => openPlain(door))
   const broken: string[] = []
@@ -27,7 +28,7 @@ export function load(network: Network, clusters: readonly string[] = [...network
     const who = await whoAnswers(network, cluster)
     if (who !== `${cluster}/0`) throw new Error(`${cluster}, on a new connection: ${who}`)
   })
-  const streams = clusters.map(cluster => {
+  const streams = (options.streams ? clusters : []).map(cluster => {
     const channel = openPlain(door)
     const told = (how: string) => () => {
       if (!state.ending) broken.push(`the stream to ${cluster} ${how}`)

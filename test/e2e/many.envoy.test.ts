@@ -1,0 +1,79 @@
+/** 200 registered clusters at one observability Envoy, three of them with an Envoy of their own: one more concerns two Envoys alone. */
+import {expect} from 'chai'
+import {differing, resourcesOf} from '../../src/demo/envoy-admin.js'
+import {world} from '../../src/lib/cli/world.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {commitPlan} from '../../src/lib/ops/commit.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {testCluster} from '../helpers/fleet.js'
+import {reportOf, statOf, until, untilReachable, untilSynced, updatesOf, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+const real = ['paris', 'lyon', 'oslo']
+const FLEET = 200
+
+describe('e2e: 200 clusters', function () {
+  this.timeout(60_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({clusters: real, spare: 1, settings: {timeouts: {healthInterval: 2, healthTimeout: 1}}})
+    await registerTheOthers(network)
+    await until(network, 'all to be sent', async () => (await sentOf('ScopedRouteConfiguration')) === FLEET, 20)
+    await untilSynced(network)
+  })
+  after(() => closeNetwork(network))
+
+  /** How many resources of a type the observability Envoy has acknowledged. */
+  async function sentOf(type: string): Promise<number> {
+    const {proxies} = await reportOf(network)
+    const found = proxies.find(({cluster}) => cluster === 'atlas')?.types.find(each => each.type === type)
+    return found?.acknowledged ?? 0
+  }
+
+  it('those with an Envoy answer, each for itself; those without fail at once', async () => {
+    await untilReachable(network)
+    const active = await statOf(network.observability, 'cluster_manager.active_clusters')
+    // Beside them the servers, and the bootstrap's own.
+    expect(active).to.equal(FLEET + 2)
+    for (const name of ['cluster-0', 'cluster-100', 'cluster-196']) {
+      const begin = performance.now()
+      expect(await whoAnswers(network, name)).to.equal('gRPC status 14')
+      expect(performance.now() - begin).to.be.lessThan(2500)
+    }
+  })
+
+  it('one more is sent to two Envoys alone, in a few kilobytes', async () => {
+    const others = real.map(name => network.member(name).envoy)
+    const received = async () => statOf(network.observability, 'cluster.xds.upstream_cx_rx_bytes_total')
+    const before = {
+      resources: await resourcesOf(network.observability.admin),
+      updates: await Promise.all(others.map(envoy => updatesOf(envoy))),
+      bytes: await received(),
+    }
+    const listeners = await statOf(network.observability, 'listener_manager.lds.update_success')
+    const rome = await network.join('rome')
+    await rome.envoy.untilReady()
+    await untilReachable(network, ['rome'])
+    await untilSynced(network)
+
+    expect(await Promise.all(others.map(envoy => updatesOf(envoy)))).to.deep.equal(before.updates)
+    const changed = differing(before.resources, await resourcesOf(network.observability.admin))
+    expect(changed.filter(name => !name.endsWith(' thanos/rome'))).to.deep.equal([])
+    expect(changed).to.include('Clusters thanos/rome').and.to.include('ScopedRoutes thanos/rome')
+    expect(await statOf(network.observability, 'listener_manager.lds.update_success')).to.equal(listeners)
+    // The relayed streams of the new Envoy go by another cluster; what is counted here is the observability Envoy's own.
+    expect((await received()) - before.bytes).to.be.within(500, 10_000)
+  })
+})
+
+/** In one commit, as a `git pull` would bring them; their addresses refuse connections. */
+async function registerTheOthers(network: Network): Promise<void> {
+  const clusters = Array.from({length: FLEET - real.length}, (_, index) =>
+    testCluster(parseClusterName(`cluster-${index}`), {addresses: parseAddresses(network.spareAddress(20))}),
+  )
+  const changes = clusters.map((value): Change => ({kind: 'registration', name: value.name, value}))
+  await commitPlan(network.store, fleet => [...changes, ...planReconcile(reduceAll(fleet, changes), world)])
+}

@@ -1,0 +1,22 @@
+/** A stream at its real length: silent for a minute, through both Envoys. */
+import {expect} from 'chai'
+import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {streamCall} from './backend.js'
+import {hostOf, queryDoor, untilReachable} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+describe('e2e: a long stream', function () {
+  this.timeout(120_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris']})
+    await untilReachable(network)
+  })
+  after(() => closeNetwork(network))
+
+  it('is silent for 60 s and ends well', async () => {
+    const {grpcStatus, messages} = await callOnce(openPlain(queryDoor(network)), streamCall(hostOf('paris'), 60))
+    expect({grpcStatus, messages: messages.map(String)}).to.deep.equal({grpcStatus: 0, messages: ['begin', 'end']})
+  })
+})
