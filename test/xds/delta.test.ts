@@ -176,14 +176,14 @@ describe('xds/session delta', () => {
     })
 
     it('is repaired by sending what it did not name again together, then the named one by one', () => {
-      const stream = opened({scope: {a: '1', b: 'bad', c: '1', d: 'bad'}})
-      stream.ask('scope')
-      const repair = stream.nack('scope', 'Duplicate entry of domain x in route b; and y in route d')
-      expect(repair).to.deep.equal(['scope +a=1 +c=1', 'scope +b=bad', 'scope +d=bad'])
+      const stream = opened({listener: {a: '1', b: 'bad', c: '1', d: 'bad'}})
+      stream.ask('listener')
+      const repair = stream.nack('listener', 'Duplicate entry of domain x in route b; and y in route d')
+      expect(repair).to.deep.equal(['listener +a=1 +c=1', 'listener +b=bad', 'listener +d=bad'])
       const [good, b, d] = ['2', '3', '4']
-      stream.ack('scope', {nonce: good})
-      expect(stream.nack('scope', 'b is bad', {nonce: b})).to.deep.equal([])
-      expect(stream.nack('scope', 'd is bad', {nonce: d})).to.deep.equal([])
+      stream.ack('listener', {nonce: good})
+      expect(stream.nack('listener', 'b is bad', {nonce: b})).to.deep.equal([])
+      expect(stream.nack('listener', 'd is bad', {nonce: d})).to.deep.equal([])
       const report = describeSession(stream.session)[0]
       expect([...(report?.refused ?? [])]).to.deep.equal([
         ['b', 'b is bad'],
@@ -197,27 +197,27 @@ describe('xds/session delta', () => {
     })
 
     it('is repaired by halves where it names nothing', () => {
-      const stream = opened({scope: {a: '1', b: '1', c: 'bad', d: '1'}})
-      stream.ask('scope')
-      expect(stream.nack('scope', 'no')).to.deep.equal(['scope +a=1 +b=1', 'scope +c=bad +d=1'])
-      stream.ack('scope', {nonce: '2'})
-      expect(stream.nack('scope', 'no', {nonce: '3'})).to.deep.equal(['scope +c=bad', 'scope +d=1'])
-      stream.nack('scope', 'no', {nonce: '4'})
-      stream.ack('scope', {nonce: '5'})
+      const stream = opened({listener: {a: '1', b: '1', c: 'bad', d: '1'}})
+      stream.ask('listener')
+      expect(stream.nack('listener', 'no')).to.deep.equal(['listener +a=1 +b=1', 'listener +c=bad +d=1'])
+      stream.ack('listener', {nonce: '2'})
+      expect(stream.nack('listener', 'no', {nonce: '3'})).to.deep.equal(['listener +c=bad', 'listener +d=1'])
+      stream.nack('listener', 'no', {nonce: '4'})
+      stream.ack('listener', {nonce: '5'})
       expect(stream.heard('nacked').at(-1)?.refused).to.deep.equal(['c'])
-      expect(stream.push({scope: {a: '1', b: '1', d: '1'}}), 'it may be there').to.deep.equal(['scope -c'])
-      stream.ack('scope')
+      expect(stream.push({listener: {a: '1', b: '1', d: '1'}}), 'it may be there').to.deep.equal(['listener -c'])
+      stream.ack('listener')
       expect(describeSession(stream.session)[0]?.state).to.equal('synced')
     })
 
     it('leaves out of the repair what has changed since', () => {
-      const stream = opened({scope: {a: '1', b: 'bad'}})
-      stream.ask('scope')
+      const stream = opened({listener: {a: '1', b: 'bad'}})
+      stream.ask('listener')
       stream.writes = false
-      stream.push({scope: {a: '1', b: 'bad'}, cluster: {}})
-      expect(stream.nack('scope', 'no')).to.deep.equal(['scope +a=1'])
-      expect(stream.push({scope: {a: '1', b: '2'}})).to.deep.equal([])
-      expect(stream.write()).to.deep.equal(['scope +b=2'])
+      stream.push({listener: {a: '1', b: 'bad'}, cluster: {}})
+      expect(stream.nack('listener', 'no')).to.deep.equal(['listener +a=1'])
+      expect(stream.push({listener: {a: '1', b: '2'}})).to.deep.equal([])
+      expect(stream.write()).to.deep.equal(['listener +b=2'])
     })
 
     it('answers a client that asks for a refused resource by name', () => {
@@ -293,6 +293,91 @@ describe('xds/session delta', () => {
       expect(stream.wait(10_000)).to.deep.equal([])
       expect(unrepaired(stream.session).get(typeUrls.cluster)?.sent).to.deep.equal(['a'])
       expect(stream.push({cluster: {a: '1'}, listener: {l: '1'}})).to.deep.equal(['cluster +a=1'])
+    })
+  })
+
+  describe('residue: what a client keeps unused of a refused response, and takes again for no change (Envoy, scopes)', () => {
+    it('is removed before a new resource is sent again', () => {
+      const stream = opened({scope: {a: '1', b: 'bad'}})
+      stream.ask('scope')
+      expect(stream.nack('scope', 'route b')).to.deep.equal(['scope -a -b', 'scope +a=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
+      expect(stream.nack('scope', 'route b'), 'refused alone it leaves none').to.deep.equal([])
+    })
+
+    it('is replaced by the version before, so that nothing is missing meanwhile', () => {
+      const stream = opened({scope: {a: '1', b: '1'}})
+      stream.ask('scope')
+      stream.ack('scope')
+      stream.push({scope: {a: '2', b: 'bad', c: '1'}})
+      expect(stream.nack('scope', 'route b')).to.deep.equal(['scope +a=1 +b=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope -c', 'scope +a=2 +c=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
+    })
+
+    it('is left by every refused group of the repair', () => {
+      const stream = opened({scope: {a: '1', b: 'bad', c: '1', d: 'bad'}})
+      stream.ask('scope')
+      expect(stream.nack('scope', 'route b')).to.deep.equal(['scope -a -b -c -d', 'scope +a=1 +c=1 +d=bad'])
+      expect(stream.nack('scope', 'route d')).to.deep.equal(['scope -a -c -d', 'scope +b=bad'])
+      expect(stream.nack('scope', 'route b')).to.deep.equal(['scope +a=1 +c=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope +d=bad'])
+      expect(stream.nack('scope', 'route d')).to.deep.equal([])
+    })
+
+    it('makes additions wait for the answer to the last, and removals not', () => {
+      const stream = opened({scope: {a: '1', b: '1'}, listener: {l: '1'}})
+      for (const kind of ['scope', 'listener'] as const) {
+        stream.ask(kind)
+        stream.ack(kind)
+      }
+
+      expect(stream.push({scope: {a: '2', b: '1'}, listener: {l: '1'}})).to.deep.equal(['scope +a=2'])
+      expect(stream.push({scope: {a: '3'}, listener: {l: '2'}})).to.deep.equal(['listener +l=2'])
+      expect(stream.wait(5000)).to.deep.equal(['scope -b'])
+      expect(stream.ack('scope', {nonce: '3'})).to.deep.equal(['scope +a=3'])
+    })
+
+    it('is no matter when another version is sent', () => {
+      const stream = opened({scope: {a: '1', b: 'bad'}})
+      stream.ask('scope')
+      stream.writes = false
+      stream.ask('cluster')
+      stream.nack('scope', 'route b')
+      stream.push({scope: {a: '2', b: '2'}})
+      expect(stream.write()).to.deep.equal(['scope +a=2 +b=2'])
+    })
+
+    it('is remembered while another version is wanted but not sent', () => {
+      const stream = opened({scope: {a: '1', b: 'bad'}})
+      stream.ask('scope')
+      stream.writes = false
+      stream.ask('cluster')
+      stream.nack('scope', 'route b')
+      stream.push({scope: {a: '2', b: '2'}})
+      stream.push({scope: {a: '1', b: '2'}})
+      expect(stream.write()).to.deep.equal(['scope -a', 'scope +a=1 +b=2'])
+    })
+
+    it('is cleared away for a name that was asked for meanwhile, too', () => {
+      const stream = opened({scope: {a: '1', b: 'bad'}})
+      stream.ask('scope')
+      expect(stream.ask('scope', {subscribe: ['a']})).to.deep.equal([])
+      expect(stream.nack('scope', 'route b')).to.deep.equal(['scope -a -b', 'scope +a=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
+    })
+
+    it('may be left by an earlier stream, but not where the client lists what is wanted', () => {
+      const before = new Map([[typeUrls.scope, {sent: ['a', 'b', 'c'], removed: []}]])
+      const second = opened()
+      second.push({scope: {a: '2', b: '2', c: '1'}}, before)
+      expect(second.ask('scope', {initial: {a: '1', c: '1'}})).to.deep.equal(['scope -a -b', 'scope +a=2 +b=2 +c=1'])
+    })
+
+    it('is not left by other types', () => {
+      const stream = opened({cluster: {a: '1', b: 'bad'}})
+      stream.ask('cluster')
+      expect(stream.nack('cluster', 'b: no')).to.deep.equal(['cluster +a=1', 'cluster +b=bad'])
     })
   })
 

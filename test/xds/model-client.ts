@@ -29,6 +29,8 @@ export type Voice = 'misleading' | 'names' | 'silent'
 class Shelf {
   /** What it works with. */
   has = new Map<string, string>()
+  /** Scopes: what it takes for received, used or not; the same again is no change (measured on Envoy). */
+  memory = new Map<string, string>()
   /** What it would list after a reconnect. */
   listed = new Map<string, string>()
   readonly names = new Set<string>()
@@ -170,6 +172,8 @@ export class ModelClient {
   cut(): void {
     this.trace.push('cut')
     for (const {kind, names} of this.#unanswered.values()) for (const name of names) this.#shelf(kind).doubted.add(name)
+    // Asked for and not answered is as good as in doubt.
+    for (const shelf of this.shelves.values()) for (const name of shelf.owed) shelf.doubted.add(name)
     const before = unrepaired(this.session)
     this.session = openSession(this.variant)
     this.inbox = []
@@ -246,6 +250,7 @@ export class ModelClient {
   #step(input: Input): void {
     const result = step(this.session, input, this.now)
     this.session = result.session
+    if (result.wakeAt !== undefined && result.wakeAt <= this.now) this.#fail('to be woken at a time that is over')
     if (result.close !== undefined) this.#fail(`closed: ${result.close.message}`)
     for (const note of result.notes)
       if (note.kind === 'removal-forced') for (const name of note.names) this.#forced.add(`${kindOf(note.typeUrl)} ${name}`)
@@ -274,8 +279,7 @@ export class ModelClient {
     for (const name of removed) this.#judgeRemoval(kind, name)
 
     const bad = [...added].filter(([, version]) => isBad(version)).map(([name]) => name)
-    for (const name of removed) shelf.has.delete(name)
-    for (const [name, version] of added) if (!isBad(version) && (bad.length === 0 || appliesGood(kind))) shelf.has.set(name, version)
+    this.#take(kind, added, removed)
     if (bad.length === 0) {
       for (const name of removed) shelf.listed.delete(name)
       for (const [name, version] of added) shelf.listed.set(name, version)
@@ -298,15 +302,38 @@ export class ModelClient {
     if (shelf.received > 1 && !shelf.refused) for (const name of gone) this.#judgeRemoval(kind, name)
 
     const bad = [...contents].filter(([, version]) => isBad(version)).map(([name]) => name)
-    for (const name of gone) shelf.has.delete(name)
-    for (const [name, version] of contents) {
-      if (isBad(version) || (bad.length > 0 && !appliesGood(kind))) continue
-      if (whole && shelf.has.get(name) !== version) this.#judgeOrder(kind, name, version, letter.snapshot)
-      shelf.has.set(name, version)
-    }
+    for (const [name, version] of contents)
+      if (whole && !isBad(version) && (bad.length === 0 || appliesGood(kind))) this.#judgeOrder(kind, name, version, letter.snapshot)
+    const forgotten = whole ? [...shelf.memory.keys()].filter(name => !contents.has(name)) : []
+    this.#take(kind, contents, [...gone, ...forgotten])
 
     this.#dropUnwanted(kind)
     return this.#answer(kind, response, bad)
+  }
+
+  /** Applies a response as far as the type does: of a refused one all removals, and of the additions what the type applies. */
+  #take(kind: Kind, added: ReadonlyMap<string, string>, removed: readonly string[]): void {
+    const {has, memory} = this.#shelf(kind)
+    for (const name of removed) {
+      has.delete(name)
+      memory.delete(name)
+    }
+
+    const bad = [...added.values()].some(isBad)
+    if (kind !== 'scope') {
+      for (const [name, version] of added) if (!isBad(version) && (!bad || appliesGood(kind))) has.set(name, version)
+      return
+    }
+
+    const fresh: Array<[string, string]> = []
+    for (const [name, version] of added) {
+      if (memory.get(name) === version) continue
+      if (isBad(version)) return
+      memory.set(name, version)
+      fresh.push([name, version])
+    }
+
+    for (const [name, version] of fresh) has.set(name, version)
   }
 
   #answer(kind: Kind, response: Response, bad: readonly string[]): Parcel {
@@ -354,7 +381,7 @@ export class ModelClient {
   /** Never sees a route or scope before its cluster. */
   #judgeOrder(kind: Kind, name: string, version: string, snapshot: Snapshot | undefined): void {
     const cluster = clusterOf(version)
-    if (cluster === undefined || isBad(version)) return
+    if (cluster === undefined || isBad(version) || this.#shelf(kind).has.get(name) === version) return
     const clusters = this.#shelf('cluster')
     const offered = snapshot?.get(typeUrls.cluster)?.get(cluster)
     if (clusters.has.has(cluster) || clusters.doubted.has(cluster) || this.#forced.has(`cluster ${cluster}`)) return

@@ -66,6 +66,7 @@ describe('xds/session fuzz', () => {
           acts.forEach((done, index) => {
             const result = step(session, inputOf(variant, done), new Date(index * 2000))
             session = result.session
+            if (result.wakeAt !== undefined) expect(result.wakeAt.getTime(), 'a time to come').to.be.greaterThan(index * 2000)
             if (done === 'writable') unwritten = false
             if (result.close !== undefined) expect(result.close.message).to.not.equal('')
             if (result.send !== undefined) {

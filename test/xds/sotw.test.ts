@@ -1,5 +1,6 @@
 import {expect} from 'chai'
 import {describeSession} from '../../src/lib/xds/session.js'
+import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {snapshotOf, Stream, type Words} from './stream.js'
 
 function opened(words?: Words): Stream {
@@ -131,15 +132,15 @@ describe('xds/session SotW', () => {
 
   describe('NACK', () => {
     it('is repaired with the version that the client had before in the place of the refused one', () => {
-      const stream = opened({scope: {a: '1', b: '1'}})
-      stream.ask('scope')
-      stream.ack('scope')
-      stream.push({scope: {a: '2', b: 'bad'}})
-      expect(stream.nack('scope', 'Duplicate domain in route b')).to.deep.equal(['scope: a=2 b=1'])
-      expect(stream.ack('scope'), 'is it really b?').to.deep.equal(['scope: a=2 b=bad'])
-      expect(stream.nack('scope', 'b again')).to.deep.equal([])
-      expect(stream.push({scope: {a: '3', b: 'bad'}})).to.deep.equal(['scope: a=3 b=1'])
-      stream.ack('scope')
+      const stream = opened({listener: {a: '1', b: '1'}})
+      stream.ask('listener')
+      stream.ack('listener')
+      stream.push({listener: {a: '2', b: 'bad'}})
+      expect(stream.nack('listener', 'Duplicate domain in route b')).to.deep.equal(['listener: a=2 b=1'])
+      expect(stream.ack('listener'), 'is it really b?').to.deep.equal(['listener: a=2 b=bad'])
+      expect(stream.nack('listener', 'b again')).to.deep.equal([])
+      expect(stream.push({listener: {a: '3', b: 'bad'}})).to.deep.equal(['listener: a=3 b=1'])
+      stream.ack('listener')
       const report = describeSession(stream.session)[0]
       expect([...(report?.acked ?? [])].sort()).to.deep.equal([
         ['a', '3'],
@@ -147,20 +148,46 @@ describe('xds/session SotW', () => {
       ])
       expect([report?.state, report?.refused.get('b')]).to.deep.equal(['nack', 'b again'])
       expect(stream.heard('repaired')).to.deep.equal([])
-      stream.push({scope: {a: '3', b: '4'}})
-      stream.ack('scope')
+      stream.push({listener: {a: '3', b: '4'}})
+      stream.ack('listener')
       expect(describeSession(stream.session)[0]?.state).to.equal('synced')
     })
 
     it('goes group by group, waiting for each answer: every response replaces the one before', () => {
-      const stream = opened({scope: {a: '1', b: '1', c: 'bad', d: '1'}})
+      const stream = opened({listener: {a: '1', b: '1', c: 'bad', d: '1'}})
+      stream.ask('listener')
+      expect(stream.nack('listener', 'no')).to.deep.equal(['listener: a=1 b=1'])
+      expect(stream.push({listener: {a: '1', b: '1', c: 'bad', d: '1', e: '1'}})).to.deep.equal([])
+      expect(stream.ack('listener')).to.deep.equal(['listener: a=1 b=1 c=bad d=1'])
+      expect(stream.nack('listener', 'no')).to.deep.equal(['listener: a=1 b=1 c=bad'])
+      expect(stream.nack('listener', 'no')).to.deep.equal(['listener: a=1 b=1 d=1'])
+      expect(stream.ack('listener')).to.deep.equal(['listener: a=1 b=1 d=1 e=1'])
+    })
+
+    it('clears away what the client keeps unused of it, by the version before or by leaving out', () => {
+      const stream = opened({scope: {a: '1'}})
       stream.ask('scope')
-      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1'])
-      expect(stream.push({scope: {a: '1', b: '1', c: 'bad', d: '1', e: '1'}})).to.deep.equal([])
-      expect(stream.ack('scope')).to.deep.equal(['scope: a=1 b=1 c=bad d=1'])
-      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1 c=bad'])
-      expect(stream.nack('scope', 'no')).to.deep.equal(['scope: a=1 b=1 d=1'])
-      expect(stream.ack('scope')).to.deep.equal(['scope: a=1 b=1 d=1 e=1'])
+      stream.ack('scope')
+      stream.push({scope: {a: '2', b: '1', c: 'bad'}})
+      expect(stream.nack('scope', 'route c')).to.deep.equal(['scope: a=1', 'scope: a=2 b=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope: a=2 b=1 c=bad'])
+      expect(stream.nack('scope', 'route c')).to.deep.equal([])
+    })
+
+    it('makes removals wait for the answer to the last response, too', () => {
+      const stream = opened({scope: {a: '1', b: '1'}})
+      stream.ask('scope')
+      stream.ack('scope')
+      expect(stream.push({scope: {a: '2'}})).to.deep.equal(['scope: a=2 b=1'])
+      expect(stream.wait(5000)).to.deep.equal([])
+      expect(stream.wakeAt).to.equal(undefined)
+      expect(stream.ack('scope')).to.deep.equal(['scope: a=2'])
+    })
+
+    it('is cleared away on the next stream, too', () => {
+      const second = opened()
+      second.push({scope: {a: '2', b: '1'}}, new Map([[typeUrls.scope, {sent: ['a'], removed: []}]]))
+      expect(second.ask('scope')).to.deep.equal(['scope:', 'scope: a=2 b=1'])
     })
 
     it('of a secret is repaired one by one: its text names none', () => {

@@ -8,14 +8,17 @@ import {
 import {record} from './ledger.js'
 import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
-import {noNames, pendingOf, type TypeState, withKnown} from './type-state.js'
+import {awaitsAnswer, earlierOf, noNames, pendingOf, residueAmong, type TypeState, withKnown, withoutResidue} from './type-state.js'
 import {allowsWildcard} from './type-url.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */
 export function offerDelta(state: TypeState): Offer | undefined {
-  const pending = pendingOf(state)
-  if (pending.length > 0 || state.answerDue) return bring({...state, answerDue: false, asked: absent(state)}, pending)
   const names = missing(state)
+  if (awaitsAnswer(state)) return names.size > 0 ? removeDelta(state, [...names]) : undefined
+  const pending = pendingOf(state)
+  const residue = residueAmong(state, [...pending, ...state.suspects.flatMap(group => [...group.keys()])])
+  if (residue.length > 0) return clear(state, residue)
+  if (pending.length > 0 || state.answerDue) return bring({...state, answerDue: false, asked: absent(state)}, pending)
   if (names.size > 0) return removeDelta(state, [...names])
   const [group, ...suspects] = state.suspects
   return group === undefined ? undefined : {...bring({...state, suspects}, [...group.keys()]), isProbe: true}
@@ -29,7 +32,7 @@ export function removeDelta(state: TypeState, names: readonly string[]): Offer {
   )
   const asked = new Set(state.asked)
   for (const name of names) asked.delete(name)
-  return {state: withKnown({...state, asked}, known), resources: [], removed: names, sent: new Map(), isProbe: false}
+  return {state: withKnown(withoutResidue({...state, asked}, names), known), resources: [], removed: names, sent: new Map(), isProbe: false}
 }
 
 /** The offer as a message, with the nonce that its answer will bear. */
@@ -40,10 +43,28 @@ export function toDeltaResponse(offer: Offer, nonce: string): DeltaDiscoveryResp
   return create(DeltaDiscoveryResponseSchema, {typeUrl: offer.state.typeUrl, nonce, resources, removedResources: [...offer.removed]})
 }
 
+/**
+ * Clears away what the client keeps unused: by what it had before, so that nothing is missing meanwhile, or else by removal.
+ * Both leave the names to be sent.
+ */
+function clear(state: TypeState, names: readonly string[]): Offer {
+  const earlier = names.map(name => earlierOf(state, name)).filter(resource => resource !== undefined)
+  const others = earlier.filter(({name, version}) => version !== state.known.base.get(name)?.version)
+  return others.length > 0
+    ? deliver(state, others)
+    : {...removeDelta(state, names), state: {...removeDelta(state, names).state, asked: state.asked}}
+}
+
 function bring(state: TypeState, names: readonly string[]): Offer {
-  const resources = names.map(name => state.known.base.get(name)).filter(resource => resource !== undefined)
+  return deliver(
+    state,
+    names.map(name => state.known.base.get(name)).filter(resource => resource !== undefined),
+  )
+}
+
+function deliver(state: TypeState, resources: readonly Resource[]): Offer {
   const sent = new Map(resources.map((resource): [string, Resource] => [resource.name, resource]))
-  return {state: withKnown(state, record(state.known, sent)), resources, removed: [], sent, isProbe: false}
+  return {state: withKnown(withoutResidue(state, sent.keys()), record(state.known, sent)), resources, removed: [], sent, isProbe: false}
 }
 
 /**

@@ -2,7 +2,8 @@
 import {type Held, heldIn, only, rebase, record, unsure} from './ledger.js'
 import type {Resources} from './snapshot.js'
 import {isSubscribed, noSubscription, type Subscription, type SubscriptionChange} from './subscription.js'
-import {keepSuspects, type Leftover, noLeaving, noNames, stillSuspect, type TypeState, withKnown} from './type-state.js'
+import {keepSuspects, type Leftover, noLeaving, noNames, type Residue, stillSuspect, type TypeState, withKnown} from './type-state.js'
+import {leavesResidue} from './type-url.js'
 
 /**
  * Takes in what a request asks for. `initial` are the versions that the client says it has (delta, first request of the type).
@@ -42,12 +43,14 @@ export function ask(state: TypeState, change: SubscriptionChange, initial: Reado
  * and `initial_resource_versions` lists neither truly (measured on Envoy). So it is sent again, or named as removed.
  */
 export function doubt(state: TypeState, leftover: Leftover): TypeState {
-  if (state.manner !== 'changes') return state
   const names = [...leftover.sent, ...leftover.removed].filter(name => isSubscribed(state.subscription ?? noSubscription, name))
   if (names.length === 0) return state
+  const residue = leavesResidue(state.typeUrl) ? new Map([...state.residue, ...names.map(name => residueOf(state, name))]) : state.residue
+  // A SotW client lists nothing, and is sent everything.
+  if (state.manner !== 'changes') return {...state, residue}
   return {
     ...withKnown(
-      state,
+      {...state, residue},
       record(
         state.known,
         names.map(name => [name, unsure]),
@@ -70,6 +73,10 @@ export function aimAt(state: TypeState, source: Resources, now: Date): TypeState
   const next = {...aimed, suspects: stillSuspect(aimed, state.suspects)}
   const stuck = state.stuck.size === 0 ? noNames : new Set([...state.stuck].filter(name => !known.base.has(name)))
   return depart({...next, stuck, asked: state.manner === 'changes' ? state.asked : within(state.asked, known.base)}, now)
+}
+
+function residueOf(state: TypeState, name: string): [string, Residue] {
+  return [name, {listed: heldIn(state.known, name)?.version}]
 }
 
 function depart(state: TypeState, now: Date): TypeState {

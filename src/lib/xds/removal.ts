@@ -5,7 +5,7 @@
  */
 import {type Snapshot, resourcesOf, type TypeUrl} from './snapshot.js'
 import {allowsWildcard, removalOrder, routingTypes} from './type-url.js'
-import {isBlocked, type TypeState} from './type-state.js'
+import {awaitsAnswer, isBlocked, type TypeState} from './type-state.js'
 
 export type TypeStates = ReadonlyMap<TypeUrl, TypeState>
 
@@ -28,7 +28,7 @@ export function nextRemoval(types: TypeStates, rules: RemovalRules, now: Date): 
   let free = routed
   for (const typeUrl of removalOrder) {
     const state = types.get(typeUrl)
-    if (state === undefined) continue
+    if (state === undefined || !mayRemove(state)) continue
     const due = [...state.leaving].filter(([, since]) => since + rules.delayMs <= now.getTime()).map(([name]) => name)
     if (free && state.leaving.size > 0) return {state, names: [...state.leaving.keys()], forced: false}
     if (due.length > 0) return {state, names: due, forced: true}
@@ -40,8 +40,13 @@ export function nextRemoval(types: TypeStates, rules: RemovalRules, now: Date): 
 
 /** When the next removal goes even without an ACK. */
 export function nextDeadline(types: TypeStates, delayMs: number): Date | undefined {
-  const since = [...types.values()].flatMap(state => [...state.leaving.values()])
+  const since = [...types.values()].filter(mayRemove).flatMap(state => [...state.leaving.values()])
   return since.length === 0 ? undefined : new Date(since.reduce((a, b) => Math.min(a, b)) + delayMs)
+}
+
+/** A SotW removal is a response with all the rest, so it waits for an answer where additions do. */
+function mayRemove(state: TypeState): boolean {
+  return state.manner !== 'all' || !awaitsAnswer(state)
 }
 
 /**

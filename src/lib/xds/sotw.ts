@@ -10,7 +10,7 @@ import {type DiscoveryResponse, DiscoveryResponseSchema} from '../../gen/envoy/s
 import {type Held, heldIn, record} from './ledger.js'
 import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
-import {noNames, pendingOf, type TypeState, withKnown} from './type-state.js'
+import {awaitsAnswer, earlierOf, noNames, pendingOf, noResidue, residueAmong, type TypeState, withKnown} from './type-state.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */
 export function offerSotw(state: TypeState): Offer | undefined {
@@ -30,11 +30,13 @@ export function toSotwResponse(offer: Offer, nonce: string): DiscoveryResponse {
 
 function offerWhole(state: TypeState): Offer | undefined {
   // Every response replaces the one before it: whoever wants to learn from its answer waits for it.
-  if (state.flights.some(flight => flight.isProbe)) return undefined
+  if (awaitsAnswer(state) || state.flights.some(flight => flight.isProbe)) return undefined
+  const added = pendingOf(state)
   const [group, ...suspects] = state.suspects
+  const residue = residueAmong(state, [...added, ...state.suspects.flatMap(suspected => [...suspected.keys()])])
+  if (residue.length > 0) return whole({...state, answerDue: false}, {added: [], omitted: noNames})
   if (group !== undefined) return {...whole({...state, suspects}, {added: [...group.keys()], omitted: noNames}), isProbe: true}
 
-  const added = pendingOf(state)
   return added.length > 0 || state.answerDue ? whole({...state, answerDue: false, asked: noNames}, {added, omitted: noNames}) : undefined
 }
 
@@ -63,7 +65,7 @@ function whole(state: TypeState, {added, omitted}: {readonly added: readonly str
   const adding = new Set(added)
   for (const name of state.known.differing.keys()) {
     const wanted = adding.has(name) ? state.known.base.get(name) : undefined
-    const resource = wanted ?? (omitted.has(name) ? undefined : earlier(state, name))
+    const resource = wanted ?? (omitted.has(name) ? undefined : earlierOf(state, name))
     if (resource !== undefined) resources.push(resource)
     settled.push([name, resource])
   }
@@ -76,14 +78,8 @@ function whole(state: TypeState, {added, omitted}: {readonly added: readonly str
     state.acked,
     removed.map(name => [name, undefined]),
   )
-  return {state: withKnown({...state, acked}, record(state.known, settled)), resources, removed, sent, isProbe: false}
-}
-
-/** What the client had of a name before what it shall not have now, as far as its bytes are still known. */
-function earlier(state: TypeState, name: string): Resource | undefined {
-  for (const held of [heldIn(state.known, name), heldIn(state.acked, name)])
-    if (held?.body !== undefined) return {name, typeUrl: state.typeUrl, version: held.version, body: held.body}
-  return undefined
+  // So is what the client may have kept unused of refused responses: it is left out now, or replaced by another version.
+  return {state: withKnown({...state, acked, residue: noResidue}, record(state.known, settled)), resources, removed, sent, isProbe: false}
 }
 
 /** Equal content has an equal version, over restarts too. */

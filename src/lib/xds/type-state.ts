@@ -3,9 +3,10 @@
  * Requests and snapshots change it in intake.ts, answers in verdict.ts; what to send next is decided in delta.ts and sotw.ts,
  * when removals may go in removal.ts.
  */
-import {emptyLedger, type Held, type Ledger, unsure} from './ledger.js'
-import type {Resources, TypeUrl} from './snapshot.js'
+import {emptyLedger, type Held, heldIn, type Ledger, unsure} from './ledger.js'
+import type {Resource, Resources, TypeUrl} from './snapshot.js'
 import type {Subscription} from './subscription.js'
+import {leavesResidue} from './type-url.js'
 
 /** What a response holds: `changes` (delta), `all` there is (SotW with wildcard types), or `some` (SotW by name, where absence says nothing). */
 export type Manner = 'all' | 'changes' | 'some'
@@ -50,12 +51,17 @@ export interface TypeState {
   readonly stuck: ReadonlySet<string>
   /** Names and versions out of refused responses, to be sent again group by group until the bad ones are found. */
   readonly suspects: ReadonlyArray<ReadonlyMap<string, string>>
+  /** What the client may keep unused of refused responses, and where: it is cleared away before that is sent again (type-url.ts). */
+  readonly residue: ReadonlyMap<string, Residue>
   /** Versions that were refused in a response of their own, with the client's words: never sent again on this stream. */
   readonly refused: ReadonlyMap<string, ReadonlyMap<string, string>>
   readonly flights: readonly Flight[]
   /** The last NACK, until all that it concerned is repaired. */
   readonly nack: Nack | undefined
 }
+
+/** In which versions a resource may lie unused at the client: in this one, or in any but what the client lists. */
+export type Residue = {readonly listed: string | undefined} | {readonly version: string}
 
 /** What an earlier stream of the node left open for a type, by name. */
 export interface Leftover {
@@ -66,6 +72,7 @@ export interface Leftover {
 
 export const noNames: ReadonlySet<string> = new Set()
 export const noLeaving: ReadonlyMap<string, number> = new Map()
+export const noResidue: TypeState['residue'] = new Map()
 const noRefused: TypeState['refused'] = new Map()
 const noSuspects: TypeState['suspects'] = []
 const noFlights: readonly Flight[] = []
@@ -85,6 +92,7 @@ export function openType(typeUrl: TypeUrl, manner: Manner): TypeState {
     leaving: noLeaving,
     stuck: noNames,
     suspects: noSuspects,
+    residue: noResidue,
     refused: noRefused,
     flights: noFlights,
     nack: undefined,
@@ -106,6 +114,39 @@ export function pendingOf(state: TypeState): readonly string[] {
     if (wanted === undefined || suspected.has(name)) return false
     return state.asked.has(name) || state.refused.get(name)?.has(wanted.version) !== true
   })
+}
+
+/**
+ * Whether additions wait for the answer to the last: where a refused response leaves residue, nobody knows what the next one
+ * would do before that.
+ */
+export function awaitsAnswer(state: TypeState): boolean {
+  return leavesResidue(state.typeUrl) && state.flights.some(flight => flight.sent.size > 0)
+}
+
+/** Which of the names the client may hold unused in the very version that is wanted. */
+export function residueAmong(state: TypeState, names: Iterable<string>): readonly string[] {
+  if (state.residue.size === 0) return []
+  return [...names].filter(name => {
+    const residue = state.residue.get(name)
+    const wanted = state.known.base.get(name)?.version
+    return residue !== undefined && ('version' in residue ? residue.version === wanted : residue.listed !== wanted)
+  })
+}
+
+/** The state once these names were sent or removed: what was left of them is replaced. */
+export function withoutResidue(state: TypeState, names: Iterable<string>): TypeState {
+  if (state.residue.size === 0) return state
+  const residue = new Map(state.residue)
+  for (const name of names) residue.delete(name)
+  return {...state, residue}
+}
+
+/** What the client had of a name before what it shall have, or shall not, as far as its bytes are still known. */
+export function earlierOf(state: TypeState, name: string): Resource | undefined {
+  for (const held of [heldIn(state.known, name), heldIn(state.acked, name)])
+    if (held?.body !== undefined) return {name, typeUrl: state.typeUrl, version: held.version, body: held.body}
+  return undefined
 }
 
 /** Whether the client has something other than what is wanted: not sent yet, refused, or among the suspects. */

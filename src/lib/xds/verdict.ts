@@ -5,7 +5,8 @@
  * shrink with every NACK, so this ends, and a version that was refused alone is never sent again.
  */
 import {type Held, heldIn, record, unsure} from './ledger.js'
-import {type Flight, isBlocked, stillSuspect, type TypeState, unsureNames, withKnown} from './type-state.js'
+import {leavesResidue} from './type-url.js'
+import {type Flight, isBlocked, type Residue, stillSuspect, type TypeState, unsureNames, withKnown} from './type-state.js'
 
 /** How many responses may be unanswered before the oldest two are counted as one. */
 const FLIGHTS_MAX = 64
@@ -67,6 +68,11 @@ export function refuse(state: TypeState, nonce: number, message: string): Verdic
     acked: record(state.acked, landedEntries(state, overtaken)),
     nack: {message, names: [...flight.sent.keys()].slice(0, NACK_NAMES_MAX)},
     stuck: kept.length === 0 ? state.stuck : new Set([...state.stuck, ...kept]),
+    residue: withResidue(
+      state,
+      flight,
+      [...flight.sent].filter(([name]) => isOpen(name)),
+    ),
     refused: withRefused(state.refused, convicted, message),
   }
   const group = new Map(doubtful.map(([name, held]): [string, string] => [name, held.version]))
@@ -99,6 +105,13 @@ function split(group: ReadonlyMap<string, string>, message: string): TypeState['
       ? [entries.filter(([name]) => !named.has(name)), ...entries.filter(([name]) => named.has(name)).map(entry => [entry])]
       : [entries.slice(0, half), entries.slice(half)]
   return groups.filter(part => part.length > 0).map(part => new Map(part))
+}
+
+/** What the client may keep unused now. A resource that is refused alone isn't kept. */
+function withResidue(state: TypeState, flight: Flight, sent: ReadonlyArray<readonly [string, Held]>): TypeState['residue'] {
+  const isAlone = flight.sent.size === 1 && flight.first === flight.last
+  if (!leavesResidue(state.typeUrl) || isAlone) return state.residue
+  return new Map([...state.residue, ...sent.map(([name, {version}]): [string, Residue] => [name, {version}])])
 }
 
 function withRefused(
