@@ -131,7 +131,10 @@ function registrationEntry(manifest: Manifest): Entry {
     return {kind: 'registration', name: cluster.name, value: cluster}
   }
 
-  return {subject, text: textOf(manifest), decode, removal: {kind: 'registration', name: name as ClusterName, value: undefined}}
+  const removal: Change = isName(name)
+    ? {kind: 'registration', name: name as ClusterName, value: undefined}
+    : {kind: 'fault', subject, value: undefined}
+  return {subject, text: textOf(manifest), decode, removal}
 }
 
 function credentialEntry(name: string): Single | undefined {

@@ -36,12 +36,25 @@ interface KnownFile {
 /** @param options.create whether a directory that is not there is an empty one */
 export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
   let known = new Map<string, KnownFile>()
+  /** A directory that was there once and is not any more is lost, not empty. */
+  let wasSeen = false
 
   async function scan(): Promise<readonly StoredObject[]> {
-    const names = (await listing(directory, {create})).filter(name => name.endsWith('.yaml') && !name.startsWith('.'))
+    const names = (await listing()).filter(name => name.endsWith('.yaml') && !name.startsWith('.'))
     const found = await inBatches(names, async name => [name, await look(name)] as const)
     known = new Map(found.filter((entry): entry is readonly [string, KnownFile] => entry[1] !== undefined))
     return distinct([...known.values()].map(file => file.object))
+  }
+
+  async function listing(): Promise<readonly string[]> {
+    try {
+      const names = await readdir(directory)
+      wasSeen = true
+      return names.sort()
+    } catch (error) {
+      if (create && !wasSeen && codeOf(error) === 'ENOENT') return []
+      throw unreachable(directory, error)
+    }
   }
 
   async function look(name: string): Promise<KnownFile | undefined> {
@@ -121,15 +134,6 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 function conventional(key: ObjectKey): string {
   const [kind = '', name = ''] = key.split('/')
   return `${kind.toLowerCase()}-${name}.yaml`
-}
-
-async function listing(directory: string, {create}: {readonly create: boolean}): Promise<readonly string[]> {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if (create && codeOf(error) === 'ENOENT') return []
-    throw unreachable(directory, error)
-  }
 }
 
 function stampOf(stat: BigIntStats): string {

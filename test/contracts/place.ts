@@ -1,0 +1,97 @@
+/** A place that a state store keeps its objects in, and the fleet that the contract's cases put there. */
+import type {Manifest} from '../../src/lib/manifest/manifest.js'
+import {shardOf} from '../../src/lib/manifest/shard.js'
+import {parseAddress} from '../../src/lib/model/address.js'
+import type {Change} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {type ClusterName, objectNames, parseClusterName} from '../../src/lib/model/names.js'
+import type {StateStore} from '../../src/lib/store/store.js'
+import {testCluster} from '../helpers/fleet.js'
+import {changesOf} from '../helpers/fleet-changes.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+import {type Recorder, record} from '../store/recorder.js'
+
+/** A place that keeps objects, as seen by the store and by strangers. */
+export interface Place {
+  /** A store over the place; each call gives one that knows nothing of the others, as another process has it. */
+  open(): StateStore
+  /** The object as a stranger finds it. */
+  get(key: string): Promise<Manifest | undefined>
+  /** A stranger writes, or removes. */
+  put(key: string, manifest: Manifest | undefined): Promise<void>
+  /** A stranger makes an object unreadable. */
+  damage(key: string): Promise<void>
+  /** Makes the whole place unreadable, and readable again. */
+  lose(): Promise<void>
+  restore(): Promise<void>
+  /** Differs for two writings of an object, of the same content too. */
+  version(key: string): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** After this long everything that a watch would tell has been told. Milliseconds. */
+export const SETTLED = 120
+
+export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+export const fleet = testFleet(testWorld(), ['paris', 'lyon'])
+/** As `fleet`, with other certificates. */
+export const others = testFleet(testWorld('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'])
+
+export function settings(): NonNullable<Fleet['settings']> {
+  if (fleet.settings === undefined) throw new Error('no settings')
+  return fleet.settings
+}
+
+export function identityKey(name: string): string {
+  return `Secret/${objectNames.identities(shardOf(name))}`
+}
+
+export function recordKey(name: string): string {
+  return `ConfigMap/${objectNames.records(shardOf(name))}`
+}
+
+/** A cluster's registration with another address. */
+export function moved(address: string, name: ClusterName = paris): Change {
+  return {kind: 'registration', name, value: {...testCluster(name), addresses: [parseAddress(address)]}}
+}
+
+/** One case's place: made before it, gone after it. */
+export interface Stage {
+  readonly place: Place
+  /** The store under test. */
+  readonly store: StateStore
+  /** Writes `fleet`. */
+  filled(): Promise<Fleet>
+  watching(over?: StateStore): Promise<Recorder>
+}
+
+/** Sets a place up before each case of the `describe` that it stands in. */
+export function stageOf(create: () => Promise<Place>): Stage {
+  const watches: Recorder[] = []
+  const stage: {-readonly [K in keyof Stage]: Stage[K]} = {
+    place: undefined as unknown as Place,
+    store: undefined as unknown as StateStore,
+    filled: async () => stage.store.commit(await stage.store.load(), changesOf(fleet)),
+    async watching(over: StateStore = stage.store) {
+      const watch = await record(over)
+      watches.push(watch)
+      return watch
+    },
+  }
+  beforeEach(async () => {
+    stage.place = await create()
+    stage.store = stage.place.open()
+  })
+  afterEach(async () => {
+    for (const watch of watches.splice(0)) watch.stop()
+    await stage.place.close()
+  })
+  return stage
+}
+
+/** The object that stands there. */
+export async function objectAt(place: Place, key: string): Promise<Manifest> {
+  const manifest = await place.get(key)
+  if (manifest === undefined) throw new Error(`there is no ${key}`)
+  return manifest
+}
