@@ -87,6 +87,7 @@ export default tseslint.config(
       'max-lines-per-function': 'off',
       complexity: 'off',
       '@typescript-eslint/no-invalid-void-type': 'off',
+      '@typescript-eslint/no-empty-function': 'off',
       'max-lines': ['error', {max: 400, skipBlankLines: true, skipComments: true}],
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-misused-spread': 'off',
