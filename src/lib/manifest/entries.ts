@@ -205,8 +205,8 @@ const kinds: ReadonlySet<string> = new Set(['credential', 'identity', 'record', 
 function missingFrom(fleet: Fleet): readonly Subject[] {
   const {authority, credentials, faults, identities, records, registrations, revisions, server, trust} = fleet
   const missing: Subject[] = []
-  for (const part of Object.keys(signerNames) as AuthorityPart[])
-    if (trust !== undefined && !authority.has(part)) missing.push(`authority/${part}`)
+  const wasSigned = trust !== undefined || identities.size + credentials.size > 0
+  for (const part of Object.keys(signerNames) as AuthorityPart[]) if (wasSigned && !authority.has(part)) missing.push(`authority/${part}`)
   if (trust === undefined && identities.size > 0) missing.push('trust')
   if (server === undefined && identities.size > 0) missing.push('server')
   for (const [owner, {registration, suspendedSince, credentials: issued}] of records) {

@@ -1,0 +1,59 @@
+/** A directory store in a temporary folder, with a fleet in it, and its files as a person finds them. */
+import {mkdtemp, readFile, readdir, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import type {Fleet} from '../../../src/lib/model/fleet.js'
+import type {DirectoryTimes} from '../../../src/lib/store/directory/times.js'
+import {openStore} from '../../../src/lib/store/open.js'
+import type {StateStore} from '../../../src/lib/store/store.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import {testFleet, testWorld} from '../../helpers/world.js'
+import {type Recorder, record} from '../recorder.js'
+
+export interface Folder {
+  readonly directory: string
+  readonly store: StateStore
+  open(times?: Partial<DirectoryTimes>): StateStore
+  file(name: string): string
+  read(name: string): Promise<string>
+  write(name: string, text: string | Uint8Array): Promise<void>
+  /** Names that stand in the directory, in order. */
+  names(): Promise<readonly string[]>
+  watching(store?: StateStore): Promise<Recorder>
+}
+
+export const quickTimes: Partial<DirectoryTimes> = {quietMs: 40, retryMs: 20}
+
+/** The fleet that every case finds there, of the clusters paris and lyon. */
+export const fleet = testFleet(testWorld(), ['paris', 'lyon'])
+
+/** Makes the folder before each case of the `describe` that it stands in, and takes it away after. */
+export function folderOf(held: Fleet = fleet): Folder {
+  const watches: Recorder[] = []
+  let root = ''
+  const folder = {
+    directory: '',
+    store: undefined as unknown as StateStore,
+    open: (times: Partial<DirectoryTimes> = quickTimes) => openStore({directory: folder.directory, create: true, times}),
+    file: (name: string) => path.join(folder.directory, name),
+    read: async (name: string) => readFile(folder.file(name), 'utf8'),
+    write: async (name: string, text: string | Uint8Array) => writeFile(folder.file(name), text),
+    names: async () => (await readdir(folder.directory)).sort(),
+    async watching(store: StateStore = folder.store): Promise<Recorder> {
+      const watch = await record(store)
+      watches.push(watch)
+      return watch
+    },
+  }
+  beforeEach(async () => {
+    root = await mkdtemp(path.join(tmpdir(), 'atlas-store-'))
+    folder.directory = path.join(root, 'store')
+    folder.store = folder.open()
+    await folder.store.commit(await folder.store.load(), changesOf(held))
+  })
+  afterEach(async () => {
+    for (const watch of watches.splice(0)) watch.stop()
+    await rm(root, {recursive: true, force: true})
+  })
+  return folder
+}
