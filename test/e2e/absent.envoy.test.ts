@@ -18,7 +18,12 @@ describe('e2e: clusters that are not there', function () {
   let channel: Channel
 
   before(async () => {
-    network = await openNetwork({clusters: ['paris', 'lyon'], spare: 4, settings: {timeouts: {keepaliveInterval: 1, keepaliveTimeout: 1}}})
+    network = await openNetwork({
+      clusters: ['paris', 'lyon'],
+      spare: 4,
+      times: {quiet: '50ms'},
+      settings: {timeouts: {keepaliveInterval: 1, keepaliveTimeout: 1}},
+    })
     await untilReachable(network)
     channel = openPlain(queryDoor(network))
     network.onClose(() => channel.close())

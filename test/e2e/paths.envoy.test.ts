@@ -1,6 +1,7 @@
 /** Requests find their way through both Envoys, replica by replica. */
 import {expect} from 'chai'
 import {callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
+import {visit} from '../helpers/http2.js'
 import {oneCall} from './backend.js'
 import {call, hostOf, queryDoor, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
@@ -28,10 +29,11 @@ describe('e2e: paths', function () {
     ])
   })
 
-  it('lead nowhere for a replica, a cluster or a name that there is not', async () => {
+  it('lead nowhere for a replica, a cluster or a name that there is not: UNIMPLEMENTED for gRPC, 404 for others', async () => {
     for (const host of [hostOf('oslo', 11), hostOf('oslo', 100), hostOf('nice'), hostOf('paris', 1), 'oslo', 'atlas-health']) {
       const {grpcStatus, status} = await callOnce(openPlain(queryDoor(network)), oneCall(host))
       expect({host, grpcStatus, status}).to.deep.equal({host, grpcStatus: grpcCodes.unimplemented, status: 200})
+      expect((await visit(queryDoor(network), {authority: host})).status, host).to.equal(404)
     }
   })
 })
