@@ -1,4 +1,5 @@
 import {execFile} from 'node:child_process'
+import {renameSync} from 'node:fs'
 import {chmod, mkdir, rename, stat, symlink, truncate, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {promisify} from 'node:util'
@@ -19,6 +20,14 @@ const paris = parseClusterName('paris')
 const moved: Change = {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 2})}
 const modeOf = async (file: string): Promise<string> => ((await stat(file)).mode & 0o777).toString(8)
 const faultsOf = (found: Fleet): readonly string[] => [...found.faults.keys()].sort()
+
+/** Puts something else in a file's place, so fast that nobody can look in between. */
+const instead = async (file: string, make: (other: string) => Promise<unknown>): Promise<void> => {
+  const hidden = path.join(path.dirname(file), '.other')
+  await make(hidden)
+  renameSync(file, path.join(path.dirname(file), '.gone'))
+  renameSync(hidden, file)
+}
 
 describe('store/directory: files', () => {
   const folder = folderOf()
@@ -134,10 +143,10 @@ describe('store/directory: files', () => {
     ['nested without end', file => writeFile(file, `spec: ${'['.repeat(100_000)}`), /YAML/],
     ['of another version', file => writeFile(file, 'apiVersion: v2\nkind: Service\nmetadata: {name: paris}\n'), /apiVersion/],
     ['in conflict', file => writeFile(file, '<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n'), /YAML/],
-    ['a symbolic link', file => unlink(file).then(() => symlink('service-lyon.yaml', file)), /symbolic link/],
-    ['a link to nothing', file => unlink(file).then(() => symlink('/nowhere/at/all', file)), /symbolic link/],
-    ['a directory', file => unlink(file).then(() => mkdir(file)), /something else/],
-    ['a pipe', file => unlink(file).then(() => run('mkfifo', [file])), /something else/],
+    ['a symbolic link', file => instead(file, other => symlink('service-lyon.yaml', other)), /symbolic link/],
+    ['a link to nothing', file => instead(file, other => symlink('/nowhere/at/all', other)), /symbolic link/],
+    ['a directory', file => instead(file, other => mkdir(other)), /something else/],
+    ['a pipe', file => instead(file, other => run('mkfifo', [other])), /something else/],
   ]
   for (const [what, make, says] of broken) {
     it(`${what}: a fault that says so, of that object alone, seen and healed`, async () => {
@@ -151,10 +160,9 @@ describe('store/directory: files', () => {
         expect(found.faults.get('registration/paris')?.message).to.match(says)
       }
 
-      await run('rm', ['-rf', folder.file('service-paris.yaml')])
-      const hidden = folder.file('.new')
-      await writeFile(hidden, text)
-      await rename(hidden, folder.file('service-paris.yaml'))
+      await folder.write('.new', text)
+      renameSync(folder.file('service-paris.yaml'), folder.file('.old'))
+      renameSync(folder.file('.new'), folder.file('service-paris.yaml'))
       await until(() => watch.fleet.faults.size === 0)
       expect(plain(watch.fleet)).to.deep.equal(plain(fleet))
       expect(watch.changes.every(change => change.value !== undefined || change.kind === 'fault')).to.equal(true)
@@ -192,9 +200,7 @@ describe('store/directory: files', () => {
     await folder.write('a\nFATAL all is lost.yaml', 'kind: [')
     const found = await load()
     expect(faultsOf(found)).to.have.length(1)
-    expect(JSON.stringify([...found.faults])).not.to.contain(
-      String.raw`\nFATAL`.replace('\\\\', '\\').slice(0, 1) === '\n' ? '\n' : '\nFATAL',
-    )
+    expect(faultsOf(found)[0]).not.to.contain('\n')
     expect([...found.faults.values()][0]?.source).not.to.contain('\n')
   })
 
