@@ -108,7 +108,7 @@ async function start(store: string, ...args: string[]): Promise<ChildProcess> {
   )
   let log = ''
   await new Promise<void>((resolve, reject) => {
-    child.stderr?.on('data', chunk => {
+    child.stderr.on('data', chunk => {
       log += String(chunk)
       if (log.includes('"msg":"serving"')) resolve()
     })
