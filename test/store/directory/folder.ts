@@ -31,7 +31,7 @@ export const fleet = testFleet(testWorld(), ['paris', 'lyon'])
 export function folderOf(held: Fleet = fleet): Folder {
   const watches: Recorder[] = []
   let root = ''
-  const folder = {
+  const folder: {-readonly [K in keyof Folder]: Folder[K]} = {
     directory: '',
     store: undefined as unknown as StateStore,
     open: (times: Partial<DirectoryTimes> = quickTimes) => openStore({directory: folder.directory, create: true, times}),
