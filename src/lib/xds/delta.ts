@@ -13,12 +13,12 @@ import {allowsWildcard} from './type-url.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */
 export function offerDelta(state: TypeState): Offer | undefined {
-  const names = missing(state)
-  if (awaitsAnswer(state)) return names.size > 0 ? removeDelta(state, [...names]) : undefined
+  if (awaitsAnswer(state)) return undefined
   const pending = pendingOf(state)
   const residue = residueAmong(state, [...pending, ...state.suspects.flatMap(group => [...group.keys()])])
   if (residue.length > 0) return clear(state, residue)
   if (pending.length > 0 || state.answerDue) return bring({...state, answerDue: false, asked: absent(state)}, pending)
+  const names = missing(state)
   if (names.size > 0) return removeDelta(state, [...names])
   const [group, ...suspects] = state.suspects
   return group === undefined ? undefined : {...bring({...state, suspects}, [...group.keys()]), isProbe: true}
@@ -50,9 +50,7 @@ export function toDeltaResponse(offer: Offer, nonce: string): DeltaDiscoveryResp
 function clear(state: TypeState, names: readonly string[]): Offer {
   const earlier = names.map(name => earlierOf(state, name)).filter(resource => resource !== undefined)
   const others = earlier.filter(({name, version}) => version !== state.known.base.get(name)?.version)
-  return others.length > 0
-    ? deliver(state, others)
-    : {...removeDelta(state, names), state: {...removeDelta(state, names).state, asked: state.asked}}
+  return others.length > 0 ? deliver(state, others) : removeDelta(state, names)
 }
 
 function bring(state: TypeState, names: readonly string[]): Offer {
