@@ -1,0 +1,34 @@
+import {expect} from 'chai'
+import {testFleet, testWorld} from '../../helpers/world.js'
+import {sleep} from '../recorder.js'
+import {killedRound} from './crash.js'
+import {folderOf} from './folder.js'
+import {type Worker, work} from './work.js'
+
+describe('store/directory: killed again and again', () => {
+  const folder = folderOf(testFleet(testWorld(new Date().toISOString()), []))
+
+  it('writers leave a legal store, at whatever moment they are killed', async () => {
+    let inTheMiddle = 0
+    for (let round = 0; round < 100; round += 1) if (await killedRound(folder, round, Math.random() * 400)) inTheMiddle += 1
+    expect(inTheMiddle).to.be.greaterThan(30)
+  })
+
+  it('holders and takers of a lock are never two inside', async () => {
+    const file = folder.file('.some.lock')
+    let takers: Worker[] = Array.from({length: 4}, () => work('lock', file, '1000000'))
+    const said: string[] = []
+    for (let round = 0; round < 60; round += 1) {
+      const [victim, ...others] = takers
+      if (victim === undefined) throw new Error('nobody to kill')
+      await victim.line(line => line === 'begins')
+      await sleep(Math.random() * 100)
+      await victim.kill()
+      said.push(...victim.said)
+      takers = [...others, work('lock', file, '1000000')]
+    }
+
+    await Promise.all(takers.map(async taker => taker.kill()))
+    expect([...said, ...takers.flatMap(taker => taker.said)].filter(line => line.startsWith('not alone'))).to.deep.equal([])
+  })
+})

@@ -1,0 +1,80 @@
+/** A process that works on a directory store as told by its arguments: `add`, `serve`, `lock`. It says on stdout how far it is. */
+import {readFileSync, unlinkSync, writeFileSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {parseAddress} from '../../../src/lib/model/address.js'
+import {defaultStack, targetsOf} from '../../../src/lib/model/stack.js'
+import {addCluster} from '../../../src/lib/ops/cluster/add.js'
+import {cryptoSigner} from '../../../src/lib/pki/signer.js'
+import {tryLock} from '../../../src/lib/store/directory/lock.js'
+import {openStore} from '../../../src/lib/store/open.js'
+
+const [what = '', target = '', ...rest] = process.argv.slice(2)
+const say = (text: string): void => void process.stdout.write(`${text}\n`)
+
+/** Adds the clusters named, one after the other. */
+async function add(names: readonly string[]): Promise<void> {
+  const store = openStore({directory: target})
+  const world = {now: () => new Date(), signer: cryptoSigner}
+  const request = {addresses: [parseAddress('198.51.100.9')]}
+  say('begins')
+  for (const name of names) {
+    await addCluster(store, name, {request, defaults: targetsOf(defaultStack)}, world)
+    say(name)
+  }
+}
+
+/** Holds the store until it is killed. */
+async function serve(): Promise<void> {
+  const outcome = await openStore({directory: target})
+    .hold({admin: rest[0] ?? ''})
+    .then(
+      () => 'holds',
+      (error: unknown) => String(error),
+    )
+  say(outcome)
+  if (outcome === 'holds') await sleep(600_000)
+}
+
+/** Takes a lock so often, and sees that it is alone inside. */
+async function lock(rounds: number): Promise<void> {
+  const inside = `${target}.inside`
+  say('begins')
+  for (let round = 0; round < rounds;) {
+    const taken = await tryLock(target)
+    if (!('release' in taken)) {
+      await sleep(1)
+      continue
+    }
+
+    const other = readOr(inside, '')
+    if (other !== '' && isAlive(Number(other))) say(`not alone: ${other}`)
+    writeFileSync(inside, String(process.pid))
+    await sleep(Math.random() * 2)
+    if (readOr(inside, '') !== String(process.pid)) say('not alone: somebody came in')
+    unlinkSync(inside)
+    await taken.release()
+    round += 1
+  }
+
+  say('ends')
+}
+
+function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return otherwise
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+if (what === 'add') await add(rest)
+if (what === 'serve') await serve()
+if (what === 'lock') await lock(Number(rest[0]))
