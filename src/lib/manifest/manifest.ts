@@ -40,7 +40,10 @@ export function parseManifest(value: unknown): Manifest {
   if (!isRecord(value)) throw new AtlasError('invalid', 'wanted a Kubernetes object; got something else')
   const {apiVersion, kind, metadata} = value
   if (apiVersion !== 'v1' || typeof kind !== 'string' || !/^[A-Za-z]{1,63}$/.test(kind))
-    throw invalid('apiVersion and kind', '"v1" and a kind', `${String(apiVersion)} ${String(kind)}`)
+    throw new AtlasError(
+      'invalid',
+      `apiVersion must be "v1" and kind the name of a kind; got ${[apiVersion, kind].map(each => (typeof each === 'string' ? nameOf(each) : 'something else')).join(' and ')}`,
+    )
   if (!isRecord(metadata) || typeof metadata['name'] !== 'string' || !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(metadata['name']))
     throw new AtlasError('invalid', 'metadata.name must be the name of a Kubernetes object')
   for (const [path, map] of [
@@ -129,9 +132,9 @@ function ownText(map: Readonly<Record<string, string>> | undefined, key: string)
   return Object.hasOwn(map ?? {}, key) ? map?.[key] : undefined
 }
 
-/** A key for messages. A line of a misplaced private key can come to stand as a key, so none as long as that is shown. */
+/** A name for messages. A line of a misplaced private key can come to stand as one, so none as long as that is shown. */
 function nameOf(key: string): string {
-  return key.length <= 40 ? quote(key) : `a key of ${key.length} characters`
+  return key.length <= 40 ? quote(key) : `a name of ${key.length} characters`
 }
 
 /** RFC 1123 label. */

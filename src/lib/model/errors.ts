@@ -28,13 +28,21 @@ export function invalid(what: string, wanted: string, got: string, hint?: string
   return new AtlasError('invalid', message, hint === undefined ? {} : {hint})
 }
 
-/** Quotes what a stranger wrote: on one line, printable, cut at 80 characters, so that it can't forge log lines. */
+/**
+ * Quotes what a stranger wrote: on one line, printable, cut at 80 characters, so that it can't forge log lines. What may be a part of
+ * a private key that was put into the wrong field is not shown.
+ */
 export function quote(text: string): string {
-  const cut = text.length > 80 ? `${text.slice(0, 77)}...` : text
-  return JSON.stringify(cut)
+  const shown = text.slice(0, 4096).replaceAll(/[A-Za-z0-9+/]{32,}/g, run => (isKeyLike(run) ? '(not shown: it may be a key)' : run))
+  return JSON.stringify(shown.length > 80 || text.length > 4096 ? `${shown.slice(0, 77)}...` : shown)
 }
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Base64 of as much has capitals, small letters and digits; names and addresses have not. */
+function isKeyLike(run: string): boolean {
+  return [/[A-Z]/, /[a-z]/, /[0-9]/].every(kind => kind.test(run))
 }

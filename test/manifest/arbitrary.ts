@@ -1,0 +1,238 @@
+/** Any fleet that can be: names, addresses, numbers and texts at random, certificates from a small stock. */
+import fc, {type Arbitrary} from 'fast-check'
+import {type Address, type HostPort, parseAddress} from '../../src/lib/model/address.js'
+import type {AuthorityPart, CertifiedKey, Credential, CredentialRecord, DeniedName, OwnerRecord} from '../../src/lib/model/authority.js'
+import {type Cluster, type DownstreamPort, type ServiceTarget, downstreamPorts} from '../../src/lib/model/cluster.js'
+import {parseDuration} from '../../src/lib/model/duration.js'
+import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
+import {type ClusterName, type Owner, isDnsName, parseClusterName} from '../../src/lib/model/names.js'
+import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+
+const stock = testFleet(testWorld(), ['a', 'b', 'c'])
+const signer = (part: AuthorityPart): string => stock.authority.get(part)?.certificate ?? ''
+const [root, issuer, credentialIssuer] = [signer('root'), signer('issuer'), signer('credentialIssuer')]
+
+/** Texts that some reader of YAML takes for something else (facts/ecosystem.md 7.2), or that a careless writer garbles. */
+export const trickyTexts: readonly string[] = [
+  ...[
+    '',
+    ' ',
+    '~',
+    'null',
+    'yes',
+    'no',
+    'on',
+    'off',
+    'y',
+    'n',
+    'N',
+    'OFF',
+    'True',
+    'false',
+    '=',
+    '<<',
+    '-',
+    '--- ',
+    '...',
+    '?',
+    ':',
+    '!',
+    '!x',
+  ],
+  ...[
+    '012',
+    '0o17',
+    '017',
+    '1_000',
+    '0b11',
+    '0x1F',
+    '1e3',
+    '12:30:45',
+    '2020-01-01',
+    '.inf',
+    '-.INF',
+    '.nan',
+    '1.',
+    '+1',
+    '-0',
+    '0',
+    '1.0',
+  ],
+  ...['a: b', 'a #b', '#a', '- a', '[a', '{a', '*a', '&a', '|', '>', '%a', '@a', '`a', '"a', "'a", 'a\\n', 'a"b', "a'b"],
+  ...[
+    'a\n',
+    'a\n\n',
+    '\na',
+    ' a\n b',
+    'a \nb',
+    '\ta',
+    'a\t',
+    'a\r\nb',
+    'a\rb',
+    '\u0085',
+    '\u2028',
+    '\u00A0',
+    '\uFEFFa',
+    '\u0000',
+    '\u007F',
+    '\uD800',
+    '😀',
+  ],
+  'x'.repeat(500),
+  `${'word '.repeat(60)}end`,
+]
+
+const text: Arbitrary<string> = fc.oneof(
+  fc.constantFrom(...trickyTexts),
+  fc.string({unit: 'binary', maxLength: 40}),
+  fc.string({maxLength: 40}),
+)
+
+const names: Arbitrary<ClusterName> = fc
+  .oneof(
+    fc.constantFrom(
+      'y',
+      'n',
+      'on',
+      'no',
+      'null',
+      'true',
+      'e1',
+      'nan',
+      'constructor',
+      'to-string',
+      'atlas-ca',
+      'atlas-x',
+      'a-envoy-ads',
+      'paris',
+    ),
+    fc
+      .stringMatching(/^[a-z]([-a-z0-9]{0,43}[a-z0-9])?$/)
+      .filter(name => name.length <= 44 && name !== 'atlas' && !name.includes('-thanos-sidecar')),
+  )
+  .map(name => parseClusterName(name))
+
+const dns = fc
+  .domain()
+  .map(name => name.toLowerCase())
+  .filter(name => isDnsName(name))
+const addresses: Arbitrary<Address> = fc.oneof(fc.ipV4(), fc.ipV6(), dns).map(host => parseAddress(host))
+const ports = fc.integer({min: 1, max: 65_535})
+const hostPorts: Arbitrary<readonly HostPort[]> = fc.array(fc.record({host: addresses.map(({host}) => host), port: ports}), {maxLength: 3})
+const seconds = fc
+  .oneof(
+    fc.integer({min: 1, max: 3_000_000_000}).map(each => `${each}s`),
+    fc.integer({min: 1, max: 100_000}).map(each => `${each}ms`),
+    fc.constantFrom('1y', '30d', '90s', '36h'),
+  )
+  .map(each => parseDuration(each))
+const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/)
+
+const allOf = <T extends object>(model: T): Arbitrary<{[K in keyof T]: number}> =>
+  fc.record(Object.fromEntries(Object.keys(model).map(key => [key, seconds]))) as unknown as Arbitrary<{[K in keyof T]: number}>
+
+const settings: Arbitrary<Settings> = fc.record({
+  trustDomain: dns.filter(name => name.length <= 150),
+  addresses: fc.uniqueArray(addresses, {selector: ({host}) => host, maxLength: 3}),
+  adsPort: ports,
+  alertsPort: ports,
+  adsServers: hostPorts,
+  namespace: label,
+  thanosNamespace: label,
+  alertmanagers: hostPorts,
+  clusterDomain: dns,
+  endpointTemplate: fc.constantFrom('{service}.{namespace}.svc.{clusterDomain}:10901', '{service}:1', 'dns+x-{service}.example.org:10901'),
+  lifetimes: allOf(defaultSettings.lifetimes),
+  timeouts: allOf(defaultSettings.timeouts),
+})
+
+const targets = (hasReplicas: boolean): Arbitrary<ServiceTarget> =>
+  fc.record({
+    host: hasReplicas
+      ? fc.constantFrom('prom-{replica}.monitoring.svc', '{replica}.example.org', '10.0.0.{replica}')
+      : fc.oneof(
+          fc.constantFrom('prom-{replica}.x', 'localhost'),
+          addresses.map(({host}) => host),
+        ),
+    port: ports,
+  })
+
+const clusterOf = (name: ClusterName): Arbitrary<Cluster> =>
+  fc
+    .integer({min: 1, max: 1000})
+    .chain(replicas =>
+      fc.record({
+        name: fc.constant(name),
+        addresses: fc.uniqueArray(addresses, {selector: ({host}) => host, maxLength: 3}),
+        ports: fc
+          .uniqueArray(fc.tuple(fc.constantFrom(...Object.values(downstreamPorts)), ports), {selector: ([port]) => port, maxLength: 4})
+          .map((each): ReadonlyMap<DownstreamPort, number> => new Map(each)),
+        replicas: fc.constant(replicas),
+        services: fc.record({thanos: targets(replicas > 1), prometheus: targets(false), alertmanager: targets(false)}),
+        groups: fc.uniqueArray(fc.oneof(label, fc.constantFrom('A.b_c', 'constructor')), {maxLength: 3}).map(groups => groups.sort()),
+      }),
+    )
+
+const times = fc.date({min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true}).map(time => time.toISOString())
+const hex = fc.stringMatching(/^[0-9a-f]{64}$/)
+const credentialRecord: Arbitrary<CredentialRecord> = fc.record({
+  sha256: hex,
+  serial: fc.stringMatching(/^[0-9a-f]{32}$/),
+  notAfter: times,
+  rootsDigest: hex,
+  state: fc.constantFrom('revoked', 'valid'),
+})
+const denied: Arbitrary<DeniedName> = fc.record({name: names.map(name => `spiffe://atlas.internal/downstream/${name}/1`), until: times})
+
+const recordOf = (owner: Owner): Arbitrary<OwnerRecord> =>
+  fc
+    .record(
+      {
+        owner: fc.constant(owner),
+        generation: fc.integer({min: 1, max: 1_000_000}),
+        suspendedSince: times,
+        ...(owner !== 'atlas' && {registration: clusterOf(owner)}),
+        credentials: fc.array(credentialRecord, {maxLength: 3}),
+        denied: fc.array(denied, {maxLength: 3}),
+      },
+      {requiredKeys: ['owner', 'generation', 'credentials', 'denied']},
+    )
+    .map(record => record as OwnerRecord)
+
+const keys: Arbitrary<CertifiedKey> = fc.constantFrom(...stock.identities.values())
+const credentials: Arbitrary<Credential> = fc.constantFrom(...stock.credentials.values())
+const bundle = (...pem: readonly string[]): Arbitrary<readonly string[]> => fc.uniqueArray(fc.constantFrom(...pem), {minLength: 1})
+
+const mapOf = <K extends string, V>(some: readonly K[], value: (key: K) => Arbitrary<V>): Arbitrary<ReadonlyMap<K, V>> =>
+  fc
+    .tuple(...some.map(key => fc.option(value(key), {nil: undefined, freq: 4})))
+    .map(values => new Map(some.flatMap((key, index): [K, V][] => (values[index] === undefined ? [] : [[key, values[index]]]))))
+
+/** Any fleet, complete or not. */
+export const fleets: Arbitrary<Fleet> = fc.uniqueArray(names, {maxLength: 5}).chain(clusters => {
+  const owners: readonly Owner[] = ['atlas', ...clusters]
+  return fc.record({
+    settings: fc.option(settings, {nil: undefined, freq: 5}),
+    authority: mapOf<AuthorityPart, CertifiedKey>(['root', 'issuer', 'credentialIssuer'], () => keys),
+    trust: fc.option(
+      fc.record({roots: bundle(root, issuer), issuers: bundle(issuer, root), credentialIssuers: bundle(credentialIssuer, root)}),
+      {nil: undefined},
+    ),
+    server: fc.option(keys, {nil: undefined}),
+    registrations: mapOf(clusters, clusterOf),
+    records: mapOf(owners, recordOf),
+    identities: mapOf(owners, () => keys),
+    credentials: mapOf(owners, () => credentials),
+    endpoints: fc.option(text, {nil: undefined}),
+    faults: fc.constant(emptyFleet.faults),
+    revisions: fc.constant(emptyFleet.revisions),
+  })
+})
+
+/** Labels, annotations, data: any texts under any names. */
+export const textMaps: Arbitrary<Readonly<Record<string, string>>> = fc.dictionary(
+  fc.oneof(text, fc.constantFrom('1', '__proto__', 'a.b/c')),
+  text,
+  {maxKeys: 6},
+)
