@@ -1,5 +1,6 @@
 /** Clusters that nobody can reach, by no name, no answer or no end: they delay nothing of any other. */
 import {expect} from 'chai'
+import {createSocket} from 'node:dgram'
 import {type Socket, connect} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {type Channel, callOnce, openPlain} from '../../src/demo/grpc.js'
@@ -71,12 +72,20 @@ describe('e2e: clusters that are not there', function () {
     await until(network, `calls to ${cluster} to fail at once`, soon, 5)
   }
 
-  /** Another observability Envoy does not wait for them at its start, beyond one health check. */
+  /** Another observability Envoy, whose name server never answers, does not wait for them at its start, beyond one health check. */
   async function startsSoon(): Promise<void> {
-    const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(8), nodeId: 'atlas-1'})
+    const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(8), nodeId: 'atlas-1', nameServer: await mute()})
     await envoy.start()
     await envoy.untilReady(3)
     await envoy.kill()
+  }
+
+  /** Takes questions and says nothing. */
+  async function mute(): Promise<{host: string; port: number}> {
+    const socket = createSocket('udp4')
+    await new Promise<void>(resolve => socket.bind(0, network.spareAddress(7), resolve))
+    network.onClose(() => void socket.close())
+    return {host: network.spareAddress(7), port: socket.address().port}
   }
 
   it('by a name that does not resolve', async () => {

@@ -25,6 +25,8 @@ export interface Place {
   readonly bindAddress?: string
   /** Ports listened on instead of the standard ones. */
   readonly ports?: ReadonlyMap<number, number>
+  /** Asked instead of the machine's own. */
+  readonly nameServer?: HostPort
 }
 
 export interface TestEnvoy {
@@ -116,21 +118,34 @@ const flags = ['--disable-hot-restart', '--concurrency', '1', '--drain-time-s', 
 interface BootstrapJson {
   dynamic_resources: {ads_config: {api_type: string}}
   layered_runtime: {layers: {static_layer?: object}[]}
+  typed_dns_resolver_config?: object
 }
 
 async function writeBootstrap({owner, place, store, variant}: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
   const found = await joining(store, owner)
   const {address, bindAddress = address, ports = new Map()} = place
   const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports, admin})
-  const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant)} : file))
+  const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant, place.nameServer)} : file))
   await writeFiles(folder, patched)
 }
 
-function patch(text: string, variant: Variant | undefined): string {
+function patch(text: string, variant: Variant | undefined, nameServer: HostPort | undefined): string {
   const bootstrap = JSON.parse(text) as BootstrapJson
   for (const layer of bootstrap.layered_runtime.layers) layer.static_layer = {...layer.static_layer, ...noDeprecated}
   if (variant === 'sotw') bootstrap.dynamic_resources.ads_config.api_type = 'GRPC'
+  if (nameServer !== undefined) bootstrap.typed_dns_resolver_config = resolver(nameServer)
   return JSON.stringify(bootstrap, undefined, 2)
+}
+
+function resolver({host, port}: HostPort): object {
+  return {
+    name: 'envoy.network.dns_resolver.cares',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+      resolvers: [{socket_address: {address: host, port_value: port, protocol: 'UDP'}}],
+      dns_resolver_options: {no_default_search_domain: true},
+    },
+  }
 }
 
 /** The bootstrap as it stands in its folder. */
