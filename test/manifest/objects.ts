@@ -1,10 +1,11 @@
 /** Fleets to the texts of their objects and back, as a store does it, without a store. */
-import {type StoredChange, encodeOnto, isStored, objectOf} from '../../src/lib/manifest/encode.js'
+import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '../../src/lib/manifest/encode.js'
 import {changeOf, entriesOf} from '../../src/lib/manifest/entries.js'
 import {type Manifest, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../../src/lib/model/fleet.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
 import {changesOf} from '../helpers/fleet-changes.js'
 
 /** The objects of a fleet, by key. */
@@ -13,7 +14,7 @@ export function objectsOf(fleet: Fleet): ReadonlyMap<ObjectKey, Manifest> {
   const isThere = (change: Change): change is StoredChange => isStored(change) && change.value !== undefined
   for (const change of changesOf(fleet).filter(isThere)) {
     const key = objectOf(change)
-    const manifest = encodeOnto(objects.get(key), change, fleet.settings?.namespace ?? 'atlas')
+    const manifest = encodeOnto(objects.get(key), change, namespaceOf(change, fleet.settings ?? defaultSettings))
     if (manifest === undefined) throw new Error(`${key} is not written`)
     objects.set(key, manifest)
   }

@@ -1,9 +1,10 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {encodeOnto, isStored} from '../../src/lib/manifest/encode.js'
+import {encodeOnto, isStored, namespaceOf} from '../../src/lib/manifest/encode.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {reduceAll} from '../../src/lib/model/change.js'
 import {emptyFleet} from '../../src/lib/model/fleet.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
 import {changesOf, plain} from '../helpers/fleet-changes.js'
 import {fleets, textMaps, trickyTexts} from './arbitrary.js'
 import {objectsOf, readTexts, textsOf} from './objects.js'
@@ -28,7 +29,9 @@ describe('manifest: a fleet', function () {
         for (const change of changesOf(fleet).filter(each => isStored(each) && each.value !== undefined)) {
           if (!isStored(change)) continue
           const key = [...objects.keys()].find(
-            each => JSON.stringify(encodeOnto(objects.get(each), change, 'x')) === JSON.stringify(objects.get(each)),
+            each =>
+              JSON.stringify(encodeOnto(objects.get(each), change, namespaceOf(change, fleet.settings ?? defaultSettings))) ===
+              JSON.stringify(objects.get(each)),
           )
           expect(key, change.kind).not.to.equal(undefined)
         }

@@ -67,6 +67,11 @@ export function objectOf(change: StoredChange): ObjectKey {
   }
 }
 
+/** The namespace that a change's object stands in: what Thanos Query reads stands beside it. */
+export function namespaceOf(change: StoredChange, settings: Settings): string {
+  return change.kind === 'endpoints' ? settings.thanosNamespace : settings.namespace
+}
+
 /**
  * The object after a change; undefined: it is to be deleted. What is in it and isn't Atlas's, or is another entry's, stays.
  * @throws AtlasError `invalid` where the present object can't be read at all
@@ -129,7 +134,8 @@ export function encodeOnto(existing: Manifest | undefined, change: StoredChange,
     }
 
     case 'endpoints': {
-      return encodeConfigMap(existing, nameOf(change), {'endpoints.yaml': change.value}, namespace)
+      const manifest = encodeConfigMap(existing, nameOf(change), {'endpoints.yaml': change.value}, namespace)
+      return {...manifest, metadata: {...manifest.metadata, namespace}}
     }
 
     case 'settings': {

@@ -2,7 +2,7 @@
 import type {Change} from '../model/change.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 import {defaultSettings} from '../model/settings.js'
-import {encodeOnto, isStored, objectOf} from './encode.js'
+import {encodeOnto, isStored, namespaceOf, objectOf} from './encode.js'
 import type {Manifest} from './manifest.js'
 import {renderYaml} from './yaml.js'
 
@@ -11,7 +11,8 @@ export function renderPreview(before: Fleet, changes: readonly Change[]): string
   const stored = changes.filter(change => isStored(change))
   const settings = stored.find(change => change.kind === 'settings')?.value ?? before.settings ?? defaultSettings
   const objects = new Map<ObjectKey, Manifest | undefined>()
-  for (const change of stored) objects.set(objectOf(change), encodeOnto(objects.get(objectOf(change)), change, settings.namespace))
+  for (const change of stored)
+    objects.set(objectOf(change), encodeOnto(objects.get(objectOf(change)), change, namespaceOf(change, settings)))
   return [...objects]
     .map(([key, manifest]) => (manifest === undefined ? `# deleted: ${key}\n` : renderYaml(withoutKeys(manifest))))
     .join('---\n')

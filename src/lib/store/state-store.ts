@@ -1,12 +1,12 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
 import {isDeepStrictEqual} from 'node:util'
-import {type StoredChange, encodeOnto, isStored, objectOf} from '../manifest/encode.js'
+import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '../manifest/encode.js'
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
-import {defaultSettings} from '../model/settings.js'
+import {type Settings, defaultSettings} from '../model/settings.js'
 import {type Known, openKnown} from './known.js'
 import type {ObjectStore, StoredObject} from './objects.js'
 import type {StateStore, Watcher} from './store.js'
@@ -45,12 +45,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   async function commit(base: Fleet, changes: readonly Change[]): Promise<Fleet> {
     const groups = grouped(changes.filter(change => isStored(change)))
     if (groups.length === 0) return base
-    const namespace =
-      changes.find(change => change.kind === 'settings')?.value?.namespace ?? base.settings?.namespace ?? defaultSettings.namespace
+    const settings = changes.find(change => change.kind === 'settings')?.value ?? base.settings ?? defaultSettings
     return objects.exclusively(async () => {
       let fleet = base
       for (const group of groups) {
-        const revision = await writeGroup(fleet, group, namespace)
+        const revision = await writeGroup(fleet, group, settings)
         fleet = reduceAll(fleet, [...group.changes, revision])
       }
 
@@ -59,7 +58,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   }
 
   /** @returns the object's new revision, as a change */
-  async function writeGroup(fleet: Fleet, {key, changes}: Group, namespace: string): Promise<Change> {
+  async function writeGroup(fleet: Fleet, {key, changes}: Group, settings: Settings): Promise<Change> {
     const found = await objects.read(key)
     const present = found === undefined ? undefined : ofKnownFormat(found)
     const wanted = fleet.revisions.get(key)
@@ -69,7 +68,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
         hint: 'mend or remove it',
       })
-    const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespace), present?.manifest)
+    const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespaceOf(change, settings)), present?.manifest)
     const revision = isDeepStrictEqual(present?.manifest, next) && present?.broken === undefined ? wanted : await objects.write(key, next)
     const source = present?.source
     const written: StoredObject | undefined =
