@@ -8,6 +8,7 @@ import {emptyCache} from './setup/cache.mjs'
 import {compile, environmentFor, preparePackages, root} from './setup/checkout.mjs'
 import {runInForeground} from './setup/child.mjs'
 import {ensureNode} from './setup/node.mjs'
+import {ensureNpm} from './setup/npm.mjs'
 
 /** Each task: the script that a fitting Node runs, and what is made ready before: packages, or dist too; `check` and `test` compile as a step of their own. */
 const tasks = {
@@ -43,7 +44,10 @@ async function launch() {
   }
   const {engines} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const node = await ensureNode(engines.node, tell)
-  if (task.ready !== 'nothing') await preparePackages(node, tell)
+  if (task.ready !== 'nothing') {
+    node.npm = await ensureNpm(node, engines.node, tell)
+    await preparePackages(node, tell)
+  }
   if (task.ready === 'dist') await compile(node, tell)
   if (task.script === undefined) return 0
   return runInForeground(node.path, [join(root, task.script), ...(task.args ?? []), ...args], {cwd: root, env: environmentFor(node)})

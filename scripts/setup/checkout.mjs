@@ -6,7 +6,7 @@ import {fileURLToPath} from 'node:url'
 import {cachePath} from './cache.mjs'
 import {runQuietly} from './child.mjs'
 import {withLock} from './lock.mjs'
-import {npmCommand, npmFlags} from './npm.mjs'
+import {npmFlags} from './npm.mjs'
 
 /** The checkout's root. */
 export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
@@ -16,7 +16,7 @@ const stamps = join(root, 'node_modules', '.cache', 'atlas')
 
 /**
  * Packages, then the generated protobuf code.
- * @param {{path: string, version: string}} node
+ * @param {{path: string, version: string, npm: string[]}} node
  * @param {(text: string) => void} tell
  */
 export async function preparePackages(node, tell) {
@@ -46,11 +46,16 @@ export async function compile(node, tell = () => undefined) {
 }
 
 /**
- * The environment for what runs on that Node: it comes first on PATH.
- * @param {{path: string}} node
+ * The environment for what runs on that Node: it comes first on PATH, and its npm is the one that is found.
+ * @param {{path: string, npm?: string[]}} node
  */
-export function environmentFor(node) {
-  return {...process.env, PATH: `${dirname(node.path)}:${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`}
+export function environmentFor({path, npm = []}) {
+  const [npmNode, npmScript] = npm
+  return {
+    ...process.env,
+    PATH: `${dirname(path)}:${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
+    ...(npmScript === undefined ? {} : {npm_node_execpath: npmNode, npm_execpath: npmScript}),
+  }
 }
 
 /** What `node_modules` is made from; written by `npm run` alone, so a plain `npm install` is followed by one `npm ci`. */
@@ -68,7 +73,7 @@ async function installPackages(node, tell) {
   if (contentOf(packagesStamp) === wanted) return
   tell('installing packages (npm ci)')
   rmSync(packagesStamp, {force: true})
-  const [npm, ...first] = npmCommand()
+  const [npm, ...first] = node.npm
   await runQuietly(npm, [...first, 'ci', ...npmFlags], {cwd: root})
   writeFileSync(packagesStamp, wanted)
 }

@@ -1,12 +1,11 @@
 /** Finds a Node that package.json's `engines` allows, or puts one into the cache. */
-import {execFileSync} from 'node:child_process'
 import {existsSync, renameSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {fits} from '../../bin/engines.js'
 import {cachePath, makeWhole} from './cache.mjs'
 import {runQuietly} from './child.mjs'
 import {withLock} from './lock.mjs'
-import {npmCommand, npmFlags} from './npm.mjs'
+import {nodeVersion, npmCommand, npmFlags} from './npm.mjs'
 
 const major = 24
 
@@ -19,7 +18,7 @@ const major = 24
 export async function ensureNode(range, tell) {
   const named = process.env.ATLAS_NODE
   if (named) {
-    const version = versionOf(named)
+    const version = nodeVersion(named)
     if (version === undefined || !fits(version, range))
       throw new Error(`ATLAS_NODE: wanted a Node ${range}, got ${named} (${version ?? 'it does not run'}): correct it or unset it`)
     return {path: named, version}
@@ -31,7 +30,7 @@ export async function ensureNode(range, tell) {
 
 function cached(home, range) {
   const path = join(home, 'bin', 'node')
-  const version = existsSync(path) ? versionOf(path) : undefined
+  const version = existsSync(path) ? nodeVersion(path) : undefined
   return version !== undefined && fits(version, range) ? {path, version} : undefined
 }
 
@@ -51,12 +50,4 @@ async function fetchNode(home, range, tell) {
   if (fresh === undefined)
     throw new Error(`npm's ${name}@${major} does not run here or is not ${range}: install Node ${major} yourself, or set ATLAS_NODE`)
   return fresh
-}
-
-function versionOf(path) {
-  try {
-    return execFileSync(path, ['-p', 'process.versions.node'], {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']}).trim()
-  } catch {
-    return undefined
-  }
 }

@@ -5,7 +5,7 @@
 import {runGate} from '../gate/gate.mjs'
 import {everydayLanes, lanes} from '../lanes/lanes.mjs'
 import {runLane} from '../lanes/run.mjs'
-import {programs as catalogue, programNamed} from '../programs/catalogue.mjs'
+import {programs as catalogue} from '../programs/catalogue.mjs'
 import {ensurePrograms} from '../programs/ensure.mjs'
 import {showProgress} from '../programs/progress.mjs'
 
@@ -37,22 +37,21 @@ async function runAll() {
   return done
 }
 
-/** Begins at once, niced, while the gate and the first lanes run; resolves to each program's path, or to why there is none. */
+/** Begins at once, niced, while the gate and the first lanes run; `wait` resolves when it is known of those programs how it went. */
 function bringPrograms(wanted) {
-  const names = wanted.filter(canRunHere).flatMap(({programs}) => programs)
-  const missing = catalogue.filter(({name}) => names.includes(name))
+  const names = new Set(wanted.filter(canRunHere).flatMap(({programs}) => programs))
+  const missing = catalogue.filter(({name}) => names.has(name))
+  const waiters = new Map()
+  const outcomes = new Map(missing.map(({name}) => [name, new Promise(resolve => waiters.set(name, resolve))]))
   let shown
-  const all = ensurePrograms(
-    missing.map(({name}) => programNamed(name)),
-    {onProgress: status => shown?.onProgress(status)},
-  )
+  void ensurePrograms(missing, {onProgress: status => shown?.onProgress(status), onEach: (name, how) => waiters.get(name)(how)})
   return {
     async wait(wantedNames) {
-      if (wantedNames.length === 0) return {found: {}, failed: {}}
       shown = showProgress(process.stderr)
-      const result = await all
+      const hows = await Promise.all(wantedNames.map(async name => [name, await outcomes.get(name)]))
       shown.end()
-      return result
+      shown = undefined
+      return new Map(hows)
     },
   }
 }
@@ -72,11 +71,11 @@ async function gate(steps) {
 async function runOrLeaveOut(lane, bringing) {
   process.stderr.write(`\nlane ${lane.name}\n`)
   if (!canRunHere(lane)) return leaveOut(lane, `runs on ${lane.platforms.join(', ')} only`)
-  const {found, failed} = await bringing.wait(lane.programs)
-  const lacking = lane.programs.filter(name => failed[name] !== undefined)
-  for (const name of lacking) process.stderr.write(`${failed[name]}\n`)
+  const hows = await bringing.wait(lane.programs)
+  const lacking = lane.programs.filter(name => hows.get(name).path === undefined)
+  for (const name of lacking) process.stderr.write(`${hows.get(name).failure}\n`)
   if (lacking.length > 0) return leaveOut(lane, `no ${lacking.join(', no ')}`)
-  return runLane(lane, {programs: Object.fromEntries(lane.programs.map(name => [name, found[name]])), only: files})
+  return runLane(lane, {programs: Object.fromEntries(lane.programs.map(name => [name, hows.get(name).path])), only: files})
 }
 
 function leaveOut({name}, why) {

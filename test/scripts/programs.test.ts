@@ -120,6 +120,18 @@ describe('ensurePrograms', () => {
     expect(existsSync(join(folder, 'cache', 'programs', 'fake-1'))).to.equal(false)
   })
 
+  it('tells of each as soon as it is known how it went, a wrong ATLAS_ENVOY among them', async () => {
+    process.env['ATLAS_ENVOY'] = join(folder, 'nothing')
+    process.env['ATLAS_THANOS'] = programAt(join(folder, 'thanos'), '')
+    const told: string[] = []
+    const {found, failed} = await ensurePrograms([envoy, thanos, fake('exit 100')], {
+      onEach: (name, {path, failure}) => told.push(`${name} ${path === undefined ? 'failed' : 'found'} ${failure === undefined}`),
+    })
+    expect(told).to.deep.equal(['envoy failed false', 'thanos found true', 'fake failed false'])
+    expect(Object.keys(found)).to.deep.equal(['thanos'])
+    expect(failed['envoy']).to.include('ATLAS_ENVOY')
+  })
+
   it('puts the program into the cache whole, and takes its status away', async function () {
     if (!existsSync('/usr/bin/dpkg-deb')) this.skip()
     const deb = `mkdir -p p/DEBIAN p/usr/bin && printf 'Package: fake\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' > p/DEBIAN/control &&
