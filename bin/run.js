@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The `atlas` program: refuses a Node that is too old, answers --version by itself, leaves the rest to the commands. */
-import {readFileSync} from 'node:fs'
+import {existsSync, readFileSync} from 'node:fs'
 import * as nodeModule from 'node:module'
+import {homedir} from 'node:os'
+import {join} from 'node:path'
 import {fits} from './engines.js'
 
 const {name, version, engines} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
@@ -9,7 +11,7 @@ const [first, ...others] = process.argv.slice(2)
 
 if (!fits(process.versions.node, engines.node)) {
   process.stderr.write(
-    `Error: atlas needs Node ${engines.node}, this is ${process.version}\n  Hint: install a current Node, e.g. version 24\n`,
+    `Error: atlas needs Node ${engines.node}, this is ${process.version}\n  Hint: install a current Node, e.g. version 24${fetched()}\n`,
   )
   process.exitCode = 1
 } else if ((first === '--version' || first === '-v') && others.length === 0) {
@@ -34,4 +36,11 @@ async function explain(error) {
   process.exitCode = exitCodes[report.code]
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: report}, undefined, 2)}\n`)
   else process.stderr.write(`${renderError(report)}\n`)
+}
+
+/** The Node that `npm run build` has fetched for a checkout, if it has. */
+function fetched() {
+  const cache = process.env.ATLAS_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'atlas')
+  const bin = join(cache, 'node', `${process.platform}-${process.arch}-24`, 'bin')
+  return existsSync(bin) ? `, or put the one that Atlas has fetched first on your PATH: export PATH="${bin}:$PATH"` : ''
 }

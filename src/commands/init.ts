@@ -1,11 +1,10 @@
 /** `atlas init`: settings and root of a new installation. */
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag} from '../lib/cli/flags.js'
-import {renderChanges} from '../lib/cli/render.js'
+import {described, renderChanges, renderSettingsDifference} from '../lib/cli/render.js'
 import {choicesOf, settingsFlags} from '../lib/cli/settings-flags.js'
 import {world} from '../lib/cli/world.js'
 import {renderAddresses} from '../lib/model/address.js'
-import {describe} from '../lib/model/change.js'
 import {renderPreview} from '../lib/manifest/preview.js'
 import {init} from '../lib/ops/init.js'
 import {openStore} from '../lib/store/open.js'
@@ -35,19 +34,19 @@ export default class Init extends StoreCommand {
     else if (result.changes.length === 0) this.words(`Atlas is here already (${store.description}); nothing to change.`)
     else
       this.words(
-        `${result.created ? 'Atlas is set up' : 'Atlas was here already and is now complete'} in ${store.description}:\n${renderChanges(result.changes)}`,
+        `${result.created ? 'Atlas is set up' : 'Atlas was here already; written'} in ${store.description}:\n${renderChanges(result.changes)}`,
       )
-    if (result.changed.length > 0) this.words(`Changed settings: ${result.changed.join(', ')}`)
+    if (result.changed.length > 0) this.words(`Changed settings:\n${renderSettingsDifference(result.before.settings, settings)}`)
     if (settings.addresses.length === 0)
-      this.next('atlas init --address HOST, with the address at which other clusters reach the observability Envoy')
+      this.next(`atlas init --store ${flags.store} --address HOST, with the address at which other clusters reach the observability Envoy`)
     else
       this.next(
-        `atlas cluster add NAME --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
+        `atlas cluster add NAME --store ${flags.store} --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
       )
     return {
       created: result.created,
       changed: result.changed,
-      changes: result.changes.map(change => describe(change)),
+      changes: described(result.changes),
       trustDomain: settings.trustDomain,
       addresses: settings.addresses.map(address => address.host),
     }

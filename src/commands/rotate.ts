@@ -2,9 +2,8 @@
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag} from '../lib/cli/flags.js'
-import {renderChanges} from '../lib/cli/render.js'
+import {described, renderChanges} from '../lib/cli/render.js'
 import {world} from '../lib/cli/world.js'
-import {describe} from '../lib/model/change.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 import {openStore} from '../lib/store/open.js'
 
@@ -28,6 +27,6 @@ export default class Rotate extends StoreCommand {
     if (flags['dry-run']) this.data(renderChanges(changes))
     else this.words(`New certificates are issued:\n${renderChanges(changes)}`)
     this.next(`atlas status --store ${flags.store}`)
-    return {rotated: owners, changes: changes.map(change => describe(change))}
+    return {rotated: owners, changes: described(changes)}
   }
 }

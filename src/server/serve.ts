@@ -2,6 +2,7 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {buildAhead} from '../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {type Change, describe} from '../lib/model/change.js'
 import {messageOf} from '../lib/model/errors.js'
 import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
 import {ADS_PORT} from '../lib/model/settings.js'
@@ -74,7 +75,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const reporter = openReporter()
   const startedAt = world.now()
   const undo: (() => Promise<void> | void)[] = []
-  let [isStopping, isReachable] = [false, true]
+  let [isStopping, isReachable, isServing] = [false, true, false]
   let controller: Controller | undefined
   let publisher: Publisher | undefined
   let ads: AdsServer | undefined
@@ -123,6 +124,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     controller = await startController(store, world, log, times, {
       changed(fleet, changes) {
         for (const {kind} of changes) metrics.changes.inc({kind})
+        tellOf(changes, log)
         see(fleet)
         publisher?.publish(fleet, changes)
       },
@@ -156,6 +158,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     metrics.storeUp.set(Number(isReachable))
     see(controller.fleet())
     await endpoints?.settled()
+    isServing = true
     log.info('serving', {address: renderHostPort(ads.address), admin: admin.url, store: store.description})
     return {address: renderHostPort(ads.address), adminAddress: admin.url, readiness, report, stop}
   }
@@ -173,6 +176,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     isStopping = true
     stopped ??= undoAll(undo, log)
     await stopped
+    if (isServing) log.info('stopped')
   }
 
   try {
@@ -195,8 +199,6 @@ async function undoAll(undo: readonly (() => Promise<void> | void)[], log: Log):
       log.error('could not stop in good order', {error: messageOf(error)})
     }
   }
-
-  log.info('stopped')
 }
 
 interface Parts {
@@ -213,8 +215,21 @@ function warningsOf({controller, ads, isReachable}: Parts): readonly string[] {
     ...(fleet.authority.has('root') ? [] : ['the root (Secret atlas-ca) is missing or broken: nothing can be signed']),
     ...(failure === undefined ? [] : [`what is due could not be issued: ${failure}`]),
     ...(problem === undefined ? [] : [problem]),
-    ...[...fleet.faults].map(([subject, fault]) => `${subject}: ${fault.message}`),
   ]
+}
+
+/** What people do to the fleet, and what breaks and is mended in it; the rest is the server's own work. */
+function tellOf(changes: readonly Change[], log: Log): void {
+  for (const change of changes) {
+    if (change.kind === 'fault' && change.value !== undefined)
+      log.warn('broken; what was known stays in force', {
+        subject: change.subject,
+        object: change.value.source ?? change.value.object,
+        key: change.value.key,
+        error: change.value.message,
+      })
+    else if (change.kind === 'fault' || change.kind === 'registration' || change.kind === 'settings') log.info(describe(change))
+  }
 }
 
 function logOf(log: ServeOptions['log']): Log {

@@ -1,4 +1,4 @@
-import {readFile, readdir, stat, writeFile} from 'node:fs/promises'
+import {readFile, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
@@ -147,7 +147,7 @@ describe('commands: init and cluster', function () {
       expect(values.code).to.equal(1)
       expect(values.stderr).to.contain('atlas init --address')
       const changed = await atlas('init', '--store', folder, '--address', '203.0.113.7')
-      expect(changed.stderr).to.contain('Changed settings: addresses')
+      expect(changed.stderr).to.contain('Changed settings:').and.to.contain('addresses: (none) -> 203.0.113.7')
       expect((await atlas('cluster', 'values', 'paris', '--store', folder)).code).to.equal(0)
     }))
 
@@ -190,6 +190,76 @@ describe('commands: init and cluster', function () {
       const secret = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'secret')
       expect(secret.code, secret.stderr).to.equal(0)
       expect(secret.stdout).to.contain('kind: Secret').and.to.contain('kubernetes.io/tls')
+    }))
+
+  it('init refuses to write new settings where certificates were issued under settings that are gone', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--trust-domain', 'corp.example')
+      await rm(path.join(folder, 'configmap-atlas-fleet.yaml'))
+      const before = await contents(folder)
+      const again = await atlas('init', '--store', folder)
+      expect(again.code).to.equal(4)
+      expect(again.stderr).to.contain('atlas-fleet').and.to.contain('backup')
+      expect(await contents(folder)).to.deep.equal(before)
+    }))
+
+  it('three adds at once each say that they registered their cluster', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const added = await Promise.all(
+        ['a', 'b', 'c'].map(async name => atlasJson<{created: boolean; changes: string[]}>('cluster', 'add', name, '--store', folder)),
+      )
+      expect(added.map(({value}) => value.created)).to.deep.equal([true, true, true])
+      for (const [index, {value}] of added.entries()) expect(value.changes).to.include(`write the registration of ${'abc'[index] ?? ''}`)
+    }))
+
+  it('cluster add on a broken registration goes on from the last one that could be read', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      await atlas('cluster', 'add', 'paris', '--store', folder, '--address', '198.51.100.4', '--thanos', '127.0.0.1:10901')
+      const file = path.join(folder, 'service-paris.yaml')
+      await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', 'no_such'))
+      const list = await atlas('cluster', 'list', '--store', folder)
+      expect(list.stdout).to.match(/paris +broken/)
+      const added = await atlasJson<{cluster: {addresses: string[]; services: {thanos: string}; groups: string[]}}>(
+        'cluster',
+        'add',
+        'paris',
+        '--store',
+        folder,
+        '--group',
+        'eu',
+      )
+      expect(added.value.cluster.addresses).to.deep.equal(['198.51.100.4'])
+      expect(added.value.cluster.services.thanos).to.equal('127.0.0.1:10901')
+      expect(added.value.cluster.groups).to.deep.equal(['eu'])
+    }))
+
+  it("an Envoy's files are not written over another's, nor where there can be none", () =>
+    inFolder(async folder => {
+      const [store, out] = [path.join(folder, 'state'), path.join(folder, 'envoy')]
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', '--store', store)
+      await atlas('cluster', 'add', 'lyon', '--store', store)
+      const bootstrap = async (name: string, ...args: string[]): Promise<number | null> =>
+        (await atlas('cluster', 'values', name, '--store', store, '--format', 'bootstrap', ...args)).code
+      expect(await bootstrap('paris', '--output', out)).to.equal(0)
+      expect(await bootstrap('paris', '--output', out)).to.equal(0)
+      const before = await readFile(path.join(out, 'certs', 'tls.key'), 'utf8')
+      expect(await bootstrap('lyon', '--output', out)).to.equal(4)
+      expect(await bootstrap('paris', '--output', out, '--node-id', 'paris-1')).to.equal(4)
+      expect(await readFile(path.join(out, 'certs', 'tls.key'), 'utf8')).to.equal(before)
+      expect(await bootstrap('paris', '--output', '/proc/atlas-test')).to.equal(1)
+      expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--admin', '0.0.0.0:9901')).to.equal(2)
+      expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--node-id', 'a b')).to.equal(2)
+      expect((await atlas('cluster', 'values', 'paris', '--store', store, '--output', out)).code).to.equal(2)
+    }))
+
+  it('an empty value, as an unset variable makes it, is refused', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      expect((await atlas('init', '--store', folder, '--address', '')).code).to.equal(2)
+      expect((await atlas('cluster', 'add', 'paris', '--store', folder, '--address', '')).code).to.equal(2)
     }))
 })
 

@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process'
-import {readFile} from 'node:fs/promises'
+import {cp, readFile, rm} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
@@ -36,6 +36,11 @@ describe('commands: serve, status and rotate', function () {
 
         await atlas('cluster', 'add', 'lyon', '--store', store, '--address', '198.51.100.5')
         await eventually(async () => expect(await readFile(endpoints, 'utf8')).to.contain('lyon-thanos-sidecar0'))
+
+        await rm(path.join(store, 'service-lyon.yaml'))
+        await eventually(async () => expect((await atlas('status', '--store', store)).stdout).to.match(/lyon +- +suspended/))
+        await cp(store, path.join(folder, 'copy'), {recursive: true})
+        expect((await atlas('status', '--store', path.join(folder, 'copy'))).code).to.equal(5)
 
         const second = await atlas('serve', '--store', store, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')
         expect(second.code).to.equal(4)

@@ -4,10 +4,9 @@ import {StoreCommand} from '../../lib/cli/base-command.js'
 import {clusterFlags, requestOf, stackOf} from '../../lib/cli/cluster-flags.js'
 import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
-import {clusterFields, renderDifference} from '../../lib/cli/render.js'
+import {described, clusterFields, renderDifference} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
 import {renderPreview} from '../../lib/manifest/preview.js'
-import {describe} from '../../lib/model/change.js'
 import {addCluster} from '../../lib/ops/cluster/add.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
 import {targetsOf} from '../../lib/model/stack.js'
@@ -58,11 +57,13 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
       )
     if (cluster.addresses.length === 0)
       this.words(`It is pending: run "atlas cluster add ${cluster.name} --address HOST" when its Envoy can be reached.`)
-    this.next(`atlas cluster values ${cluster.name} --store ${flags.store}`)
+    this.next(
+      `atlas cluster values ${cluster.name} --store ${flags.store}, for Helm; with --format bootstrap --output DIR for an Envoy outside Kubernetes`,
+    )
     return {
       cluster: clusterJson(clusterEntry(result.after, cluster.name)),
       created: previous === undefined,
-      changes: result.changes.map(change => describe(change)),
+      changes: described(result.changes),
     }
   }
 }

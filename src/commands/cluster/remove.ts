@@ -3,9 +3,8 @@ import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {confirmFlags, dryRunFlag} from '../../lib/cli/flags.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
-import {renderChanges} from '../../lib/cli/render.js'
+import {described, renderChanges} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
-import {describe} from '../../lib/model/change.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
 import {openStore} from '../../lib/store/open.js'
 
@@ -27,7 +26,7 @@ export default class ClusterRemove extends StoreCommand {
     if (flags['dry-run']) {
       this.words(`Cluster ${args.name} would be removed:`)
       this.data(renderChanges(plan.changes))
-      return {removed: args.name, changes: plan.changes.map(change => describe(change))}
+      return {removed: args.name, changes: described(plan.changes)}
     }
 
     await confirmByName(args.name, `Cluster ${args.name} will be cut off, and its keys destroyed.`, {
@@ -37,6 +36,6 @@ export default class ClusterRemove extends StoreCommand {
     const {changes} = await removeCluster(store, args.name, world)
     this.words(`Cluster ${args.name} is removed:\n${renderChanges(changes)}`)
     this.next(`uninstall its Envoy in cluster ${args.name}; it is refused from now on`)
-    return {removed: args.name, changes: changes.map(change => describe(change))}
+    return {removed: args.name, changes: described(changes)}
   }
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {bootstrapFlags, bootstrapOptions} from '../../lib/cli/bootstrap-flags.js'
-import {writeFiles} from '../../lib/cli/write-files.js'
+import {refuseOther, writeFiles} from '../../lib/cli/write-files.js'
 import {bootstrapPaths} from '../../lib/envoy/credential-files.js'
 import {renderYaml} from '../../lib/manifest/yaml.js'
 import {AtlasError} from '../../lib/model/errors.js'
@@ -47,13 +47,19 @@ The cluster "atlas" stands for the observability Envoy.`
       if (flags.output === undefined)
         throw new AtlasError('invalid', '--format bootstrap needs --output DIR: it writes several files, a private key among them')
       const directory = path.resolve(flags.output)
-      const files = found.bootstrap(bootstrapOptions(flags, cluster, flags['envoy-directory'] ?? directory))
+      const options = bootstrapOptions(flags, cluster, flags['envoy-directory'] ?? directory)
+      const files = found.bootstrap(options)
+      await refuseOther(directory, bootstrapPaths.bootstrap, {cluster, id: options.nodeId})
       await writeFiles(directory, files)
       this.words(`Written to ${directory}, mode 0600, a private key among them:\n${files.map(file => `  ${file.path}`).join('\n')}`)
-      this.next(`envoy -c ${path.join(flags['envoy-directory'] ?? directory, bootstrapPaths.bootstrap)} --drain-time-s 20`)
+      this.next(
+        `envoy -c ${path.join(flags['envoy-directory'] ?? directory, bootstrapPaths.bootstrap)} --drain-time-s 20 --disable-hot-restart`,
+      )
       return {format: 'bootstrap', cluster, directory, files: files.map(file => file.path)}
     }
 
+    const misplaced = Object.keys(bootstrapFlags).find(name => flags[name as keyof typeof bootstrapFlags] !== undefined)
+    if (misplaced !== undefined) throw new AtlasError('invalid', `--${misplaced} goes with --format bootstrap`)
     if (flags.format === 'secret') {
       if (!flags['show-secrets'] && (process.stdout.isTTY || this.jsonEnabled()))
         throw new AtlasError('invalid', 'this would print a private key', {

@@ -1,8 +1,9 @@
 /** `cluster values --format bootstrap`: what the Envoy that is to be started is told of its machine. */
 import {Flags} from '@oclif/core'
 import type {BootstrapOptions} from '../envoy/bootstrap.js'
-import {parseAddress, parseHostPort, parsePort} from '../model/address.js'
+import {type HostPort, parseAddress, parseHostPort, parsePort} from '../model/address.js'
 import {invalid} from '../model/errors.js'
+import {parseNodeId} from '../model/node.js'
 import {present} from './flags.js'
 
 export const bootstrapFlags = {
@@ -56,15 +57,23 @@ export interface BootstrapFlags {
 /** @throws AtlasError `invalid` for the first flag that can't be */
 export function bootstrapOptions(flags: BootstrapFlags, cluster: string, directory: string): Omit<BootstrapOptions, 'owner'> {
   return {
-    nodeId: flags['node-id'] ?? `${cluster}-0`,
+    nodeId: parseNodeId(flags['node-id'] ?? `${cluster}-0`),
     directory,
     ...present({
       bindAddress: flags['bind-address'] === undefined ? undefined : parseIp(flags['bind-address'], '--bind-address'),
       localAddress: flags['local-address'] === undefined ? undefined : parseIp(flags['local-address'], '--local-address'),
       ports: flags.port === undefined ? undefined : parseListenedPorts(flags.port),
-      admin: flags.admin === undefined ? undefined : parseHostPort(flags.admin, '--admin'),
+      admin: flags.admin === undefined ? undefined : parseAdmin(flags.admin),
     }),
   }
+}
+
+/** Envoy's admin pages show secrets and can stop it (defect D5 of the 2021 program). */
+function parseAdmin(text: string): HostPort {
+  const admin = parseHostPort(text, '--admin')
+  if (!/^127\./.test(admin.host) && admin.host !== '::1')
+    throw invalid('--admin', "a loopback address, such as 127.0.0.1:9901: Envoy's admin pages show secrets", text)
+  return admin
 }
 
 function parseIp(text: string, flag: string): string {

@@ -64,7 +64,7 @@ export function stackOf(flags: ClusterFlags): Stack {
 
 /** @throws AtlasError `invalid` for the first flag that can't be */
 export function requestOf(flags: ClusterFlags): ClusterRequest {
-  const [addresses, ports] = [joined(flags.address), joined(flags.port)]
+  const [addresses, ports] = [joined(flags.address, '--address'), joined(flags.port, '--port')]
   const named = present({
     thanos: flags.thanos === undefined ? undefined : parseServiceTarget(flags.thanos, '--thanos'),
     prometheus: flags.prometheus === undefined ? undefined : parseServiceTarget(flags.prometheus, '--prometheus'),

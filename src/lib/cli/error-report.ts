@@ -15,8 +15,24 @@ export interface ErrorReport {
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof AtlasError)
     return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
-  if (isOclifError(error)) return {code: 'invalid', message: error.message.replace(/\nSee more help with --help$/, ''), hint: 'see --help'}
+  if (isOclifError(error)) return usageReport(error.message)
   return {code: 'failed', message: `this should not happen: ${messageOf(error)}`, hint: 'please report it, with the command that you ran'}
+}
+
+/** oclif's words, without its frame; what most people forget first is said in ours. */
+function usageReport(text: string): ErrorReport {
+  const message = text
+    .replace(/^The following errors? occurred:\s*/, '')
+    .replace(/\nSee more help with --help$/, '')
+    .replace(/\n*Note: [^\n]*allow multiple values[^\n]*/s, '')
+    .trim()
+  if (/Missing required flag:? store\b/.test(message))
+    return {
+      code: 'invalid',
+      message: 'which store? --store DIR is missing, and ATLAS_STORE is not set',
+      hint: 'name the directory that "atlas init" was run on',
+    }
+  return {code: 'invalid', message, hint: 'see --help'}
 }
 
 /** For a terminal. */

@@ -1,5 +1,6 @@
 /** Flags that several commands take, and how lists on a command line are read. */
 import {Flags} from '@oclif/core'
+import {AtlasError} from '../model/errors.js'
 
 export const dryRunFlag = {'dry-run': Flags.boolean({description: 'print the manifests that would be written, and write nothing'})}
 
@@ -15,7 +16,12 @@ export function present<T extends Record<string, unknown>>(values: T): {[K in ke
   }
 }
 
-/** `--address a,b --address c` -> `a,b,c`; undefined where the flag was not given. */
-export function joined(values: readonly string[] | undefined): string | undefined {
+/**
+ * `--address a,b --address c` -> `a,b,c`; undefined where the flag was not given.
+ * @throws AtlasError `invalid` for a flag that was given and is empty, as an unset variable of a shell makes it
+ */
+export function joined(values: readonly string[] | undefined, flag: string): string | undefined {
+  if (values?.some(value => value.trim() === '') === true)
+    throw new AtlasError('invalid', `${flag} is empty; give it a value, or leave it out`)
   return values?.join(',')
 }

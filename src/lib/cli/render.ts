@@ -1,6 +1,8 @@
 /** Values as text for a terminal: tables and the few words that recur. */
 import {renderAddresses} from '../model/address.js'
+import {encodeSettings} from '../manifest/settings.js'
 import {type Change, describe} from '../model/change.js'
+import type {Settings} from '../model/settings.js'
 import {type Cluster, renderPorts} from '../model/cluster.js'
 
 /** Columns two blanks apart; the last one is as wide as it likes. */
@@ -14,9 +16,26 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
   return [head, ...rows].map(cells => line(cells)).join('\n')
 }
 
-/** What was done, a line each; the same verbs as in `--json`. */
+/** What was done, in words, each thing once. */
+export function described(changes: readonly Change[]): readonly string[] {
+  return [...new Set(changes.map(change => describe(change)))]
+}
+
+/** What was done, a line each; the same words as in `--json`. */
 export function renderChanges(changes: readonly Change[]): string {
-  return changes.map(change => `  ${describe(change)}`).join('\n')
+  return described(changes)
+    .map(line => `  ${line}`)
+    .join('\n')
+}
+
+/** `key: before -> after` for each setting that differs, in the keys of ConfigMap `atlas-fleet`. */
+export function renderSettingsDifference(before: Settings | undefined, after: Settings): string {
+  const [from, to] = [before === undefined ? {} : encodeSettings(before), encodeSettings(after)]
+  const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])].sort()
+  return keys
+    .filter(key => from[key] !== to[key])
+    .map(key => `  ${key}: ${from[key] ?? '(none)'} -> ${to[key] ?? '(none)'}`)
+    .join('\n')
 }
 
 /** The fields of a registration in the words of `cluster add`'s flags. */

@@ -54,7 +54,7 @@ export interface SettingsFlags {
 
 /** @throws AtlasError `invalid` for the first flag that can't be */
 export function choicesOf(flags: SettingsFlags): Choices {
-  const addresses = joined(flags.address)
+  const addresses = joined(flags.address, '--address')
   return present({
     addresses: addresses === undefined ? undefined : parseAddresses(addresses),
     adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),

@@ -21,16 +21,16 @@ export function renderStatus({server, proxies, faults, refusals}: Status, now: D
     ...columns.map(([, types]) => typesCell(proxy, types)),
     left(proxy.identityUntil, now),
     left(proxy.credentialUntil, now),
-    proxy.lastChange === undefined ? '-' : `${since(proxy.lastChange, now)} ago`,
+    proxy.lastChange === undefined ? '-' : ago(proxy.lastChange, now),
   ])
   const remarks = [
     ...proxies.filter(proxy => proxy.remark !== undefined).map(proxy => `${proxy.cluster} ${proxy.id}: ${proxy.remark ?? ''}`),
     ...faults.map(fault => `broken: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
-    ...refusals.slice(-5).map(refusal => `refused ${since(refusal.at, now)} ago (${refusal.reason}): ${refusal.message}`),
+    ...refusals.slice(-5).map(refusal => `refused ${ago(refusal.at, now)} (${refusal.reason}): ${refusal.message}`),
     ...server.reasons.map(reason => `server not ready: ${reason}`),
     ...server.warnings.map(warning => `server: ${warning}`),
   ]
-  const table = renderTable(head, rows)
+  const table = `server ${server.address}, since ${since(server.startedAt, now)}\n\n${renderTable(head, rows)}`
   return remarks.length === 0 ? table : `${table}\n\n${remarks.join('\n')}`
 }
 
@@ -47,8 +47,13 @@ function since(time: string | undefined, now: Date): string {
   return time === undefined ? '-' : renderAge(Math.max(0, (now.getTime() - Date.parse(time)) / 1000))
 }
 
+function ago(time: string, now: Date): string {
+  const age = since(time, now)
+  return age === 'now' ? age : `${age} ago`
+}
+
 function left(time: string | undefined, now: Date): string {
   if (time === undefined) return '-'
   const seconds = (Date.parse(time) - now.getTime()) / 1000
-  return seconds <= 0 ? 'EXPIRED' : renderAge(seconds)
+  return seconds < 1 ? 'EXPIRED' : renderAge(seconds)
 }

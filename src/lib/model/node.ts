@@ -32,16 +32,21 @@ export const NODE_ID_MAX = 128
  * @throws AtlasError `invalid` for a cluster name, id, address or port that cannot be
  */
 export function parseNode(claim: NodeClaim): Node {
-  if (claim.id.length === 0 || claim.id.length > NODE_ID_MAX || !/^[\x21-\x7E]+$/.test(claim.id))
-    throw invalid('node.id', `1 to ${NODE_ID_MAX} printable characters without blanks`, claim.id)
   const metadata = isRecord(claim.metadata) ? claim.metadata : {}
   return {
     cluster: parseOwner(claim.cluster),
-    id: claim.id,
+    id: parseNodeId(claim.id),
     bindAddress: parseIp(metadata[nodeMetadata.bindAddress], nodeMetadata.bindAddress) ?? '0.0.0.0',
     localAddress: parseIp(metadata[nodeMetadata.localAddress], nodeMetadata.localAddress) ?? '127.0.0.1',
     ports: parseNodePorts(metadata[nodeMetadata.ports]),
   }
+}
+
+/** Which of a cluster's Envoys it is. @throws AtlasError `invalid` */
+export function parseNodeId(text: string): string {
+  if (text.length === 0 || text.length > NODE_ID_MAX || !/^[\x21-\x7E]+$/.test(text))
+    throw invalid('node.id', `1 to ${NODE_ID_MAX} printable characters without blanks`, text)
+  return text
 }
 
 /** The port that the node listens on for `port`. */

@@ -1,6 +1,6 @@
 /** Load, plan, commit, and again when another writer was faster: how every command that changes something runs. */
 import type {Change} from '../model/change.js'
-import {reduceAll} from '../model/change.js'
+import {describe, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {StateStore} from '../store/store.js'
@@ -29,14 +29,23 @@ export async function commitPlan(
   options: CommitOptions = {},
 ): Promise<Committed> {
   const attempts = options.attempts ?? 50
-  for (let attempt = 1; ; attempt += 1) {
-    const before = await store.load()
+  const first = await store.load()
+  // An attempt that loses its race has written a part of its plan: what was done is the sum of all attempts.
+  let planned: readonly Change[] = []
+  for (let attempt = 1, before = first; ; attempt += 1, before = await store.load()) {
     const changes = plan(before)
-    if (options.dryRun === true || changes.length === 0) return {before, changes, after: reduceAll(before, changes)}
+    planned = united(planned, changes)
+    if (options.dryRun === true || changes.length === 0) return {before: first, changes: planned, after: reduceAll(before, changes)}
     try {
-      return {before, changes, after: await store.commit(before, changes)}
+      return {before: first, changes: planned, after: await store.commit(before, changes)}
     } catch (error) {
       if (!(error instanceof AtlasError) || error.code !== 'conflict' || attempt >= attempts) throw error
     }
   }
+}
+
+/** Of changes to the same thing only the last counts. */
+function united(earlier: readonly Change[], later: readonly Change[]): readonly Change[] {
+  const replaced = new Set(later.map(change => describe(change)))
+  return [...earlier.filter(change => !replaced.has(describe(change))), ...later]
 }

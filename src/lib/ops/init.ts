@@ -42,6 +42,7 @@ export async function init(store: StateStore, choices: Choices, world: World, op
 
 function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change[] {
   refuseBroken(fleet)
+  refuseLostSettings(fleet)
   const settings = withChoices(fleet.settings ?? defaultSettings, choices)
   if (fleet.settings !== undefined && fleet.settings.trustDomain !== settings.trustDomain)
     throw new AtlasError(
@@ -64,6 +65,18 @@ function refuseBroken(fleet: Fleet): void {
         hint: `mend ${fault.key} there, or restore it from a backup; init overwrites nothing`,
       })
   }
+}
+
+/** New settings beside old certificates would issue all of them anew, under another trust domain perhaps. */
+function refuseLostSettings(fleet: Fleet): void {
+  if (fleet.settings !== undefined || !fleet.authority.has('root') || fleet.trust === undefined) return
+  throw new AtlasError(
+    'conflict',
+    'certificates were issued here, but the settings (ConfigMap atlas-fleet) are gone; new ones could lock every proxy out',
+    {
+      hint: 'restore ConfigMap atlas-fleet from a backup; where there is none, write one by hand with the trust domain and the addresses that the certificates and bootstraps carry',
+    },
+  )
 }
 
 function newRoot(fleet: Fleet, settings: Settings, world: World): ReturnType<typeof issue> {

@@ -1,14 +1,18 @@
 /** How the fleet stands: what a server's report says, beside what is stored. Reading the report is the caller's. */
 import {AtlasError} from '../model/errors.js'
-import type {Fault, Fleet, Subject} from '../model/fleet.js'
+import {type Fault, type Fleet, type Subject, isRegistered} from '../model/fleet.js'
 import type {Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
+import {clusterNames} from './cluster/list.js'
 import {settingsOf} from './world.js'
 
-/** `frozen`: nothing is sent to it, since what belongs to it can't be read; `no proxy`: it is registered, and nobody is connected. */
-export type ProxyState = 'frozen' | 'nack' | 'no proxy' | 'stale' | 'synced'
+/**
+ * `frozen`: nothing is sent to it, since what belongs to it can't be read; `no proxy`: it is registered, and nobody is connected;
+ * `suspended`: its registration is gone.
+ */
+export type ProxyState = 'frozen' | 'nack' | 'no proxy' | 'stale' | 'suspended' | 'synced'
 
 export interface ProxyStatus {
   readonly cluster: Owner
@@ -41,17 +45,27 @@ export interface Status {
 
 /**
  * @param fetchReport asks the server whose admin address is given
+ * @param admin the server to ask; the one that runs on the store where none is given
  * @throws AtlasError `unreachable` when no server runs on the store, or it does not answer
  */
 export async function status(store: StateStore, fetchReport: (admin: string) => Promise<Report>, admin?: string): Promise<Status> {
-  const fleet = await store.load()
-  settingsOf(fleet)
-  const address = admin ?? (await store.holder())?.admin
-  if (address === undefined)
-    throw new AtlasError('unreachable', `no server runs on ${store.description}`, {
-      hint: 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
-    })
-  return statusOf(fleet, await fetchReport(address))
+  const held = admin === undefined ? await store.holder() : undefined
+  const address = admin ?? held?.admin
+  if (address === undefined) {
+    settingsOf(await store.load())
+    throw noServer(store)
+  }
+
+  const report = await fetchReport(address)
+  // A copy of a directory holds a copy of its lock.
+  if (held !== undefined && report.store.description !== store.description) throw noServer(store)
+  return statusOf(await store.load(), report)
+}
+
+function noServer(store: StateStore): AtlasError {
+  return new AtlasError('unreachable', `no server runs on ${store.description}`, {
+    hint: 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
+  })
 }
 
 /** What is stored and what a server reports, put together: clusters without a proxy have a row too. */
@@ -63,7 +77,17 @@ export function statusOf(fleet: Fleet, report: Report): Status {
     types: [],
     ...until('identityUntil', notAfter(fleet, cluster)),
   }))
-  const proxies = [...report.proxies.map(proxy => proxyStatus(proxy)), ...absent].sort(byCluster)
+  const suspended = clusterNames(fleet)
+    .filter(name => !isRegistered(fleet, name))
+    .map((cluster): ProxyStatus => ({
+      cluster,
+      id: '-',
+      state: 'suspended',
+      types: [],
+      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}; back in time, it is restored`,
+      ...until('identityUntil', notAfter(fleet, cluster)),
+    }))
+  const proxies = [...report.proxies.map(proxy => proxyStatus(proxy)), ...absent, ...suspended].sort(byCluster)
   const {address, startedAt, ready, reasons, warnings, withoutProxy, faults, refusals} = report
   return {server: {address, startedAt, ready, reasons, warnings}, proxies, withoutProxy, faults, refusals}
 }

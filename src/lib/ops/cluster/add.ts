@@ -2,7 +2,7 @@
 import type {Address} from '../../model/address.js'
 import {type Change, reduceAll} from '../../model/change.js'
 import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster} from '../../model/cluster.js'
-import type {Fleet} from '../../model/fleet.js'
+import {type Fleet, clusterOf} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
@@ -21,7 +21,7 @@ export interface ClusterRequest {
 
 export interface AddResult extends Committed {
   readonly cluster: Cluster
-  /** The registration before, where there was one. */
+  /** The registration before, where there was one; of a broken one the last that could be read. */
   readonly previous: Cluster | undefined
 }
 
@@ -41,7 +41,7 @@ export async function addCluster(
   const name = parseClusterName(text)
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
-  return {...committed, cluster, previous: committed.before.registrations.get(name)}
+  return {...committed, cluster, previous: clusterOf(committed.before, name)}
 }
 
 function planAdd(
@@ -55,7 +55,7 @@ function planAdd(
   const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
   const name = isKnown ? known : parseNewClusterName(text)
   const present = fleet.registrations.get(name)
-  const cluster = checkCluster(withRequest(present ?? newCluster(name, defaults), request))
+  const cluster = checkCluster(withRequest(clusterOf(fleet, name) ?? newCluster(name, defaults), request))
   const changes: Change[] = sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
   return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
 }

@@ -1,5 +1,5 @@
 /** A directory of manifests as a place that keeps objects; editors, git and other processes may write there too. */
-import {mkdir, readFile} from 'node:fs/promises'
+import {readFile} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {ObjectStore} from '../objects.js'
@@ -9,7 +9,7 @@ import {openFiles} from './files.js'
 import {type Lock, livingOwner, tryLock} from './lock.js'
 import {observe} from './observe.js'
 import type {DirectoryTimes} from './times.js'
-import {replace, sweep} from './write.js'
+import {makeFolder, replace, sweep} from './write.js'
 
 export interface DirectoryOptions {
   /** Whether a directory that is not there is an empty store; it is then made, with mode 0700, at the first commit. */
@@ -69,7 +69,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 /** The directory, closed to others, with a list of what git must never take. */
 async function prepare(directory: string): Promise<void> {
   try {
-    await mkdir(directory, {recursive: true, mode: 0o700})
+    await makeFolder(directory)
   } catch (error) {
     throw new AtlasError('unreachable', `the directory ${directory} can't be made: ${messageOf(error)}`, {cause: error})
   }

@@ -1,6 +1,6 @@
 /** Writing files so that a crash at any moment leaves the old one or the new one, whole; and clearing away what a crash left. */
 import {randomBytes} from 'node:crypto'
-import {lstat, open, readdir, rename, unlink} from 'node:fs/promises'
+import {lstat, mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../../model/errors.js'
 
@@ -27,6 +27,29 @@ export async function replace(file: string, text: string, mode: number, check?: 
   } catch (error) {
     await unlink(draft).catch(() => undefined)
     throw error instanceof AtlasError ? error : notWritten(file, error)
+  }
+}
+
+/**
+ * A folder of mode 0700, with those above it. Node's own recursive mkdir never ends where the system answers ENOENT to every try,
+ * as /proc does: here each folder is tried twice at most.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const made = await madeFolder(folder)
+  if (made) return
+  await makeFolder(path.dirname(folder))
+  if (!(await madeFolder(folder))) throw new Error(`the folder ${folder} can't be made`)
+}
+
+async function madeFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, {mode: 0o700})
+    return true
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return true
+    if (code === 'ENOENT' && path.dirname(folder) !== folder) return false
+    throw error
   }
 }
 
