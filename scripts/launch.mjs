@@ -15,6 +15,7 @@ const tasks = {
   demo: {script: 'scripts/tasks/demo.mjs', ready: 'dist'},
   test: {script: 'scripts/tasks/test.mjs', ready: 'packages'},
   check: {script: 'scripts/tasks/check.mjs', ready: 'packages'},
+  coverage: {script: 'scripts/tasks/coverage.mjs', ready: 'dist'},
   generate: {script: 'scripts/tasks/generate.mjs', ready: 'dist'},
   format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: 'packages'},
   bench: {script: 'scripts/tasks/bench.mjs', ready: 'dist'},
