@@ -77,6 +77,7 @@ describe('e2e: broken objects', function () {
     const connected = async (): Promise<boolean> => (await reportOf(network)).proxies.length === names.length + 1
     await until(network, 'every Envoy to be back', connected)
     await untilSynced(network, ['atlas', 'paris', 'oslo', 'rome'])
+    await sleep(300)
     unchanged(await allDumps())
     for (const name of names) expect(await whoAnswers(network, name)).to.equal(`${name}/0`)
     expect(await faults()).to.deep.equal(['identity/lyon', 'record/oslo', 'registration/paris'])

@@ -67,11 +67,14 @@ export async function untilSynced(
   owners: readonly string[] = ['atlas', ...network.members.keys()],
   seconds = 10,
 ): Promise<void> {
-  const lags = async (): Promise<boolean> => {
+  // The last type that an Envoy asks for is routes: before it came, being synced says little.
+  const isWhole = ({state, types}: ProxyStatus): boolean =>
+    state === 'synced' && types.some(({type, acknowledged}) => type === 'RouteConfiguration' && acknowledged > 0)
+  const synced = async (): Promise<boolean> => {
     const {proxies} = await statusIn(network)
-    return owners.every(owner => proxies.some(({cluster, state}) => cluster === owner && state === 'synced'))
+    return owners.every(owner => proxies.some(proxy => proxy.cluster === owner && isWhole(proxy)))
   }
-  await until(network, `${owners.join(', ')} to be synced`, lags, seconds)
+  await until(network, `${owners.join(', ')} to be synced`, synced, seconds)
 }
 
 /** Waits until every replica of these clusters answers for itself. */
