@@ -7,7 +7,6 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type ClusterName, objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
-import {changesOf} from '../helpers/fleet-changes.js'
 import {testFleet, testWorld} from '../helpers/world.js'
 import {type Recorder, record} from '../store/recorder.js'
 
@@ -15,6 +14,8 @@ import {type Recorder, record} from '../store/recorder.js'
 export interface Place {
   /** A store over the place; each call gives one that knows nothing of the others, as another process has it. */
   open(): StateStore
+  /** Fills the place, empty so far, with a fleet. */
+  seed(fleet: Fleet): Promise<void>
   /** The object as a stranger finds it. */
   get(key: string): Promise<Manifest | undefined>
   /** A stranger writes, or removes. */
@@ -60,8 +61,8 @@ export interface Stage {
   readonly place: Place
   /** The store under test. */
   readonly store: StateStore
-  /** Writes `fleet`. */
-  filled(): Promise<Fleet>
+  /** The store with a fleet in it. */
+  filled(held?: Fleet): Promise<Fleet>
   watching(over?: StateStore): Promise<Recorder>
 }
 
@@ -71,7 +72,10 @@ export function stageOf(create: () => Promise<Place>): Stage {
   const stage: {-readonly [K in keyof Stage]: Stage[K]} = {
     place: undefined as unknown as Place,
     store: undefined as unknown as StateStore,
-    filled: async () => stage.store.commit(await stage.store.load(), changesOf(fleet)),
+    async filled(held = fleet) {
+      await stage.place.seed(held)
+      return stage.store.load()
+    },
     async watching(over: StateStore = stage.store) {
       const watch = await record(over)
       watches.push(watch)

@@ -6,7 +6,7 @@ import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, type Subject, clusterOf, isRegistered} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
-import {changesOf, plain} from '../helpers/fleet-changes.js'
+import {plain} from '../helpers/fleet-changes.js'
 import {testCluster} from '../helpers/fleet.js'
 import {rejectedBy} from '../helpers/thrown.js'
 import {testFleet, testWorld} from '../helpers/world.js'
@@ -149,7 +149,7 @@ const wholes: readonly (readonly [object: string, subjects: readonly Subject[]])
 export function faultsContract(name: string, create: () => Promise<Place>): void {
   describe(`${name}: what a state store makes of broken objects`, () => {
     const stage = stageOf(create)
-    const filled = async (): Promise<Fleet> => stage.store.commit(await stage.store.load(), changesOf(withNeighbour))
+    const filled = async (): Promise<Fleet> => stage.filled(withNeighbour)
     const faultsOf = (found: Fleet): readonly Subject[] => [...found.faults.keys()].sort()
 
     for (const {what, object, edit, subject, key, says} of breaks) {

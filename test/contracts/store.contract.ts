@@ -25,7 +25,7 @@ export function storeContract(name: string, create: () => Promise<Place>): void 
       })
 
       it('gives back every kind of change as it was written, to this store and to another', async () => {
-        const committed = await stage.filled()
+        const committed = await stage.store.commit(await stage.store.load(), changesOf(fleet))
         expect(plain(committed)).to.deep.equal(plain(fleet))
         expect(plain(await stage.store.load())).to.deep.equal(plain(fleet))
         const other = await stage.place.open().load()

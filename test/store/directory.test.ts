@@ -9,6 +9,7 @@ import type {Place} from '../contracts/place.js'
 import {faultsContract} from '../contracts/store-faults.contract.js'
 import {watchContract} from '../contracts/store-watch.contract.js'
 import {storeContract} from '../contracts/store.contract.js'
+import {seed} from './directory/seed.js'
 
 const create = async (): Promise<Place> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-store-'))
@@ -16,6 +17,7 @@ const create = async (): Promise<Place> => {
   const fileOf = (key: string): string => path.join(directory, `${key.toLowerCase().replace('/', '-')}.yaml`)
   return {
     open: () => openStore({directory, create: true, times: {quietMs: 30, retryMs: 20}}),
+    seed: async fleet => seed(directory, fleet),
     async get(key) {
       const text = await readFile(fileOf(key), 'utf8').catch(() => undefined)
       return text === undefined ? undefined : parseManifest(parseYaml(text))

@@ -258,14 +258,14 @@ describe('store/directory: git', () => {
   const git = async (...args: string[]): Promise<string> =>
     (await run('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {cwd: folder.directory})).stdout
 
-  it('takes the registrations and the config maps, and never a Secret, under whatever name', async () => {
+  it('takes the registrations and the config maps, but never a record, nor a Secret under whatever name', async () => {
     await git('init', '-q')
     await rename(folder.file('secret-paris-envoy-ads.yaml'), folder.file('paris-keys.yaml'))
     await folder.write('.service-paris.yaml.0123456789ab', 'half')
     await folder.write('.commit.lock', '{}')
     await git('add', '.')
     const taken = (await git('ls-files')).trim().split('\n')
-    const wanted = (await folder.names()).filter(name => /^(service|configmap)-|^\.gitignore$/.test(name))
+    const wanted = (await folder.names()).filter(name => /^(service|configmap)-(?!atlas-records-)|^\.gitignore$/.test(name))
     expect(taken.sort()).to.deep.equal([...wanted].sort())
     const secrets = (await folder.names()).filter(name => name.startsWith('secret-') || name === 'paris-keys.yaml')
     expect(secrets.length).to.be.greaterThan(5)

@@ -6,9 +6,9 @@ import type {Fleet} from '../../../src/lib/model/fleet.js'
 import type {DirectoryTimes} from '../../../src/lib/store/directory/times.js'
 import {openStore} from '../../../src/lib/store/open.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
-import {changesOf} from '../../helpers/fleet-changes.js'
 import {testFleet, testWorld} from '../../helpers/world.js'
 import {type Recorder, record} from '../recorder.js'
+import {seed} from './seed.js'
 
 export interface Folder {
   readonly directory: string
@@ -48,8 +48,8 @@ export function folderOf(held: Fleet = fleet): Folder {
   beforeEach(async () => {
     root = await mkdtemp(path.join(tmpdir(), 'atlas-store-'))
     folder.directory = path.join(root, 'store')
+    await seed(folder.directory, held)
     folder.store = folder.open()
-    await folder.store.commit(await folder.store.load(), changesOf(held))
   })
   afterEach(async () => {
     for (const watch of watches.splice(0)) watch.stop()

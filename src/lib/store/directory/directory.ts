@@ -1,6 +1,7 @@
 /** A directory of manifests as a place that keeps objects; editors, git and other processes may write there too. */
-import {readFile} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
 import path from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {ObjectStore} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
@@ -27,7 +28,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   const description = `directory ${directory}`
   return {
     description,
-    list: async () => files.scan(),
+    list: async () => betweenCommits(directory, times.patienceMs, async () => files.scan()),
     read: async key => files.read(key),
     write: async (key, manifest) => files.write(key, manifest),
 
@@ -66,6 +67,28 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   }
 }
 
+/**
+ * Looks while nobody commits: a look in the middle of a commit could see its end and not its beginning, a credential without its
+ * record. After `patienceMs` it is taken as it is; whoever plans on that meets a conflict.
+ */
+async function betweenCommits<T>(directory: string, patienceMs: number, look: () => Promise<T>): Promise<T> {
+  const lock = path.join(directory, '.commit.lock')
+  const isBusy = async (): Promise<boolean> => (await livingOwner(lock).catch(() => undefined)) !== undefined
+  const deadline = Date.now() + patienceMs
+  for (;;) {
+    while ((await isBusy()) && Date.now() < deadline) await sleep(2 + Math.random() * 5)
+    const before = await changeTime(directory)
+    const found = await look()
+    if (Date.now() >= deadline || (!(await isBusy()) && (await changeTime(directory)) === before)) return found
+  }
+}
+
+/** Atlas's files come and go by name, which changes the time of their directory. */
+async function changeTime(directory: string): Promise<bigint | undefined> {
+  const found = await stat(directory, {bigint: true}).catch(() => undefined)
+  return found?.mtimeNs
+}
+
 /** The directory, closed to others, with a list of what git must never take. */
 async function prepare(directory: string): Promise<void> {
   try {
@@ -80,12 +103,16 @@ async function prepare(directory: string): Promise<void> {
     await replace(file, present === '' || present.endsWith('\n') ? present + GITIGNORE : `${present}\n${GITIGNORE}`, 0o644)
 }
 
-/** What may be taken is named, not what may not: a Secret may stand in a file of any name, its keys in another program's copy of it. */
+/**
+ * What may be taken is named, not what may not: a Secret may stand in a file of any name, its keys in another program's copy of it.
+ * Records say what is revoked: an older commit must not bring a stolen credential back.
+ */
 const GITIGNORE = `# written by atlas: Secrets hold private keys, so git takes nothing but these
 *
 !.gitignore
 !service-*.yaml
 !configmap-*.yaml
+configmap-atlas-records-*.yaml
 `
 
 /** A lock's errors, told as the store's. */
@@ -109,6 +136,6 @@ async function waitForLock(file: string, limitMs: number, description: string): 
       throw new AtlasError('conflict', `process ${lock.owner.pid} has been writing to ${description} for over ${limitMs / 1000} s`, {
         hint: 'run the command again when it is done',
       })
-    await new Promise(resolve => setTimeout(resolve, 2 + Math.random() * 10))
+    await sleep(2 + Math.random() * 10)
   }
 }

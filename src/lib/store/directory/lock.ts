@@ -25,11 +25,12 @@ export interface Lock {
 export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
   const owner: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
   for (;;) {
-    if (await create(file, owner)) return {release: async () => release(file, owner)}
+    // Asked first, so that waiting for a lock leaves the directory in peace.
     const present = await ownerOf(file)
-    if (present === undefined) continue
-    if (await isAlive(present)) return {owner: present}
-    await takeAway(file, present)
+    if (present === undefined) {
+      if (await create(file, owner)) return {release: async () => release(file, owner)}
+    } else if (await isAlive(present)) return {owner: present}
+    else await takeAway(file, present)
   }
 }
 
