@@ -8,6 +8,7 @@ import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Report} from '../lib/model/report.js'
 import type {World} from '../lib/ops/world.js'
+import {readKey} from '../lib/pki/read.js'
 import type {StateStore} from '../lib/store/store.js'
 import {type AdsServer, type ConnectionTimes, defaultConnectionTimes, openAdsServer} from './ads/server.js'
 import {type StreamLimits, defaultLimits, openLimiter} from './ads/limits.js'
@@ -88,7 +89,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       ...(controller !== undefined && ads?.certificateEnd() === undefined ? ['there is no certificate to serve with yet'] : []),
       ...(isStopping ? ['the server is stopping'] : []),
     ]
-    return {ready: reasons.length === 0, reasons, warnings: controller === undefined ? [] : warningsOf({controller, ads, isReachable})}
+    return {
+      ready: reasons.length === 0,
+      reasons,
+      warnings: controller === undefined ? [] : warningsOf({controller, ads, isReachable, now: world.now()}),
+    }
   }
 
   function report(): Report {
@@ -205,17 +210,32 @@ interface Parts {
   readonly controller: Controller
   readonly ads: AdsServer | undefined
   readonly isReachable: boolean
+  readonly now: Date
 }
 
-function warningsOf({controller, ads, isReachable}: Parts): readonly string[] {
+function warningsOf({controller, ads, isReachable, now}: Parts): readonly string[] {
   const fleet = controller.fleet()
   const [failure, problem] = [controller.failure(), ads?.problem()]
   return [
     ...(isReachable ? [] : ['the store can not be read; what was known stays in force']),
     ...(fleet.authority.has('root') ? [] : ['the root (Secret atlas-ca) is missing or broken: nothing can be signed']),
+    ...signersEnding(fleet, now),
     ...(failure === undefined ? [] : [`what is due could not be issued: ${failure}`]),
     ...(problem === undefined ? [] : [problem]),
   ]
+}
+
+/** Signers past two thirds of their life: what they sign is cut short, and when they have ended nothing is signed any more. */
+function signersEnding(fleet: Fleet, now: Date): readonly string[] {
+  return [...fleet.authority].flatMap(([part, key]) => {
+    const {notBefore, notAfter} = readKey(key)
+    const isEnding = now.getTime() > notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)
+    return isEnding
+      ? [
+          `the ${part === 'credentialIssuer' ? 'credential issuer' : part} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`,
+        ]
+      : []
+  })
 }
 
 /** What people do to the fleet, and what breaks and is mended in it; the rest is the server's own work. */

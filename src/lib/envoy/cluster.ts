@@ -55,6 +55,7 @@ export function adsServersCluster(settings: Settings): EnvoyCluster {
     hosts: adsServersOf(settings),
     secrets: deliveredSecrets(envoyNames.trust),
     server: {name: {exact: spiffe.ads(settings.trustDomain)}, sni: sni.ads(settings.trustDomain)},
+    window: 'relay',
   })
 }
 
@@ -66,6 +67,7 @@ export function adsCluster(
     readonly hosts: readonly HostPort[]
     readonly secrets: TlsSecrets
     readonly server: Parameters<typeof upstreamTls>[1]
+    readonly window?: Window
   },
 ): EnvoyCluster {
   return envoyCluster({
@@ -73,7 +75,7 @@ export function adsCluster(
     hosts: to.hosts,
     family: DnsLookupFamily.V4_PREFERRED,
     timeouts,
-    window: 'edge',
+    window: to.window ?? 'edge',
     connectionLifetime: timeouts.adsConnection,
     tls: upstreamTls(to.secrets, to.server),
   })

@@ -7,6 +7,9 @@ import {type Manifest, parseManifest} from './manifest.js'
 import {at} from './place.js'
 import {decodeRegistration, encodeRegistration} from './registration.js'
 
+/** More revocations than any cluster sees; certificate names are read up to a generation of nine digits. */
+const GENERATION_MAX = 1_000_000
+
 /** The registration stands in it as the labels and annotations of its Service: one way of writing, one of reading. */
 export function renderRecord(record: OwnerRecord): string {
   const {generation, suspendedSince, registration, credentials, denied} = record
@@ -25,8 +28,8 @@ export function renderRecord(record: OwnerRecord): string {
 export function parseRecord(owner: Owner, text: string): OwnerRecord {
   const value = parseObject(text, 'the record')
   const {generation, suspendedSince, registration} = value
-  if (typeof generation !== 'number' || !Number.isInteger(generation) || generation < 1)
-    throw new AtlasError('invalid', `generation must be a whole number from 1 on; got ${found(generation)}`)
+  if (typeof generation !== 'number' || !Number.isInteger(generation) || generation < 1 || generation > GENERATION_MAX)
+    throw new AtlasError('invalid', `generation must be a whole number from 1 to ${GENERATION_MAX}; got ${found(generation)}`)
   return {
     owner,
     generation,

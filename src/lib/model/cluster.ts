@@ -106,6 +106,8 @@ export function checkCluster(cluster: Cluster): Cluster {
         hint: "put {replica} where the replica's number stands, for example prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901",
       },
     )
+  // The last replica's address may be one that the first one's is not: 10.0.0.{replica} ends at 255.
+  for (const target of Object.values(cluster.services)) parseAddress(targetOf(target as ServiceTarget, cluster.replicas - 1).host)
   return cluster
 }
 

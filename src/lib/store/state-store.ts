@@ -4,7 +4,7 @@ import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '..
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
-import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
+import {type Fleet, type ObjectKey, type Revision, emptyFleet} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
 import {type Known, openKnown} from './known.js'
@@ -47,6 +47,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     if (groups.length === 0) return base
     const settings = changes.find(change => change.kind === 'settings')?.value ?? base.settings ?? defaultSettings
     return objects.exclusively(async () => {
+      // A race that is lost should leave nothing behind: all is looked at before anything is written.
+      for (const key of new Set(groups.map(group => group.key))) checkBase(key, await objects.read(key), base)
       let fleet = base
       for (const group of groups) {
         const revision = await writeGroup(fleet, group, settings)
@@ -57,13 +59,18 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     })
   }
 
+  /** @returns the revision that the object has, and is to have. @throws AtlasError `conflict` where it has another */
+  function checkBase(key: ObjectKey, present: StoredObject | undefined, base: Fleet): Revision | undefined {
+    const wanted = base.revisions.get(key)
+    if (present?.revision === wanted) return wanted
+    throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
+  }
+
   /** @returns the object's new revision, as a change */
   async function writeGroup(fleet: Fleet, {key, changes}: Group, settings: Settings): Promise<Change> {
     const found = await objects.read(key)
     const present = found === undefined ? undefined : ofKnownFormat(found)
-    const wanted = fleet.revisions.get(key)
-    if (present?.revision !== wanted)
-      throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
+    const wanted = checkBase(key, present, fleet)
     if (present?.broken !== undefined && (present.sealed === true || !isReplacement(changes)))
       throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
         hint: 'mend or remove it',
@@ -90,6 +97,13 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     if (changes.length > 0) watch.watcher.changed(changes)
   }
 
+  /** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
+  function fail(watch: Watch, error: unknown): void {
+    if (!watch.failed)
+      watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
+    watch.failed = true
+  }
+
   async function look(watch: Watch): Promise<void> {
     let found: readonly StoredObject[]
     try {
@@ -99,9 +113,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
           hint: 'restore it; what was known stays in force meanwhile',
         })
     } catch (error) {
-      if (!watch.failed)
-        watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
-      watch.failed = true
+      fail(watch, error)
       return
     }
 
@@ -128,7 +140,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false}
       // Observing begins before the first list, so that nothing falls between the two.
       const abandoned = new AbortController()
-      await objects.observe(() => void (watches.has(watch) && inTurn(async () => look(watch))), AbortSignal.any([signal, abandoned.signal]))
+      await objects.observe(
+        () => void (watches.has(watch) && inTurn(async () => look(watch)).catch((error: unknown) => fail(watch, error))),
+        AbortSignal.any([signal, abandoned.signal]),
+      )
       const begin = async (): Promise<Fleet> => {
         const found = await list()
         if (!found.some(object => object.key === FLEET))

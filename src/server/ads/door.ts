@@ -33,11 +33,12 @@ export interface Door {
 }
 
 /**
- * A thousand clients that come at once are let in a few at a time, so that their handshakes don't hold up the event loop.
- * Whoever takes longer than `SLOT` milliseconds no longer counts: clients that say nothing must not keep others out.
+ * A thousand clients that come at once are let in a few in each turn, so that their handshakes don't hold up the event loop. Nobody
+ * waits for anybody's handshake to end: clients that say nothing cost a place in the queue, and no time.
  */
-const HANDSHAKES_AT_ONCE = 16
-const SLOT = 250
+const ADMITTED_PER_TURN = 4
+/** Milliseconds. */
+const TURN = 4
 
 /**
  * Listens; until `use` is called every connection is dropped.
@@ -46,9 +47,7 @@ const SLOT = 250
 export async function openDoor(options: DoorOptions, events: DoorEvents): Promise<Door> {
   const sockets = new Set<Socket>()
   const waiting: Socket[] = []
-  /** When each handshake under way began; which one ends is not told apart. */
-  const begun: number[] = []
-  let retry: NodeJS.Timeout | undefined
+  let turn: NodeJS.Timeout | undefined
   const emptied: (() => void)[] = []
   let tls: ServerTls | undefined
 
@@ -65,7 +64,6 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     },
   })
   tlsServer.on('secureConnection', socket => {
-    finished()
     socket.on('error', ignore)
     if (socket.alpnProtocol === 'h2') events.connected(socket)
     else {
@@ -74,7 +72,6 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     }
   })
   tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    finished()
     const [reason, message] = explain(error, socket)
     events.refused(reason, message, peerOf(socket))
     socket.destroy()
@@ -93,28 +90,21 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     }
 
     waiting.push(socket)
-    admit()
+    turn ??= setTimeout(admit, 0)
   })
   tcpServer.maxConnections = options.connectionsMax
 
   function admit(): void {
-    clearTimeout(retry)
-    const now = performance.now()
-    while (begun[0] !== undefined && begun[0] < now - SLOT) begun.shift()
-    while (waiting.length > 0 && begun.length < HANDSHAKES_AT_ONCE) {
+    turn = undefined
+    for (let admitted = 0; waiting.length > 0 && admitted < ADMITTED_PER_TURN;) {
       const socket = waiting.shift()
       if (socket === undefined || socket.destroyed) continue
-      begun.push(now)
+      admitted += 1
       tlsServer.emit('connection', socket)
       socket.resume()
     }
 
-    if (waiting.length > 0) retry = setTimeout(admit, SLOT)
-  }
-
-  function finished(): void {
-    begun.shift()
-    if (waiting.length > 0) setImmediate(admit)
+    if (waiting.length > 0) turn = setTimeout(admit, TURN)
   }
 
   await listening(tcpServer, options.listen)
@@ -131,7 +121,7 @@ export async function openDoor(options: DoorOptions, events: DoorEvents): Promis
     },
     close() {
       tcpServer.close()
-      clearTimeout(retry)
+      clearTimeout(turn)
       for (const socket of waiting.splice(0)) socket.destroy()
     },
     destroy() {

@@ -11,11 +11,14 @@ export interface StreamLimits {
   readonly requestBurst: number
 }
 
-export const defaultLimits: StreamLimits = {streamsPerCluster: 64, streamsOfObservability: 256, requestsPerSecond: 200, requestBurst: 2000}
+export const defaultLimits: StreamLimits = {streamsPerCluster: 16, streamsOfObservability: 256, requestsPerSecond: 200, requestBurst: 2000}
+
+/** A stream costs as much as so many requests: the first answers are the large ones. */
+const STREAM_COST = 10
 
 export interface Limiter {
-  /** Counts a stream in; false where the cluster has as many as it may. */
-  open(cluster: Owner): boolean
+  /** Counts a stream in; false where the cluster has as many as it may, or opens them too fast. `now` in milliseconds. */
+  open(cluster: Owner, now: number): boolean
   close(cluster: Owner): void
   /** Counts a request; the milliseconds to wait before the next one is read, 0 as a rule. */
   request(cluster: Owner, now: number): number
@@ -30,12 +33,21 @@ interface Account {
 /** Counts the streams and requests of each cluster against the limits. */
 export function openLimiter(limits: StreamLimits): Limiter {
   const accounts = new Map<Owner, Account>()
+
+  function earn(account: Account, now: number): void {
+    const earned = (Math.max(0, now - account.at) / 1000) * limits.requestsPerSecond
+    account.tokens = Math.min(limits.requestBurst, account.tokens + earned)
+    account.at = now
+  }
+
   return {
-    open(cluster) {
-      const account = accounts.get(cluster) ?? {streams: 0, tokens: limits.requestBurst, at: 0}
+    open(cluster, now) {
+      const account = accounts.get(cluster) ?? {streams: 0, tokens: limits.requestBurst, at: now}
+      earn(account, now)
       const most = cluster === OBSERVABILITY ? limits.streamsOfObservability : limits.streamsPerCluster
-      if (account.streams >= most) return false
+      if (account.streams >= most || account.tokens < 0) return false
       account.streams += 1
+      account.tokens -= STREAM_COST
       accounts.set(cluster, account)
       return true
     },
@@ -49,9 +61,8 @@ export function openLimiter(limits: StreamLimits): Limiter {
     request(cluster, now) {
       const account = accounts.get(cluster)
       if (account === undefined) return 0
-      const earned = (Math.max(0, now - account.at) / 1000) * limits.requestsPerSecond
-      account.tokens = Math.min(limits.requestBurst, account.tokens + earned) - 1
-      account.at = now
+      earn(account, now)
+      account.tokens -= 1
       return account.tokens >= 0 ? 0 : Math.ceil((-account.tokens / limits.requestsPerSecond) * 1000)
     },
   }

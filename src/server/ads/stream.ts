@@ -4,6 +4,7 @@ import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/se
 import type {Built} from '../../lib/envoy/build.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
+import {OBSERVABILITY} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Note} from '../../lib/xds/note.js'
 import {type Input, type Reported, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
@@ -88,13 +89,26 @@ export function serveStream(call: AdsCall, variant: Variant, sequence: number, p
 /** Admitted, and counted in. */
 function enter(peer: Peer | undefined, xfcc: readonly string[], world: StreamWorld): Admitted | Refusal {
   const outcome = admit(world.fleet(), peer, xfcc, world.now())
-  if (outcome.kind === 'refused' || world.limiter.open(outcome.cluster)) return outcome
+  if (outcome.kind === 'refused' || world.limiter.open(outcome.cluster, world.now().getTime())) return outcome
   const {cluster} = outcome
-  return {kind: 'refused', reason: 'streams', message: `cluster "${cluster}" has as many open streams as it may`, cluster}
+  return {
+    kind: 'refused',
+    reason: 'streams',
+    message: `cluster "${cluster}" has as many open streams as it may, or opens them too fast`,
+    cluster,
+  }
 }
 
 /** Node's timers fire at once beyond 2^31 - 1 ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
+
+/** What a node asks for by name is its secrets and route tables: a few. */
+const NAMES_MAX = 512
+const NAME_LENGTH_MAX = 256
+/** More than a proxy that is slow, or that warms clusters, ever leaves unanswered. */
+const UNANSWERED_MAX = 256
+/** What a node may claim to have: a downstream one has a handful, the observability Envoy some for each cluster. */
+const VERSIONS_MAX = {downstream: 1000, observability: 200_000} as const
 
 type Timer = 'age' | 'first' | 'rate' | 'wake'
 
@@ -122,6 +136,8 @@ class OpenStream implements Stream {
   readonly #opening: Opening
   readonly #world: StreamWorld
   readonly #timers = new Map<Timer, NodeJS.Timeout>()
+  /** Responses that the client has neither acknowledged nor refused. */
+  #unanswered = 0
   #ended: EndReason | undefined
   #isClosed = false
 
@@ -134,7 +150,11 @@ class OpenStream implements Stream {
     this.admitted = opening.admitted
     this.peer = call.getPeer()
     this.openedAt = world.now()
-    this.session = openSession(opening.variant, {removalDelayMs: world.times.removalDelayMs})
+    this.session = openSession(opening.variant, {
+      removalDelayMs: world.times.removalDelayMs,
+      maxNames: NAMES_MAX,
+      maxNameLength: NAME_LENGTH_MAX,
+    })
   }
 
   begin(): void {
@@ -200,13 +220,27 @@ class OpenStream implements Stream {
     }
 
     if (this.node === undefined && !this.#join(request)) return
+    const most = this.admitted.cluster === OBSERVABILITY ? VERSIONS_MAX.observability : VERSIONS_MAX.downstream
+    if ('initialResourceVersions' in request && Object.keys(request.initialResourceVersions).length > most) {
+      this.#fail('protocol', status.INVALID_ARGUMENT, `initial_resource_versions must name at most ${most} resources`)
+      return
+    }
+
     this.#step({kind: 'request', request})
   }
 
   /** The first request says which node it is; false where it is refused. */
   #join(request: AdsRequest): boolean {
     this.#clear('first')
-    const outcome = admitNode(this.admitted, claimOf(request))
+    // Until now nothing has told this stream of changes: whoever was cut off since it was opened is out.
+    const again = admit(this.#world.fleet(), this.#opening.peer, this.#opening.xfcc, this.#world.now())
+    if (again.kind === 'refused') {
+      this.#refuse(again)
+      return false
+    }
+
+    this.admitted = again
+    const outcome = admitNode(again, claimOf(request))
     if ('kind' in outcome) {
       this.#refuse(outcome)
       return false
@@ -244,7 +278,11 @@ class OpenStream implements Stream {
     if (this.#ended !== undefined) return
     const next = step(this.session, input, this.#world.now())
     this.session = next.session
-    for (const note of next.notes) this.#world.noted(this, note)
+    for (const note of next.notes) {
+      this.#world.noted(this, note)
+      if (note.kind === 'acked' || note.kind === 'nacked') this.#unanswered = Math.max(0, this.#unanswered - 1)
+    }
+
     if (next.send !== undefined) this.#send(next.send)
     if (next.wakeAt === undefined) this.#clear('wake')
     else
@@ -256,6 +294,12 @@ class OpenStream implements Stream {
 
   /** At most one response is unwritten. A callback of a cut stream never comes; its end is told by "cancelled". */
   #send(response: DeltaDiscoveryResponse | DiscoveryResponse): void {
+    this.#unanswered += 1
+    if (this.#unanswered > UNANSWERED_MAX) {
+      this.#fail('protocol', status.RESOURCE_EXHAUSTED, `more than ${UNANSWERED_MAX} responses were left unanswered`)
+      return
+    }
+
     const bytes = encodeResponse(response)
     this.lastSentAt = this.#world.now()
     this.#world.sent(this, response.typeUrl, bytes.length)

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {type Network, eventually, nodeOf, settle, settleAll, startNetwork, subscribe, types} from '../support/network.js'
+import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from '../support/network.js'
 import {frame, rawConnection, requestFrame} from '../support/raw.js'
 
 describe('a stream', () => {
@@ -47,6 +47,35 @@ describe('a stream', () => {
     expect(await responses()).to.be.within(before + 2, before + 23)
     session.destroy()
     await eventually(() => !network.serving.report().proxies.some(({id}) => id === 'atlas-0'), 'the stream is gone')
+  })
+
+  it('that was opened before its cluster was cut off, and speaks only afterwards, is refused: it gets nothing of the next generation', async () => {
+    network = await startNetwork(['paris'])
+    const early = network.direct('paris').delta()
+    await new Promise(resolve => setTimeout(resolve, 100))
+    const name = parseClusterName('paris')
+    const record = need(network.store.fleet().records.get(name))
+    network.store.write({
+      kind: 'record',
+      owner: name,
+      value: {...record, generation: 2, credentials: record.credentials.map(each => ({...each, state: 'revoked' as const}))},
+    })
+    await new Promise(resolve => setTimeout(resolve, 100))
+    subscribe(early, 'paris')
+    expect((await early.status).code).to.equal(status.PERMISSION_DENIED)
+    expect(early.responses).to.deep.equal([])
+  })
+
+  it('that leaves hundreds of responses unanswered is ended', async () => {
+    network = await startNetwork(['paris'])
+    const client = network.direct('paris').delta()
+    client.send({node: nodeOf('paris'), typeUrl: types.secret, resourceNamesSubscribe: ['none']})
+    for (let round = 0; round < 400; round += 1) {
+      client.send({typeUrl: types.secret, resourceNamesSubscribe: ['none']})
+      if (round % 20 === 0) await new Promise(resolve => setTimeout(resolve, 5))
+    }
+
+    expect((await client.status).code).to.equal(status.RESOURCE_EXHAUSTED)
   })
 
   it('whose client reads no more is freed after its end', async () => {
