@@ -113,6 +113,21 @@ describe('the ADS door', () => {
     expect((await attempt({certified: credential(), ALPNProtocols: ['http/1.1']})).bytes).to.equal(0)
   })
 
+  it('lets a client in at once behind hundreds that say nothing', async () => {
+    await network.stop()
+    network = await startNetwork(['paris'], {times: {handshakeTimeoutMs: 20_000}})
+    const [host = '', port = ''] = network.serving.address.split(':')
+    const silent = Array.from({length: 400}, () => connectTcp(Number(port), host).on('error', () => undefined))
+    await Promise.all(silent.map(async socket => new Promise(resolve => socket.once('connect', resolve))))
+    const from = performance.now()
+    const client = network.direct('paris').delta()
+    subscribe(client, 'paris')
+    await client.next(3000)
+    // It waited for the queue to pass, 4 at a time, not for 250 ms of each.
+    expect(performance.now() - from).to.be.below(3000)
+    for (const socket of silent) socket.destroy()
+  })
+
   it('gives up on clients that say nothing, or nonsense', async () => {
     const [host = '', port = ''] = network.serving.address.split(':')
     const mute = connectTcp({host, port: Number(port)})

@@ -55,7 +55,9 @@ function planAdd(
   const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
   const name = isKnown ? known : parseNewClusterName(text)
   const present = fleet.registrations.get(name)
-  const cluster = checkCluster(withRequest(clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults), request))
+  const cluster = checkCluster(
+    withRequest(clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults), request),
+  )
   const changes: Change[] = sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
   return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
 }
