@@ -150,7 +150,7 @@ const settings: Arbitrary<Settings> = fc.record({
 const targets = (hasReplicas: boolean): Arbitrary<ServiceTarget> =>
   fc.record({
     host: hasReplicas
-      ? fc.constantFrom('prom-{replica}.monitoring.svc', '{replica}.example.org', '10.0.0.{replica}')
+      ? fc.constantFrom('prom-{replica}.monitoring.svc', '{replica}.example.org', '10.0.{replica}.x')
       : fc.oneof(
           fc.constantFrom('prom-{replica}.x', 'localhost'),
           addresses.map(({host}) => host),

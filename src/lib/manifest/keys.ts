@@ -14,17 +14,14 @@ export const tlsKeys = {certificate: 'tls.crt', key: 'tls.key', roots: 'ca.crt'}
 
 /** @throws AtlasError `invalid` unless both decode and belong together */
 export function decodeSecret(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {
-  return checked(
-    {certificate: required(manifest, keys.certificate), key: new SecretText(required(manifest, keys.key))},
-    `data.${keys.certificate}`,
-  )
+  return checked(pairIn(manifest, keys), `data.${keys.certificate}`)
 }
 
 /** @throws AtlasError `invalid` */
 export function decodeCredential(manifest: Manifest): Credential {
   const roots = required(manifest, tlsKeys.roots)
   at(`data.${tlsKeys.roots}`, () => parseCertificates(roots, tlsKeys.roots))
-  return {...decodeSecret(manifest, tlsKeys), roots}
+  return checked({...pairIn(manifest, tlsKeys), roots}, `data.${tlsKeys.certificate}`)
 }
 
 /** `name` with `texts` in place of what it held of them; keys that aren't Atlas's stay. */
@@ -65,7 +62,11 @@ export function parseIdentity(text: string, place: string): CertifiedKey {
   })
 }
 
-function checked(pair: CertifiedKey, place: string): CertifiedKey {
+function pairIn(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {
+  return {certificate: required(manifest, keys.certificate), key: new SecretText(required(manifest, keys.key))}
+}
+
+function checked<T extends CertifiedKey>(pair: T, place: string): T {
   return at(place, () => {
     if (!readKey(pair, 'the certificate').keyMatches)
       throw new AtlasError('invalid', 'the private key is not the one of the certificate beside it')

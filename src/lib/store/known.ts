@@ -21,8 +21,25 @@ export interface Known {
   one(key: ObjectKey, object: StoredObject | undefined, fleet: Fleet): readonly Change[]
 }
 
+/** What an entry says, or why it can't be read. */
+export type Decode = (entry: Entry, object: StoredObject) => Change
+
+/** Decodes each version of an entry once, for everybody who looks at a store: the values are the same ones then. */
+export function openDecode(): Decode {
+  const last = new Map<Subject, {readonly text: string; readonly change: Change}>()
+  return (entry, {key, source}) => {
+    const before = last.get(entry.subject)
+    if (before?.text === entry.text) return before.change
+    const change = changeOf(entry, key, source)
+    // A fault names its file, which may change while the text does not.
+    if (change.kind === 'fault') last.delete(entry.subject)
+    else last.set(entry.subject, {text: entry.text, change})
+    return change
+  }
+}
+
 /** Remembers what each object last said, so that looking again gives only what is different. */
-export function openKnown(): Known {
+export function openKnown(decode: Decode): Known {
   const known = new Map<ObjectKey, KnownObject>()
 
   /** An object's changes since it was last looked at, and what is known of it from now on. */
@@ -39,7 +56,7 @@ export function openKnown(): Known {
       entry => before?.entries.get(entry.subject)?.text !== entry.text || before.faults.has(entry.subject),
     )
     const gone = [...(before?.entries.values() ?? [])].filter(entry => !entries.has(entry.subject))
-    const changes = changed.map(entry => changeOf(entry, object.key, object.source))
+    const changes = changed.map(entry => decode(entry, object))
     // An entry that is broken is looked at again only when its text changes: its own fault is no reason to.
     known.set(object.key, {revision: object.revision, entries, faults: new Set()})
     return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]

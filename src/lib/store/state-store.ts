@@ -7,7 +7,7 @@ import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, type Revision, emptyFleet} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
-import {type Known, openKnown} from './known.js'
+import {type Known, openDecode, openKnown} from './known.js'
 import type {ObjectStore, StoredObject} from './objects.js'
 import type {StateStore, Watcher} from './store.js'
 
@@ -27,8 +27,9 @@ interface Watch extends View {
 /** The port's promises, kept over any place of objects. */
 export function stateStoreOver(objects: ObjectStore): StateStore {
   const watches = new Set<Watch>()
+  const decode = openDecode()
   /** What was loaded last, so that only what is different since is decoded. */
-  const loaded: View = {known: openKnown(), fleet: emptyFleet}
+  const loaded: View = {known: openKnown(decode), fleet: emptyFleet}
   /** Looks and own commits take turns, so that each sees the other's outcome whole. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -136,7 +137,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     commit: (base, changes) => inTurn(async () => commit(base, changes)),
 
     async watch(watcher, signal) {
-      const known = openKnown()
+      const known = openKnown(decode)
       const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false}
       // Observing begins before the first list, so that nothing falls between the two.
       const abandoned = new AbortController()
