@@ -46,6 +46,12 @@ describe('model/cluster', () => {
     expect(checkCluster({...cluster, replicas: 1}).replicas).to.equal(1)
   })
 
+  it('checkCluster() refuses an address that only the first replicas can have', () => {
+    const services = {...testCluster('paris').services, thanos: {host: '10.0.0.{replica}', port: 10_901}}
+    expect(checkCluster(testCluster('paris', {replicas: 256, services})).replicas).to.equal(256)
+    expect(thrownBy(() => checkCluster(testCluster('paris', {replicas: 257, services}))).message).to.contain('10.0.0.256')
+  })
+
   it('a cluster without an address is pending', () => {
     expect(isPending(testCluster('paris', {addresses: []}))).to.equal(true)
     expect(isPending(testCluster('paris'))).to.equal(false)
