@@ -1,0 +1,68 @@
+import {chmod, stat} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import type {Change} from '../../../src/lib/model/change.js'
+import type {Fleet} from '../../../src/lib/model/fleet.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {rejectedBy} from '../../helpers/thrown.js'
+import {folderOf} from './folder.js'
+
+const NOBODY = 65_534
+const paris = parseClusterName('paris')
+
+/** Root may read and write everything; so these cases are run as somebody else, for their time. */
+async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return work()
+  process.seteuid?.(NOBODY)
+  try {
+    return await work()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+describe('store/directory: without the right to', () => {
+  const folder = folderOf()
+  const load = async (): Promise<Fleet> => withoutRoot(async () => folder.open().load())
+
+  beforeEach(async () => {
+    await chmod(path.dirname(folder.directory), 0o755)
+    await chmod(folder.directory, 0o755)
+    for (const name of await folder.names()) await chmod(folder.file(name), 0o644)
+  })
+
+  /** With the directory's mode changed, for the time of `work`. */
+  async function inMode<T>(mode: number, work: () => Promise<T>): Promise<T> {
+    await chmod(folder.directory, mode)
+    return work().finally(async () => chmod(folder.directory, 0o755))
+  }
+
+  it('read a file: a fault of its object, which is told apart from one that is gone', async () => {
+    await chmod(folder.file('service-paris.yaml'), 0)
+    const found = await load()
+    expect(found.faults.get('registration/paris')?.message).to.contain('EACCES')
+    expect(found.faults.size).to.equal(1)
+  })
+
+  it('list the directory, or to look into it: an error, not an empty fleet', async () => {
+    for (const mode of [0o000, 0o444, 0o111]) {
+      const error = await inMode(mode, async () => rejectedBy(load()))
+      expect(error.code, mode.toString(8)).to.equal('unreachable')
+    }
+  })
+
+  it('write: an error that says so, and nothing is left of the attempt', async () => {
+    const names = await folder.names()
+    const base = await load()
+    const change: Change = {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 2})}
+    for (const attempt of [async () => folder.store.commit(base, [change]), async () => folder.store.hold({admin: 'x'})]) {
+      const error = await inMode(0o555, async () => rejectedBy(withoutRoot<unknown>(attempt)))
+      expect(error.code).to.equal('unreachable')
+      expect(error.message).to.contain(folder.directory)
+    }
+
+    expect(await folder.names()).to.deep.equal(names)
+    expect((await stat(folder.file('service-paris.yaml'))).size).to.be.greaterThan(0)
+  })
+})
