@@ -146,7 +146,7 @@ describe('manifest: fuzz', function () {
       fc.property(fc.constantFrom(...texts), edits, (text, changes) => {
         expectSound(read(edited(text, changes)))
       }),
-      {numRuns: 1500},
+      {numRuns: 600},
     )
   })
 
@@ -155,7 +155,7 @@ describe('manifest: fuzz', function () {
       fc.property(fc.array(junk, {maxLength: 30}), parts => {
         expectSound(read(parts.join('')))
       }),
-      {numRuns: 500},
+      {numRuns: 300},
     )
   })
 
@@ -172,7 +172,7 @@ describe('manifest: fuzz', function () {
         const paths = pathsOf(object)
         expectSound(read(renderYaml(withAt(object, paths[at % paths.length] ?? [], value))))
       }),
-      {numRuns: 1500},
+      {numRuns: 600},
     )
   })
 
@@ -188,7 +188,7 @@ describe('manifest: fuzz', function () {
           expectSound(read(renderYaml(withAt(service, ['metadata', 'annotations', note], text))))
         },
       ),
-      {numRuns: 800},
+      {numRuns: 600},
     )
   })
 })

@@ -18,7 +18,7 @@ describe('manifest: a fleet', function () {
         const there = reduceAll(emptyFleet, changesOf(fleet))
         expect(plain(readTexts(textsOf(there)))).to.deep.equal(plain(there))
       }),
-      {numRuns: 150},
+      {numRuns: 80},
     )
   })
 
@@ -38,7 +38,7 @@ describe('manifest: a fleet', function () {
 
         expect(textsOf(readTexts(textsOf(fleet))).toSorted()).to.deep.equal(textsOf(fleet).toSorted())
       }),
-      {numRuns: 50},
+      {numRuns: 25},
     )
   })
 })
@@ -60,7 +60,7 @@ describe('manifest: YAML', () => {
         expect(renderYaml(back)).to.equal(text)
         expect(Object.getPrototypeOf(back.metadata.labels)).to.equal(Object.prototype)
       }),
-      {numRuns: 300},
+      {numRuns: 200},
     )
   })
 })
