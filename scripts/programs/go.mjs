@@ -1,13 +1,17 @@
-/** Builds a program with Go, in its module's own directory in Go's cache, so that its go.sum and `replace` lines hold. */
+/**
+ * Builds a program with Go: in its module's own directory in Go's cache, so that its go.sum and `replace` lines hold,
+ * or in a module of ours, a directory here, where a program can only be built from one that replaces what it is made of.
+ */
 import {resolve} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {runQuietly} from '../setup/child.mjs'
 
 /**
  * Compiles `main` of a module to `binary`, niced, and reports how far it is.
- * @param {{module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}} source
+ * @param {{module?: string, version?: string, directory?: string, main: string, ldflags: string, tags?: string, modules: number}} source
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
-export async function buildWithGo({module, version, main, ldflags, tags = '', modules}, {binary, report}) {
+export async function buildWithGo({module, version, directory, main, ldflags, tags = '', modules}, {binary, report}) {
   await needGo()
   // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
   const env = {
@@ -29,10 +33,9 @@ export async function buildWithGo({module, version, main, ldflags, tags = '', mo
       },
     })
 
-  report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
-  const {Dir: cwd} = JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`]))
-
-  const fetching = progress(report, `fetching the Go modules of ${module}`, modules)
+  const cwd = directory === undefined ? await fetchModule() : fileURLToPath(new URL(directory, import.meta.url))
+  report.set({state: 'fetching'})
+  const fetching = progress(report, `fetching the Go modules of ${module ?? main}`, modules)
   await go(['list', '-deps', ...flags, main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
   const stale = await go(['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', main], {cwd})
 
@@ -40,6 +43,11 @@ export async function buildWithGo({module, version, main, ldflags, tags = '', mo
   report.set({state: 'building'})
   const building = progress(report, 'compiling packages', total)
   await go(['build', '-v', ...flags, '-o', resolve(binary), main], {cwd, onLine: line => /^[^\s:]+$/.test(line) && building()})
+
+  async function fetchModule() {
+    report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
+    return JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`])).Dir
+  }
 }
 
 /** Go 1.21 is the first that fetches the toolchain a module asks for. */

@@ -4,6 +4,9 @@ import {join} from 'node:path'
 import {root} from '../setup/checkout.mjs'
 import {runInForeground} from '../setup/child.mjs'
 
+/** Those that src/demo/catalogue.ts names. */
+const programs = ['envoy', 'prometheus', 'thanos']
+
 const bringing = await startBringing()
 try {
   process.exitCode = await runInForeground(process.execPath, [join(root, 'bin/run.js'), 'demo', ...process.argv.slice(2)])
@@ -13,7 +16,7 @@ try {
 
 /** Resolves when each missing program has its status file: the demo then knows what to wait for. */
 async function startBringing() {
-  const child = spawn(process.execPath, [join(root, 'scripts/programs/main.mjs'), 'ensure'], {
+  const child = spawn(process.execPath, [join(root, 'scripts/programs/main.mjs'), 'ensure', ...programs], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // a process group of its own: ended as a whole, with the compilers in it, and out of reach of the terminal's Ctrl-C
     detached: true,

@@ -92,7 +92,7 @@ function conclude(all) {
   const failures = all.flatMap(({failed, leftOut}) => [...failed, ...(mustBeWhole ? leftOut.map(what => `left out: ${what}`) : [])])
   const lines = all.map(({name, seconds, passed, failed, leftOut}) => {
     const counts = [`${passed} passed`, `${failed.length} failed`, ...(leftOut.length > 0 ? [`${leftOut.length} left out`] : [])]
-    return `${name.padEnd(6)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
+    return `${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
   })
   for (const {leftOut} of all) lines.push(...leftOut.map(what => `LEFT OUT  ${what}`))
   lines.push(...failures.map(what => `FAILED    ${what}`), '')

