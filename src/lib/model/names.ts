@@ -52,6 +52,7 @@ export const objectNames = {
   trust: 'atlas-trust-bundle',
   server: 'atlas-ads-tls',
   endpoints: 'atlas-thanos-endpoints',
+  zone: 'atlas-coredns',
   registration: (cluster: ClusterName): string => cluster,
   credential: (owner: Owner): string => `${owner}-envoy-ads`,
   identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,

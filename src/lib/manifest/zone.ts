@@ -1,0 +1,78 @@
+/**
+ * The DNS zone `atlas.` for CoreDNS's `file` plugin: under `_thanos._tcp.sidecars.thanos.atlas.` every replica of every cluster that
+ * can be dialled, for Thanos Query's `dnssrvnoa+`. Names and record format are those of the 2021 program.
+ */
+import {isPending, replicasOf} from '../model/cluster.js'
+import {type Fleet, clustersOf} from '../model/fleet.js'
+import {objectNames, sidecarName} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+
+/**
+ * The zone as text: byte-stable, sorted, and `previous` itself where nothing is different. CoreDNS reloads a zone only when its serial
+ * is another one, so every text that differs has a higher one: `max(previous + 1, now)` (facts/ecosystem.md 4).
+ *
+ * Records of a cluster whose registration can't be read, and never could, stay as they stand in `previous`: unknown is not removed.
+ * @param previous the text in force, of whatever origin: the 2021 program's, a chart's, an earlier one of this function
+ */
+export function renderZone(fleet: Fleet, previous: string | undefined, now: Date): string {
+  const {settings} = fleet
+  if (settings === undefined) return previous ?? ''
+  const records = [...new Set([...recordsOf(fleet, settings), ...heldRecords(fleet, previous ?? '')])].sort()
+  const serial = previous === undefined ? undefined : serialIn(previous)
+  const same = serial === undefined ? undefined : textOf(settings, serial, records)
+  return same !== undefined && same === previous ? previous : textOf(settings, nextSerial(serial, now), records)
+}
+
+/** The serial of the first SOA record; undefined: there is none. Comments, brackets and line breaks are allowed, as in a zone file. */
+export function serialIn(zone: string): number | undefined {
+  const words = zone.replaceAll(/;.*$/gm, ' ').replaceAll(/[()]/g, ' ').split(/\s+/)
+  const at = words.findIndex(word => word.toUpperCase() === 'SOA')
+  const text = at < 0 ? undefined : words[at + 3]
+  return text !== undefined && /^[0-9]{1,10}$/.test(text) && Number(text) <= SERIAL_MAX ? Number(text) : undefined
+}
+
+/** Where the observability Envoy answers Thanos Query. */
+const THANOS_PORT = 10_901
+
+const SERIAL_MAX = 2 ** 32 - 1
+
+/** The same port under two names: the 2021 program's documents named it `grpc`, its command line and demo `thanos`. */
+const PORT_NAMES = ['grpc', 'thanos'] as const
+
+/**
+ * Nobody asks the name server of the SOA and NS records, since queries are forwarded to an address; it lies outside of the zone,
+ * which would otherwise need an address record for it. Denials are kept for half a minute: a new cluster must not wait for an hour.
+ */
+function textOf({namespace, clusterDomain}: Settings, serial: number, records: readonly string[]): string {
+  const server = `${objectNames.zone}.${namespace}.svc.${clusterDomain}.`
+  const head = ['$ORIGIN atlas.', `@ 3600 IN SOA ${server} hostmaster.atlas. ${serial} 7200 3600 1209600 30`, `@ 3600 IN NS ${server}`]
+  return `${[...head, ...records].join('\n')}\n`
+}
+
+function recordsOf(fleet: Fleet, {namespace, clusterDomain}: Settings): readonly string[] {
+  const services = clustersOf(fleet)
+    .filter(cluster => !isPending(cluster))
+    .flatMap(cluster => replicasOf(cluster).map(replica => sidecarName(cluster.name, replica)))
+  return PORT_NAMES.flatMap(port => services.map(service => recordOf(port, `${service}.${namespace}.svc.${clusterDomain}.`)))
+}
+
+function recordOf(port: (typeof PORT_NAMES)[number], target: string): string {
+  return `_${port}._tcp.sidecars.thanos.atlas. 60 IN SRV 10 100 ${THANOS_PORT} ${target}`
+}
+
+const RECORD =
+  /^_(grpc|thanos)\._tcp\.sidecars\.thanos\.atlas\.\s+\d+\s+IN\s+SRV\s+\d+\s+\d+\s+\d+\s+(([-a-z0-9]+)-thanos-sidecar[0-9]+\.[-.a-z0-9]+\.)\s*$/gm
+
+function heldRecords(fleet: Fleet, previous: string): readonly string[] {
+  const served = new Set<string>(clustersOf(fleet).map(cluster => cluster.name))
+  const isHeld = (name: string): boolean =>
+    !served.has(name) && (fleet.faults.has(`registration/${name}`) || fleet.faults.has(`object/Service/${name}`))
+  return [...previous.matchAll(RECORD)].flatMap(([, port, target = '', name = '']) =>
+    isHeld(name) ? [recordOf(port === 'grpc' ? 'grpc' : 'thanos', target)] : [],
+  )
+}
+
+function nextSerial(previous: number | undefined, now: Date): number {
+  const time = Math.floor(now.getTime() / 1000)
+  return previous === undefined || previous >= SERIAL_MAX ? time : Math.max(previous + 1, time)
+}

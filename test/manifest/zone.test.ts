@@ -1,0 +1,145 @@
+import {readFileSync} from 'node:fs'
+import {expect} from 'chai'
+import {parseAddress} from '../../src/lib/model/address.js'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import type {Cluster} from '../../src/lib/model/cluster.js'
+import {type Fleet, type Subject, emptyFleet} from '../../src/lib/model/fleet.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
+import {renderZone, serialIn} from '../../src/lib/manifest/zone.js'
+import {expectGolden} from '../helpers/golden.js'
+import {testCluster} from '../helpers/fleet.js'
+import {endpointsIn, readZone} from '../helpers/zone.js'
+
+const now = new Date('2026-11-24T12:00:00.500Z')
+const NOW = 1_795_521_600
+const of2021 = readFileSync(new URL('../fixtures/goatlas/zone.txt', import.meta.url), 'utf8')
+const chartsOwn = readFileSync(new URL('../fixtures/goatlas/zone-of-the-chart.txt', import.meta.url), 'utf8')
+const THANOS = '_thanos._tcp.sidecars.thanos.atlas.'
+const GRPC = '_grpc._tcp.sidecars.thanos.atlas.'
+
+function fleetOf(clusters: readonly Cluster[], settings: Partial<typeof defaultSettings> = {}, broken: readonly Subject[] = []): Fleet {
+  return reduceAll(emptyFleet, [
+    {kind: 'settings', value: {...defaultSettings, namespace: 'monitoring', ...settings}},
+    ...clusters.map((value): Change => ({kind: 'registration', name: value.name, value})),
+    ...broken.map((subject): Change => ({kind: 'fault', subject, value: {object: 'Service/x', key: 'metadata', message: 'broken'}})),
+  ])
+}
+
+const two = fleetOf([testCluster('paris', {replicas: 2}), testCluster('lyon')])
+const first = renderZone(two, undefined, now)
+
+describe('manifest/zone', () => {
+  it('golden file: a record for each replica under each name, sorted', () => {
+    expectGolden('manifest/zone.txt', first)
+    expect(renderZone(fleetOf([testCluster('lyon'), testCluster('paris', {replicas: 2})]), undefined, now)).to.equal(first)
+  })
+
+  it('reads as a zone, with and without clusters', () => {
+    expect(readZone(first)).to.deep.include({origin: 'atlas.', serial: NOW})
+    expect(readZone(first).records).to.have.length(7)
+    expect(readZone(renderZone(fleetOf([]), undefined, now)).records.map(({type}) => type)).to.deep.equal(['NS'])
+  })
+
+  it('a cluster that is pending has no record', () => {
+    expect(renderZone(fleetOf([testCluster('paris', {addresses: []})]), undefined, now)).not.to.contain('paris')
+  })
+
+  it('nothing different: the same text, whatever the time', () => {
+    expect(renderZone(two, first, new Date('2030-01-01T00:00:00Z'))).to.equal(first)
+  })
+
+  it('the serial goes up with every change, within the same second and after a clock that was ahead too', () => {
+    const second = renderZone(fleetOf([testCluster('lyon')]), first, now)
+    const third = renderZone(two, second, now)
+    const later = renderZone(fleetOf([]), third, new Date(now.getTime() + 60_000))
+    const behind = renderZone(two, later, new Date('2021-01-01T00:00:00Z'))
+    expect([first, second, third, later, behind].map(zone => serialIn(zone))).to.deep.equal([NOW, NOW + 1, NOW + 2, NOW + 60, NOW + 61])
+  })
+
+  it('a serial that can not go up, or is none, begins anew', () => {
+    const one = fleetOf([testCluster('paris')])
+    for (const serial of ['4294967295', '4294967296', '-1', 'x', ''])
+      expect(serialIn(renderZone(one, first.replace(String(NOW), serial), now)), serial).to.equal(NOW)
+    expect(serialIn(renderZone(two, '', now))).to.equal(NOW)
+  })
+
+  it('follows namespace and cluster domain', () => {
+    const zone = renderZone(fleetOf([testCluster('paris')], {namespace: 'observing', clusterDomain: 'corp.example'}), undefined, now)
+    expect(endpointsIn(zone, THANOS)).to.deep.equal(['paris-thanos-sidecar0.observing.svc.corp.example:10901'])
+  })
+
+  it('a cluster whose registration can not be read keeps the records it has, and a registered one needs none of them', () => {
+    for (const subject of ['registration/paris', 'object/Service/paris'] as const) {
+      const broken = fleetOf([testCluster('lyon')], {}, [subject])
+      expect(renderZone(broken, first, now), subject).to.equal(first)
+      expect(endpointsIn(renderZone(broken, undefined, now), THANOS)).to.have.length(1)
+    }
+
+    const gone = fleetOf([testCluster('lyon')])
+    expect(endpointsIn(renderZone(gone, first, now), THANOS)).to.deep.equal(['lyon-thanos-sidecar0.monitoring.svc.cluster.local:10901'])
+  })
+
+  it("without settings, what stands there stays: nobody knows this installation's names", () => {
+    expect(renderZone(emptyFleet, of2021, now)).to.equal(of2021)
+    expect(renderZone(emptyFleet, undefined, now)).to.equal('')
+  })
+
+  it("a thousand clusters of two replicas fit into a ConfigMap, and long names don't break the zone", () => {
+    const name = (index: number): string => `${'x'.repeat(38)}${String(index).padStart(4, '0')}`
+    const many = fleetOf(
+      Array.from({length: 1000}, (_, index) => testCluster(name(index), {replicas: 2})),
+      {namespace: 'n'.repeat(63)},
+    )
+    const zone = renderZone(many, undefined, now)
+    expect(readZone(zone).records).to.have.length(4001)
+    expect(Buffer.byteLength(zone)).to.be.lessThan(1024 * 1024)
+  })
+
+  describe('after the 2021 program', () => {
+    const adopted = fleetOf(['downstream1', 'downstream2'].map(name => testCluster(name, {addresses: [parseAddress('1.1.1.1')]})))
+
+    it('its zones read as zones, with their serials', () => {
+      expect(readZone(of2021).serial).to.equal(1_635_600_000)
+      expect(serialIn(of2021)).to.equal(1_635_600_000)
+      expect(serialIn(chartsOwn)).to.equal(1)
+      expect(serialIn('; SOA of old\n')).to.equal(undefined)
+    })
+
+    it('no record by which Thanos was found disappears, and the serial goes on', () => {
+      const zone = renderZone(adopted, of2021, now)
+      for (const name of [THANOS, GRPC]) expect(endpointsIn(zone, name)).to.include.members([...endpointsIn(of2021, name)])
+      expect(serialIn(zone)).to.equal(NOW)
+      expect(serialIn(renderZone(adopted, of2021.replace('1635600000', '2000000000'), now))).to.equal(2_000_000_001)
+    })
+
+    it('nor does one of a cluster that can not be adopted', () => {
+      const zone = renderZone(fleetOf([testCluster('downstream1')], {}, ['registration/downstream2']), of2021, now)
+      expect(endpointsIn(zone, THANOS)).to.include.members([...endpointsIn(of2021, THANOS)])
+    })
+
+    it('D16: no namespace is assumed', () => {
+      expect(renderZone(fleetOf([testCluster('paris')], {namespace: 'other'}), of2021, now)).not.to.contain('monitoring')
+    })
+
+    it('D23: a cluster that is removed, or is no longer registered, leaves the zone with the next rendering', () => {
+      expect(renderZone(fleetOf([testCluster('downstream1')]), of2021, now)).not.to.contain('downstream2')
+    })
+
+    it('D24: a zone that somebody has reset comes back with a higher serial than both; nothing remembered stands in the way', () => {
+      const served = renderZone(adopted, undefined, now)
+      const repaired = renderZone(adopted, chartsOwn, new Date(now.getTime() + 5000))
+      expect(readZone(repaired).records).to.deep.equal(readZone(served).records)
+      expect(serialIn(repaired)).to.equal(NOW + 5)
+      expect(readZone(repaired).records.filter(({type}) => type === 'NS')).to.have.length(1)
+    })
+
+    it('D25: every cluster is found under both names, and nowhere but where the observability Envoy answers', () => {
+      const zone = renderZone(adopted, of2021, now)
+      expect(endpointsIn(zone, THANOS)).to.deep.equal(endpointsIn(zone, GRPC)).and.to.have.length(2)
+      const ports = readZone(zone)
+        .records.filter(({type}) => type === 'SRV')
+        .map(({data}) => data[2])
+      expect(new Set(ports)).to.deep.equal(new Set(['10901']))
+    })
+  })
+})
