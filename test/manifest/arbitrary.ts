@@ -89,7 +89,8 @@ const text: Arbitrary<string> = fc.oneof(
   fc.string({maxLength: 40}),
 )
 
-const names: Arbitrary<ClusterName> = fc
+/** Any cluster's name. */
+export const names: Arbitrary<ClusterName> = fc
   .oneof(
     fc.constantFrom(
       'y',
@@ -132,7 +133,8 @@ const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/)
 const allOf = <T extends object>(model: T): Arbitrary<{[K in keyof T]: number}> =>
   fc.record(Object.fromEntries(Object.keys(model).map(key => [key, seconds]))) as unknown as Arbitrary<{[K in keyof T]: number}>
 
-const settings: Arbitrary<Settings> = fc.record({
+/** Any settings that can be. */
+export const settings: Arbitrary<Settings> = fc.record({
   trustDomain: dns.filter(name => name.length <= 150),
   addresses: fc.uniqueArray(addresses, {selector: ({host}) => host, maxLength: 3}),
   adsPort: ports,

@@ -10,7 +10,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
 import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
-import {objectsOf} from './objects.js'
+import {objectsOf, readable} from './objects.js'
 
 const settings = {
   ...testSettings,
@@ -32,18 +32,6 @@ const fleet = reconciled(
   ]),
   world,
 )
-
-/** Base64 says nothing to a reader; what is in it does, and keys belong in no file of a repository. */
-function readable(yaml: string): string {
-  return yaml.replaceAll(/LS0tLS1[A-Za-z0-9+/]+={0,2}/g, text => {
-    const labels = [
-      ...Buffer.from(text, 'base64')
-        .toString()
-        .matchAll(/-----BEGIN ([A-Z ]+)-----/g),
-    ].map(match => match[1])
-    return `<base64 of ${labels.join(', ')}>`
-  })
-}
 
 describe('manifest: golden files', () => {
   for (const [key, manifest] of objectsOf(fleet))

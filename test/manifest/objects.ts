@@ -39,3 +39,15 @@ export function readTexts(texts: Iterable<string>): Fleet {
 export function textsOf(fleet: Fleet): readonly string[] {
   return [...objectsOf(fleet).values()].map(manifest => renderYaml(manifest))
 }
+
+/** Base64 says nothing to a reader; what is in it does, and keys belong in no file of a repository. */
+export function readable(yaml: string): string {
+  return yaml.replaceAll(/LS0tLS1[A-Za-z0-9+/]+={0,2}/g, text => {
+    const labels = [
+      ...Buffer.from(text, 'base64')
+        .toString()
+        .matchAll(/-----BEGIN ([A-Z ]+)-----/g),
+    ].map(match => match[1])
+    return `<base64 of ${labels.join(', ')}>`
+  })
+}

@@ -7,7 +7,7 @@ export abstract class BaseCommand extends Command {
 
   /** Data: goes to stdout, left out where `--json` prints the result instead. */
   protected data(text: string): void {
-    if (!this.jsonEnabled()) ux.stdout(text.endsWith('\n') ? text : `${text}\n`)
+    if (!this.jsonEnabled()) ux.stdout(text.endsWith('\n') ? text.slice(0, -1) : text)
   }
 
   /** Words for a person: stderr, in any case. */

@@ -2,6 +2,7 @@
 import {type Address, type HostPort, renderHostPort} from '../model/address.js'
 import {OBSERVABILITY, type Owner, objectNames, sni, spiffe} from '../model/names.js'
 import {type Settings, adsServersOf} from '../model/settings.js'
+import {renderYaml} from './yaml.js'
 
 /** `values.yaml` for `owner`'s Envoys, as a plain value. */
 export function valuesOf(settings: Settings, owner: Owner): Readonly<Record<string, unknown>> {
@@ -18,6 +19,11 @@ export function valuesOf(settings: Settings, owner: Owner): Readonly<Record<stri
       serverUri: isObservability ? spiffe.ads(trustDomain) : spiffe.observability(trustDomain),
     },
   }
+}
+
+/** The same as the text of a `values.yaml`, byte for byte the same every time: of what is handed out and of Secret `<cluster>-envoy-values`. */
+export function renderValues(settings: Settings, owner: Owner): string {
+  return renderYaml(valuesOf(settings, owner))
 }
 
 function downstreamDials(addresses: readonly Address[], port: number): readonly HostPort[] {

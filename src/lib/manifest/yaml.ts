@@ -23,6 +23,11 @@ export function renderYaml(value: unknown): string {
   return dump(value, {lineWidth: -1, noRefs: true})
 }
 
+/** Several documents as one text, for `kubectl apply -f`. */
+export function renderDocuments(values: readonly unknown[]): string {
+  return values.map(value => renderYaml(value)).join('---\n')
+}
+
 function parseDocuments(text: string): readonly unknown[] {
   try {
     return loadAll(text, {maxAliases: 0})

@@ -53,6 +53,7 @@ export const objectNames = {
   server: 'atlas-ads-tls',
   endpoints: 'atlas-thanos-endpoints',
   zone: 'atlas-coredns',
+  values: (owner: Owner): string => `${owner}-envoy-values`,
   registration: (cluster: ClusterName): string => cluster,
   credential: (owner: Owner): string => `${owner}-envoy-ads`,
   identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,

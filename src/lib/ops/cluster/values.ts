@@ -1,9 +1,9 @@
-/** What a cluster's Envoy needs to join: Helm values without a key, the Secret with it, or a bootstrap with its files. */
+/** What a cluster's Envoy needs to join: Helm values without a key, the Secret with it, both as objects, or a bootstrap with its files. */
 import {type BootstrapOptions, buildBootstrap} from '../../envoy/bootstrap.js'
 import {bootstrapPaths, sdsFiles} from '../../envoy/credential-files.js'
-import {encodeOnto} from '../../manifest/encode.js'
+import {type ReleaseFormat, renderCredential, renderRelease, renderSecrets} from '../../manifest/formats.js'
+import {defaultRelease} from '../../manifest/release.js'
 import {valuesOf} from '../../manifest/values.js'
-import {renderYaml} from '../../manifest/yaml.js'
 import type {Credential} from '../../model/authority.js'
 import {AtlasError} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
@@ -22,10 +22,16 @@ export interface OutputFile {
 /** What can be handed out for one owner. */
 export interface Joining {
   readonly owner: Owner
+  /** Where its Envoy runs unless somebody says otherwise: the observability Envoy stands in Atlas's own namespace. */
+  readonly namespace: string
   /** Helm values for chart `envoy`: no key in them. */
   values(): Readonly<Record<string, unknown>>
-  /** The Secret's manifest: holds the key. */
-  secret(): string
+  /** What makes a tool release the chart with these values: no key in it. */
+  release(wanted: ReleaseFormat): string
+  /** The Secret with the key, for a namespace of the cluster that it is for. */
+  secret(namespace: string): string
+  /** The same, and the Secret with the values. */
+  secrets(namespace: string): string
   /** A bootstrap with its files: hold the key. */
   bootstrap(options: Omit<BootstrapOptions, 'owner'>): readonly OutputFile[]
 }
@@ -39,11 +45,20 @@ export async function joining(store: StateStore, text: string): Promise<Joining>
   const owner = text === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, text)
   return {
     owner,
+    namespace: owner === OBSERVABILITY ? settings.namespace : defaultRelease.namespace,
     values: () => {
       requireAddress(settings, owner)
       return valuesOf(settings, owner)
     },
-    secret: () => renderYaml(encodeOnto(undefined, {kind: 'credential', owner, value: credentialOf(fleet, owner)}, settings.namespace)),
+    release: wanted => {
+      requireAddress(settings, owner)
+      return renderRelease(settings, owner, wanted)
+    },
+    secret: namespace => renderCredential(owner, credentialOf(fleet, owner), namespace),
+    secrets: namespace => {
+      requireAddress(settings, owner)
+      return renderSecrets(settings, owner, credentialOf(fleet, owner), namespace)
+    },
     bootstrap: options => bootstrapFiles(settings, credentialOf(fleet, owner), {...options, owner}),
   }
 }

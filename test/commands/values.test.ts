@@ -1,0 +1,142 @@
+import path from 'node:path'
+import {expect} from 'chai'
+import {loadAll} from 'js-yaml'
+import {type Ran, atlas, atlasJson, inFolder} from '../helpers/atlas.js'
+import packageJson from '../../package.json' with {type: 'json'}
+
+interface Named {
+  kind: string
+  metadata: {name: string; namespace?: string}
+  spec: Record<string, unknown>
+  data?: Record<string, string>
+}
+
+const withParis = async (use: (values: (...args: string[]) => Promise<Ran>, store: string) => Promise<void>): Promise<void> =>
+  inFolder(async folder => {
+    const store = path.join(folder, 'state')
+    await atlas('init', '--store', store, '--address', '203.0.113.7')
+    const added = await atlas('cluster', 'add', 'paris', '--store', store)
+    expect(added.code, added.stderr).to.equal(0)
+    await use((...args) => atlas('cluster', 'values', 'paris', '--store', store, ...args), store)
+  })
+
+const objectsOf = (ran: Ran): Named[] => {
+  expect(ran.code, ran.stderr).to.equal(0)
+  return loadAll(ran.stdout) as Named[]
+}
+
+describe('commands: cluster values', function () {
+  this.timeout(60_000)
+
+  it('each format prints its objects on stdout, byte for byte the same again, and no key but in the Secrets', () =>
+    withParis(async values => {
+      const kinds = {
+        'helm-chart': ['HelmChart kube-system/atlas-envoy'],
+        'helm-release': ['OCIRepository atlas/atlas-envoy', 'HelmRelease atlas/atlas-envoy'],
+        'argo-application': ['Application argocd/paris-envoy'],
+        secret: ['Secret atlas/paris-envoy-ads'],
+        manifest: ['Secret atlas/paris-envoy-ads', 'Secret atlas/paris-envoy-values'],
+      }
+      for (const [format, wanted] of Object.entries(kinds)) {
+        const ran = await values('--format', format)
+        const objects = objectsOf(ran)
+        expect(objects.map(each => `${each.kind} ${each.metadata.namespace}/${each.metadata.name}`)).to.deep.equal(wanted)
+        expect((await values('--format', format)).stdout, format).to.equal(ran.stdout)
+        const hasKey = objects.some(({data}) =>
+          Buffer.from(data?.['tls.key'] ?? '', 'base64')
+            .toString()
+            .includes('PRIVATE KEY'),
+        )
+        expect(hasKey, format).to.equal(format === 'secret' || format === 'manifest')
+        if (!hasKey) expect(ran.stderr, format).to.contain('Secret paris-envoy-ads in namespace atlas')
+      }
+    }))
+
+  it("releases this program's own version of the chart unless told otherwise, and takes every flag of its format", () =>
+    withParis(async values => {
+      const [chart] = objectsOf(await values('--format', 'helm-chart'))
+      expect(chart?.spec['version']).to.equal(packageJson.version)
+      const mirror = ['--chart', 'oci://registry.example.net/mirror/envoy', '--chart-version', '9.8.7', '--release', 'edge']
+      const named = [...mirror, '--release-namespace', 'monitoring']
+
+      const [k3s] = objectsOf(await values('--format', 'helm-chart', ...named))
+      expect(k3s?.metadata.name).to.equal('edge')
+      expect(k3s?.spec).to.include({chart: 'oci://registry.example.net/mirror/envoy', version: '9.8.7', targetNamespace: 'monitoring'})
+
+      const [source, helm] = objectsOf(await values('--format', 'helm-release', '--flux-interval', '1h', ...named))
+      expect(source?.metadata).to.deep.equal({name: 'edge', namespace: 'monitoring'})
+      expect(source?.spec).to.include({interval: '1h', url: 'oci://registry.example.net/mirror/envoy'})
+      expect(helm?.spec).to.include({interval: '1h', releaseName: 'edge'})
+
+      const argo = ['--argo-destination', 'paris-prod', '--argo-namespace', 'openshift-gitops', '--argo-project', 'edge']
+      const [application] = objectsOf(await values('--format', 'argo-application', ...argo, ...named))
+      expect(application?.metadata.namespace).to.equal('openshift-gitops')
+      expect(application?.spec['project']).to.equal('edge')
+      expect(application?.spec['destination']).to.deep.equal({name: 'paris-prod', namespace: 'monitoring'})
+      expect(application?.spec['source']).to.include({repoURL: 'registry.example.net/mirror', chart: 'envoy', targetRevision: '9.8.7'})
+
+      for (const format of ['secret', 'manifest'])
+        for (const {metadata} of objectsOf(await values('--format', format, '--release-namespace', 'monitoring')))
+          expect(metadata.namespace, format).to.equal('monitoring')
+    }))
+
+  it("the observability Envoy's Secret stays where Atlas is", () =>
+    withParis(async (_, store) => {
+      const [secret] = objectsOf(await atlas('cluster', 'values', 'atlas', '--store', store, '--format', 'secret'))
+      expect(secret?.metadata).to.include({name: 'atlas-envoy-ads', namespace: 'atlas'})
+    }))
+
+  it('JSON holds what was printed, and a key only with --show-secrets', () =>
+    withParis(async (values, store) => {
+      for (const format of ['helm-chart', 'helm-release', 'argo-application', 'secret', 'manifest']) {
+        const args = ['cluster', 'values', 'paris', '--store', store, '--format', format]
+        const holdsKey = format === 'secret' || format === 'manifest'
+        const refused = await atlasJson<{error?: {message: string}; manifest?: string}>(...args)
+        expect(refused.code, format).to.equal(holdsKey ? 2 : 0)
+        if (holdsKey) expect(refused.value.error?.message).to.contain('would print a private key')
+        const shown = await atlasJson<{manifest: string}>(...args, ...(holdsKey ? ['--show-secrets'] : []))
+        expect(shown.value).to.deep.equal({format, cluster: 'paris', manifest: (await values('--format', format)).stdout})
+      }
+    }))
+
+  const refused: readonly [string[], RegExp][] = [
+    [['--chart', 'oci://h/x'], /--chart goes with --format helm-chart, helm-release or argo-application/],
+    [['--format', 'secret', '--release', 'x'], /--release goes with/],
+    [['--release-namespace', 'x'], /--release-namespace goes with --format secret, manifest, helm-chart/],
+    [['--format', 'bootstrap', '--output', 'x', '--release-namespace', 'x'], /--release-namespace goes with/],
+    [['--format', 'helm-chart', '--flux-interval', '1h'], /--flux-interval goes with --format helm-release/],
+    [['--format', 'helm-release', '--argo-project', 'x'], /--argo-project goes with --format argo-application/],
+    [['--format', 'argo-application', '--node-id', 'x'], /--node-id goes with --format bootstrap/],
+    [['--show-secrets'], /--show-secrets goes with --format secret or manifest/],
+    [['--format', 'helm-chart', '--chart', 'https://example.net/envoy'], /--chart must be a chart in an OCI registry/],
+    [['--format', 'helm-chart', '--chart-version', 'latest'], /--chart-version must be a version/],
+    [['--format', 'helm-release', '--release', 'Edge'], /--release must be/],
+    [['--format', 'secret', '--release-namespace', 'a.b'], /--release-namespace must be the name of a Kubernetes namespace/],
+    [['--format', 'helm-release', '--flux-interval', '1d'], /--flux-interval must be/],
+    [['--format', 'argo-application', '--argo-destination', 'a b'], /--argo-destination must be/],
+    [['--format', 'kustomize'], /kustomize/],
+  ]
+  it('refuses a flag that does not fit the format, and one that can not be', () =>
+    withParis(async values => {
+      for (const [args, text] of refused) {
+        const ran = await values(...args)
+        expect(ran.code, args.join(' ')).to.equal(2)
+        expect(ran.stderr, args.join(' ')).to.match(text)
+        expect(ran.stdout, args.join(' ')).to.equal('')
+      }
+    }))
+
+  it('without an address to dial, only the Secret is handed out', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      await atlas('cluster', 'add', 'paris', '--store', folder)
+      for (const format of ['raw', 'helm-chart', 'helm-release', 'argo-application', 'manifest']) {
+        const ran = await atlas('cluster', 'values', 'paris', '--store', folder, '--format', format)
+        expect(ran.code, format).to.equal(1)
+        expect(ran.stderr, format).to.contain('atlas init --address')
+        expect(ran.stdout, format).to.equal('')
+      }
+
+      expect((await atlas('cluster', 'values', 'paris', '--store', folder, '--format', 'secret')).code).to.equal(0)
+    }))
+})
