@@ -1,0 +1,43 @@
+/** The real programs of the lane `kubernetes`, found as scripts/programs/README.md says. */
+import {spawn} from 'node:child_process'
+import {programNamed} from '../../../scripts/programs/catalogue.mjs'
+import {findProgram} from '../../../scripts/programs/find.mjs'
+
+export type ProgramName = 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl'
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Where it is. */
+export function program(name: ProgramName): string {
+  const known = places.get(name) ?? findProgram(programNamed(name))
+  if (known === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
+  places.set(name, known)
+  return known
+}
+
+/** Runs one that ends by itself; after a minute it is killed (code null). */
+export async function run(
+  name: ProgramName,
+  args: readonly string[],
+  how: {readonly env: NodeJS.ProcessEnv; readonly input?: string | undefined},
+): Promise<Ran> {
+  const child = spawn(program(name), args, {env: how.env, stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL'})
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', chunk => (stdout += String(chunk)))
+  child.stderr.setEncoding('utf8').on('data', chunk => (stderr += String(chunk)))
+  // one that does not read its input
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(how.input)
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return {code, stdout, stderr}
+}
+
+/** Looking for one asks what stands on PATH for its version. */
+const places = new Map<ProgramName, string>()
