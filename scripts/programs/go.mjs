@@ -1,8 +1,10 @@
 /**
  * Builds a program with Go: in its module's own directory in Go's cache, so that its go.sum and `replace` lines hold,
  * or in a module of ours, a directory here, where a program can only be built from one that replaces what it is made of.
+ * Files of a module are taken from there as they are.
  */
-import {resolve} from 'node:path'
+import {readFileSync, writeFileSync} from 'node:fs'
+import {join, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {runQuietly} from '../setup/child.mjs'
 
@@ -12,6 +14,35 @@ import {runQuietly} from '../setup/child.mjs'
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
 export async function buildWithGo({module, version, directory, main, ldflags, tags = '', modules}, {binary, report}) {
+  const go = await goCommand(report)
+  const flags = ['-trimpath', `-tags=${tags}`, `-ldflags=-s -w ${ldflags}`]
+  const cwd =
+    directory === undefined ? await fetchModule(go, {module, version, report}) : fileURLToPath(new URL(directory, import.meta.url))
+  report.set({state: 'fetching'})
+  const fetching = progress(report, `fetching the Go modules of ${module ?? main}`, modules)
+  await go(['list', '-deps', ...flags, main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
+  const stale = await go(['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', main], {cwd})
+
+  const total = stale.split('\n').filter(line => line.trim() !== '').length
+  report.set({state: 'building'})
+  const building = progress(report, 'compiling packages', total)
+  await go(['build', '-v', ...flags, '-o', resolve(binary), main], {cwd, onLine: line => /^[^\s:]+$/.test(line) && building()})
+}
+
+/**
+ * YAML files of modules, as the documents of one. It counts as executable, which is how the cache knows that it is there.
+ * @param {{files: {module: string, version: string, path: string}[]}} source
+ * @param {{binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function takeFromGo({files}, {binary, report}) {
+  const go = await goCommand(report)
+  const texts = []
+  for (const {module, version, path} of files)
+    texts.push(readFileSync(join(await fetchModule(go, {module, version, report}), path), 'utf8').trim())
+  writeFileSync(binary, texts.map(text => `${text}\n`).join('---\n'), {mode: 0o755})
+}
+
+async function goCommand(report) {
   await needGo()
   // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
   const env = {
@@ -22,8 +53,7 @@ export async function buildWithGo({module, version, directory, main, ldflags, ta
     GO111MODULE: 'on',
     CGO_ENABLED: '0',
   }
-  const flags = ['-trimpath', `-tags=${tags}`, `-ldflags=-s -w ${ldflags}`]
-  const go = (args, options = {}) =>
+  return (args, options = {}) =>
     runQuietly('nice', ['-n', '19', 'go', ...args], {
       env,
       ...options,
@@ -32,22 +62,12 @@ export async function buildWithGo({module, version, directory, main, ldflags, ta
         options.onLine?.(line)
       },
     })
+}
 
-  const cwd = directory === undefined ? await fetchModule() : fileURLToPath(new URL(directory, import.meta.url))
-  report.set({state: 'fetching'})
-  const fetching = progress(report, `fetching the Go modules of ${module ?? main}`, modules)
-  await go(['list', '-deps', ...flags, main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
-  const stale = await go(['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', main], {cwd})
-
-  const total = stale.split('\n').filter(line => line.trim() !== '').length
-  report.set({state: 'building'})
-  const building = progress(report, 'compiling packages', total)
-  await go(['build', '-v', ...flags, '-o', resolve(binary), main], {cwd, onLine: line => /^[^\s:]+$/.test(line) && building()})
-
-  async function fetchModule() {
-    report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
-    return JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`])).Dir
-  }
+/** Where Go keeps the module's files. */
+async function fetchModule(go, {module, version, report}) {
+  report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
+  return JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`])).Dir
 }
 
 /** Go 1.21 is the first that fetches the toolchain a module asks for. */
