@@ -38,8 +38,8 @@ export async function takeFromGo({files}, {binary, report}) {
   const go = await goCommand(report)
   const texts = []
   for (const {module, version, path} of files)
-    texts.push(readFileSync(join(await fetchModule(go, {module, version, report}), path), 'utf8').trim())
-  writeFileSync(binary, texts.map(text => `${text}\n`).join('---\n'), {mode: 0o755})
+    texts.push(readFileSync(join(await fetchModule(go, {module, version, report}), path), 'utf8').replace(/^---\n/, ''))
+  writeFileSync(binary, texts.join('---\n'), {mode: 0o755})
 }
 
 async function goCommand(report) {

@@ -1,17 +1,46 @@
 /** The real programs of this lane are those that the catalogue means. */
 import {execFileSync} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
+import {loadAll} from 'js-yaml'
 import {lanes} from '../../scripts/lanes/lanes.mjs'
 import {programNamed} from '../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../scripts/programs/find.mjs'
 
 describe('the programs of the lane kubernetes', () => {
   const {programs} = lanes.find(({name}) => name === 'kubernetes')!
-  for (const name of programs)
+  for (const name of programs.filter(each => each !== 'crds'))
     it(`${name} is here, and says that it is the wanted version`, () => {
       const program = programNamed(name)
-      const path = findProgram(program)
-      if (path === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
-      expect(program.fits(execFileSync(path, program.versionArgs ?? ['--version'], {encoding: 'utf8'}))).to.equal(true)
+      expect(program.fits(execFileSync(placeOf(name), program.versionArgs ?? ['--version'], {encoding: 'utf8'}))).to.equal(true)
     })
+
+  it('crds is here, and holds the definitions of all objects that cluster values prints', () => {
+    const kinds = (loadAll(readFileSync(placeOf('crds'), 'utf8')) as Definition[]).map(({kind, spec}) => [
+      kind,
+      `${spec.group} ${spec.names.kind}`,
+      spec.versions.filter(({served}) => served).map(version => version.name),
+    ])
+    expect(kinds).to.deep.equal([
+      ['CustomResourceDefinition', 'helm.toolkit.fluxcd.io HelmRelease', ['v2']],
+      ['CustomResourceDefinition', 'source.toolkit.fluxcd.io OCIRepository', ['v1']],
+      ['CustomResourceDefinition', 'helm.cattle.io HelmChart', ['v1']],
+      ['CustomResourceDefinition', 'argoproj.io Application', ['v1alpha1']],
+    ])
+  })
 })
+
+interface Definition {
+  readonly kind: string
+  readonly spec: {
+    readonly group: string
+    readonly names: {readonly kind: string}
+    readonly versions: readonly {readonly name: string; readonly served: boolean}[]
+  }
+}
+
+function placeOf(name: string): string {
+  const path = findProgram(programNamed(name))
+  if (path === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
+  return path
+}
