@@ -2,7 +2,7 @@
 /** The `atlas` program: refuses a Node that is too old, answers --version by itself, leaves the rest to the commands. */
 import {existsSync, readFileSync} from 'node:fs'
 import * as nodeModule from 'node:module'
-import {homedir} from 'node:os'
+import {homedir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import {fits} from './engines.js'
 
@@ -19,8 +19,20 @@ if (!fits(process.versions.node, engines.node)) {
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
   nodeModule.enableCompileCache?.()
+  ensureUser()
   const {flush, run} = await import('@oclif/core')
   await run(process.argv.slice(2), import.meta.url).then(() => flush(), explain)
+}
+
+/** A container's user may stand in no list of users; packages that look for its home or its shell there would end the program. */
+function ensureUser() {
+  if (process.env.HOME !== undefined && process.env.SHELL !== undefined) return
+  try {
+    userInfo()
+  } catch {
+    process.env.HOME ??= '/'
+    process.env.SHELL ??= '/usr/sbin/nologin'
+  }
 }
 
 /** What went wrong outside of any command, such as a command that does not exist; commands explain themselves. */

@@ -19,6 +19,7 @@ const tasks = {
   generate: {script: 'scripts/tasks/generate.mjs', ready: 'dist'},
   format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: 'packages'},
   bench: {script: 'scripts/tasks/bench.mjs', ready: 'dist'},
+  release: {script: 'scripts/tasks/release.mjs', ready: 'dist'},
   build: {ready: 'dist'},
   programs: {script: 'scripts/programs/main.mjs', ready: 'nothing'},
 }

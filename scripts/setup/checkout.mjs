@@ -83,9 +83,9 @@ async function generateProtobuf(node) {
   await whenChanged('protobuf', inputs, 'src/gen', () => runTool(node, '@bufbuild/buf/bin/buf', ['generate']))
 }
 
-/** Outputs in dist whose source is gone: tsc leaves them, and oclif would offer a removed command. */
+/** Outputs in dist whose source is gone: tsc leaves them, and oclif would offer a removed command. `npm run release` keeps dist/release itself. */
 function removeOrphans() {
-  for (const file of filesBelow('dist')) {
+  for (const file of filesBelow('dist').filter(path => !path.startsWith('dist/release/'))) {
     const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)$/, '.ts')
     if (!existsSync(join(root, source))) rmSync(join(root, file))
   }

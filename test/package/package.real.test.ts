@@ -1,15 +1,13 @@
 /** The package as its users get it: packed, installed with production dependencies only in an empty folder, and run from there. */
 import {execFile, spawn} from 'node:child_process'
-import {once} from 'node:events'
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs'
-import {type AddressInfo, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {delimiter, dirname, join} from 'node:path'
-import {setTimeout} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
 import {expect} from 'chai'
 import {npmCommand} from '../../scripts/setup/npm.mjs'
+import {freePort, readiness} from '../helpers/serving.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -84,28 +82,6 @@ describe('the package', function () {
     expect(await ended, words).to.equal(0)
   })
 })
-
-/** The status that the page answers with, as soon as it is 200; after 20 s whatever it was last. */
-async function readiness(url: string): Promise<number> {
-  const end = Date.now() + 20_000
-  for (;;) {
-    const status = await fetch(url).then(
-      answer => answer.status,
-      () => 0,
-    )
-    if (status === 200 || Date.now() > end) return status
-    await setTimeout(100)
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Without what `npm test` has put there, and with this Node first. */
 function bareEnvironment(): NodeJS.ProcessEnv {

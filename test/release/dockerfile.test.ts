@@ -1,0 +1,48 @@
+/** The Dockerfile keeps its promises as far as reading it shows; that it runs is shown by image.kubernetes.test.ts. */
+import {readFileSync} from 'node:fs'
+import {fileURLToPath} from 'node:url'
+import {expect} from 'chai'
+import {fits} from '../../bin/engines.js'
+import {parseDockerfile, readImage} from '../../scripts/release/dockerfile.mjs'
+
+const read = (name: string) => readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8')
+
+describe('the Dockerfile', () => {
+  const text = read('Dockerfile')
+  const instructions = parseDockerfile(text)
+
+  it('runs nothing and fetches nothing: it needs no network but for the base, and builds any architecture', () => {
+    const used = new Set(instructions.map(({instruction}) => instruction))
+    expect([...used].sort()).to.deep.equal(['ARG', 'COPY', 'ENTRYPOINT', 'ENV', 'EXPOSE', 'FROM', 'LABEL', 'USER', 'WORKDIR'])
+    expect(text).not.to.match(/\b(amd64|arm64|x86_64|aarch64)\b(?!,? and|\.)/)
+  })
+
+  it('stands on Node of a major version that package.json allows, and the base can be replaced, by a digest for one', () => {
+    const base = instructions.filter(({instruction}) => instruction === 'ARG').map(({words}) => words[0])
+    expect(base).to.deep.equal(['BASE=gcr.io/distroless/nodejs24-debian13:nonroot'])
+    expect(instructions.find(({instruction}) => instruction === 'FROM')?.words).to.deep.equal(['${BASE}'])
+    const {engines} = JSON.parse(read('package.json')) as {engines: {node: string}}
+    expect(fits('24.21.0', engines.node)).to.equal(true)
+  })
+
+  it('starts what the charts expect, as a user that is nobody, given by number', () => {
+    const {entrypoint, user, environment} = readImage(text)
+    expect(entrypoint).to.deep.equal(['node', '/app/bin/run.js'])
+    expect(user).to.equal('65532:65532')
+    expect(environment['PATH']).to.match(/^\/nodejs\/bin:/)
+    expect(environment).to.include({NODE_ENV: 'production', NODE_DISABLE_COMPILE_CACHE: '1'})
+  })
+})
+
+describe('parseDockerfile', () => {
+  it('reads comments, continued lines, quotes and JSON', () => {
+    const text = '# one\nFROM a:1\nENV A=1 \\\n  # between\n  B="two words"\ncopy --chown=0:0 x y /z/\nENTRYPOINT ["p", "q r"]\n'
+    expect(parseDockerfile(text)).to.deep.equal([
+      {instruction: 'FROM', words: ['a:1']},
+      {instruction: 'ENV', words: ['A=1', 'B=two words']},
+      {instruction: 'COPY', words: ['--chown=0:0', 'x', 'y', '/z/']},
+      {instruction: 'ENTRYPOINT', words: ['p', 'q r']},
+    ])
+    expect(readImage(text)).to.deep.equal({sources: ['x', 'y'], entrypoint: ['p', 'q r'], environment: {A: '1', B: 'two words'}, user: ''})
+  })
+})
