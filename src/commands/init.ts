@@ -1,4 +1,5 @@
 /** `atlas init`: settings and root of a new installation. */
+import {renderAdoption} from '../lib/cli/adoption.js'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag} from '../lib/cli/flags.js'
 import {described, renderChanges, renderSettingsDifference} from '../lib/cli/render.js'
@@ -6,12 +7,14 @@ import {choicesOf, settingsFlags} from '../lib/cli/settings-flags.js'
 import {world} from '../lib/cli/world.js'
 import {renderAddresses} from '../lib/model/address.js'
 import {renderPreview} from '../lib/manifest/preview.js'
+import type {Adoption} from '../lib/ops/adopt.js'
 import {init} from '../lib/ops/init.js'
 import {openStore} from '../lib/store/open.js'
 
 export default class Init extends StoreCommand {
   static override summary = 'Create an installation: its settings and its certificate authority'
   static override description = `Run again, it changes only the settings that are named; the root certificate is made once and never replaced here.
+Where the 2021 program ran, it is taken over: its root, with a certificate issued anew, and its clusters, whose Services stay as they are.
 --address is where the Envoys of other clusters will dial this installation; it can be given later, by running init again.`
   static override examples = [
     {description: 'A new installation in a directory', command: '<%= config.bin %> init --store ./atlas-state --address 203.0.113.7'},
@@ -25,6 +28,7 @@ export default class Init extends StoreCommand {
     changes: readonly string[]
     trustDomain: string
     addresses: readonly string[]
+    adopted?: Adoption
   }> {
     const {flags} = await this.parse(Init)
     const store = openStore({directory: flags.store, create: true})
@@ -34,8 +38,9 @@ export default class Init extends StoreCommand {
     else if (result.changes.length === 0) this.words(`Atlas is here already (${store.description}); nothing to change.`)
     else
       this.words(
-        `${result.created ? 'Atlas is set up' : 'Atlas was here already; written'} in ${store.description}:\n${renderChanges(result.changes)}`,
+        `${result.created || result.adopted !== undefined ? 'Atlas is set up' : 'Atlas was here already; written'} in ${store.description}:\n${renderChanges(result.changes)}`,
       )
+    if (result.adopted !== undefined) this.words(renderAdoption(result.adopted))
     if (result.changed.length > 0) this.words(`Changed settings:\n${renderSettingsDifference(result.before.settings, settings)}`)
     if (settings.addresses.length === 0)
       this.next(`atlas init --store ${flags.store} --address HOST, with the address at which other clusters reach the observability Envoy`)
@@ -49,6 +54,7 @@ export default class Init extends StoreCommand {
       changes: described(result.changes),
       trustDomain: settings.trustDomain,
       addresses: settings.addresses.map(address => address.host),
+      ...(result.adopted !== undefined && {adopted: result.adopted}),
     }
   }
 }

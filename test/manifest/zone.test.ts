@@ -1,4 +1,3 @@
-import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
 import {parseAddress} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
@@ -8,12 +7,11 @@ import {defaultSettings} from '../../src/lib/model/settings.js'
 import {renderZone, serialIn} from '../../src/lib/manifest/zone.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
+import {goatlasChartZone, goatlasZone} from '../helpers/goatlas-objects.js'
 import {endpointsIn, readZone} from '../helpers/zone.js'
 
 const now = new Date('2026-11-24T12:00:00.500Z')
 const NOW = 1_795_521_600
-const of2021 = readFileSync(new URL('../fixtures/goatlas/zone.txt', import.meta.url), 'utf8')
-const chartsOwn = readFileSync(new URL('../fixtures/goatlas/zone-of-the-chart.txt', import.meta.url), 'utf8')
 const THANOS = '_thanos._tcp.sidecars.thanos.atlas.'
 const GRPC = '_grpc._tcp.sidecars.thanos.atlas.'
 
@@ -80,7 +78,7 @@ describe('manifest/zone', () => {
   })
 
   it("without settings, what stands there stays: nobody knows this installation's names", () => {
-    expect(renderZone(emptyFleet, of2021, now)).to.equal(of2021)
+    expect(renderZone(emptyFleet, goatlasZone, now)).to.equal(goatlasZone)
     expect(renderZone(emptyFleet, undefined, now)).to.equal('')
   })
 
@@ -96,46 +94,49 @@ describe('manifest/zone', () => {
   })
 
   describe('after the 2021 program', () => {
-    const adopted = fleetOf(['downstream1', 'downstream2'].map(name => testCluster(name, {addresses: [parseAddress('1.1.1.1')]})))
+    const at = {addresses: [parseAddress('198.51.100.3')]}
+    const registered = [testCluster('downstream1', at), testCluster('downstream2', {...at, replicas: 2}), testCluster('downstream3', at)]
+    const adopted = fleetOf(registered)
+    const withoutSecond = registered.filter(({name}) => name !== 'downstream2')
 
     it('its zones read as zones, with their serials', () => {
-      expect(readZone(of2021).serial).to.equal(1_635_600_000)
-      expect(serialIn(of2021)).to.equal(1_635_600_000)
-      expect(serialIn(chartsOwn)).to.equal(1)
+      expect(readZone(goatlasZone).serial).to.equal(1_635_600_000)
+      expect(serialIn(goatlasZone)).to.equal(1_635_600_000)
+      expect(serialIn(goatlasChartZone)).to.equal(1)
       expect(serialIn('; SOA of old\n')).to.equal(undefined)
     })
 
     it('no record by which Thanos was found disappears, and the serial goes on', () => {
-      const zone = renderZone(adopted, of2021, now)
-      for (const name of [THANOS, GRPC]) expect(endpointsIn(zone, name)).to.include.members([...endpointsIn(of2021, name)])
+      const zone = renderZone(adopted, goatlasZone, now)
+      for (const name of [THANOS, GRPC]) expect(endpointsIn(zone, name)).to.include.members([...endpointsIn(goatlasZone, name)])
       expect(serialIn(zone)).to.equal(NOW)
-      expect(serialIn(renderZone(adopted, of2021.replace('1635600000', '2000000000'), now))).to.equal(2_000_000_001)
+      expect(serialIn(renderZone(adopted, goatlasZone.replace('1635600000', '2000000000'), now))).to.equal(2_000_000_001)
     })
 
     it('nor does one of a cluster that can not be adopted', () => {
-      const zone = renderZone(fleetOf([testCluster('downstream1')], {}, ['registration/downstream2']), of2021, now)
-      expect(endpointsIn(zone, THANOS)).to.include.members([...endpointsIn(of2021, THANOS)])
+      const zone = renderZone(fleetOf(withoutSecond, {}, ['registration/downstream2']), goatlasZone, now)
+      expect(endpointsIn(zone, THANOS)).to.include.members([...endpointsIn(goatlasZone, THANOS)])
     })
 
     it('D16: no namespace is assumed', () => {
-      expect(renderZone(fleetOf([testCluster('paris')], {namespace: 'other'}), of2021, now)).not.to.contain('monitoring')
+      expect(renderZone(fleetOf([testCluster('paris')], {namespace: 'other'}), goatlasZone, now)).not.to.contain('monitoring')
     })
 
     it('D23: a cluster that is removed, or is no longer registered, leaves the zone with the next rendering', () => {
-      expect(renderZone(fleetOf([testCluster('downstream1')]), of2021, now)).not.to.contain('downstream2')
+      expect(renderZone(fleetOf(withoutSecond), goatlasZone, now)).not.to.contain('downstream2')
     })
 
     it('D24: a zone that somebody has reset comes back with a higher serial than both; nothing remembered stands in the way', () => {
       const served = renderZone(adopted, undefined, now)
-      const repaired = renderZone(adopted, chartsOwn, new Date(now.getTime() + 5000))
+      const repaired = renderZone(adopted, goatlasChartZone, new Date(now.getTime() + 5000))
       expect(readZone(repaired).records).to.deep.equal(readZone(served).records)
       expect(serialIn(repaired)).to.equal(NOW + 5)
       expect(readZone(repaired).records.filter(({type}) => type === 'NS')).to.have.length(1)
     })
 
     it('D25: every cluster is found under both names, and nowhere but where the observability Envoy answers', () => {
-      const zone = renderZone(adopted, of2021, now)
-      expect(endpointsIn(zone, THANOS)).to.deep.equal(endpointsIn(zone, GRPC)).and.to.have.length(2)
+      const zone = renderZone(adopted, goatlasZone, now)
+      expect(endpointsIn(zone, THANOS)).to.deep.equal(endpointsIn(zone, GRPC)).and.to.have.length(4)
       const ports = readZone(zone)
         .records.filter(({type}) => type === 'SRV')
         .map(({data}) => data[2])

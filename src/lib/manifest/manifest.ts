@@ -70,15 +70,29 @@ export function newerFormat(manifest: Manifest): string | undefined {
   return `label ${labels.format} must be "${FORMAT}", the format that this version of Atlas knows; got ${quote(format)}: use the version that wrote it`
 }
 
-/** The object's frame: what was there, marked as Atlas's own. */
+/** The object's frame: what was there, marked as Atlas's own, and as nobody else's. */
 export function frameOf(existing: Manifest | undefined, [kind, name]: readonly [kind: string, name: string], namespace: string): Manifest {
-  const metadata = existing?.metadata ?? {name, namespace}
+  const {annotations, ...metadata} = existing?.metadata ?? {name, namespace}
+  const noted = withoutOwner(annotations)
   return {
     ...(existing ?? {apiVersion: 'v1', kind}),
     apiVersion: 'v1',
     kind,
-    metadata: {...metadata, name, labels: {...metadata.labels, [labels.managedBy]: 'atlas', [labels.format]: FORMAT}},
+    metadata: {
+      ...metadata,
+      name,
+      labels: {...withoutOwner(metadata.labels), [labels.managedBy]: 'atlas', [labels.format]: FORMAT},
+      ...(Object.keys(noted).length > 0 && {annotations: noted}),
+    },
   }
+}
+
+/**
+ * Whether a label or annotation says that the 2021 program owns the object: where it is found, that program may write over what Atlas
+ * wrote, or delete it. One of them repeats the whole object as it was, a private key in it too.
+ */
+export function isOwnershipOf2021(key: string): boolean {
+  return key.startsWith('objectset.rio.cattle.io/')
 }
 
 /** One text of a Secret: `stringData`, or else `data` decoded; undefined: it has none. @throws AtlasError `invalid` for bad base64 */
@@ -107,6 +121,10 @@ export function decodeBase64(key: string, text: string): string {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bare) || bare.length % 4 !== 0)
     throw new AtlasError('invalid', `data[${nameOf(key)}] must be base64; it is not`)
   return Buffer.from(bare, 'base64').toString('utf8')
+}
+
+function withoutOwner(map: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(map).filter(([key]) => !isOwnershipOf2021(key)))
 }
 
 /** All that Atlas reads. Objects of other kinds may stand beside them, but a slip in a kind must not pass for one of those. */

@@ -12,7 +12,7 @@ import {
 } from '../model/cluster.js'
 import {AtlasError} from '../model/errors.js'
 import {parseClusterName} from '../model/names.js'
-import {defaultStack, targetsOf} from '../model/stack.js'
+import {defaultStack, operatedTargets, targetsOf} from '../model/stack.js'
 import {type Manifest, frameOf, labels} from './manifest.js'
 import {at} from './place.js'
 
@@ -30,6 +30,7 @@ export function decodeRegistration(manifest: Manifest): Cluster {
   const name = at('metadata.name', () => parseClusterName(metadata.name))
   const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]
   const ports = noted[annotations.ports]
+  const replicas = decodeReplicas(own)
   const groups = Object.keys(own)
     .filter(label => label.startsWith(labels.group))
     .map(label => label.slice(labels.group.length))
@@ -38,8 +39,8 @@ export function decodeRegistration(manifest: Manifest): Cluster {
       name,
       addresses: decodeAddresses(manifest),
       ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
-      replicas: decodeReplicas(own),
-      services: decodeServices(noted),
+      replicas,
+      services: decodeServices(noted, isMarked(own) || replicas > 1 ? targetsOf(defaultStack) : operatedTargets(defaultStack.namespace)),
       groups: groups.sort(),
     }),
   )
@@ -86,9 +87,14 @@ function decodeReplicas(own: Readonly<Record<string, string>>): number {
   try {
     return at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text))
   } catch (error) {
-    if (own[labels.format] === undefined && own[labels.managedBy] === undefined) return 1
+    if (!isMarked(own)) return 1
     throw error
   }
+}
+
+/** Whether Atlas has written it: it says then all that it means. */
+function isMarked(own: Readonly<Record<string, string>>): boolean {
+  return own[labels.format] !== undefined || own[labels.managedBy] === 'atlas'
 }
 
 function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
@@ -101,8 +107,7 @@ function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
   return at('spec.externalIPs', () => parseAddresses(external.join(',')))
 }
 
-function decodeServices(noted: Readonly<Record<string, string>>): ServiceTargets {
-  const assumed = targetsOf(defaultStack)
+function decodeServices(noted: Readonly<Record<string, string>>, assumed: ServiceTargets): ServiceTargets {
   const target = (service: (typeof services)[number]): ServiceTarget => {
     const [host, port] = [noted[serviceKey(service)], noted[portKey(service)]]
     const parsed = port === undefined ? assumed[service].port : at(`metadata.annotations["${portKey(service)}"]`, () => parsePort(port))

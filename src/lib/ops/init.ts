@@ -1,11 +1,15 @@
-/** Creating an installation: its settings and its root. Where they exist, only settings that were asked for by name change. */
+/**
+ * Creating an installation: its settings and its root. Where they exist, only settings that were asked for by name change; a root that
+ * the 2021 program left is adopted.
+ */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
-import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
+import type {Lifetimes, ProxyTimeouts, Settings} from '../model/settings.js'
 import {wantedRoot} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
+import {type Adoption, adoptionIn, planAdopt, standardSettings} from './adopt.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {planReconcile} from './reconcile.js'
 import {sameValue} from './same.js'
@@ -23,17 +27,22 @@ export interface InitResult extends Committed {
   readonly created: boolean
   /** The settings that an existing installation got anew. */
   readonly changed: readonly (keyof Settings)[]
+  /** What was taken over from the 2021 program, where it was now. */
+  readonly adopted?: Adoption
 }
 
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
- * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone
+ * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
+ * something is broken, or a root to be adopted can't be used any more
  */
 export async function init(store: StateStore, choices: Choices, world: World, options: CommitOptions = {}): Promise<InitResult> {
   const committed = await commitPlan(store, fleet => planInit(fleet, choices, world), options)
-  const settings = committed.after.settings ?? withChoices(defaultSettings, choices)
+  const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
+  const adopted = adoptionIn(committed.before, committed.after)
   return {
     ...committed,
+    ...(adopted !== undefined && {adopted}),
     settings,
     created: !committed.before.authority.has('root') && committed.after.authority.has('root'),
     changed: committed.before.settings === undefined ? [] : changedKeys(committed.before.settings, settings),
@@ -43,7 +52,7 @@ export async function init(store: StateStore, choices: Choices, world: World, op
 function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change[] {
   refuseBroken(fleet)
   refuseLostSettings(fleet)
-  const settings = withChoices(fleet.settings ?? defaultSettings, choices)
+  const settings = withChoices(fleet.settings ?? standardSettings(fleet, choices), choices)
   if (fleet.settings !== undefined && fleet.settings.trustDomain !== settings.trustDomain)
     throw new AtlasError(
       'conflict',
@@ -52,6 +61,7 @@ function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change
     )
   const changes: Change[] = []
   if (!sameValue(fleet.settings, settings)) changes.push({kind: 'settings', value: settings})
+  changes.push(...planAdopt(fleet, settings, world))
   if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, world)})
   return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
 }

@@ -15,6 +15,7 @@ import {judgeCredential, judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
+import {rootsIn} from '../pki/adopted.js'
 import {commitPlan} from './commit.js'
 import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
 import {rememberedOf} from './recover.js'
@@ -85,9 +86,9 @@ class Plan {
     if (this.#fleet.faults.has('trust')) return
     const {authority, trust} = this.#fleet
     const wanted: TrustBundle = {
-      roots: including(trust?.roots, authority.get('root')),
-      issuers: including(trust?.issuers, authority.get('issuer')),
-      credentialIssuers: including(trust?.credentialIssuers, authority.get('credentialIssuer')),
+      roots: including(trust?.roots, rootsIn(authority.get('root'))),
+      issuers: including(trust?.issuers, ownOf(authority.get('issuer'))),
+      credentialIssuers: including(trust?.credentialIssuers, ownOf(authority.get('credentialIssuer'))),
     }
     if (!sameValue(trust, wanted)) this.#add({kind: 'trust', value: wanted})
   }
@@ -219,9 +220,16 @@ class Plan {
   }
 }
 
+function including(bundle: readonly string[] = [], certificates: readonly string[]): readonly string[] {
+  const missing = certificates.filter(certificate => !bundle.includes(certificate))
+  return missing.length === 0 ? bundle : [...bundle, ...missing]
+}
+
 /** The signer's own certificate alone: whatever else stands in its file must not become an anchor. */
-function including(bundle: readonly string[] = [], signer: CertifiedKey | undefined): readonly string[] {
-  if (signer === undefined) return bundle
-  const own = renderCertificates(parseCertificates(signer.certificate).slice(0, 1))
-  return bundle.includes(own) ? bundle : [...bundle, own]
+function ownOf(signer: CertifiedKey | undefined): readonly string[] {
+  return signer === undefined
+    ? []
+    : parseCertificates(signer.certificate)
+        .slice(0, 1)
+        .map(own => renderCertificates([own]))
 }

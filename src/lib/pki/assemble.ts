@@ -22,6 +22,8 @@ export interface CertificateParts {
   readonly notAfter: Date
   /** DER of a SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
+  /** Hex: what the key is called already; absent: `keyIdOf(spki)`. */
+  readonly subjectKeyId?: string
   /** Hex; undefined for a root. */
   readonly authorityKeyId: string | undefined
   readonly ca: {readonly pathLength: number} | undefined
@@ -105,7 +107,7 @@ function extensionsOf(parts: CertificateParts): forge.asn1.Asn1[] {
   const extensions = [
     critical(OIDS.basicConstraints, sequence(parts.ca === undefined ? [] : [TRUE, integer(parts.ca.pathLength)])),
     critical(OIDS.keyUsage, keyUsage(parts.keyUsages)),
-    extension(OIDS.subjectKeyId, octets(forge.util.hexToBytes(keyIdOf(parts.spki)))),
+    extension(OIDS.subjectKeyId, octets(forge.util.hexToBytes(parts.subjectKeyId ?? keyIdOf(parts.spki)))),
   ]
   if (parts.authorityKeyId !== undefined)
     extensions.push(extension(OIDS.authorityKeyId, sequence([tagged(0, forge.util.hexToBytes(parts.authorityKeyId))])))

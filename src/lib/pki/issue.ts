@@ -5,7 +5,7 @@ import {AtlasError} from '../model/errors.js'
 import {type CertificateParts, type SignatureAlgorithm, assembleCertificate, assembleName, keyIdOf} from './assemble.js'
 import {type CertificateFields, readFields} from './fields.js'
 import type {Wanted} from './identity.js'
-import {parseCertificates, parsePrivateKey, renderCertificates} from './pem.js'
+import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {type KeyFacts, readKey} from './read.js'
 import {BACKDATED, CLOCK_SKEW} from './rotation.js'
 import type {GeneratedKey, Signer} from './signer.js'
@@ -37,7 +37,7 @@ export function issue(wanted: Wanted, issuer: CertifiedKey | undefined, now: Dat
     dns: wanted.dns,
   }
   const der = assembleCertificate(parts, data => signer.sign(by.key, data))
-  return {certificate: renderCertificate(der) + (wanted.ca === undefined ? by.chain : ''), key: generated.key}
+  return {certificate: renderDer(der) + (wanted.ca === undefined ? by.chain : ''), key: generated.key}
 }
 
 /**
@@ -48,6 +48,17 @@ export function issue(wanted: Wanted, issuer: CertifiedKey | undefined, now: Dat
 export function issueCredential(wanted: Wanted, issuer: CertifiedKey, roots: readonly string[], now: Date, signer: Signer): Credential {
   const parsed = parseCertificates(roots.join('\n'), 'the roots in force')
   return {...issue(wanted, issuer, now, signer), roots: renderCertificates(parsed)}
+}
+
+/** How a key signs; undefined: it is of a kind, or of a size, that signs nothing here. */
+export function algorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
+  if (key.asymmetricKeyType === 'ec') return 'ecdsa'
+  return key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? 'rsa' : undefined
+}
+
+/** Certificates know no parts of a second. */
+export function wholeSeconds(milliseconds: number): Date {
+  return new Date(Math.floor(milliseconds / 1000) * 1000)
 }
 
 /** Who signs. */
@@ -101,24 +112,7 @@ function faultOf(facts: KeyFacts, wanted: Wanted, now: Date): string | undefined
   return undefined
 }
 
-function algorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
-  if (key.asymmetricKeyType === 'ec') return 'ecdsa'
-  return key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? 'rsa' : undefined
-}
-
 /** What the issuer calls its key, or, where an old one names it not, what we would call it. */
 function keyIdIn(fields: CertificateFields, certificate: X509Certificate): string {
   return fields.subjectKeyId ?? keyIdOf(certificate.publicKey.export({type: 'spki', format: 'der'}))
-}
-
-function wholeSeconds(milliseconds: number): Date {
-  return new Date(Math.floor(milliseconds / 1000) * 1000)
-}
-
-function renderCertificate(der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n')
 }

@@ -41,6 +41,15 @@ export function renderCertificates(certificates: readonly X509Certificate[]): st
   return certificates.map(certificate => certificate.toString()).join('')
 }
 
+/** A certificate's DER as PEM. */
+export function renderDer(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return [BEGIN, ...lines, END, ''].join('\n')
+}
+
 const BEGIN = '-----BEGIN CERTIFICATE-----'
 const END = '-----END CERTIFICATE-----'
 
