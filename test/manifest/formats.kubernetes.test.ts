@@ -2,7 +2,6 @@
 import {mkdtemp, mkdir, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import {setTimeout} from 'node:timers/promises'
 import {expect} from 'chai'
 import {load} from 'js-yaml'
 import {type ReleaseFormat, renderCredential, renderRelease, renderSecrets} from '../../src/lib/manifest/formats.js'
@@ -10,8 +9,8 @@ import {defaultRelease} from '../../src/lib/manifest/release.js'
 import {renderValues, valuesOf} from '../../src/lib/manifest/values.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
+import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
-import {program} from '../helpers/kubernetes/programs.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {testFleet, testSettings, testWorld} from '../helpers/world.js'
 
@@ -41,15 +40,7 @@ describe('cluster values, on a real API server', () => {
   before(async () => {
     kubernetes = await sharedKubernetes()
     namespace = await kubernetes.newNamespace('formats')
-    await said(['apply', '--server-side', '-f', program('crds')])
-    // kubectl wait fails at once on one that has no condition yet
-    const isServed = async (): Promise<boolean> =>
-      (await kubernetes.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=10s'])).code === 0
-    for (const end = Date.now() + 30_000; !(await isServed()) && Date.now() < end;) await setTimeout(100)
-  })
-
-  after(async () => {
-    await kubernetes.kubectl(['delete', '-f', program('crds'), '--wait=false'])
+    await installCrds(kubernetes)
   })
 
   async function said(args: readonly string[], input?: string): Promise<string> {
