@@ -23,8 +23,13 @@ export async function validate(config: string | Uint8Array): Promise<{accepted: 
 }
 
 export async function validateFile(envoy: string, file: string): Promise<{accepted: boolean; said: string}> {
+  return validateArgs(envoy, ['-c', file, '--disable-hot-restart'])
+}
+
+/** As `validateFile`, with all the arguments with which it is to be started. */
+export async function validateArgs(envoy: string, args: readonly string[]): Promise<{accepted: boolean; said: string}> {
   return new Promise(resolve => {
-    execFile(envoy, ['--mode', 'validate', '-c', file, '--disable-hot-restart'], (error, stdout, stderr) => {
+    execFile(envoy, ['--mode', 'validate', ...args], (error, stdout, stderr) => {
       resolve({accepted: error === null, said: `${stdout}${stderr}`})
     })
   })

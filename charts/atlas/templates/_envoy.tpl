@@ -1,0 +1,109 @@
+{{/*
+An Envoy's ConfigMap and container. This file stands in both charts, byte by byte the same, as _bootstrap.tpl does.
+*/}}
+
+{{/* Data of the ConfigMap. Takes what goatlas.envoy.bootstrap takes, and drainSeconds. */}}
+{{- define "goatlas.envoy.files" -}}
+envoy.yaml: |
+  {{- include "goatlas.envoy.bootstrap" . | nindent 2 }}
+drain.yaml: |
+  {{- include "goatlas.envoy.drain" (dict "seconds" .drainSeconds) | nindent 2 }}
+ads-credential.json: |
+  {{- include "goatlas.envoy.credential" . | nindent 2 }}
+ads-roots.json: |
+  {{- include "goatlas.envoy.roots" . | nindent 2 }}
+{{- end }}
+
+{{/*
+The container. Takes: values (the block with image, concurrency, logLevel, resources, securityContext), ports (of the container).
+Startup and readiness wait for the configuration: without one Envoy serves nothing, and is not ill. Liveness asks a worker and the
+main thread, and begins only then.
+*/}}
+{{- define "goatlas.envoy.container" -}}
+{{- $directory := include "goatlas.envoy.directory" . -}}
+name: envoy
+image: {{ include "goatlas.envoy.image" .values.image }}
+imagePullPolicy: {{ .values.image.pullPolicy }}
+command: [/usr/local/bin/envoy]
+args:
+  - -c
+  - {{ $directory }}/config/envoy.yaml
+  - --service-node
+  - $(POD_NAME)
+  - --config-yaml
+  - '{"node":{"metadata":{"atlas.local_address":"$(POD_IP)"}}}'
+  - --drain-time-s
+  - "20"
+  - --disable-hot-restart
+  - --concurrency
+  - {{ .values.concurrency | quote }}
+  - --log-level
+  - {{ .values.logLevel }}
+env:
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - name: POD_IP
+    valueFrom: {fieldRef: {fieldPath: status.podIP}}
+ports:
+  {{- range .ports }}
+  - {{ toJson . }}
+  {{- end }}
+  - {name: stats, containerPort: {{ include "goatlas.envoy.statsPort" . }}, protocol: TCP}
+startupProbe:
+  httpGet: {path: /ready, port: stats}
+  periodSeconds: 5
+  timeoutSeconds: 2
+  failureThreshold: 720
+readinessProbe:
+  httpGet: {path: /ready, port: stats}
+  periodSeconds: 5
+  timeoutSeconds: 2
+  failureThreshold: 2
+livenessProbe:
+  httpGet: {path: /ready, port: stats}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+lifecycle:
+  preStop:
+    exec:
+      command: [/usr/local/bin/envoy, -c, {{ $directory }}/config/drain.yaml, --disable-hot-restart, --concurrency, "1", --log-level, warning]
+resources:
+  {{- toYaml .values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .values.securityContext | nindent 2 }}
+volumeMounts:
+  - {name: config, mountPath: {{ $directory }}/config, readOnly: true}
+  - {name: sds, mountPath: {{ $directory }}/sds, readOnly: true}
+  - {name: certs, mountPath: {{ $directory }}/certs, readOnly: true}
+{{- end }}
+
+{{/* The volumes. Takes: config (name of the ConfigMap), secret (name of the Secret: tls.crt, tls.key, ca.crt). 288 is 0440. */}}
+{{- define "goatlas.envoy.volumes" -}}
+- name: config
+  configMap:
+    name: {{ .config }}
+    items:
+      - {key: envoy.yaml, path: envoy.yaml}
+      - {key: drain.yaml, path: drain.yaml}
+- name: sds
+  configMap:
+    name: {{ .config }}
+    items:
+      - {key: ads-credential.json, path: ads-credential.json}
+      - {key: ads-roots.json, path: ads-roots.json}
+# Until the Secret is there the pod waits: Envoy would never recover from a missing file.
+- name: certs
+  secret:
+    secretName: {{ .secret }}
+    defaultMode: 288
+    items:
+      - {key: tls.crt, path: tls.crt}
+      - {key: tls.key, path: tls.key}
+      - {key: ca.crt, path: ca.crt}
+{{- end }}
+
+{{/* By digest where one is given, else by tag. */}}
+{{- define "goatlas.envoy.image" -}}
+{{- if .digest -}}{{ printf "%s@%s" .repository .digest | quote }}{{- else -}}{{ printf "%s:%s" .repository .tag | quote }}{{- end }}
+{{- end }}

@@ -1,0 +1,202 @@
+{{/*
+Names, labels and pieces of this chart's objects. Two names are fixed, since Atlas knows them: Service `atlas-ads` and Role
+`atlas-cluster-admin`. No object that Atlas itself writes (ConfigMaps `atlas-fleet`, `atlas-coredns`, all its Secrets …) is in here.
+*/}}
+
+{{/*
+A name of at most 63 characters that a Service may have, too: it begins with a letter, and long ones end in a part of their hash.
+Takes: name, and max if less than 63.
+*/}}
+{{- define "atlas.fit" -}}
+{{- $max := default 63 .max | int -}}
+{{- $name := replace "." "-" .name -}}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "r%s" $name }}{{ end -}}
+{{- if gt (len $name) $max }}{{ $name = printf "%s-%s" ($name | trunc (int (sub $max 9)) | trimSuffix "-") (sha256sum .name | trunc 8) }}{{ end -}}
+{{- $name -}}
+{{- end }}
+
+{{- define "atlas.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "atlas.ads.name" -}}
+{{- /* the labels of its pods hold this and a hash of ten characters */ -}}
+{{- include "atlas.fit" (dict "name" (printf "%s-ads" (include "atlas.fullname" .)) "max" 52) -}}
+{{- end }}
+{{- define "atlas.controller.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-controller" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.envoy.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-envoy" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.init.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-init" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.test.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-test" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.dns.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-dns" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.external.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-external" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.internal.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-internal" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.metrics.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-metrics" (include "atlas.fullname" .))) }}{{- end }}
+
+{{- define "atlas.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: atlas
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Never to be changed: selectors can't be. Takes: root, component. */}}
+{{- define "atlas.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/*
+Labels of a pod: nothing that changes with the chart's version, so that an upgrade which changes nothing restarts nothing.
+Takes: root, component, values (its block).
+*/}}
+{{- define "atlas.podLabels" -}}
+{{ include "atlas.selectorLabels" . }}
+app.kubernetes.io/part-of: atlas
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- with .values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "atlas.thanosNamespace" -}}{{ default .Release.Namespace .Values.thanosNamespace }}{{- end }}
+
+{{/* The image of `atlas`: by digest where one is given, else by tag, which is the chart's appVersion unless said. */}}
+{{- define "atlas.image" -}}
+{{- $image := .Values.image -}}
+{{- include "goatlas.envoy.image" (dict "repository" $image.repository "digest" $image.digest "tag" (default .Chart.AppVersion $image.tag)) -}}
+{{- end }}
+
+{{/* What every pod says alike. Takes: root, component, values, matchLabelKeys (for the spread). */}}
+{{- define "atlas.podSpec" -}}
+enableServiceLinks: false
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+topologySpreadConstraints:
+  {{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
+  {{- else }}
+  {{- $of := . }}
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "atlas.selectorLabels" $of | nindent 8 }}
+    {{- with $of.matchLabelKeys }}
+    matchLabelKeys: [{{ . }}]
+    {{- end }}
+  {{- end }}
+  {{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+The container of a server. Ready is what the server says of itself; alive is that it answers at all. Takes: root, role, values.
+*/}}
+{{- define "atlas.server" -}}
+name: atlas
+image: {{ include "atlas.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args:
+  - serve
+  - --role
+  - {{ .role }}
+  - --namespace
+  - {{ .root.Release.Namespace }}
+  - --replica
+  - $(POD_NAME)
+  {{- if eq .role "ads" }}
+  - --listen
+  - {{ printf "%s:6305" .root.Values.bindAddress | quote }}
+  {{- end }}
+  - --admin
+  - {{ printf "%s:6309" .root.Values.bindAddress | quote }}
+  - --log-level
+  - {{ .values.logLevel }}
+  {{- range $name, $value := .values.times }}
+  - --time
+  - {{ printf "%s=%s" $name $value | quote }}
+  {{- end }}
+env:
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+ports:
+  {{- if eq .role "ads" }}
+  - {name: ads, containerPort: 6305, protocol: TCP}
+  {{- end }}
+  - {name: admin, containerPort: 6309, protocol: TCP}
+startupProbe:
+  httpGet: {path: /healthz, port: admin}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 60
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+livenessProbe:
+  httpGet: {path: /healthz, port: admin}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+resources:
+  {{- toYaml .values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .root.Values.securityContext | nindent 2 }}
+{{- end }}
+
+{{/* A PodDisruptionBudget, where there is more than one replica: of one it would only keep a node from being drained. Takes: root, component, name, values. */}}
+{{- define "atlas.budget" -}}
+{{- if gt (int .values.replicas) 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "atlas.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "atlas.selectorLabels" . | nindent 6 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,206 @@
+/** A pod's Envoy, started as the charts start it: what it says of itself, what it shows to whom, and how it leaves. */
+import {readFile, writeFile} from 'node:fs/promises'
+import http2 from 'node:http2'
+import path from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {expect} from 'chai'
+import {dump, load} from 'js-yaml'
+import {openSupervisor, type Running, type Supervisor} from '../../src/demo/processes.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {inFolder} from '../helpers/atlas.js'
+import {envoyProgram} from '../helpers/envoy-program.js'
+import {serveEcho} from '../helpers/http2.js'
+import {credentialData} from './support/credential.js'
+import {openPod, ownAddress, type PodProcess} from './support/pod-process.js'
+import {objectsOf} from './support/rendered.js'
+
+interface Rig {
+  readonly address: string
+  readonly folder: string
+  readonly pod: PodProcess
+  readonly supervisor: Supervisor
+  readonly envoy: string
+  start(): Promise<Running>
+}
+
+/** The pod of a downstream Envoy, with all its files, not started yet. */
+async function withPod(set: readonly string[], use: (rig: Rig) => Promise<void>): Promise<void> {
+  const address = ownAddress()
+  const objects = await objectsOf({chart: 'envoy', ci: 'default', release: 'paris', set: [`bindAddress=${address}`, ...set]})
+  await inFolder(async folder => {
+    const supervisor = await openSupervisor(folder, {removeFolder: true})
+    try {
+      const data = {'paris-envoy-ads': credentialData(parseClusterName('paris'))}
+      const pod = await openPod(objects, 'Deployment/paris-envoy', {folder, address, podName: 'paris-envoy-5d4f-x1', data})
+      const envoy = await envoyProgram()
+      await use({address, folder, pod, supervisor, envoy, start: async () => supervisor.start(pod.command(envoy, 'envoy'))})
+    } finally {
+      await supervisor.stopAll(0)
+    }
+  })
+}
+
+describe("a pod's Envoy", () => {
+  it('says who and where it is, and is neither ready nor ill while it has no configuration', async () =>
+    withPod([], async ({address, start, supervisor}) => {
+      await start()
+      const admin = `http://${address}:9901`
+      const {node} = await waitFor(
+        'admin',
+        async () => (await (await fetch(`${admin}/server_info`)).json()) as {node: Record<string, unknown>},
+        {signal: supervisor.crashed, timeoutMs: 10_000},
+      )
+      expect(node).to.include({id: 'paris-envoy-5d4f-x1', cluster: 'paris'})
+      expect(node['metadata']).to.deep.equal({'atlas.bind_address': address, 'atlas.local_address': address})
+      expect((await fetch(`${admin}/ready`)).status).to.equal(503)
+      expect(await fetch(`http://${address}:9902/ready`).catch(() => 'refused')).to.equal('refused')
+    }))
+
+  it('shows, when it has one, /ready and /stats/prometheus on its stats port, and nothing else of admin', async () =>
+    withPod([], async rig => {
+      await configureByHand(rig)
+      await rig.start()
+      const page = async (at: string, method = 'GET') => fetch(`http://${rig.address}:9902${at}`, {method})
+      await untilReady(rig)
+      expect(await (await page('/ready')).text()).to.equal('LIVE\n')
+      const metrics = await page('/stats/prometheus?usedonly')
+      expect(metrics.headers.get('content-type')).to.include('text/plain')
+      expect(await metrics.text()).to.match(/^envoy_server_live\{\} 1$/m)
+      for (const at of ['/', '/config_dump', '/certs', '/quitquitquit', '/stats', '/ready/', '/ready/../config_dump', '//config_dump'])
+        expect((await page(at)).status, at).to.equal(404)
+      for (const at of ['/ready', '/stats/prometheus', '/quitquitquit', '/drain_listeners?graceful'])
+        expect((await page(at, 'POST')).status, at).to.equal(404)
+    }))
+
+  it('lets its clients go before it ends, without a failed request', async () =>
+    withPod(['drainSeconds=4'], async rig => {
+      const backend = await serveEcho({host: rig.address, port: 0}, 'backend')
+      try {
+        await configureByHand(rig, backend.port)
+        const running = await rig.start()
+        await untilReady(rig)
+        const clients = Array.from({length: 4}, () => openClient(`http://${rig.address}:8080`))
+        const load = clients.map(async client => client.run())
+        await sleep(300)
+        const began = Date.now()
+        const hook = await rig.supervisor.run(rig.pod.preStop(rig.envoy, 'pre-stop'))
+        expect(hook.code, hook.stderr).to.equal(0)
+        expect(Date.now() - began).to.be.within(4000, 8000)
+        for (const client of clients) client.leave()
+        await Promise.all(load)
+        expect(clients.flatMap(({failures}) => failures)).to.deep.equal([])
+        for (const {requests, goneAway} of clients) {
+          expect(requests()).to.be.greaterThan(10)
+          expect(goneAway(), 'asked to leave').to.equal(true)
+        }
+
+        await running.stop(2000)
+      } finally {
+        backend.close()
+      }
+    }))
+})
+
+interface Bootstrap {
+  readonly dynamic_resources: object
+  readonly static_resources: {readonly listeners: object[]; readonly clusters: object[]}
+}
+
+/** Gives it what ADS would: nothing, or where there is a backend, a plain HTTP/2 listener on 8080. */
+async function configureByHand({folder, address}: Rig, backend?: number): Promise<void> {
+  const file = path.join(folder, 'etc/atlas/envoy/config/envoy.yaml')
+  const {dynamic_resources: _, ...bootstrap} = load(await readFile(file, 'utf8')) as Bootstrap
+  if (backend !== undefined) {
+    bootstrap.static_resources.listeners.push(plainListener(address))
+    bootstrap.static_resources.clusters.push(plainCluster(address, backend))
+  }
+
+  await writeFile(file, dump(bootstrap))
+}
+
+function plainListener(address: string): object {
+  const type = 'type.googleapis.com/envoy.extensions.filters'
+  return {
+    name: 'plain',
+    address: {socket_address: {address, port_value: 8080}},
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'http',
+            typed_config: {
+              '@type': `${type}.network.http_connection_manager.v3.HttpConnectionManager`,
+              stat_prefix: 'plain',
+              codec_type: 'HTTP2',
+              http_filters: [{name: 'router', typed_config: {'@type': `${type}.http.router.v3.Router`}}],
+              route_config: {virtual_hosts: [{name: 'all', domains: ['*'], routes: [{match: {prefix: '/'}, route: {cluster: 'plain'}}]}]},
+            },
+          },
+        ],
+      },
+    ],
+  }
+}
+
+function plainCluster(address: string, port: number): object {
+  const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  const http2Alone = {'@type': `type.googleapis.com/${options}`, explicit_http_config: {http2_protocol_options: {}}}
+  const endpoint = {address: {socket_address: {address, port_value: port}}}
+  return {
+    name: 'plain',
+    type: 'STATIC',
+    typed_extension_protocol_options: {[options]: http2Alone},
+    load_assignment: {cluster_name: 'plain', endpoints: [{lb_endpoints: [{endpoint}]}]},
+  }
+}
+
+async function untilReady({address, supervisor}: Rig): Promise<void> {
+  await waitFor('/ready', async () => ((await fetch(`http://${address}:9902/ready`)).ok ? true : undefined), {
+    signal: supervisor.crashed,
+    timeoutMs: 10_000,
+  })
+}
+
+/** Asks again and again on one connection, until it is asked to leave: then on a new one, as a gRPC client does. */
+function openClient(url: string) {
+  const failures: string[] = []
+  let [count, wasAsked, leaving] = [0, false, false]
+  const connect = (): http2.ClientHttp2Session => {
+    const session = http2.connect(url)
+    session.on('goaway', () => (wasAsked = true))
+    session.on('error', () => undefined)
+    return session
+  }
+  return {
+    failures,
+    requests: () => count,
+    goneAway: () => wasAsked,
+    leave: () => (leaving = true),
+    async run() {
+      let session = connect()
+      while (!leaving) {
+        if (session.closed || session.destroyed) session = connect()
+        const asked = session
+        await ask(asked).catch((error: unknown) => failures.push(String(error)))
+        count += 1
+        await sleep(20)
+      }
+
+      session.destroy()
+    },
+  }
+}
+
+async function ask(session: http2.ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({':path': '/', ':method': 'POST'})
+    stream.once('response', ({':status': status}) => {
+      if (status !== 200) reject(new Error(`status ${String(status)}`))
+    })
+    stream.once('error', reject)
+    stream.once('end', resolve)
+    stream.resume()
+    stream.end()
+  })
+}

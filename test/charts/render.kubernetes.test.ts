@@ -1,0 +1,172 @@
+/** What both majors of Helm make of the charts, for every example of values: the same, whole, and by the rules that all objects share. */
+import {expect} from 'chai'
+import {objectNames, SHARDS} from '../../src/lib/model/names.js'
+import {
+  type Chart,
+  charts,
+  chartFolder,
+  ciNames,
+  helmAlone,
+  type KubernetesObject,
+  majors,
+  objectsOf,
+  podsOf,
+  template,
+  valueArgs,
+} from './support/rendered.js'
+
+const required = [
+  'cluster=paris',
+  'existingSecret=paris-envoy-ads',
+  'ads.addresses={192.0.2.1:10900}',
+  'ads.serverName=a',
+  'ads.serverUri=spiffe://a/b',
+]
+
+for (const chart of charts)
+  describe(`chart ${chart}`, () => {
+    for (const ci of ciNames(chart))
+      describe(`with the values of ci/${ci}`, () => {
+        for (const major of majors)
+          it(`is without fault to helm ${major} lint --strict`, async () => {
+            const {code, stdout} = await helmAlone(['lint', '--strict', chartFolder(chart), ...valueArgs({chart, ci})], {major})
+            expect(stdout)
+              .to.include('0 chart(s) failed')
+              .and.not.match(/\[(WARNING|ERROR)\]/)
+            expect(code).to.equal(0)
+          })
+
+        it('is the same to both majors, byte-stable', async () => {
+          const [three, four] = await Promise.all(majors.map(async major => objectsOf({chart, ci, major})))
+          expect(four).to.deep.equal(three)
+          expect(await template({chart, ci})).to.deep.equal(await template({chart, ci}))
+        })
+
+        it('names and labels everything by the rules', async () => {
+          const objects = await objectsOf({chart, ci})
+          expect(objects.length).to.be.greaterThan(3)
+          for (const object of objects) expectLabelled(object)
+          const names = objects.map(({kind, metadata}) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)
+          expect(new Set(names).size).to.equal(names.length)
+        })
+
+        it('asks for no right that a pod does not need', async () => {
+          const pods = podsOf(await objectsOf({chart, ci}))
+          for (const {metadata, spec} of pods) {
+            const usesApi = !/envoy|coredns/.test(metadata.labels!['app.kubernetes.io/component']!) && chart === 'atlas'
+            expect([metadata.name, spec.automountServiceAccountToken]).to.deep.equal([metadata.name, usesApi])
+            for (const container of spec.containers) {
+              expect(container.securityContext.readOnlyRootFilesystem).to.equal(true)
+              expect(container.securityContext.capabilities.drop).to.deep.equal(['ALL'])
+              expect(container.resources.limits).to.have.property('memory')
+              expect(container.image)
+                .to.match(/:[v0-9a-z]+/)
+                .and.not.include('latest')
+            }
+          }
+        })
+      })
+
+    it('needs Kubernetes 1.32 or later', async () => {
+      const {code, stderr} = await helmAlone([
+        'template',
+        'a',
+        chartFolder(chart),
+        '--kube-version',
+        '1.31.0',
+        ...valueArgs({chart, ci: 'default'}),
+      ])
+      expect(code).to.equal(1)
+      expect(stderr).to.include('>=1.32.0-0')
+    })
+  })
+
+describe('values that are not meant', () => {
+  const cases: readonly [what: string, chart: Chart, set: readonly string[], said: RegExp][] = [
+    ['a typo', 'atlas', ['ads.replica=3'], /replica\b/],
+    ['a typo at the top', 'envoy', [...required, 'replcas=3'], /replcas/],
+    ['a port that can not be', 'atlas', ['adsPort=70000'], /adsPort/],
+    ['a type of Service that there is not', 'envoy', [...required, 'service.type=Loadbalancer'], /service.type/],
+    ['nothing of what is needed', 'envoy', [], /cluster.*|existingSecret/],
+    ['no address', 'envoy', [...required, 'ads.addresses=null'], /addresses/],
+    ['an address without a port', 'envoy', [...required, 'ads.addresses={192.0.2.1}'], /addresses/],
+    ['an address with a port where none belongs', 'atlas', ['addresses={192.0.2.1:10900}'], /addresses/],
+    ['a key in the values', 'envoy', [...required, 'tls.key=secret'], /tls/],
+  ]
+  for (const [what, chart, set, said] of cases)
+    for (const major of majors)
+      it(`are refused by helm ${major}, which says where: ${what}`, async () => {
+        const {code, stderr} = await template({chart, set, major})
+        expect(code).to.equal(1)
+        expect(stderr)
+          .to.match(/values don't meet the specifications of the schema/)
+          .and.match(said)
+      })
+})
+
+describe('what Atlas writes at run time', () => {
+  it('is in no template: an upgrade never sets it back', async () => {
+    const written = new Set([
+      ...Object.values(objectNames).flatMap(name => (typeof name === 'string' ? [name] : [])),
+      ...Array.from({length: SHARDS}, (_, shard) => [objectNames.identities(shard), objectNames.records(shard)]).flat(),
+      ...[
+        'atlas-envoy-ads',
+        'atlas-envoy-values',
+        'atlas-requests',
+        'atlas-rotation',
+        'atlas-replicas',
+        'atlas-coredns',
+        'atlas-alertmanagers',
+      ],
+    ])
+    for (const release of ['atlas', 'a'])
+      for (const ci of ciNames('atlas')) {
+        const mine = (await objectsOf({chart: 'atlas', ci, release})).filter(({kind}) => kind === 'ConfigMap' || kind === 'Secret')
+        for (const {kind, metadata} of mine) {
+          expect(kind, 'no key in a release').to.equal('ConfigMap')
+          expect([...written]).to.not.include(metadata.name)
+          expect(metadata.name).to.not.match(/^atlas-proxies-/)
+        }
+      }
+  })
+
+  it('is waited for: the zone may be missing, the credential may not', async () => {
+    const pods = podsOf(await objectsOf({chart: 'atlas', ci: 'coredns'}))
+    const volumes = pods.flatMap(({spec}) => spec.volumes ?? [])
+    expect(volumes.find(({configMap}) => configMap?.name === 'atlas-coredns')).to.have.nested.property('configMap.optional', true)
+    expect(volumes.find(({secret}) => secret?.secretName === 'atlas-envoy-ads')).to.not.have.nested.property('secret.optional')
+  })
+})
+
+describe('a rollout', () => {
+  const annotations = async (chart: Chart, set: readonly string[]): Promise<readonly (string | undefined)[]> =>
+    podsOf(await objectsOf({chart, ci: 'default', set})).map(({metadata}) => metadata.annotations?.['checksum/config'])
+
+  it('follows a bootstrap that changed, and nothing else', async () => {
+    const checksum = async (...set: string[]) => (await annotations('envoy', set)).filter(text => text !== undefined)
+    const before = await checksum()
+    expect(before).to.have.length(1)
+    expect(await checksum('replicas=5', 'service.type=NodePort')).to.deep.equal(before)
+    expect(await checksum('ads.serverName=other')).to.not.deep.equal(before)
+    expect(await checksum('maxHeapBytes=2147483648')).to.not.deep.equal(before)
+  })
+
+  it('restarts no Envoy for a new version of the chart alone', async () => {
+    const [pod] = podsOf(await objectsOf({chart: 'envoy', ci: 'default'}))
+    expect(JSON.stringify(pod)).to.not.include('helm.sh/chart').and.not.include('app.kubernetes.io/version')
+  })
+})
+
+/** The recommended labels; a name that every kind admits. */
+function expectLabelled({kind, metadata}: KubernetesObject): void {
+  const what = `${kind} ${metadata.name}`
+  expect(metadata.name.length, what).to.be.at.most(63)
+  expect(metadata.name, what).to.match(/^[a-z]([-a-z0-9]*[a-z0-9])?$/)
+  expect(metadata.labels, what).to.include.keys(
+    'app.kubernetes.io/name',
+    'app.kubernetes.io/instance',
+    'app.kubernetes.io/version',
+    'app.kubernetes.io/managed-by',
+    'helm.sh/chart',
+  )
+}

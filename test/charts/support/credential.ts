@@ -1,0 +1,13 @@
+/** An ADS credential as its Secret holds it, of an authority of the test's own. */
+import type {Owner} from '../../../src/lib/model/names.js'
+import {wantedCredential} from '../../../src/lib/pki/identity.js'
+import {issueCredential} from '../../../src/lib/pki/issue.js'
+import {testAuthority} from '../../helpers/pki.js'
+
+/** Data of a Secret `<owner>-envoy-ads`. */
+export function credentialData(owner: Owner): Readonly<Record<'ca.crt' | 'tls.crt' | 'tls.key', string>> {
+  const now = new Date()
+  const {settings, signer, root, credentialIssuer} = testAuthority(now)
+  const {certificate, key, roots} = issueCredential(wantedCredential(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
+  return {'tls.crt': certificate, 'tls.key': key.reveal(), 'ca.crt': roots}
+}
