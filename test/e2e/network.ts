@@ -30,6 +30,8 @@ export interface NetworkOptions {
   /** `atlas serve --time`. */
   readonly times?: Readonly<Record<string, string>>
   readonly variant?: Variant
+  /** Writes what stands in the store's folder before `init`. */
+  readonly found?: (folder: string) => Promise<void>
 }
 
 export interface Registration {
@@ -123,6 +125,7 @@ async function start({options, folder, claimed, supervisor, undo, close}: Openin
   const program = await envoyProgram()
   let server: Running | undefined
 
+  await options.found?.(path.join(folder, 'store'))
   await init(store, settingsFor(address, options.settings), world)
 
   /** The second part of an address that only this file uses; the last part is told by replica. */
