@@ -123,6 +123,7 @@ export function openReporter(): Reporter {
       return known.map(({stream, node}) => ({
         cluster: node.cluster,
         id: node.id,
+        ...(node.envoyVersion === undefined ? {} : {envoyVersion: node.envoyVersion}),
         sequence: stream.sequence,
         variant: stream.variant,
         path: stream.admitted.path,

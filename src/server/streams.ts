@@ -75,6 +75,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
         ...who(stream),
         variant: stream.variant,
         path: stream.admitted.path,
+        envoy: stream.node?.envoyVersion,
         peer: stream.peer,
         credential: stream.admitted.fingerprint,
       })

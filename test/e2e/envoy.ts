@@ -112,8 +112,15 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
   return envoy
 }
 
-/** Its access log is written at once, since tests read it; a deprecated field is a NACK; drained listeners are gone soon. */
-const flags = ['--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '2', '--file-flush-interval-msec', '50', '-l', 'warning']
+/** Its access log is written at once, since tests read it; a deprecated or unknown field is a NACK; drained listeners are gone soon. */
+const flags = [
+  '--disable-hot-restart',
+  '--reject-unknown-dynamic-fields',
+  ...['--concurrency', '1'],
+  ...['--drain-time-s', '2'],
+  ...['--file-flush-interval-msec', '50'],
+  ...['-l', 'warning'],
+]
 
 interface BootstrapJson {
   dynamic_resources: {ads_config: {api_type: string}}

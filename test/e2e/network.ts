@@ -17,7 +17,7 @@ import {openStore} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {world} from '../../src/lib/cli/world.js'
 import {atlasBin} from '../helpers/atlas.js'
-import {envoyProgram} from '../helpers/envoy-program.js'
+import {type EnvoyVersion, envoyProgram} from '../helpers/envoy-program.js'
 import {type Backend, serveBackend} from './backend.js'
 import {type Place, type TestEnvoy, type Variant, openEnvoy} from './envoy.js'
 import {waitFor} from '../../src/demo/wait.js'
@@ -32,6 +32,8 @@ export interface NetworkOptions {
   readonly variant?: Variant
   /** Writes what stands in the store's folder before `init`. */
   readonly found?: (folder: string) => Promise<void>
+  /** Whose Envoy is an older one. */
+  readonly envoyVersion?: (owner: Owner) => EnvoyVersion
 }
 
 export interface Registration {
@@ -122,7 +124,6 @@ async function start({options, folder, claimed, supervisor, undo, close}: Openin
   const admin = {host: address, port: 6309}
   const store = openStore({directory: path.join(folder, 'store'), create: true})
   const members = new Map<string, Member>()
-  const program = await envoyProgram()
   let server: Running | undefined
 
   await options.found?.(path.join(folder, 'store'))
@@ -140,7 +141,7 @@ async function start({options, folder, claimed, supervisor, undo, close}: Openin
       folder,
       store,
       supervisor,
-      program,
+      program: await envoyProgram(options.envoyVersion?.(owner)),
       ...(options.variant === undefined ? {} : {variant: options.variant}),
     })
   }

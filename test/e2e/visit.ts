@@ -35,7 +35,9 @@ export function serverDoor({address}: Network, fleet: Fleet): Door {
 export async function knockLogged(network: Network, door: EnvoyDoor, visitor: Visitor): Promise<Knock & {readonly failure: string}> {
   const mark = door.envoy.mark()
   const result = await knock(door, visitor)
-  const failure = (): string => door.envoy.logged('connection', mark).find(({failure: reason}) => reason !== undefined)?.['failure'] ?? ''
+  // an Envoy older than 1.40 writes null where a newer one leaves an empty value out
+  const reasons = (): unknown[] => door.envoy.logged('connection', mark).map(({failure: reason}) => reason)
+  const failure = (): string => reasons().find(reason => typeof reason === 'string') ?? ''
   if (result.bytes === 0) await until(network, 'the log to say why a connection was refused', () => failure() !== '', 3)
   return {...result, failure: failure()}
 }

@@ -1,4 +1,4 @@
-/** Every kind of snapshot, and the bootstraps, before a real Envoy that refuses what it calls deprecated. */
+/** Every kind of snapshot, and the bootstraps, before a real Envoy of each version that Atlas works with, which refuses what it calls deprecated. */
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {clone, create, fromBinary, toBinary} from '@bufbuild/protobuf'
@@ -17,7 +17,7 @@ import {resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {inFolder} from '../helpers/atlas.js'
 import {resourceJson} from '../helpers/envoy-json.js'
-import {envoyProgram, validate, validateFile} from '../helpers/envoy-program.js'
+import {envoyProgram, envoyVersions, validate, validateFile} from '../helpers/envoy-program.js'
 import {noDeprecated, staticBootstrap} from '../helpers/envoy-static.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
@@ -26,59 +26,60 @@ import {fleets, settings} from './fleets.js'
 
 const now = new Date()
 
-describe('envoy --mode validate', () => {
-  for (const {name, says, fleet, node} of fleets) {
-    const snapshot = snapshotOf(buildSnapshot(certified(fleet, now), node))
+for (const version of envoyVersions)
+  describe(`envoy ${version} --mode validate`, () => {
+    for (const {name, says, fleet, node} of fleets) {
+      const snapshot = snapshotOf(buildSnapshot(certified(fleet, now), node))
 
-    it(`accepts ${name}: ${says}`, async () => expectAccepted(await validate(JSON.stringify(staticBootstrap(snapshot)))))
+      it(`accepts ${name}: ${says}`, async () => expectAccepted(await validate(JSON.stringify(staticBootstrap(snapshot)), version)))
 
-    const scopes = [...resourcesOf(snapshot, typeUrls.scope).values()]
-    if (scopes.length > 0)
-      it(`accepts each scope of ${name} as a route table of its own`, async () => {
-        for (const scope of scopes) {
-          const table = resourceJson(scope)['route_configuration'] ?? {}
-          expectAccepted(await validate(JSON.stringify(withRoutes(table as object))))
-        }
+      const scopes = [...resourcesOf(snapshot, typeUrls.scope).values()]
+      if (scopes.length > 0)
+        it(`accepts each scope of ${name} as a route table of its own`, async () => {
+          for (const scope of scopes) {
+            const table = resourceJson(scope)['route_configuration'] ?? {}
+            expectAccepted(await validate(JSON.stringify(withRoutes(table as object)), version))
+          }
+        })
+
+      it(`accepts ${name} in binary form: our numbers are Envoy's, those of fields newer than 1.31 too`, async () => {
+        const bootstrap = create(BootstrapSchema, {
+          node: {id: 'test', cluster: 'test'},
+          staticResources: {
+            clusters: [...resourcesOf(snapshot, typeUrls.cluster).values()].map(({body}) => {
+              const cluster = clone(ClusterSchema, fromBinary(ClusterSchema, body))
+              delete cluster.transportSocket // from ADS, which a static cluster must not be
+              return cluster
+            }),
+            listeners: [...resourcesOf(snapshot, typeUrls.listener).values()].map(({body}) => fromBinary(ListenerSchema, body)),
+          },
+        })
+        expectAccepted(await validate(toBinary(BootstrapSchema, bootstrap), version))
+      })
+    }
+
+    for (const owner of ['atlas', parseClusterName('paris')] as const)
+      it(`accepts the bootstrap of ${owner}, with its files`, async () => {
+        await inFolder(async folder => {
+          await writeFiles(folder, owner)
+          const {accepted, said} = await validateFile(await envoyProgram(version), path.join(folder, bootstrapPaths.bootstrap))
+          expectAccepted({accepted, said})
+          expect(said).to.not.include('rejected')
+        })
       })
 
-    it(`accepts ${name} in binary form: our numbers are Envoy's, those of fields newer than 1.31 too`, async () => {
-      const bootstrap = create(BootstrapSchema, {
-        node: {id: 'test', cluster: 'test'},
-        staticResources: {
-          clusters: [...resourcesOf(snapshot, typeUrls.cluster).values()].map(({body}) => {
-            const cluster = clone(ClusterSchema, fromBinary(ClusterSchema, body))
-            delete cluster.transportSocket // from ADS, which a static cluster must not be
-            return cluster
-          }),
-          listeners: [...resourcesOf(snapshot, typeUrls.listener).values()].map(({body}) => fromBinary(ListenerSchema, body)),
-        },
-      })
-      expectAccepted(await validate(toBinary(BootstrapSchema, bootstrap)))
+    it('refuses what is wrong, so that the above means something', async () => {
+      const [first] = fleets
+      if (first === undefined) throw new Error('there are fleets')
+      const good = staticBootstrap(snapshotOf(buildSnapshot(certified(first.fleet, now), first.node)))
+      const wrong = JSON.stringify(good).replace('"require_client_certificate":true', '"require_client_cert":true')
+      const {accepted, said} = await validate(wrong, version)
+      expect(accepted).to.equal(false)
+      expect(said).to.include('require_client_cert')
+      const deprecated = JSON.stringify(good).replace('"name":"ads-servers",', '"name":"ads-servers","dns_refresh_rate":"5s",')
+      expect((await validate(deprecated, version)).said).to.include('Using deprecated option')
     })
-  }
-
-  for (const owner of ['atlas', parseClusterName('paris')] as const)
-    it(`accepts the bootstrap of ${owner}, with its files`, async () => {
-      await inFolder(async folder => {
-        await writeFiles(folder, owner)
-        const {accepted, said} = await validateFile(await envoyProgram(), path.join(folder, bootstrapPaths.bootstrap))
-        expectAccepted({accepted, said})
-        expect(said).to.not.include('rejected')
-      })
-    })
-
-  it('refuses what is wrong, so that the above means something', async () => {
-    const [first] = fleets
-    if (first === undefined) throw new Error('there are fleets')
-    const good = staticBootstrap(snapshotOf(buildSnapshot(certified(first.fleet, now), first.node)))
-    const wrong = JSON.stringify(good).replace('"require_client_certificate":true', '"require_client_cert":true')
-    const {accepted, said} = await validate(wrong)
-    expect(accepted).to.equal(false)
-    expect(said).to.include('require_client_cert')
-    const deprecated = JSON.stringify(good).replace('"name":"ads-servers",', '"name":"ads-servers","dns_refresh_rate":"5s",')
-    expect((await validate(deprecated)).said).to.include('Using deprecated option')
   })
-})
 
 function expectAccepted({accepted, said}: {accepted: boolean; said: string}): void {
   expect(accepted, said).to.equal(true)

@@ -2,19 +2,25 @@
 import {execFile} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {programs} from '../../src/demo/catalogue.js'
-import {findProgram} from '../../src/demo/programs.js'
+import {programNamed} from '../../scripts/programs/catalogue.mjs'
+import {findProgram} from '../../scripts/programs/find.mjs'
 import {inFolder} from './atlas.js'
 
-export async function envoyProgram(): Promise<string> {
-  const found = await findProgram(programs.envoy, process.env)
-  if (found === undefined) throw new Error('there is no Envoy here: "node scripts/programs/main.mjs ensure envoy" brings one')
+/** The minor versions that Atlas works with, the oldest first; a test that names none has the newest. */
+export const envoyVersions = ['1.38', '1.39', '1.40'] as const
+
+export type EnvoyVersion = (typeof envoyVersions)[number]
+
+export async function envoyProgram(version: EnvoyVersion = '1.40'): Promise<string> {
+  const name = version === '1.40' ? 'envoy' : `envoy-${version}`
+  const found = findProgram(programNamed(name))
+  if (found === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
   return found
 }
 
 /** What `envoy --mode validate` prints of a configuration, and whether it accepts it. */
-export async function validate(config: string | Uint8Array): Promise<{accepted: boolean; said: string}> {
-  const envoy = await envoyProgram()
+export async function validate(config: string | Uint8Array, version?: EnvoyVersion): Promise<{accepted: boolean; said: string}> {
+  const envoy = await envoyProgram(version)
   return inFolder(async folder => {
     const file = path.join(folder, typeof config === 'string' ? 'envoy.json' : 'envoy.pb')
     await writeFile(file, config)

@@ -19,6 +19,17 @@ describe('model/node', () => {
     expect(listenedPort(node, 10_900)).to.equal(20_900)
   })
 
+  it('parseNode() reads the version of an Envoy, and takes nothing else for one', () => {
+    const versionOf = (claim: object) => parseNode({cluster: 'paris', id: 'x', metadata: {}, ...claim}).envoyVersion
+    const version = {major: 1, minor: 38, patch: 3}
+    expect(versionOf({userAgent: 'envoy', version})).to.equal('1.38.3')
+    expect(versionOf({userAgent: 'envoy'})).to.equal(undefined)
+    expect(versionOf({version})).to.equal(undefined)
+    expect(versionOf({userAgent: 'gRPC', version})).to.equal(undefined)
+    for (const odd of [{major: 0}, {minor: 4_294_967_295}, {patch: 0.5}, {major: Number.NaN}, {patch: -1}])
+      expect(versionOf({userAgent: 'envoy', version: {...version, ...odd}}), JSON.stringify(odd)).to.equal(undefined)
+  })
+
   const bad: [string, object][] = [
     ['an empty id', {id: ''}],
     ['an id with a line break', {id: 'a\nb'}],

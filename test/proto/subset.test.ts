@@ -9,6 +9,7 @@ import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {expect} from 'chai'
 import protobuf from 'protobufjs'
+import {envoyVersions} from '../helpers/envoy-program.js'
 
 const OURS = join(dirname(fileURLToPath(import.meta.url)), '../../proto')
 const require = createRequire(import.meta.url)
@@ -67,6 +68,11 @@ describe('proto: our subset of the xDS API', () => {
     for (const type of types.filter(each => !(nameOf(each) in newer)))
       for (const field of type.fieldsArray.filter(each => !(`${nameOf(type)}.${each.name}` in newer)))
         expect(fieldOf(full, `${nameOf(type)}.${field.name}`).options?.['deprecated'], `${nameOf(type)}.${field.name}`).to.not.equal(true)
+  })
+
+  it('has no field that the oldest Envoy in use does not know: such a one would have to depend on the version of the node', () => {
+    const minorOf = (version: string) => Number(version.split('.')[1])
+    for (const [name, since] of Object.entries(newer)) expect(minorOf(since), name).to.be.at.most(minorOf(envoyVersions[0]))
   })
 
   it('lists as newer only what the full API lacks and we have', () => {

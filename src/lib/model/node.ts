@@ -13,6 +13,8 @@ export interface Node {
   readonly localAddress: string
   /** Ports listened on instead of the standard ones. */
   readonly ports: ReadonlyMap<number, number>
+  /** Such as `1.40.0`; undefined where it does not say, or says what no version is: it is taken for the newest. */
+  readonly envoyVersion?: string
 }
 
 /** What an xDS `Node` carries, as far as Atlas reads it; `metadata` is the Struct as JSON. */
@@ -20,6 +22,9 @@ export interface NodeClaim {
   readonly cluster: string
   readonly id: string
   readonly metadata: unknown
+  /** What the program calls itself: `envoy`. */
+  readonly userAgent?: string | undefined
+  readonly version?: {readonly major: number; readonly minor: number; readonly patch: number} | undefined
 }
 
 /** The node metadata keys that Atlas reads; all others are ignored. */
@@ -33,12 +38,14 @@ export const NODE_ID_MAX = 128
  */
 export function parseNode(claim: NodeClaim): Node {
   const metadata = isRecord(claim.metadata) ? claim.metadata : {}
+  const envoyVersion = versionOf(claim)
   return {
     cluster: parseOwner(claim.cluster),
     id: parseNodeId(claim.id),
     bindAddress: parseIp(metadata[nodeMetadata.bindAddress], nodeMetadata.bindAddress) ?? '0.0.0.0',
     localAddress: parseIp(metadata[nodeMetadata.localAddress], nodeMetadata.localAddress) ?? '127.0.0.1',
     ports: parseNodePorts(metadata[nodeMetadata.ports]),
+    ...(envoyVersion === undefined ? {} : {envoyVersion}),
   }
 }
 
@@ -52,6 +59,14 @@ export function parseNodeId(text: string): string {
 /** The port that the node listens on for `port`. */
 export function listenedPort(node: Node, port: number): number {
   return node.ports.get(port) ?? port
+}
+
+/** Never refused: a version is told to people, and grants nothing. */
+function versionOf({userAgent, version}: NodeClaim): string | undefined {
+  if (userAgent !== 'envoy' || version === undefined) return undefined
+  const parts = [version.major, version.minor, version.patch]
+  const isVersion = parts.every(part => Number.isInteger(part) && part >= 0 && part < 1000) && version.major > 0
+  return isVersion ? parts.join('.') : undefined
 }
 
 function parseIp(value: unknown, what: string): string | undefined {

@@ -24,6 +24,8 @@ export interface ProxyReport {
   readonly cluster: Owner
   /** What the proxy calls itself, `node.id`. */
   readonly id: string
+  /** The version of Envoy that it says it is, such as `1.40.0`. */
+  readonly envoyVersion?: string
   /** Tells the streams of one server apart, two of equal cluster and id too. */
   readonly sequence: number
   readonly variant: 'delta' | 'sotw'

@@ -54,7 +54,16 @@ export function encodeResponse(response: DeltaDiscoveryResponse | DiscoveryRespo
 
 /** What a request says of its node; undefined where it says nothing. */
 export function claimOf({node}: AdsRequest): NodeClaim | undefined {
-  return node === undefined ? undefined : {cluster: node.cluster, id: node.id, metadata: node.metadata}
+  if (node === undefined) return undefined
+  const {cluster, id, metadata, userAgentName: userAgent, userAgentVersionType: said} = node
+  const version = said.case === 'userAgentBuildVersion' ? said.value.version : undefined
+  return {
+    cluster,
+    id,
+    metadata,
+    userAgent,
+    ...(version === undefined ? {} : {version: {major: version.majorNumber, minor: version.minorNumber, patch: version.patch}}),
+  }
 }
 
 /**

@@ -1,0 +1,78 @@
+/**
+ * Envoys of every version that Atlas works with, alone and mixed as in the middle of an upgrade: what the newest is sent, the oldest takes
+ * too. They refuse deprecated and unknown fields (envoy.ts), so that a field that is too new for one of them is seen as a NACK.
+ */
+import {expect} from 'chai'
+import {certificatesOf, plainSerial} from '../../src/demo/envoy-admin.js'
+import {identityIn} from '../../src/demo/visitors.js'
+import {world} from '../../src/lib/cli/world.js'
+import type {Owner} from '../../src/lib/model/names.js'
+import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import type {EnvoyVersion} from '../helpers/envoy-program.js'
+import {load} from './load.js'
+import {reportOf, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+import {adsDoor, knockLogged, sidecarDoor} from './visit.js'
+
+type Versions = Readonly<Record<'atlas' | 'lyon' | 'paris', EnvoyVersion>>
+
+const fleets: Readonly<Record<string, Versions>> = {
+  'Envoy 1.38': {atlas: '1.38', paris: '1.38', lyon: '1.38'},
+  'Envoy 1.39': {atlas: '1.39', paris: '1.39', lyon: '1.39'},
+  'Envoy 1.40 in front of older ones': {atlas: '1.40', paris: '1.38', lyon: '1.39'},
+  'Envoy 1.38 in front of newer ones': {atlas: '1.38', paris: '1.39', lyon: '1.40'},
+}
+
+for (const [name, versions] of Object.entries(fleets))
+  describe(`e2e: ${name}`, function () {
+    this.timeout(60_000)
+    let network: Network
+
+    before(async () => {
+      network = await openNetwork({clusters: ['paris', 'lyon'], envoyVersion: owner => versions[owner as keyof Versions]})
+      await untilReachable(network)
+    })
+    after(() => closeNetwork(network))
+
+    it('takes all that it is sent, and is known by its version', async () => {
+      await untilSynced(network)
+      const {proxies} = await reportOf(network)
+      const minors = Object.fromEntries(proxies.map(({cluster, envoyVersion}) => [cluster, envoyVersion?.replace(/\.\d+$/, '')]))
+      expect(minors).to.deep.equal(versions)
+    })
+
+    it('rotates its leaves under load', async () => {
+      const running = load(network)
+      await rotateLeaves(network.store, [], world)
+      const fleet = await network.store.load()
+      const shows = async (owner: Owner): Promise<boolean> => {
+        const {admin} = owner === 'atlas' ? network.observability : network.member(owner).envoy
+        const serials = (await certificatesOf(admin)).map(({serial}) => plainSerial(serial))
+        return serials.includes(plainSerial(readKey(identityIn(fleet, owner)).serial))
+      }
+      for (const owner of ['atlas', parseClusterName('paris'), parseClusterName('lyon')] as const)
+        await until(network, `${owner} to show its new leaf`, async () => shows(owner))
+      await untilSynced(network)
+      expect(await running.stop()).to.be.greaterThan(10)
+    })
+
+    it('lets no stranger in, and says why', async () => {
+      const fleet = await network.store.load()
+      for (const door of [adsDoor(network, fleet), sidecarDoor(network, fleet, 'paris')]) {
+        const {bytes, failure} = await knockLogged(network, door, {})
+        expect(bytes).to.equal(0)
+        expect(failure).to.include('PEER_DID_NOT_RETURN_A_CERTIFICATE')
+      }
+    })
+
+    it('forgets a cluster that is removed, and leaves the others alone', async () => {
+      const running = load(network, ['lyon'])
+      await removeCluster(network.store, 'paris', world)
+      await until(network, 'paris to be gone', async () => (await whoAnswers(network, 'paris')) === 'gRPC status 12')
+      await untilSynced(network, ['atlas', 'lyon'])
+      expect(await running.stop()).to.be.greaterThan(0)
+    })
+  })
