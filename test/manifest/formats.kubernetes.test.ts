@@ -12,6 +12,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+import {majors, template} from '../charts/support/rendered.js'
 import {testFleet, testSettings, testWorld} from '../helpers/world.js'
 
 /** Names that some reader of YAML takes for something else than text. */
@@ -79,6 +80,20 @@ describe('cluster values, on a real API server', () => {
       await said(['apply', '--server-side', '--validate=strict', '-f', '-'], text)
     })
 
+  for (const major of majors)
+    it(`what each hands to Helm ${major} renders chart envoy just as the plain values do`, async () => {
+      const {name, namespace: where} = wanted('helm-chart').release
+      const render = async (values: string): Promise<string> => {
+        const {code, stdout, stderr} = await template({chart: 'envoy', release: name, namespace: where, values, major})
+        expect(code, stderr).to.equal(0)
+        return stdout
+      }
+      const plain = await render(renderValues(settings, paris))
+      expect(plain).to.contain('secretName: paris-envoy-ads').and.to.contain('obs.example.net')
+      for (const [format, values] of Object.entries(handedOver))
+        expect(await render(JSON.stringify(await values())), format).to.equal(plain)
+    })
+
   it('the schemas do refuse: a misspelt field, a wrong type, both ways to name a chart', async () => {
     const text = renderRelease(settings, paris, wanted('helm-release'))
     for (const [from, to] of [
@@ -120,7 +135,7 @@ describe('cluster values, in Helm', () => {
 
   after(async () => rm(folder, {recursive: true, force: true}))
 
-  for (const major of [3, 4] as const)
+  for (const major of majors)
     it(`Helm ${major} reads every value as what it is, whatever the names`, async () => {
       for (const owner of ['atlas', ...names] as const) {
         const {code, stdout, stderr} = await kubernetes.helm(['template', 'x', folder, '-f', '-'], {

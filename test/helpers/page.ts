@@ -1,0 +1,43 @@
+/** Code blocks of a page of the documentation, as a reader would copy them: tests play them. */
+import {spawn} from 'node:child_process'
+import {readFile} from 'node:fs/promises'
+import {fileURLToPath} from 'node:url'
+import type {Ran} from './atlas.js'
+
+export interface Block {
+  /** The heading that it stands below, without `#`. */
+  readonly heading: string
+  readonly language: string
+  readonly text: string
+}
+
+/** All code blocks of `docs/<name>`, those in lists too, in their order. */
+export async function blocksOf(name: string): Promise<readonly Block[]> {
+  const text = await readFile(fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)), 'utf8')
+  let heading = ''
+  const blocks: Block[] = []
+  for (const match of text.matchAll(/^#+ (.*)$|^( *)```([a-z]+)\n([\s\S]*?)\n\2```$/gm)) {
+    const [, title, indent = '', language = '', body = ''] = match
+    if (title !== undefined) heading = title
+    else blocks.push({heading, language, text: `${body.replaceAll(new RegExp(`^${indent}`, 'gm'), '')}\n`})
+  }
+
+  return blocks
+}
+
+/** Runs commands by a shell that stops at the first that fails. */
+export async function shell(commands: string, options: {readonly cwd: string; readonly env?: NodeJS.ProcessEnv}): Promise<Ran> {
+  const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', commands], {
+    cwd: options.cwd,
+    env: {...process.env, ...options.env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', chunk => (stdout += String(chunk)))
+  child.stderr.setEncoding('utf8').on('data', chunk => (stderr += String(chunk)))
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return {code, stdout, stderr}
+}
