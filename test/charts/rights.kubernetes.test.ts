@@ -1,0 +1,215 @@
+/** What each account of chart atlas may do on a real API server: asked of it (`kubectl auth can-i`), and tried with the account's own token. */
+import {expect} from 'chai'
+import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+import {applyAll, removeServices} from './support/apply.js'
+import {objectsOf} from './support/rendered.js'
+
+type Tried = readonly [method: string, path: string, body?: object]
+
+const map = (name: string): object => ({apiVersion: 'v1', kind: 'ConfigMap', metadata: {name}})
+const lease = (name: string): object => ({
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  metadata: {name},
+  spec: {holderIdentity: 'test'},
+})
+const secret = (name: string): object => ({apiVersion: 'v1', kind: 'Secret', metadata: {name}, stringData: {key: 'of nobody else'}})
+const service = (name: string): object => ({apiVersion: 'v1', kind: 'Service', metadata: {name}, spec: {clusterIP: 'None'}})
+
+const keys = ['atlas-ca', 'atlas-issuer', 'atlas-credential-issuer', 'paris-envoy-ads', 'atlas-envoy-ads']
+const leaves = ['atlas-identities-00', 'atlas-identities-07', 'atlas-identities-31', 'atlas-ads-tls']
+
+describe('the accounts of chart atlas', () => {
+  let kubernetes: Kubernetes
+  let namespace: string
+  let thanos: string
+  let accounts: Readonly<Record<'ads' | 'controller' | 'init' | 'test' | 'admin', string>>
+  before(async () => {
+    kubernetes = await sharedKubernetes()
+    namespace = await kubernetes.newNamespace('rights')
+    thanos = await kubernetes.newNamespace('thanos')
+    const set = [`thanosNamespace=${thanos}`, 'clusterAdmins[0].kind=User', 'clusterAdmins[0].name=kim']
+    const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
+    const wanted = new Set(['ServiceAccount', 'Role', 'RoleBinding'])
+    await applyAll(
+      kubernetes,
+      objects.filter(({kind}) => wanted.has(kind)),
+    )
+    for (const name of [...keys, ...leaves, 'grafana-password']) await as('admin-of-all', ['POST', 'v1/secrets', secret(name)])
+    for (const name of ['atlas-requests', 'atlas-fleet', 'atlas-coredns']) await as('admin-of-all', ['POST', 'v1/configmaps', map(name)])
+    const of = async (name: string): Promise<string> => kubernetes.serviceAccountKubeconfig(namespace, `atlas-${name}`)
+    accounts = {
+      ads: await of('ads'),
+      controller: await of('controller'),
+      init: await of('init'),
+      test: await of('test'),
+      admin: await kubernetes.userKubeconfig('kim', {namespace}),
+    }
+  })
+  after(async () => removeServices(kubernetes, namespace))
+
+  /** The status with which the API server answers `who`; `path` is GROUP/VERSION/RESOURCE… or v1/RESOURCE…, in `at` or the release's namespace. */
+  async function as(who: keyof typeof accounts | 'admin-of-all', [method, path, body]: Tried, at = namespace): Promise<number> {
+    const [version = '', ...rest] = path.split('/')
+    const root = version === 'v1' ? '/api/v1' : `/apis/${version}/${rest.shift() ?? ''}`
+    const {status} = await kubernetes.request(method, `${root}/namespaces/${at}/${rest.join('/')}`, body, {
+      ...(who === 'admin-of-all' ? {} : {kubeconfig: accounts[who]}),
+      ...(method === 'PATCH' ? {contentType: 'application/merge-patch+json'} : {}),
+    })
+    return status
+  }
+
+  const may = async (who: keyof typeof accounts, ...tried: Tried[]): Promise<void> => {
+    for (const one of tried) expect(await as(who, one), `${one[0]} ${one[1]}`).to.be.within(200, 201)
+  }
+  const mayNot = async (who: keyof typeof accounts, ...tried: Tried[]): Promise<void> => {
+    for (const one of tried) expect(`${one[0]} ${one[1]}: ${await as(who, one)}`).to.equal(`${one[0]} ${one[1]}: 403`)
+  }
+
+  it('are told the same by kubectl auth can-i', async () => {
+    const cases: readonly (readonly [who: keyof typeof accounts, verb: string, what: string, answer: 'no' | 'yes'])[] = [
+      ...keys.map(name => ['ads', 'get', `secrets/${name}`, 'no'] as const),
+      ...leaves.map(name => ['ads', 'get', `secrets/${name}`, 'yes'] as const),
+      ['ads', 'list', 'secrets', 'no'],
+      ['ads', 'list', 'services', 'yes'],
+      ['ads', 'update', 'services/paris', 'no'],
+      ['controller', 'create', 'secrets', 'yes'],
+      ['controller', 'create', 'pods', 'no'],
+      ['controller', 'create', 'roles', 'no'],
+      ['init', 'get', 'secrets/atlas-ca', 'no'],
+      ['init', 'create', 'secrets', 'yes'],
+      ['admin', 'get', 'secrets/atlas-ca', 'no'],
+      ['admin', 'create', 'services', 'yes'],
+      ['test', 'get', 'secrets/atlas-ca', 'no'],
+    ]
+    for (const [who, verb, what, answer] of cases) {
+      const {stdout} = await kubernetes.kubectl(['auth', 'can-i', verb, what, '-n', namespace], {kubeconfig: accounts[who]})
+      expect(`${who} ${verb} ${what}: ${stdout.trim()}`).to.equal(`${who} ${verb} ${what}: ${answer}`)
+    }
+  })
+
+  it("of the discovery service: reads leaves, neither CA nor issuers nor anybody's credential", async () => {
+    await may('ads', ...leaves.map((name): Tried => ['GET', `v1/secrets/${name}`]))
+    await may('ads', ...leaves.map((name): Tried => ['GET', `v1/secrets?fieldSelector=metadata.name%3D${name}`]))
+    await mayNot('ads', ...[...keys, 'grafana-password'].map((name): Tried => ['GET', `v1/secrets/${name}`]))
+    await mayNot('ads', ...keys.map((name): Tried => ['GET', `v1/secrets?fieldSelector=metadata.name%3D${name}`]))
+    await mayNot('ads', ['GET', 'v1/secrets'], ['GET', 'v1/secrets?watch=true&timeoutSeconds=1'], ['POST', 'v1/secrets', secret('new')])
+    await mayNot('ads', ['PATCH', 'v1/secrets/atlas-ads-tls', {}], ['DELETE', 'v1/secrets/atlas-identities-07'])
+    await may('ads', ['GET', 'v1/services'], ['GET', 'v1/configmaps'], ['GET', 'v1/configmaps?watch=true&timeoutSeconds=1'])
+  })
+
+  it('of the discovery service: writes its own report and Lease, and no other', async () => {
+    for (const replica of ['atlas-ads-0', 'atlas-ads-1']) {
+      await may(
+        'ads',
+        ['POST', 'v1/configmaps', map(`atlas-proxies-${replica}`)],
+        ['PATCH', `v1/configmaps/atlas-proxies-${replica}`, {data: {a: 'b'}}],
+      )
+      const leases = 'coordination.k8s.io/v1/leases'
+      await may(
+        'ads',
+        ['POST', leases, lease(`atlas-ads-${replica}`)],
+        ['GET', `${leases}/atlas-ads-${replica}`],
+        ['PATCH', `${leases}/atlas-ads-${replica}`, {}],
+      )
+    }
+
+    await mayNot('ads', ['PATCH', 'v1/configmaps/atlas-fleet', {}], ['PATCH', 'v1/configmaps/atlas-proxies-atlas-ads-2', {}])
+    await mayNot('ads', ['DELETE', 'v1/configmaps/atlas-proxies-atlas-ads-0'], ['PATCH', 'coordination.k8s.io/v1/leases/atlas', {}])
+    await mayNot('ads', ['POST', 'v1/services', service('lyon')], ['POST', 'events.k8s.io/v1/events', {}], ['GET', 'v1/pods'])
+  })
+
+  it('of the controller: all that Atlas keeps here, and nothing beyond', async () => {
+    await may(
+      'controller',
+      ['POST', 'v1/services', service('rome')],
+      ['PATCH', 'v1/services/rome', {metadata: {labels: {a: 'b'}}}],
+      ['DELETE', 'v1/services/rome'],
+    )
+    await may(
+      'controller',
+      ['POST', 'v1/secrets', secret('rome-envoy-ads')],
+      ['GET', 'v1/secrets'],
+      ['DELETE', 'v1/secrets/rome-envoy-ads'],
+    )
+    await may('controller', ['POST', 'v1/configmaps', map('atlas-records-00')], ['POST', 'coordination.k8s.io/v1/leases', lease('atlas')])
+    await may('controller', ['GET', 'coordination.k8s.io/v1/leases?watch=true&timeoutSeconds=1'])
+    const regarding = {kind: 'Service', namespace, name: 'paris', apiVersion: 'v1'}
+    const event = {
+      metadata: {name: 'paris.1'},
+      eventTime: '2026-11-24T10:00:00.000000Z',
+      regarding,
+      reason: 'Broken',
+      action: 'Read',
+      note: 'a',
+      type: 'Warning',
+      reportingController: 'goatlas.io/atlas',
+      reportingInstance: 'a',
+    }
+    await may(
+      'controller',
+      ['POST', 'events.k8s.io/v1/events', event],
+      ['PATCH', 'events.k8s.io/v1/events/paris.1', {metadata: {labels: {a: 'b'}}}],
+    )
+    await mayNot(
+      'controller',
+      ['GET', 'v1/pods'],
+      ['GET', 'apps/v1/deployments'],
+      ['POST', 'rbac.authorization.k8s.io/v1/roles', {}],
+      ['DELETE', 'v1/secrets'],
+    )
+    expect(await as('controller', ['GET', 'v1/secrets'], 'kube-system')).to.equal(403)
+  })
+
+  it("of the controller: in Thanos's namespace the one ConfigMap", async () => {
+    const name = 'atlas-thanos-endpoints'
+    expect(await as('controller', ['POST', 'v1/configmaps', map(name)], thanos)).to.equal(201)
+    expect(await as('controller', ['GET', `v1/configmaps?fieldSelector=metadata.name%3D${name}`], thanos)).to.equal(200)
+    expect(await as('controller', ['PATCH', `v1/configmaps/${name}`, {data: {a: 'b'}}], thanos)).to.equal(200)
+    expect(await as('controller', ['GET', 'v1/configmaps'], thanos)).to.equal(403)
+    expect(await as('controller', ['GET', 'v1/configmaps/kube-root-ca.crt'], thanos)).to.equal(403)
+    expect(await as('controller', ['GET', 'v1/secrets'], thanos)).to.equal(403)
+    expect(await as('ads', ['GET', `v1/configmaps/${name}`], thanos)).to.equal(403)
+  })
+
+  it('of init: puts settings and a root there, and reads no Secret', async () => {
+    await may('init', ['GET', 'v1/configmaps'], ['GET', 'v1/services'], ['POST', 'v1/configmaps', map('atlas-trust-bundle')])
+    expect(await as('init', ['POST', 'v1/secrets', secret('atlas-ca')]), 'it is there').to.equal(409)
+    await mayNot(
+      'init',
+      ...keys.map((name): Tried => ['GET', `v1/secrets/${name}`]),
+      ['GET', 'v1/secrets'],
+      ['PATCH', 'v1/secrets/atlas-ca', {}],
+    )
+    await mayNot('init', ['DELETE', 'v1/configmaps/atlas-fleet'], ['POST', 'v1/services', service('lyon')], ['GET', 'v1/pods'])
+  })
+
+  it('of a person with Role atlas-cluster-admin: registers clusters and asks for more, and reads no Secret', async () => {
+    await may(
+      'admin',
+      ['POST', 'v1/services', service('paris')],
+      ['PATCH', 'v1/services/paris', {metadata: {labels: {'goatlas.io/cluster': ''}}}],
+    )
+    await may('admin', ['GET', 'v1/configmaps/atlas-fleet'], ['PATCH', 'v1/configmaps/atlas-requests', {data: {a: 'b'}}])
+    await may('admin', ['GET', 'coordination.k8s.io/v1/leases'], ['DELETE', 'v1/services/paris'])
+    await mayNot(
+      'admin',
+      ...[...keys, ...leaves].map((name): Tried => ['GET', `v1/secrets/${name}`]),
+      ['GET', 'v1/secrets'],
+      ['POST', 'v1/secrets', secret('new')],
+    )
+    await mayNot(
+      'admin',
+      ['PATCH', 'v1/configmaps/atlas-fleet', {}],
+      ['PATCH', 'v1/configmaps/atlas-coredns', {}],
+      ['DELETE', 'v1/configmaps/atlas-requests'],
+    )
+    await mayNot('admin', ['POST', 'coordination.k8s.io/v1/leases', lease('atlas')], ['GET', 'v1/pods'])
+  })
+
+  it('of helm test: reads no Secret', async () => {
+    await may('test', ['GET', 'v1/services'], ['GET', 'v1/configmaps'], ['GET', 'coordination.k8s.io/v1/leases'])
+    await mayNot('test', ['GET', 'v1/secrets'], ['GET', 'v1/secrets/atlas-ca'], ['PATCH', 'v1/configmaps/atlas-requests', {}])
+  })
+})
