@@ -20,6 +20,8 @@ if (!fits(process.versions.node, engines.node)) {
 } else {
   nodeModule.enableCompileCache?.()
   ensureUser()
+  // whoever reads has had enough, as `head` has; oclif would wait for ever for the rest to be written
+  process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())
   const {flush, run} = await import('@oclif/core')
   await run(process.argv.slice(2), import.meta.url).then(() => flush(), explain)
 }

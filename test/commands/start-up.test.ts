@@ -60,6 +60,15 @@ describe('commands: start-up and help', function () {
       expect(added.stderr).to.match(/cluster-add.*deprecated/is)
     }))
 
+  it('ends without a word when nobody reads on, as in "atlas --help | head -1"', async () => {
+    const child = spawn(process.execPath, [atlasBin, '--help'], {stdio: ['ignore', 'pipe', 'pipe']})
+    child.stdout.destroy()
+    let stderr = ''
+    child.stderr.on('data', chunk => (stderr += String(chunk)))
+    const code = await new Promise(resolve => child.once('close', resolve))
+    expect({code, stderr}).to.deep.equal({code: 0, stderr: ''})
+  })
+
   it('an unknown command is wrong usage, in text and in JSON', async () => {
     const text = await atlas('clutser', 'list')
     expect(text.code).to.equal(2)
