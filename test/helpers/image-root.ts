@@ -1,0 +1,96 @@
+/**
+ * A container of the image without an image: a root that holds Node, the libraries it links to and what the Dockerfile copies, and nothing else;
+ * processes run in it as the Dockerfile's user, read-only but for a store. The tests build no image (no engine, no network).
+ */
+import {execFileSync, type ChildProcessByStdio, spawn} from 'node:child_process'
+import {chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+import type {Readable} from 'node:stream'
+import {readImage} from '../../scripts/release/dockerfile.mjs'
+import type {Ran} from './release.js'
+import {temporary} from './release.js'
+
+export interface ImageRoot {
+  readonly root: string
+  /** On this machine; in the container it is `/store`. */
+  readonly store: string
+  /** The image's entry point with these arguments. */
+  start(args: readonly string[], how?: Partial<Container>): ChildProcessByStdio<null, Readable, Readable>
+  run(args: readonly string[], how?: Partial<Container>): Promise<Ran>
+}
+
+export interface Container {
+  /** Whether all but the store is mounted read-only; it is unless told otherwise. */
+  readonly isReadOnly: boolean
+  /** Beside what the Dockerfile sets; nothing of this process. */
+  readonly environment: Record<string, string>
+  /** Instead of the image's. */
+  readonly entrypoint: readonly string[]
+}
+
+/** The unpacked context of the image becomes a root directory. */
+export function makeImageRoot(context: string): ImageRoot {
+  const image = readImage(readFileSync(join(context, 'Dockerfile'), 'utf8'))
+  const uid = Number(image.user.split(':')[0])
+  const [root, store] = [temporary('root'), temporary('store')]
+  for (const folder of ['proc', 'dev', 'etc', 'store', 'tmp', 'home/nonroot']) mkdirSync(join(root, folder), {recursive: true})
+  for (const source of image.sources) cpSync(join(context, source), join(root, source), {recursive: true})
+  addNode(root)
+  chmodSync(root, 0o755)
+  chmodSync(join(root, 'tmp'), 0o1777)
+  if (isRoot) for (const folder of [store, join(root, 'home/nonroot')]) chownSync(folder, uid, uid)
+
+  const script = join(temporary('script'), 'container.sh')
+  writeFileSync(script, containerScript(root, store, uid))
+
+  function start(args: readonly string[], {isReadOnly = true, environment = {}, entrypoint = image.entrypoint}: Partial<Container> = {}) {
+    // who is not root is in a namespace of users, where it has the image's number and may mount
+    const asUser = isRoot ? [] : ['--user', `--map-user=${uid}`, `--map-group=${uid}`, '--keep-caps']
+    return spawn('unshare', [...asUser, '--mount', '/bin/sh', '-eu', script, ...entrypoint, ...args], {
+      env: {...image.environment, ...environment, ATLAS_TEST_READ_ONLY: isReadOnly ? 'yes' : 'no'},
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  }
+
+  return {
+    root,
+    store,
+    start,
+    async run(args, how) {
+      const child = start(args, how)
+      let [stdout, stderr] = ['', '']
+      child.stdout.on('data', chunk => (stdout += String(chunk)))
+      child.stderr.on('data', chunk => (stderr += String(chunk)))
+      const code = await new Promise<number | null>((resolve, reject) => {
+        child.once('error', reject)
+        child.once('close', resolve)
+      })
+      return {code, stdout, stderr}
+    },
+  }
+}
+
+const isRoot = process.getuid?.() === 0
+
+/** Node where the base image has it, with what its link line names; the base image has these libraries too. */
+function addNode(root: string): void {
+  const libraries = execFileSync('ldd', [process.execPath], {encoding: 'utf8'}).match(/\/\S+/g) ?? []
+  for (const [from, to] of [[process.execPath, '/nodejs/bin/node'] as const, ...libraries.map(path => [path, path] as const)]) {
+    mkdirSync(dirname(join(root, to)), {recursive: true})
+    if (!existsSync(join(root, to))) copyFileSync(from, join(root, to))
+  }
+}
+
+/** Every program until chroot is this machine's and named in full: PATH is already the image's. */
+function containerScript(root: string, store: string, uid: number): string {
+  return `mount=$(PATH=/usr/bin:/bin:/usr/sbin:/sbin command -v mount)
+chroot=$(PATH=/usr/bin:/bin:/usr/sbin:/sbin command -v chroot)
+$mount --bind ${root} ${root}
+$mount --rbind /proc ${root}/proc
+$mount --rbind /dev ${root}/dev
+$mount --bind ${store} ${root}/store
+if [ "$ATLAS_TEST_READ_ONLY" = yes ]; then $mount -o remount,bind,ro ${root}; fi
+unset ATLAS_TEST_READ_ONLY PWD OLDPWD
+exec $chroot ${isRoot ? `--userspec=${uid}:${uid} ` : ''}${root} "$@"
+`
+}

@@ -1,0 +1,66 @@
+/** One dry run of the release for all tests of a process, into a folder that goes with the process; and what it takes to look into it. */
+import {execFile, spawn} from 'node:child_process'
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {promisify} from 'node:util'
+
+export const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+export const {version} = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {version: string}
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** `npm run release -- …args` under a umask and with variables of its own; resolves however it ends. */
+export async function release(
+  args: readonly string[],
+  {umask = '022', env = {}}: {umask?: string; env?: NodeJS.ProcessEnv} = {},
+): Promise<Ran> {
+  const script = `umask ${umask}; exec "$0" "$@"`
+  const child = spawn('/bin/sh', ['-c', script, process.execPath, join(checkout, 'scripts/launch.mjs'), 'release', ...args], {
+    env: {...process.env, SOURCE_DATE_EPOCH: undefined, ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', chunk => (stdout += String(chunk)))
+  child.stderr.on('data', chunk => (stderr += String(chunk)))
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return {code, stdout, stderr}
+}
+
+export interface DryRun {
+  /** What dist/release would hold. */
+  readonly made: string
+  /** The image's build context, unpacked. */
+  readonly context: string
+}
+
+let dryRun: Promise<DryRun> | undefined
+
+/** Made when first asked for; takes about ten seconds. */
+export function releaseOnce(): Promise<DryRun> {
+  return (dryRun ??= make())
+}
+
+async function make(): Promise<DryRun> {
+  const [made, context] = [temporary('made'), temporary('context')]
+  const {code, stderr} = await release(['--dry-run', '--output', made])
+  if (code !== 0) throw new Error(stderr)
+  await promisify(execFile)('tar', ['-xzf', join(made, `atlas-image-context-${version}.tar.gz`), '-C', context])
+  return {made, context}
+}
+
+/** A folder that is gone when the process is. */
+export function temporary(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `atlas-release-${name}-`))
+  process.once('exit', () => rmSync(folder, {recursive: true, force: true}))
+  return folder
+}

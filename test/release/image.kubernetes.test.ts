@@ -1,0 +1,96 @@
+/** What the image runs, without the image: its entry point on its files, as its user, on a read-only root without anything else. */
+import {readdirSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {expect} from 'chai'
+import {type ImageRoot, makeImageRoot} from '../helpers/image-root.js'
+import {releaseOnce} from '../helpers/release.js'
+import {freePort, readiness} from '../helpers/serving.js'
+
+describe('the image', function () {
+  this.timeout(120_000)
+  let image: ImageRoot
+  before(async () => {
+    image = makeImageRoot((await releaseOnce()).context)
+  })
+
+  it('answers --version and --help, and not a word more', async () => {
+    const version = await image.run(['--version'])
+    expect(version).to.include({code: 0, stderr: ''})
+    expect(version.stdout).to.match(/^@goatlas\/atlas\/\d+\.\d+\.\d+ linux-\S+ node-v24\.\d+\.\d+\n$/)
+    const help = await image.run(['--help'])
+    expect(help).to.include({code: 0, stderr: ''})
+    expect(help.stdout).to.include('serve ')
+  })
+
+  it('runs as a user without a name, without rights and without a home, and can write nowhere', async () => {
+    const script = `const {writeFileSync} = require('fs')
+      const tried = ['/x', '/app/x', '/tmp/x', '/home/nonroot/x', '/nodejs/x'].map(path => { try { writeFileSync(path, ''); return path } catch (error) { return error.code } })
+      console.log(JSON.stringify({uid: process.getuid(), gid: process.getgid(), variables: Object.keys(process.env).sort(), tried}))`
+    const {stdout, stderr} = await image.run(['-e', script], {entrypoint: ['node']})
+    expect(stderr).to.equal('')
+    expect(JSON.parse(stdout)).to.deep.equal({
+      uid: 65_532,
+      gid: 65_532,
+      variables: ['NODE_DISABLE_COMPILE_CACHE', 'NODE_ENV', 'PATH'],
+      tried: ['EROFS', 'EROFS', 'EROFS', 'EROFS', 'EROFS'],
+    })
+  })
+
+  it('sets up a store, adds a cluster, serves both until it is told to stop, and its words hold no complaint', async () => {
+    for (const args of [
+      ['init', '--address', '127.0.0.1'],
+      ['cluster', 'add', 'paris', '--address', '127.0.0.2'],
+      ['cluster', 'list'],
+      ['cluster', 'values', 'paris'],
+    ]) {
+      const {code, stderr} = await image.run([...args, '--store', '/store'])
+      expect(code, stderr).to.equal(0)
+      expect(stderr).not.to.match(/warning|error|EROFS|EACCES|ENOENT/i)
+    }
+    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+    const server = image.start(['serve', '--store', '/store', '--listen', listen, '--admin', admin])
+    let words = ''
+    server.stderr.on('data', chunk => (words += String(chunk)))
+    const ended = new Promise(resolve => server.once('close', (code, signal) => resolve(code ?? signal)))
+    try {
+      expect(await readiness(`http://${admin}/readyz`), words).to.equal(200)
+      const status = await image.run(['status', '--store', '/store', '--json'])
+      expect(status, status.stderr).to.include({code: 0, stderr: ''})
+      expect(status.stdout).to.include('"paris"')
+    } finally {
+      server.kill('SIGTERM')
+    }
+    expect(await ended, words).to.equal(0)
+    const levels = words
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as {level: string}).level)
+    expect([...new Set(levels)]).to.deep.equal(['info'])
+  })
+
+  it('writes nothing outside of the store where it could', async () => {
+    const environment = {HOME: '/home/nonroot', TMPDIR: '/tmp'}
+    for (const args of [['cluster', 'add', 'oslo', '--address', '127.0.0.3'], ['cluster', 'list'], ['rotate']]) {
+      const {code, stderr} = await image.run([...args, '--store', '/store'], {isReadOnly: false, environment})
+      expect(code, stderr).to.equal(0)
+    }
+    const written = ['tmp', 'home/nonroot'].flatMap(folder => readdirSync(join(image.root, folder)))
+    expect(written).to.deep.equal([])
+    // the same root does take what is written: a cache of compiled code, were it on
+    const script = `require('fs').writeFileSync('/tmp/x', ''); require('fs').writeFileSync('/home/nonroot/x', '')`
+    await image.run(['-e', script], {isReadOnly: false, entrypoint: ['node']})
+    expect(['tmp', 'home/nonroot'].flatMap(folder => readdirSync(join(image.root, folder)))).to.deep.equal(['x', 'x'])
+  })
+
+  it('holds all that any of its modules imports', async () => {
+    const modules = readdirSync(join(image.root, 'app/dist'), {recursive: true, encoding: 'utf8'}).filter(path => path.endsWith('.js'))
+    const {dependencies} = JSON.parse(readFileSync(join(image.root, 'app/package.json'), 'utf8')) as {dependencies: Record<string, string>}
+    expect(modules.length).to.be.greaterThan(100)
+    const script = `const load = require('module').createRequire('/app/bin/run.js')
+      for (const name of ${JSON.stringify(Object.keys(dependencies))}) load(name)
+      Promise.all(${JSON.stringify(modules)}.map(path => import('/app/dist/' + path))).then(all => console.log(all.length))`
+    const {code, stdout, stderr} = await image.run(['-e', script], {entrypoint: ['node'], environment: {HOME: '/'}})
+    expect(stderr).to.equal('')
+    expect({code, stdout: stdout.trim()}).to.deep.equal({code: 0, stdout: String(modules.length)})
+  })
+})
