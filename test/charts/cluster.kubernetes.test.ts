@@ -1,16 +1,16 @@
 /** The charts on a real API server: every object is taken, every pod admitted under `restricted`, and Helm installs, upgrades, removes. */
 import {expect} from 'chai'
 import {waitFor} from '../../src/demo/wait.js'
+import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
-import {applyAll, removeServices, serviceMonitors} from './support/apply.js'
+import {applyAll, removeServices} from './support/apply.js'
 import {type Chart, chartFolder, charts, ciNames, type Major, majors, objectsOf, podsOf, valueArgs} from './support/rendered.js'
 
 let kubernetes: Kubernetes
 before(async () => {
   kubernetes = await sharedKubernetes()
-  await kubernetes.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', serviceMonitors)
-  await kubernetes.kubectl(['wait', '--for=condition=Established', 'crd/servicemonitors.monitoring.coreos.com', '--timeout=20s'])
+  await installCrds(kubernetes)
   // Thanos's, in the examples
   await kubernetes.request('POST', '/api/v1/namespaces', {metadata: {name: 'monitoring'}})
 })

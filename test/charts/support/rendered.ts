@@ -123,7 +123,7 @@ export function podsOf(objects: readonly KubernetesObject[]): readonly Pod[] {
     if (object.kind === 'Pod') return [object as Pod]
     const template = object.spec?.template
     if (template === undefined) return []
-    const name = `${object.kind.toLowerCase()}-${template.metadata.labels?.['app.kubernetes.io/component'] ?? ''}`
+    const name = `${object.kind.toLowerCase()}-${template.metadata.labels?.['app.kubernetes.io/component'] ?? 'alone'}`
     return [{apiVersion: 'v1', kind: 'Pod' as const, metadata: {...template.metadata, name}, spec: {...template.spec}}]
   })
 }
