@@ -91,6 +91,13 @@ export const programs = [
     ],
   },
   {
+    name: 'coredns',
+    version: '1.14.7',
+    versionArgs: ['-version'],
+    fits: output => /^CoreDNS-1\.(1[4-9]|[2-9]\d)\.\d+$/m.test(output),
+    sources: [{way: 'go', directory: 'coredns', main: '.', ldflags: '', modules: 41}],
+  },
+  {
     name: 'etcd',
     version: '3.6.8',
     fits: output => /^etcd Version: 3\.6\.\d+$/m.test(output),
