@@ -103,6 +103,25 @@ for (const major of majors)
       })
     })
 
+describe('an installation that is there already', () => {
+  for (const major of majors)
+    it(`is not taken for another: helm ${major} refuses to say otherwise, and says what to say`, async () => {
+      const namespace = await kubernetes.newNamespace('charts')
+      const data = {'trust-domain': 'a.example', 'cluster-domain': 'cluster.local', 'thanos-namespace': namespace}
+      const fleet = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-fleet'}, data}
+      await kubernetes.request('POST', `/api/v1/namespaces/${namespace}/configmaps`, fleet)
+      const at = {namespace, release: 'atlas', major}
+      const refused = await install('atlas', at)
+      expect(refused.code).to.equal(1)
+      expect(refused.stderr).to.include('set trustDomain=a.example')
+      const taken = await helm('install', 'atlas', at, ['trustDomain=a.example'])
+      expect(taken.code, taken.stderr).to.equal(0)
+      const moved = await helm('upgrade', 'atlas', at, ['trustDomain=a.example', 'thanosNamespace=monitoring'])
+      expect(moved.stderr).to.include(`set thanosNamespace=${namespace}`)
+      await removeServices(kubernetes, namespace)
+    })
+})
+
 describe('a release of Helm 3', () => {
   for (const chart of charts)
     it(`is taken on by Helm 4: chart ${chart}`, async () => {

@@ -41,13 +41,19 @@ export interface Container {
   readonly securityContext: {readonly readOnlyRootFilesystem?: boolean; readonly capabilities: {readonly drop: readonly string[]}}
   readonly resources: {readonly limits: Readonly<Record<string, string>>}
   readonly lifecycle?: {readonly preStop: {readonly exec: {readonly command: readonly string[]}}}
+  readonly ports?: readonly {readonly name: string; readonly containerPort: number}[]
   readonly volumeMounts?: readonly {readonly name: string; readonly mountPath: string}[]
 }
 
 export interface Volume {
   readonly name: string
   readonly configMap?: {readonly name: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
-  readonly secret?: {readonly secretName: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
+  readonly secret?: {
+    readonly secretName: string
+    readonly optional?: boolean
+    readonly defaultMode: number
+    readonly items?: readonly VolumeItem[]
+  }
 }
 
 export interface VolumeItem {
