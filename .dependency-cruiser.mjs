@@ -71,7 +71,7 @@ export default {
       to: {},
     },
     touchesNoWorld('model', '^(node:)?net$'),
-    touchesNoWorld('pki|manifest|xds', '^(node:)?crypto$'),
+    touchesNoWorld('pki|manifest|xds', '^(node:)?(crypto|zlib)$'),
     touchesNoWorld('envoy|check'),
     {
       name: 'pure-rooms-use-pure-packages',

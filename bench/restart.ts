@@ -5,7 +5,7 @@ import {connect} from 'node:net'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {openStore} from '../src/lib/store/open.js'
+import {openDirectory} from '../src/lib/store/open.js'
 import {Envoys, clock, sleep, sum} from './envoys.js'
 import {fill} from './fleet.js'
 import type {Event} from './simulated-envoys.js'
@@ -30,7 +30,7 @@ const [ads, admin] = ['127.0.0.1:16305', '127.0.0.1:16309'] as const
 /** Measures a restart under `count` downstream nodes and the observability node. */
 export async function measureRestart(count: number): Promise<RestartFigures> {
   const directory = await mkdtemp(path.join(tmpdir(), 'atlas-bench-'))
-  const fleet = await fill(openStore({directory, create: true}), count)
+  const fleet = await fill(openDirectory({directory, create: true}), count)
   let server = start(directory)
   let envoys: Envoys | undefined
   try {

@@ -1,15 +1,17 @@
 /** `atlas init`: settings and root of a new installation. */
+import {Flags} from '@oclif/core'
 import {renderAdoption} from '../lib/cli/adoption.js'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag} from '../lib/cli/flags.js'
 import {described, renderChanges, renderSettingsDifference} from '../lib/cli/render.js'
 import {choicesOf, settingsFlags} from '../lib/cli/settings-flags.js'
+import {sameStore} from '../lib/cli/store-flags.js'
 import {world} from '../lib/cli/world.js'
+import {objectNames} from '../lib/model/names.js'
 import {renderAddresses} from '../lib/model/address.js'
 import {renderPreview} from '../lib/manifest/preview.js'
 import type {Adoption} from '../lib/ops/adopt.js'
 import {init} from '../lib/ops/init.js'
-import {openStore} from '../lib/store/open.js'
 
 export default class Init extends StoreCommand {
   static override summary = 'Create an installation: its settings and its certificate authority'
@@ -17,10 +19,18 @@ export default class Init extends StoreCommand {
 Where the 2021 program ran, it is taken over: its root, with a certificate issued anew, and its clusters, whose Services stay as they are.
 --address is where the Envoys of other clusters will dial this installation; it can be given later, by running init again.`
   static override examples = [
+    {
+      description: 'A new installation in namespace atlas of the cluster that kubectl speaks to',
+      command: '<%= config.bin %> init --address atlas.example.net',
+    },
     {description: 'A new installation in a directory', command: '<%= config.bin %> init --store ./atlas-state --address 203.0.113.7'},
     {description: 'Shorter-lived certificates', command: '<%= config.bin %> init --store ./atlas-state --set identity=7d'},
   ]
-  static override flags = {...settingsFlags, ...dryRunFlag}
+  static override flags = {
+    ...settingsFlags,
+    'if-missing': Flags.boolean({description: 'change nothing where Atlas is set up already, whatever else is said here'}),
+    ...dryRunFlag,
+  }
 
   async run(): Promise<{
     created: boolean
@@ -31,8 +41,10 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
     adopted?: Adoption
   }> {
     const {flags} = await this.parse(Init)
-    const store = openStore({directory: flags.store, create: true})
-    const result = await init(store, choicesOf(flags), world, {dryRun: flags['dry-run']})
+    const readsRoot = !flags['if-missing']
+    const store = await this.openStore(flags, {create: true, secrets: readsRoot ? [objectNames.root] : []})
+    const chosen = {...choicesOf(flags), ...(flags.store !== undefined && flags.namespace !== undefined && {namespace: flags.namespace})}
+    const result = await init(store, chosen, world, {dryRun: flags['dry-run'], ifMissing: flags['if-missing'], readsRoot})
     const {settings} = result
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
     else if (result.changes.length === 0) this.words(`Atlas is here already (${store.description}); nothing to change.`)
@@ -43,10 +55,10 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
     if (result.adopted !== undefined) this.words(renderAdoption(result.adopted))
     if (result.changed.length > 0) this.words(`Changed settings:\n${renderSettingsDifference(result.before.settings, settings)}`)
     if (settings.addresses.length === 0)
-      this.next(`atlas init --store ${flags.store} --address HOST, with the address at which other clusters reach the observability Envoy`)
+      this.next(`atlas init${sameStore(flags)} --address HOST, with the address at which other clusters reach the observability Envoy`)
     else
       this.next(
-        `atlas cluster add NAME --store ${flags.store} --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
+        `atlas cluster add NAME${sameStore(flags)} --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
       )
     return {
       created: result.created,

@@ -1,11 +1,12 @@
 /** `atlas rotate`: new leaf certificates, at once. */
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../lib/cli/base-command.js'
-import {dryRunFlag} from '../lib/cli/flags.js'
+import {dryRunFlag, patienceOf, waitFlags} from '../lib/cli/flags.js'
+import {sameStore} from '../lib/cli/store-flags.js'
 import {described, renderChanges} from '../lib/cli/render.js'
 import {world} from '../lib/cli/world.js'
+import {isLed} from '../lib/ops/leader.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
-import {openStore} from '../lib/store/open.js'
 
 export default class Rotate extends StoreCommand {
   static override summary = 'Issue leaf certificates anew; running Envoys take them without losing a request'
@@ -17,16 +18,18 @@ export default class Rotate extends StoreCommand {
       description: 'clusters whose identity to renew, "atlas" for the observability Envoy; all of them where none is named',
     }),
   }
-  static override examples = ['<%= config.bin %> rotate --store ./atlas-state', '<%= config.bin %> rotate paris --store ./atlas-state']
-  static override flags = {...dryRunFlag}
+  static override examples = ['<%= config.bin %> rotate', '<%= config.bin %> rotate paris --store ./atlas-state']
+  static override flags = {...dryRunFlag, ...waitFlags}
 
   async run(): Promise<{rotated: readonly string[]; changes: readonly string[]}> {
     const {argv, flags} = await this.parse(Rotate)
-    const store = openStore({directory: flags.store})
-    const {owners, changes} = await rotateLeaves(store, argv.map(String), world, {dryRun: flags['dry-run']})
+    const store = await this.openStore(flags)
+    const wait = patienceOf(flags)
+    const {owners, changes} = await rotateLeaves(store, argv.map(String), world, {dryRun: flags['dry-run'], ...wait})
     if (flags['dry-run']) this.data(renderChanges(changes))
+    else if (isLed(store) && wait.waitMs === undefined) this.words(`The leader is asked for new certificates:\n${renderChanges(changes)}`)
     else this.words(`New certificates are issued:\n${renderChanges(changes)}`)
-    this.next(`atlas status --store ${flags.store}`)
+    this.next(`atlas status${sameStore(flags)}`)
     return {rotated: owners, changes: described(changes)}
   }
 }

@@ -5,20 +5,19 @@ import {fetchReport} from '../lib/cli/server-report.js'
 import {renderStatus} from '../lib/cli/status-table.js'
 import {world} from '../lib/cli/world.js'
 import {type Status as FleetStatus, status} from '../lib/ops/status.js'
-import {openStore} from '../lib/store/open.js'
 
 export default class Status extends StoreCommand {
   static override summary = 'Show every proxy: connected since when, what it has acknowledged or refused, when its certificates end'
   static override description =
     'One row per connected Envoy, and one for each cluster without any. 12/12 are resources acknowledged of those sent; IDENTITY and CREDENTIAL are the time that is left.'
-  static override examples = ['<%= config.bin %> status --store ./atlas-state', '<%= config.bin %> status --store ./atlas-state --json']
+  static override examples = ['<%= config.bin %> status', '<%= config.bin %> status --store ./atlas-state --json']
   static override flags = {
     server: Flags.string({description: 'admin address of the server to ask (default: the one that runs on the store)', helpValue: 'URL'}),
   }
 
   async run(): Promise<FleetStatus> {
     const {flags} = await this.parse(Status)
-    const found = await status(openStore({directory: flags.store}), fetchReport, flags.server)
+    const found = await status(await this.openStore(flags), fetchReport, flags.server)
     this.data(renderStatus(found, world.now()))
     return found
   }

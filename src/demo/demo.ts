@@ -2,7 +2,7 @@
 import path from 'node:path'
 import type {HostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'
-import {openStore} from '../lib/store/open.js'
+import {openDirectory} from '../lib/store/open.js'
 import {openAtlasCli} from './atlas-cli.js'
 import {type ProgramName, programs} from './catalogue.js'
 import {type Claimed, claimSites, hasManyLoopbackAddresses} from './claim.js'
@@ -84,7 +84,7 @@ async function openStage(
     screen,
     supervisor,
     atlas: openAtlasCli({store: directory, supervisor, signal, onCommand}),
-    store: openStore({directory}),
+    store: openDirectory({directory}),
     envoy,
     signal,
   }

@@ -90,6 +90,12 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
     }
 
     case '/status': {
+      // It names every proxy and whoever was refused; elsewhere, in a pod's network, that is nobody's business.
+      if (!isLoopback(request.socket.remoteAddress)) {
+        send(response, 403, json({error: '/status is answered on the loopback interface only'}))
+        break
+      }
+
       send(response, 200, json(sources.report()))
       break
     }
@@ -98,6 +104,10 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
       send(response, 404, json({error: 'there are /healthz, /readyz, /metrics and /status'}))
     }
   }
+}
+
+function isLoopback(address = ''): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
 
 function json(value: unknown): {readonly type: string; readonly body: string} {

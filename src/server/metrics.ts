@@ -56,6 +56,12 @@ export function openMetrics() {
     }),
     changes: new Counter({name: 'atlas_store_changes_total', help: 'Changes seen in the store.', labelNames: ['kind'] as const, registers}),
     storeUp: new Gauge({name: 'atlas_store_up', help: '1 while the store can be read.', registers}),
+    storeSilence: new Gauge({
+      name: 'atlas_store_silence_seconds',
+      help: 'Time since the Kubernetes API was heard last; its watches are heard every minute.',
+      registers,
+    }),
+    leader: new Gauge({name: 'atlas_leader', help: '1 while this server is the one that writes and signs.', registers}),
     clusters: new Gauge({name: 'atlas_clusters', help: 'Registered clusters.', registers}),
     faults: new Gauge({name: 'atlas_faults', help: 'Stored objects and entries that cannot be read.', registers}),
     reconciles: new Counter({

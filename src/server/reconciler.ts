@@ -1,11 +1,15 @@
 /** When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What it is, ops/reconcile plans. */
 import {setImmediate as nextTurn} from 'node:timers/promises'
+import {derivedOwner, isMarked} from '../lib/manifest/derived.js'
 import {type Change, concerned, reduceAll} from '../lib/model/change.js'
 import {AtlasError, messageOf} from '../lib/model/errors.js'
-import type {Fleet} from '../lib/model/fleet.js'
+import type {Fleet, ObjectKey} from '../lib/model/fleet.js'
 import type {Owner} from '../lib/model/names.js'
+import {planAnswers} from '../lib/ops/answer.js'
 import {nextDue} from '../lib/ops/due.js'
+import {isLed} from '../lib/ops/leader.js'
 import {ownersOf, planReconcile} from '../lib/ops/reconcile.js'
+import {planReplicas} from '../lib/ops/replicas.js'
 import type {World} from '../lib/ops/world.js'
 import type {StateStore} from '../lib/store/store.js'
 import type {Log} from './log.js'
@@ -35,8 +39,12 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 
 export interface Reconciler {
-  /** The first attempt, for everybody; resolves after it, however it ended. */
+  /** The fleet is known. Where this server leads: the first attempt, for everybody; resolves after it, however it ended. */
   start(fleet: Fleet): Promise<void>
+  /** Whether this server is the one that writes: if so everything is looked at, if not nothing is done. */
+  lead(isLeader: boolean): void
+  /** The server replicas that live. */
+  living(replicas: readonly string[]): void
   changed(fleet: Fleet, changes: readonly Change[]): void
   /** Why the last attempt failed. */
   readonly failure: () => string | undefined
@@ -48,7 +56,7 @@ export interface Reconciler {
 const SLICE = 8
 const OWNERS_AT_ONCE = 8
 
-/** Changes are heard from the beginning; nothing is issued before `start`. */
+/** Changes are heard from the beginning; nothing is issued before `start`, nor by whoever does not lead. */
 export function openReconciler(
   store: StateStore,
   world: World,
@@ -65,6 +73,8 @@ export function openReconciler(
   let failures = 0
   let failure: string | undefined
   let isStopped = false
+  let isLeader = false
+  let replicas: readonly string[] | undefined
 
   function lookAt(owners: Iterable<Owner> | 'all'): void {
     if (owners === 'all') todo = 'all'
@@ -73,7 +83,7 @@ export function openReconciler(
 
   function schedule(milliseconds: number): void {
     clearTimeout(timer)
-    if (isStopped) return
+    if (isStopped || !isLeader) return
     isSoon = milliseconds <= times.settleMs
     timer = setTimeout(() => {
       running = pass().finally(() => {
@@ -83,12 +93,13 @@ export function openReconciler(
   }
 
   async function pass(): Promise<void> {
-    if (newest === undefined) return
+    if (newest === undefined || !isLeader) return
     const fleet = newest
     const asked = todo === 'all' || todo.size === 0 ? 'all' : todo
     todo = new Set()
     try {
-      const missing = await planInTurns(fleet, world, asked)
+      const asks = [...planAnswers(fleet, world), ...(replicas === undefined ? [] : planReplicas(fleet, replicas, world.now()))]
+      const missing = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
       if (missing.length > 0) await store.commit(fleet, missing)
       failures = 0
       failure = undefined
@@ -125,13 +136,30 @@ export function openReconciler(
   return {
     async start(fleet) {
       newest = fleet
-      await pass()
+      running = pass().finally(() => {
+        running = undefined
+      })
+      await running
+    },
+
+    lead(leads) {
+      isLeader = leads
+      todo = 'all'
+      failures = 0
+      failure = undefined
+      if (!leads) clearTimeout(timer)
+      else if (newest !== undefined && running === undefined) schedule(0)
+    },
+
+    living(names) {
+      replicas = names
+      if (newest !== undefined && running === undefined) schedule(times.settleMs)
     },
 
     changed(fleet, changes) {
       if (newest === undefined) return
       newest = fleet
-      for (const change of changes) lookAt(touchedBy(change))
+      for (const change of changes) lookAt(touchedBy(change, fleet))
       // After a failure a change is no reason to hurry.
       if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(times.settleMs)
     },
@@ -147,14 +175,19 @@ export function openReconciler(
 }
 
 /** As `planReconcile`, in short turns: a fleet to be signed anew takes seconds. */
-async function planInTurns(fleet: Fleet, world: World, asked: Set<Owner> | 'all'): Promise<readonly Change[]> {
+async function planInTurns(
+  fleet: Fleet,
+  world: World,
+  asked: Set<Owner> | 'all',
+  {derives}: {readonly derives: boolean},
+): Promise<readonly Change[]> {
   const known = ownersOf(fleet)
   const owners = asked === 'all' ? known : known.filter(owner => asked.has(owner))
   const all: Change[] = []
   let planned = fleet
   let until = performance.now() + SLICE
   for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
-    const missing = planReconcile(planned, world, owners.slice(from, from + OWNERS_AT_ONCE))
+    const missing = planReconcile(planned, world, {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives})
     planned = reduceAll(planned, missing)
     all.push(...missing)
     if (performance.now() < until) continue
@@ -166,12 +199,24 @@ async function planInTurns(fleet: Fleet, world: World, asked: Set<Owner> | 'all'
 }
 
 /** Whose certificates and records a change may make due. */
-function touchedBy(change: Change): readonly Owner[] | 'all' {
+function touchedBy(change: Change, fleet: Fleet): readonly Owner[] | 'all' {
   if (change.kind === 'credential') return [change.owner]
+  if (change.kind === 'derived') return ownersOfDerived([change.object])
+  if (change.kind === 'report') return ownersOfDerived(foreignIn(fleet))
+  if (change.kind === 'external') return 'all'
   if (change.kind === 'authority') return 'all'
   if (change.kind === 'fault' && /^(?:authority|credential|server)\b/.test(change.subject)) return 'all'
   // What belongs to nobody is looked at in every pass.
-  return change.kind === 'server' || change.kind === 'endpoints' ? ['atlas'] : concerned(change)
+  return change.kind === 'server' || change.kind === 'endpoints' || change.kind === 'request' ? ['atlas'] : concerned(change)
+}
+
+function ownersOfDerived(objects: readonly ObjectKey[]): readonly Owner[] {
+  return objects.map(object => derivedOwner(object)).map(owner => (owner === undefined || owner === 'zone' ? 'atlas' : owner))
+}
+
+/** What the program of 2021 has left, and a proxy's report may release. */
+function foreignIn(fleet: Fleet): readonly ObjectKey[] {
+  return [...fleet.derived].flatMap(([object, text]) => (isMarked(text) ? [] : [object]))
 }
 
 /** Milliseconds, negative for what is overdue; undefined where nothing is to come. */

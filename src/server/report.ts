@@ -3,7 +3,7 @@ import {identitySecret} from '../lib/envoy/secret.js'
 import {type Fleet, clustersOf} from '../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, envoyNames} from '../lib/model/names.js'
 import type {Node} from '../lib/model/node.js'
-import type {ProxyReport, RefusalReport, TypeReport, UnrepairedReport} from '../lib/model/report.js'
+import type {Leftover, ProxyReport, RefusalReport, TypeReport, UnrepairedReport} from '../lib/model/report.js'
 import {readKey} from '../lib/pki/read.js'
 import {type TypeReport as SessionTypeReport, acknowledgedVersion, describeSession, unrepaired} from '../lib/xds/describe.js'
 import type {Note} from '../lib/xds/note.js'
@@ -30,6 +30,8 @@ export interface Reporter {
   withoutProxy(fleet: Fleet): readonly Owner[]
   refusals(): readonly RefusalReport[]
   unrepaired(): readonly UnrepairedReport[]
+  /** All that was refused and is not repaired, by streams that have ended and by open ones. */
+  leftovers(): readonly Leftover[]
 }
 
 /** The latest refusals that are shown. */
@@ -39,6 +41,10 @@ const REFUSALS_MAX = 100
 const UNREPAIRED_PER_CLUSTER = 64
 
 const NAMES_MAX = 20
+
+/** Of the types and nodes whose leftovers are told to other replicas; and of names in each. */
+const LEFTOVERS_MAX = 1000
+const LEFT_NAMES_MAX = 2000
 
 /** Gathers what streams report; keeps what is not repaired over their end, bounded for each cluster. */
 export function openReporter(): Reporter {
@@ -145,6 +151,20 @@ export function openReporter(): Reporter {
 
     refusals: () => [...refusals],
 
+    leftovers() {
+      const ended = [...kept].flatMap(([cluster, ofCluster]) =>
+        [...ofCluster].flatMap(([id, reported]) => leftoversOf({cluster, id}, reported)),
+      )
+      const open = [...streams].flatMap(stream => {
+        if (stream.node === undefined) return []
+        // What is merely unanswered is listed by the node when it comes back; what it refused it keeps a part of and does not list.
+        const nacked = new Set(describeSession(stream.session).flatMap(({typeUrl, state}) => (state === 'nack' ? [typeUrl] : [])))
+        const left = new Map([...merged([stream.before, unrepaired(stream.session)])].filter(([typeUrl]) => nacked.has(typeUrl)))
+        return leftoversOf(stream.node, left)
+      })
+      return [...ended, ...open].slice(0, LEFTOVERS_MAX)
+    },
+
     unrepaired: () =>
       [...kept].flatMap(([cluster, ofCluster]) =>
         [...ofCluster].map(([id, reported]) => ({
@@ -156,6 +176,32 @@ export function openReporter(): Reporter {
         })),
       ),
   }
+}
+
+/** What other replicas have told of a node. */
+export function leftoversIn(fleet: Fleet, own: string, node: Node): Reported {
+  const told = [...fleet.reports].filter(([replica]) => replica !== own).flatMap(([, {leftovers}]) => leftovers)
+  return merged(
+    told
+      .filter(({cluster, id, typeUrl}) => cluster === node.cluster && id === node.id && isKnownType(typeUrl))
+      .map(({typeUrl, sent, removed}): Reported => new Map([[typeUrl, {sent, removed}]]) as Reported),
+  )
+}
+
+/** Both together; undefined where there is nothing. */
+export function joinReported(all: readonly (Reported | undefined)[]): Reported | undefined {
+  const joined = merged(all)
+  return joined.size === 0 ? undefined : joined
+}
+
+function leftoversOf({cluster, id}: Pick<Node, 'cluster' | 'id'>, reported: Reported): readonly Leftover[] {
+  return [...reported].map(([typeUrl, {sent, removed}]) => ({
+    cluster,
+    id,
+    typeUrl,
+    sent: sent.slice(0, LEFT_NAMES_MAX),
+    removed: removed.slice(0, LEFT_NAMES_MAX),
+  }))
 }
 
 /** The last name of a type that is served, such as `Cluster`; `other` for whatever else a client may have made up. */

@@ -1,34 +1,36 @@
 /** Puts the server together: store, controller, publisher, ADS, admin port; and takes it apart again. */
-import {setImmediate as nextTurn} from 'node:timers/promises'
-import {buildAhead} from '../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
-import {type Change, describe} from '../lib/model/change.js'
+import type {Change} from '../lib/model/change.js'
 import {messageOf} from '../lib/model/errors.js'
 import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Report} from '../lib/model/report.js'
 import type {World} from '../lib/ops/world.js'
-import {readKey} from '../lib/pki/read.js'
-import type {StateStore} from '../lib/store/store.js'
-import {type AdsServer, type ConnectionTimes, defaultConnectionTimes, openAdsServer} from './ads/server.js'
-import {type StreamLimits, defaultLimits, openLimiter} from './ads/limits.js'
+import type {HoldEvents, ServerRole, StateStore} from '../lib/store/store.js'
+import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
+import type {StreamLimits} from './ads/limits.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
 import {type Readiness, openAdmin} from './admin.js'
-import {type Controller, startController} from './controller.js'
+import {type Controller, type ControllerEvents, type ControllerTimes, defaultControllerTimes, startController} from './controller.js'
 import {type Log, type LogLevel, openLog, silentLog} from './log.js'
 import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
+import {type Envoys, type EnvoysWorld, openEnvoys} from './envoys.js'
 import {keepHeapSmall} from './memory.js'
 import {openMetrics} from './metrics.js'
-import {type PublishTimes, type Publisher, defaultPublishTimes, openPublisher} from './publish.js'
-import {type ReconcilerTimes, defaultReconcilerTimes} from './reconciler.js'
+import {type PublishTimes, defaultPublishTimes} from './publish.js'
+import {type Reconciler, type ReconcilerTimes, defaultReconcilerTimes, openReconciler} from './reconciler.js'
 import {openReporter} from './report.js'
-import {streamsWorld} from './streams.js'
+import {type ReportTimes, defaultReportTimes} from './reports.js'
+import {type Announcer, openAnnouncer, tellAtStart, tellOf} from './tell.js'
+import {warningsOf} from './warnings.js'
 
-export type ServeTimes = ConnectionTimes & PublishTimes & ReconcilerTimes & StreamTimes
+export type ServeTimes = ConnectionTimes & ControllerTimes & PublishTimes & ReconcilerTimes & ReportTimes & StreamTimes
 
 export const defaultTimes: ServeTimes = {
   ...defaultConnectionTimes,
+  ...defaultControllerTimes,
   ...defaultReconcilerTimes,
+  ...defaultReportTimes,
   ...defaultPublishTimes,
   ...defaultStreamTimes,
 }
@@ -39,6 +41,10 @@ export const defaultAdmin: HostPort = {host: '127.0.0.1', port: 6309}
 export interface ServeOptions {
   readonly store: StateStore
   readonly world: World
+  /** Serving Envoys, writing, or both; both where nothing is said. */
+  readonly role?: ServerRole
+  /** This server's name among those that share the store. */
+  readonly replica?: string
   /** Where ADS is answered; port 0 takes any free one. */
   readonly listen?: HostPort
   readonly admin?: HostPort
@@ -51,7 +57,7 @@ export interface ServeOptions {
 }
 
 export interface Serving {
-  /** HOST:PORT of ADS. */
+  /** HOST:PORT of ADS; empty where Envoys are not served. */
   readonly address: string
   /** URL of the admin port. */
   readonly adminAddress: string
@@ -62,138 +68,248 @@ export interface Serving {
 }
 
 /**
- * Serves until `stop`. Resolves once the store was read in full, what was missing was issued, and ADS is answered; nothing is
- * served before. The store is this server's alone meanwhile.
+ * Serves until `stop`. Resolves once the store was read in full, what was missing was issued by whoever leads, and ADS is answered;
+ * nothing is served before. A directory is this server's alone meanwhile; a cluster that does not answer yet is waited for.
+ * @param stopping ends the waiting, before there is anything to stop
  * @throws AtlasError `conflict` where another server holds the store, `not-found` before `init`, `unreachable` where the store can't
  * be read, `failed` where an address can't be bound
  */
-export async function serve(options: ServeOptions): Promise<Serving> {
+export async function serve(options: ServeOptions, stopping = new AbortController()): Promise<Serving> {
   keepHeapSmall()
-  const {store, world} = options
-  const times = {...defaultTimes, ...options.times}
-  const log = logOf(options.log)
-  const metrics = openMetrics()
-  const reporter = openReporter()
-  const startedAt = world.now()
-  const undo: (() => Promise<void> | void)[] = []
-  let [isStopping, isReachable, isServing] = [false, true, false]
-  let controller: Controller | undefined
-  let publisher: Publisher | undefined
-  let ads: AdsServer | undefined
-  const endpoints: EndpointsFile | undefined =
-    options.endpointsFile === undefined ? undefined : openEndpointsFile(options.endpointsFile, log)
-
-  function readiness(): Readiness {
-    const reasons = [
-      ...(controller === undefined ? ['the store has not been read yet'] : []),
-      ...(controller !== undefined && ads?.certificateEnd() === undefined ? ['there is no certificate to serve with yet'] : []),
-      ...(isStopping ? ['the server is stopping'] : []),
-    ]
-    return {
-      ready: reasons.length === 0,
-      reasons,
-      warnings: controller === undefined ? [] : warningsOf({controller, ads, isReachable, now: world.now()}),
-    }
-  }
-
-  function report(): Report {
-    const fleet = controller?.fleet() ?? emptyFleet
-    return {
-      format: 1,
-      at: world.now().toISOString(),
-      startedAt: startedAt.toISOString(),
-      address: ads === undefined ? '' : renderHostPort(ads.address),
-      ...readiness(),
-      store: {description: store.description, reachable: isReachable},
-      proxies: reporter.proxies(fleet),
-      withoutProxy: reporter.withoutProxy(fleet),
-      refusals: reporter.refusals(),
-      unrepaired: reporter.unrepaired(),
-      faults: [...fleet.faults].map(([subject, fault]) => ({...fault, subject})),
-    }
-  }
-
-  async function start(): Promise<Serving> {
-    const admin = await openAdmin(options.admin ?? defaultAdmin, {
-      readiness,
-      report,
-      metrics: async () => {
-        metrics.ready.set(readiness().ready ? 1 : 0)
-        metrics.frozen.set([...reporter.streams()].filter(stream => stream.frozen !== undefined).length)
-        return metrics.registry.metrics()
-      },
-    })
-    undo.push(admin.close)
-    const held = await store.hold({admin: admin.url})
-    undo.push(held.release)
-    controller = await startController(store, world, log, times, {
-      changed(fleet, changes) {
-        for (const {kind} of changes) metrics.changes.inc({kind})
-        tellOf(changes, log)
-        see(fleet)
-        publisher?.publish(fleet, changes)
-      },
-      store(reachable) {
-        isReachable = reachable
-        metrics.storeUp.set(Number(reachable))
-      },
-      reconciled(outcome) {
-        metrics.reconciles.inc({outcome})
-      },
-    })
-    undo.push(controller.stop)
-    // Before anybody asks: in one piece it would hold up the event loop.
-    const ahead = buildAhead(controller.fleet())
-    while (ahead.next().done !== true) await nextTurn()
-    publisher = openPublisher(controller.fleet(), times, {
-      pushed(streams, milliseconds) {
-        metrics.pushes.inc()
-        metrics.pushSeconds.observe(milliseconds / 1000)
-        log.debug('pushed', {streams, milliseconds: Math.round(milliseconds)})
-      },
-    })
-    undo.push(publisher.close)
-    const limiter = openLimiter({...defaultLimits, ...options.limits})
-    ads = await openAdsServer(
-      {listen: options.listen ?? defaultListen, times, connectionsMax: CONNECTIONS_MAX, log},
-      streamsWorld({now: world.now, times, limiter, log, metrics, publisher, reporter}),
-    )
-    const opened = ads
-    undo.push(async () => opened.stop(() => reporter.streams()))
-    metrics.storeUp.set(Number(isReachable))
-    see(controller.fleet())
-    await endpoints?.settled()
-    isServing = true
-    log.info('serving', {address: renderHostPort(ads.address), admin: admin.url, store: store.description})
-    return {address: renderHostPort(ads.address), adminAddress: admin.url, readiness, report, stop}
-  }
-
-  function see(fleet: Fleet): void {
-    ads?.use(fleet)
-    endpoints?.use(fleet)
-    metrics.clusters.set(clustersOf(fleet).length)
-    metrics.faults.set(fleet.faults.size)
-    metrics.certificateEnd.set((ads?.certificateEnd()?.getTime() ?? 0) / 1000)
-  }
-
-  let stopped: Promise<void> | undefined
-  async function stop(): Promise<void> {
-    isStopping = true
-    stopped ??= undoAll(undo, log)
-    await stopped
-    if (isServing) log.info('stopped')
-  }
-
+  const server = new RunningServer(options, stopping)
   try {
-    return await start()
+    return await server.start()
   } catch (error) {
-    await stop()
+    await server.stop()
     throw error
   }
 }
 
-/** More than a fleet that dials directly needs, and few enough to leave files for the rest of the process. */
-const CONNECTIONS_MAX = 20_000
+/** A class, because it is one thing with a life: its parts come one after the other, and go in reverse order. */
+class RunningServer {
+  readonly #options: ServeOptions
+  readonly #stopping: AbortController
+  readonly #role: ServerRole
+  readonly #replica: string
+  readonly #times: ServeTimes
+  readonly #log: Log
+  readonly #metrics = openMetrics()
+  readonly #reporter = openReporter()
+  readonly #startedAt: Date
+  readonly #announcer: Announcer
+  readonly #reconciler: Reconciler | undefined
+  readonly #endpoints: EndpointsFile | undefined
+  readonly #undo: (() => Promise<void> | void)[] = []
+  #controller: Controller | undefined
+  #envoys: Envoys | undefined
+  /** The fleet before the change that is being told. */
+  #known: Fleet = emptyFleet
+  #isStopping = false
+  #isReachable = true
+  #isServing = false
+  #isLeader = false
+  #waitingFor: string | undefined
+  #partFailure: string | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: ServeOptions, stopping: AbortController) {
+    const {store, world, role = 'all', replica = 'atlas'} = options
+    this.#options = options
+    this.#stopping = stopping
+    this.#role = role
+    this.#replica = replica
+    this.#times = {...defaultTimes, ...options.times}
+    this.#log = logOf(options.log)
+    this.#startedAt = world.now()
+    this.#announcer = openAnnouncer(store, this.#log)
+    this.#reconciler =
+      role === 'ads'
+        ? undefined
+        : openReconciler(store, world, this.#log, this.#times, outcome => {
+            this.#metrics.reconciles.inc({outcome})
+          })
+    this.#endpoints = options.endpointsFile === undefined ? undefined : openEndpointsFile(options.endpointsFile, this.#log)
+  }
+
+  async start(): Promise<Serving> {
+    const {store} = this.#options
+    const admin = await openAdmin(this.#options.admin ?? defaultAdmin, {
+      readiness: () => this.#readiness(),
+      report: () => this.#report(),
+      metrics: async () => this.#measured(),
+    })
+    this.#undo.push(admin.close)
+    const held = await store.hold({admin: admin.url, replica: this.#replica, role: this.#role}, this.#holding())
+    this.#undo.push(held.release)
+    // Before the Lease is given back nothing may be under way.
+    if (this.#reconciler !== undefined) this.#undo.push(this.#reconciler.stop)
+    this.#controller = await startController(store, this.#log, this.#reconciler, this.#times, this.#watching())
+    this.#undo.push(this.#controller.stop)
+    tellAtStart(this.#controller.fleet(), this.#log)
+    if (this.#isLeader) this.#announcer.begin(this.#controller.fleet())
+    if (this.#role !== 'controller') {
+      this.#envoys = await openEnvoys(this.#controller.fleet(), this.#environment())
+      this.#undo.push(this.#envoys.stop)
+    }
+
+    this.#metrics.storeUp.set(Number(this.#isReachable))
+    this.#known = this.#controller.fleet()
+    this.#see(this.#known, [])
+    this.#envoys?.publisher.publish(this.#known, [])
+    await this.#endpoints?.settled()
+    this.#isServing = true
+    const address = addressOf(this.#envoys)
+    const what = {role: this.#role, replica: this.#replica, ...(address !== '' && {address})}
+    this.#log.info('serving', {...what, admin: admin.url, store: store.description})
+    return {
+      address,
+      adminAddress: admin.url,
+      readiness: () => this.#readiness(),
+      report: () => this.#report(),
+      stop: async () => this.stop(),
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#stopping.abort()
+    this.#stopped ??= undoAll(this.#undo, this.#log)
+    await this.#stopped
+    if (this.#isServing) this.#log.info('stopped')
+  }
+
+  #readiness(): Readiness {
+    const waiting = this.#waitingFor === undefined ? 'the store has not been read yet' : `waiting for the store: ${this.#waitingFor}`
+    const lacksCertificate = this.#role !== 'controller' && this.#envoys?.ads.certificateEnd() === undefined
+    const reasons = [
+      ...(this.#controller === undefined ? [waiting] : []),
+      ...(this.#controller !== undefined && lacksCertificate ? ['there is no certificate to serve with yet; the leader issues it'] : []),
+      ...(this.#isStopping ? ['the server is stopping'] : []),
+    ]
+    return {ready: reasons.length === 0, reasons, warnings: this.#controller === undefined ? [] : this.#warnings(this.#controller.fleet())}
+  }
+
+  #warnings(fleet: Fleet): readonly string[] {
+    const {store, world} = this.#options
+    const heardAt = store.heardAt()
+    return warningsOf({
+      fleet,
+      role: this.#role,
+      isReachable: this.#isReachable,
+      now: world.now(),
+      failure: this.#reconciler?.failure(),
+      problem: this.#envoys?.ads.problem(),
+      partFailure: this.#partFailure,
+      silence: heardAt === undefined ? undefined : (performance.now() - heardAt) / 1000,
+    })
+  }
+
+  #report(): Report {
+    const {store, world} = this.#options
+    const fleet = this.#controller?.fleet() ?? emptyFleet
+    return {
+      format: 1,
+      at: world.now().toISOString(),
+      startedAt: this.#startedAt.toISOString(),
+      address: addressOf(this.#envoys),
+      ...this.#readiness(),
+      store: {description: store.description, reachable: this.#isReachable},
+      proxies: this.#reporter.proxies(fleet),
+      withoutProxy: this.#reporter.withoutProxy(fleet),
+      refusals: this.#reporter.refusals(),
+      unrepaired: this.#reporter.unrepaired(),
+      faults: [...fleet.faults].map(([subject, fault]) => ({...fault, subject})),
+    }
+  }
+
+  async #measured(): Promise<string> {
+    const metrics = this.#metrics
+    metrics.ready.set(this.#readiness().ready ? 1 : 0)
+    metrics.frozen.set([...this.#reporter.streams()].filter(stream => stream.frozen !== undefined).length)
+    const heardAt = this.#options.store.heardAt()
+    if (heardAt !== undefined) metrics.storeSilence.set((performance.now() - heardAt) / 1000)
+    return metrics.registry.metrics()
+  }
+
+  /** What the store tells of this server's part in it. */
+  #holding(): HoldEvents {
+    const log = this.#log
+    return {
+      leading: leads => {
+        this.#isLeader = leads
+        this.#partFailure = undefined
+        this.#metrics.leader.set(Number(leads))
+        if (this.#options.store.kubernetes !== undefined)
+          log.info(leads ? 'this server leads now: it writes and signs' : 'this server does not lead any more')
+        this.#reconciler?.lead(leads)
+        if (leads && this.#controller !== undefined) this.#announcer.begin(this.#controller.fleet())
+      },
+      living: replicas => {
+        this.#reconciler?.living([...replicas].sort())
+      },
+      failed: error => {
+        const failure = `it can not take part in electing the leader: ${error.message}`
+        if (this.#partFailure !== failure) log.warn('can not take part in electing the leader', {error: error.message, hint: error.hint})
+        this.#partFailure = failure
+      },
+    }
+  }
+
+  /** What the controller tells of the fleet and the store. */
+  #watching(): ControllerEvents {
+    return {
+      changed: (fleet, changes) => {
+        for (const {kind} of changes) this.#metrics.changes.inc({kind})
+        tellOf(changes, this.#log)
+        if (this.#isLeader && this.#controller !== undefined) this.#announcer.changed(this.#known, changes)
+        this.#known = fleet
+        this.#see(fleet, changes)
+        this.#envoys?.publisher.publish(fleet, changes)
+      },
+      store: isReachable => {
+        this.#isReachable = isReachable
+        this.#metrics.storeUp.set(Number(isReachable))
+      },
+      waiting: error => {
+        this.#waitingFor = error.message
+        this.#metrics.storeUp.set(0)
+      },
+      stopping: this.#stopping,
+    }
+  }
+
+  /** What the part that serves Envoys is given of the rest. */
+  #environment(): EnvoysWorld {
+    const {store, world, listen = defaultListen, limits = {}} = this.#options
+    return {
+      store,
+      replica: this.#replica,
+      listen,
+      now: world.now,
+      times: this.#times,
+      limits,
+      log: this.#log,
+      metrics: this.#metrics,
+      reporter: this.#reporter,
+      stored: () => this.#controller?.stored() ?? emptyFleet,
+      report: () => this.#report(),
+    }
+  }
+
+  #see(fleet: Fleet, changes: readonly Change[]): void {
+    this.#envoys?.ads.use(fleet)
+    this.#endpoints?.use(fleet)
+    this.#metrics.clusters.set(clustersOf(fleet).length)
+    this.#metrics.faults.set(fleet.faults.size)
+    this.#metrics.certificateEnd.set((this.#envoys?.ads.certificateEnd()?.getTime() ?? 0) / 1000)
+    // Reports are no reason to write another.
+    if (changes.some(({kind}) => kind !== 'report' && kind !== 'revision')) this.#envoys?.reports?.changed('other')
+  }
+}
+
+function addressOf(envoys: Envoys | undefined): string {
+  return envoys === undefined ? '' : renderHostPort(envoys.ads.address)
+}
 
 /** In reverse order; one that fails keeps no other from being undone. */
 async function undoAll(undo: readonly (() => Promise<void> | void)[], log: Log): Promise<void> {
@@ -203,52 +319,6 @@ async function undoAll(undo: readonly (() => Promise<void> | void)[], log: Log):
     } catch (error) {
       log.error('could not stop in good order', {error: messageOf(error)})
     }
-  }
-}
-
-interface Parts {
-  readonly controller: Controller
-  readonly ads: AdsServer | undefined
-  readonly isReachable: boolean
-  readonly now: Date
-}
-
-function warningsOf({controller, ads, isReachable, now}: Parts): readonly string[] {
-  const fleet = controller.fleet()
-  const [failure, problem] = [controller.failure(), ads?.problem()]
-  return [
-    ...(isReachable ? [] : ['the store can not be read; what was known stays in force']),
-    ...(fleet.authority.has('root') ? [] : ['the root (Secret atlas-ca) is missing or broken: nothing can be signed']),
-    ...signersEnding(fleet, now),
-    ...(failure === undefined ? [] : [`what is due could not be issued: ${failure}`]),
-    ...(problem === undefined ? [] : [problem]),
-  ]
-}
-
-/** Signers past two thirds of their life: what they sign is cut short, and when they have ended nothing is signed any more. */
-function signersEnding(fleet: Fleet, now: Date): readonly string[] {
-  return [...fleet.authority].flatMap(([part, key]) => {
-    const {notBefore, notAfter} = readKey(key)
-    const isEnding = now.getTime() > notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)
-    return isEnding
-      ? [
-          `the ${part === 'credentialIssuer' ? 'credential issuer' : part} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`,
-        ]
-      : []
-  })
-}
-
-/** What people do to the fleet, and what breaks and is mended in it; the rest is the server's own work. */
-function tellOf(changes: readonly Change[], log: Log): void {
-  for (const change of changes) {
-    if (change.kind === 'fault' && change.value !== undefined)
-      log.warn('broken; what was known stays in force', {
-        subject: change.subject,
-        object: change.value.source ?? change.value.object,
-        key: change.value.key,
-        error: change.value.message,
-      })
-    else if (change.kind === 'fault' || change.kind === 'registration' || change.kind === 'settings') log.info(describe(change))
   }
 }
 

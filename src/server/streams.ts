@@ -8,7 +8,7 @@ import type {Stream, StreamTimes} from './ads/stream.js'
 import type {Log} from './log.js'
 import type {Metrics} from './metrics.js'
 import type {Publisher} from './publish.js'
-import {type Reporter, shortType} from './report.js'
+import {type Reporter, joinReported, leftoversIn, shortType} from './report.js'
 
 export interface StreamsOptions {
   readonly now: () => Date
@@ -18,10 +18,14 @@ export interface StreamsOptions {
   readonly metrics: Metrics
   readonly publisher: Publisher
   readonly reporter: Reporter
+  /** This server's name among the replicas. */
+  readonly replica: string
+  /** What the other replicas are told of the proxies may be different. */
+  readonly reported: (what: 'other' | 'refusal') => void
 }
 
 /** What streams need from the rest of the server: when they open and close, publisher, reporter, metrics and log hear of it. */
-export function streamsWorld({now, times, limiter, log, metrics, publisher, reporter}: StreamsOptions): AdsWorld {
+export function streamsWorld({now, times, limiter, log, metrics, publisher, reporter, replica, reported}: StreamsOptions): AdsWorld {
   const leave = new Map<Stream, () => void>()
 
   function refused(reason: RefusalReason, message: string, peer: string): void {
@@ -36,7 +40,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
     log,
     fleet: () => publisher.fleet(),
     build: buildSnapshot,
-    takeUnrepaired: node => reporter.takeUnrepaired(node),
+    takeUnrepaired: node => joinReported([reporter.takeUnrepaired(node), leftoversIn(publisher.fleet(), replica, node)]),
 
     connectionRefused(reason, message, peer) {
       // Probes of ports and of load balancers break off like this all the time.
@@ -62,6 +66,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
 
     joined(stream) {
       reporter.joined(stream)
+      reported('other')
       leave.set(
         stream,
         publisher.subscribe({
@@ -84,6 +89,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
     noted(stream, note) {
       metrics.notes.inc({note: note.kind, type: 'typeUrl' in note ? shortType(note.typeUrl) : ''})
       reporter.noted(stream, note)
+      if (note.kind !== 'subscribed') reported(note.kind === 'nacked' ? 'refusal' : 'other')
       logNote(log, stream, note)
     },
 
@@ -102,6 +108,7 @@ export function streamsWorld({now, times, limiter, log, metrics, publisher, repo
       leave.get(stream)?.()
       leave.delete(stream)
       reporter.closed(stream)
+      reported('other')
       if (stream.node !== undefined) log.info('stream ended', {...who(stream), reason})
     },
   }

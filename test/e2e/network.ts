@@ -13,7 +13,7 @@ import type {ProxyTimeouts} from '../../src/lib/model/settings.js'
 import {targetsOf, defaultStack} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
-import {openStore} from '../../src/lib/store/open.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {world} from '../../src/lib/cli/world.js'
 import {atlasBin} from '../helpers/atlas.js'
@@ -122,7 +122,7 @@ async function start({options, folder, claimed, supervisor, undo, close}: Openin
   const {sites} = claimed
   const {address} = sites.observability
   const admin = {host: address, port: 6309}
-  const store = openStore({directory: path.join(folder, 'store'), create: true})
+  const store = openDirectory({directory: path.join(folder, 'store'), create: true})
   const members = new Map<string, Member>()
   let server: Running | undefined
 

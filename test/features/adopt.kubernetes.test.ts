@@ -5,7 +5,7 @@ import {expect} from 'chai'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {init} from '../../src/lib/ops/init.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
-import {openStore} from '../../src/lib/store/open.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import {inFolder} from '../helpers/atlas.js'
 import {goatlasAuthority} from '../helpers/goatlas.js'
 import {createGoatlas} from '../helpers/kubernetes/goatlas.js'
@@ -29,7 +29,7 @@ describe('a 2021 installation on a real API server', function () {
         await writeFile(path.join(directory, `${name.replace('/', '-')}.yaml`), printed.stdout, {mode: 0o600})
       }
 
-      const store = openStore({directory})
+      const store = openDirectory({directory})
       const chosen = {namespace, addresses: parseAddresses('203.0.113.7')}
       const {adopted} = await init(store, chosen, {now: () => new Date(), signer: cryptoSigner})
       expect(adopted).to.deep.include({clusters: ['downstream1', 'downstream2', 'downstream3'], assumed: ['downstream2'], unread: []})

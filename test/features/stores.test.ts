@@ -10,7 +10,7 @@ import {init} from '../../src/lib/ops/init.js'
 import {reconcile} from '../../src/lib/ops/reconcile.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {memoryStore} from '../../src/lib/store/memory.js'
-import {openStore} from '../../src/lib/store/open.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {type Serving, serve} from '../../src/server/serve.js'
 import {testCluster} from '../helpers/fleet.js'
@@ -80,19 +80,19 @@ describe('a server on a store', () => {
     afterEach(async () => rm(directory, {recursive: true, force: true}))
 
     it('adds and removes a cluster that another process writes', async () => {
-      await start(openStore({directory}))
-      await addAndRemove(openStore({directory}))
+      await start(openDirectory({directory}))
+      await addAndRemove(openDirectory({directory}))
     })
 
     it('tells other commands where it answers, while it runs', async () => {
-      await start(openStore({directory}))
-      expect(await openStore({directory}).holder()).to.deep.equal({admin: serving.adminAddress})
+      await start(openDirectory({directory}))
+      expect(await openDirectory({directory}).holder()).to.deep.equal({admin: serving.adminAddress})
       await serving.stop()
-      expect(await openStore({directory}).holder()).to.equal(undefined)
+      expect(await openDirectory({directory}).holder()).to.equal(undefined)
     })
 
     it('a registration broken by hand costs nobody anything, and is named with its file', async () => {
-      const store = openStore({directory})
+      const store = openDirectory({directory})
       await start(store)
       await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
       await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')

@@ -227,6 +227,11 @@ export const fleets: Arbitrary<Fleet> = fc.uniqueArray(names, {maxLength: 5}).ch
     identities: mapOf(owners, () => keys),
     credentials: mapOf(owners, () => credentials),
     endpoints: fc.option(text, {nil: undefined}),
+    derived: fc.constant(emptyFleet.derived),
+    external: fc.constant(emptyFleet.external),
+    requests: fc.constant(emptyFleet.requests),
+    reports: fc.constant(emptyFleet.reports),
+    replicas: fc.constant(emptyFleet.replicas),
     faults: fc.constant(emptyFleet.faults),
     revisions: fc.constant(emptyFleet.revisions),
   })

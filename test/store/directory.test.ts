@@ -4,7 +4,7 @@ import path from 'node:path'
 import {parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {replace} from '../../src/lib/store/directory/write.js'
-import {openStore} from '../../src/lib/store/open.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import type {Place} from '../contracts/place.js'
 import {faultsContract} from '../contracts/store-faults.contract.js'
 import {watchContract} from '../contracts/store-watch.contract.js'
@@ -16,7 +16,7 @@ const create = async (): Promise<Place> => {
   const directory = path.join(folder, 'store')
   const fileOf = (key: string): string => path.join(directory, `${key.toLowerCase().replace('/', '-')}.yaml`)
   return {
-    open: () => openStore({directory, create: true, times: {quietMs: 30, retryMs: 20}}),
+    open: () => openDirectory({directory, create: true, times: {quietMs: 30, retryMs: 20}}),
     seed: async fleet => seed(directory, fleet),
     async get(key) {
       const text = await readFile(fileOf(key), 'utf8').catch(() => undefined)

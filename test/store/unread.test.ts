@@ -10,7 +10,7 @@ import type {Change} from '../../src/lib/model/change.js'
 import {objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {memoryStore} from '../../src/lib/store/memory.js'
-import {openStore} from '../../src/lib/store/open.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testWorld} from '../helpers/world.js'
@@ -79,11 +79,11 @@ describe('store: objects that can not be read', () => {
   it('a kind that is mistyped removes nobody, whether it was known before or not', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'atlas-unread-'))
     try {
-      const store = openStore({directory})
+      const store = openDirectory({directory})
       await commitAll(store)
       const file = path.join(directory, 'service-paris.yaml')
       await writeFile(file, (await readFile(file, 'utf8')).replace('kind: Service', 'kind: Servcie'))
-      for (const looking of [store, openStore({directory})]) {
+      for (const looking of [store, openDirectory({directory})]) {
         const fleet = await looking.load()
         const fault = fleet.faults.get('registration/paris')
         expect(fault?.message).to.contain('ConfigMap, Secret, Service').and.to.contain('"Servcie"')
@@ -97,7 +97,7 @@ describe('store: objects that can not be read', () => {
   it('an object of another kind without a word of Atlas in it is passed over', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'atlas-unread-'))
     try {
-      const store = openStore({directory})
+      const store = openDirectory({directory})
       await commitAll(store)
       await writeFile(path.join(directory, 'account.yaml'), renderYaml({apiVersion: 'v1', kind: 'ServiceAccount', metadata: {name: 'x'}}))
       expect((await store.load()).faults.size).to.equal(0)

@@ -3,14 +3,14 @@ import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {clusterFlags, requestOf, stackOf} from '../../lib/cli/cluster-flags.js'
 import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
-import {dryRunFlag} from '../../lib/cli/flags.js'
+import {dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/flags.js'
+import {sameStore} from '../../lib/cli/store-flags.js'
 import {described, clusterFields, renderDifference} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
 import {renderPreview} from '../../lib/manifest/preview.js'
 import {addCluster} from '../../lib/ops/cluster/add.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
 import {targetsOf} from '../../lib/model/stack.js'
-import {openStore} from '../../lib/store/open.js'
 
 export default class ClusterAdd extends StoreCommand {
   static override summary = 'Register a downstream cluster, or change its registration'
@@ -22,7 +22,7 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
   static override examples = [
     {
       description: 'A cluster that runs kube-prometheus-stack, two replicas',
-      command: '<%= config.bin %> cluster add paris --store ./atlas-state --address 198.51.100.4 --replicas 2',
+      command: '<%= config.bin %> cluster add paris --address 198.51.100.4 --replicas 2',
     },
     {
       description: 'A cluster with names of its own',
@@ -30,14 +30,14 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
         '<%= config.bin %> cluster add lyon --store ./atlas-state --address lyon.example.net --thanos thanos.metrics.svc.cluster.local:10901',
     },
   ]
-  static override flags = {...clusterFlags, ...dryRunFlag}
+  static override flags = {...clusterFlags, ...dryRunFlag, ...waitFlags}
 
   async run(): Promise<{cluster: ClusterJson; created: boolean; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterAdd)
-    const store = openStore({directory: flags.store})
+    const store = await this.openStore(flags)
     const stack = stackOf(flags)
     const input = {request: requestOf(flags), defaults: targetsOf(stack)}
-    const result = await addCluster(store, args.name, input, world, {dryRun: flags['dry-run']})
+    const result = await addCluster(store, args.name, input, world, {dryRun: flags['dry-run'], ...patienceOf(flags)})
     const {cluster, previous} = result
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
     if (previous === undefined)
@@ -58,7 +58,7 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
     if (cluster.addresses.length === 0)
       this.words(`It is pending: run "atlas cluster add ${cluster.name} --address HOST" when its Envoy can be reached.`)
     this.next(
-      `atlas cluster values ${cluster.name} --store ${flags.store}, for Helm; with --format bootstrap --output DIR for an Envoy outside Kubernetes`,
+      `atlas cluster values ${cluster.name}${sameStore(flags)}, for Helm; with --format bootstrap --output DIR for an Envoy outside Kubernetes`,
     )
     return {
       cluster: clusterJson(clusterEntry(result.after, cluster.name)),

@@ -2,19 +2,16 @@
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
 import {renderTable} from '../../lib/cli/render.js'
+import {sameStore} from '../../lib/cli/store-flags.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'
-import {openStore} from '../../lib/store/open.js'
 
 export default class ClusterList extends StoreCommand {
   static override summary = 'List the downstream clusters'
-  static override examples = [
-    '<%= config.bin %> cluster list --store ./atlas-state',
-    '<%= config.bin %> cluster list --store ./atlas-state --json',
-  ]
+  static override examples = ['<%= config.bin %> cluster list', '<%= config.bin %> cluster list --store ./atlas-state --json']
 
   async run(): Promise<{clusters: readonly ClusterJson[]}> {
     const {flags} = await this.parse(ClusterList)
-    const clusters = (await listClusters(openStore({directory: flags.store}))).map(entry => clusterJson(entry))
+    const clusters = (await listClusters(await this.openStore(flags))).map(entry => clusterJson(entry))
     const rows = clusters.map(({name, state, addresses, replicas, fault}) => [
       name,
       state,
@@ -24,7 +21,7 @@ export default class ClusterList extends StoreCommand {
     ])
     if (rows.length === 0) {
       this.words('No cluster is registered.')
-      this.next('atlas cluster add NAME --address HOST')
+      this.next(`atlas cluster add NAME --address HOST${sameStore(flags)}`)
     } else this.data(renderTable(['NAME', 'STATE', 'ADDRESS', 'REPLICAS', 'REMARK'], rows))
     return {clusters}
   }

@@ -1,12 +1,12 @@
 /** `atlas cluster remove`: revokes a downstream cluster and removes what is stored of it. */
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
-import {confirmFlags, dryRunFlag} from '../../lib/cli/flags.js'
+import {confirmFlags, dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/flags.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
+import {isLed} from '../../lib/ops/leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
-import {openStore} from '../../lib/store/open.js'
 
 export default class ClusterRemove extends StoreCommand {
   static override summary = 'Remove a downstream cluster for good: its certificates open nothing any more'
@@ -14,14 +14,14 @@ export default class ClusterRemove extends StoreCommand {
     'Its requests are refused within seconds on any connection, old or new. Registered again later under the same name, it needs new values.'
   static override args = {name: Args.string({description: 'name of the cluster', required: true})}
   static override examples = [
-    '<%= config.bin %> cluster remove paris --store ./atlas-state',
+    '<%= config.bin %> cluster remove paris',
     '<%= config.bin %> cluster remove paris --store ./atlas-state --yes',
   ]
-  static override flags = {...dryRunFlag, ...confirmFlags}
+  static override flags = {...dryRunFlag, ...confirmFlags, ...waitFlags}
 
   async run(): Promise<{removed: string; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterRemove)
-    const store = openStore({directory: flags.store})
+    const store = await this.openStore(flags)
     const plan = await removeCluster(store, args.name, world, {dryRun: true})
     if (flags['dry-run']) {
       this.words(`Cluster ${args.name} would be removed:`)
@@ -33,9 +33,11 @@ export default class ClusterRemove extends StoreCommand {
       yes: flags.yes,
       noInput: flags['no-input'] || this.jsonEnabled(),
     })
-    const {changes} = await removeCluster(store, args.name, world)
-    this.words(`Cluster ${args.name} is removed:\n${renderChanges(changes)}`)
-    this.next(`uninstall its Envoy in cluster ${args.name}; it is refused from now on`)
+    const wait = patienceOf(flags)
+    const {changes} = await removeCluster(store, args.name, world, wait)
+    const isDone = !isLed(store) || wait.waitMs !== undefined
+    this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(changes)}`)
+    this.next(`uninstall its Envoy in cluster ${args.name}; it is refused ${isDone ? 'from now on' : 'as soon as the leader has done it'}`)
     return {removed: args.name, changes: described(changes)}
   }
 }

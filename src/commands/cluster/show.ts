@@ -3,16 +3,15 @@ import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {type ShownCluster, renderShown, shownCluster} from '../../lib/cli/cluster-shown.js'
 import {showCluster} from '../../lib/ops/cluster/show.js'
-import {openStore} from '../../lib/store/open.js'
 
 export default class ClusterShow extends StoreCommand {
   static override summary = 'Show one downstream cluster: its registration, its certificates, its names'
   static override args = {name: Args.string({description: 'name of the cluster', required: true})}
-  static override examples = ['<%= config.bin %> cluster show paris --store ./atlas-state']
+  static override examples = ['<%= config.bin %> cluster show paris', '<%= config.bin %> cluster show paris --store ./atlas-state --json']
 
   async run(): Promise<ShownCluster> {
     const {args, flags} = await this.parse(ClusterShow)
-    const shown = shownCluster(await showCluster(openStore({directory: flags.store}), args.name))
+    const shown = shownCluster(await showCluster(await this.openStore(flags), args.name))
     this.data(renderShown(shown))
     return shown
   }

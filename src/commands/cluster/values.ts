@@ -8,9 +8,8 @@ import {refuseOther, writeFiles} from '../../lib/cli/write-files.js'
 import {bootstrapPaths} from '../../lib/envoy/credential-files.js'
 import {renderYaml} from '../../lib/manifest/yaml.js'
 import {AtlasError} from '../../lib/model/errors.js'
-import {objectNames} from '../../lib/model/names.js'
+import {objectNames, parseOwner} from '../../lib/model/names.js'
 import {joining} from '../../lib/ops/cluster/values.js'
-import {openStore} from '../../lib/store/open.js'
 
 type ValuesJson =
   | {format: 'bootstrap'; cluster: string; directory: string; files: readonly string[]}
@@ -71,7 +70,10 @@ The cluster "atlas" stands for the observability Envoy.`
   async run(): Promise<ValuesJson> {
     const {args, flags} = await this.parse(ClusterValues)
     refuseMisplaced(flags, flags.format)
-    const found = await joining(openStore({directory: flags.store}), args.name)
+    const found = await joining(
+      await this.openStore(flags, {secrets: needsKey(flags.format) ? [objectNames.credential(parseOwner(args.name))] : []}),
+      args.name,
+    )
     const cluster = found.owner
     switch (flags.format) {
       case 'bootstrap': {
@@ -119,4 +121,9 @@ The cluster "atlas" stands for the observability Envoy.`
       }
     }
   }
+}
+
+/** Who asks for values alone needs no right on any key. */
+function needsKey(format: Format): boolean {
+  return format === 'bootstrap' || format === 'manifest' || format === 'secret'
 }

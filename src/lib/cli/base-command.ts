@@ -1,6 +1,8 @@
 /** What all commands share: flags, `--json`, words on stderr and data on stdout, errors and exit codes. */
-import {Command, Flags, ux} from '@oclif/core'
+import {Command, ux} from '@oclif/core'
+import type {StateStore} from '../store/store.js'
 import {type ErrorReport, exitCodes, renderError, reportOf} from './error-report.js'
+import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './store-flags.js'
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
@@ -36,13 +38,18 @@ export abstract class BaseCommand extends Command {
 
 /** A command that works on a state store. */
 export abstract class StoreCommand extends BaseCommand {
-  static override baseFlags = {
-    store: Flags.string({
-      description: 'directory that holds the state, one manifest per file',
-      env: 'ATLAS_STORE',
-      helpGroup: 'STORE',
-      helpValue: 'DIR',
-      required: true,
-    }),
+  static override baseFlags = storeFlags
+
+  #store: StateStore | undefined
+
+  /** The store that the flags name; it is let go of when the command ends. */
+  protected async openStore(flags: StoreFlags, needs: StoreNeeds = {}): Promise<StateStore> {
+    this.#store = await openStore(flags, needs)
+    return this.#store
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    this.#store?.close()
+    await super.finally(error)
   }
 }

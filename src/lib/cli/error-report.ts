@@ -19,19 +19,13 @@ export function reportOf(error: unknown): ErrorReport {
   return {code: 'failed', message: `this should not happen: ${messageOf(error)}`, hint: 'please report it, with the command that you ran'}
 }
 
-/** oclif's words, without its frame; what most people forget first is said in ours. */
+/** oclif's words, without its frame. */
 function usageReport(text: string): ErrorReport {
   const message = text
     .replace(/^The following errors? occurred:\s*/, '')
     .replace(/\nSee more help with --help$/, '')
     .replace(/\n*Note: [^\n]*allow multiple values[^\n]*/s, '')
     .trim()
-  if (/Missing required flag:? store\b/.test(message))
-    return {
-      code: 'invalid',
-      message: 'which store? --store DIR is missing, and ATLAS_STORE is not set',
-      hint: 'name the directory that "atlas init" was run on',
-    }
   return {code: 'invalid', message, hint: 'see --help'}
 }
 

@@ -1,19 +1,23 @@
 /** Changes -> objects: in which object a change lives, and what that object says after it. */
 import {type Change} from '../model/change.js'
 import type {AuthorityPart} from '../model/authority.js'
+import {AtlasError} from '../model/errors.js'
 import type {ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {derivedText, encodeDerived, isDerived} from './derived.js'
 import {encodeSecret, renderIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, encodeBase64, frameOf, secretData} from './manifest.js'
 import {renderRecord} from './record.js'
 import {encodeRegistration} from './registration.js'
+import {encodeReplicas, encodeReport} from './replica.js'
+import {renderRequest} from './request.js'
 import {encodeSettings, settingsKeys} from './settings.js'
 import {shardOf} from './shard.js'
 import {encodeTrust} from './trust.js'
 
-/** A change that is stored; faults and revisions are what a store tells, never what it is told. */
-export type StoredChange = Exclude<Change, {kind: 'fault' | 'revision'}>
+/** A change that is stored; faults, revisions and load balancers' addresses are what a store tells, never what it is told. */
+export type StoredChange = Exclude<Change, {kind: 'external' | 'fault' | 'revision'}>
 
 /** Names of the Secrets that sign. */
 export const signerNames: Readonly<Record<AuthorityPart, string>> = {
@@ -23,7 +27,12 @@ export const signerNames: Readonly<Record<AuthorityPart, string>> = {
 }
 
 export function isStored(change: Change): change is StoredChange {
-  return change.kind !== 'fault' && change.kind !== 'revision'
+  return change.kind !== 'fault' && change.kind !== 'revision' && change.kind !== 'external'
+}
+
+/** Whether the change can be made again from the rest at any time: then whoever else wrote there is written over. */
+export function isDerivedChange(change: StoredChange): boolean {
+  return change.kind === 'derived' || change.kind === 'endpoints'
 }
 
 /** `<kind>/<name>` of the object that a change is written into. */
@@ -35,6 +44,10 @@ export function objectOf(change: StoredChange): ObjectKey {
 
     case 'credential': {
       return `Secret/${objectNames.credential(change.owner)}`
+    }
+
+    case 'derived': {
+      return change.object
     }
 
     case 'endpoints': {
@@ -51,6 +64,18 @@ export function objectOf(change: StoredChange): ObjectKey {
 
     case 'registration': {
       return `Service/${objectNames.registration(change.name)}`
+    }
+
+    case 'replicas': {
+      return `ConfigMap/${objectNames.replicas}`
+    }
+
+    case 'report': {
+      return `ConfigMap/${objectNames.report(change.replica)}`
+    }
+
+    case 'request': {
+      return `ConfigMap/${objectNames.requests}`
     }
 
     case 'server': {
@@ -77,21 +102,44 @@ export function namespaceOf(change: StoredChange, settings: Settings): string {
  * @throws AtlasError `invalid` where the present object can't be read at all
  */
 export function encodeOnto(existing: Manifest | undefined, change: StoredChange, namespace: string): Manifest | undefined {
-  if (change.kind === 'identity')
-    return encodeShard(
-      existing,
-      ['Secret', nameOf(change)],
-      {[change.owner]: change.value === undefined ? undefined : encodeBase64(renderIdentity(change.value))},
-      namespace,
-    )
-  if (change.kind === 'record')
-    return encodeShard(
-      existing,
-      ['ConfigMap', nameOf(change)],
-      {[change.owner]: change.value === undefined ? undefined : renderRecord(change.value)},
-      namespace,
-    )
+  if (change.kind === 'identity' || change.kind === 'record' || change.kind === 'request') return encodeEntry(existing, change, namespace)
   if (change.value === undefined) return undefined
+  if (change.kind === 'derived') return derivedOnto(existing, change.object, change.value, namespace)
+  return encodeWhole(existing, change as Valued, namespace)
+}
+
+/** A change of an object that holds nothing else, and is not to be deleted. */
+type Valued = Exclude<StoredChange, {kind: 'derived' | 'identity' | 'record' | 'request'}> & {readonly value: object | string}
+
+/** One entry of an object that holds many. */
+function encodeEntry(
+  existing: Manifest | undefined,
+  change: Extract<StoredChange, {kind: 'identity' | 'record' | 'request'}>,
+  namespace: string,
+): Manifest {
+  const name = nameOf(change)
+  if (change.kind === 'identity') {
+    const text = change.value && encodeBase64(renderIdentity(change.value))
+    return encodeShard(existing, ['Secret', name], {[change.owner]: text}, namespace)
+  }
+
+  const [key, text] =
+    change.kind === 'record'
+      ? [change.owner, change.value && renderRecord(change.value)]
+      : [change.id, change.value && renderRequest(change.value)]
+  return encodeShard(existing, ['ConfigMap', name], {[key]: text}, namespace)
+}
+
+/** @throws AtlasError `failed` where somebody else's Service has that name */
+function derivedOnto(existing: Manifest | undefined, object: ObjectKey, text: string, namespace: string): Manifest {
+  if (existing?.kind === 'Service' && !isDerived(existing))
+    throw new AtlasError('failed', `Service "${existing.metadata.name}" is there already and is somebody else's`, {
+      hint: 'Thanos Query needs that name for a replica: rename that Service, or the cluster',
+    })
+  return existing !== undefined && derivedText(existing) === text ? existing : encodeDerived(object, text, namespace)
+}
+
+function encodeWhole(existing: Manifest | undefined, change: Valued, namespace: string): Manifest {
   switch (change.kind) {
     case 'authority': {
       return encodeSecret(
@@ -136,6 +184,15 @@ export function encodeOnto(existing: Manifest | undefined, change: StoredChange,
     case 'endpoints': {
       const manifest = encodeConfigMap(existing, nameOf(change), {'endpoints.yaml': change.value}, namespace)
       return {...manifest, metadata: {...manifest.metadata, namespace}}
+    }
+
+    case 'replicas': {
+      return encodeConfigMap(existing, nameOf(change), encodeReplicas(change.value), namespace)
+    }
+
+    case 'report': {
+      const {binaryData, data = {}} = encodeReport(change.value)
+      return {...encodeConfigMap(existing, nameOf(change), data, namespace), binaryData}
     }
 
     case 'settings': {

@@ -4,12 +4,16 @@ import type {Change} from '../model/change.js'
 import {messageOf} from '../model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fleet.js'
 import {type ClusterName, type Owner, SHARDS, objectNames, parseOwner} from '../model/names.js'
+import {derivedOwner, derivedText, isDerived} from './derived.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
 import {decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, decodeBase64, keyOf, secretData} from './manifest.js'
 import {at, placeOf} from './place.js'
 import {parseRecord} from './record.js'
 import {decodeRegistration, isRegistration} from './registration.js'
+import {externalAddresses, isExternal} from './external.js'
+import {decodeReplicas, decodeReport} from './replica.js'
+import {parseRequest} from './request.js'
 import {decodeSettings} from './settings.js'
 import {decodeTrust} from './trust.js'
 
@@ -19,7 +23,7 @@ export interface Entry {
   /** All that it depends on: equal text, equal entry. */
   readonly text: string
   /** @throws AtlasError `invalid` */
-  decode(): StoredChange
+  decode(): Change
   /** What it is when the entry is gone. */
   readonly removal: Change
 }
@@ -27,10 +31,13 @@ export interface Entry {
 /** What an object says; nothing where it isn't one of Atlas's. */
 export function entriesOf(manifest: Manifest): readonly Entry[] {
   const key = keyOf(manifest)
+  if (isDerived(manifest)) return [derivedEntry(manifest)]
+  if (isExternal(manifest)) return [externalEntry(manifest)]
+  if (key === REQUESTS) return requestEntries(manifest)
   if (isRegistration(manifest)) return [registrationEntry(manifest)]
   if (identityShards.has(key)) return shardEntries(manifest, identityEntry)
   if (recordShards.has(key)) return shardEntries(manifest, recordEntry)
-  const single = singles.get(key) ?? (manifest.kind === 'Secret' ? credentialEntry(manifest.metadata.name) : undefined)
+  const single = singles.get(key) ?? namedSingle(manifest.kind, manifest.metadata.name)
   return single === undefined ? [] : [whole(manifest, single)]
 }
 
@@ -58,8 +65,10 @@ export function subjectsOf(object: ObjectKey, fleet: Fleet): readonly Subject[] 
   if (single !== undefined) return [single.subject]
   const [kind, name] = [object.slice(0, object.indexOf('/')), object.slice(object.indexOf('/') + 1)]
   if (kind === UNKNOWN_KIND) return [`object/${object}`, ...missingFrom(fleet)]
-  const credential = kind === 'Secret' ? credentialEntry(name) : undefined
-  if (credential !== undefined) return [credential.subject]
+  const named = namedSingle(kind, name)
+  if (named !== undefined) return [named.subject]
+  if (derivedOwner(object) !== undefined && fleet.derived.has(object)) return [`derived/${object}`]
+  if (object === REQUESTS) return [...fleet.requests.keys()].map((id): Subject => `request/${id}`)
   // A Service that can't be read may register a cluster only if one of its name has been known, or keys were made for it.
   const isKnown = kind === 'Service' && ownersKnown(fleet).has(name as Owner)
   return isKnown ? [`registration/${name}`] : [`object/${object}`]
@@ -104,6 +113,14 @@ const singles: ReadonlyMap<ObjectKey, Single> = new Map([
       removal: {kind: 'server', value: undefined},
     },
   ],
+  [
+    `ConfigMap/${objectNames.replicas}`,
+    {
+      subject: 'replicas',
+      decode: manifest => ({kind: 'replicas', value: decodeReplicas(manifest)}),
+      removal: {kind: 'replicas', value: undefined},
+    },
+  ],
   ...(Object.keys(signerNames) as AuthorityPart[]).map((part): [ObjectKey, Single] => [
     `Secret/${signerNames[part]}`,
     {
@@ -135,6 +152,56 @@ function registrationEntry(manifest: Manifest): Entry {
     ? {kind: 'registration', name: name as ClusterName, value: undefined}
     : {kind: 'fault', subject, value: undefined}
   return {subject, text: textOf(manifest), decode, removal}
+}
+
+/** Of a Service what Atlas owns; the rest is the API server's, and others'. */
+function derivedEntry(manifest: Manifest): Entry {
+  const object = keyOf(manifest)
+  const text = derivedText(manifest)
+  return {
+    subject: `derived/${object}`,
+    text,
+    decode: () => ({kind: 'derived', object, value: text}),
+    removal: {kind: 'derived', object, value: undefined},
+  }
+}
+
+function externalEntry(manifest: Manifest): Entry {
+  const addresses = externalAddresses(manifest)
+  return {
+    subject: 'external',
+    text: addresses.map(({host}) => host).join(','),
+    decode: () => ({kind: 'external', value: addresses}),
+    removal: {kind: 'external', value: undefined},
+  }
+}
+
+function requestEntries(manifest: Manifest): readonly Entry[] {
+  return Object.entries(manifest.data ?? {}).map(([id, text]) => ({
+    subject: `request/${id}`,
+    text,
+    decode: () => at(`data.${id}`, () => ({kind: 'request', id, value: parseRequest(text)})),
+    removal: {kind: 'request', id, value: undefined},
+  }))
+}
+
+const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
+
+/** Objects of which there is one for each owner, or each replica. */
+function namedSingle(kind: string, name: string): Single | undefined {
+  if (kind === 'Secret') return credentialEntry(name)
+  return kind === 'ConfigMap' ? reportEntry(name) : undefined
+}
+
+function reportEntry(name: string): Single | undefined {
+  const prefix = objectNames.report('')
+  if (!name.startsWith(prefix) || name.length === prefix.length) return undefined
+  const replica = name.slice(prefix.length)
+  return {
+    subject: `report/${replica}`,
+    decode: manifest => ({kind: 'report', replica, value: decodeReport(manifest)}),
+    removal: {kind: 'report', replica, value: undefined},
+  }
 }
 
 function credentialEntry(name: string): Single | undefined {
@@ -224,8 +291,8 @@ function missingFrom(fleet: Fleet): readonly Subject[] {
 }
 
 /** `resourceVersion` and the like change without the object's meaning doing so. */
-function textOf({metadata: {name, namespace, labels, annotations}, data, stringData, spec}: Manifest): string {
-  return JSON.stringify([name, namespace, labels, annotations, data, stringData, spec])
+function textOf({metadata: {name, namespace, labels, annotations}, data, stringData, spec, binaryData}: Manifest): string {
+  return JSON.stringify([name, namespace, labels, annotations, data, stringData, spec, binaryData])
 }
 
 function ownerOf(text: string): Owner | undefined {

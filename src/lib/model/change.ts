@@ -1,19 +1,27 @@
 /** One union for what is committed and what is watched; `reduce` is the only way a fleet changes. */
+import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
 import type {Fault, Fleet, ObjectKey, Revision, Subject} from './fleet.js'
 import type {ClusterName, Owner} from './names.js'
+import type {ReplicaReport} from './report.js'
+import {type Request, describeRequest} from './request.js'
 import type {Settings} from './settings.js'
 
 /** A value of undefined removes the entry. */
 export type Change =
   | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
+  | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
   | {readonly kind: 'endpoints'; readonly value: string | undefined}
+  | {readonly kind: 'external'; readonly value: readonly Address[] | undefined}
   | {readonly kind: 'fault'; readonly subject: Subject; readonly value: Fault | undefined}
   | {readonly kind: 'identity'; readonly owner: Owner; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'record'; readonly owner: Owner; readonly value: OwnerRecord | undefined}
   | {readonly kind: 'registration'; readonly name: ClusterName; readonly value: Cluster | undefined}
+  | {readonly kind: 'replicas'; readonly value: readonly string[] | undefined}
+  | {readonly kind: 'report'; readonly replica: string; readonly value: ReplicaReport | undefined}
+  | {readonly kind: 'request'; readonly id: string; readonly value: Request | undefined}
   | {readonly kind: 'revision'; readonly object: ObjectKey; readonly value: Revision | undefined}
   | {readonly kind: 'server'; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'settings'; readonly value: Settings | undefined}
@@ -69,48 +77,77 @@ export function concerned(change: Change): readonly Owner[] | 'all' {
 export function describe(change: Change): string {
   const verb = change.value === undefined ? 'remove' : 'write'
   switch (change.kind) {
-    case 'authority': {
-      return `${verb} the ${{root: 'root', issuer: 'issuer', credentialIssuer: 'credential issuer'}[change.part]} certificate`
-    }
-
-    case 'credential': {
-      return `${verb} the ADS credential of ${change.owner}`
-    }
-
-    case 'endpoints': {
-      return `${verb} the endpoints for Thanos Query`
-    }
-
     case 'fault': {
       return change.value === undefined ? `${change.subject} is mended` : `${change.subject} is broken: ${change.value.message}`
     }
 
-    case 'identity': {
-      return `${verb} the identity of ${change.owner}`
+    case 'request': {
+      return change.value === undefined ? `remove request ${change.id}` : `${change.value.state} request: ${describeRequest(change.value)}`
     }
 
-    case 'record': {
-      return `${verb} the record of ${change.owner}`
-    }
-
-    case 'registration': {
-      return `${verb} the registration of ${change.name}`
+    case 'external': {
+      return 'the external Service has other addresses'
     }
 
     case 'revision': {
       return `${change.object} is now at ${change.value ?? 'no revision'}`
     }
 
+    default: {
+      return `${verb} ${nounOf(change)}`
+    }
+  }
+}
+
+/** What is written or removed. */
+function nounOf(change: Exclude<Change, {kind: 'external' | 'fault' | 'request' | 'revision'}>): string {
+  switch (change.kind) {
+    case 'authority': {
+      return `the ${{root: 'root', issuer: 'issuer', credentialIssuer: 'credential issuer'}[change.part]} certificate`
+    }
+
+    case 'credential': {
+      return `the ADS credential of ${change.owner}`
+    }
+
+    case 'derived': {
+      return change.object
+    }
+
+    case 'endpoints': {
+      return 'the endpoints for Thanos Query'
+    }
+
+    case 'identity': {
+      return `the identity of ${change.owner}`
+    }
+
+    case 'record': {
+      return `the record of ${change.owner}`
+    }
+
+    case 'registration': {
+      return `the registration of ${change.name}`
+    }
+
+    case 'replicas': {
+      return 'the list of server replicas that live'
+    }
+
+    case 'report': {
+      return `the report of server replica ${change.replica}`
+    }
+
     case 'server': {
-      return `${verb} the ADS server's certificate`
+      return "the ADS server's certificate"
     }
 
     case 'settings': {
-      return `${verb} the settings`
+      return 'the settings'
     }
 
     case 'trust': {
-      return `${verb} the trust bundle`
+      return 'the trust bundle'
     }
   }
 }
@@ -139,11 +176,26 @@ function subjectOf(change: Exclude<Change, {kind: 'fault' | 'revision'}>): Subje
       return `registration/${change.name}`
     }
 
+    case 'derived': {
+      return `derived/${change.object}`
+    }
+
+    case 'report': {
+      return `report/${change.replica}`
+    }
+
+    case 'request': {
+      return `request/${change.id}`
+    }
+
     default: {
       return change.kind
     }
   }
 }
+
+/** The fields of a fleet that are maps. */
+type MapField = {[K in keyof Fleet]: Fleet[K] extends {readonly size: number} ? K : never}[keyof Fleet]
 
 class Draft {
   fleet: Fleet
@@ -180,6 +232,10 @@ class Draft {
         return this.#put('credentials', change.owner, change.value)
       }
 
+      case 'derived': {
+        return this.#put('derived', change.object, change.value)
+      }
+
       case 'identity': {
         return this.#put('identities', change.owner, change.value)
       }
@@ -190,6 +246,14 @@ class Draft {
 
       case 'registration': {
         return this.#put('registrations', change.name, change.value)
+      }
+
+      case 'report': {
+        return this.#put('reports', change.replica, change.value)
+      }
+
+      case 'request': {
+        return this.#put('requests', change.id, change.value)
       }
 
       default: {
@@ -207,17 +271,13 @@ class Draft {
     if (subject.startsWith('authority/')) this.#put('authority', name as AuthorityPart, undefined)
   }
 
-  #put<K, V>(
-    field: 'authority' | 'credentials' | 'faults' | 'identities' | 'records' | 'registrations' | 'revisions',
-    key: K,
-    value: V | undefined,
-  ): void {
+  #put<K, V>(field: MapField, key: K, value: V | undefined): void {
     const map = this.#owned(field) as unknown as Map<K, V>
     if (value === undefined) map.delete(key)
     else map.set(key, value)
   }
 
-  #owned(field: 'authority' | 'credentials' | 'faults' | 'identities' | 'records' | 'registrations' | 'revisions'): Fleet[typeof field] {
+  #owned(field: MapField): Fleet[typeof field] {
     const present = this.fleet[field]
     if (this.#own.has(present)) return present
     const copy = new Map<unknown, unknown>(present) as unknown as Fleet[typeof field]

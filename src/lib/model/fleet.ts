@@ -1,32 +1,14 @@
 /** All that Atlas knows, as one immutable value. It changes through `reduce` (change.ts) alone. */
+import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
+import type {Fault, Subject} from './fault.js'
 import type {ClusterName, Owner} from './names.js'
+import type {ReplicaReport} from './report.js'
+import type {Request} from './request.js'
 import type {Settings} from './settings.js'
 
-/** What can be broken on its own. The text after `/` is an owner or an authority part. */
-export type Subject =
-  | `authority/${AuthorityPart}`
-  | `credential/${string}`
-  | `identity/${string}`
-  | `object/${string}`
-  | `record/${string}`
-  | `registration/${string}`
-  | 'endpoints'
-  | 'server'
-  | 'settings'
-  | 'trust'
-
-/** Something stored that could not be read: where, what was wanted there, and what stands there instead (never key material). */
-export interface Fault {
-  /** Kind and name, such as `Service/paris`. */
-  readonly object: string
-  /** File, where the store has files. */
-  readonly source?: string
-  /** Path inside the object, such as `metadata.annotations["goatlas.io/addresses"]`. */
-  readonly key: string
-  readonly message: string
-}
+export type {Fault, Subject} from './fault.js'
 
 /** `<kind>/<name>` of a stored object. */
 export type ObjectKey = string
@@ -49,6 +31,16 @@ export interface Fleet {
   readonly records: ReadonlyMap<Owner, OwnerRecord>
   /** The endpoints file for Thanos Query, as stored. */
   readonly endpoints: string | undefined
+  /** What Kubernetes keeps beside the fleet and can be made from it at any time, as its owned parts in one text: the Services of the sidecars, values, zone. */
+  readonly derived: ReadonlyMap<ObjectKey, string>
+  /** Where the external Service of the observability Envoy is reached, as its load balancer says; none known: empty. */
+  readonly external: readonly Address[] | undefined
+  /** What people have asked the leader to do, by an id. */
+  readonly requests: ReadonlyMap<string, Request>
+  /** What each server replica, living or dead, has said last of its proxies. */
+  readonly reports: ReadonlyMap<string, ReplicaReport>
+  /** The server replicas that live, as the leader sees it; undefined where nobody has said. */
+  readonly replicas: readonly string[] | undefined
   readonly faults: ReadonlyMap<Subject, Fault>
   readonly revisions: ReadonlyMap<ObjectKey, Revision>
 }
@@ -63,6 +55,11 @@ export const emptyFleet: Fleet = {
   server: undefined,
   records: new Map(),
   endpoints: undefined,
+  derived: new Map(),
+  external: undefined,
+  requests: new Map(),
+  reports: new Map(),
+  replicas: undefined,
   faults: new Map(),
   revisions: new Map(),
 }
@@ -96,4 +93,10 @@ export function generationOf(fleet: Fleet, owner: Owner): number {
 
 export function recordOf(fleet: Fleet, owner: Owner): OwnerRecord {
   return fleet.records.get(owner) ?? {owner, generation: 1, credentials: [], denied: []}
+}
+
+/** Where downstream Envoys dial the observability cluster: what the settings say, else what the external Service's load balancer says. */
+export function dialledAddresses(fleet: Fleet): readonly Address[] {
+  const chosen = fleet.settings?.addresses ?? []
+  return chosen.length > 0 ? chosen : (fleet.external ?? [])
 }

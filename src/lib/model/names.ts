@@ -38,6 +38,25 @@ export function parseNewClusterName(text: string): ClusterName {
   return name
 }
 
+function isClusterName(text: string): text is ClusterName {
+  try {
+    parseClusterName(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The name of a server replica, a pod's name as a rule: part of the names of its ConfigMap and its Lease.
+ * @throws AtlasError `invalid`
+ */
+export function parseReplicaName(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9.]{0,198}[a-z0-9])?$/.test(text))
+    throw invalid('the name of a server replica', 'lower-case letters, digits, "-" and ".", such as the name of its pod', text)
+  return text
+}
+
 /** @throws AtlasError `invalid` */
 export function parseOwner(text: string): Owner {
   return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
@@ -53,11 +72,22 @@ export const objectNames = {
   server: 'atlas-ads-tls',
   endpoints: 'atlas-thanos-endpoints',
   zone: 'atlas-coredns',
+  requests: 'atlas-requests',
+  replicas: 'atlas-replicas',
+  report: (replica: string): string => `atlas-proxies-${replica}`,
   values: (owner: Owner): string => `${owner}-envoy-values`,
   registration: (cluster: ClusterName): string => cluster,
   credential: (owner: Owner): string => `${owner}-envoy-ads`,
   identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,
   records: (shard: number): string => `atlas-records-${twoDigits(shard)}`,
+} as const
+
+/** Names of the Leases: who writes, and which server replicas live. */
+export const leaseNames = {
+  leader: 'atlas',
+  replica: (replica: string): string => `${leaseNames.replicas}${replica}`,
+  /** What the name of every replica's Lease begins with. */
+  replicas: 'atlas-ads-',
 } as const
 
 /** How many Secrets the identities, and ConfigMaps the records, are spread over. */
@@ -109,6 +139,13 @@ export const envoyNames = {
 /** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, by which Thanos Query dials replica N. */
 export function sidecarName(cluster: ClusterName, replica: number): string {
   return `${cluster}${SIDECAR}${replica}`
+}
+
+/** The cluster and the replica of a name that `sidecarName` made; undefined for any other. */
+export function parseSidecarName(text: string): {readonly cluster: ClusterName; readonly replica: number} | undefined {
+  const match = /^(.+)-thanos-sidecar(0|[1-9][0-9]{0,2})$/.exec(text)
+  if (match?.[1] === undefined || !isClusterName(match[1])) return undefined
+  return {cluster: match[1], replica: Number(match[2])}
 }
 
 /** What stands behind the cluster's name in every host name of a sidecar; the scope key's separator. */

@@ -1,5 +1,5 @@
 /** What a server knows of the proxies it serves: the answer of `/status` on its admin port, read by `atlas status`. */
-import type {Fault, Subject} from './fleet.js'
+import type {Fault, Subject} from './fault.js'
 import type {Owner} from './names.js'
 
 /** How a node stands with one type of resource: has all that was sent, has not answered yet, has refused something. */
@@ -82,4 +82,22 @@ export interface Report {
   readonly refusals: readonly RefusalReport[]
   readonly unrepaired: readonly UnrepairedReport[]
   readonly faults: readonly (Fault & {readonly subject: Subject})[]
+}
+
+/** Names of one type that a node may have without listing them, or list without having them. */
+export interface Leftover {
+  readonly cluster: Owner
+  readonly id: string
+  readonly typeUrl: string
+  readonly sent: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** What one server replica says of its proxies to all others; kept until the leader drops it. */
+export interface ReplicaReport {
+  readonly report: Report
+  /** What nodes have refused and no later stream has repaired: whoever serves a node next must be told (facts/envoy.md 11). */
+  readonly leftovers: readonly Leftover[]
+  /** SHA-256, lower-case hex, of what it says apart from times: equal digest, nothing new. */
+  readonly digest: string
 }

@@ -5,12 +5,13 @@
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
-import type {Lifetimes, ProxyTimeouts, Settings} from '../model/settings.js'
+import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
 import {wantedRoot} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './adopt.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {isLed} from './leader.js'
 import {planReconcile} from './reconcile.js'
 import {sameValue} from './same.js'
 import type {World} from './world.js'
@@ -31,13 +32,22 @@ export interface InitResult extends Committed {
   readonly adopted?: Adoption
 }
 
+export interface InitOptions extends CommitOptions {
+  /** Where there is an installation, nothing is changed, whatever was chosen. */
+  readonly ifMissing?: boolean
+  /** Whether the store was opened with the right to read the root; true where nothing is said. */
+  readonly readsRoot?: boolean
+}
+
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
  * something is broken, or a root to be adopted can't be used any more
  */
-export async function init(store: StateStore, choices: Choices, world: World, options: CommitOptions = {}): Promise<InitResult> {
-  const committed = await commitPlan(store, fleet => planInit(fleet, choices, world), options)
+export async function init(store: StateStore, choices: Choices, world: World, options: InitOptions = {}): Promise<InitResult> {
+  const committed = isLed(store)
+    ? await initLed(store, choices, world, options)
+    : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, world)), options)
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
   const adopted = adoptionIn(committed.before, committed.after)
   return {
@@ -49,21 +59,60 @@ export async function init(store: StateStore, choices: Choices, world: World, op
   }
 }
 
+/**
+ * Where a leader signs, settings and root are all that is made here. The root is created and not looked at where it may not be read:
+ * whether it is there already the store says then.
+ */
+async function initLed(store: StateStore, choices: Choices, world: World, options: InitOptions): Promise<Committed> {
+  const namespace = store.kubernetes?.namespace ?? defaultSettings.namespace
+  const standard: Settings = {...defaultSettings, namespace, thanosNamespace: namespace}
+  const first = await commitPlan(
+    store,
+    fleet => {
+      if (isPassedOver(fleet, options)) return []
+      if (options.readsRoot === false) refuseTrustAlone(fleet)
+      const changes = planSettings(fleet, choices, standard)
+      return [...changes, ...planAdopt(fleet, reduceAll(fleet, changes).settings ?? standard, world)]
+    },
+    options,
+  )
+  const {after} = first
+  const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
+  if (isThere || after.settings === undefined) return first
+  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, world)}
+  if (options.dryRun === true) return {...first, changes: [...first.changes, root], after: reduceAll(after, [root])}
+  try {
+    return {...first, changes: [...first.changes, root], after: await store.commit(after, [root])}
+  } catch (error) {
+    if (options.readsRoot === false && error instanceof AtlasError && error.code === 'conflict') return first
+    throw error
+  }
+}
+
+function isPassedOver({settings}: Fleet, {ifMissing}: InitOptions): boolean {
+  return ifMissing === true && settings !== undefined
+}
+
 function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change[] {
+  const changes: Change[] = [...planSettings(fleet, choices, standardSettings(fleet, choices))]
+  const settings = reduceAll(fleet, changes).settings ?? defaultSettings
+  changes.push(...planAdopt(fleet, settings, world))
+  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, world)})
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+}
+
+/** @param standard what a new installation takes where nothing is chosen */
+function planSettings(fleet: Fleet, choices: Choices, standard: Settings): readonly Change[] {
   refuseBroken(fleet)
   refuseLostSettings(fleet)
-  const settings = withChoices(fleet.settings ?? standardSettings(fleet, choices), choices)
+  const settings = withChoices(fleet.settings ?? standard, choices)
   if (fleet.settings !== undefined && fleet.settings.trustDomain !== settings.trustDomain)
     throw new AtlasError(
       'conflict',
       `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it can't become "${settings.trustDomain}"`,
       {hint: 'leave --trust-domain out, or begin anew in another store'},
     )
-  const changes: Change[] = []
-  if (!sameValue(fleet.settings, settings)) changes.push({kind: 'settings', value: settings})
-  changes.push(...planAdopt(fleet, settings, world))
-  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, world)})
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+  return sameValue(fleet.settings, settings) ? [] : [{kind: 'settings', value: settings}]
 }
 
 /** Overwriting what can't be read would lose it: a root above all. */
@@ -79,7 +128,11 @@ function refuseBroken(fleet: Fleet): void {
 
 /** New settings beside old certificates would issue all of them anew, under another trust domain perhaps. */
 function refuseLostSettings(fleet: Fleet): void {
-  if (fleet.settings !== undefined || !fleet.authority.has('root') || fleet.trust === undefined) return
+  if (fleet.settings === undefined && fleet.authority.has('root')) refuseTrustAlone(fleet)
+}
+
+function refuseTrustAlone(fleet: Fleet): void {
+  if (fleet.settings !== undefined || fleet.trust === undefined) return
   throw new AtlasError(
     'conflict',
     'certificates were issued here, but the settings (ConfigMap atlas-fleet) are gone; new ones could lock every proxy out',

@@ -17,7 +17,10 @@ import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/adopted.js'
 import {commitPlan} from './commit.js'
+import {isOf2021} from './adopt.js'
+import {planDerived} from './derive.js'
 import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
+import {isLed} from './leader.js'
 import {rememberedOf} from './recover.js'
 import {planRemoval, withoutEnded} from './removal.js'
 import {sameValue} from './same.js'
@@ -29,25 +32,41 @@ import type {World} from './world.js'
  * @throws AtlasError what the store throws
  */
 export async function reconcile(store: StateStore, world: World): Promise<Fleet> {
-  return (await commitPlan(store, fleet => planReconcile(fleet, world))).after
+  return (await commitPlan(store, fleet => planReconcile(fleet, world, {derives: isLed(store)}))).after
+}
+
+export interface ReconcileScope {
+  /** Whose certificates and records are looked at, everybody's where nothing is said; what belongs to nobody, such as the issuers, always is. */
+  readonly owners?: readonly Owner[]
+  /** Whether what Kubernetes keeps beside the fleet is written, too. */
+  readonly derives?: boolean
 }
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet; none where all is as it should be.
  * Without settings or a readable root nothing is signed: `init` alone makes a root. Nor is it without a readable trust bundle:
  * every certificate would be judged to be of a foreign issuer, and issued anew again and again.
- * @param owners whose certificates and records are looked at; what belongs to nobody, such as the issuers, always is
  */
-export function planReconcile(fleet: Fleet, world: World, owners: readonly Owner[] = ownersOf(fleet)): readonly Change[] {
+export function planReconcile(
+  fleet: Fleet,
+  world: World,
+  {owners = ownersOf(fleet), derives = false}: ReconcileScope = {},
+): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || fleet.faults.has('settings') || !fleet.authority.has('root')) return []
+  // The root of a 2021 installation becomes Atlas's when somebody says so, and signs nothing before.
+  if (isOf2021(fleet)) return []
   const plan = new Plan(fleet, settings, world)
   plan.issuers()
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
   plan.server()
   for (const owner of owners) plan.owner(owner)
+  // What is dialled is there before anybody is told to dial it, and until nobody is.
+  const derived = derives ? planDerived(plan.fleet, settings, owners, world) : {written: [], removed: []}
+  plan.add(derived.written)
   plan.endpoints()
+  plan.add(derived.removed)
   return plan.changes
 }
 
@@ -74,6 +93,14 @@ class Plan {
     this.#fleet = fleet
     this.#settings = settings
     this.#world = world
+  }
+
+  get fleet(): Fleet {
+    return this.#fleet
+  }
+
+  add(changes: readonly Change[]): void {
+    for (const change of changes) this.#add(change)
   }
 
   issuers(): void {

@@ -9,6 +9,7 @@ import type {StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {type Patience, isLed, newRequest, waitForAnswer} from './leader.js'
 import {rememberedOf} from './recover.js'
 import {type World, settingsOf} from './world.js'
 
@@ -25,14 +26,16 @@ export async function rotateLeaves(
   store: StateStore,
   names: readonly string[],
   world: World,
-  options: CommitOptions = {},
+  options: CommitOptions & Partial<Patience> = {},
 ): Promise<RotateResult> {
+  if (isLed(store)) return askToRotate(store, names, world, options)
   const committed = await commitPlan(store, fleet => planRotate(fleet, names, world), options)
   const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
   return {...committed, owners}
 }
 
-function planRotate(fleet: Fleet, names: readonly string[], world: World): readonly Change[] {
+/** New leaves for `owners`, and for the ADS server where it is asked for. @throws AtlasError `failed` where there is no issuer to sign with */
+export function planLeaves(fleet: Fleet, owners: readonly Owner[], {server}: {readonly server: boolean}, world: World): readonly Change[] {
   const settings = settingsOf(fleet)
   const issuer = fleet.authority.get('issuer')
   if (issuer === undefined)
@@ -41,15 +44,49 @@ function planRotate(fleet: Fleet, names: readonly string[], world: World): reado
       fleet.faults.get('authority/issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
-  const owners =
-    names.length === 0 ? everybody(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
   const now = world.now()
   const changes: Change[] = owners.map(owner => {
     const wanted = wantedIdentity(settings, owner, rememberedOf(fleet, owner).generation)
     return {kind: 'identity', owner, value: issue(wanted, issuer, now, world.signer)}
   })
-  if (names.length === 0) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
+  if (server) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
   return changes
+}
+
+function planRotate(fleet: Fleet, names: readonly string[], world: World): readonly Change[] {
+  return planLeaves(fleet, ownersNamed(fleet, names), {server: names.length === 0}, world)
+}
+
+/** Where a leader signs, it is asked to; which of the named ones are there is looked at before. */
+async function askToRotate(
+  store: StateStore,
+  names: readonly string[],
+  world: World,
+  {waitMs, ...options}: CommitOptions & Partial<Patience>,
+): Promise<RotateResult> {
+  let owners: readonly Owner[] = []
+  const request = newRequest('rotate', [], world)
+  const committed = await commitPlan(
+    store,
+    fleet => {
+      settingsOf(fleet)
+      owners = ownersNamed(fleet, names)
+      return [{...request, value: {...request.value, owners: names.length === 0 ? [] : owners}} as Change]
+    },
+    options,
+  )
+  if (options.dryRun !== true && waitMs !== undefined)
+    await waitForAnswer(
+      store,
+      request.id,
+      `the leaves of ${names.length === 0 ? 'everybody' : names.join(', ')} are not issued yet`,
+      waitMs,
+    )
+  return {...committed, owners}
+}
+
+function ownersNamed(fleet: Fleet, names: readonly string[]): readonly Owner[] {
+  return names.length === 0 ? everybody(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
 }
 
 function everybody(fleet: Fleet): readonly Owner[] {

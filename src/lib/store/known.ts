@@ -3,7 +3,7 @@ import {type Entry, UNKNOWN_KIND, changeOf, entriesOf, faultChange, subjectsOf} 
 import type {Manifest} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import type {Fleet, ObjectKey, Revision, Subject} from '../model/fleet.js'
-import type {StoredObject} from './objects.js'
+import type {Sighting, StoredObject} from './objects.js'
 
 interface KnownObject {
   readonly revision: Revision
@@ -17,8 +17,8 @@ interface KnownObject {
 export interface Known {
   /** Compares all objects with what was known. */
   all(objects: readonly StoredObject[], fleet: Fleet): readonly Change[]
-  /** Compares one object, undefined where it is gone. */
-  one(key: ObjectKey, object: StoredObject | undefined, fleet: Fleet): readonly Change[]
+  /** Compares some objects, undefined where one is gone. */
+  some(sightings: readonly Sighting[], fleet: Fleet): readonly Change[]
 }
 
 /** What an entry says, or why it can't be read. */
@@ -114,8 +114,8 @@ export function openKnown(decode: Decode): Known {
       const all = [...gone, ...changes]
       return [...all, ...newcomers(all, fleet)]
     },
-    one(key, object, fleet) {
-      const changes = object === undefined ? forget(key, fleet) : compare(object, fleet)
+    some(sightings, fleet) {
+      const changes = sightings.flatMap(({key, object}) => (object === undefined ? forget(key, fleet) : compare(object, fleet)))
       return [...changes, ...newcomers(changes, fleet)]
     },
   }

@@ -55,6 +55,8 @@ function storeOver(place: Place): MemoryStore {
 
   const objects: ObjectStore = {
     description: 'memory',
+    kubernetes: undefined,
+    writesAtOnce: 1,
     async list() {
       if (place.broken !== undefined) throw place.broken
       return [...held].map(([key, {value, revision}]) => readObject(key, value, revision))
@@ -72,17 +74,21 @@ function storeOver(place: Place): MemoryStore {
     async write(key, manifest) {
       const revision = set(key, manifest)
       tell(other => other !== owner)
-      return revision
+      return manifest === undefined || revision === undefined ? undefined : {key, revision, manifest}
     },
-    async observe(look, signal) {
+    async observe({look}, signal) {
       const observer = {owner, look}
       observers.add(observer)
       signal.addEventListener('abort', () => observers.delete(observer), {once: true})
+      return {all: async () => objects.list(), one: () => undefined}
     },
-    async hold(address) {
+    async hold({admin, replica}, events) {
       if (place.server !== undefined)
         throw new AtlasError('conflict', `a server holds this store already; its admin port is ${place.server.admin}`)
+      const address = {admin}
       place.server = address
+      events.leading(true)
+      events.living([replica])
       return {
         async release() {
           if (place.server === address) place.server = undefined
@@ -90,6 +96,15 @@ function storeOver(place: Place): MemoryStore {
       }
     },
     holder: async () => place.server,
+    heardAt: () => undefined,
+
+    close() {
+      // Nothing is open.
+    },
+
+    async announce() {
+      // Nobody looks here.
+    },
   }
 
   return {

@@ -1,7 +1,8 @@
 /** The inner port: a place that keeps objects with revisions. state-store.ts makes a `StateStore` of any such place. */
 import type {Manifest} from '../manifest/manifest.js'
+import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {ServerAddress} from './store.js'
+import type {Announcement, HoldEvents, Server, ServerAddress} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -16,18 +17,65 @@ export interface StoredObject {
   readonly source?: string
 }
 
+/** An object as just seen; undefined: it is gone. */
+export interface Sighting {
+  readonly key: ObjectKey
+  readonly object: StoredObject | undefined
+}
+
+/** Told while a place is observed. */
+export interface Observer {
+  /** Something may have changed, nobody knows what. */
+  look(): void
+  /** These objects have changed, come or gone, and became visible together. */
+  saw(keys: readonly ObjectKey[]): void
+  /** The place can't be observed any more; called again and again while that is so, at will. */
+  lost(error: AtlasError): void
+  /** It can again, and all that was missed has been told. */
+  found(): void
+}
+
+/** A place under observation: its objects as they are known at the moment, own writes included. */
+export interface Observed {
+  all(): Promise<readonly StoredObject[]>
+  /** One that `saw` has told of; undefined: it is gone. */
+  one(key: ObjectKey): StoredObject | undefined
+}
+
+/** How an object is to be written. */
+export interface Writing {
+  /** The revision that it must be at; undefined: it must not be there. */
+  readonly base: Revision | undefined
+  /** Derived objects are Atlas's alone: what others wrote into its parts is written over. */
+  readonly isDerived: boolean
+}
+
 export interface ObjectStore {
   readonly description: string
-  /** All objects. @throws AtlasError `unreachable` */
+  /** The Kubernetes namespace that this is; undefined: no Kubernetes. */
+  readonly kubernetes: {readonly namespace: string} | undefined
+  /** How many objects may be written at once. */
+  readonly writesAtOnce: number
+  /** All objects, as they are now. @throws AtlasError `unreachable` */
   list(): Promise<readonly StoredObject[]>
   /** Runs `work` while no other writer of this place writes. @throws AtlasError `conflict` when the other one takes too long */
   exclusively<T>(work: () => Promise<T>): Promise<T>
-  /** One object, as it is now; undefined: there is none. Within `exclusively`. */
+  /** One object, as it is known to be; undefined: there is none. Within `exclusively`. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
-  /** Writes or, without a manifest, deletes one object. Within `exclusively`. @returns its revision */
-  write(key: ObjectKey, manifest: Manifest | undefined): Promise<Revision | undefined>
-  /** Calls `look` whenever something may have changed, from another writer or this one, until `signal` aborts. */
-  observe(look: () => void, signal: AbortSignal): Promise<void>
-  hold(server: ServerAddress): Promise<{release(): Promise<void>}>
+  /**
+   * Writes or, without a manifest, deletes one object. Within `exclusively`.
+   * @returns it as it stands there then
+   * @throws AtlasError `conflict` where it is at another revision than `writing.base`
+   */
+  write(key: ObjectKey, manifest: Manifest | undefined, writing: Writing): Promise<StoredObject | undefined>
+  /**
+   * Tells `observer` until `signal` aborts.
+   * @throws AtlasError `unreachable`
+   */
+  observe(observer: Observer, signal: AbortSignal): Promise<Observed>
+  hold(server: Server, events: HoldEvents): Promise<{release(): Promise<void>}>
   holder(): Promise<ServerAddress | undefined>
+  announce(object: ObjectKey, announcement: Announcement): Promise<void>
+  heardAt(): number | undefined
+  close(): void
 }

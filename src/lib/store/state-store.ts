@@ -1,14 +1,12 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
-import {isDeepStrictEqual} from 'node:util'
-import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '../manifest/encode.js'
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
-import {type Fleet, type ObjectKey, type Revision, emptyFleet} from '../model/fleet.js'
+import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
-import {type Settings, defaultSettings} from '../model/settings.js'
+import {commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './known.js'
-import type {ObjectStore, StoredObject} from './objects.js'
+import type {ObjectStore, Observed, Sighting, StoredObject} from './objects.js'
 import type {StateStore, Watcher} from './store.js'
 
 const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
@@ -22,6 +20,7 @@ interface View {
 interface Watch extends View {
   readonly watcher: Watcher
   failed: boolean
+  observed: Observed
 }
 
 /** The port's promises, kept over any place of objects. */
@@ -43,47 +42,16 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     return (await objects.list()).map(object => ofKnownFormat(object))
   }
 
-  async function commit(base: Fleet, changes: readonly Change[]): Promise<Fleet> {
-    const groups = grouped(changes.filter(change => isStored(change)))
-    if (groups.length === 0) return base
-    const settings = changes.find(change => change.kind === 'settings')?.value ?? base.settings ?? defaultSettings
-    return objects.exclusively(async () => {
-      // A race that is lost should leave nothing behind: all is looked at before anything is written.
-      for (const key of new Set(groups.map(group => group.key))) checkBase(key, await objects.read(key), base)
-      let fleet = base
-      for (const group of groups) {
-        const revision = await writeGroup(fleet, group, settings)
-        fleet = reduceAll(fleet, [...group.changes, revision])
-      }
-
-      return fleet
-    })
-  }
-
-  /** @returns the revision that the object has, and is to have. @throws AtlasError `conflict` where it has another */
-  function checkBase(key: ObjectKey, present: StoredObject | undefined, base: Fleet): Revision | undefined {
-    const wanted = base.revisions.get(key)
-    if (present?.revision === wanted) return wanted
-    throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
-  }
-
-  /** @returns the object's new revision, as a change */
-  async function writeGroup(fleet: Fleet, {key, changes}: Group, settings: Settings): Promise<Change> {
+  /** As this version understands it. */
+  async function read(key: ObjectKey): Promise<StoredObject | undefined> {
     const found = await objects.read(key)
-    const present = found === undefined ? undefined : ofKnownFormat(found)
-    const wanted = checkBase(key, present, fleet)
-    if (present?.broken !== undefined && (present.sealed === true || !isReplacement(changes)))
-      throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
-        hint: 'mend or remove it',
-      })
-    const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespaceOf(change, settings)), present?.manifest)
-    const revision = isDeepStrictEqual(present?.manifest, next) && present?.broken === undefined ? wanted : await objects.write(key, next)
-    const source = present?.source
-    const written: StoredObject | undefined =
-      next === undefined || revision === undefined ? undefined : {key, revision, manifest: next, ...(source !== undefined && {source})}
-    see(loaded, known => known.one(key, written, loaded.fleet))
-    for (const watch of watches) tell(watch, known => known.one(key, written, watch.fleet))
-    return {kind: 'revision', object: key, value: revision}
+    return found === undefined ? undefined : ofKnownFormat(found)
+  }
+
+  function wrote(sightings: readonly Sighting[]): void {
+    if (sightings.length === 0) return
+    see(loaded, known => known.some(sightings, loaded.fleet))
+    for (const watch of watches) tell(watch, known => known.some(sightings, watch.fleet))
   }
 
   function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
@@ -108,7 +76,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   async function look(watch: Watch): Promise<void> {
     let found: readonly StoredObject[]
     try {
-      found = await list()
+      found = (await watch.observed.all()).map(object => ofKnownFormat(object))
       if (!found.some(object => object.key === FLEET))
         throw new AtlasError('unreachable', `ConfigMap atlas-fleet has vanished from ${objects.description}`, {
           hint: 'restore it; what was known stays in force meanwhile',
@@ -124,6 +92,20 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     if (wasFailed) watch.watcher.recovered()
   }
 
+  /** As long as `atlas-fleet` is not known to be gone, what is seen can be told as it is. */
+  async function saw(watch: Watch, keys: readonly ObjectKey[]): Promise<void> {
+    // As it is now, not as it was when it was seen: an own write may have come between.
+    const sightings = keys.map(key => ({key, object: watch.observed.one(key)}))
+    if (watch.failed || sightings.some(({key, object}) => key === FLEET && object === undefined)) await look(watch)
+    else
+      tell(watch, known =>
+        known.some(
+          sightings.map(sighting => understood(sighting)),
+          watch.fleet,
+        ),
+      )
+  }
+
   return {
     description: objects.description,
 
@@ -134,23 +116,27 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         return loaded.fleet
       }),
 
-    commit: (base, changes) => inTurn(async () => commit(base, changes)),
+    commit: (base, changes) => inTurn(async () => commitOnto(objects, read, base, changes, wrote)),
 
     async watch(watcher, signal) {
       const known = openKnown(decode)
-      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false}
+      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, observed: unobserved}
       // Observing begins before the first list, so that nothing falls between the two.
       const abandoned = new AbortController()
-      await objects.observe(
-        () => void (watches.has(watch) && inTurn(async () => look(watch)).catch((error: unknown) => fail(watch, error))),
+      const later = (work: () => Promise<void> | void): void =>
+        void (watches.has(watch) && inTurn(async () => work()).catch((error: unknown) => fail(watch, error)))
+      watch.observed = await objects.observe(
+        {
+          look: () => later(async () => look(watch)),
+          saw: keys => later(async () => saw(watch, keys)),
+          lost: error => later(() => fail(watch, error)),
+          found: () => later(async () => look(watch)),
+        },
         AbortSignal.any([signal, abandoned.signal]),
       )
       const begin = async (): Promise<Fleet> => {
-        const found = await list()
-        if (!found.some(object => object.key === FLEET))
-          throw new AtlasError('not-found', `there is no Atlas in ${objects.description} yet: ConfigMap atlas-fleet is missing`, {
-            hint: 'run "atlas init" on it first',
-          })
+        const found = (await watch.observed.all()).map(object => ofKnownFormat(object))
+        if (!found.some(object => object.key === FLEET)) throw notInitialised(objects)
         watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
         watches.add(watch)
         signal.addEventListener('abort', () => watches.delete(watch), {once: true})
@@ -163,37 +149,33 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       })
     },
 
-    hold: async server => objects.hold(server),
+    hold: async (server, events) => objects.hold(server, events),
     holder: async () => objects.holder(),
+    announce: async (object, announcement) => objects.announce(object, announcement),
+    kubernetes: objects.kubernetes,
+    heardAt: () => objects.heardAt(),
+    close() {
+      objects.close()
+    },
   }
 }
+
+function notInitialised({description, kubernetes}: ObjectStore): AtlasError {
+  return new AtlasError('not-found', `there is no Atlas in ${description} yet: ConfigMap atlas-fleet is missing`, {
+    hint: kubernetes === undefined ? 'run "atlas init" on it first' : `run "atlas init --namespace ${kubernetes.namespace}" first`,
+  })
+}
+
+function understood({key, object}: Sighting): Sighting {
+  return {key, object: object === undefined ? undefined : ofKnownFormat(object)}
+}
+
+/** Until `observe` says what there is. */
+const unobserved: Observed = {all: async () => [], one: () => undefined}
 
 /** What a newer version has written says nothing to this one, and stays as it is. */
 function ofKnownFormat(object: StoredObject): StoredObject {
   const {manifest: _, ...rest} = object
   const unknown = object.manifest === undefined ? undefined : newerFormat(object.manifest)
   return unknown === undefined ? object : {...rest, manifest: undefined, broken: unknown, sealed: true}
-}
-
-/** Consecutive changes of one object: one write. */
-interface Group {
-  readonly key: ObjectKey
-  readonly changes: StoredChange[]
-}
-
-function grouped(changes: readonly StoredChange[]): readonly Group[] {
-  const groups: Group[] = []
-  for (const change of changes) {
-    const key = objectOf(change)
-    const last = groups.at(-1)
-    if (last?.key === key) last.changes.push(change)
-    else groups.push({key, changes: [change]})
-  }
-
-  return groups
-}
-
-/** Whether the object holds nothing but what is written or deleted now, so that losing what it said before loses nothing. */
-function isReplacement(changes: readonly StoredChange[]): boolean {
-  return changes.every(change => change.kind !== 'identity' && change.kind !== 'record')
 }

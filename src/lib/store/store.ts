@@ -1,7 +1,7 @@
 /** The port: where the fleet is kept. Adapters stand beside it; what an object looks like is the business of `manifest/`. */
 import type {Change} from '../model/change.js'
 import type {AtlasError} from '../model/errors.js'
-import type {Fleet} from '../model/fleet.js'
+import type {Fleet, ObjectKey} from '../model/fleet.js'
 
 /** Told what happens to a store after `watch` resolved. */
 export interface Watcher {
@@ -18,6 +18,34 @@ export interface ServerAddress {
   readonly admin: string
 }
 
+/** Which part of the work a server process does: serving Envoys, writing, or both. */
+export type ServerRole = 'ads' | 'all' | 'controller'
+
+/** A server that takes part in a store. */
+export interface Server extends ServerAddress {
+  /** Its name among the servers of the store. */
+  readonly replica: string
+  readonly role: ServerRole
+}
+
+/** Told to a server that holds its part in a store. */
+export interface HoldEvents {
+  /** Whether this server is the one that writes and signs. Told at each turn; without a word it is not. */
+  leading(isLeader: boolean): void
+  /** To the leader: the server replicas that serve Envoys and live, at each change. */
+  living(replicas: readonly string[]): void
+  /** It can't take part, for another reason than that somebody else leads; tried again meanwhile. */
+  failed(error: AtlasError): void
+}
+
+/** Something that people should see beside an object: a Kubernetes Event. */
+export interface Announcement {
+  readonly type: 'Normal' | 'Warning'
+  /** One word, such as `Broken`. */
+  readonly reason: string
+  readonly message: string
+}
+
 export interface StateStore {
   /**
    * All that is stored. Objects and entries that don't decode cost themselves only and are named in `faults`;
@@ -27,9 +55,10 @@ export interface StateStore {
   load(): Promise<Fleet>
 
   /**
-   * Writes changes in order, each object at once, on condition that every object touched is still at its revision in `base`
+   * Writes changes so that whatever concerns one owner, or everybody, stays in order, each object at once, on condition that every object touched is still at its revision in `base`
    * (absent there: must not exist). Not atomic as a whole: every prefix is a legal fleet. Unchanged objects are not written.
    * @returns the fleet after the commit, with its revisions
+   * An object that can't be written costs the later changes of its owner, and no other's; it is told when the rest is done.
    * @throws AtlasError `conflict` when another writer was faster: load and plan again
    */
   commit(base: Fleet, changes: readonly Change[]): Promise<Fleet>
@@ -42,13 +71,32 @@ export interface StateStore {
   watch(watcher: Watcher, signal: AbortSignal): Promise<Fleet>
 
   /**
-   * Claims the store for one server until `release` is called or the process ends; `server` is what `holder` then tells others.
-   * @throws AtlasError `conflict` naming the holder
+   * Takes part as a server until `release` is called or the process ends. A store that is one server's alone has it lead at once;
+   * one that many share has them elect a leader, and from then on refuses the commits of whoever does not lead.
+   * @throws AtlasError `conflict` naming the holder of a store that is one server's alone
    */
-  hold(server: ServerAddress): Promise<{release(): Promise<void>}>
+  hold(server: Server, events: HoldEvents): Promise<{release(): Promise<void>}>
 
-  /** The living server that holds the store, if one does. */
+  /** The living server that holds the store alone, if one does. */
   holder(): Promise<ServerAddress | undefined>
+
+  /** Says something beside an object, where there is a place for it; the same thing once. Failing to is no error. */
+  announce(object: ObjectKey, announcement: Announcement): Promise<void>
+
+  /**
+   * The Kubernetes namespace that the store is: there a leader signs, never a command, and Services and values are kept beside the
+   * fleet. Undefined: no Kubernetes.
+   */
+  readonly kubernetes: {readonly namespace: string} | undefined
+
+  /**
+   * When a store that is watched was last heard, milliseconds of `performance.now`; undefined where that is no question: files are
+   * always at hand.
+   */
+  heardAt(): number | undefined
+
+  /** Lets go of connections; what is under way goes on. */
+  close(): void
 
   /** What to call the store in messages, such as `directory /srv/atlas`. */
   readonly description: string

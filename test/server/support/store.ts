@@ -80,9 +80,15 @@ export function testStore(): TestStore {
       signal.addEventListener('abort', () => watchers.delete(watcher))
       return fleet
     },
-    async hold({admin}) {
+    kubernetes: undefined,
+    heardAt: () => undefined,
+    close: () => undefined,
+    announce: async () => undefined,
+    async hold({admin, replica}, events) {
       if (held !== undefined) throw new AtlasError('conflict', `the test store is held by ${held}`)
       held = admin
+      events.leading(true)
+      events.living([replica])
       return {
         release: async () => {
           held = undefined

@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os'
 import path from 'node:path'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
 import type {DirectoryTimes} from '../../../src/lib/store/directory/times.js'
-import {openStore} from '../../../src/lib/store/open.js'
+import {openDirectory} from '../../../src/lib/store/open.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
 import {testFleet, testWorld} from '../../helpers/world.js'
 import {type Recorder, record} from '../recorder.js'
@@ -34,7 +34,7 @@ export function folderOf(held: Fleet = fleet): Folder {
   const folder: {-readonly [K in keyof Folder]: Folder[K]} = {
     directory: '',
     store: undefined as unknown as StateStore,
-    open: (times: Partial<DirectoryTimes> = quickTimes) => openStore({directory: folder.directory, create: true, times}),
+    open: (times: Partial<DirectoryTimes> = quickTimes) => openDirectory({directory: folder.directory, create: true, times}),
     file: (name: string) => path.join(folder.directory, name),
     read: async (name: string) => readFile(folder.file(name), 'utf8'),
     write: async (name: string, text: string | Uint8Array) => writeFile(folder.file(name), text),

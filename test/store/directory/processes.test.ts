@@ -5,6 +5,7 @@ import {sleep} from '../recorder.js'
 import {expectWhole, killedRound} from './crash.js'
 import {folderOf} from './folder.js'
 import {type Worker, work} from './work.js'
+import {serverAt, unmoved} from '../../helpers/server.js'
 
 const now = (): string => new Date().toISOString()
 
@@ -75,7 +76,7 @@ describe('store/directory: processes', function () {
       await writeFile(folder.file('.serve.lock'), text)
       await folder.store.commit(await folder.store.load(), [{kind: 'endpoints', value: 'endpoints: []\n# new\n'}])
       expect((await folder.open().load()).endpoints).to.contain('new')
-      await (await folder.store.hold({admin: 'x'})).release()
+      await (await folder.store.hold(serverAt('x'), unmoved)).release()
     })
   }
 })

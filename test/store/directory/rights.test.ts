@@ -7,6 +7,7 @@ import {parseClusterName} from '../../../src/lib/model/names.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {folderOf} from './folder.js'
+import {serverAt, unmoved} from '../../helpers/server.js'
 
 const NOBODY = 65_534
 const paris = parseClusterName('paris')
@@ -56,7 +57,7 @@ describe('store/directory: without the right to', () => {
     const names = await folder.names()
     const base = await load()
     const change: Change = {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 2})}
-    for (const attempt of [async () => folder.store.commit(base, [change]), async () => folder.store.hold({admin: 'x'})]) {
+    for (const attempt of [async () => folder.store.commit(base, [change]), async () => folder.store.hold(serverAt('x'), unmoved)]) {
       const error = await inMode(0o555, async () => rejectedBy(withoutRoot<unknown>(attempt)))
       expect(error.code).to.equal('unreachable')
       expect(error.message).to.contain(folder.directory)

@@ -3,7 +3,7 @@ import {mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
-import {openStore} from '../../../src/lib/store/open.js'
+import {openDirectory} from '../../../src/lib/store/open.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
 
 const written = new Map<Fleet, ReadonlyMap<string, Buffer>>()
@@ -19,7 +19,7 @@ export async function seed(directory: string, fleet: Fleet): Promise<void> {
 async function filesOf(fleet: Fleet): Promise<ReadonlyMap<string, Buffer>> {
   const folder = mkdtempSync(path.join(tmpdir(), 'atlas-seed-'))
   try {
-    const store = openStore({directory: folder, create: true})
+    const store = openDirectory({directory: folder, create: true})
     await store.commit(await store.load(), changesOf(fleet))
     return new Map(readdirSync(folder).map(name => [name, readFileSync(path.join(folder, name))]))
   } finally {

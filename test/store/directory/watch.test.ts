@@ -4,13 +4,14 @@ import {promisify} from 'node:util'
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {type ClusterName, parseClusterName} from '../../../src/lib/model/names.js'
-import {openStore} from '../../../src/lib/store/open.js'
+import {openDirectory} from '../../../src/lib/store/open.js'
 import {changesOf, plain} from '../../helpers/fleet-changes.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {testFleet, testWorld} from '../../helpers/world.js'
 import {type Recorder, sleep, until} from '../recorder.js'
 import {folderOf, quickTimes} from './folder.js'
+import {serverAt, unmoved} from '../../helpers/server.js'
 
 const run = promisify(execFile)
 const paris = parseClusterName('paris')
@@ -147,7 +148,7 @@ describe('store/directory: a watch of a directory that', () => {
     await rename(folder.directory, one)
     await run('cp', ['-a', one, two])
     await symlink(one, link)
-    const watch = await folder.watching(openStore({directory: link, times: {...quickTimes, pollMs: 50}}))
+    const watch = await folder.watching(openDirectory({directory: link, times: {...quickTimes, pollMs: 50}}))
     await writeFile(`${two}/service-paris.yaml`, elsewhere(await folder.read('service-paris.yaml'), '198.51.100.5'))
     await symlink(two, `${link}-new`)
     await rename(`${link}-new`, link)
@@ -164,10 +165,10 @@ describe('store/directory: a watch of a directory that', () => {
 
   it('is no directory, or is not there, is an error that says so', async () => {
     for (const directory of [folder.file('service-paris.yaml'), folder.file('nowhere')]) {
-      const error = await rejectedBy(openStore({directory}).load())
+      const error = await rejectedBy(openDirectory({directory}).load())
       expect(error.code).to.equal('unreachable')
       expect(error.message).to.contain(directory)
-      expect((await rejectedBy(openStore({directory}).hold({admin: 'x'}))).code).to.equal('unreachable')
+      expect((await rejectedBy(openDirectory({directory}).hold(serverAt('x'), unmoved))).code).to.equal('unreachable')
     }
   })
 })

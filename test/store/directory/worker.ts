@@ -6,14 +6,15 @@ import {defaultStack, targetsOf} from '../../../src/lib/model/stack.js'
 import {addCluster} from '../../../src/lib/ops/cluster/add.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {tryLock} from '../../../src/lib/store/directory/lock.js'
-import {openStore} from '../../../src/lib/store/open.js'
+import {openDirectory} from '../../../src/lib/store/open.js'
+import {serverAt, unmoved} from '../../helpers/server.js'
 
 const [what = '', target = '', ...rest] = process.argv.slice(2)
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
 /** Adds the clusters named, one after the other. */
 async function add(names: readonly string[]): Promise<void> {
-  const store = openStore({directory: target})
+  const store = openDirectory({directory: target})
   const world = {now: () => new Date(), signer: cryptoSigner}
   const request = {addresses: [parseAddress('198.51.100.9')]}
   say('begins')
@@ -25,8 +26,8 @@ async function add(names: readonly string[]): Promise<void> {
 
 /** Holds the store until it is killed. */
 async function serve(): Promise<void> {
-  const outcome = await openStore({directory: target})
-    .hold({admin: rest[0] ?? ''})
+  const outcome = await openDirectory({directory: target})
+    .hold(serverAt(rest[0] ?? ''), unmoved)
     .then(
       () => 'holds',
       (error: unknown) => String(error),

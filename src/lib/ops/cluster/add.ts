@@ -1,11 +1,13 @@
 /** Registering a downstream cluster, or changing its registration: the same call, as often as one likes. */
 import type {Address} from '../../model/address.js'
+import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
 import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster} from '../../model/cluster.js'
 import {type Fleet, clusterOf} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
+import {type Patience, isLed, waitForLeader} from '../leader.js'
 import {planReconcile} from '../reconcile.js'
 import {sameValue} from '../same.js'
 import {type World, settingsOf} from '../world.js'
@@ -35,21 +37,25 @@ export async function addCluster(
   text: string,
   {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets},
   world: World,
-  options: CommitOptions = {},
+  {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<AddResult> {
-  const committed = await commitPlan(store, fleet => planAdd(fleet, text, {request, defaults}, world), options)
+  const committed = await commitPlan(
+    store,
+    fleet => {
+      const changes = planAdd(fleet, text, {request, defaults})
+      return isLed(store) ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+    },
+    options,
+  )
   const name = parseClusterName(text)
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
+  if (isLed(store) && options.dryRun !== true && waitMs !== undefined)
+    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs})
   return {...committed, cluster, previous: clusterOf(committed.before, name)}
 }
 
-function planAdd(
-  fleet: Fleet,
-  text: string,
-  {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets},
-  world: World,
-): readonly Change[] {
+function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets}): readonly Change[] {
   settingsOf(fleet)
   const known = parseClusterName(text)
   const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
@@ -58,8 +64,17 @@ function planAdd(
   const cluster = checkCluster(
     withRequest(clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults), request),
   )
-  const changes: Change[] = sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+  return sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
+}
+
+/** The leader keeps on record what it has accepted, and each credential before it is handed out. */
+function isTakenUp(fleet: Fleet, cluster: Cluster): boolean {
+  const record = fleet.records.get(cluster.name)
+  return sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
+}
+
+function hasValidCredential(record: OwnerRecord | undefined): boolean {
+  return record?.credentials.some(({state}) => state === 'valid') === true
 }
 
 function newCluster(name: ClusterName, services: ServiceTargets): Cluster {

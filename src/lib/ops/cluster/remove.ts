@@ -3,16 +3,37 @@ import {type Change, reduceAll} from '../../model/change.js'
 import {AtlasError, quote} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName} from '../../model/names.js'
+import type {Request} from '../../model/request.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
+import {type Patience, isLed, newRequest, waitForAnswer} from '../leader.js'
 import {planReconcile} from '../reconcile.js'
 import {planRemoval} from '../removal.js'
 import {type World, settingsOf} from '../world.js'
 import {clusterNames} from './list.js'
 
-/** @throws AtlasError `not-found` when there is no such cluster */
-export async function removeCluster(store: StateStore, text: string, world: World, options: CommitOptions = {}): Promise<Committed> {
-  return commitPlan(store, fleet => planRemove(fleet, text, world), options)
+/**
+ * Revokes a cluster and removes what is stored of it; where a leader signs, asks it to.
+ * @throws AtlasError `not-found` when there is no such cluster, `unreachable` when no leader answers
+ */
+export async function removeCluster(
+  store: StateStore,
+  text: string,
+  world: World,
+  {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
+): Promise<Committed> {
+  if (!isLed(store)) return commitPlan(store, fleet => planRemove(fleet, text, world), options)
+  const {id, value} = newRequest('remove', [], world)
+  const committed = await commitPlan(
+    store,
+    fleet => {
+      settingsOf(fleet)
+      return [{kind: 'request', id, value: {...(value as Request), owners: [requireCluster(fleet, text)]}}]
+    },
+    options,
+  )
+  if (options.dryRun !== true && waitMs !== undefined) await waitForAnswer(store, id, `cluster ${text} is not removed yet`, waitMs)
+  return committed
 }
 
 function planRemove(fleet: Fleet, text: string, world: World): readonly Change[] {

@@ -6,7 +6,7 @@ import {defaultRelease} from '../../manifest/release.js'
 import {valuesOf} from '../../manifest/values.js'
 import type {Credential} from '../../model/authority.js'
 import {AtlasError} from '../../model/errors.js'
-import type {Fleet} from '../../model/fleet.js'
+import {type Fleet, dialledAddresses} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {StateStore} from '../../store/store.js'
@@ -41,7 +41,7 @@ export interface Joining {
  */
 export async function joining(store: StateStore, text: string): Promise<Joining> {
   const fleet = await store.load()
-  const settings = settingsOf(fleet)
+  const settings = {...settingsOf(fleet), addresses: dialledAddresses(fleet)}
   const owner = text === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, text)
   return {
     owner,

@@ -26,11 +26,16 @@ export function directoryStore(directory: string, options: DirectoryOptions): St
 function directoryObjects(directory: string, {create, times}: DirectoryOptions): ObjectStore {
   const files = openFiles(directory, {create})
   const description = `directory ${directory}`
-  return {
+  const objects: ObjectStore = {
     description,
+    kubernetes: undefined,
+    writesAtOnce: 1,
     list: async () => betweenCommits(directory, times.patienceMs, async () => files.scan()),
     read: async key => files.read(key),
-    write: async (key, manifest) => files.write(key, manifest),
+    async write(key, manifest) {
+      const revision = await files.write(key, manifest)
+      return manifest === undefined || revision === undefined ? undefined : {key, revision, manifest}
+    },
 
     async exclusively(work) {
       if (create) await prepare(directory)
@@ -45,13 +50,19 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       }
     },
 
-    async observe(look, signal) {
+    async observe({look}, signal) {
       observe(directory, times, look, signal)
+      return {all: async () => objects.list(), one: () => undefined}
     },
 
-    async hold(server) {
+    async hold(server, events) {
       const lock = await locked(directory, tryLock(path.join(directory, '.serve.lock'), {admin: server.admin}))
-      if ('release' in lock) return lock
+      if ('release' in lock) {
+        events.leading(true)
+        events.living([server.replica])
+        return lock
+      }
+
       const {pid, note} = lock.owner
       const admin = note?.['admin'] === undefined ? '' : `, admin port ${note['admin']}`
       throw new AtlasError('conflict', `a server runs on ${description} already: process ${pid}${admin}`, {
@@ -64,7 +75,18 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       const admin = owner?.note?.['admin']
       return admin === undefined ? undefined : {admin}
     },
+
+    heardAt: () => undefined,
+
+    close() {
+      // Nothing is open.
+    },
+
+    async announce() {
+      // The log says it; a file beside the object would be taken for an object.
+    },
   }
+  return objects
 }
 
 /**

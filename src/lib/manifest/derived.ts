@@ -1,0 +1,131 @@
+/**
+ * What Kubernetes keeps beside the fleet and follows from it: the Services that Thanos Query dials, each cluster's Helm values, the
+ * DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows; writing them is the store's, when is `ops/`'s.
+ */
+import {type Fleet, type ObjectKey, clusterOf, dialledAddresses} from '../model/fleet.js'
+import {replicasOf, isPending} from '../model/cluster.js'
+import {OBSERVABILITY, type Owner, objectNames, parseOwner, parseSidecarName, sidecarName} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {FORMAT, type Manifest, encodeBase64, labels, secretText} from './manifest.js'
+import {renderValues} from './values.js'
+
+/** The label of the Services that Thanos Query dials; its value is the cluster's name. */
+export const SIDECAR_LABEL = 'goatlas.io/thanos-sidecar'
+
+/** The label by which those Services find the observability Envoy's pods, as chart `atlas` sets it. */
+export const ENVOY_SELECTOR: Readonly<Record<string, string>> = {'goatlas.io/envoy': 'observability'}
+
+const marks = {[labels.managedBy]: 'atlas', [labels.format]: FORMAT}
+const VALUES = 'values.yaml'
+const ZONE = 'atlas.zone'
+
+/** The parts of a derived object that Atlas owns. */
+interface Owned {
+  readonly labels: Readonly<Record<string, string>>
+  readonly spec?: Readonly<Record<string, unknown>>
+  readonly text?: string
+}
+
+/** Whether an object is one of these. The label counts by presence: the 2021 program's Services carry it too. */
+export function isDerived(manifest: Manifest): boolean {
+  const {kind, metadata} = manifest
+  if (kind === 'Service') return metadata.labels?.[SIDECAR_LABEL] !== undefined && parseSidecarName(metadata.name) !== undefined
+  return derivedOwner(`${kind}/${metadata.name}`) !== undefined
+}
+
+/** Whose a derived object is; `zone` for what is everybody's; undefined: it is no derived object's key. */
+export function derivedOwner(key: ObjectKey): Owner | 'zone' | undefined {
+  const [kind = '', name = ''] = key.split('/')
+  if (kind === 'Service') return parseSidecarName(name)?.cluster
+  if (key === `ConfigMap/${objectNames.zone}`) return 'zone'
+  const suffix = objectNames.values(OBSERVABILITY).slice(OBSERVABILITY.length)
+  if (kind !== 'Secret' || !name.endsWith(suffix)) return undefined
+  try {
+    return parseOwner(name.slice(0, -suffix.length))
+  } catch {
+    return undefined
+  }
+}
+
+/** Its owned parts as text: equal text, nothing to write. */
+export function derivedText(manifest: Manifest): string {
+  const own = manifest.metadata.labels ?? {}
+  const kept = Object.fromEntries([...Object.keys(marks), SIDECAR_LABEL].filter(key => key in own).map(key => [key, own[key] ?? '']))
+  if (manifest.kind === 'Service') return textOf({labels: kept, spec: ownedSpec(manifest.spec)})
+  const text = manifest.kind === 'Secret' ? readSecret(manifest) : manifest.data?.[ZONE]
+  return textOf({labels: kept, ...(text !== undefined && {text})})
+}
+
+/** The object to be applied. @param key as the text was made for */
+export function encodeDerived(key: ObjectKey, text: string, namespace: string): Manifest {
+  const {labels: own, spec, text: content} = JSON.parse(text) as Owned
+  const [kind = '', name = ''] = key.split('/')
+  const frame: Manifest = {apiVersion: 'v1', kind, metadata: {name, namespace, labels: own}}
+  if (spec !== undefined) return {...frame, spec}
+  if (content === undefined) return frame
+  return kind === 'Secret' ? {...frame, type: 'Opaque', data: {[VALUES]: encodeBase64(content)}} : {...frame, data: {[ZONE]: content}}
+}
+
+/** Whether the object is written by this program, and not by the one of 2021 or by hand. */
+export function isMarked(text: string): boolean {
+  return (JSON.parse(text) as Owned).labels[labels.managedBy] === 'atlas'
+}
+
+/** The zone's own text; undefined: there is none. */
+export function zoneIn(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Owned).text
+}
+
+/** What is to stand there for the zone `zone`. */
+export function derivedZone(zone: string): readonly [ObjectKey, string] {
+  return [`ConfigMap/${objectNames.zone}`, textOf({labels: marks, text: zone})]
+}
+
+/** What is to stand there for one owner: nothing for a cluster that is not served. Values only where it is known what to dial. */
+export function derivedOf(fleet: Fleet, settings: Settings, owner: Owner): ReadonlyMap<ObjectKey, string> {
+  const cluster = owner === OBSERVABILITY ? undefined : clusterOf(fleet, owner)
+  if (cluster === undefined && owner !== OBSERVABILITY) return new Map()
+  const services = cluster === undefined || isPending(cluster) ? [] : replicasOf(cluster)
+  const wanted = new Map<ObjectKey, string>(
+    services.map(replica => [`Service/${sidecarName((cluster as NonNullable<typeof cluster>).name, replica)}`, sidecarText(owner)]),
+  )
+  const addresses = dialledAddresses(fleet)
+  if (owner === OBSERVABILITY || addresses.length > 0)
+    wanted.set(`Secret/${objectNames.values(owner)}`, textOf({labels: marks, text: renderValues({...settings, addresses}, owner)}))
+  return wanted
+}
+
+function sidecarText(owner: Owner): string {
+  return textOf({
+    labels: {...marks, [SIDECAR_LABEL]: owner},
+    spec: ownedSpec({
+      clusterIP: 'None',
+      selector: ENVOY_SELECTOR,
+      ports: [{name: 'thanos', port: 10_901, targetPort: 10_901, protocol: 'TCP'}],
+    }),
+  })
+}
+
+function ownedSpec(spec: Manifest['spec']): Readonly<Record<string, unknown>> {
+  const ports = Array.isArray(spec?.['ports']) ? (spec['ports'] as readonly Readonly<Record<string, unknown>>[]) : []
+  return {
+    clusterIP: spec?.['clusterIP'],
+    selector: spec?.['selector'],
+    ports: ports.map(({name, port, targetPort, protocol}) => ({name, port, targetPort, protocol})),
+  }
+}
+
+function readSecret(manifest: Manifest): string | undefined {
+  try {
+    return secretText(manifest, VALUES)
+  } catch {
+    // No base64: whatever stands there is written over.
+    return undefined
+  }
+}
+
+/** Labels in one order, so that equal parts are equal texts. */
+function textOf({labels: own, ...rest}: Owned): string {
+  const sorted = Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return JSON.stringify({labels: sorted, ...rest})
+}

@@ -1,0 +1,25 @@
+/** What people ask of the leader, who alone holds the keys: written into one ConfigMap, answered in the same place. */
+import type {Owner} from './names.js'
+
+/** `remove`: revoke a cluster and remove what is stored of it. `rotate`: new leaves, for everybody where no owner is named. */
+export type RequestKind = 'remove' | 'rotate'
+
+export interface Request {
+  readonly kind: RequestKind
+  readonly owners: readonly Owner[]
+  /** ISO 8601, UTC. */
+  readonly requestedAt: string
+  readonly state: 'done' | 'failed' | 'waiting'
+  /** ISO 8601, UTC: when it was answered. */
+  readonly answeredAt?: string
+  /** The leader's words. */
+  readonly message?: string
+}
+
+/** How long an answer stays to be read, milliseconds (design, part 5). */
+export const ANSWER_KEPT = 3_600_000
+
+/** Such as `remove paris`. */
+export function describeRequest({kind, owners}: Request): string {
+  return owners.length === 0 ? `${kind} everybody` : `${kind} ${owners.join(', ')}`
+}

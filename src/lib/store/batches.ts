@@ -1,0 +1,66 @@
+/**
+ * In which writes a commit is made: changes of one object go together, and what concerns different owners may be written at once.
+ * Whatever concerns the same owner, or everybody, keeps its order, so that what is written at any moment is a legal fleet.
+ */
+import {derivedOwner} from '../manifest/derived.js'
+import {type StoredChange, objectOf} from '../manifest/encode.js'
+import type {ObjectKey} from '../model/fleet.js'
+
+/** Changes of one object: one write. */
+export interface Group {
+  readonly key: ObjectKey
+  readonly changes: readonly StoredChange[]
+}
+
+/** Groups that may be written at once, one batch after the other. */
+export function batchesOf(changes: readonly StoredChange[]): readonly (readonly Group[])[] {
+  const groups = grouped(changes)
+  const levels = new Map<string, number>()
+  let barrier = 0
+  let last = 0
+  const batches: Group[][] = []
+  for (const group of groups) {
+    const owners = group.changes.map(change => ownerOf(change))
+    const isForAll = owners.includes(undefined)
+    const names = [`object ${group.key}`, ...owners.map(owner => `owner ${owner ?? ''}`)]
+    const level = 1 + (isForAll ? last : Math.max(barrier, ...names.map(name => levels.get(name) ?? 0)))
+    for (const name of names) levels.set(name, level)
+    if (isForAll) barrier = level
+    last = Math.max(last, level)
+    batches[level - 1] = [...(batches[level - 1] ?? []), group]
+  }
+
+  return batches
+}
+
+/** Whom a change concerns; undefined: everybody. */
+export function ownerOf(change: StoredChange): string | undefined {
+  if ('owner' in change) return change.owner
+  if (change.kind === 'registration') return change.name
+  const derived = change.kind === 'derived' ? derivedOwner(change.object) : undefined
+  return derived === 'zone' ? undefined : derived
+}
+
+/** A change joins the first group of its object that stands behind everything else of its owner. */
+function grouped(changes: readonly StoredChange[]): readonly Group[] {
+  const groups: {readonly key: ObjectKey; readonly changes: StoredChange[]}[] = []
+  const places = new Map<ObjectKey, number[]>()
+  const lastOf = new Map<string, number>()
+  let lastForAll = -1
+  for (const change of changes) {
+    const [key, owner] = [objectOf(change), ownerOf(change)]
+    const earliest = owner === undefined ? groups.length - 1 : Math.max(lastForAll, lastOf.get(owner) ?? -1)
+    const present = places.get(key) ?? []
+    let place = present.find(index => index >= earliest)
+    if (place === undefined) {
+      place = groups.push({key, changes: []}) - 1
+      places.set(key, [...present, place])
+    }
+
+    groups[place]?.changes.push(change)
+    if (owner === undefined) lastForAll = Math.max(lastForAll, place)
+    else lastOf.set(owner, Math.max(lastOf.get(owner) ?? -1, place))
+  }
+
+  return groups
+}

@@ -1,0 +1,127 @@
+/** Writes changes into a place of objects: checked against the fleet that they were planned on, batch by batch (batches.ts). */
+import {isDeepStrictEqual} from 'node:util'
+import {type StoredChange, encodeOnto, isDerivedChange, isStored, namespaceOf} from '../manifest/encode.js'
+import {type Change, reduceAll} from '../model/change.js'
+import {AtlasError} from '../model/errors.js'
+import type {Fleet, ObjectKey} from '../model/fleet.js'
+import {type Settings, defaultSettings} from '../model/settings.js'
+import {type Group, batchesOf, ownerOf} from './batches.js'
+import type {ObjectStore, Sighting, StoredObject} from './objects.js'
+
+/** What a group has come to: the object as it stands now, or why it could not be written. */
+type Outcome = {readonly group: Group; readonly error: unknown} | {readonly group: Group; readonly object: StoredObject | undefined}
+
+/**
+ * @param read an object as this version understands it
+ * @param wrote told what was written, batch by batch
+ * @returns the fleet after the commit
+ * @throws AtlasError `conflict` where an object is not at its revision in `base`; nothing is written where that shows beforehand
+ */
+export async function commitOnto(
+  objects: ObjectStore,
+  read: (key: ObjectKey) => Promise<StoredObject | undefined>,
+  base: Fleet,
+  changes: readonly Change[],
+  wrote: (sightings: readonly Sighting[]) => void,
+): Promise<Fleet> {
+  const stored = changes.filter(change => isStored(change))
+  if (stored.length === 0) return base
+  const settings = stored.find(change => change.kind === 'settings')?.value ?? base.settings ?? defaultSettings
+  return objects.exclusively(async () => {
+    const batches = batchesOf(stored)
+    // A race that is lost should leave nothing behind: all is looked at before anything is written.
+    for (const group of batches.flat()) if (!isDerived(group)) checkBase(objects, group.key, await objects.read(group.key), base)
+    let fleet = base
+    const failures: unknown[] = []
+    const blocked = new Set<string | undefined>()
+    for (const batch of batches) {
+      const outcomes = await atOnce(unblocked(batch, blocked), objects.writesAtOnce, async group =>
+        writeGroup(objects, read, fleet, group, settings),
+      )
+      const written = outcomes.filter(outcome => 'object' in outcome)
+      fleet = reduceAll(
+        fleet,
+        written.flatMap(({group, object}) => [...group.changes, {kind: 'revision', object: group.key, value: object?.revision}]),
+      )
+      wrote(written.map(({group, object}) => ({key: group.key, object})))
+      for (const {group, error} of outcomes.filter(outcome => 'error' in outcome)) {
+        failures.push(error)
+        for (const change of group.changes) blocked.add(ownerOf(change))
+      }
+
+      const fatal = failures.find(error => !(error instanceof AtlasError) || error.code === 'conflict' || error.code === 'unreachable')
+      if (fatal !== undefined) throw fatal as Error
+      if (blocked.has(undefined)) break
+    }
+
+    const [first] = failures
+    if (first !== undefined) throw first as Error
+    return fleet
+  })
+}
+
+/** Without the changes of those of whom something could not be written. */
+function unblocked(batch: readonly Group[], blocked: ReadonlySet<string | undefined>): readonly Group[] {
+  if (blocked.size === 0) return batch
+  return batch
+    .map(({key, changes}) => ({key, changes: changes.filter(change => !blocked.has(ownerOf(change)))}))
+    .filter(({changes}) => changes.length > 0)
+}
+
+async function writeGroup(
+  objects: ObjectStore,
+  read: (key: ObjectKey) => Promise<StoredObject | undefined>,
+  fleet: Fleet,
+  group: Group,
+  settings: Settings,
+): Promise<StoredObject | undefined> {
+  const {key, changes} = group
+  const present = await read(key)
+  if (!isDerived(group)) checkBase(objects, key, present, fleet)
+  if (present?.broken !== undefined && (present.sealed === true || !isReplacement(changes)))
+    throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
+      hint: 'mend or remove it',
+    })
+  const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespaceOf(change, settings)), present?.manifest)
+  if (isDeepStrictEqual(present?.manifest, next) && present?.broken === undefined) return present
+  const written = await objects.write(key, next, {base: present?.revision, isDerived: isDerived(group)})
+  const source = present?.source
+  return written === undefined || source === undefined ? written : {...written, source}
+}
+
+/** @throws AtlasError `conflict` where the object is at another revision than the plan was made on */
+function checkBase(objects: ObjectStore, key: ObjectKey, present: StoredObject | undefined, base: Fleet): void {
+  if (present?.revision === base.revisions.get(key)) return
+  throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
+}
+
+function isDerived({changes}: Group): boolean {
+  return changes.every(change => isDerivedChange(change))
+}
+
+/** Whether the object holds nothing but what is written or deleted now, so that losing what it said before loses nothing. */
+function isReplacement(changes: readonly StoredChange[]): boolean {
+  return changes.every(change => change.kind !== 'identity' && change.kind !== 'record' && change.kind !== 'request')
+}
+
+async function atOnce(
+  groups: readonly Group[],
+  limit: number,
+  write: (group: Group) => Promise<StoredObject | undefined>,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = []
+  let next = 0
+  const work = async (): Promise<void> => {
+    for (let group = groups[next]; group !== undefined; group = groups[next]) {
+      next += 1
+      try {
+        outcomes.push({group, object: await write(group)})
+      } catch (error) {
+        outcomes.push({group, error})
+      }
+    }
+  }
+
+  await Promise.all(Array.from({length: Math.min(limit, groups.length)}, work))
+  return outcomes
+}

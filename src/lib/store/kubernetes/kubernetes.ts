@@ -1,0 +1,155 @@
+/**
+ * A Kubernetes namespace as a place that keeps objects. Observed, it is known from lists and watches and asked for nothing twice;
+ * unobserved, as in a command, each object is asked for when it is wanted.
+ */
+import {randomBytes} from 'node:crypto'
+import {derivedOwner} from '../../manifest/derived.js'
+import type {Manifest} from '../../manifest/manifest.js'
+import {AtlasError} from '../../model/errors.js'
+import type {ObjectKey} from '../../model/fleet.js'
+import {leaseNames, objectNames} from '../../model/names.js'
+import type {ObjectStore, StoredObject} from '../objects.js'
+import {stateStoreOver} from '../state-store.js'
+import type {HoldEvents, Server, StateStore} from '../store.js'
+import {announce} from './announce.js'
+import type {Client} from './client.js'
+import {type Election, openElection} from './election.js'
+import {type Selection, listAll} from './feed.js'
+import {ENDPOINTS, FLEET, ofInterest, openObservation, passOver, selectionsOf, thanosNamespaceIn} from './observation.js'
+import {openPresence, watchPresence} from './presence.js'
+import type {KubernetesTimes} from './times.js'
+import {readObject, writeObject} from './writer.js'
+
+export interface KubernetesOptions {
+  /** Which Secrets may be read: all of Atlas's, or none but these. Whoever needs no key asks for none. */
+  readonly secrets: 'all' | readonly string[]
+  readonly times: KubernetesTimes
+}
+
+const WRITES_AT_ONCE = 16
+
+/** The namespace that `client` speaks to as a state store. */
+export function kubernetesStore(client: Client, options: KubernetesOptions): StateStore {
+  return stateStoreOver(kubernetesObjects(client, options))
+}
+
+function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions): ObjectStore {
+  const {namespace, description} = client
+  const observation = openObservation(client, secrets, times)
+  let part: Part | undefined
+  /** Thanos's namespace, as the settings were last seen by a look that was not an observation. */
+  let thanosNamespace: string | undefined
+
+  function namespaceOf(key: ObjectKey, manifest?: Manifest): string {
+    if (key !== ENDPOINTS) return namespace
+    return manifest?.metadata.namespace ?? thanosNamespaceIn(observation.cache()?.get(FLEET)) ?? thanosNamespace ?? namespace
+  }
+
+  async function read(key: ObjectKey): Promise<StoredObject | undefined> {
+    const cache = observation.cache()
+    if (cache !== undefined) return cache.get(key)
+    // What may not be read is created without a look: the API server says whether it is there.
+    return isReadable(key, secrets) ? readObject(client, key, namespaceOf(key)) : undefined
+  }
+
+  async function list(): Promise<readonly StoredObject[]> {
+    const found = (await Promise.all(selectionsOf(namespace, secrets).map(async selection => listed(client, selection)))).flat()
+    thanosNamespace = thanosNamespaceIn(found.find(({key}) => key === FLEET))
+    const endpoints = secrets === 'all' ? await readObject(client, ENDPOINTS, namespaceOf(ENDPOINTS)).catch(passOver) : undefined
+    return endpoints === undefined ? found : [...found, endpoints]
+  }
+
+  return {
+    description,
+    kubernetes: {namespace},
+    writesAtOnce: WRITES_AT_ONCE,
+    list,
+    exclusively: async work => work(),
+    read,
+
+    async write(key, manifest, writing) {
+      part?.checkMayWrite(key)
+      const owner = derivedOwner(key)
+      const registration = owner === undefined || owner === 'zone' ? undefined : await read(`Service/${owner}`)
+      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), owner: registration})
+      observation.wrote(key, written, writing.base)
+      return written
+    },
+
+    observe: observation.begin,
+
+    async hold(server, events) {
+      const taken = takePart(client, server, times, events)
+      part = taken
+      return {
+        async release() {
+          await taken.stop()
+          part = undefined
+        },
+      }
+    },
+
+    // Who serves is told by reports, not by an address: a command can't reach a pod.
+    holder: async () => undefined,
+
+    async announce(key, announcement) {
+      await announce(client, (await read(key)) ?? {key, revision: '', manifest: undefined}, announcement)
+    },
+
+    heardAt: observation.heardAt,
+    close: client.close,
+  }
+}
+
+function isReadable(key: ObjectKey, secrets: KubernetesOptions['secrets']): boolean {
+  return secrets === 'all' || !key.startsWith('Secret/') || secrets.includes(key.slice('Secret/'.length))
+}
+
+async function listed(client: Client, selection: Selection): Promise<readonly StoredObject[]> {
+  if (selection.name !== undefined) {
+    const one = await readObject(client, `Secret/${selection.name}`, selection.namespace)
+    return one === undefined ? [] : [one]
+  }
+
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const all = await listAll(client, selection)
+    if (all !== 'expired') return ofInterest(selection, all.objects)
+  }
+
+  throw new AtlasError('unreachable', `the API server forgets its list of ${selection.resource} while it is read`, {hint: 'try again'})
+}
+
+/** What a server does beside reading and writing: it stands for election, and says that it lives. */
+interface Part {
+  /** @throws AtlasError `conflict` where only the leader may write, and this server is not it */
+  checkMayWrite(key: ObjectKey): void
+  stop(): Promise<void>
+}
+
+function takePart(client: Client, {replica, role}: Server, times: KubernetesTimes, events: HoldEvents): Part {
+  const presence = role === 'controller' ? undefined : openPresence(client, replica, times)
+  let looking: AbortController | undefined
+  const election: Election | undefined =
+    role === 'ads'
+      ? undefined
+      : openElection(client, leaseNames.leader, `${replica}_${randomBytes(8).toString('hex')}`, times, {
+          leading(isLeader) {
+            looking?.abort()
+            looking = isLeader ? new AbortController() : undefined
+            events.leading(isLeader)
+            if (looking !== undefined) watchPresence(client, times, events.living, looking.signal)
+          },
+          failed: events.failed,
+        })
+  const own = `ConfigMap/${objectNames.report(replica)}`
+  return {
+    checkMayWrite(key) {
+      if (key === own || election?.leads() === true) return
+      throw new AtlasError('conflict', `this server does not lead, so it does not write ${key}`)
+    },
+    async stop() {
+      looking?.abort()
+      await Promise.all([election?.stop(), presence?.stop()])
+    },
+  }
+}

@@ -1,0 +1,61 @@
+/** Leases (coordination.k8s.io/v1): read, take, renew and give back one. Who may, and when, is decided in election.ts and presence.ts. */
+import {AtlasError} from '../../model/errors.js'
+import type {Client} from './client.js'
+import type {Asked} from './refusal.js'
+
+/** A Lease as far as it is read. */
+export interface Lease {
+  readonly metadata: {readonly name: string; readonly resourceVersion?: string; readonly [other: string]: unknown}
+  readonly spec?: {
+    readonly holderIdentity?: string
+    readonly leaseDurationSeconds?: number
+    readonly acquireTime?: string
+    readonly renewTime?: string
+    readonly leaseTransitions?: number
+  }
+}
+
+const GROUP = 'coordination.k8s.io'
+
+/** @returns undefined where there is none */
+export async function readLease(client: Client, name: string, signal: AbortSignal): Promise<Lease | undefined> {
+  try {
+    return (await client.call({...at(client, 'get', name), signal, timeoutMs: LEASE_TIMEOUT})) as Lease
+  } catch (error) {
+    if (error instanceof AtlasError && error.code === 'not-found') return undefined
+    throw error
+  }
+}
+
+export async function listLeases(client: Client, signal: AbortSignal): Promise<readonly Lease[]> {
+  const answer = (await client.call({...at(client, 'list'), signal, timeoutMs: LEASE_TIMEOUT})) as {readonly items?: readonly Lease[]}
+  return answer.items ?? []
+}
+
+/** Creates it, or replaces `present` if it is still at its version. @throws AtlasError `conflict` where another was faster */
+export async function writeLease(
+  client: Client,
+  name: string,
+  present: Lease | undefined,
+  spec: NonNullable<Lease['spec']>,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const labels = {'app.kubernetes.io/managed-by': 'atlas'}
+  const body = {apiVersion: `${GROUP}/v1`, kind: 'Lease', metadata: present?.metadata ?? {name, namespace: client.namespace, labels}, spec}
+  const request = {...at(client, present === undefined ? 'create' : 'update', name), body, signal, timeoutMs: LEASE_TIMEOUT}
+  return (await client.call(request)) as Lease
+}
+
+/** MicroTime: exactly six digits of a second, or the API server refuses it. */
+export function microTime(now: Date): string {
+  return now.toISOString().replace(/\.(\d{3})Z$/, '.$1000Z')
+}
+
+/** A Lease that is not renewed in time is lost: no answer is waited for longer than it lasts. */
+const LEASE_TIMEOUT = 5000
+
+function at(client: Client, verb: Asked['verb'], name?: string): {readonly asked: Asked; readonly path: string} {
+  const collection = `/apis/${GROUP}/v1/namespaces/${client.namespace}/leases`
+  const asked: Asked = {verb, resource: 'leases', group: GROUP, namespace: client.namespace, ...(name !== undefined && {name})}
+  return {asked, path: verb === 'create' || verb === 'list' || name === undefined ? collection : `${collection}/${name}`}
+}

@@ -1,0 +1,9 @@
+/** How long a store in Kubernetes waits, for what. */
+import {type ElectionTimes, defaultElectionTimes} from './election.js'
+import {type FeedTimes, defaultFeedTimes} from './feed.js'
+import {type PresenceTimes, defaultPresenceTimes} from './presence.js'
+
+/** Milliseconds. */
+export type KubernetesTimes = ElectionTimes & FeedTimes & PresenceTimes
+
+export const defaultKubernetesTimes: KubernetesTimes = {...defaultElectionTimes, ...defaultFeedTimes, ...defaultPresenceTimes}

@@ -1,0 +1,148 @@
+/** Writes one object to the API server: created, replaced and deleted only as it was last known, derived ones applied by force. */
+import {derivedText, isDerived} from '../../manifest/derived.js'
+import type {Manifest} from '../../manifest/manifest.js'
+import {AtlasError} from '../../model/errors.js'
+import type {ObjectKey} from '../../model/fleet.js'
+import type {StoredObject, Writing} from '../objects.js'
+import {storedObject} from './cache.js'
+import type {Client} from './client.js'
+import type {RawObject} from './feed.js'
+import type {Asked} from './refusal.js'
+
+/** Who Atlas is to server-side apply (Kubernetes docs, "Server-Side Apply"). */
+const MANAGER = 'atlas-controller'
+
+export const resources: Readonly<Record<string, 'configmaps' | 'secrets' | 'services'>> = {
+  ConfigMap: 'configmaps',
+  Secret: 'secrets',
+  Service: 'services',
+}
+
+/** Where an object is asked for. @throws AtlasError `failed` for a kind that is none of Atlas's */
+export function addressOf(
+  key: ObjectKey,
+  namespace: string,
+  verb: Asked['verb'],
+): {readonly asked: Asked; readonly path: string; readonly kind: string} {
+  const [kind, name] = [key.slice(0, key.indexOf('/')), key.slice(key.indexOf('/') + 1)]
+  const resource = resources[kind]
+  if (resource === undefined) throw new AtlasError('failed', `Atlas keeps no ${kind}`)
+  const collection = `/api/v1/namespaces/${namespace}/${resource}`
+  return {asked: {verb, resource, group: '', namespace, name}, path: verb === 'create' ? collection : `${collection}/${name}`, kind}
+}
+
+/** @returns undefined where it is not there @throws AtlasError as the client's */
+export async function readObject(client: Client, key: ObjectKey, namespace: string): Promise<StoredObject | undefined> {
+  const {kind, ...request} = addressOf(key, namespace, 'get')
+  try {
+    return storedObject(kind, (await client.call(request)) as RawObject)
+  } catch (error) {
+    if (error instanceof AtlasError && error.code === 'not-found') return undefined
+    throw error
+  }
+}
+
+/**
+ * @param manifest undefined deletes
+ * @returns the object as the server keeps it
+ * @throws AtlasError `conflict` where it is not at `writing.base`
+ */
+export async function writeObject(
+  client: Client,
+  key: ObjectKey,
+  manifest: Manifest | undefined,
+  writing: Writing & {readonly namespace: string; readonly owner: StoredObject | undefined},
+): Promise<StoredObject | undefined> {
+  const {base, namespace} = writing
+  if (manifest === undefined) {
+    if (base !== undefined) await deleteObject(client, key, namespace, base)
+    return undefined
+  }
+
+  if (writing.isDerived) return apply(client, key, manifest, writing)
+  if (base === undefined) return send(client, key, namespace, 'create', withoutVersion(manifest))
+  return send(client, key, namespace, 'update', {...manifest, metadata: {...manifest.metadata, namespace, resourceVersion: base}})
+}
+
+/** Whoever was faster has it still. */
+async function deleteObject(client: Client, key: ObjectKey, namespace: string, base: string): Promise<void> {
+  const {kind: _, ...request} = addressOf(key, namespace, 'delete')
+  try {
+    await client.call({...request, body: {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {resourceVersion: base}}})
+  } catch (error) {
+    if (!(error instanceof AtlasError) || error.code !== 'not-found') throw error
+  }
+}
+
+/**
+ * Fields that others have written, by other means or under other names, outlive an apply (a label of a selector, a port): then the
+ * object is replaced. On condition of its version, so that a server that lost its Lease meanwhile writes nothing.
+ */
+async function apply(
+  client: Client,
+  key: ObjectKey,
+  manifest: Manifest,
+  {base, namespace, owner}: Writing & {readonly namespace: string; readonly owner: StoredObject | undefined},
+): Promise<StoredObject> {
+  const {kind, ...request} = addressOf(key, namespace, 'patch')
+  const wanted = owned(withoutVersion(manifest), owner)
+  const metadata = {...wanted.metadata, namespace, ...(base !== undefined && {resourceVersion: base})}
+  const applied = storedObject(
+    kind,
+    (await client.call({
+      ...request,
+      query: {fieldManager: MANAGER, force: 'true'},
+      contentType: 'application/apply-patch+yaml',
+      body: {...wanted, metadata},
+    })) as RawObject,
+  )
+  const is = applied.manifest
+  if (is === undefined || !isDerived(manifest) || derivedText(is) === derivedText(manifest)) return applied
+  const replaced = {
+    ...is,
+    ...manifest,
+    metadata: {...is.metadata, labels: {...is.metadata.labels, ...manifest.metadata.labels}, namespace, resourceVersion: applied.revision},
+    ...(manifest.spec && {spec: {...is.spec, ...manifest.spec}}),
+  }
+  return send(client, key, namespace, 'update', replaced)
+}
+
+/** Goes when the registration goes, even where no Atlas runs any more. Never blocks its deletion: that takes a right of its own. */
+function owned(manifest: Manifest, owner: StoredObject | undefined): Manifest {
+  const uid = owner?.manifest?.metadata['uid']
+  if (owner?.manifest === undefined || typeof uid !== 'string') return manifest
+  const reference = {
+    apiVersion: 'v1',
+    kind: owner.manifest.kind,
+    name: owner.manifest.metadata.name,
+    uid,
+    controller: true,
+    blockOwnerDeletion: false,
+  }
+  return {...manifest, metadata: {...manifest.metadata, ownerReferences: [reference]}}
+}
+
+async function send(
+  client: Client,
+  key: ObjectKey,
+  namespace: string,
+  verb: 'create' | 'update',
+  manifest: Manifest,
+): Promise<StoredObject> {
+  const {kind, ...request} = addressOf(key, namespace, verb)
+  const body = {...manifest, metadata: {...manifest.metadata, namespace}}
+  const query = {fieldManager: MANAGER}
+  try {
+    return storedObject(kind, (await client.call({...request, body, query})) as RawObject)
+  } catch (error) {
+    // It was there when it was looked at: another writer was faster.
+    if (verb === 'update' && error instanceof AtlasError && error.code === 'not-found')
+      throw new AtlasError('conflict', `${key} in namespace ${namespace} was removed by another writer`, {hint: 'run the command again'})
+    throw error
+  }
+}
+
+function withoutVersion(manifest: Manifest): Manifest {
+  const {resourceVersion: _r, uid: _u, creationTimestamp: _c, generation: _g, selfLink: _s, ...metadata} = manifest.metadata
+  return {...manifest, metadata}
+}

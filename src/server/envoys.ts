@@ -1,0 +1,79 @@
+/** What a server that serves Envoys has beside the fleet: the publisher, ADS, and where several servers share a store, a report for the others. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {buildAhead} from '../lib/envoy/build.js'
+import type {HostPort} from '../lib/model/address.js'
+import type {Fleet} from '../lib/model/fleet.js'
+import type {Report} from '../lib/model/report.js'
+import type {StateStore} from '../lib/store/store.js'
+import {type StreamLimits, defaultLimits, openLimiter} from './ads/limits.js'
+import {type AdsServer, type ConnectionTimes, openAdsServer} from './ads/server.js'
+import type {StreamTimes} from './ads/stream.js'
+import type {Log} from './log.js'
+import type {Metrics} from './metrics.js'
+import {type PublishTimes, type Publisher, openPublisher} from './publish.js'
+import type {Reporter} from './report.js'
+import {type ReportTimes, type Reports, openReports} from './reports.js'
+import {streamsWorld} from './streams.js'
+
+/** What is needed of the rest of the server. */
+export interface EnvoysWorld {
+  readonly store: StateStore
+  readonly replica: string
+  readonly listen: HostPort
+  readonly now: () => Date
+  readonly times: ConnectionTimes & PublishTimes & ReportTimes & StreamTimes
+  readonly limits: Partial<StreamLimits>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly reporter: Reporter
+  /** As it is stored. */
+  readonly stored: () => Fleet
+  readonly report: () => Report
+}
+
+export interface Envoys {
+  readonly ads: AdsServer
+  readonly publisher: Publisher
+  /** Undefined where this server is alone. */
+  readonly reports: Reports | undefined
+  stop(): Promise<void>
+}
+
+/** More than a fleet that dials directly needs, and few enough to leave files for the rest of the process. */
+const CONNECTIONS_MAX = 20_000
+
+/** @throws AtlasError `failed` where the address can't be bound */
+export async function openEnvoys(fleet: Fleet, world: EnvoysWorld): Promise<Envoys> {
+  const {store, replica, times, log, metrics, reporter, now} = world
+  // Before anybody asks: in one piece it would hold up the event loop.
+  const ahead = buildAhead(fleet)
+  while (ahead.next().done !== true) await nextTurn()
+  const publisher = openPublisher(fleet, times, {
+    pushed(streams, milliseconds) {
+      metrics.pushes.inc()
+      metrics.pushSeconds.observe(milliseconds / 1000)
+      log.debug('pushed', {streams, milliseconds: Math.round(milliseconds)})
+    },
+  })
+  const reports =
+    store.kubernetes === undefined
+      ? undefined
+      : openReports(store, replica, times, log, {fleet: world.stored, report: world.report, leftovers: () => reporter.leftovers()})
+  const reported = (what: 'other' | 'refusal'): void => reports?.changed(what)
+  const limiter = openLimiter({...defaultLimits, ...world.limits})
+  const ads = await openAdsServer(
+    {listen: world.listen, times, connectionsMax: CONNECTIONS_MAX, log},
+    streamsWorld({now, times, limiter, log, metrics, publisher, reporter, replica, reported}),
+  )
+  reported('other')
+  return {
+    ads,
+    publisher,
+    reports,
+    async stop() {
+      await ads.stop(() => reporter.streams())
+      await reports?.stop()
+      publisher.close()
+    },
+  }
+}

@@ -1,0 +1,55 @@
+/** What is wrong though the server serves: said by /readyz and `status`. */
+import type {Fleet} from '../lib/model/fleet.js'
+import type {ServerRole} from '../lib/store/store.js'
+import {isOf2021} from '../lib/ops/adopt.js'
+import {readKey} from '../lib/pki/read.js'
+
+export interface Circumstances {
+  readonly fleet: Fleet
+  readonly role: ServerRole
+  readonly isReachable: boolean
+  readonly now: Date
+  /** Why the last attempt to issue what is due failed. */
+  readonly failure: string | undefined
+  /** Why the newest certificate or trust is not in use. */
+  readonly problem: string | undefined
+  /** Why this server can't take part in electing the leader. */
+  readonly partFailure: string | undefined
+  /** Seconds since the store was heard last; undefined where that is no question. */
+  readonly silence: number | undefined
+}
+
+/** A watch is heard every minute at the least. */
+const SILENCE_MAX = 90
+
+/** One line each. A server without the right to read the signers says nothing of them. */
+export function warningsOf({fleet, role, isReachable, now, failure, problem, partFailure, silence}: Circumstances): readonly string[] {
+  const signs = role !== 'ads'
+  return [
+    ...(isReachable ? [] : ['the store can not be read; what was known stays in force']),
+    ...(isReachable && silence !== undefined && silence > SILENCE_MAX
+      ? [`nothing was heard of the store for ${Math.round(silence)} s; what was known stays in force`]
+      : []),
+    ...(!signs || fleet.authority.has('root') ? [] : ['the root (Secret atlas-ca) is missing or broken: nothing can be signed']),
+    ...(signs && isOf2021(fleet)
+      ? ['the root (Secret atlas-ca) is the 2021 program\'s: run "atlas init" to take it over; nothing is signed before']
+      : []),
+    ...(signs ? signersEnding(fleet, now) : []),
+    ...(failure === undefined ? [] : [`what is due could not be issued: ${failure}`]),
+    ...(problem === undefined ? [] : [problem]),
+    ...(partFailure === undefined ? [] : [partFailure]),
+  ]
+}
+
+/** Signers past two thirds of their life: what they sign is cut short, and when they have ended nothing is signed any more. */
+function signersEnding(fleet: Fleet, now: Date): readonly string[] {
+  return [...fleet.authority].flatMap(([part, key]) => {
+    const {notBefore, notAfter} = readKey(key)
+    const isEnding = now.getTime() > notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)
+    return isEnding
+      ? [
+          `the ${part === 'credentialIssuer' ? 'credential issuer' : part} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`,
+        ]
+      : []
+  })
+}

@@ -1,0 +1,123 @@
+/** A namespace of a real API server as a place of the store's contract; what the store says to it goes through a proxy that can be told to fail. */
+import {type Manifest, parseManifest} from '../../../src/lib/manifest/manifest.js'
+import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
+import {openClient} from '../../../src/lib/store/kubernetes/client.js'
+import {kubernetesStore} from '../../../src/lib/store/kubernetes/kubernetes.js'
+import {type KubernetesTimes, defaultKubernetesTimes} from '../../../src/lib/store/kubernetes/times.js'
+import type {StateStore} from '../../../src/lib/store/store.js'
+import type {Place} from '../../contracts/place.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import type {FaultProxy} from '../../helpers/kubernetes/fault-proxy.js'
+import type {Kubernetes} from '../../helpers/kubernetes/kubernetes.js'
+
+export const resources: Readonly<Record<string, string>> = {ConfigMap: 'configmaps', Secret: 'secrets', Service: 'services'}
+
+/** Shorter than in earnest: a test waits for what fails. Milliseconds. */
+export const quickTimes: KubernetesTimes = {...defaultKubernetesTimes, retryMs: 20, retryMaxMs: 100}
+
+/** A store of its own, as another process has it. */
+export async function openNamespace(
+  kubeconfig: string,
+  namespace: string,
+  {secrets = 'all', times = quickTimes}: {readonly secrets?: 'all' | readonly string[]; readonly times?: KubernetesTimes} = {},
+): Promise<StateStore> {
+  return kubernetesStore(openClient(await openAccess({kubeconfig, namespace})), {secrets, times})
+}
+
+/** The namespace that the contract's fleet is of, emptied, asked through `proxy`. */
+export async function namespacePlace(kubernetes: Kubernetes, proxy: FaultProxy): Promise<Place> {
+  const namespace = 'atlas'
+  await empty(kubernetes, namespace)
+  const opened: StateStore[] = []
+  // Read once: `open` of the contract gives a store at once.
+  const access = await openAccess({kubeconfig: proxy.kubeconfig, namespace})
+  const pathOf = (key: string): string => {
+    const [kind = '', name = ''] = key.split('/')
+    return `/api/v1/namespaces/${namespace}/${resources[kind] ?? ''}/${name}`
+  }
+
+  const raw = async (key: string): Promise<Record<string, unknown> | undefined> => {
+    const {status, body} = await kubernetes.request('GET', pathOf(key))
+    return status === 404 ? undefined : body
+  }
+
+  return {
+    open() {
+      const store = kubernetesStore(openClient(access), {secrets: 'all', times: quickTimes})
+      opened.push(store)
+      return store
+    },
+    async seed(fleet) {
+      const store = await openNamespace(kubernetes.kubeconfig, namespace)
+      await store.commit(await store.load(), changesOf(fleet))
+      store.close()
+    },
+    async get(key) {
+      const found = await raw(key)
+      return found === undefined ? undefined : bare(parseManifest(found))
+    },
+    async put(key, manifest) {
+      const present = await raw(key)
+      const collection = pathOf(key).slice(0, pathOf(key).lastIndexOf('/'))
+      if (manifest === undefined) await done(kubernetes.request('DELETE', pathOf(key)))
+      else if (present === undefined) await done(kubernetes.request('POST', collection, inNamespace(manifest, namespace)))
+      else
+        await done(
+          kubernetes.request(
+            'PUT',
+            pathOf(key),
+            inNamespace(manifest, namespace, (present['metadata'] as {resourceVersion: string}).resourceVersion),
+          ),
+        )
+    },
+    damage: async () => {
+      throw new Error('an API server keeps no object that is none')
+    },
+    lose: async () => proxy.down(),
+    restore: async () => proxy.up(),
+    async version(key) {
+      const found = await raw(key)
+      return (found?.['metadata'] as {resourceVersion?: string} | undefined)?.resourceVersion
+    },
+    async close() {
+      proxy.play()
+      for (const store of opened) store.close()
+    },
+  }
+}
+
+/** Without what the API server adds: the contract compares what was written. */
+function bare(manifest: Manifest): Manifest {
+  const {managedFields: _, ...metadata} = manifest.metadata
+  return {...manifest, metadata}
+}
+
+function inNamespace(manifest: Manifest, namespace: string, resourceVersion?: string): Manifest {
+  const {resourceVersion: _r, uid: _u, ...metadata} = manifest.metadata
+  return {...manifest, metadata: {...metadata, namespace, ...(resourceVersion !== undefined && {resourceVersion})}}
+}
+
+async function done(answer: Promise<{readonly status: number; readonly body: unknown}>): Promise<void> {
+  const {status, body} = await answer
+  if (status >= 300) throw new Error(`the API server answers ${status}: ${JSON.stringify(body)}`)
+}
+
+async function empty(kubernetes: Kubernetes, namespace: string): Promise<void> {
+  const core = `/api/v1/namespaces/${namespace}`
+  const {status} = await kubernetes.request('GET', core)
+  if (status === 404)
+    await done(kubernetes.request('POST', '/api/v1/namespaces', {apiVersion: 'v1', kind: 'Namespace', metadata: {name: namespace}}))
+  for (const resource of Object.values(resources)) {
+    const {body} = await kubernetes.request<{items: readonly {metadata: {name: string; finalizers?: readonly string[]}}[]}>(
+      'GET',
+      `${core}/${resource}`,
+    )
+    for (const {metadata} of body.items) {
+      const path = `${core}/${resource}/${metadata.name}`
+      await done(kubernetes.request('DELETE', path))
+      // A case may have given it one, and nobody here ever does what it waits for.
+      if (metadata.finalizers !== undefined)
+        await done(kubernetes.request('PATCH', path, {metadata: {finalizers: null}}, {contentType: 'application/merge-patch+json'}))
+    }
+  }
+}
