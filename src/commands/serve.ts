@@ -60,8 +60,9 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
     const {flags} = await this.parse(Serve)
     const times = parseTimes(flags.time ?? [], {...defaultTimes, ...defaultDirectoryTimes, ...defaultKubernetesTimes})
     // Listened for from the beginning: a signal while the store is still being read is obeyed, too.
+    const told = signalled()
     const stopping = new AbortController()
-    const told = signalled(stopping)
+    told.addEventListener('abort', () => stopping.abort(), {once: true})
     const role = flags.role as ServerRole
     const store = await this.openStore(flags, {secrets: role === 'ads' ? servedSecrets : 'all', times})
     const server = await serve(
@@ -79,22 +80,21 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
       stopping,
     ).catch((error: unknown) => {
       // Told to end while it was still waiting for the store: nothing was served, nothing is wrong.
-      if (stopping.signal.aborted) return undefined
+      if (told.aborted) return undefined
       throw error
     })
     if (server === undefined) return
-    await told
+    await new Promise<void>(resolve => {
+      if (told.aborted) resolve()
+      else told.addEventListener('abort', () => resolve(), {once: true})
+    })
     await server.stop()
   }
 }
 
-/** Resolves when the process is told to end. */
-async function signalled(stopping: AbortController): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => {
-        resolve()
-        stopping.abort()
-      })
-  })
+/** Aborts when the process is told to end. */
+function signalled(): AbortSignal {
+  const told = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort())
+  return told.signal
 }

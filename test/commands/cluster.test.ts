@@ -126,9 +126,9 @@ describe('commands: init and cluster', function () {
 
   it('without a store, in an empty one, and in one that can not be read: says which and what to do', () =>
     inFolder(async folder => {
-      const none = await atlas('cluster', 'list')
-      expect(none.code).to.equal(2)
-      expect(none.stderr).to.contain('store')
+      const none = await atlas('cluster', 'list', '--kubeconfig', path.join(folder, 'none'))
+      expect(none.code).to.equal(5)
+      expect(none.stderr).to.contain('it is not there').and.to.contain('--store')
       const empty = await atlas('cluster', 'list', '--store', folder)
       expect(empty.code).to.equal(3)
       expect(empty.stderr).to.contain('atlas init')
