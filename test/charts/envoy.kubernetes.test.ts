@@ -10,7 +10,7 @@ import {waitFor} from '../../src/demo/wait.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {inFolder} from '../helpers/atlas.js'
 import {envoyProgram} from '../helpers/envoy-program.js'
-import {serveEcho} from '../helpers/http2.js'
+import {serveEcho, visit} from '../helpers/http2.js'
 import {credentialData} from './support/credential.js'
 import {openPod, ownAddress, type PodProcess} from './support/pod-process.js'
 import {objectsOf} from './support/rendered.js'
@@ -73,6 +73,26 @@ describe("a pod's Envoy", () => {
         expect((await page(at, 'POST')).status, at).to.equal(404)
     }))
 
+  it('refuses requests when its memory is short, and goes on telling that it is ready', async () =>
+    withPod([], async rig => {
+      const backend = await serveEcho({host: rig.address, port: 0}, 'backend')
+      try {
+        await configureByHand(rig, backend.port, {maxHeapBytes: '1000'})
+        await rig.start()
+        await untilReady(rig)
+        // memory is looked at four times a second
+        const refused = async () => {
+          const answer = await visit({host: rig.address, port: 8080}, {})
+          return answer.status === 503 ? answer.body : undefined
+        }
+        const body = await waitFor('a refusal', refused, {signal: rig.supervisor.crashed, timeoutMs: 5000})
+        expect(body).to.equal('envoy overloaded')
+        for (let time = 0; time < 5; time += 1) expect((await fetch(`http://${rig.address}:9902/ready`)).status).to.equal(200)
+      } finally {
+        backend.close()
+      }
+    }))
+
   it('lets its clients go before it ends, without a failed request', async () =>
     withPod(['drainSeconds=4'], async rig => {
       const backend = await serveEcho({host: rig.address, port: 0}, 'backend')
@@ -104,13 +124,16 @@ describe("a pod's Envoy", () => {
 
 interface Bootstrap {
   readonly dynamic_resources: object
+  readonly overload_manager: {readonly resource_monitors: readonly [{readonly typed_config: {max_heap_size_bytes: string}}]}
   readonly static_resources: {readonly listeners: object[]; readonly clusters: object[]}
 }
 
 /** Gives it what ADS would: nothing, or where there is a backend, a plain HTTP/2 listener on 8080. */
-async function configureByHand({folder, address}: Rig, backend?: number): Promise<void> {
+async function configureByHand({folder, address}: Rig, backend?: number, {maxHeapBytes}: {maxHeapBytes?: string} = {}): Promise<void> {
   const file = path.join(folder, 'etc/atlas/envoy/config/envoy.yaml')
   const {dynamic_resources: _, ...bootstrap} = load(await readFile(file, 'utf8')) as Bootstrap
+  const [heap] = bootstrap.overload_manager.resource_monitors
+  if (maxHeapBytes !== undefined) heap.typed_config.max_heap_size_bytes = maxHeapBytes
   if (backend !== undefined) {
     bootstrap.static_resources.listeners.push(plainListener(address))
     bootstrap.static_resources.clusters.push(plainCluster(address, backend))

@@ -46,6 +46,7 @@ export async function openPod(objects: readonly KubernetesObject[], workload: st
     argument
       .replaceAll('$(POD_NAME)', place.podName)
       .replaceAll('$(POD_IP)', place.address)
+      .replaceAll('[::]', place.address)
       .replaceAll(/^\/etc\//g, `${place.folder}/etc/`)
   const spec = (args: readonly string[], program: string, as: string): ProgramSpec => ({name: as, program, args: args.map(here)})
   return {

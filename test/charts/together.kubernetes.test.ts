@@ -1,0 +1,188 @@
+/**
+ * Both charts at work: what their pods would run, run as processes with the rendered arguments and files and the rights of the
+ * rendered accounts, against a real API server, works together from an empty namespace to a request through both Envoys.
+ */
+import {readFile, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {dump, load} from 'js-yaml'
+import {serveDns} from '../../src/demo/dns.js'
+import {openSupervisor, type Running, type Supervisor} from '../../src/demo/processes.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {atlasBin, inFolder} from '../helpers/atlas.js'
+import {envoyProgram} from '../helpers/envoy-program.js'
+import {serveEcho, visit} from '../helpers/http2.js'
+import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+import {applyAll, removeServices} from './support/apply.js'
+import {openPod, ownAddress, type PodProcess} from './support/pod-process.js'
+import {type KubernetesObject, objectsOf} from './support/rendered.js'
+
+interface Stage {
+  readonly kubernetes: Kubernetes
+  readonly namespace: string
+  readonly folder: string
+  readonly supervisor: Supervisor
+  readonly objects: readonly KubernetesObject[]
+}
+
+describe('the charts together', function () {
+  this.timeout(120_000)
+
+  it('come up from nothing, take in a cluster that a person adds without a right to any key, and carry its requests', async () => {
+    const kubernetes = await sharedKubernetes()
+    const namespace = await kubernetes.newNamespace('together')
+    const thanos = await kubernetes.newNamespace('thanos')
+    const [observability, downstream] = [ownAddress(), ownAddress()]
+    const set = [
+      `addresses={${observability}}`,
+      `envoy.bindAddress=${observability}`,
+      `thanosNamespace=${thanos}`,
+      'clusterAdmins[0].kind=User',
+      'clusterAdmins[0].name=kim',
+    ]
+    const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
+    await inFolder(async folder => {
+      const supervisor = await openSupervisor(folder, {removeFolder: true})
+      const stage = {kubernetes, namespace, folder, supervisor, objects}
+      const sidecar = await serveEcho({host: downstream, port: 0}, 'sidecar')
+      const names = {host: ownAddress(), port: 1053}
+      const ads = ownAddress()
+      const dns = await serveDns(names, {suffix: 'svc.cluster.local', address: ads})
+      try {
+        await applyAll(
+          kubernetes,
+          objects.filter(({kind}) => kind !== 'Job' && kind !== 'Pod'),
+        )
+        await init(stage)
+        const servers = await Promise.all([
+          startServer(stage, 'StatefulSet/atlas-ads', 'atlas-ads-0', ads),
+          startServer(stage, 'Deployment/atlas-controller', 'atlas-controller-5f-x1', ownAddress()),
+        ])
+        await startEnvoy(stage, objects, {pod: 'atlas-envoy-6d-x1', address: observability, secret: 'atlas-envoy-ads', names})
+
+        const kim = await kubernetes.userKubeconfig('kim', {namespace})
+        await atlas(stage, kim, ['cluster', 'add', 'paris', '--address', downstream, '--thanos', `${downstream}:${sidecar.port}`])
+        const values = await until(stage, 'the values of paris', async () =>
+          atlas(stage, kubernetes.kubeconfig, ['cluster', 'values', 'paris']),
+        )
+        const paris = await objectsOf({chart: 'envoy', values, set: [`bindAddress=${downstream}`], release: 'paris', namespace})
+        await startEnvoy(stage, paris, {pod: 'paris-envoy-7b-x1', address: downstream, secret: 'paris-envoy-ads', names})
+
+        const authority = `paris-thanos-sidecar0.${namespace}.svc.cluster.local:10901`
+        const answer = await until(stage, 'an answer of the sidecar', async () => {
+          const {status, headers} = await visit({host: observability, port: 10_901}, {authority})
+          return status === 200 ? headers['x-answered-by'] : undefined
+        })
+        expect(answer).to.equal('sidecar')
+
+        // what leads Thanos Query there: a Service that finds the chart's pods, and its file in its own namespace
+        const service = await kubernetes.request<{spec: object}>('GET', `/api/v1/namespaces/${namespace}/services/paris-thanos-sidecar0`)
+        expect(service.body.spec).to.deep.include({selector: {'goatlas.io/envoy': 'observability'}, clusterIP: 'None'})
+        const endpoints = await kubernetes.request<{data: object}>('GET', `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints`)
+        expect(JSON.stringify(endpoints.body.data)).to.include(authority)
+
+        // what `helm test` runs, as the account that it has
+        const {code, stdout, stderr} = await runAtlas(stage, 'Pod/atlas-test', 'atlas-test')
+        expect(code, stderr).to.equal(0)
+        expect(stdout).to.include('paris')
+        for (const server of servers) expect(await readFile(server.log, 'utf8'), server.name).to.not.match(/"level":"(warn|error|fatal)"/)
+      } finally {
+        await dns.close()
+        sidecar.close()
+        await supervisor.stopAll(3000)
+        await removeServices(kubernetes, namespace)
+      }
+    })
+  })
+})
+
+async function init(stage: Stage): Promise<void> {
+  const {code, stderr} = await runAtlas(stage, 'Job/atlas-init', 'atlas-init')
+  expect(code, stderr).to.equal(0)
+  // as at every upgrade
+  expect(await runAtlas(stage, 'Job/atlas-init', 'atlas-init')).to.include({code: 0})
+}
+
+/** A pod of the image that ends by itself. */
+async function runAtlas(stage: Stage, workload: string, account: string) {
+  const pod = await openPod(stage.objects, workload, {folder: stage.folder, address: ownAddress(), podName: account})
+  return stage.supervisor.run(await asImage(stage, pod, account, account))
+}
+
+async function startServer(stage: Stage, workload: string, podName: string, address: string): Promise<Running> {
+  const account = workload.split('/')[1] ?? ''
+  const pod = await openPod(stage.objects, workload, {folder: stage.folder, address, podName})
+  const running = await stage.supervisor.start(await asImage(stage, pod, podName, account))
+  await until(stage, `${podName} to be ready`, async () => ((await fetch(`http://${address}:6309/readyz`)).ok ? true : undefined))
+  return running
+}
+
+/** The image's entry point is `node bin/run.js`; the kubelet would mount the account's token, which here is in a kubeconfig. */
+async function asImage({kubernetes, namespace}: Stage, pod: PodProcess, name: string, account: string) {
+  const {args, ...spec} = pod.command(process.execPath, name)
+  const kubeconfig = await kubernetes.serviceAccountKubeconfig(namespace, account)
+  return {...spec, args: [atlasBin, ...args], env: {PATH: process.env['PATH'], HOME: '/nonexistent', KUBECONFIG: kubeconfig}}
+}
+
+interface EnvoyPod {
+  readonly pod: string
+  readonly address: string
+  /** It waits for this one, as a pod does. */
+  readonly secret: string
+  readonly names: {readonly host: string; readonly port: number}
+}
+
+async function startEnvoy(
+  stage: Stage,
+  objects: readonly KubernetesObject[],
+  {pod: podName, address, secret, names}: EnvoyPod,
+): Promise<void> {
+  const {kubernetes, namespace} = stage
+  const data = await until(stage, `Secret ${secret}`, async () => {
+    const {status, body} = await kubernetes.request<{data: Record<string, string>}>(
+      'GET',
+      `/api/v1/namespaces/${namespace}/secrets/${secret}`,
+    )
+    return status === 200
+      ? Object.fromEntries(Object.entries(body.data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]))
+      : undefined
+  })
+  const workload = podName.replace(/-[^-]*-[^-]*$/, '')
+  const folder = path.join(stage.folder, podName)
+  const pod = await openPod(objects, `Deployment/${workload}`, {folder, address, podName, data: {[secret]: data}})
+  await askNames(path.join(folder, 'etc/atlas/envoy/config/envoy.yaml'), names)
+  await stage.supervisor.start(pod.command(await envoyProgram(), podName))
+  await until(stage, `${podName} to be ready`, async () => ((await fetch(`http://${address}:9902/ready`)).ok ? true : undefined))
+}
+
+/** The cluster's DNS is in the pod's resolv.conf, which here is the machine's. */
+async function askNames(file: string, {host, port}: EnvoyPod['names']): Promise<void> {
+  const bootstrap = load(await readFile(file, 'utf8')) as Record<string, unknown>
+  bootstrap['typed_dns_resolver_config'] = {
+    name: 'envoy.network.dns_resolver.cares',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+      resolvers: [{socket_address: {address: host, port_value: port, protocol: 'UDP'}}],
+      dns_resolver_options: {no_default_search_domain: true},
+    },
+  }
+  await writeFile(file, dump(bootstrap))
+}
+
+/** A person's command; its standard output. @throws Error with what it said */
+async function atlas({supervisor, namespace}: Stage, kubeconfig: string, args: readonly string[]): Promise<string> {
+  const env = {PATH: process.env['PATH'], HOME: '/nonexistent', KUBECONFIG: kubeconfig}
+  const {code, stdout, stderr} = await supervisor.run({
+    name: 'atlas',
+    program: process.execPath,
+    args: [atlasBin, ...args, '--namespace', namespace],
+    env,
+  })
+  if (code !== 0) throw new Error(stderr)
+  return stdout
+}
+
+async function until<T>({supervisor}: Stage, what: string, probe: () => Promise<T | undefined>): Promise<T> {
+  return waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 30_000, everyMs: 200})
+}
