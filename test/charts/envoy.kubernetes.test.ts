@@ -41,6 +41,28 @@ async function withPod(set: readonly string[], use: (rig: Rig) => Promise<void>)
   })
 }
 
+describe('helm test of chart envoy', () => {
+  it('accepts what is there, and says what is not', async () => {
+    const objects = await objectsOf({chart: 'envoy', ci: 'default', release: 'paris'})
+    await inFolder(async folder => {
+      const supervisor = await openSupervisor(folder, {removeFolder: true})
+      try {
+        const data = {'paris-envoy-ads': credentialData(parseClusterName('paris'))}
+        const pod = await openPod(objects, 'Pod/paris-envoy-test', {folder, address: ownAddress(), podName: 'paris-envoy-test', data})
+        const test = async () => supervisor.run(pod.command(await envoyProgram(), 'test'))
+        expect(await test()).to.include({code: 0})
+        const bootstrap = path.join(folder, 'etc/atlas/envoy/config/envoy.yaml')
+        await writeFile(bootstrap, (await readFile(bootstrap, 'utf8')).replace('san_type: URI', 'san_type: NOBODY'))
+        const {code, stderr} = await test()
+        expect(code).to.equal(1)
+        expect(stderr).to.include('NOBODY')
+      } finally {
+        await supervisor.stopAll(0)
+      }
+    })
+  })
+})
+
 describe("a pod's Envoy", () => {
   it('says who and where it is, and is neither ready nor ill while it has no configuration', async () =>
     withPod([], async ({address, start, supervisor}) => {

@@ -134,7 +134,9 @@ describe('what Atlas writes at run time', () => {
     const pods = podsOf(await objectsOf({chart: 'atlas', ci: 'coredns'}))
     const volumes = pods.flatMap(({spec}) => spec.volumes ?? [])
     expect(volumes.find(({configMap}) => configMap?.name === 'atlas-coredns')).to.have.nested.property('configMap.optional', true)
-    expect(volumes.find(({secret}) => secret?.secretName === 'atlas-envoy-ads')).to.not.have.nested.property('secret.optional')
+    const credential = volumes.find(({secret}) => secret?.secretName === 'atlas-envoy-ads')?.secret
+    expect(credential).to.include({defaultMode: 0o440}).and.not.have.property('optional')
+    expect(credential?.items?.map(({key}) => key)).to.deep.equal(['tls.crt', 'tls.key', 'ca.crt'])
   })
 })
 

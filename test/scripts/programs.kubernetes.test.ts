@@ -15,7 +15,7 @@ describe('the programs of the lane kubernetes', () => {
       expect(program.fits(execFileSync(placeOf(name), program.versionArgs ?? ['--version'], {encoding: 'utf8'}))).to.equal(true)
     })
 
-  it('crds is here, and holds the definitions of all objects that cluster values prints', () => {
+  it('crds is here, and holds the definitions of all objects that cluster values prints, the charts hold and their how-to shows', () => {
     const kinds = (loadAll(readFileSync(placeOf('crds'), 'utf8')) as Definition[]).map(({kind, spec}) => [
       kind,
       `${spec.group} ${spec.names.kind}`,
@@ -26,6 +26,10 @@ describe('the programs of the lane kubernetes', () => {
       ['CustomResourceDefinition', 'source.toolkit.fluxcd.io OCIRepository', ['v1']],
       ['CustomResourceDefinition', 'helm.cattle.io HelmChart', ['v1']],
       ['CustomResourceDefinition', 'argoproj.io Application', ['v1alpha1']],
+      ['CustomResourceDefinition', 'monitoring.coreos.com ServiceMonitor', ['v1']],
+      ['CustomResourceDefinition', 'gateway.networking.k8s.io Gateway', ['v1', 'v1beta1']],
+      ['CustomResourceDefinition', 'gateway.networking.k8s.io TCPRoute', ['v1']],
+      ['CustomResourceDefinition', 'gateway.networking.k8s.io TLSRoute', ['v1']],
     ])
   })
 })

@@ -200,3 +200,17 @@ spec:
       {{- include "atlas.selectorLabels" . | nindent 6 }}
 {{- end }}
 {{- end }}
+
+{{/*
+An installation that is there says itself what it is: with another trust domain its Envoy would believe nobody, with another namespace
+of Thanos its controller would have no right there. Seen by install and upgrade alone: `helm template` sees no cluster.
+*/}}
+{{- define "atlas.agrees" -}}
+{{- $installed := get (lookup "v1" "ConfigMap" .Release.Namespace "atlas-fleet") "data" | default dict -}}
+{{- range $value, $wanted := dict "trustDomain" .Values.trustDomain "clusterDomain" .Values.clusterDomain "thanosNamespace" (include "atlas.thanosNamespace" .) -}}
+{{- $found := get $installed (kebabcase $value) -}}
+{{- if and $found (ne $found $wanted) -}}
+{{- fail (printf "%s is %q here, and %q in the installation of this namespace (ConfigMap atlas-fleet): set %s=%s" $value $wanted $found $value $found) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -14,18 +14,3 @@ export async function applyAll(kubernetes: Kubernetes, objects: readonly Kuberne
 export async function removeServices(kubernetes: Kubernetes, namespace: string): Promise<void> {
   await kubernetes.kubectl(['delete', 'services', '--all', '--namespace', namespace])
 }
-
-/** That API servers with the Prometheus operator have: enough of it for a ServiceMonitor to be stored. */
-export const serviceMonitors = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: {name: 'servicemonitors.monitoring.coreos.com'},
-  spec: {
-    group: 'monitoring.coreos.com',
-    names: {kind: 'ServiceMonitor', listKind: 'ServiceMonitorList', plural: 'servicemonitors', singular: 'servicemonitor'},
-    scope: 'Namespaced',
-    versions: [
-      {name: 'v1', served: true, storage: true, schema: {openAPIV3Schema: {type: 'object', 'x-kubernetes-preserve-unknown-fields': true}}},
-    ],
-  },
-}

@@ -58,7 +58,7 @@ export async function openPod(objects: readonly KubernetesObject[], workload: st
 type Data = (name: string) => Readonly<Record<string, string>> | undefined
 
 function dataOf(objects: readonly KubernetesObject[], {folder, address, data = {}}: PodPlace): Data {
-  const placed = (text: string): string => text.replaceAll('/etc/atlas/', `${folder}/etc/atlas/`).replaceAll('127.0.0.1', address)
+  const placed = (text: string): string => text.replaceAll(/\/etc\/(atlas|coredns)/g, `${folder}/etc/$1`).replaceAll('127.0.0.1', address)
   return name => {
     const found = data[name] ?? objects.find(({kind, metadata}) => kind === 'ConfigMap' && metadata.name === name)?.data
     return found === undefined ? undefined : Object.fromEntries(Object.entries(found).map(([key, text]) => [key, placed(text)]))

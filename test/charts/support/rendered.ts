@@ -41,13 +41,19 @@ export interface Container {
   readonly securityContext: {readonly readOnlyRootFilesystem?: boolean; readonly capabilities: {readonly drop: readonly string[]}}
   readonly resources: {readonly limits: Readonly<Record<string, string>>}
   readonly lifecycle?: {readonly preStop: {readonly exec: {readonly command: readonly string[]}}}
+  readonly ports?: readonly {readonly name: string; readonly containerPort: number}[]
   readonly volumeMounts?: readonly {readonly name: string; readonly mountPath: string}[]
 }
 
 export interface Volume {
   readonly name: string
   readonly configMap?: {readonly name: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
-  readonly secret?: {readonly secretName: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
+  readonly secret?: {
+    readonly secretName: string
+    readonly optional?: boolean
+    readonly defaultMode: number
+    readonly items?: readonly VolumeItem[]
+  }
 }
 
 export interface VolumeItem {
@@ -123,7 +129,7 @@ export function podsOf(objects: readonly KubernetesObject[]): readonly Pod[] {
     if (object.kind === 'Pod') return [object as Pod]
     const template = object.spec?.template
     if (template === undefined) return []
-    const name = `${object.kind.toLowerCase()}-${template.metadata.labels?.['app.kubernetes.io/component'] ?? ''}`
+    const name = `${object.kind.toLowerCase()}-${template.metadata.labels?.['app.kubernetes.io/component'] ?? 'alone'}`
     return [{apiVersion: 'v1', kind: 'Pod' as const, metadata: {...template.metadata, name}, spec: {...template.spec}}]
   })
 }

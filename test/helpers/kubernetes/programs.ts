@@ -3,7 +3,7 @@ import {spawn} from 'node:child_process'
 import {programNamed} from '../../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../../scripts/programs/find.mjs'
 
-export type ProgramName = 'crds' | 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl'
+export type ProgramName = 'coredns' | 'crds' | 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl'
 
 export interface Ran {
   readonly code: number | null

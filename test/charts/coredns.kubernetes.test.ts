@@ -1,0 +1,75 @@
+/** The chart's name server, as a real CoreDNS with the very Corefile: it starts before its zone is there, and serves what the controller writes. */
+import {Resolver} from 'node:dns/promises'
+import {mkdir, readFile, rename, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {serveDns} from '../../src/demo/dns.js'
+import {openSupervisor} from '../../src/demo/processes.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {renderZone} from '../../src/lib/manifest/zone.js'
+import {inFolder} from '../helpers/atlas.js'
+import {program} from '../helpers/kubernetes/programs.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+import {openPod, ownAddress} from './support/pod-process.js'
+import {objectsOf} from './support/rendered.js'
+
+const NAME = '_thanos._tcp.sidecars.thanos.atlas'
+
+describe("chart atlas's name server", () => {
+  it('serves the zone when it comes, follows it, and asks others for all other names', async () => {
+    const address = ownAddress()
+    const set = [`coredns.forward={${address}:1054}`]
+    const objects = await objectsOf({chart: 'atlas', ci: 'coredns', set})
+    await inFolder(async folder => {
+      const supervisor = await openSupervisor(folder, {removeFolder: true})
+      const others = await serveDns({host: address, port: 1054}, {suffix: 'svc.cluster.local', address: '192.0.2.9'})
+      try {
+        const pod = await openPod(objects, 'Deployment/atlas-dns', {folder, address, podName: 'dns-0'})
+        await bindTo(path.join(folder, 'etc/coredns/Corefile'), address)
+        await supervisor.start(pod.command(program('coredns'), 'coredns'))
+        const until = async <T>(what: string, probe: () => Promise<T | undefined>): Promise<T> =>
+          waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 15_000, everyMs: 100})
+        for (const page of [':8080/health', ':8181/ready', ':9153/metrics'])
+          await until(page, async () => ((await fetch(`http://${address}${page}`)).ok ? true : undefined))
+
+        const resolver = new Resolver({timeout: 1000, tries: 1})
+        resolver.setServers([`${address}:1053`])
+        const targets = async (): Promise<readonly string[]> =>
+          (await resolver.resolveSrv(NAME)).map(({name, port}) => `${name}:${port}`).sort()
+        expect(await targets().catch((error: unknown) => (error as {code: string}).code)).to.equal('ESERVFAIL')
+        expect(await resolver.resolve4('atlas-ads.atlas.svc.cluster.local')).to.deep.equal(['192.0.2.9'])
+
+        const [world, file] = [testWorld(), path.join(folder, 'etc/coredns-zone/atlas.zone')]
+        const first = renderZone(testFleet(world), undefined, world.now())
+        await replace(file, first)
+        expect(await until('the zone', targets)).to.deep.equal(['paris-thanos-sidecar0.atlas.svc.cluster.local:10901'])
+        await replace(file, renderZone(testFleet(world, ['paris', 'lyon']), first, world.now()))
+        const both = ['lyon-thanos-sidecar0.atlas.svc.cluster.local:10901', 'paris-thanos-sidecar0.atlas.svc.cluster.local:10901']
+        const isBoth = async (): Promise<true | undefined> => ((await targets()).length === 2 ? true : undefined)
+        await until('the second zone', isBoth)
+        expect(await targets()).to.deep.equal(both)
+      } finally {
+        await others.close()
+        await supervisor.stopAll(0)
+      }
+    })
+  })
+})
+
+/** One address instead of all, since other tests run on this machine; and a zone is looked at every 2 s, not every 15. */
+async function bindTo(file: string, address: string): Promise<void> {
+  const text = await readFile(file, 'utf8')
+  expect(text).to.match(/reload 15s/)
+  const bound = text
+    .replaceAll(/^(.*:1053) \{$/gm, `$1 {\n    bind ${address}`)
+    .replaceAll(/(health|ready|prometheus) :/g, `$1 ${address}:`)
+    .replace('reload 15s', 'reload 2s')
+  await writeFile(file, bound)
+}
+
+/** As the kubelet does it: never half a file. */
+async function replace(file: string, text: string): Promise<void> {
+  await mkdir(path.dirname(file), {recursive: true})
+  await writeFile(`${file}.new`, text)
+  await rename(`${file}.new`, file)
+}

@@ -1,0 +1,143 @@
+/** How a chart's objects hang together: which pods each selector selects, and that what a Service offers is let in. */
+import {expect} from 'chai'
+import {charts, ciNames, findObject, type KubernetesObject, objectsOf, type Pod, podsOf} from './support/rendered.js'
+
+type Labels = Readonly<Record<string, string>>
+
+interface Policy {
+  readonly podSelector: {readonly matchLabels: Labels}
+  readonly policyTypes: readonly string[]
+  readonly ingress: readonly {readonly ports: readonly {readonly port: number}[]; readonly from?: readonly unknown[]}[]
+}
+
+interface Ports {
+  readonly ports: readonly {readonly name: string; readonly port: number; readonly targetPort: number | string}[]
+}
+
+for (const chart of charts)
+  for (const ci of ciNames(chart))
+    describe(`chart ${chart} with the values of ci/${ci}`, () => {
+      let objects: readonly KubernetesObject[]
+      let pods: readonly Pod[]
+      before(async () => {
+        objects = await objectsOf({chart, ci})
+        pods = podsOf(objects)
+      })
+      const of = (...kinds: string[]): readonly KubernetesObject[] => objects.filter(({kind}) => kinds.includes(kind))
+
+      it('each workload owns its own pods and no other', () => {
+        for (const {kind, metadata, spec} of of('Deployment', 'StatefulSet')) {
+          const {matchLabels} = spec!['selector'] as {matchLabels: Labels}
+          expect(selected(matchLabels, pods), `${kind} ${metadata.name}`).to.have.length(1)
+        }
+      })
+
+      it('each Service and budget is for pods that serve, never for a hook or a test', () => {
+        const selectors = [
+          ...of('Service').map(({metadata, spec}) => [metadata.name, spec!['selector'] as Labels] as const),
+          ...of('PodDisruptionBudget').map(
+            ({metadata, spec}) => [metadata.name, (spec!['selector'] as {matchLabels: Labels}).matchLabels] as const,
+          ),
+        ]
+        for (const [name, labels] of selectors) {
+          const found = selected(labels, pods).map(({metadata}) => metadata.name)
+          expect(found, name).to.have.length(name.endsWith('-metrics') && !name.includes('envoy') ? 2 : 1)
+          expect(found.join(' '), name).to.not.match(/job|test/)
+        }
+      })
+
+      it('a budget stands beside more than one replica, and beside no single one', () => {
+        for (const {metadata, spec} of of('Deployment', 'StatefulSet')) {
+          const budget = of('PodDisruptionBudget').find(each => each.metadata.name === metadata.name)
+          expect(budget !== undefined, metadata.name).to.equal((spec!['replicas'] as number) > 1)
+          if (budget !== undefined) expect(budget.spec).to.include({maxUnavailable: 1})
+        }
+      })
+
+      it('every pod that serves has one NetworkPolicy of both directions, which lets in what Services offer and probes apart nothing', () => {
+        for (const pod of servingPods(pods)) {
+          const mine = of('NetworkPolicy').filter(({spec}) => matches((spec as unknown as Policy).podSelector.matchLabels, pod))
+          expect(mine, pod.metadata.name).to.have.length(1)
+          const {policyTypes, ingress} = mine[0]!.spec as unknown as Policy
+          expect(policyTypes).to.deep.equal(['Ingress', 'Egress'])
+          const open = ingress.flatMap(({ports}) => ports.map(({port}) => port))
+          const offered = of('Service')
+            .filter(({spec}) => matches(spec!['selector'] as Labels, pod))
+            .flatMap(({spec}) => (spec as unknown as Ports).ports.map(({targetPort}) => numberOf(targetPort, pod)))
+          expect(open).to.include.members(offered)
+        }
+      })
+    })
+
+describe('the plaintext ports of the observability Envoy', () => {
+  it('are let in from this namespace and from that of Thanos alone, unless somebody says otherwise', async () => {
+    const from = async (set: readonly string[]): Promise<unknown> => {
+      const {spec} = findObject(await objectsOf({chart: 'atlas', ci: 'default', set}), 'NetworkPolicy', 'atlas-envoy')
+      const rule = (spec as unknown as Policy).ingress.find(({ports}) => ports.some(({port}) => port === 10_901))
+      expect(rule?.ports.map(({port}) => port)).to.deep.equal([10_901, 10_902, 10_904])
+      return rule?.from
+    }
+    const thanos = {namespaceSelector: {matchLabels: {'kubernetes.io/metadata.name': 'monitoring'}}}
+    expect(await from([])).to.deep.equal([{podSelector: {}}])
+    expect(await from(['thanosNamespace=monitoring'])).to.deep.equal([{podSelector: {}}, thanos])
+    expect(await from(['networkPolicy.internalFrom[0].podSelector.matchLabels.a=b'])).to.deep.equal([
+      {podSelector: {matchLabels: {a: 'b'}}},
+    ])
+  })
+
+  it('are never in a Service that leaves the cluster', async () => {
+    for (const type of ['LoadBalancer', 'NodePort', 'ClusterIP']) {
+      const objects = await objectsOf({chart: 'atlas', ci: 'default', set: [`service.external.type=${type}`]})
+      const targets = (name: string): readonly unknown[] =>
+        (findObject(objects, 'Service', name).spec as unknown as Ports).ports.map(port => port.targetPort)
+      expect(targets('atlas-external')).to.deep.equal([10_900, 10_903])
+      expect(targets('atlas-internal')).to.deep.equal([10_901, 10_902, 10_904])
+      expect(findObject(objects, 'Service', 'atlas-internal').spec).to.include({type: 'ClusterIP'})
+      expect(findObject(objects, 'Service', 'atlas-external').metadata.labels).to.include({'goatlas.io/service': 'external'})
+    }
+  })
+})
+
+describe('the port that downstream clusters dial', () => {
+  it("is a load balancer's own, unless that is said to be another", async () => {
+    const ports = async (...set: string[]): Promise<readonly number[]> => {
+      const objects = await objectsOf({chart: 'atlas', ci: 'default', set})
+      return (findObject(objects, 'Service', 'atlas-external').spec as unknown as Ports).ports.map(({port}) => port)
+    }
+    expect(await ports()).to.deep.equal([10_900, 10_903])
+    expect(await ports('adsPort=443')).to.deep.equal([443, 10_903])
+    expect(await ports('adsPort=443', 'service.external.ports.ads=1443')).to.deep.equal([1443, 10_903])
+    expect(await ports('adsPort=30900', 'service.external.type=NodePort')).to.deep.equal([10_900, 10_903])
+  })
+})
+
+describe('the Services that Thanos Query dials', () => {
+  it('find the pods of the observability Envoy by the label that the controller selects', async () => {
+    for (const rendering of [
+      {chart: 'atlas', ci: 'default'},
+      {chart: 'envoy', ci: 'observability'},
+    ] as const)
+      expect(selected({'goatlas.io/envoy': 'observability'}, podsOf(await objectsOf(rendering)))).to.have.length(1)
+    expect(selected({'goatlas.io/envoy': 'observability'}, podsOf(await objectsOf({chart: 'envoy', ci: 'default'})))).to.have.length(0)
+  })
+})
+
+function selected(labels: Labels, pods: readonly Pod[]): readonly Pod[] {
+  return pods.filter(pod => matches(labels, pod))
+}
+
+function matches(labels: Labels, {metadata}: Pod): boolean {
+  return Object.entries(labels).every(([name, value]) => metadata.labels?.[name] === value)
+}
+
+/** Neither hooks nor tests: they come and go. */
+function servingPods(pods: readonly Pod[]): readonly Pod[] {
+  return pods.filter(({metadata}) => /^(deployment|statefulset)-/.test(metadata.name))
+}
+
+function numberOf(port: number | string, {spec}: Pod): number {
+  if (typeof port === 'number') return port
+  const found = spec.containers[0].ports?.find(({name}) => name === port)
+  if (found === undefined) throw new Error(`no port ${port}`)
+  return found.containerPort
+}
