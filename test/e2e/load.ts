@@ -3,7 +3,7 @@ import {callOnce, openPlain} from '../../src/demo/grpc.js'
 import {type Load, startLoad} from '../../src/demo/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {hostOf, queryDoor, whoAnswers} from './look.js'
-import type {Network} from './network.js'
+import type {Scene} from './scene.js'
 
 /** Longer than any test. */
 const STREAM_SECONDS = 120
@@ -15,7 +15,7 @@ export interface RunningLoad {
 }
 
 /** @param options.streams whether a stream to each is kept open too; longer ones than connections may last can't be */
-export function load(network: Network, clusters: readonly string[] = [...network.members.keys()], options = {streams: true}): RunningLoad {
+export function load(network: Scene, clusters: readonly string[] = [...network.members.keys()], options = {streams: true}): RunningLoad {
   const door = queryDoor(network)
   const channels = clusters.map(() => openPlain(door))
   const broken: string[] = []

@@ -2,13 +2,13 @@
 import {type Answer, callOnce, openPlain} from '../../src/demo/grpc.js'
 import {waitFor} from '../../src/demo/wait.js'
 import {lastLines, linesSince} from '../../src/demo/log-file.js'
-import {fetchReport} from '../../src/lib/cli/server-report.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {sidecarName} from '../../src/lib/model/names.js'
 import {type ProxyStatus, type Status, statusOf} from '../../src/lib/ops/status.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import type {TestEnvoy} from './envoy.js'
 import type {Network} from './network.js'
+import type {Scene} from './scene.js'
 import path from 'node:path'
 import {messageOf} from '../../src/lib/model/errors.js'
 
@@ -18,17 +18,17 @@ export function hostOf(cluster: string, replica = 0): string {
 }
 
 /** 10901, where Thanos Query dials. */
-export function queryDoor({address}: Network): {host: string; port: number} {
+export function queryDoor({address}: Scene): {host: string; port: number} {
   return {host: address, port: 10_901}
 }
 
 /** One call to a replica as Thanos Query would make it, on a connection of its own. */
-export async function call(network: Network, cluster: string, replica = 0): Promise<Answer> {
+export async function call(network: Scene, cluster: string, replica = 0): Promise<Answer> {
   return callOnce(openPlain(queryDoor(network)), oneCall(hostOf(cluster, replica)))
 }
 
 /** Who answers for a replica: a backend's name, or how the call failed. */
-export async function whoAnswers(network: Network, cluster: string, replica = 0): Promise<string> {
+export async function whoAnswers(network: Scene, cluster: string, replica = 0): Promise<string> {
   try {
     const {headers, grpcStatus} = await call(network, cluster, replica)
     return grpcStatus === 0 ? String(headers[ANSWERED_BY]) : `gRPC status ${grpcStatus ?? 'none'}`
@@ -37,22 +37,22 @@ export async function whoAnswers(network: Network, cluster: string, replica = 0)
   }
 }
 
-export async function reportOf(network: Network): Promise<Report> {
-  return fetchReport(`http://${network.address}:6309`)
+export async function reportOf(scene: Scene): Promise<Report> {
+  return scene.report()
 }
 
 /** What `atlas status` shows. */
-export async function statusIn(network: Network): Promise<Status> {
+export async function statusIn(network: Scene): Promise<Status> {
   return statusOf(await network.store.load(), await reportOf(network))
 }
 
-export async function proxyIn(network: Network, owner: string): Promise<ProxyStatus | undefined> {
+export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatus | undefined> {
   const {proxies} = await statusIn(network)
   return proxies.find(({cluster, state}) => cluster === owner && state !== 'no proxy')
 }
 
 /** Waits until `holds`; where it is waited in vain, the error says how the network stood. */
-export async function until(network: Network, what: string, holds: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
+export async function until(network: Scene, what: string, holds: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
   const options = {signal: network.crashed, timeoutMs: seconds * 1000, everyMs: 40}
   try {
     await waitFor(what, async () => ((await holds()) ? true : undefined), options)
@@ -63,7 +63,7 @@ export async function until(network: Network, what: string, holds: () => Promise
 
 /** Waits until each of these has a proxy that has acknowledged all that it was sent; all of them where none is named. */
 export async function untilSynced(
-  network: Network,
+  network: Scene,
   owners: readonly string[] = ['atlas', ...network.members.keys()],
   seconds = 10,
 ): Promise<void> {
@@ -79,7 +79,7 @@ export async function untilSynced(
 
 /** Waits until every replica of these clusters answers for itself. */
 export async function untilReachable(
-  network: Network,
+  network: Scene,
   clusters: readonly string[] = [...network.members.keys()],
   seconds = 10,
 ): Promise<void> {
@@ -129,10 +129,10 @@ export function serverLog(network: Network): readonly Record<string, unknown>[] 
   return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
 }
 
-async function story(network: Network): Promise<string> {
+async function story(network: Scene): Promise<string> {
   const status = await statusIn(network).catch((error: unknown) => messageOf(error))
   const logs = [
-    'atlas-serve',
+    ...network.servers(),
     ...[network.observability, ...[...network.members.values()].map(({envoy}) => envoy)].map(({nodeId}) => `envoy-${nodeId}`),
   ]
   const ends = logs.map(name => `${name}:\n${lastLines(path.join(network.folder, 'logs', `${name}.log`), 3)}`)

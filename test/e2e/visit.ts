@@ -9,30 +9,30 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {sni} from '../../src/lib/model/names.js'
 import type {TestEnvoy} from './envoy.js'
 import {until} from './look.js'
-import type {Network} from './network.js'
+import type {Scene} from './scene.js'
 
 /** A door with the Envoy whose it is, which alone says why it refused somebody. */
 export interface EnvoyDoor extends Door {
   readonly envoy: TestEnvoy
 }
 
-export function adsDoor({address, observability}: Network, fleet: Fleet): EnvoyDoor {
+export function adsDoor({address, observability}: Scene, fleet: Fleet): EnvoyDoor {
   const servername = sni.observability(settingsIn(fleet).trustDomain)
   return {host: address, port: 10_900, servername, ca: issuersIn(fleet), envoy: observability}
 }
 
-export function sidecarDoor(network: Network, fleet: Fleet, cluster: string): EnvoyDoor {
+export function sidecarDoor(network: Scene, fleet: Fleet, cluster: string): EnvoyDoor {
   const {name, address, envoy} = network.member(cluster)
   const servername = sni.downstream(settingsIn(fleet).trustDomain, name)
   return {host: address, port: 11_901, servername, ca: issuersIn(fleet), envoy}
 }
 
-export function serverDoor({address}: Network, fleet: Fleet): Door {
+export function serverDoor({address}: Scene, fleet: Fleet): Door {
   return {host: address, port: 6305, servername: sni.ads(settingsIn(fleet).trustDomain), ca: issuersIn(fleet)}
 }
 
 /** Knocks at an Envoy's door, and waits for what its log of connections says of it. */
-export async function knockLogged(network: Network, door: EnvoyDoor, visitor: Visitor): Promise<Knock & {readonly failure: string}> {
+export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: Visitor): Promise<Knock & {readonly failure: string}> {
   const mark = door.envoy.mark()
   const result = await knock(door, visitor)
   // an Envoy older than 1.40 writes null where a newer one leaves an empty value out
