@@ -52,7 +52,7 @@ export function publishCommands({directory, tarball, charts, version, commit, ep
     `git push origin v${version}`,
     build.join(' \\\n    '),
     ...charts.map(name => `helm push ${directory}/${name}-${version}.tgz ${chartRegistry}`),
-    `npm publish ${directory}/${tarball} --access public`,
+    `npm publish ./${directory}/${tarball} --access public`,
     `gh release create v${version} --verify-tag --notes-from-tag ${directory}/*`,
   ]
 }

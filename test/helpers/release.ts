@@ -61,6 +61,9 @@ async function make(): Promise<DryRun> {
 /** A folder that is gone when the process is. */
 export function temporary(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `atlas-release-${name}-`))
-  process.once('exit', () => rmSync(folder, {recursive: true, force: true}))
+  if (folders.length === 0) process.once('exit', () => folders.forEach(one => rmSync(one, {recursive: true, force: true})))
+  folders.push(folder)
   return folder
 }
+
+const folders: string[] = []

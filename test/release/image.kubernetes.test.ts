@@ -1,8 +1,10 @@
 /** What the image runs, without the image: its entry point on its files, as its user, on a read-only root without anything else. */
-import {readdirSync, readFileSync} from 'node:fs'
+import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {expect} from 'chai'
 import {type ImageRoot, makeImageRoot} from '../helpers/image-root.js'
+import {readKubeconfig} from '../helpers/kubernetes/kubeconfig.js'
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {releaseOnce} from '../helpers/release.js'
 import {freePort, readiness} from '../helpers/serving.js'
 
@@ -47,16 +49,23 @@ describe('the image', function () {
       expect(code, stderr).to.equal(0)
       expect(stderr).not.to.match(/warning|error|EROFS|EACCES|ENOENT/i)
     }
+    await serving(['serve', '--store', '/store'], {}, async () => {
+      const status = await image.run(['status', '--store', '/store', '--json'])
+      expect(status, status.stderr).to.include({code: 0, stderr: ''})
+      expect(status.stdout).to.include('"paris"')
+    })
+  })
+
+  /** Starts the server, does `work` once it is ready, has it end by SIGTERM; its log holds nothing worse than news. */
+  async function serving(args: readonly string[], environment: Record<string, string>, work: () => Promise<void>): Promise<void> {
     const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    const server = image.start(['serve', '--store', '/store', '--listen', listen, '--admin', admin])
+    const server = image.start([...args, '--listen', listen, '--admin', admin], {environment})
     let words = ''
     server.stderr.on('data', chunk => (words += String(chunk)))
     const ended = new Promise(resolve => server.once('close', (code, signal) => resolve(code ?? signal)))
     try {
       expect(await readiness(`http://${admin}/readyz`), words).to.equal(200)
-      const status = await image.run(['status', '--store', '/store', '--json'])
-      expect(status, status.stderr).to.include({code: 0, stderr: ''})
-      expect(status.stdout).to.include('"paris"')
+      await work()
     } finally {
       server.kill('SIGTERM')
     }
@@ -65,7 +74,29 @@ describe('the image', function () {
       .trim()
       .split('\n')
       .map(line => (JSON.parse(line) as {level: string}).level)
-    expect([...new Set(levels)]).to.deep.equal(['info'])
+    expect([...new Set(levels)], words).to.deep.equal(['info'])
+  }
+
+  it('finds its cluster as a pod does, and serves from there', async () => {
+    const kubernetes = await sharedKubernetes()
+    const namespace = await kubernetes.newNamespace('image')
+    const {server, ca, credential} = await readKubeconfig(await kubernetes.serviceAccountKubeconfig(namespace, 'atlas'))
+    const binding = ['--clusterrole=cluster-admin', `--serviceaccount=${namespace}:atlas`, '--namespace', namespace]
+    expect((await kubernetes.kubectl(['create', 'rolebinding', 'atlas', ...binding])).code).to.equal(0)
+    const account = join(image.root, 'var/run/secrets/kubernetes.io/serviceaccount')
+    mkdirSync(account, {recursive: true})
+    const files = {token: 'token' in credential ? credential.token : '', 'ca.crt': ca, namespace}
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(account, name), content)
+    const {hostname, port} = new URL(server)
+    const environment = {KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port, POD_NAME: 'atlas-ads-0'}
+
+    const made = await image.run(['init', '--if-missing', '--address', '127.0.0.1'], {environment})
+    expect(made.code, made.stderr).to.equal(0)
+    expect(made.stderr).not.to.match(/warning|error|EROFS|EACCES|ENOENT/i)
+    await serving(['serve'], environment, async () => {
+      const {code, stdout, stderr} = await image.run(['cluster', 'list', '--json'], {environment})
+      expect({code, stdout: JSON.parse(stdout) as unknown}, stderr).to.deep.equal({code: 0, stdout: {clusters: []}})
+    })
   })
 
   it('writes nothing outside of the store where it could', async () => {
