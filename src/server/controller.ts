@@ -19,6 +19,8 @@ export interface ControllerTimes {
 export const defaultControllerTimes: ControllerTimes = {waitMs: 250, waitMaxMs: 5000}
 
 export interface ControllerEvents {
+  /** The fleet is known; `changed` tells what happens to it from now on. */
+  began(fleet: Fleet): void
   /** After every change, own ones included. */
   changed(fleet: Fleet, changes: readonly Change[]): void
   store(isReachable: boolean): void
@@ -99,6 +101,7 @@ export async function startController(
   const first = await firstFleet()
   stored = first
   served = withRecovered(first)
+  events.began(served)
   if (early.length > 0) changed(early)
   await reconciler?.start(stored)
   return {

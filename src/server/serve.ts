@@ -145,8 +145,6 @@ class RunningServer {
     if (this.#reconciler !== undefined) this.#undo.push(this.#reconciler.stop)
     this.#controller = await startController(store, this.#log, this.#reconciler, this.#times, this.#watching())
     this.#undo.push(this.#controller.stop)
-    tellAtStart(this.#controller.fleet(), this.#log)
-    if (this.#isLeader) this.#announcer.begin(this.#controller.fleet())
     if (this.#role !== 'controller') {
       this.#envoys = await openEnvoys(this.#controller.fleet(), this.#environment())
       this.#undo.push(this.#envoys.stop)
@@ -242,7 +240,7 @@ class RunningServer {
         if (this.#options.store.kubernetes !== undefined)
           log.info(leads ? 'this server leads now: it writes and signs' : 'this server does not lead any more')
         this.#reconciler?.lead(leads)
-        if (leads && this.#controller !== undefined) this.#announcer.begin(this.#controller.fleet())
+        if (leads && this.#known !== emptyFleet) this.#announcer.begin(this.#known)
       },
       living: replicas => {
         this.#reconciler?.living([...replicas].sort())
@@ -258,10 +256,15 @@ class RunningServer {
   /** What the controller tells of the fleet and the store. */
   #watching(): ControllerEvents {
     return {
+      began: fleet => {
+        this.#known = fleet
+        tellAtStart(fleet, this.#log)
+        if (this.#isLeader) this.#announcer.begin(fleet)
+      },
       changed: (fleet, changes) => {
         for (const {kind} of changes) this.#metrics.changes.inc({kind})
         tellOf(changes, this.#log)
-        if (this.#isLeader && this.#controller !== undefined) this.#announcer.changed(this.#known, changes)
+        if (this.#isLeader) this.#announcer.changed(this.#known, changes)
         this.#known = fleet
         this.#see(fleet, changes)
         this.#envoys?.publisher.publish(fleet, changes)

@@ -5,7 +5,7 @@ import {expect} from 'chai'
 import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
 
 interface StatusJson {
-  server: {ready: boolean}
+  servers: {ready: boolean}[]
   proxies: {cluster: string; state: string}[]
   withoutProxy: string[]
 }
@@ -27,7 +27,7 @@ describe('commands: serve, status and rotate', function () {
         expect(await readFile(endpoints, 'utf8')).to.contain('paris-thanos-sidecar0.atlas.svc.cluster.local:10901')
         const {code, value} = await atlasJson<StatusJson>('status', '--store', store)
         expect(code).to.equal(0)
-        expect(value.server.ready).to.equal(true)
+        expect(value.servers[0]?.ready).to.equal(true)
         expect(value.withoutProxy).to.have.members(['atlas', 'paris'])
         const table = await atlas('status', '--store', store)
         expect(table.stdout)

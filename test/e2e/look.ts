@@ -43,7 +43,7 @@ export async function reportOf(scene: Scene): Promise<Report> {
 
 /** What `atlas status` shows. */
 export async function statusIn(network: Scene): Promise<Status> {
-  return statusOf(await network.store.load(), await reportOf(network))
+  return statusOf(await network.store.load(), [{report: await reportOf(network)}])
 }
 
 export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatus | undefined> {

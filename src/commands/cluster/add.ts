@@ -4,11 +4,14 @@ import {StoreCommand} from '../../lib/cli/base-command.js'
 import {clusterFlags, requestOf, stackOf} from '../../lib/cli/cluster-flags.js'
 import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
 import {dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/flags.js'
-import {sameStore} from '../../lib/cli/store-flags.js'
+import {renderJoining} from '../../lib/cli/joining.js'
+import {type StoreFlags, sameStore} from '../../lib/cli/store-flags.js'
+import type {ClusterName} from '../../lib/model/names.js'
 import {described, clusterFields, renderDifference} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
 import {renderPreview} from '../../lib/manifest/preview.js'
 import {addCluster} from '../../lib/ops/cluster/add.js'
+import {dialledAddresses} from '../../lib/model/fleet.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
 import {targetsOf} from '../../lib/model/stack.js'
 
@@ -57,14 +60,22 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
       )
     if (cluster.addresses.length === 0)
       this.words(`It is pending: run "atlas cluster add ${cluster.name} --address HOST" when its Envoy can be reached.`)
-    this.next(
-      `atlas cluster values ${cluster.name}${sameStore(flags)}, for Helm; with --format bootstrap --output DIR for an Envoy outside Kubernetes`,
-    )
+    if (dialledAddresses(result.after).length === 0)
+      this.words(
+        `Nobody has said yet where its Envoy dials the observability Envoy: run "atlas init${sameStore(flags)} --address HOST" first.`,
+      )
+    if (!flags['dry-run']) this.#sayNext(cluster.name, flags)
     return {
       cluster: clusterJson(clusterEntry(result.after, cluster.name)),
       created: previous === undefined,
       changes: described(result.changes),
     }
+  }
+
+  /** The pair to paste, with the names that the contexts of a kubeconfig have as a rule. */
+  #sayNext(name: ClusterName, flags: StoreFlags): void {
+    this.words(`\nNext, in cluster ${name} (its context may have another name):\n${renderJoining(name, flags, this.config.version)}`)
+    this.words(`An Envoy outside Kubernetes joins with: atlas cluster values ${name}${sameStore(flags)} --format bootstrap --output DIR`)
   }
 }
 

@@ -1,6 +1,6 @@
 /** `status` for a terminal: one row per proxy, then whatever needs a reader's attention. */
 import {renderAge} from '../model/duration.js'
-import type {ProxyStatus, Status} from '../ops/status.js'
+import type {ProxyStatus, ServerStatus, Status} from '../ops/status.js'
 import {renderTable} from './render.js'
 
 const columns: readonly (readonly [string, readonly string[]])[] = [
@@ -11,7 +11,7 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
 ]
 
 /** The table of proxies, and below it what is wrong: faults in the store, refused connections. */
-export function renderStatus({server, proxies, faults, refusals}: Status, now: Date): string {
+export function renderStatus({servers, proxies, faults, refusals, warnings}: Status, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
     proxy.cluster,
@@ -27,11 +27,16 @@ export function renderStatus({server, proxies, faults, refusals}: Status, now: D
     ...proxies.filter(proxy => proxy.remark !== undefined).map(proxy => `${proxy.cluster} ${proxy.id}: ${proxy.remark ?? ''}`),
     ...faults.map(fault => `broken: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
     ...refusals.slice(-5).map(refusal => `refused ${ago(refusal.at, now)} (${refusal.reason}): ${refusal.message}`),
-    ...server.reasons.map(reason => `server not ready: ${reason}`),
-    ...server.warnings.map(warning => `server: ${warning}`),
+    ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
+    ...servers.flatMap(server => server.warnings.map(warning => `${nameOf(server)}: ${warning}`)),
+    ...warnings.map(warning => `DOUBTFUL: ${warning}`),
   ]
-  const table = `server ${server.address}, since ${since(server.startedAt, now)}\n\n${renderTable(head, rows)}`
+  const table = `${servers.map(server => `${nameOf(server)} ${server.address}, since ${since(server.startedAt, now)}`).join('\n')}\n\n${renderTable(head, rows)}`
   return remarks.length === 0 ? table : `${table}\n\n${remarks.join('\n')}`
+}
+
+function nameOf({replica}: ServerStatus): string {
+  return replica === undefined ? 'server' : `server ${replica}`
 }
 
 /** `12/12` acknowledged of sent; with the state before it where that is not `synced`. */

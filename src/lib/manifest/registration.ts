@@ -5,6 +5,8 @@ import {
   type ServiceTarget,
   type ServiceTargets,
   checkCluster,
+  dialledPort,
+  downstreamPorts,
   parsePorts,
   parseReplicas,
   parseServiceTarget,
@@ -76,8 +78,19 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
   const noted = Object.fromEntries(
     Object.entries({...frame.metadata.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
-  const spec = existing?.spec ?? {clusterIP: 'None', ports: [{name: 'thanos', port: 10_901, targetPort: 10_901}]}
+  const spec = othersSpec(existing) ?? {clusterIP: 'None', ...existing?.spec, ports: dialledPorts(cluster)}
   return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}
+}
+
+/** Nobody reaches anything by it: it shows in `kubectl get services` which ports are dialled in the cluster. */
+function dialledPorts(cluster: Cluster): readonly Readonly<Record<string, unknown>>[] {
+  const port = dialledPort(cluster, downstreamPorts.thanos)
+  return [{name: 'thanos', port, protocol: 'TCP', targetPort: port}]
+}
+
+/** The 2021 program's, and what a person has made: its ports stay as they are. */
+function othersSpec(existing: Manifest | undefined): Manifest['spec'] {
+  return existing?.metadata.labels?.[labels.format] === undefined ? existing?.spec : undefined
 }
 
 /** A Service that the 2021 program left has no format, and there a number that can't be read meant 1 (facts/ecosystem.md 1.1). */

@@ -4,8 +4,9 @@ import {type Fault, type Fleet, type Subject, isRegistered} from '../model/fleet
 import type {Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
-import type {StateStore} from '../store/store.js'
+import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
+import {isLed} from './leader.js'
 import {settingsOf} from './world.js'
 
 /**
@@ -29,48 +30,106 @@ export interface ProxyStatus {
   readonly remark?: string
 }
 
+/** One server, or one of several that share the store. */
+export interface ServerStatus {
+  /** Its name among several. */
+  readonly replica?: string
+  readonly address: string
+  readonly startedAt: string
+  readonly ready: boolean
+  readonly reasons: readonly string[]
+  readonly warnings: readonly string[]
+}
+
 export interface Status {
-  readonly server: {
-    readonly address: string
-    readonly startedAt: string
-    readonly ready: boolean
-    readonly reasons: readonly string[]
-    readonly warnings: readonly string[]
-  }
+  readonly servers: readonly ServerStatus[]
   readonly proxies: readonly ProxyStatus[]
   readonly withoutProxy: readonly Owner[]
   readonly faults: readonly (Fault & {readonly subject: Subject})[]
   readonly refusals: readonly RefusalReport[]
+  /** What casts doubt on all this: nobody leads, or a replica that counts as living is silent. */
+  readonly warnings: readonly string[]
+}
+
+/** What one server says; its name where there are several. */
+interface Told {
+  readonly replica?: string
+  readonly report: Report
 }
 
 /**
  * @param fetchReport asks the server whose admin address is given
- * @param admin the server to ask; the one that runs on the store where none is given
+ * @param admin the server to ask; the ones that run on the store where none is given
  * @throws AtlasError `unreachable` when no server runs on the store, or it does not answer
  */
-export async function status(store: StateStore, fetchReport: (admin: string) => Promise<Report>, admin?: string): Promise<Status> {
-  const held = admin === undefined ? await store.holder() : undefined
-  const address = admin ?? held?.admin
-  if (address === undefined) {
+export async function status(
+  store: StateStore,
+  fetchReport: (admin: string) => Promise<Report>,
+  {admin, now}: {readonly admin: string | undefined; readonly now: Date},
+): Promise<Status> {
+  if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}])
+  if (isLed(store)) return statusOfReplicas(store, now)
+  const held = await store.holder()
+  if (held === undefined) {
     settingsOf(await store.load())
     throw noServer(store)
   }
 
-  const report = await fetchReport(address)
+  const report = await fetchReport(held.admin)
   // A copy of a directory holds a copy of its lock.
-  if (held !== undefined && report.store.description !== store.description) throw noServer(store)
-  return statusOf(await store.load(), report)
+  if (report.store.description !== store.description) throw noServer(store)
+  return statusOf(await store.load(), [{report}])
+}
+
+/** What the replicas that live, as the leader sees it, have said last; and how far the leader can be believed. */
+async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
+  const fleet = await store.load()
+  settingsOf(fleet)
+  // Whoever may not read Leases sees the reports all the same.
+  const heartbeats = await store.heartbeats().catch(() => undefined)
+  const living = (fleet.replicas ?? []).flatMap((replica): Told[] => {
+    const report = fleet.reports.get(replica)?.report
+    return report === undefined ? [] : [{replica, report}]
+  })
+  if (living.length === 0) throw noServer(store)
+  const warnings =
+    heartbeats === undefined ? ['Leases may not be read: whether the servers still live is not known'] : doubts(fleet, heartbeats, now)
+  return statusOf(fleet, living, warnings)
+}
+
+/** The clocks of two machines may differ, and a Lease is renewed only so often. Seconds. */
+const SILENCE = 20
+
+function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
+  const silence = ({renewedAt}: Heartbeat): number => Math.round((now.getTime() - Date.parse(renewedAt)) / 1000)
+  const leader = heartbeats.find(({replica}) => replica === undefined)
+  const isLed = leader !== undefined && leader.holder !== '' && silence(leader) <= SILENCE
+  const silent = heartbeats.filter(
+    beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && silence(beat) > SILENCE,
+  )
+  return [
+    ...(isLed
+      ? []
+      : [
+          `nobody leads${leader === undefined ? '' : ` (Lease atlas was renewed ${silence(leader)} s ago)`}: nothing is signed or written, and a replica that dies is still counted`,
+        ]),
+    ...silent.map(beat => `server ${beat.replica ?? ''} has not been heard for ${silence(beat)} s: what it said of its proxies may be old`),
+  ]
 }
 
 function noServer(store: StateStore): AtlasError {
   return new AtlasError('unreachable', `no server runs on ${store.description}`, {
-    hint: 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
+    hint: isLed(store)
+      ? `is one running? kubectl -n ${store.kubernetes?.namespace ?? ''} get pods; "atlas cluster list" shows what is stored`
+      : 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
   })
 }
 
-/** What is stored and what a server reports, put together: clusters without a proxy have a row too. */
-export function statusOf(fleet: Fleet, report: Report): Status {
-  const absent = report.withoutProxy.map((cluster): ProxyStatus => ({
+/** What is stored and what servers report, put together: clusters without a proxy have a row too. */
+export function statusOf(fleet: Fleet, told: readonly Told[], warnings: readonly string[] = []): Status {
+  const proxies = latest(told.flatMap(({report}) => report.proxies))
+  const withoutProxy = (told[0]?.report.withoutProxy ?? []).filter(owner => !proxies.some(({cluster}) => cluster === owner))
+  const absent = withoutProxy.map((cluster): ProxyStatus => ({
     cluster,
     id: '-',
     state: 'no proxy',
@@ -87,9 +146,32 @@ export function statusOf(fleet: Fleet, report: Report): Status {
       remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}; back in time, it is restored`,
       ...until('identityUntil', notAfter(fleet, cluster)),
     }))
-  const proxies = [...report.proxies.map(proxy => proxyStatus(proxy)), ...absent, ...suspended].sort(byCluster)
-  const {address, startedAt, ready, reasons, warnings, withoutProxy, faults, refusals} = report
-  return {server: {address, startedAt, ready, reasons, warnings}, proxies, withoutProxy, faults, refusals}
+  const faults = new Map([
+    ...told.flatMap(({report}) => report.faults.map(fault => [fault.subject, fault] as const)),
+    ...[...fleet.faults].map(([subject, fault]) => [subject, {...fault, subject}] as const),
+  ])
+  return {
+    servers: told.map(server => serverStatus(server)),
+    proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...absent, ...suspended].sort(byCluster),
+    withoutProxy,
+    faults: [...faults.values()],
+    refusals: told.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
+    warnings,
+  }
+}
+
+function serverStatus({replica, report}: Told): ServerStatus {
+  const {address, startedAt, ready, reasons, warnings} = report
+  return {...(replica !== undefined && {replica}), address, startedAt, ready, reasons, warnings}
+}
+
+/** A proxy that went from one server to another is told by both for a while: the later one knows. */
+function latest(proxies: readonly ProxyReport[]): readonly ProxyReport[] {
+  const newest = new Map<string, string>()
+  const keyOf = ({cluster, id}: ProxyReport): string => `${cluster}/${id}`
+  for (const proxy of proxies) if (proxy.connectedSince > (newest.get(keyOf(proxy)) ?? '')) newest.set(keyOf(proxy), proxy.connectedSince)
+  // Two streams of one server with one name are two proxies, which is said of both.
+  return proxies.filter(proxy => proxy.equalIds > 1 || newest.get(keyOf(proxy)) === proxy.connectedSince)
 }
 
 function proxyStatus(proxy: ProxyReport): ProxyStatus {

@@ -96,6 +96,7 @@ function storeOver(place: Place): MemoryStore {
       }
     },
     holder: async () => place.server,
+    heartbeats: async () => [],
     heardAt: () => undefined,
 
     close() {

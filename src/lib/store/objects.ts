@@ -2,7 +2,7 @@
 import type {Manifest} from '../manifest/manifest.js'
 import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {Announcement, HoldEvents, Server, ServerAddress} from './store.js'
+import type {Announcement, Heartbeat, HoldEvents, Server, ServerAddress} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -75,6 +75,7 @@ export interface ObjectStore {
   observe(observer: Observer, signal: AbortSignal): Promise<Observed>
   hold(server: Server, events: HoldEvents): Promise<{release(): Promise<void>}>
   holder(): Promise<ServerAddress | undefined>
+  heartbeats(): Promise<readonly Heartbeat[]>
   announce(object: ObjectKey, announcement: Announcement): Promise<void>
   heardAt(): number | undefined
   close(): void

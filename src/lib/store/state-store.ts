@@ -151,6 +151,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
     hold: async (server, events) => objects.hold(server, events),
     holder: async () => objects.holder(),
+    heartbeats: async () => objects.heartbeats(),
     announce: async (object, announcement) => objects.announce(object, announcement),
     kubernetes: objects.kubernetes,
     heardAt: () => objects.heardAt(),

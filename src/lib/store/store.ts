@@ -38,6 +38,18 @@ export interface HoldEvents {
   failed(error: AtlasError): void
 }
 
+/** A sign of life: the leader's, or a replica's. */
+export interface Heartbeat {
+  /** Undefined: it is the leader's. */
+  readonly replica: string | undefined
+  /** Who gave it; empty where it was given back. */
+  readonly holder: string
+  /** ISO 8601, by the clock of whoever gave it. */
+  readonly renewedAt: string
+  /** How long it counts, seconds. */
+  readonly seconds: number
+}
+
 /** Something that people should see beside an object: a Kubernetes Event. */
 export interface Announcement {
   readonly type: 'Normal' | 'Warning'
@@ -79,6 +91,9 @@ export interface StateStore {
 
   /** The living server that holds the store alone, if one does. */
   holder(): Promise<ServerAddress | undefined>
+
+  /** When servers that share the store last said that they live; of a store that is one server's alone, nothing. */
+  heartbeats(): Promise<readonly Heartbeat[]>
 
   /** Says something beside an object, where there is a place for it; the same thing once. Failing to is no error. */
   announce(object: ObjectKey, announcement: Announcement): Promise<void>

@@ -81,6 +81,7 @@ export function testStore(): TestStore {
       return fleet
     },
     kubernetes: undefined,
+    heartbeats: async () => [],
     heardAt: () => undefined,
     close: () => undefined,
     announce: async () => undefined,

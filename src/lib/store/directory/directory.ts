@@ -76,6 +76,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       return admin === undefined ? undefined : {admin}
     },
 
+    heartbeats: async () => [],
     heardAt: () => undefined,
 
     close() {

@@ -16,7 +16,8 @@ import type {Client} from './client.js'
 import {type Election, openElection} from './election.js'
 import {type Selection, listAll} from './feed.js'
 import {ENDPOINTS, FLEET, ofInterest, openObservation, passOver, selectionsOf, thanosNamespaceIn} from './observation.js'
-import {openPresence, watchPresence} from './presence.js'
+import {listLeases} from './lease.js'
+import {heartbeatOf, openPresence, watchPresence} from './presence.js'
 import type {KubernetesTimes} from './times.js'
 import {readObject, writeObject} from './writer.js'
 
@@ -91,6 +92,11 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
 
     // Who serves is told by reports, not by an address: a command can't reach a pod.
     holder: async () => undefined,
+
+    async heartbeats() {
+      const leases = await listLeases(client, AbortSignal.timeout(10_000))
+      return leases.flatMap(lease => heartbeatOf(lease) ?? [])
+    },
 
     async announce(key, announcement) {
       await announce(client, (await read(key)) ?? {key, revision: '', manifest: undefined}, announcement)

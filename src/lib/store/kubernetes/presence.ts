@@ -1,6 +1,7 @@
 /** Which server replicas live: each renews a Lease of its own, the leader watches them. A copy of nothing: no right depends on it. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {leaseNames} from '../../model/names.js'
+import type {Heartbeat} from '../store.js'
 import type {Client} from './client.js'
 import {type Lease, listLeases, microTime, readLease, writeLease} from './lease.js'
 
@@ -15,6 +16,18 @@ export interface PresenceTimes {
 }
 
 export const defaultPresenceTimes: PresenceTimes = {replicaMs: 10_000, replicaRenewMs: 3000, replicaLookMs: 2000}
+
+/** What a Lease tells of a server; undefined: it is another program's. */
+export function heartbeatOf({metadata: {name}, spec}: Lease): Heartbeat | undefined {
+  const isReplicas = name.startsWith(leaseNames.replicas)
+  if ((!isReplicas && name !== leaseNames.leader) || spec?.renewTime === undefined) return undefined
+  return {
+    replica: isReplicas ? name.slice(leaseNames.replicas.length) : undefined,
+    holder: spec.holderIdentity ?? '',
+    renewedAt: new Date(spec.renewTime).toISOString(),
+    seconds: spec.leaseDurationSeconds ?? 0,
+  }
+}
 
 /** Says that `replica` lives, until `stop`, which says that it does not. Failing to is tried again. */
 export function openPresence(client: Client, replica: string, times: PresenceTimes): {stop(): Promise<void>} {

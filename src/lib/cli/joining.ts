@@ -1,0 +1,17 @@
+/** What to run so that a cluster's Envoy joins: the Secret and the release of chart `envoy`, to be pasted as they stand. */
+import {defaultRelease} from '../manifest/release.js'
+import type {ClusterName} from '../model/names.js'
+import {type StoreFlags, sameStore} from './store-flags.js'
+
+/** @param version of the chart: this program's own */
+export function renderJoining(cluster: ClusterName, flags: StoreFlags, version: string): string {
+  const {chart, name, namespace} = defaultRelease
+  const values = `atlas cluster values ${cluster}${sameStore(flags)}`
+  return [
+    `kubectl --context ${cluster} create namespace ${namespace}`,
+    `${values} --format secret | kubectl --context ${cluster} apply -f -`,
+    `${values} | helm --kube-context ${cluster} upgrade --install ${name} ${chart} --version ${version} --namespace ${namespace} -f -`,
+  ]
+    .map(line => `  ${line}`)
+    .join('\n')
+}
