@@ -1,4 +1,5 @@
 /** Objects -> changes, entry by entry: a broken entry costs itself only, an unchanged one is not looked at again. */
+import {createHash} from 'node:crypto'
 import type {AuthorityPart} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {messageOf} from '../model/errors.js'
@@ -20,7 +21,7 @@ import {decodeTrust} from './trust.js'
 /** One thing that an object says. */
 export interface Entry {
   readonly subject: Subject
-  /** All that it depends on: equal text, equal entry. */
+  /** Made of all that it depends on: equal text, equal entry. */
   readonly text: string
   /** @throws AtlasError `invalid` */
   decode(): Change
@@ -236,7 +237,7 @@ function recordEntry(owner: Owner, text: string): Entry {
 }
 
 function shardEntry(removal: Extract<StoredChange, {owner: Owner}>, text: string, parse: () => StoredChange): Entry {
-  return {subject: `${removal.kind}/${removal.owner}`, text, decode: () => at(`data.${removal.owner}`, parse), removal}
+  return {subject: `${removal.kind}/${removal.owner}`, text: short(text), decode: () => at(`data.${removal.owner}`, parse), removal}
 }
 
 function ownersIn(object: ObjectKey, kind: 'identity' | 'record', fleet: Fleet): readonly Subject[] {
@@ -292,7 +293,12 @@ function missingFrom(fleet: Fleet): readonly Subject[] {
 
 /** `resourceVersion` and the like change without the object's meaning doing so. */
 function textOf({metadata: {name, namespace, labels, annotations}, data, stringData, spec, binaryData}: Manifest): string {
-  return JSON.stringify([name, namespace, labels, annotations, data, stringData, spec, binaryData])
+  return short(JSON.stringify([name, namespace, labels, annotations, data, stringData, spec, binaryData]))
+}
+
+/** Remembered for each of thousands of entries: a long text stands there by its digest. */
+function short(text: string): string {
+  return text.length <= 64 ? text : createHash('sha256').update(text).digest('base64')
 }
 
 function ownerOf(text: string): Owner | undefined {
