@@ -13,9 +13,10 @@ import {planReplicas} from '../lib/ops/replicas.js'
 import type {World} from '../lib/ops/world.js'
 import type {StateStore} from '../lib/store/store.js'
 import type {Log} from './log.js'
+import {type RewriteTimes, defaultRewriteTimes, openRewrites} from './rewrites.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes {
+export interface ReconcilerTimes extends RewriteTimes {
   /** After a failure the next try waits this long, twice as long each time … */
   readonly retryMs: number
   /** … up to this. */
@@ -29,6 +30,7 @@ export interface ReconcilerTimes {
 }
 
 export const defaultReconcilerTimes: ReconcilerTimes = {
+  ...defaultRewriteTimes,
   retryMs: 100,
   retryMaxMs: 30_000,
   settleMs: 20,
@@ -75,6 +77,13 @@ export function openReconciler(
   let isStopped = false
   let isLeader = false
   let replicas: readonly string[] | undefined
+  const rewrites = openRewrites(
+    times,
+    object => {
+      log.warn('somebody else writes over what Atlas writes; it is written again after ever longer pauses', {object})
+    },
+    () => performance.now(),
+  )
 
   function lookAt(owners: Iterable<Owner> | 'all'): void {
     if (owners === 'all') todo = 'all'
@@ -95,12 +104,14 @@ export function openReconciler(
   async function pass(): Promise<void> {
     if (newest === undefined || !isLeader) return
     const fleet = newest
-    const asked = todo === 'all' || todo.size === 0 ? 'all' : todo
+    const asked = todo === 'all' || todo.size === 0 || rewrites.wait() === 0 ? 'all' : todo
     todo = new Set()
     try {
       const asks = [...planAnswers(fleet, world), ...(replicas === undefined ? [] : planReplicas(fleet, replicas, world.now()))]
-      const missing = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
+      const planned = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
+      const missing = rewrites.take(fleet, planned, asked === 'all' ? 'all' : 'some')
       if (missing.length > 0) await store.commit(fleet, missing)
+      rewrites.wrote(fleet, missing)
       failures = 0
       failure = undefined
       reconciled(missing.length > 0 ? 'done' : 'nothing')
@@ -114,7 +125,7 @@ export function openReconciler(
   /** Until the next pass, unless something changes before. */
   function waitAfter(asked: Set<Owner> | 'all'): number {
     if (todo === 'all' || todo.size > 0) return times.settleMs
-    const left = untilDue(newest, world.now()) ?? times.lookMs
+    const left = Math.min(untilDue(newest, world.now()) ?? times.lookMs, rewrites.wait() ?? Infinity)
     if (left > 0) return Math.min(left, times.lookMs)
     // Due for somebody who was not looked at; or, after everybody was, what can't be issued now.
     return asked === 'all' ? Math.min(times.overdueMs, times.lookMs) : 0

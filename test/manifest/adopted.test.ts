@@ -50,4 +50,12 @@ describe('manifest/registration of Services that others made', () => {
       expect(after === undefined ? undefined : decodeRegistration(after)).to.deep.equal(testCluster('paris'))
     }
   })
+
+  it('that k3s or Fleet deploy keep the marks by which those know them', () => {
+    const marks = {'objectset.rio.cattle.io/owner-gvk': 'k3s.cattle.io/v1, Kind=Addon', 'objectset.rio.cattle.io/id': ''}
+    const existing = service({'goatlas.io/cluster': '', 'objectset.rio.cattle.io/hash': '5a1c'})
+    const after = registered({...existing, metadata: {...existing.metadata, annotations: marks}})
+    expect(after?.metadata.annotations).to.include(marks)
+    expect(after?.metadata.labels).to.include({'objectset.rio.cattle.io/hash': '5a1c', 'goatlas.io/cluster': 'paris'})
+  })
 })

@@ -6,7 +6,7 @@ import {type Fleet, type ObjectKey, clusterOf, dialledAddresses} from '../model/
 import {replicasOf, isPending} from '../model/cluster.js'
 import {OBSERVABILITY, type Owner, objectNames, parseOwner, parseSidecarName, sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {FORMAT, type Manifest, encodeBase64, labels, secretText} from './manifest.js'
+import {FORMAT, type Manifest, encodeBase64, frameOf, isOwnershipOf2021, labels, secretData, secretText} from './manifest.js'
 import {renderValues} from './values.js'
 
 /** The label of the Services that Thanos Query dials; its value is the cluster's name. */
@@ -24,6 +24,8 @@ interface Owned {
   readonly labels: Readonly<Record<string, string>>
   readonly spec?: Readonly<Record<string, unknown>>
   readonly text?: string
+  /** The 2021 program's marks of ownership stand on it. */
+  readonly owned2021?: true
 }
 
 /** Whether an object is one of these. The label counts by presence: the 2021 program's Services carry it too. */
@@ -51,9 +53,10 @@ export function derivedOwner(key: ObjectKey): Owner | 'zone' | undefined {
 export function derivedText(manifest: Manifest): string {
   const own = manifest.metadata.labels ?? {}
   const kept = Object.fromEntries([...Object.keys(marks), SIDECAR_LABEL].filter(key => key in own).map(key => [key, own[key] ?? '']))
-  if (manifest.kind === 'Service') return textOf({labels: kept, spec: ownedSpec(manifest.spec)})
+  const foreign = hasOwnerOf2021(manifest) ? {owned2021: true as const} : {}
+  if (manifest.kind === 'Service') return textOf({labels: kept, spec: ownedSpec(manifest.spec), ...foreign})
   const text = manifest.kind === 'Secret' ? readSecret(manifest) : manifest.data?.[ZONE]
-  return textOf({labels: kept, ...(text !== undefined && {text})})
+  return textOf({labels: kept, ...(text !== undefined && {text}), ...foreign})
 }
 
 /** The object to be applied. @param key as the text was made for */
@@ -66,10 +69,28 @@ export function encodeDerived(key: ObjectKey, text: string, namespace: string): 
   return kind === 'Secret' ? {...frame, type: 'Opaque', data: {[VALUES]: encodeBase64(content)}} : {...frame, data: {[ZONE]: content}}
 }
 
+/**
+ * `present` as a whole with Atlas's parts in place: the 2021 program's marks of ownership are gone, what is others' stays. An apply
+ * leaves what others have written into a selector or a list of ports, and both together would select nobody.
+ */
+export function derivedOnto(present: Manifest, derived: Manifest): Manifest {
+  const {kind, metadata, spec, data} = derived
+  const {stringData: _, ...frame} = frameOf(present, [kind, metadata.name], metadata.namespace ?? '')
+  return {
+    ...frame,
+    metadata: {...frame.metadata, labels: {...frame.metadata.labels, ...metadata.labels}},
+    ...(spec !== undefined && {spec: {...present.spec, ...spec}}),
+    ...(data !== undefined && {data: {...secretData(present), ...data}}),
+  }
+}
+
 /** Whether the object is written by this program, and not by the one of 2021 or by hand. */
 export function isMarked(text: string): boolean {
-  return (JSON.parse(text) as Owned).labels[labels.managedBy] === 'atlas'
+  return text.startsWith(MARKED)
 }
+
+/** Labels come first in these texts, and this one is the first of them: thousands are asked for it at a time. */
+const MARKED = `{"labels":{${JSON.stringify(labels.managedBy)}:"atlas"`
 
 /** The zone's own text; undefined: there is none. */
 export function zoneIn(text: string | undefined): string | undefined {
@@ -113,6 +134,10 @@ function ownedSpec(spec: Manifest['spec']): Readonly<Record<string, unknown>> {
     selector: spec?.['selector'],
     ports: ports.map(({name, port, targetPort, protocol}) => ({name, port, targetPort, protocol})),
   }
+}
+
+function hasOwnerOf2021({metadata}: Manifest): boolean {
+  return [metadata.labels, metadata.annotations].some(map => Object.keys(map ?? {}).some(key => isOwnershipOf2021(key)))
 }
 
 function readSecret(manifest: Manifest): string | undefined {

@@ -63,7 +63,9 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
     [labels.replicas]: String(cluster.replicas),
     ...Object.fromEntries(cluster.groups.map(group => [`${labels.group}${group}`, ''])),
   }
-  const kept = Object.fromEntries(Object.entries(frame.metadata.labels ?? {}).filter(([label]) => !label.startsWith(labels.group)))
+  // Marks of ownership stay: the 2021 program puts none on a registration, but k3s and Fleet put such on what they deploy.
+  const present = {labels: {...existing?.metadata.labels, ...frame.metadata.labels}, annotations: existing?.metadata.annotations}
+  const kept = Object.fromEntries(Object.entries(present.labels).filter(([label]) => !label.startsWith(labels.group)))
   const ownAnnotations: Record<string, string | undefined> = {
     // Written even when empty: its absence would let `spec.externalIPs` speak again.
     [annotations.addresses]: renderAddresses(cluster.addresses),
@@ -76,7 +78,7 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
     ),
   }
   const noted = Object.fromEntries(
-    Object.entries({...frame.metadata.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries({...present.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   const spec = othersSpec(existing) ?? {clusterIP: 'None', ...existing?.spec, ports: dialledPorts(cluster)}
   return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}

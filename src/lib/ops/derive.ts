@@ -3,8 +3,9 @@ import {derivedOf, derivedOwner, derivedZone, isMarked, zoneIn} from '../manifes
 import {renderZone} from '../manifest/zone.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, type ObjectKey, isRegistered} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner, objectNames} from '../model/names.js'
+import {type Owner, objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {isAtFault, isHeld} from './takeover.js'
 import type {World} from './world.js'
 
 export interface DerivedPlan {
@@ -19,7 +20,7 @@ export function planDerived(fleet: Fleet, settings: Settings, owners: readonly O
   const zone = derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), world.now()))
   const wanted = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), zone])
   const written = [...wanted]
-    .filter(([object, text]) => fleet.derived.get(object) !== text && mayReplace(fleet, object))
+    .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, world.now()))
     .map(([object, value]): Change => ({kind: 'derived', object, value}))
   const removed = [...fleet.derived]
     .filter(([object, text]) => !wanted.has(object) && isMarked(text) && isAskedFor(fleet, asked, derivedOwner(object)))
@@ -31,21 +32,6 @@ const ZONE: ObjectKey = `ConfigMap/${objectNames.zone}`
 
 /** Of a cluster that is not known at all, nobody would ever ask. */
 function isAskedFor(fleet: Fleet, asked: ReadonlySet<string>, owner: Owner | 'zone' | undefined): boolean {
-  if (owner === undefined || owner === 'zone') return false
+  if (owner === undefined || owner === 'zone' || isAtFault(fleet, owner)) return false
   return asked.has(owner) || (!isRegistered(fleet, owner) && !fleet.records.has(owner))
-}
-
-/**
- * A Service that another program made leads to that program's Envoy, and goes on doing so until the cluster's own new Envoy has
- * acknowledged its configuration: then whoever dials it is led to ours (design, part 5: taking over a 2021 installation).
- */
-function mayReplace(fleet: Fleet, object: ObjectKey): boolean {
-  const present = fleet.derived.get(object)
-  const owner = derivedOwner(object)
-  if (present === undefined || isMarked(present) || !object.startsWith('Service/') || owner === OBSERVABILITY) return true
-  return [...fleet.reports.values()].some(({report}) => report.proxies.some(({cluster, types}) => cluster === owner && isSynced(types)))
-}
-
-function isSynced(types: readonly {readonly type: string; readonly state: string}[]): boolean {
-  return types.some(({type, state}) => type === 'Listener' && state === 'synced') && types.every(({state}) => state === 'synced')
 }

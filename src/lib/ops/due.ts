@@ -1,4 +1,4 @@
-/** When something in the fleet is to be looked at again though nobody changed anything: a renewal, an end. */
+/** When something in the fleet is to be looked at again though nobody changed anything: a renewal, an end, a takeover. */
 import type {CertifiedKey, Credential, OwnerRecord, TrustBundle} from '../model/authority.js'
 import type {Cluster} from '../model/cluster.js'
 import {type Fleet, generationOf, recordOf} from '../model/fleet.js'
@@ -7,6 +7,7 @@ import type {Settings} from '../model/settings.js'
 import {type Wanted, wantedCredential, wantedIdentity, wantedServer} from '../pki/identity.js'
 import {renewAt} from '../pki/rotation.js'
 import {readCertifiedKey} from '../pki/signed.js'
+import {takeoverDue} from './takeover.js'
 
 /** The earliest time at which `reconcile` will have something to do of itself; undefined where there is nothing to wait for. */
 export function nextDue(fleet: Fleet): Date | undefined {
@@ -15,6 +16,7 @@ export function nextDue(fleet: Fleet): Date | undefined {
   const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
   let due = server === undefined ? Infinity : renewalOf(server, wantedServer(settings), trust?.issuers)
   for (const owner of owners) due = Math.min(due, ownerDue(fleet, settings, owner))
+  due = Math.min(due, takeoverDue(fleet))
   return due === Infinity ? undefined : new Date(due)
 }
 

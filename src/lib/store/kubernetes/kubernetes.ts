@@ -5,9 +5,10 @@
 import {randomBytes} from 'node:crypto'
 import {derivedOwner} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
+import {isRegistration} from '../../manifest/registration.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {leaseNames, objectNames} from '../../model/names.js'
+import {OBSERVABILITY, leaseNames, objectNames} from '../../model/names.js'
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {HoldEvents, Server, StateStore} from '../store.js'
@@ -53,6 +54,14 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     return isReadable(key, secrets) ? readObject(client, key, namespaceOf(key)) : undefined
   }
 
+  /** What a derived object goes with. A Service of that name that registers nobody is somebody else's, and may go at any time. */
+  async function registrationOf(key: ObjectKey): Promise<StoredObject | undefined> {
+    const owner = derivedOwner(key)
+    if (owner === undefined || owner === 'zone' || owner === OBSERVABILITY) return undefined
+    const found = await read(`Service/${owner}`)
+    return found?.manifest !== undefined && isRegistration(found.manifest) ? found : undefined
+  }
+
   async function list(): Promise<readonly StoredObject[]> {
     const found = (await Promise.all(selectionsOf(namespace, secrets).map(async selection => listed(client, selection)))).flat()
     thanosNamespace = thanosNamespaceIn(found.find(({key}) => key === FLEET))
@@ -70,9 +79,9 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
 
     async write(key, manifest, writing) {
       part?.checkMayWrite(key)
-      const owner = derivedOwner(key)
-      const registration = owner === undefined || owner === 'zone' ? undefined : await read(`Service/${owner}`)
-      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), owner: registration})
+      const owner = writing.isDerived ? await registrationOf(key) : undefined
+      const present = writing.isDerived ? await read(key) : undefined
+      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), present, owner})
       observation.wrote(key, written, writing.base)
       return written
     },

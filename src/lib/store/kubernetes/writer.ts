@@ -1,5 +1,5 @@
 /** Writes one object to the API server: created, replaced and deleted only as it was last known, derived ones applied by force. */
-import {derivedText, isDerived} from '../../manifest/derived.js'
+import {derivedOnto, derivedText, isDerived, isMarked} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
@@ -42,6 +42,13 @@ export async function readObject(client: Client, key: ObjectKey, namespace: stri
   }
 }
 
+interface DerivedWriting extends Writing {
+  readonly namespace: string
+  /** The object as it is known to be, and the registration that it goes with. */
+  readonly present: StoredObject | undefined
+  readonly owner: StoredObject | undefined
+}
+
 /**
  * @param manifest undefined deletes
  * @returns the object as the server keeps it
@@ -51,7 +58,7 @@ export async function writeObject(
   client: Client,
   key: ObjectKey,
   manifest: Manifest | undefined,
-  writing: Writing & {readonly namespace: string; readonly owner: StoredObject | undefined},
+  writing: DerivedWriting,
 ): Promise<StoredObject | undefined> {
   const {base, namespace} = writing
   if (manifest === undefined) {
@@ -59,7 +66,8 @@ export async function writeObject(
     return undefined
   }
 
-  if (writing.isDerived) return apply(client, key, manifest, writing)
+  if (writing.isDerived)
+    return isForeign(writing.present) ? takeOver(client, key, manifest, writing) : apply(client, key, manifest, writing)
   if (base === undefined) return send(client, key, namespace, 'create', withoutVersion(manifest))
   return send(client, key, namespace, 'update', {...manifest, metadata: {...manifest.metadata, namespace, resourceVersion: base}})
 }
@@ -74,15 +82,35 @@ async function deleteObject(client: Client, key: ObjectKey, namespace: string, b
   }
 }
 
+/** Made by the 2021 program, or by hand. */
+function isForeign(present: StoredObject | undefined): boolean {
+  return present?.manifest !== undefined && isDerived(present.manifest) && !isMarked(derivedText(present.manifest))
+}
+
+/**
+ * In one write: between an apply and what mends it, a Service would have both selectors, and nobody behind it. On condition of its
+ * version, so that a server that lost its Lease meanwhile writes nothing.
+ */
+async function takeOver(
+  client: Client,
+  key: ObjectKey,
+  manifest: Manifest,
+  {base, namespace, present, owner}: Pick<DerivedWriting, 'base' | 'namespace' | 'owner' | 'present'>,
+): Promise<StoredObject> {
+  const onto = present?.manifest === undefined ? manifest : derivedOnto(present.manifest, manifest)
+  const wanted = owned(onto, owner)
+  return send(client, key, namespace, 'update', {...wanted, metadata: {...wanted.metadata, resourceVersion: base}})
+}
+
 /**
  * Fields that others have written, by other means or under other names, outlive an apply (a label of a selector, a port): then the
- * object is replaced. On condition of its version, so that a server that lost its Lease meanwhile writes nothing.
+ * object is replaced.
  */
 async function apply(
   client: Client,
   key: ObjectKey,
   manifest: Manifest,
-  {base, namespace, owner}: Writing & {readonly namespace: string; readonly owner: StoredObject | undefined},
+  {base, namespace, owner}: Pick<DerivedWriting, 'base' | 'namespace' | 'owner'>,
 ): Promise<StoredObject> {
   const {kind, ...request} = addressOf(key, namespace, 'patch')
   const wanted = owned(withoutVersion(manifest), owner)
@@ -96,15 +124,8 @@ async function apply(
       body: {...wanted, metadata},
     })) as RawObject,
   )
-  const is = applied.manifest
-  if (is === undefined || !isDerived(manifest) || derivedText(is) === derivedText(manifest)) return applied
-  const replaced = {
-    ...is,
-    ...manifest,
-    metadata: {...is.metadata, labels: {...is.metadata.labels, ...manifest.metadata.labels}, namespace, resourceVersion: applied.revision},
-    ...(manifest.spec && {spec: {...is.spec, ...manifest.spec}}),
-  }
-  return send(client, key, namespace, 'update', replaced)
+  if (applied.manifest === undefined || !isDerived(manifest) || derivedText(applied.manifest) === derivedText(manifest)) return applied
+  return takeOver(client, key, manifest, {base: applied.revision, namespace, present: applied, owner})
 }
 
 /** Goes when the registration goes, even where no Atlas runs any more. Never blocks its deletion: that takes a right of its own. */
@@ -119,7 +140,9 @@ function owned(manifest: Manifest, owner: StoredObject | undefined): Manifest {
     controller: true,
     blockOwnerDeletion: false,
   }
-  return {...manifest, metadata: {...manifest.metadata, ownerReferences: [reference]}}
+  const others = (manifest.metadata['ownerReferences'] ?? []) as readonly {readonly uid?: unknown}[]
+  const ownerReferences = [...others.filter(other => other.uid !== uid), reference]
+  return {...manifest, metadata: {...manifest.metadata, ownerReferences}}
 }
 
 async function send(
