@@ -11,9 +11,8 @@ export default class ClusterShow extends StoreCommand {
 
   async run(): Promise<ShownCluster> {
     const {args, flags} = await this.parse(ClusterShow)
-    const view = await showCluster(await this.openStore(flags), args.name)
-    const shown = shownCluster(view)
-    this.data(renderShown(shown, view))
+    const shown = shownCluster(await showCluster(await this.openStore(flags), args.name))
+    this.data(renderShown(shown))
     return shown
   }
 }
