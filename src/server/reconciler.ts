@@ -216,12 +216,10 @@ function touchedBy(change: Change, fleet: Fleet): readonly Owner[] | 'all' {
   if (change.kind === 'report') return ownersOfDerived(foreignIn(fleet))
   if (change.kind === 'external') return 'all'
   if (change.kind === 'authority') return 'all'
-  if (change.kind === 'fault' && /^(?:authority|client|credential|server)\b/.test(change.subject)) return 'all'
+  if (change.kind === 'fault' && /^(?:authority|credential|server)\b/.test(change.subject)) return 'all'
   // What belongs to nobody is looked at in every pass.
-  return ownedByNobody.has(change.kind) ? ['atlas'] : concerned(change)
+  return change.kind === 'server' || change.kind === 'endpoints' || change.kind === 'request' ? ['atlas'] : concerned(change)
 }
-
-const ownedByNobody: ReadonlySet<Change['kind']> = new Set(['client', 'endpoints', 'request', 'server'])
 
 function ownersOfDerived(objects: readonly ObjectKey[]): readonly Owner[] {
   return objects.map(object => derivedOwner(object)).map(owner => (owner === undefined || owner === 'zone' ? 'atlas' : owner))

@@ -42,10 +42,6 @@ export function objectOf(change: StoredChange): ObjectKey {
       return `Secret/${signerNames[change.part]}`
     }
 
-    case 'client': {
-      return `Secret/${objectNames.client(change.name)}`
-    }
-
     case 'credential': {
       return `Secret/${objectNames.credential(change.owner)}`
     }
@@ -157,7 +153,6 @@ function encodeWhole(existing: Manifest | undefined, change: Valued, namespace: 
       )
     }
 
-    case 'client':
     case 'credential': {
       return encodeSecret(
         existing,

@@ -3,7 +3,7 @@ import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
 import type {Fault, Fleet, ObjectKey, Revision, Subject} from './fleet.js'
-import type {ClientName, ClusterName, Owner} from './names.js'
+import type {ClusterName, Owner} from './names.js'
 import type {ReplicaReport} from './report.js'
 import {type Request, describeRequest} from './request.js'
 import type {Settings} from './settings.js'
@@ -11,7 +11,6 @@ import type {Settings} from './settings.js'
 /** A value of undefined removes the entry. */
 export type Change =
   | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
-  | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
   | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
   | {readonly kind: 'endpoints'; readonly value: string | undefined}
@@ -107,10 +106,6 @@ function nounOf(change: Exclude<Change, {kind: 'external' | 'fault' | 'request' 
       return `the ${{root: 'root', issuer: 'issuer', credentialIssuer: 'credential issuer'}[change.part]} certificate`
     }
 
-    case 'client': {
-      return `the certificate of client ${change.name}`
-    }
-
     case 'credential': {
       return `the ADS credential of ${change.owner}`
     }
@@ -177,9 +172,8 @@ function subjectOf(change: Exclude<Change, {kind: 'fault' | 'revision'}>): Subje
       return `${change.kind}/${change.owner}`
     }
 
-    case 'client':
     case 'registration': {
-      return `${change.kind}/${change.name}`
+      return `registration/${change.name}`
     }
 
     case 'derived': {
@@ -234,10 +228,6 @@ class Draft {
         return this.#put('authority', change.part, change.value)
       }
 
-      case 'client': {
-        return this.#put('clients', change.name, change.value)
-      }
-
       case 'credential': {
         return this.#put('credentials', change.owner, change.value)
       }
@@ -277,7 +267,6 @@ class Draft {
     const name = subject.slice(subject.indexOf('/') + 1)
     if (subject.startsWith('registration/')) this.#put('registrations', name as ClusterName, undefined)
     if (subject.startsWith('identity/')) this.#put('identities', name as Owner, undefined)
-    if (subject.startsWith('client/')) this.#put('clients', name as ClientName, undefined)
     if (subject.startsWith('credential/')) this.#put('credentials', name as Owner, undefined)
     if (subject.startsWith('authority/')) this.#put('authority', name as AuthorityPart, undefined)
   }

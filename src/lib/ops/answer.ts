@@ -42,7 +42,7 @@ function answered(fleet: Fleet, id: string, request: Request, world: World): rea
 function workOf(fleet: Fleet, request: Request, world: World): readonly Change[] {
   if (request.kind === 'rotate') {
     const everybody = [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))] as const
-    return planLeaves(fleet, request.owners.length === 0 ? everybody : request.owners, {others: request.owners.length === 0}, world)
+    return planLeaves(fleet, request.owners.length === 0 ? everybody : request.owners, {server: request.owners.length === 0}, world)
   }
 
   const names = request.owners.filter((owner): owner is ClusterName => owner !== OBSERVABILITY)

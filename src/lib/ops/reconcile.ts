@@ -16,7 +16,6 @@ import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/adopted.js'
-import {planClients} from './clients.js'
 import {commitPlan} from './commit.js'
 import {isOf2021} from './adopt.js'
 import {planDerived} from './derive.js'
@@ -62,7 +61,6 @@ export function planReconcile(
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
   plan.server()
-  plan.clients()
   for (const owner of owners) plan.owner(owner)
   // What is dialled is there before anybody is told to dial it, and until nobody is.
   const derived = derives ? planDerived(plan.fleet, settings, owners, world) : {written: [], removed: []}
@@ -132,10 +130,6 @@ class Plan {
     const wanted = wantedServer(this.#settings)
     if (this.#isDue(this.#fleet.server, wanted))
       this.#add({kind: 'server', value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
-  }
-
-  clients(): void {
-    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#world))
   }
 
   /** An owner for whom there was nothing to do is passed over until something of its has changed or is due. */
