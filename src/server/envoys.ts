@@ -59,6 +59,8 @@ export async function openEnvoys(fleet: Fleet, world: EnvoysWorld): Promise<Envo
     store.kubernetes === undefined
       ? undefined
       : openReports(store, replica, times, log, {fleet: world.stored, report: world.report, leftovers: () => reporter.leftovers()})
+  // A pod that comes back has its name again, and what it wrote last of what nodes have refused.
+  reporter.recall(fleet.reports.get(replica)?.leftovers ?? [])
   const reported = (what: 'other' | 'refusal'): void => reports?.changed(what)
   const limiter = openLimiter({...defaultLimits, ...world.limits})
   const ads = await openAdsServer(

@@ -8,7 +8,7 @@ import type {Owner} from '../lib/model/names.js'
 import {planAnswers} from '../lib/ops/answer.js'
 import {nextDue} from '../lib/ops/due.js'
 import {isLed} from '../lib/ops/leader.js'
-import {ownersOf, planReconcile} from '../lib/ops/reconcile.js'
+import {ownersOf, planReconcile, whyUnsigned} from '../lib/ops/reconcile.js'
 import {planReplicas} from '../lib/ops/replicas.js'
 import type {World} from '../lib/ops/world.js'
 import type {StateStore} from '../lib/store/store.js'
@@ -74,6 +74,8 @@ export function openReconciler(
   let running: Promise<void> | undefined
   let failures = 0
   let failure: string | undefined
+  /** Why nothing at all is signed, as it was last told. */
+  let unsigned: string | undefined
   let isStopped = false
   let isLeader = false
   let replicas: readonly string[] | undefined
@@ -106,6 +108,7 @@ export function openReconciler(
     const fleet = newest
     const asked = todo === 'all' || todo.size === 0 || rewrites.wait() === 0 ? 'all' : todo
     todo = new Set()
+    tellUnsigned(fleet)
     try {
       const asks = [...planAnswers(fleet, world), ...(replicas === undefined ? [] : planReplicas(fleet, replicas, world.now()))]
       const planned = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
@@ -120,6 +123,14 @@ export function openReconciler(
       lookAt(asked)
       schedule(failed(error))
     }
+  }
+
+  /** Once, and again when it is another reason: whoever waits for a certificate looks here. */
+  function tellUnsigned(fleet: Fleet): void {
+    const why = whyUnsigned(fleet)
+    if (why !== undefined && why !== unsigned) log.error(why, {hint: 'restore it from a backup; a server never makes a root'})
+    if (why === undefined && unsigned !== undefined) log.info('what is due is signed again')
+    unsigned = why
   }
 
   /** Until the next pass, unless something changes before. */
@@ -216,10 +227,12 @@ function touchedBy(change: Change, fleet: Fleet): readonly Owner[] | 'all' {
   if (change.kind === 'report') return ownersOfDerived(foreignIn(fleet))
   if (change.kind === 'external') return 'all'
   if (change.kind === 'authority') return 'all'
-  if (change.kind === 'fault' && /^(?:authority|credential|server)\b/.test(change.subject)) return 'all'
+  if (change.kind === 'fault' && /^(?:authority|client|credential|server)\b/.test(change.subject)) return 'all'
   // What belongs to nobody is looked at in every pass.
-  return change.kind === 'server' || change.kind === 'endpoints' || change.kind === 'request' ? ['atlas'] : concerned(change)
+  return ownedByNobody.has(change.kind) ? ['atlas'] : concerned(change)
 }
+
+const ownedByNobody: ReadonlySet<Change['kind']> = new Set(['client', 'endpoints', 'request', 'server'])
 
 function ownersOfDerived(objects: readonly ObjectKey[]): readonly Owner[] {
   return objects.map(object => derivedOwner(object)).map(owner => (owner === undefined || owner === 'zone' ? 'atlas' : owner))

@@ -21,6 +21,8 @@ export interface Reporter {
   /** Keeps what the stream leaves unrepaired. */
   closed(stream: Stream): void
   refused(refusal: Refusal, peer: string, now: Date): void
+  /** What this server's life before this one has left: it is told, and given to the nodes, as if this one had seen it. */
+  recall(leftovers: readonly Leftover[]): void
   /** What other streams of a node have left unrepaired, ended or still open. What is handed out is the taker's to keep. */
   takeUnrepaired(node: Node): Reported | undefined
   streams(): Iterable<Stream>
@@ -56,7 +58,7 @@ export function openReporter(): Reporter {
   const nackNames = new WeakMap<Stream, Map<string, readonly string[]>>()
   const leaves = new Map<Owner, ReadonlyMap<string, string>>()
 
-  function keep(node: Node, reported: Reported): void {
+  function keep(node: Pick<Node, 'cluster' | 'id'>, reported: Reported): void {
     const ofCluster = kept.get(node.cluster) ?? new Map<string, Reported>()
     kept.set(node.cluster, ofCluster)
     const before = ofCluster.get(node.id)
@@ -108,6 +110,10 @@ export function openReporter(): Reporter {
     refused({reason, message, cluster}, peer, now) {
       refusals.push({at: now.toISOString(), reason, message: bounded(message), peer, ...(cluster === undefined ? {} : {cluster})})
       if (refusals.length > REFUSALS_MAX) refusals.shift()
+    },
+
+    recall(leftovers) {
+      for (const leftover of leftovers) keep(leftover, reportedBy([leftover]))
     },
 
     takeUnrepaired(node) {
@@ -181,11 +187,13 @@ export function openReporter(): Reporter {
 /** What other replicas have told of a node. */
 export function leftoversIn(fleet: Fleet, own: string, node: Node): Reported {
   const told = [...fleet.reports].filter(([replica]) => replica !== own).flatMap(([, {leftovers}]) => leftovers)
-  return merged(
-    told
-      .filter(({cluster, id, typeUrl}) => cluster === node.cluster && id === node.id && isKnownType(typeUrl))
-      .map(({typeUrl, sent, removed}): Reported => new Map([[typeUrl, {sent, removed}]]) as Reported),
-  )
+  return reportedBy(told.filter(({cluster, id}) => cluster === node.cluster && id === node.id))
+}
+
+/** Of one node. */
+function reportedBy(leftovers: readonly Leftover[]): Reported {
+  const known = leftovers.filter(({typeUrl}) => isKnownType(typeUrl))
+  return merged(known.map(({typeUrl, sent, removed}): Reported => new Map([[typeUrl, {sent, removed}]]) as Reported))
 }
 
 /** Both together; undefined where there is nothing. */

@@ -1,7 +1,7 @@
 /** What is wrong though the server serves: said by /readyz and `status`. */
 import type {Fleet} from '../lib/model/fleet.js'
 import type {ServerRole} from '../lib/store/store.js'
-import {isOf2021} from '../lib/ops/adopt.js'
+import {whyUnsigned} from '../lib/ops/reconcile.js'
 import {readKey} from '../lib/pki/read.js'
 
 export interface Circumstances {
@@ -25,15 +25,13 @@ const SILENCE_MAX = 90
 /** One line each. A server without the right to read the signers says nothing of them. */
 export function warningsOf({fleet, role, isReachable, now, failure, problem, partFailure, silence}: Circumstances): readonly string[] {
   const signs = role !== 'ads'
+  const unsigned = signs ? whyUnsigned(fleet) : undefined
   return [
     ...(isReachable ? [] : ['the store can not be read; what was known stays in force']),
     ...(isReachable && silence !== undefined && silence > SILENCE_MAX
       ? [`nothing was heard of the store for ${Math.round(silence)} s; what was known stays in force`]
       : []),
-    ...(!signs || fleet.authority.has('root') ? [] : ['the root (Secret atlas-ca) is missing or broken: nothing can be signed']),
-    ...(signs && isOf2021(fleet)
-      ? ['the root (Secret atlas-ca) is the 2021 program\'s: run "atlas init" to take it over; nothing is signed before']
-      : []),
+    ...(unsigned === undefined ? [] : [unsigned]),
     ...(signs ? signersEnding(fleet, now) : []),
     ...(failure === undefined ? [] : [`what is due could not be issued: ${failure}`]),
     ...(problem === undefined ? [] : [problem]),

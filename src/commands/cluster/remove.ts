@@ -36,7 +36,7 @@ export default class ClusterRemove extends StoreCommand {
     const wait = patienceOf(flags)
     const {changes} = await removeCluster(store, args.name, world, wait)
     const isDone = !isLed(store) || wait.waitMs !== undefined
-    this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(changes)}`)
+    this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(isDone ? plan.changes : changes)}`)
     this.next(`uninstall its Envoy in cluster ${args.name}; it is refused ${isDone ? 'from now on' : 'as soon as the leader has done it'}`)
     return {removed: args.name, changes: described(changes)}
   }

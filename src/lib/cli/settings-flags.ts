@@ -3,8 +3,8 @@ import {Flags} from '@oclif/core'
 import {parseAddresses, parseHostPort, parsePort} from '../model/address.js'
 import {parseDuration} from '../model/duration.js'
 import {AtlasError} from '../model/errors.js'
-import {parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
-import {defaultSettings} from '../model/settings.js'
+import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
+import {defaultSettings, parseClientDirectory, parseInternalPort} from '../model/settings.js'
 import type {Choices} from '../ops/init.js'
 import {joined, present} from './flags.js'
 
@@ -32,6 +32,21 @@ export const settingsFlags = {
     description: 'address of a replica for Thanos Query, with {service}, {namespace}, {clusterDomain}',
     helpValue: 'TEMPLATE',
   }),
+  client: Flags.string({
+    description:
+      'whom internal ports that speak mutual TLS admit, such as thanos, in place of whom they admitted: each gets a certificate in Secret atlas-client-<name>; may be repeated; "none" for nobody',
+    helpValue: 'NAME',
+    multiple: true,
+  }),
+  'client-directory': Flags.string({
+    description: 'where Thanos Query has what its Secret holds, for the endpoints file (default /etc/atlas-client)',
+    helpValue: 'DIR',
+  }),
+  'internal-tls': Flags.string({
+    description: 'port of the observability Envoy for its own cluster that speaks mutual TLS: 10901; "off" for none',
+    helpValue: 'PORT',
+    multiple: true,
+  }),
   set: Flags.string({
     description: `a lifetime or a time limit, such as identity=30d; may be repeated; one of ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
     helpValue: 'NAME=DURATION',
@@ -49,6 +64,9 @@ export interface SettingsFlags {
   readonly 'thanos-namespace'?: string | undefined
   readonly 'cluster-domain'?: string | undefined
   readonly 'endpoint-template'?: string | undefined
+  readonly client?: readonly string[] | undefined
+  readonly 'client-directory'?: string | undefined
+  readonly 'internal-tls'?: readonly string[] | undefined
   readonly set?: readonly string[] | undefined
 }
 
@@ -64,12 +82,21 @@ export function choicesOf(flags: SettingsFlags): Choices {
     thanosNamespace: parsed(flags['thanos-namespace'], text => parseNamespace(text, '--thanos-namespace')),
     clusterDomain: parsed(flags['cluster-domain'], text => parseClusterDomain(text, '--cluster-domain')),
     endpointTemplate: parsed(flags['endpoint-template'], text => parseEndpointTemplate(text, '--endpoint-template')),
+    clients: listed(flags.client, 'none', text => parseClientName(text, '--client')),
+    clientDirectory: parsed(flags['client-directory'], text => parseClientDirectory(text, '--client-directory')),
+    internalTls: listed(flags['internal-tls'], 'off', text => parseInternalPort(text, '--internal-tls')),
     ...durationsOf(flags.set ?? []),
   })
 }
 
 function parsed<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
   return text === undefined ? undefined : parse(text)
+}
+
+/** @param none the value that stands for an empty list */
+function listed<T>(values: readonly string[] | undefined, none: string, parse: (text: string) => T): readonly T[] | undefined {
+  if (values === undefined) return undefined
+  return values.length === 1 && values[0] === none ? [] : [...new Set(values)].map(value => parse(value))
 }
 
 function durationsOf(entries: readonly string[]): Pick<Choices, 'lifetimes' | 'timeouts'> {

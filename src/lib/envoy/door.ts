@@ -19,15 +19,16 @@ import {type PeerName, sanMatcher} from './tls.js'
 const DOOR = 'atlas.door'
 const DENIED = 'atlas.denied'
 
-/** The door's own rule, which no cluster that comes or goes changes: this name, and not that one. */
-export function doorFilter(allowed: PeerName, except?: PeerName): HttpFilter {
-  const principal =
+/** The door's own rule, which no cluster that comes or goes changes: any of these names, and not that one. */
+export function doorFilter(allowed: readonly PeerName[], except?: PeerName): HttpFilter {
+  const principals = allowed.map(name =>
     except === undefined
-      ? peer(allowed)
+      ? peer(name)
       : create(PrincipalSchema, {
-          identifier: {case: 'andIds', value: {ids: [peer(allowed), {identifier: {case: 'notId', value: peer(except)}}]}},
-        })
-  return create(HttpFilterSchema, extension(DOOR, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', [principal])}))
+          identifier: {case: 'andIds', value: {ids: [peer(name), {identifier: {case: 'notId', value: peer(except)}}]}},
+        }),
+  )
+  return create(HttpFilterSchema, extension(DOOR, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', principals)}))
 }
 
 /** An empty filter for what `denial` puts into the routes: a listener that changed would cut every stream (facts/envoy.md 6). */

@@ -18,7 +18,7 @@ import {
 } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import type {HostPort} from '../model/address.js'
 import {envoyNames, OBSERVABILITY, SIDECAR_SEPARATOR, spiffe} from '../model/names.js'
-import type {Settings} from '../model/settings.js'
+import type {InternalPort, Settings} from '../model/settings.js'
 import {connectionLog, requestLog} from './access-log.js'
 import {deniedFilter, doorFilter} from './door.js'
 import {http2} from './http2.js'
@@ -47,7 +47,7 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
     at,
     bufferBytes: 65_536, // many clients, little traffic
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.ads, [doorFilter(clients, own), deniedFilter()]),
+      ...common(envoyNames.ads, [doorFilter([clients], own), deniedFilter()]),
       accessLog: [requestLog(envoyNames.ads, 'nothing')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.ads, configSource: fromAds}},
@@ -59,19 +59,23 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
       },
       http2ProtocolOptions: http2('edge', timeouts, streams.ads),
     }),
-    tls: downstreamTls(deliveredSecrets(envoyNames.adsTrust), clients),
+    tls: downstreamTls(deliveredSecrets(envoyNames.adsTrust), [clients]),
   })
 }
 
-/** 10901, for Thanos Query: plaintext, on the pod's own address. The cluster is what stands before `-thanos-sidecar` in the host name. */
-export function thanosListener({timeouts}: Settings, at: HostPort): Listener {
+/**
+ * 10901, for Thanos Query: plaintext, on the pod's own address, or mutual TLS. The cluster is what stands before `-thanos-sidecar` in
+ * the host name.
+ */
+export function thanosListener(settings: Settings, at: HostPort): Listener {
+  const guard = internalGuard(settings, 10_901)
   return listener({
     name: envoyNames.thanos,
     at,
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.thanos, []),
+      ...common(envoyNames.thanos, guard.filters),
       accessLog: [requestLog(envoyNames.thanos, 'routine')],
-      codecType: Codec.AUTO,
+      ...guard.protocol,
       routeSpecifier: {
         case: 'scopedRoutes',
         value: {
@@ -90,8 +94,9 @@ export function thanosListener({timeouts}: Settings, at: HostPort): Listener {
           configSpecifier: {case: 'scopedRds', value: {scopedRdsConfigSource: fromAds}},
         },
       },
-      http2ProtocolOptions: http2('bulk', timeouts, streams.thanos),
+      http2ProtocolOptions: http2('bulk', settings.timeouts, streams.thanos),
     }),
+    ...guard.transport,
   })
 }
 
@@ -102,15 +107,29 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
     name: envoyNames.thanos,
     at,
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.thanos, [doorFilter(observability)]),
+      ...common(envoyNames.thanos, [doorFilter([observability])]),
       accessLog: [requestLog(envoyNames.thanos, 'health-checks')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
       commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)},
       http2ProtocolOptions: http2('bulk', timeouts, streams.thanos),
     }),
-    tls: downstreamTls(deliveredSecrets(envoyNames.trust), observability),
+    tls: downstreamTls(deliveredSecrets(envoyNames.trust), [observability]),
   })
+}
+
+/**
+ * What guards an internal port: nothing, or mutual TLS that admits the clients of the settings. Connections end in time, so that
+ * none outlives its certificate, or its issuer's being in force, for long.
+ */
+function internalGuard({internalTls, clients, trustDomain, timeouts}: Settings, port: InternalPort) {
+  if (!internalTls.includes(port)) return {filters: [], protocol: {codecType: Codec.AUTO}, transport: {}}
+  const names = clients.map((client): PeerName => ({exact: spiffe.client(trustDomain, client)}))
+  return {
+    filters: [doorFilter(names)],
+    protocol: {codecType: Codec.HTTP2, commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)}},
+    transport: {tls: downstreamTls(deliveredSecrets(envoyNames.trust), names)},
+  }
 }
 
 /** `stream_idle_timeout` 0: an ADS stream is idle for hours, and pings are no activity (facts/envoy.md 4); the routes bound streams. */

@@ -6,7 +6,7 @@ import {ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/sc
 import {type Cluster, isPending} from '../model/cluster.js'
 import {clustersOf, type Fleet} from '../model/fleet.js'
 import {listenedPort, type Node} from '../model/node.js'
-import type {Settings} from '../model/settings.js'
+import type {InternalPort, Settings} from '../model/settings.js'
 import type {Resource} from '../xds/snapshot.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
 import {deniedAdsClients} from './door.js'
@@ -24,7 +24,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
     adsServers(settings),
     ...clusters.map(cluster => toThanos(cluster, settings, shownGeneration(fleet, settings, cluster.name))),
     adsDoor(settings, node.bindAddress, listenedPort(node, 10_900)),
-    thanosDoor(settings, node.localAddress, listenedPort(node, 10_901)),
+    thanosDoor(settings, internalAddress(settings, node, 10_901), listenedPort(node, 10_901)),
     adsPaths(settings, deniedAdsClients(fleet, settings).join(' ')),
     ...clusters.map(cluster => thanosPaths(cluster, settings)),
   ]
@@ -44,6 +44,11 @@ export function* observabilityAhead(fleet: Fleet, settings: Settings): Generator
 }
 
 const AT_ONCE = 20
+
+/** What speaks plaintext stays on the node's local address; what speaks mutual TLS may be reached from anywhere. */
+function internalAddress({internalTls}: Settings, {bindAddress, localAddress}: Node, port: InternalPort): string {
+  return internalTls.includes(port) ? bindAddress : localAddress
+}
 
 const adsServers = remember((settings: Settings) => resourceOf(ClusterSchema, adsServersCluster(settings)))
 

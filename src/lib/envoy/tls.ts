@@ -36,19 +36,19 @@ export function upstreamTls(secrets: TlsSecrets, server: {readonly name: PeerNam
   return create(
     TransportSocketSchema,
     extension(TRANSPORT_SOCKET, UpstreamTlsContextSchema, {
-      commonTlsContext: commonTls(secrets, server.name),
+      commonTlsContext: commonTls(secrets, [server.name]),
       sni: server.sni,
       maxSessionKeys: 0, // a resumed session shows no certificate
     }),
   )
 }
 
-/** The server's end: a client without a certificate gets no byte. */
-export function downstreamTls(secrets: TlsSecrets, client: PeerName): TransportSocket {
+/** The server's end: a client without a certificate, or with none of these names on it, gets no byte. */
+export function downstreamTls(secrets: TlsSecrets, clients: readonly PeerName[]): TransportSocket {
   return create(
     TransportSocketSchema,
     extension(TRANSPORT_SOCKET, DownstreamTlsContextSchema, {
-      commonTlsContext: commonTls(secrets, client),
+      commonTlsContext: commonTls(secrets, clients),
       requireClientCertificate: true,
       sessionTicketKeysType: {case: 'disableStatelessSessionResumption', value: true},
       disableStatefulSessionResumption: true,
@@ -71,15 +71,18 @@ function bySds(name: string): SdsSecretConfig {
 }
 
 /** Clients of Envoy speak TLS 1.2 at most unless told (facts/xds.md 3.2): both ends are told. */
-function commonTls(secrets: TlsSecrets, peer: PeerName): CommonTlsContext {
+function commonTls(secrets: TlsSecrets, peers: readonly PeerName[]): CommonTlsContext {
   return create(CommonTlsContextSchema, {
     tlsParams: {tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3},
     alpnProtocols: ['h2'],
     tlsCertificateSdsSecretConfigs: [secrets.own],
-    // Combined, so that the name stands here and the SDS secret, which is shared, carries anchors alone: matchers of both would add up.
+    // Combined, so that the names stand here and the SDS secret, which is shared, carries anchors alone: matchers of both would add up.
     validationContextType: {
       case: 'combinedValidationContext',
-      value: {defaultValidationContext: {matchTypedSubjectAltNames: [sanMatcher(peer)]}, validationContextSdsSecretConfig: secrets.trust},
+      value: {
+        defaultValidationContext: {matchTypedSubjectAltNames: peers.map(peer => sanMatcher(peer))},
+        validationContextSdsSecretConfig: secrets.trust,
+      },
     },
   })
 }

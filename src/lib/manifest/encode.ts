@@ -42,6 +42,10 @@ export function objectOf(change: StoredChange): ObjectKey {
       return `Secret/${signerNames[change.part]}`
     }
 
+    case 'client': {
+      return `Secret/${objectNames.client(change.name)}`
+    }
+
     case 'credential': {
       return `Secret/${objectNames.credential(change.owner)}`
     }
@@ -153,6 +157,7 @@ function encodeWhole(existing: Manifest | undefined, change: Valued, namespace: 
       )
     }
 
+    case 'client':
     case 'credential': {
       return encodeSecret(
         existing,

@@ -3,16 +3,20 @@ import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf} from '../model/fleet.js'
 import {sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {tlsKeys} from './keys.js'
 import {renderYaml} from './yaml.js'
 
-/** YAML text; byte-stable, sorted by cluster, then replica. An empty list is legal there. */
+/**
+ * YAML text; byte-stable, sorted by cluster, then replica. An empty list is legal there. Where 10901 speaks mutual TLS each endpoint
+ * says so: what Thanos knows as its default would hold for endpoints of its flags, too.
+ */
 export function renderEndpoints(fleet: Fleet): string {
   const {settings} = fleet
   if (settings === undefined) return NONE
   const blocks = clustersOf(fleet)
     .filter(cluster => !isPending(cluster))
     .map(cluster => blockOf(cluster, settings))
-  return blocks.length === 0 ? NONE : `endpoints:\n${blocks.join('')}`
+  return blocks.length === 0 ? NONE : `endpoints:\n${withFiles(blocks.join(''), settings)}`
 }
 
 /** The address of one replica for Thanos Query. */
@@ -31,8 +35,36 @@ const blocks = new WeakMap<Cluster, {readonly settings: Settings; readonly text:
 function blockOf(cluster: Cluster, settings: Settings): string {
   const known = blocks.get(cluster)
   if (known?.settings === settings) return known.text
-  const endpoints = replicasOf(cluster).map(replica => ({address: endpointOf(settings, sidecarName(cluster.name, replica))}))
-  const text = `${renderYaml(endpoints).trimEnd().replaceAll(/^/gm, '  ')}\n`
+  const endpoints = replicasOf(cluster).map(replica => endpoint(settings, sidecarName(cluster.name, replica)))
+  const text = indented(endpoints, '  ').replaceAll(/^( +tls_config: ).+$/gm, '$1*atlas')
   blocks.set(cluster, {settings, text})
   return text
+}
+
+function endpoint(settings: Settings, service: string) {
+  const address = endpointOf(settings, service)
+  if (!settings.internalTls.includes(10_901)) return {address}
+  const name = `${service}.${settings.namespace}.svc.${settings.clusterDomain}`
+  // The certificate that Envoy shows is for this name, and so is its route: it is asked for where another name is dialled.
+  return {address, client_config: {tls_config: 'atlas', ...(hostIn(address) !== name && {server_name: name})}}
+}
+
+/** Without the resolver in front of it (`dns://HOST:PORT/NAME:PORT`) and the port. */
+function hostIn(address: string): string {
+  return address.replace(/^.*\//, '').replace(/:[0-9]+$/, '')
+}
+
+/** Says once, by an anchor in the first endpoint, where the client's certificate is: a ConfigMap has room for 1 MiB. */
+function withFiles(text: string, {clientDirectory}: Settings): string {
+  const files = {
+    enabled: true,
+    cert_file: `${clientDirectory}/${tlsKeys.certificate}`,
+    key_file: `${clientDirectory}/${tlsKeys.key}`,
+    ca_file: `${clientDirectory}/${tlsKeys.roots}`,
+  }
+  return text.replace(': *atlas\n', () => `: &atlas\n${indented(files, '        ')}`)
+}
+
+function indented(value: unknown, by: string): string {
+  return `${renderYaml(value).trimEnd().replaceAll(/^/gm, by)}\n`
 }

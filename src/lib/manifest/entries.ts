@@ -4,10 +4,10 @@ import type {AuthorityPart} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {messageOf} from '../model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fleet.js'
-import {type ClusterName, type Owner, SHARDS, objectNames, parseOwner} from '../model/names.js'
+import {type ClusterName, type Owner, SHARDS, objectNames, parseClientName, parseOwner} from '../model/names.js'
 import {derivedOwner, derivedText, isDerived} from './derived.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
-import {decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
+import {decodeClient, decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, decodeBase64, keyOf, secretData} from './manifest.js'
 import {at, placeOf} from './place.js'
 import {parseRecord} from './record.js'
@@ -188,9 +188,9 @@ function requestEntries(manifest: Manifest): readonly Entry[] {
 
 const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
 
-/** Objects of which there is one for each owner, or each replica. */
+/** Objects of which there is one for each owner, each client, or each replica. */
 function namedSingle(kind: string, name: string): Single | undefined {
-  if (kind === 'Secret') return credentialEntry(name)
+  if (kind === 'Secret') return credentialEntry(name) ?? clientEntry(name)
   return kind === 'ConfigMap' ? reportEntry(name) : undefined
 }
 
@@ -213,6 +213,17 @@ function credentialEntry(name: string): Single | undefined {
     subject: `credential/${owner}`,
     decode: manifest => ({kind: 'credential', owner, value: decodeCredential(manifest)}),
     removal: {kind: 'credential', owner, value: undefined},
+  }
+}
+
+function clientEntry(name: string): Single | undefined {
+  const prefix = 'atlas-client-'
+  const client = name.startsWith(prefix) ? attempt(() => parseClientName(name.slice(prefix.length))) : undefined
+  if (client === undefined) return undefined
+  return {
+    subject: `client/${client}`,
+    decode: manifest => ({kind: 'client', name: client, value: decodeClient(manifest)}),
+    removal: {kind: 'client', name: client, value: undefined},
   }
 }
 
@@ -302,8 +313,12 @@ function short(text: string): string {
 }
 
 function ownerOf(text: string): Owner | undefined {
+  return attempt(() => parseOwner(text))
+}
+
+function attempt<T>(parse: () => T): T | undefined {
   try {
-    return parseOwner(text)
+    return parse()
   } catch {
     return undefined
   }

@@ -1,10 +1,10 @@
-/** Certificates with keys in Secrets: signers, the ADS server's, ADS credentials, and the entries of the identity shards. */
+/** Certificates with keys in Secrets: signers, the ADS server's, ADS credentials, those of clients, and the entries of the identity shards. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {SecretText} from '../model/secret.js'
 import {parseCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
-import {type Manifest, encodeBase64, frameOf, secretData, secretText} from './manifest.js'
+import {type Manifest, encodeBase64, frameOf, labels, secretData, secretText} from './manifest.js'
 import {at} from './place.js'
 
 /** Keys of the Secrets that sign, as in 2021. */
@@ -22,6 +22,22 @@ export function decodeCredential(manifest: Manifest): Credential {
   const roots = required(manifest, tlsKeys.roots)
   at(`data.${tlsKeys.roots}`, () => parseCertificates(roots, tlsKeys.roots))
   return checked({...pairIn(manifest, tlsKeys), roots}, `data.${tlsKeys.certificate}`)
+}
+
+/**
+ * The certificate of a client of the internal ports. One that is no longer wanted is deleted, so it must be Atlas's.
+ * @throws AtlasError `invalid`
+ */
+export function decodeClient(manifest: Manifest): Credential {
+  const owner = manifest.metadata.labels?.[labels.managedBy]
+  at(`metadata.labels["${labels.managedBy}"]`, () => {
+    if (owner === 'atlas') return
+    throw new AtlasError(
+      'invalid',
+      'this Secret is not one that Atlas made, though it has the name of one; remove it, or rename the client',
+    )
+  })
+  return decodeCredential(manifest)
 }
 
 /** `name` with `texts` in place of what it held of them; keys that aren't Atlas's stay. */

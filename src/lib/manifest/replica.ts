@@ -35,10 +35,12 @@ export function decodeReport(manifest: Manifest): ReplicaReport {
 
 /** What it says apart from times that go on by themselves: equal digest, nothing new. */
 export function digestOf(report: Report, leftovers: readonly Leftover[]): string {
-  const {at: _, proxies, ...rest} = report
+  const {at: _, proxies, refusals, ...rest} = report
   const timeless = proxies.map(({lastChange: __, ...proxy}) => proxy)
+  // Whoever is refused comes again every few seconds, from another port, for as long as it runs.
+  const refused = new Set(refusals.map(({reason, message, cluster}) => JSON.stringify([reason, message, cluster])))
   return createHash('sha256')
-    .update(JSON.stringify([timeless, rest, leftovers]))
+    .update(JSON.stringify([timeless, rest, leftovers, [...refused].sort()]))
     .digest('hex')
 }
 

@@ -2,8 +2,16 @@
 import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
 import {parseDuration, renderDuration} from '../model/duration.js'
 import {AtlasError} from '../model/errors.js'
-import {parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
-import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
+import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
+import {
+  type Lifetimes,
+  type ProxyTimeouts,
+  type Settings,
+  defaultSettings,
+  parseClientDirectory,
+  parseInternalPort,
+  requireClients,
+} from '../model/settings.js'
 import type {Manifest} from './manifest.js'
 import {at} from './place.js'
 
@@ -14,15 +22,7 @@ interface Field<T> {
 }
 
 const port: Field<number> = {parse: value => parsePort(value), render: String}
-const hostPorts: Field<readonly HostPort[]> = {
-  parse: value =>
-    value
-      .split(',')
-      .map(part => part.trim())
-      .filter(part => part !== '')
-      .map(part => parseHostPort(part)),
-  render: value => value.map(part => renderHostPort(part)).join(','),
-}
+const hostPorts: Field<readonly HostPort[]> = listOf({parse: text => parseHostPort(text), render: renderHostPort})
 
 const fields: {
   readonly [K in Exclude<keyof Settings, 'lifetimes' | 'namespace' | 'timeouts'>]: Field<Settings[K]> & {readonly key: string}
@@ -36,6 +36,9 @@ const fields: {
   alertmanagers: {key: 'alertmanagers', ...hostPorts},
   clusterDomain: {key: 'cluster-domain', parse: value => parseClusterDomain(value), render: String},
   endpointTemplate: {key: 'endpoint-template', parse: value => parseEndpointTemplate(value), render: String},
+  internalTls: {key: 'internal-tls', ...listOf({parse: text => parseInternalPort(text), render: String})},
+  clients: {key: 'clients', ...listOf({parse: text => parseClientName(text), render: String})},
+  clientDirectory: {key: 'client-directory', parse: value => parseClientDirectory(value), render: String},
 }
 
 /** Every key that settings are written under. */
@@ -58,6 +61,7 @@ export function decodeSettings(manifest: Manifest): Settings {
 
   settings['lifetimes'] = decodeDurations('lifetime', defaultSettings.lifetimes, data)
   settings['timeouts'] = decodeDurations('timeout', defaultSettings.timeouts, data)
+  at('data.clients', () => requireClients(settings as unknown as Settings))
   return settings as unknown as Settings
 }
 
@@ -68,6 +72,17 @@ export function encodeSettings(settings: Settings): Readonly<Record<string, stri
   )
   const durations = [...encodeDurations('lifetime', settings.lifetimes), ...encodeDurations('timeout', settings.timeouts)]
   return Object.fromEntries([...plain.filter(([, value]) => value !== ''), ...durations])
+}
+
+/** A comma list; blanks and repeats are ignored. */
+function listOf<T>({parse, render}: Field<T>): Field<readonly T[]> {
+  return {
+    parse(value) {
+      const parts = value.split(',').map(part => part.trim())
+      return [...new Set(parts.filter(part => part !== ''))].map(part => parse(part))
+    },
+    render: values => values.map(value => render(value)).join(','),
+  }
 }
 
 function requireText(value: string | undefined): void {

@@ -21,7 +21,10 @@ export interface TrustBundle {
   readonly credentialIssuers: readonly string[]
 }
 
-/** An ADS credential: with it an Envoy opens ADS; `roots` is what its bootstrap trusts, issued with it and never split from it. */
+/**
+ * An ADS credential, with which an Envoy opens ADS; or the certificate of a client of the internal ports. `roots` is what whoever
+ * holds it trusts, issued with it and never split from it.
+ */
 export interface Credential extends CertifiedKey {
   /** PEM, one or more roots. */
   readonly roots: string

@@ -3,7 +3,7 @@ import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
 import type {Fault, Fleet, ObjectKey, Revision, Subject} from './fleet.js'
-import type {ClusterName, Owner} from './names.js'
+import type {ClientName, ClusterName, Owner} from './names.js'
 import type {ReplicaReport} from './report.js'
 import {type Request, describeRequest} from './request.js'
 import type {Settings} from './settings.js'
@@ -11,6 +11,7 @@ import type {Settings} from './settings.js'
 /** A value of undefined removes the entry. */
 export type Change =
   | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
   | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
   | {readonly kind: 'endpoints'; readonly value: string | undefined}
@@ -82,7 +83,9 @@ export function describe(change: Change): string {
     }
 
     case 'request': {
-      return change.value === undefined ? `remove request ${change.id}` : `${change.value.state} request: ${describeRequest(change.value)}`
+      if (change.value === undefined) return `remove request ${change.id}`
+      const {state} = change.value
+      return `${state === 'waiting' ? 'ask the leader' : `answer, ${state}`}: ${describeRequest(change.value)}`
     }
 
     case 'external': {
@@ -104,6 +107,10 @@ function nounOf(change: Exclude<Change, {kind: 'external' | 'fault' | 'request' 
   switch (change.kind) {
     case 'authority': {
       return `the ${{root: 'root', issuer: 'issuer', credentialIssuer: 'credential issuer'}[change.part]} certificate`
+    }
+
+    case 'client': {
+      return `the certificate of client ${change.name}`
     }
 
     case 'credential': {
@@ -172,8 +179,9 @@ function subjectOf(change: Exclude<Change, {kind: 'fault' | 'revision'}>): Subje
       return `${change.kind}/${change.owner}`
     }
 
+    case 'client':
     case 'registration': {
-      return `registration/${change.name}`
+      return `${change.kind}/${change.name}`
     }
 
     case 'derived': {
@@ -228,6 +236,10 @@ class Draft {
         return this.#put('authority', change.part, change.value)
       }
 
+      case 'client': {
+        return this.#put('clients', change.name, change.value)
+      }
+
       case 'credential': {
         return this.#put('credentials', change.owner, change.value)
       }
@@ -267,6 +279,7 @@ class Draft {
     const name = subject.slice(subject.indexOf('/') + 1)
     if (subject.startsWith('registration/')) this.#put('registrations', name as ClusterName, undefined)
     if (subject.startsWith('identity/')) this.#put('identities', name as Owner, undefined)
+    if (subject.startsWith('client/')) this.#put('clients', name as ClientName, undefined)
     if (subject.startsWith('credential/')) this.#put('credentials', name as Owner, undefined)
     if (subject.startsWith('authority/')) this.#put('authority', name as AuthorityPart, undefined)
   }

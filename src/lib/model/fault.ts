@@ -4,6 +4,7 @@ import type {AuthorityPart} from './authority.js'
 /** What can be broken on its own. The text after `/` is an owner or an authority part. */
 export type Subject =
   | `authority/${AuthorityPart}`
+  | `client/${string}`
   | `credential/${string}`
   | `derived/${string}`
   | `identity/${string}`

@@ -3,7 +3,7 @@ import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
 import type {Fault, Subject} from './fault.js'
-import type {ClusterName, Owner} from './names.js'
+import type {ClientName, ClusterName, Owner} from './names.js'
 import type {ReplicaReport} from './report.js'
 import type {Request} from './request.js'
 import type {Settings} from './settings.js'
@@ -26,6 +26,8 @@ export interface Fleet {
   /** What SDS delivers; `atlas` is the observability cluster's. */
   readonly identities: ReadonlyMap<Owner, CertifiedKey>
   readonly credentials: ReadonlyMap<Owner, Credential>
+  /** With which clients open the internal ports that speak mutual TLS. */
+  readonly clients: ReadonlyMap<ClientName, Credential>
   /** The ADS server's own certificate. */
   readonly server: CertifiedKey | undefined
   readonly records: ReadonlyMap<Owner, OwnerRecord>
@@ -52,6 +54,7 @@ export const emptyFleet: Fleet = {
   registrations: new Map(),
   identities: new Map(),
   credentials: new Map(),
+  clients: new Map(),
   server: undefined,
   records: new Map(),
   endpoints: undefined,

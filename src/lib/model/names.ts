@@ -4,6 +4,9 @@ import {invalid} from './errors.js'
 /** A name that `parseClusterName` accepted. */
 export type ClusterName = string & {readonly __brand: 'ClusterName'}
 
+/** Who may be admitted to an internal port that speaks mutual TLS, such as Thanos Query: a name that `parseClientName` accepted. */
+export type ClientName = string & {readonly __brand: 'ClientName'}
+
 /** Whose identity, credential, record or node it is: a downstream cluster's, or the observability cluster's (`atlas`). */
 export type Owner = ClusterName | 'atlas'
 
@@ -57,6 +60,21 @@ export function parseReplicaName(text: string): string {
   return text
 }
 
+/**
+ * The name of a client of the internal ports: part of a certificate's name and of its Secret's, which must not be that of an ADS
+ * credential or of a cluster's values.
+ * @throws AtlasError `invalid`
+ */
+export function parseClientName(text: string, what = "a client's name"): ClientName {
+  const isName = text.length <= CLIENT_NAME_MAX && /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text)
+  if (!isName || /-envoy-(ads|values)$/.test(text))
+    throw invalid(what, `a name such as "thanos": lower-case letters, digits and "-", at most ${CLIENT_NAME_MAX} of them`, text)
+  return text as ClientName
+}
+
+/** Its certificate's subject must not be longer than X.509 allows. */
+const CLIENT_NAME_MAX = 40
+
 /** @throws AtlasError `invalid` */
 export function parseOwner(text: string): Owner {
   return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
@@ -78,6 +96,7 @@ export const objectNames = {
   values: (owner: Owner): string => `${owner}-envoy-values`,
   registration: (cluster: ClusterName): string => cluster,
   credential: (owner: Owner): string => `${owner}-envoy-ads`,
+  client: (client: ClientName): string => `atlas-client-${client}`,
   identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,
   records: (shard: number): string => `atlas-records-${twoDigits(shard)}`,
 } as const
@@ -97,6 +116,7 @@ export const SHARDS = 32
 export const spiffe = {
   observability: (domain: string): string => `spiffe://${domain}/observability`,
   ads: (domain: string): string => `spiffe://${domain}/ads`,
+  client: (domain: string, client: ClientName): string => `spiffe://${domain}/client/${client}`,
   downstream: (domain: string, cluster: ClusterName, generation: number): string => `${spiffe.downstreams(domain)}${cluster}/${generation}`,
   downstreams: (domain: string): string => `spiffe://${domain}/downstream/`,
   adsClient: (domain: string, owner: Owner, generation: number): string => `${spiffe.adsClientsOf(domain, owner)}${generation}`,

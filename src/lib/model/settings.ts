@@ -1,5 +1,7 @@
 /** What an installation has chosen, once, in ConfigMap `atlas-fleet`. Every duration of the product is here or a flag of `serve`. */
 import type {Address, HostPort} from './address.js'
+import {AtlasError, invalid} from './errors.js'
+import type {ClientName} from './names.js'
 
 /** Durations in seconds. */
 export interface Lifetimes {
@@ -24,6 +26,10 @@ export interface ProxyTimeouts {
   readonly healthTimeout: number
 }
 
+/** The ports of the observability Envoy for its own cluster that can be switched to mutual TLS. */
+export const internalPorts = [10_901] as const
+export type InternalPort = (typeof internalPorts)[number]
+
 export interface Settings {
   readonly trustDomain: string
   /** Where downstream Envoys dial the observability Envoy; none: `cluster values` cannot answer yet. */
@@ -38,6 +44,12 @@ export interface Settings {
   readonly clusterDomain: string
   /** Address of one replica for Thanos Query; `{service}`, `{namespace}` and `{clusterDomain}` are filled in. */
   readonly endpointTemplate: string
+  /** The internal ports that speak mutual TLS, and may then be exposed; the others speak plaintext, on the node's local address alone. */
+  readonly internalTls: readonly InternalPort[]
+  /** Whom those ports admit: each has a certificate of its own, in Secret `atlas-client-<name>`. */
+  readonly clients: readonly ClientName[]
+  /** The directory in which Thanos Query has what that Secret holds. */
+  readonly clientDirectory: string
   readonly lifetimes: Lifetimes
   readonly timeouts: ProxyTimeouts
 }
@@ -58,6 +70,9 @@ export const defaultSettings: Settings = {
   alertmanagers: [],
   clusterDomain: 'cluster.local',
   endpointTemplate: '{service}.{namespace}.svc.{clusterDomain}:10901',
+  internalTls: [],
+  clients: [],
+  clientDirectory: '/etc/atlas-client',
   lifetimes: {root: 10 * YEAR, issuer: YEAR, identity: 30 * DAY, credential: 2 * YEAR, suspension: 7 * DAY},
   timeouts: {
     connect: 2,
@@ -77,4 +92,30 @@ export const ADS_PORT = 6305
 export function adsServersOf(settings: Settings): readonly HostPort[] {
   if (settings.adsServers.length > 0) return settings.adsServers
   return [{host: `atlas-ads.${settings.namespace}.svc.${settings.clusterDomain}`, port: ADS_PORT}]
+}
+
+/**
+ * A port that admits nobody would cut Thanos Query off, or whoever else dials it.
+ * @throws AtlasError `invalid` where an internal port speaks mutual TLS and there is no client for it
+ */
+export function requireClients({internalTls, clients}: Settings): void {
+  if (internalTls.length === 0 || clients.length > 0) return
+  throw new AtlasError(
+    'invalid',
+    `port ${internalTls.join(', ')} can't speak mutual TLS: it would admit nobody, since no client is named`,
+    {hint: 'name the client and give it its certificate first: "atlas init --client thanos"'},
+  )
+}
+
+/** @throws AtlasError `invalid` */
+export function parseInternalPort(text: string, what = 'an internal port'): InternalPort {
+  const port = internalPorts.find(each => String(each) === text)
+  if (port === undefined) throw invalid(what, `one that can be switched to mutual TLS: ${internalPorts.join(', ')}`, text)
+  return port
+}
+
+/** An absolute path. @throws AtlasError `invalid` */
+export function parseClientDirectory(text: string, what = 'the directory of a client certificate'): string {
+  if (text.length > 200 || !/^(\/[\w.-]+)+$/.test(text)) throw invalid(what, 'an absolute path, such as /etc/atlas-client', text)
+  return text
 }

@@ -6,6 +6,7 @@ import {type Fleet, isRegistered} from '../model/fleet.js'
 import {OBSERVABILITY, type ClusterName} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
+import {whyUnsigned} from './reconcile.js'
 import {planRemoval} from './removal.js'
 import {planLeaves} from './rotate.js'
 import type {World} from './world.js'
@@ -17,11 +18,16 @@ export function planAnswers(fleet: Fleet, world: World): readonly Change[] {
   for (const [id, request] of fleet.requests) {
     const answeredAt = request.answeredAt === undefined ? undefined : Date.parse(request.answeredAt)
     if (answeredAt !== undefined && now.getTime() - answeredAt > ANSWER_KEPT) changes.push({kind: 'request', id, value: undefined})
-    if (request.state !== 'waiting') continue
+    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
     changes.push(...answered(reduceAll(fleet, changes), id, request, world))
   }
 
   return changes
+}
+
+/** A leader that has just begun makes the issuer before anything else: until then nobody has failed. */
+function isIssuerToCome(fleet: Fleet): boolean {
+  return whyUnsigned(fleet) === undefined && !fleet.authority.has('issuer') && !fleet.faults.has('authority/issuer')
 }
 
 /** The work first, then the answer: a leader that dies between the two does the work again, which does no harm. */
@@ -42,7 +48,7 @@ function answered(fleet: Fleet, id: string, request: Request, world: World): rea
 function workOf(fleet: Fleet, request: Request, world: World): readonly Change[] {
   if (request.kind === 'rotate') {
     const everybody = [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))] as const
-    return planLeaves(fleet, request.owners.length === 0 ? everybody : request.owners, {server: request.owners.length === 0}, world)
+    return planLeaves(fleet, request.owners.length === 0 ? everybody : request.owners, {others: request.owners.length === 0}, world)
   }
 
   const names = request.owners.filter((owner): owner is ClusterName => owner !== OBSERVABILITY)

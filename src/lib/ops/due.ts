@@ -4,17 +4,18 @@ import type {Cluster} from '../model/cluster.js'
 import {type Fleet, generationOf, recordOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {type Wanted, wantedCredential, wantedIdentity, wantedServer} from '../pki/identity.js'
+import {type Wanted, wantedClient, wantedCredential, wantedIdentity, wantedServer} from '../pki/identity.js'
 import {renewAt} from '../pki/rotation.js'
 import {readCertifiedKey} from '../pki/signed.js'
 import {takeoverDue} from './takeover.js'
 
 /** The earliest time at which `reconcile` will have something to do of itself; undefined where there is nothing to wait for. */
 export function nextDue(fleet: Fleet): Date | undefined {
-  const {settings, server, trust} = fleet
+  const {settings, server, clients, trust} = fleet
   if (settings === undefined) return undefined
   const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
   let due = server === undefined ? Infinity : renewalOf(server, wantedServer(settings), trust?.issuers)
+  for (const [name, client] of clients) due = Math.min(due, renewalOf(client, wantedClient(settings, name), trust?.issuers))
   for (const owner of owners) due = Math.min(due, ownerDue(fleet, settings, owner))
   due = Math.min(due, takeoverDue(fleet))
   return due === Infinity ? undefined : new Date(due)

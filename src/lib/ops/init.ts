@@ -5,7 +5,7 @@
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
-import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
+import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
 import {wantedRoot} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
@@ -42,7 +42,7 @@ export interface InitOptions extends CommitOptions {
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
- * something is broken, or a root to be adopted can't be used any more
+ * something is broken, or a root to be adopted can't be used any more; `invalid` for a mutual TLS port that would admit nobody
  */
 export async function init(store: StateStore, choices: Choices, world: World, options: InitOptions = {}): Promise<InitResult> {
   const committed = isLed(store)
@@ -112,6 +112,7 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
       `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it can't become "${settings.trustDomain}"`,
       {hint: 'leave --trust-domain out, or begin anew in another store'},
     )
+  requireClients(settings)
   return sameValue(fleet.settings, settings) ? [] : [{kind: 'settings', value: settings}]
 }
 

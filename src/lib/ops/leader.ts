@@ -3,7 +3,7 @@ import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Request} from '../model/request.js'
-import type {StateStore} from '../store/store.js'
+import type {Heartbeat, StateStore} from '../store/store.js'
 import type {World} from './world.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
@@ -31,20 +31,18 @@ export async function waitForLeader(
   store: StateStore,
   isDone: (fleet: Fleet) => boolean,
   what: string,
-  {waitMs}: {waitMs: number},
+  {waitMs, world}: {readonly waitMs: number; readonly world: World},
 ): Promise<Fleet> {
   const ended = new AbortController()
   const limit = AbortSignal.timeout(waitMs)
   let fleet: Fleet | undefined
   const found = Promise.withResolvers<Fleet>()
-  // It may be over before anybody waits for it.
-  found.promise.catch(() => undefined)
   const look = (): void => {
     if (fleet !== undefined && isDone(fleet)) found.resolve(fleet)
   }
 
   limit.addEventListener('abort', () => {
-    found.reject(unanswered(store, what, waitMs))
+    unanswered(store, what, {waitMs, world}).then(found.reject, found.reject)
   })
   const early: Parameters<typeof reduceAll>[1][] = []
   try {
@@ -65,25 +63,61 @@ export async function waitForLeader(
     fleet = reduceAll(fleet, early.flat())
     look()
     return await found.promise
-  } catch (error) {
-    // Whatever kept the store from being read all that time, nobody has answered.
-    throw limit.aborted ? unanswered(store, what, waitMs) : error
   } finally {
     ended.abort()
   }
 }
 
 /** Waits for the answer to a request. @throws AtlasError `failed` with the leader's words where it could not be done */
-export async function waitForAnswer(store: StateStore, id: string, what: string, waitMs: number): Promise<void> {
+export async function waitForAnswer(
+  store: StateStore,
+  id: string,
+  what: string,
+  patience: {readonly waitMs: number; readonly world: World},
+): Promise<void> {
   // An answer is dropped after an hour: one that is gone was given.
-  const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, {waitMs})
+  const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, patience)
   const request = fleet.requests.get(id)
   if (request?.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader says no more'}`)
 }
 
-function unanswered({kubernetes}: StateStore, what: string, waitMs: number): AtlasError {
-  const namespace = kubernetes?.namespace ?? ''
-  return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; it will be done when one does`, {
-    hint: `is a server running? kubectl -n ${namespace} get lease atlas; kubectl -n ${namespace} get pods -l app.kubernetes.io/component=controller; kubectl -n ${namespace} logs -l app.kubernetes.io/component=controller`,
+/** The clocks of two machines may differ, and a Lease is renewed only so often. Seconds. */
+export const SILENCE = 20
+
+/** Seconds since a server said that it lives, by its clock and ours. */
+export function silenceOf({renewedAt}: Heartbeat, now: Date): number {
+  return Math.max(0, Math.round((now.getTime() - Date.parse(renewedAt)) / 1000))
+}
+
+/** Says what the Lease says: nobody leads, or somebody does and has its reasons. */
+async function unanswered(
+  store: StateStore,
+  what: string,
+  {waitMs, world}: {readonly waitMs: number; readonly world: World},
+): Promise<AtlasError> {
+  const kubectl = `kubectl -n ${store.kubernetes?.namespace ?? ''}`
+  const heartbeats = await store.heartbeats().catch(() => undefined)
+  const leader = heartbeats?.find(({replica}) => replica === undefined)
+  const pods = `${kubectl} get pods -l app.kubernetes.io/component=controller`
+  if (heartbeats === undefined)
+    return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; it will be done when one does`, {
+      hint: `is a server running? ${kubectl} get lease atlas; ${pods}`,
+    })
+  if (leader === undefined || leader.holder === '' || silenceOf(leader, world.now()) > SILENCE) {
+    const since =
+      leader === undefined || leader.holder === '' ? '' : ` any more: ${nameOf(leader)} did until ${silenceOf(leader, world.now())} s ago`
+    return new AtlasError('unreachable', `${what}: nobody leads${since}; it will be done when a server does`, {
+      hint: `a server with --role controller or all is wanted; ${kubectl} get lease atlas; ${pods}`,
+    })
+  }
+
+  const name = nameOf(leader)
+  return new AtlasError('unreachable', `${what}: the leader, ${name}, has not done it within ${waitMs / 1000} s`, {
+    hint: `its log says why, and events do; ${kubectl} logs ${name}; ${kubectl} get events`,
   })
+}
+
+/** The replica's own name: what stands behind it tells its lives apart. */
+function nameOf({holder}: Heartbeat): string {
+  return holder.replace(/_[^_]*$/, '')
 }

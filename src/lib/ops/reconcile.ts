@@ -16,6 +16,7 @@ import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/adopted.js'
+import {planClients} from './clients.js'
 import {commitPlan} from './commit.js'
 import {isOf2021} from './adopt.js'
 import {planDerived} from './derive.js'
@@ -53,14 +54,13 @@ export function planReconcile(
   {owners = ownersOf(fleet), derives = false}: ReconcileScope = {},
 ): readonly Change[] {
   const {settings} = fleet
-  if (settings === undefined || fleet.faults.has('settings') || !fleet.authority.has('root')) return []
-  // The root of a 2021 installation becomes Atlas's when somebody says so, and signs nothing before.
-  if (isOf2021(fleet)) return []
+  if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
   const plan = new Plan(fleet, settings, world)
   plan.issuers()
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
   plan.server()
+  plan.clients()
   for (const owner of owners) plan.owner(owner)
   // What is dialled is there before anybody is told to dial it, and until nobody is.
   const derived = derives ? planDerived(plan.fleet, settings, owners, world) : {written: [], removed: []}
@@ -68,6 +68,17 @@ export function planReconcile(
   plan.endpoints()
   plan.add(derived.removed)
   return plan.changes
+}
+
+/** Why nothing at all is signed or written, whatever is due; undefined: what is due is issued. */
+export function whyUnsigned(fleet: Fleet): string | undefined {
+  if (fleet.settings === undefined || fleet.faults.has('settings'))
+    return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
+  if (!fleet.authority.has('root')) return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
+  // The root of a 2021 installation becomes Atlas's when somebody says so, and signs nothing before.
+  if (isOf2021(fleet))
+    return 'the root (Secret atlas-ca) is the 2021 program\'s: run "atlas init" to take it over; nothing is signed before'
+  return undefined
 }
 
 /** Everybody with a registration or a record, the observability cluster first, then by name. */
@@ -130,6 +141,10 @@ class Plan {
     const wanted = wantedServer(this.#settings)
     if (this.#isDue(this.#fleet.server, wanted))
       this.#add({kind: 'server', value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
+  }
+
+  clients(): void {
+    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#world))
   }
 
   /** An owner for whom there was nothing to do is passed over until something of its has changed or is due. */

@@ -7,6 +7,7 @@ import {wantedIdentity, wantedServer} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
+import {issueClients} from './clients.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {type Patience, isLed, newRequest, waitForAnswer} from './leader.js'
@@ -34,8 +35,8 @@ export async function rotateLeaves(
   return {...committed, owners}
 }
 
-/** New leaves for `owners`, and for the ADS server where it is asked for. @throws AtlasError `failed` where there is no issuer to sign with */
-export function planLeaves(fleet: Fleet, owners: readonly Owner[], {server}: {readonly server: boolean}, world: World): readonly Change[] {
+/** New leaves for `owners`, and where the others are asked for, for the ADS server and the clients of the internal ports. @throws AtlasError `failed` where there is no issuer to sign with */
+export function planLeaves(fleet: Fleet, owners: readonly Owner[], {others}: {readonly others: boolean}, world: World): readonly Change[] {
   const settings = settingsOf(fleet)
   const issuer = fleet.authority.get('issuer')
   if (issuer === undefined)
@@ -49,12 +50,13 @@ export function planLeaves(fleet: Fleet, owners: readonly Owner[], {server}: {re
     const wanted = wantedIdentity(settings, owner, rememberedOf(fleet, owner).generation)
     return {kind: 'identity', owner, value: issue(wanted, issuer, now, world.signer)}
   })
-  if (server) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
+  if (others) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
+  if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, world))
   return changes
 }
 
 function planRotate(fleet: Fleet, names: readonly string[], world: World): readonly Change[] {
-  return planLeaves(fleet, ownersNamed(fleet, names), {server: names.length === 0}, world)
+  return planLeaves(fleet, ownersNamed(fleet, names), {others: names.length === 0}, world)
 }
 
 /** Where a leader signs, it is asked to; which of the named ones are there is looked at before. */
@@ -76,12 +78,10 @@ async function askToRotate(
     options,
   )
   if (options.dryRun !== true && waitMs !== undefined)
-    await waitForAnswer(
-      store,
-      request.id,
-      `the leaves of ${names.length === 0 ? 'everybody' : names.join(', ')} are not issued yet`,
+    await waitForAnswer(store, request.id, `the leaves of ${names.length === 0 ? 'everybody' : names.join(', ')} are not issued yet`, {
       waitMs,
-    )
+      world,
+    })
   return {...committed, owners}
 }
 

@@ -6,7 +6,7 @@ import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/repo
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {isLed} from './leader.js'
+import {SILENCE, isLed, silenceOf} from './leader.js'
 import {settingsOf} from './world.js'
 
 /**
@@ -97,11 +97,8 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   return statusOf(fleet, living, warnings)
 }
 
-/** The clocks of two machines may differ, and a Lease is renewed only so often. Seconds. */
-const SILENCE = 20
-
 function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
-  const silence = ({renewedAt}: Heartbeat): number => Math.round((now.getTime() - Date.parse(renewedAt)) / 1000)
+  const silence = (beat: Heartbeat): number => silenceOf(beat, now)
   const leader = heartbeats.find(({replica}) => replica === undefined)
   const isLed = leader !== undefined && leader.holder !== '' && silence(leader) <= SILENCE
   const silent = heartbeats.filter(

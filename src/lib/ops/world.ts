@@ -18,7 +18,7 @@ export function settingsOf(fleet: Fleet): Settings {
     })
   if (fleet.settings === undefined)
     throw new AtlasError('not-found', 'there is no Atlas here yet: ConfigMap atlas-fleet is missing', {
-      hint: 'run "atlas init" with the same --store first',
+      hint: 'run "atlas init" first, with the same --store or --namespace',
     })
   return fleet.settings
 }

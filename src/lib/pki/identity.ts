@@ -1,5 +1,5 @@
 /** What each certificate should be: the table of design part 7. Making one is issue.ts, comparing one with it is judge.ts. */
-import {type Owner, OBSERVABILITY, sni, spiffe} from '../model/names.js'
+import {type ClientName, type Owner, OBSERVABILITY, sni, spiffe} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 
 /** What a certificate may be shown for (its extended key usage). */
@@ -35,7 +35,7 @@ export function wantedRoot(settings: Settings): Wanted {
   return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}
 }
 
-/** Signs identities and the ADS server's certificate. */
+/** Signs identities, the ADS server's certificate and those of clients. */
 export function wantedIssuer(settings: Settings): Wanted {
   return {...authority('the issuer', 'Atlas issuer', settings.lifetimes.issuer), purposes: ['server', 'client']}
 }
@@ -72,6 +72,18 @@ export function wantedServer(settings: Settings): Wanted {
     uris: [spiffe.ads(settings.trustDomain)],
     dns: [sni.ads(settings.trustDomain)],
     purposes: ['server'],
+    ...leaf(settings.lifetimes.identity),
+  }
+}
+
+/** The certificate with which a client, such as Thanos Query, opens the internal ports that speak mutual TLS. */
+export function wantedClient(settings: Settings, client: ClientName): Wanted {
+  return {
+    name: `the certificate of client ${client}`,
+    commonName: `client ${client}`,
+    uris: [spiffe.client(settings.trustDomain, client)],
+    dns: [],
+    purposes: ['client'],
     ...leaf(settings.lifetimes.identity),
   }
 }

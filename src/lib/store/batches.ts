@@ -37,6 +37,7 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
 export function ownerOf(change: StoredChange): string | undefined {
   if ('owner' in change) return change.owner
   if (change.kind === 'registration') return change.name
+  if (change.kind === 'client') return `client/${change.name}`
   const derived = change.kind === 'derived' ? derivedOwner(change.object) : undefined
   return derived === 'zone' ? undefined : derived
 }

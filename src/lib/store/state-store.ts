@@ -20,8 +20,6 @@ interface View {
 interface Watch extends View {
   readonly watcher: Watcher
   failed: boolean
-  /** The place says so itself, and will say when it is over. */
-  isLost: boolean
   observed: Observed
 }
 
@@ -56,10 +54,23 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     for (const watch of watches) tell(watch, known => known.some(sightings, watch.fleet))
   }
 
+  function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
+    const changes = compare(view.known)
+    view.fleet = reduceAll(view.fleet, changes)
+    return changes
+  }
+
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
     if (watch.failed) return
     const changes = see(watch, compare)
     if (changes.length > 0) watch.watcher.changed(changes)
+  }
+
+  /** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
+  function fail(watch: Watch, error: unknown): void {
+    if (!watch.failed)
+      watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
+    watch.failed = true
   }
 
   async function look(watch: Watch): Promise<void> {
@@ -75,12 +86,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       return
     }
 
-    // A part of the place that can be seen goes on being told while another can't.
-    const changes = see(watch, known => known.all(found, watch.fleet))
-    if (changes.length > 0) watch.watcher.changed(changes)
-    if (!watch.failed || watch.isLost) return
+    const wasFailed = watch.failed
     watch.failed = false
-    watch.watcher.recovered()
+    tell(watch, known => known.all(found, watch.fleet))
+    if (wasFailed) watch.watcher.recovered()
   }
 
   /** As long as `atlas-fleet` is not known to be gone, what is seen can be told as it is. */
@@ -111,7 +120,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
     async watch(watcher, signal) {
       const known = openKnown(decode)
-      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, isLost: false, observed: unobserved}
+      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, observed: unobserved}
       // Observing begins before the first list, so that nothing falls between the two.
       const abandoned = new AbortController()
       const later = (work: () => Promise<void> | void): void =>
@@ -120,16 +129,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         {
           look: () => later(async () => look(watch)),
           saw: keys => later(async () => saw(watch, keys)),
-          lost: error =>
-            later(() => {
-              watch.isLost = true
-              fail(watch, error)
-            }),
-          found: () =>
-            later(async () => {
-              watch.isLost = false
-              await look(watch)
-            }),
+          lost: error => later(() => fail(watch, error)),
+          found: () => later(async () => look(watch)),
         },
         AbortSignal.any([signal, abandoned.signal]),
       )
@@ -158,19 +159,6 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       objects.close()
     },
   }
-}
-
-function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
-  const changes = compare(view.known)
-  view.fleet = reduceAll(view.fleet, changes)
-  return changes
-}
-
-/** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
-function fail(watch: Watch, error: unknown): void {
-  if (!watch.failed)
-    watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
-  watch.failed = true
 }
 
 function notInitialised({description, kubernetes}: ObjectStore): AtlasError {

@@ -51,7 +51,7 @@ export async function addCluster(
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
   if (isLed(store) && options.dryRun !== true && waitMs !== undefined)
-    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs})
+    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, world})
   return {...committed, cluster, previous: clusterOf(committed.before, name)}
 }
 

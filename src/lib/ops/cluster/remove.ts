@@ -23,6 +23,7 @@ export async function removeCluster(
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<Committed> {
   if (!isLed(store)) return commitPlan(store, fleet => planRemove(fleet, text, world), options)
+  if (options.dryRun === true) return foretold(store, text, world)
   const {id, value} = newRequest('remove', [], world)
   const committed = await commitPlan(
     store,
@@ -32,8 +33,19 @@ export async function removeCluster(
     },
     options,
   )
-  if (options.dryRun !== true && waitMs !== undefined) await waitForAnswer(store, id, `cluster ${text} is not removed yet`, waitMs)
+  if (waitMs !== undefined) await waitForAnswer(store, id, `cluster ${text} is not removed yet`, {waitMs, world})
   return committed
+}
+
+/** What the leader will do: whoever asks may hold no right to see the keys that go. */
+async function foretold(store: StateStore, text: string, world: World): Promise<Committed> {
+  const before = await store.load()
+  settingsOf(before)
+  const name = requireCluster(before, text)
+  const seen = planRemoval(before, name, world)
+  const unseen = (['identity', 'credential'] as const).filter(kind => !seen.some(change => change.kind === kind))
+  const changes = [...seen, ...unseen.map((kind): Change => ({kind, owner: name, value: undefined}))]
+  return {before, changes, after: reduceAll(before, changes)}
 }
 
 function planRemove(fleet: Fleet, text: string, world: World): readonly Change[] {

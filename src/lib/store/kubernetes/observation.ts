@@ -98,22 +98,13 @@ export function openObservation(client: Client, secrets: 'all' | readonly string
     cache: () => (running?.isSynced === true ? running.cache : undefined),
 
     async begin(observer, signal) {
-      if (signal.aborted) throw endedEarly()
       const mine = (running ??= start())
       mine.observers.add(observer)
-      const ended = Promise.withResolvers<never>()
-      const end = (): void => {
-        leave(mine, observer)
-        ended.reject(endedEarly())
-      }
-
-      ended.promise.catch(() => undefined)
-      signal.addEventListener('abort', end, {once: true})
+      signal.addEventListener('abort', () => leave(mine, observer), {once: true})
       try {
-        await Promise.race([mine.synced, ended.promise])
+        await mine.synced
         mine.isSynced = true
       } catch (error) {
-        signal.removeEventListener('abort', end)
         leave(mine, observer)
         throw error
       }
@@ -131,10 +122,6 @@ export function openObservation(client: Client, secrets: 'all' | readonly string
       return Math.min(...running.feeds.map(feed => feed.heardAt() ?? 0))
     },
   }
-}
-
-function endedEarly(): AtlasError {
-  return new AtlasError('unreachable', 'looking at the store was ended before all of it was known')
 }
 
 /** The lists and watches that make up a namespace. Of Secrets that are named each is asked for by its name: RBAC knows no other way. */
@@ -223,20 +210,13 @@ function openEndpoints(
         tell(found.filter(object => cache.put(object)).map(({key}) => key))
       }
 
-      const takeAll = (objects: readonly RawObject[], version: string): void => {
-        const held = cache.get(ENDPOINTS)
-        const isGone = held !== undefined && objects.length === 0 && !cache.isNewer(ENDPOINTS, version)
-        if (isGone && cache.remove(ENDPOINTS, held.revision)) tell([ENDPOINTS])
-        take(objects)
-      }
-
       openFeed(
         client,
         selection,
         times,
         {
-          listed(objects, version) {
-            takeAll(objects, version)
+          listed(objects) {
+            take(objects)
             listed.resolve()
           },
           changed(events) {

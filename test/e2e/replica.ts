@@ -1,0 +1,102 @@
+/** One replica of the server in a test's installation: a process of `atlas serve`, started, killed, ended and started again, and asked how it is. */
+import type {Running, Supervisor} from '../../src/demo/processes.js'
+import {linesSince} from '../../src/demo/log-file.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
+import type {Report} from '../../src/lib/model/report.js'
+import {fetchReport} from '../../src/lib/cli/server-report.js'
+import type {ServerRole} from '../../src/lib/store/store.js'
+import type {Readiness} from '../../src/server/admin.js'
+import {atlasBin} from '../helpers/atlas.js'
+
+export interface Replica {
+  readonly name: string
+  readonly admin: HostPort
+  /** Where it answers ADS, if it does. */
+  readonly listen: HostPort
+  /** Starts it, and does not wait; where it listens stays the same. */
+  start(options?: StartOptions): Promise<void>
+  pid(): number
+  /** SIGKILL, and gone when this resolves. */
+  kill(): Promise<void>
+  /** SIGTERM. @returns how long it took to end, milliseconds */
+  stop(): Promise<number>
+  readiness(): Promise<Readiness>
+  untilReady(seconds?: number): Promise<void>
+  /** Its own `/status`. */
+  report(): Promise<Report>
+  /** A figure without labels; NaN where there is none. */
+  metric(name: string): Promise<number>
+  /** What it logged, all its lives together. */
+  log(): readonly Record<string, unknown>[]
+}
+
+export interface StartOptions {
+  readonly role?: ServerRole
+  /** Its `--replica`, if not its name. */
+  readonly called?: string
+  /** Instead of its account's. */
+  readonly kubeconfig?: string
+  readonly times?: Readonly<Record<string, string>>
+}
+
+interface Making {
+  readonly name: string
+  readonly role: ServerRole
+  readonly namespace: string
+  readonly listen: HostPort
+  readonly admin: HostPort
+  /** By role. */
+  readonly accounts: Readonly<Record<ServerRole, string>>
+  readonly times: Readonly<Record<string, string>>
+  readonly supervisor: Supervisor
+}
+
+/** Not started yet. */
+export function makeReplica({name, role, namespace, listen, admin, accounts, supervisor, ...making}: Making): Replica {
+  let running: Running | undefined
+  const process_ = (): Running => {
+    if (running === undefined) throw new Error(`${name} was not started`)
+    return running
+  }
+  const page = async (at: string): Promise<Response> => fetch(`http://${renderHostPort(admin)}${at}`, {signal: AbortSignal.timeout(2000)})
+  return {
+    name,
+    admin,
+    listen,
+    pid: () => process_().pid,
+    kill: async () => process_().kill(),
+    report: async () => fetchReport(`http://${renderHostPort(admin)}`),
+    readiness: async () => (await page('/readyz')).json() as Promise<Readiness>,
+
+    async start({role: as = role, called = name, kubeconfig = accounts[as], times = {}} = {}) {
+      const limits = Object.entries({...making.times, ...times}).flatMap(([key, value]) => ['--time', `${key}=${value}`])
+      const where = ['--listen', renderHostPort(listen), '--admin', renderHostPort(admin)]
+      const args = [atlasBin, 'serve', '--role', as, '--replica', called, '--kubeconfig', kubeconfig, '--namespace', namespace]
+      const {ATLAS_STORE: _, ...env} = process.env
+      running = await supervisor.start({name, program: process.execPath, args: [...args, ...where, ...limits], env})
+    },
+
+    async stop() {
+      const begin = performance.now()
+      await process_().stop(20_000)
+      return performance.now() - begin
+    },
+
+    async untilReady(seconds = 20) {
+      const probe = async (): Promise<true | undefined> => ((await page('/readyz')).ok ? true : undefined)
+      await waitFor(`${name} to be ready`, probe, {signal: supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 40})
+    },
+
+    async metric(metric) {
+      const text = await (await page('/metrics')).text()
+      const line = text.split('\n').find(each => each.startsWith(`${metric} `))
+      return Number(line?.slice(metric.length + 1) ?? Number.NaN)
+    },
+
+    log() {
+      const lines = linesSince(process_().log, 0).filter(line => line.startsWith('{'))
+      return lines.map(line => JSON.parse(line) as Record<string, unknown>)
+    },
+  }
+}
