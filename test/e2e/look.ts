@@ -4,7 +4,7 @@ import {waitFor} from '../../src/demo/wait.js'
 import {lastLines, linesSince} from '../../src/demo/log-file.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {sidecarName} from '../../src/lib/model/names.js'
-import {type ProxyStatus, type Status, statusOf} from '../../src/lib/ops/status.js'
+import type {ProxyStatus, Status} from '../../src/lib/ops/status.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import type {TestEnvoy} from './envoy.js'
 import type {Network} from './network.js'
@@ -37,13 +37,13 @@ export async function whoAnswers(network: Scene, cluster: string, replica = 0): 
   }
 }
 
-export async function reportOf(scene: Scene): Promise<Report> {
-  return scene.report()
+export async function reportOf(network: Network): Promise<Report> {
+  return network.report()
 }
 
 /** What `atlas status` shows. */
-export async function statusIn(network: Scene): Promise<Status> {
-  return statusOf(await network.store.load(), [{report: await reportOf(network)}])
+export async function statusIn(scene: Scene): Promise<Status> {
+  return scene.status()
 }
 
 export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatus | undefined> {

@@ -5,9 +5,11 @@
 import path from 'node:path'
 import type {Running} from '../../src/demo/processes.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
+import type {Report} from '../../src/lib/model/report.js'
 import {targetsOf, defaultStack} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
+import {statusOf} from '../../src/lib/ops/status.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
 import {world} from '../../src/lib/cli/world.js'
@@ -24,6 +26,8 @@ export interface NetworkOptions extends SceneOptions {
 
 export interface Network extends Scene, Pick<Stage, 'close' | 'makeEnvoy' | 'onClose' | 'spareAddress' | 'startProcess'> {
   readonly server: () => Running
+  /** What the server knows of the proxies. */
+  report(): Promise<Report>
   startServer(): Promise<void>
   /** Registers a cluster, or changes its registration, as `atlas cluster add` does. */
   register(name: string, registration?: Registration): Promise<void>
@@ -51,6 +55,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
   const {folder, address, supervisor} = stage
   const admin = {host: address, port: 6309}
   const store = openDirectory({directory: path.join(folder, 'store'), create: true})
+  const report = async (): Promise<Report> => fetchReport(`http://${address}:6309`)
   let server: Running | undefined
 
   await options.found?.(path.join(folder, 'store'))
@@ -62,7 +67,8 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
     store,
     observability,
     crashed: supervisor.crashed,
-    report: async () => fetchReport(`http://${address}:6309`),
+    report,
+    status: async () => statusOf(await store.load(), [{report: await report()}]),
     servers: () => ['atlas-serve'],
 
     server() {

@@ -9,10 +9,10 @@ import {claimSites} from '../../src/demo/claim.js'
 import {type ProgramSpec, type Running, type Supervisor, openSupervisor} from '../../src/demo/processes.js'
 import {type HostPort, parseAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import {type ClusterName, type Owner, OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
-import type {Report} from '../../src/lib/model/report.js'
 import type {ProxyTimeouts} from '../../src/lib/model/settings.js'
 import type {ClusterRequest} from '../../src/lib/ops/cluster/add.js'
 import type {Choices} from '../../src/lib/ops/init.js'
+import type {Status} from '../../src/lib/ops/status.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {waitFor} from '../../src/demo/wait.js'
 import {type EnvoyVersion, envoyProgram} from '../helpers/envoy-program.js'
@@ -55,8 +55,8 @@ export interface Scene {
   readonly crashed: AbortSignal
   /** By name; throws where there is none. */
   member(name: string): Member
-  /** What the servers know of the proxies. */
-  report(): Promise<Report>
+  /** What `atlas status` shows. */
+  status(): Promise<Status>
   /** Names of the servers' processes, as their logs are called. */
   servers(): readonly string[]
 }

@@ -2,6 +2,8 @@ import {expect} from 'chai'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {reduce} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
+import {parseClientName} from '../../src/lib/model/names.js'
+import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
 import {testCluster} from '../helpers/fleet.js'
 import {broken, build, fleetOf, nodeOf, recordsOf, registered, textOf} from './fixture.js'
 
@@ -10,6 +12,29 @@ const paris = testCluster('paris')
 const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')})
 const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
+
+describe('envoy/door: whom 10901 admits', () => {
+  const clients = ['thanos', 'ruler'].map(name => parseClientName(name))
+  const node = nodeOf('atlas', {'atlas.local_address': '10.0.0.7'})
+  const door = (differing: Partial<Settings>) =>
+    JSON.parse(textOf(build(fleetOf([paris], {settings: {...defaultSettings, ...differing}}), node), 'listener', 'thanos'))
+  const names = (part: unknown): readonly string[] => JSON.stringify(part).match(/spiffe:[^"]+/g) ?? []
+
+  it('anybody who reaches its local address, whoever has a certificate', () => {
+    const {address, filter_chains: chains} = door({clients})
+    expect(address.socket_address.address).to.equal('10.0.0.7')
+    expect(chains[0]).to.not.have.property('transport_socket')
+    expect(door({clients})).to.deep.equal(door({}))
+  })
+
+  it('switched to mutual TLS, the named clients alone, in the handshake and on every request', () => {
+    const {address, filter_chains: chains} = door({clients, internalTls: [10_901]})
+    expect(address.socket_address.address).to.equal('0.0.0.0')
+    const admitted = ['spiffe://atlas.internal/client/thanos', 'spiffe://atlas.internal/client/ruler']
+    expect(names(chains[0].transport_socket)).to.deep.equal(admitted)
+    expect(names(chains[0].filters)).to.deep.equal(admitted)
+  })
+})
 
 describe('envoy/door: who is denied at 10900', () => {
   const denied = (of: Fleet): readonly string[] => {

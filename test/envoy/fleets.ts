@@ -3,6 +3,7 @@ import {parseAddresses} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
 import {defaultSettings, type Settings} from '../../src/lib/model/settings.js'
+import {parseClientName} from '../../src/lib/model/names.js'
 import {testCluster} from '../helpers/fleet.js'
 import {fleetOf, nodeOf, recordsOf} from './fixture.js'
 
@@ -78,6 +79,14 @@ export const fleets: readonly Kind[] = [
       'atlas.local_address': '10.0.0.7',
       'atlas.ports': {'10900': 20_900, '10901': 20_901},
     }),
+  },
+  {
+    name: 'observability-internal-tls',
+    says: 'The observability Envoy whose 10901 speaks mutual TLS, on the address for other clusters, and admits two clients by name.',
+    fleet: fleetOf([paris], {
+      settings: {...settings, internalTls: [10_901], clients: ['thanos', 'thanos-ruler'].map(name => parseClientName(name))},
+    }),
+    node: nodeOf('atlas', {'atlas.local_address': '10.0.0.7'}),
   },
   {
     name: 'downstream',

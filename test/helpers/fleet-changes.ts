@@ -11,6 +11,7 @@ export function changesOf(fleet: Fleet): readonly Change[] {
     ...[...fleet.authority].map(([part, value]): Change => ({kind: 'authority', part, value})),
     {kind: 'trust', value: fleet.trust},
     {kind: 'server', value: fleet.server},
+    ...[...fleet.clients].map(([name, value]): Change => ({kind: 'client', name, value})),
     ...[...fleet.registrations].map(([name, value]): Change => ({kind: 'registration', name, value})),
     ...[...fleet.records].map(([owner, value]): Change => ({kind: 'record', owner, value})),
     ...[...fleet.identities].map(([owner, value]): Change => ({kind: 'identity', owner, value})),

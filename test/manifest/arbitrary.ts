@@ -5,8 +5,8 @@ import type {AuthorityPart, CertifiedKey, Credential, CredentialRecord, DeniedNa
 import {type Cluster, type DownstreamPort, type ServiceTarget, downstreamPorts} from '../../src/lib/model/cluster.js'
 import {parseDuration} from '../../src/lib/model/duration.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
-import {type ClusterName, type Owner, isDnsName, parseClusterName} from '../../src/lib/model/names.js'
-import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
+import {type ClusterName, type Owner, isDnsName, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import {type Settings, defaultSettings, internalPorts} from '../../src/lib/model/settings.js'
 import {testFleet, testWorld} from '../helpers/world.js'
 
 const stock = testFleet(testWorld(), ['a', 'b', 'c'])
@@ -133,8 +133,17 @@ const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/)
 const allOf = <T extends object>(model: T): Arbitrary<{[K in keyof T]: number}> =>
   fc.record(Object.fromEntries(Object.keys(model).map(key => [key, seconds]))) as unknown as Arbitrary<{[K in keyof T]: number}>
 
-/** Any settings that can be. */
-export const settings: Arbitrary<Settings> = fc.record({
+const clientNames = fc.uniqueArray(
+  fc
+    .oneof(
+      fc.constantFrom('thanos', 'y', 'null', 'constructor'),
+      label.filter(name => /^[a-z]/.test(name)),
+    )
+    .map(name => parseClientName(name)),
+  {maxLength: 3},
+)
+
+const plainSettings = {
   trustDomain: dns.filter(name => name.length <= 150),
   addresses: fc.uniqueArray(addresses, {selector: ({host}) => host, maxLength: 3}),
   adsPort: ports,
@@ -145,9 +154,15 @@ export const settings: Arbitrary<Settings> = fc.record({
   alertmanagers: hostPorts,
   clusterDomain: dns,
   endpointTemplate: fc.constantFrom('{service}.{namespace}.svc.{clusterDomain}:10901', '{service}:1', 'dns+x-{service}.example.org:10901'),
+  clientDirectory: fc.constantFrom('/etc/atlas-client', '/a', '/var/lib/x_1.d/tls'),
   lifetimes: allOf(defaultSettings.lifetimes),
   timeouts: allOf(defaultSettings.timeouts),
-})
+}
+
+/** Any settings that can be. */
+export const settings: Arbitrary<Settings> = clientNames.chain(clients =>
+  fc.record({...plainSettings, clients: fc.constant(clients), internalTls: fc.subarray(clients.length === 0 ? [] : [...internalPorts])}),
+)
 
 const targets = (hasReplicas: boolean): Arbitrary<ServiceTarget> =>
   fc.record({
@@ -226,6 +241,10 @@ export const fleets: Arbitrary<Fleet> = fc.uniqueArray(names, {maxLength: 5}).ch
     records: mapOf(owners, recordOf),
     identities: mapOf(owners, () => keys),
     credentials: mapOf(owners, () => credentials),
+    clients: mapOf(
+      ['thanos', 'y', 'constructor'].map(name => parseClientName(name)),
+      () => credentials,
+    ),
     endpoints: fc.option(text, {nil: undefined}),
     derived: fc.constant(emptyFleet.derived),
     external: fc.constant(emptyFleet.external),

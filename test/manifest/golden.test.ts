@@ -6,7 +6,7 @@ import {renderYaml} from '../../src/lib/manifest/yaml.js'
 import {parseAddresses, parseHostPort} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parsePorts} from '../../src/lib/model/cluster.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
+import {parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
 import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
@@ -38,6 +38,15 @@ describe('manifest: golden files', () => {
     it(`of ${key}`, () => {
       expectGolden(`manifest/${key.toLowerCase().replace('/', '-')}.yaml`, readable(renderYaml(manifest)))
     })
+
+  it('of a client of the internal ports, and of endpoints in mutual TLS', () => {
+    const client = parseClientName('thanos')
+    const secured = testFleet(testWorld(), ['lyon', 'paris'], {...settings, clients: [client], internalTls: [10_901]})
+    const objects = objectsOf(secured)
+    const text = (key: string) => readable(renderYaml(objects.get(key)))
+    expectGolden('manifest/secret-atlas-client-thanos.yaml', text('Secret/atlas-client-thanos'))
+    expectGolden('manifest/configmap-atlas-thanos-endpoints-tls.yaml', text('ConfigMap/atlas-thanos-endpoints'))
+  })
 
   it('of the values of a downstream cluster and of the observability cluster', () => {
     expectGolden('manifest/values-paris.yaml', renderYaml(valuesOf(settings, paris)))

@@ -1,0 +1,81 @@
+/** Watches a cluster being cut off from everywhere: connections that were open before, new ones, its stream, its Envoy that comes back in vain. */
+import {expect} from 'chai'
+import {type Channel, openPlain, openTls} from '../../src/demo/grpc.js'
+import {type Door, tlsOptions} from '../../src/demo/knock.js'
+import {credentialIn} from '../../src/demo/visitors.js'
+import {askAds} from '../../src/demo/ads-client.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {oneCall} from './backend.js'
+import {dumpOf, hostOf, queryDoor, statusIn, until, whoAnswers} from './look.js'
+import type {Scene} from './scene.js'
+import {adsDoor} from './visit.js'
+
+const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
+/** The promise, seconds. */
+const LIMIT = 10
+
+export interface Victim {
+  /** Waits until nothing passes any more, at the latest within the promised time from now. */
+  untilCutOff(): Promise<void>
+  close(): void
+}
+
+/**
+ * Opens connections of and to a cluster that is not cut off yet.
+ * @param servers where the servers themselves answer ADS
+ */
+export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, servers: readonly Door[]): Promise<Victim> {
+  const stolen = credentialIn(fleet, parseClusterName(cluster))
+  const query = openPlain(queryDoor(scene))
+  expect((await query.call(oneCall(hostOf(cluster)))).grpcStatus).to.equal(0)
+  const door = adsDoor(scene, fleet)
+  const old = openTls(door, tlsOptions(door, {certificate: stolen}))
+  // Without a node the server waits for more, or says that it is missing: the door itself let it pass.
+  expect(await askOn(old)).to.equal(3)
+  return {
+    close() {
+      for (const channel of [old, query]) channel.close()
+    },
+
+    async untilCutOff() {
+      const begin = performance.now()
+      const wait = async (what: string, holds: () => Promise<boolean>): Promise<void> =>
+        until(scene, what, holds, LIMIT - (performance.now() - begin) / 1000)
+      await wait(
+        'calls to it on the open connection to be refused',
+        async () => (await query.call(oneCall(hostOf(cluster)))).grpcStatus === 12,
+      )
+      await wait('calls to it on a new connection to be refused', async () => (await whoAnswers(scene, cluster)) === 'gRPC status 12')
+      await wait('10900 to refuse it on the open connection', async () => (await askOn(old)) === 7)
+      for (const each of [door, ...servers])
+        await wait(`${each.host}:${each.port} to refuse its credential on a new connection`, async () => {
+          const {grpcStatus} = await askAds(each, stolen, {cluster: parseClusterName(cluster), id: 'thief'})
+          return grpcStatus === 7
+        })
+      const isGone = async (): Promise<boolean> =>
+        !(await statusIn(scene)).proxies.some(proxy => proxy.cluster === cluster && proxy.connectedSince !== undefined)
+      await wait('its stream to end', isGone)
+      const mark = scene.observability.mark()
+      const came = async (): Promise<boolean> =>
+        scene.observability
+          .logged('request', mark)
+          .some(({details, peer}) => details === 'rbac_access_denied_matched_policy[denied]' && peer?.includes(`/${cluster}/`) === true)
+      await wait('its Envoy to come back in vain', came)
+      expect(await isGone()).to.equal(true)
+      expect(await dumpOf(scene.observability)).not.to.include(`thanos/${cluster}`)
+    },
+  }
+}
+
+/** Asks for configuration on a connection that is open already. @returns the gRPC status; `open` once a response came */
+async function askOn(channel: Channel): Promise<number | string> {
+  try {
+    const authority = 'observability.atlas.internal'
+    const answer = await channel.call({authority, path: METHOD, message: new Uint8Array(), timeoutMs: 1500, until: 'message'})
+    return answer.grpcStatus ?? 'open'
+  } catch (error) {
+    return String(error)
+  }
+}

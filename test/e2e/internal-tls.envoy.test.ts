@@ -1,0 +1,195 @@
+/** 10901 switched to mutual TLS and back, on a running network: whom it lets in, where it is reached, and what the switch cuts. */
+import {expect} from 'chai'
+import {callOnce, openPlain, openTls} from '../../src/demo/grpc.js'
+import {knock, tlsOptions} from '../../src/demo/knock.js'
+import {credentialIn, forge, identityIn, issuersIn, settingsIn} from '../../src/demo/visitors.js'
+import {world} from '../../src/lib/cli/world.js'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {type ClientName, OBSERVABILITY, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import {type Choices, init} from '../../src/lib/ops/init.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {wantedClient, wantedIssuer, wantedRoot} from '../../src/lib/pki/identity.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {cryptoSigner} from '../../src/lib/pki/signer.js'
+import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
+import {hostOf, queryDoor, until, untilReachable, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+import {type EnvoyDoor, knockLogged} from './visit.js'
+
+const paris = parseClusterName('paris')
+const [thanos, ruler] = [parseClientName('thanos'), parseClientName('ruler')]
+
+describe('e2e: internal TLS', function () {
+  this.timeout(60_000)
+  let network: Network
+  let fleet: Fleet
+
+  before(async () => {
+    network = await openNetwork({clusters: [paris], settings: {clients: [thanos]}})
+    await untilReachable(network)
+    fleet = await network.store.load()
+  })
+  after(() => closeNetwork(network))
+
+  /** What `atlas init` does, and what is stored once the server has done the rest. */
+  async function choose(choices: Choices): Promise<void> {
+    await init(network.store, choices, world)
+    const {clients} = choices
+    await until(network, 'the certificates of the clients to be there, and no others', async () => {
+      fleet = await network.store.load()
+      return clients === undefined || [...fleet.clients.keys()].sort().join() === [...clients].sort().join()
+    })
+  }
+
+  function door(host = network.address, port = 10_901): EnvoyDoor {
+    const servername = hostOf(paris).replace(/:.*/, '')
+    return {host, port, servername, ca: issuersIn(fleet), envoy: network.observability}
+  }
+
+  function clientIn(name: ClientName): CertifiedKey {
+    return fleet.clients.get(name) ?? expect.fail(`there is no certificate of ${name}`)
+  }
+
+  async function opensTo(certificate: CertifiedKey): Promise<boolean> {
+    return (await knock(door(), {certificate}).catch(() => ({bytes: 0}))).bytes > 0
+  }
+
+  /** Who answers a call over mutual TLS. */
+  async function answers(certificate: CertifiedKey, at = door()): Promise<unknown> {
+    const channel = openTls(at, tlsOptions(at, {certificate}))
+    return (await callOnce(channel, oneCall(hostOf(paris)))).headers[ANSWERED_BY]
+  }
+
+  it('stays plaintext while only clients are named, who have their certificates already', async () => {
+    expect(await whoAnswers(network, paris)).to.equal('paris/0')
+    expect(clientIn(thanos).certificate).to.match(/BEGIN CERTIFICATE/)
+    expect(await opensTo(clientIn(thanos))).to.equal(false)
+  })
+
+  it('switched on under a stream, ends it at drain time, and speaks plaintext to nobody', async () => {
+    const stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf(paris), 30)).then(
+      () => 'ended',
+      () => 'cut',
+    )
+    const since = performance.now()
+    await choose({internalTls: [10_901]})
+    await until(network, 'the client to be let in', () => opensTo(clientIn(thanos)))
+    expect(await whoAnswers(network, paris)).to.match(/^no answer/)
+    expect(await stream).to.equal('cut')
+    // Envoys of these tests drain for 2 s.
+    expect(performance.now() - since).to.be.lessThan(10_000)
+  })
+
+  it('lets in the clients that are named, and nobody else', async () => {
+    const forged = forge(fleet)
+    const strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>> = {
+      nobody: [undefined, /PEER_DID_NOT_RETURN_A_CERTIFICATE/],
+      "paris' identity": [identityIn(fleet, paris), /SAN_matcher/],
+      'the observability identity': [identityIn(fleet, OBSERVABILITY), /SAN_matcher/],
+      'a client that is not named': [clientOf(fleet, ruler), /SAN_matcher/],
+      "a stranger with the client's name": [strangerNamed(fleet, thanos), /unable_to_get_local_issuer_certificate/],
+      'a stranger with the observability name': [forged.observability, /unable_to_get_local_issuer_certificate/],
+      "paris' ADS credential": [credentialIn(fleet, paris), /unable_to_get_local_issuer_certificate/],
+      "the observability Envoy's ADS credential": [credentialIn(fleet, OBSERVABILITY), /unable_to_get_local_issuer_certificate/],
+      "the server's certificate": [fleet.server ?? expect.fail('no server certificate'), /unsupported_certificate_purpose/],
+    }
+    for (const [who, [certificate, reason]] of Object.entries(strangers)) {
+      const {bytes, failure} = await knockLogged(network, door(), certificate === undefined ? {} : {certificate})
+      expect(bytes, who).to.equal(0)
+      expect(failure, who).to.match(reason)
+    }
+
+    expect(await knock(door(), {certificate: clientIn(thanos), maxVersion: 'TLSv1.2'})).to.include({bytes: 0, alert: 'protocol version'})
+    const mark = network.observability.mark()
+    expect(await answers(clientIn(thanos))).to.equal('paris/0')
+    const peers = () => network.observability.logged('request', mark).map(({peer}) => peer)
+    await until(network, 'the log to name the client', () => peers().includes('spiffe://atlas.internal/client/thanos'), 3)
+  })
+
+  it("opens no other door: a client's certificate is neither an identity nor a credential", async () => {
+    const visitor = {certificate: clientIn(thanos)}
+    const {ca} = door()
+    const member = network.member(paris)
+    const sidecar = {host: member.address, port: 11_901, servername: 'paris.downstream.atlas.internal', ca, envoy: member.envoy}
+    const ads = {host: network.address, port: 10_900, servername: 'observability.atlas.internal', ca, envoy: network.observability}
+    expect(await knockLogged(network, sidecar, visitor)).to.deep.include({bytes: 0})
+    expect((await knockLogged(network, ads, visitor)).failure).to.match(/unable_to_get_local_issuer_certificate/)
+  })
+
+  it('a certificate that was issued anew is let in, the old one until it ends', async () => {
+    const before = clientIn(thanos)
+    await rotateLeaves(network.store, [], world)
+    fleet = await network.store.load()
+    expect(clientIn(thanos).certificate).to.not.equal(before.certificate)
+    for (const certificate of [before, clientIn(thanos)]) expect(await answers(certificate)).to.equal('paris/0')
+  })
+
+  it('a client that is no longer named: its Secret is gone, its certificate opens nothing, its open stream ends', async () => {
+    const dismissed = clientIn(thanos)
+    const channel = openTls(door(), tlsOptions(door(), {certificate: dismissed}))
+    const stream = callOnce(channel, streamCall(hostOf(paris), 30)).then(
+      () => 'ended',
+      () => 'cut',
+    )
+    await choose({clients: [ruler]})
+    await until(network, 'the other client to be let in', () => opensTo(clientIn(ruler)))
+    const {bytes, failure} = await knockLogged(network, door(), {certificate: dismissed})
+    expect({bytes, failure}).to.deep.include({bytes: 0})
+    expect(failure).to.match(/SAN_matcher/)
+    expect(await stream).to.equal('cut')
+    expect(await answers(clientIn(ruler))).to.equal('paris/0')
+  })
+
+  it('moves between the local address in plaintext and the address for others in mutual TLS, on the same port', async () => {
+    const [port, local] = [19_901, network.spareAddress(7)]
+    const envoy = await network.makeEnvoy(OBSERVABILITY, {
+      address: local,
+      bindAddress: '0.0.0.0',
+      nodeId: 'atlas-everywhere',
+      ports: new Map([
+        [10_900, 19_900],
+        [10_901, port],
+      ]),
+    })
+    await envoy.start()
+    await envoy.untilReady()
+    const anywhere = '127.0.0.1'
+    const secured = async (host: string): Promise<unknown> => answers(clientIn(ruler), door(host, port)).catch(() => 'nobody')
+    const plain = async (host: string): Promise<unknown> =>
+      callOnce(openPlain({host, port}), oneCall(hostOf(paris))).then(
+        ({headers}) => headers[ANSWERED_BY],
+        () => 'nobody',
+      )
+    for (const host of [local, anywhere]) await until(network, `mutual TLS at ${host}`, async () => (await secured(host)) === 'paris/0')
+    await choose({internalTls: []})
+    await until(network, 'plaintext', async () => (await plain(local)) === 'paris/0')
+    expect([await plain(anywhere), await secured(anywhere), await secured(local)]).to.deep.equal(['nobody', 'nobody', 'nobody'])
+    await choose({internalTls: [10_901]})
+    for (const host of [local, anywhere]) await until(network, `mutual TLS at ${host}`, async () => (await secured(host)) === 'paris/0')
+    expect(await plain(local)).to.equal('nobody')
+    await envoy.kill()
+  })
+
+  it('refuses to speak mutual TLS to nobody', async () => {
+    const refused = await init(network.store, {clients: []}, world).catch((error: unknown) => error)
+    expect(refused)
+      .to.be.instanceOf(Error)
+      .with.property('message')
+      .that.matches(/it would admit nobody/)
+    expect(settingsIn(await network.store.load()).clients).to.deep.equal([ruler])
+  })
+})
+
+/** What the installation would issue for a client of that name. */
+function clientOf(fleet: Fleet, name: ClientName): CertifiedKey {
+  const issuer = fleet.authority.get('issuer') ?? expect.fail('no issuer')
+  return issue(wantedClient(settingsIn(fleet), name), issuer, new Date(), cryptoSigner)
+}
+
+/** The very name, signed by an authority that is not ours. */
+function strangerNamed(fleet: Fleet, name: ClientName): CertifiedKey {
+  const [settings, now] = [settingsIn(fleet), new Date()]
+  const root = issue(wantedRoot(settings), undefined, now, cryptoSigner)
+  return issue(wantedClient(settings, name), issue(wantedIssuer(settings), root, now, cryptoSigner), now, cryptoSigner)
+}

@@ -1,0 +1,179 @@
+/**
+ * Thanos Query over mutual TLS on 10901, with the endpoints file that Atlas writes and a client's Secret as a pod would mount it.
+ * Who else is refused there is shown in internal-tls.envoy.test.ts.
+ */
+import {X509Certificate} from 'node:crypto'
+import {mkdir, rename, symlink, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {openAtlasCli} from '../../src/demo/atlas-cli.js'
+import {programs} from '../../src/demo/catalogue.js'
+import {claimSites} from '../../src/demo/claim.js'
+import {openFolder} from '../../src/demo/folder.js'
+import {linesSince, logLength} from '../../src/demo/log-file.js'
+import {type Network, joinCluster, openNetwork} from '../../src/demo/network.js'
+import {type Running, openSupervisor} from '../../src/demo/processes.js'
+import {findProgram} from '../../src/demo/programs.js'
+import {startPrometheus} from '../../src/demo/prometheus.js'
+import {clustersIn, queryInstant, storesOf} from '../../src/demo/query-api.js'
+import type {Screen} from '../../src/demo/screen.js'
+import {placesOf, sidecarAt} from '../../src/demo/take-over.js'
+import {waitFor} from '../../src/demo/wait.js'
+import {renderHostPort} from '../../src/lib/model/address.js'
+import type {Credential} from '../../src/lib/model/authority.js'
+import {parseClientName} from '../../src/lib/model/names.js'
+import {openDirectory} from '../../src/lib/store/open.js'
+
+const client = parseClientName('thanos')
+
+const quiet = (): void => undefined
+const silent: Screen = {step: quiet, detail: quiet, command: quiet, progress: quiet, proof: quiet, warn: quiet}
+
+describe('e2e: internal TLS, with Thanos', function () {
+  this.timeout(120_000)
+  const undo: (() => Promise<unknown> | void)[] = []
+  let network: Network
+  let thanos: string
+  let query: Running
+  let mount: string
+  let versions = 0
+
+  before(async () => {
+    const {sites, release} = await claimSites('own', 1)
+    undo.push(release)
+    const folder = await openFolder(undefined)
+    undo.push(folder.dispose)
+    const supervisor = await openSupervisor(folder.path, {removeFolder: true})
+    undo.push(() => supervisor.stopAll())
+    const signal = supervisor.crashed
+    const directory = path.join(folder.path, 'store')
+    const atlas = openAtlasCli({store: directory, supervisor, signal, onCommand: quiet})
+    const [envoy, prometheus, found] = await Promise.all([programOf('envoy'), programOf('prometheus'), programOf('thanos')])
+    const stage = {folder: folder.path, sites, screen: silent, supervisor, atlas, store: openDirectory({directory}), envoy, signal}
+    thanos = found
+    mount = path.join(folder.path, 'client')
+    network = await openNetwork(stage)
+    undo.push(() => network.close())
+    const [paris = expect.fail('there is no place')] = placesOf(sites)
+    await startPrometheus(paris.name, paris.site, prometheus, stage)
+    await joinCluster(network, paris.name, paris.site, await sidecarAt(network, paris, {prometheus, thanos}))
+    // The file holds the cluster before Thanos Query reads it for the first time.
+    query = await startQuery()
+    await untilAnswered()
+  })
+  after(async () => {
+    for (const act of undo.reverse()) await act()
+  })
+
+  const http = () => ({host: network.stage.sites.query.address, port: network.stage.sites.query.ports.http})
+
+  async function startQuery(): Promise<Running> {
+    const {supervisor, sites} = network.stage
+    return supervisor.start({
+      name: 'thanos-query',
+      program: thanos,
+      args: [
+        'query',
+        `--grpc-address=${renderHostPort({host: sites.query.address, port: sites.query.ports.grpc})}`,
+        `--http-address=${renderHostPort(http())}`,
+        `--endpoint.sd-config-file=${network.endpoints}`,
+        '--endpoint.sd-config-reload-interval=1s',
+        // Its standard is 5 min, after which it begins anew with an endpoint that does not answer.
+        '--store.unhealthy-timeout=3s',
+        '--grpc-grace-period=1s',
+        '--http-grace-period=1s',
+        '--log.level=warn',
+      ],
+    })
+  }
+
+  /** Whose series Thanos Query answers with; nobody's, too, where it knows no endpoint or one that does not answer. */
+  async function clusters(): Promise<string> {
+    const series = await queryInstant(http(), 'up').catch(() => [])
+    return clustersIn(series).join()
+  }
+
+  async function untilAnswered(): Promise<void> {
+    const answered = async (): Promise<true | undefined> => ((await clusters()) === 'paris' ? true : undefined)
+    await waitFor('Thanos Query to answer with series of paris', answered, {signal: network.stage.signal, timeoutMs: 45_000})
+  }
+
+  async function certificate(): Promise<Credential> {
+    return waitFor('the certificate of the client', async () => (await network.stage.store.load()).clients.get(client), {
+      signal: network.stage.signal,
+      timeoutMs: 10_000,
+    })
+  }
+
+  /** Puts the Secret's files where Thanos Query looks for them, all at once, as a kubelet does. */
+  async function place({certificate: crt, key, roots}: Credential): Promise<void> {
+    versions += 1
+    const folder = `${mount}-${versions}`
+    await mkdir(folder, {mode: 0o700})
+    for (const [name, text] of Object.entries({'tls.crt': crt, 'tls.key': key.reveal(), 'ca.crt': roots}))
+      await writeFile(path.join(folder, name), text, {mode: 0o600})
+    await symlink(folder, `${mount}-next`)
+    await rename(`${mount}-next`, mount)
+  }
+
+  /** The fingerprints of the certificates of the connections to 10901 that have ended since. */
+  function fingerprints(mark: number): readonly unknown[] {
+    const lines = linesSince(network.observability.running.log, mark).filter(line => line.startsWith('{'))
+    return lines
+      .map(line => JSON.parse(line) as Record<string, unknown>)
+      .filter(({log, listener}) => log === 'connection' && listener === 'thanos')
+      .map(({fingerprint}) => fingerprint)
+  }
+
+  async function untilSeen({certificate: crt}: Credential, mark: number): Promise<void> {
+    const wanted = new X509Certificate(crt).fingerprint256.replaceAll(':', '').toLowerCase()
+    const options = {signal: network.stage.signal, timeoutMs: 30_000}
+    await waitFor('a connection with that certificate', async () => (fingerprints(mark).includes(wanted) ? true : undefined), options)
+  }
+
+  it('one that runs while 10901 is switched loses its clusters, until it begins anew with each endpoint', async () => {
+    const {atlas, signal} = network.stage
+    await atlas.run('init', '--client', client, '--client-directory', mount)
+    await place(await certificate())
+    await atlas.run('init', '--internal-tls', '10901', '--set', 'thanosConnection=3s')
+    const lacking = async (): Promise<true | undefined> => ((await clusters()) === '' ? true : undefined)
+    await waitFor('Thanos Query to lack paris', lacking, {signal, timeoutMs: 45_000})
+    await untilAnswered()
+  })
+
+  it('one that is started finds every cluster at once', async () => {
+    await query.stop()
+    query = await startQuery()
+    await untilAnswered()
+    expect(await storesOf(http())).to.have.length(1)
+    expect((await storesOf(http())).map(({error, clusters}) => ({error, clusters}))).to.deep.equal([{error: '', clusters: ['paris']}])
+  })
+
+  it('shows the certificate that was issued anew as soon as it lies in its place, without being told', async () => {
+    const [before, mark] = [await certificate(), logLength(network.observability.running.log)]
+    await untilSeen(before, mark)
+    await network.stage.atlas.run('rotate')
+    const after = await certificate()
+    expect(after.certificate).to.not.equal(before.certificate)
+    await place(after)
+    const since = logLength(network.observability.running.log)
+    await untilSeen(after, since)
+    await untilAnswered()
+  })
+
+  it("reaches a cluster by a name that is not on Envoy's certificate, since the file says which one is", async () => {
+    const {address, ports} = network.stage.sites.observability
+    const template = `dns://${address}:${ports.dns}/{service}.outside.{namespace}.svc.{clusterDomain}:${ports.thanos}`
+    await network.stage.atlas.run('init', '--endpoint-template', template)
+    const renamed = async (): Promise<true | undefined> => {
+      const stores = await storesOf(http())
+      return stores.some(({name, error}) => name.includes('.outside.') && error === '') ? true : undefined
+    }
+    await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.stage.signal, timeoutMs: 45_000})
+    await untilAnswered()
+  })
+})
+
+async function programOf(name: keyof typeof programs): Promise<string> {
+  return (await findProgram(programs[name], process.env)) ?? expect.fail(`there is no ${name}`)
+}

@@ -1,0 +1,154 @@
+/** Defects of the 2021 program that had to do with Kubernetes, one by one: each is shown to be gone on a running installation. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {world} from '../../src/lib/cli/world.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import {ANSWERED_BY, oneCall} from './backend.js'
+import {type Installation, registrationOf} from './installation.js'
+import {load} from './load.js'
+import {differenceOf, dumpOf, proxyIn, queryDoor, until, untilReachable, updatesOf} from './look.js'
+import {sharedInstallation} from './shared-installation.js'
+
+describe('e2e: defects of the 2021 program, on Kubernetes', function () {
+  this.timeout(60_000)
+  let network: Installation
+
+  before(async () => {
+    network = await sharedInstallation()
+  })
+
+  const apply = async (name: string, annotations?: Readonly<Record<string, string>>): Promise<string> =>
+    network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, name, annotations)})
+  const untilServed = async (name: string): Promise<void> =>
+    until(network, `the observability Envoy to know ${name}`, async () => (await dumpOf(network.observability)).includes(`thanos/${name}"`))
+  const untilGone = async (name: string): Promise<void> =>
+    until(
+      network,
+      `the observability Envoy to forget ${name}`,
+      async () => !(await dumpOf(network.observability)).includes(`thanos/${name}"`),
+    )
+  const eventsOf = async (name: string): Promise<string> =>
+    network.kubectl(['get', 'events', '--field-selector', `involvedObject.name=${name}`])
+
+  /** Takes it out for good, so that the next test finds what this one did. */
+  async function remove(...names: readonly string[]): Promise<void> {
+    for (const name of names) await removeCluster(network.store, name, world, {waitMs: 10_000})
+    await Promise.all(names.map(untilGone))
+  }
+
+  it('D16: it runs in any namespace, and the names that are dialled are of that namespace', async () => {
+    const {endpoints} = await network.fleet()
+    const address = `paris-thanos-sidecar0.${network.namespace}.svc.cluster.local:10901`
+    expect(endpoints).to.contain(address)
+    expect(endpoints).not.to.contain('.monitoring.')
+    const {headers} = await callOnce(openPlain(queryDoor(network)), oneCall(address))
+    expect(headers[ANSWERED_BY]).to.equal('paris/0')
+    expect((await network.get('services/paris-thanos-sidecar0'))?.spec?.['selector']).to.deep.equal({'goatlas.io/envoy': 'observability'})
+  })
+
+  it('D18: a registration without an address, and one with nonsense in it, cost nobody but themselves, and are told of beside the object', async () => {
+    const others = load(network)
+    const pids = [...network.ads, ...network.controllers].map(replica => replica.pid())
+    await apply('rome', {'goatlas.io/addresses': ''})
+    await apply('oslo', {'goatlas.io/addresses': 'neither an address nor a name', 'goatlas.io/envoy-selectors': '{"app": ['})
+    await apply('bern')
+    await untilServed('bern')
+    await until(network, 'an event beside it', async () => (await eventsOf('oslo')).includes('Broken'))
+    expect(await eventsOf('oslo')).to.match(/Warning +Broken +service\/oslo +metadata\.annotations\["goatlas\.io\/addresses"\]: /)
+    const {faults, proxies} = await network.status()
+    expect(faults.map(({subject}) => subject)).to.deep.equal(['registration/oslo'])
+    expect(proxies.map(({cluster, state}) => `${cluster} ${state}`)).to.include('rome no proxy')
+    expect((await network.fleet()).credentials.has(parseClusterName('rome')), 'a pending cluster gets its values').to.equal(true)
+    expect([...network.ads, ...network.controllers].map(replica => replica.pid())).to.deep.equal(pids)
+    expect(network.crashed.aborted).to.equal(false)
+    await remove('rome', 'oslo', 'bern')
+    expect(await others.stop()).to.be.greaterThan(20)
+  })
+
+  it("D19: neither a cluster called atlas nor one of the same name in another namespace touches anybody's configuration or values", async () => {
+    const [before, values] = [await dumpOf(network.observability), await network.get('secrets/atlas-envoy-values')]
+    const other = await network.kubernetes.newNamespace('other')
+    const elsewhere = await network.kubernetes.kubectl(['apply', '-n', other, '-f', '-'], {
+      input: registrationOf(network, 'paris', {'goatlas.io/addresses': '203.0.113.66'}),
+    })
+    expect(elsewhere.code, elsewhere.stderr).to.equal(0)
+    await apply('atlas')
+    await until(network, 'an event beside it', async () => (await eventsOf('atlas')).includes('Broken'))
+    await sleep(300)
+    expect(differenceOf(before, await dumpOf(network.observability))).to.equal('none')
+    expect((await network.get('secrets/atlas-envoy-values'))?.metadata.resourceVersion).to.equal(values?.metadata.resourceVersion)
+    const added = await network.run(['cluster', 'add', 'atlas', '--address', '203.0.113.66'])
+    expect(added.code).to.equal(2)
+    await network.kubectl(['delete', 'service', 'atlas'])
+    await until(network, 'nothing to be at fault', async () => (await network.fleet()).faults.size === 0)
+  })
+
+  it('D22: a cluster for which something can not be written keeps no other from getting all of its own', async () => {
+    // Somebody else's Service has the name that Thanos Query is to dial.
+    await network.kubectl(['create', 'service', 'clusterip', 'aarau-thanos-sidecar0', '--tcp=80:80'])
+    await apply('aarau')
+    await apply('zug')
+    await until(network, 'all of the later one', async () => (await network.fleet()).derived.has('Service/zug-thanos-sidecar0'))
+    expect((await network.get('secrets/zug-envoy-ads'))?.metadata.name).to.equal('zug-envoy-ads')
+    const leader = await network.leader()
+    await until(network, 'it to be told', async () => JSON.stringify(await leader.readiness()).includes('aarau-thanos-sidecar0'))
+    expect((await network.get('services/aarau-thanos-sidecar0'))?.spec?.['selector'], "somebody else's stays").to.deep.equal({
+      app: 'aarau-thanos-sidecar0',
+    })
+    // Tried again by itself: nobody need touch the registration.
+    await network.kubectl(['delete', 'service', 'aarau-thanos-sidecar0'])
+    await until(network, 'it to be made', async () => (await network.fleet()).derived.has('Service/aarau-thanos-sidecar0'))
+    await until(network, 'nothing to be told any more', async () => (await leader.readiness()).warnings.length === 0)
+    await remove('aarau', 'zug')
+  })
+
+  it('D23: a Service that loses its label is no cluster any more: configuration, endpoints and Services of it go', async () => {
+    await apply('turin')
+    await untilServed('turin')
+    await network.kubectl(['label', 'service', 'turin', 'goatlas.io/cluster-'])
+    await untilGone('turin')
+    await until(network, 'its Service to go', async () => (await network.get('services/turin-thanos-sidecar0')) === undefined)
+    expect((await network.fleet()).endpoints).not.to.contain('turin')
+    await network.kubectl(['delete', 'service', 'turin'])
+    await remove('turin')
+  })
+
+  it('D27: every replica serves, says when it is ready, and one that ends does not wait for streams that have no end', async () => {
+    const [, , last] = network.ads
+    for (const replica of network.ads) expect((await replica.readiness()).ready).to.equal(true)
+    const served = await Promise.all(network.ads.map(async replica => (await replica.report()).address))
+    expect(new Set(served).size).to.equal(3)
+    const others = load(network)
+    expect(await last?.stop(), 'milliseconds').to.be.lessThan(5000)
+    await last?.start()
+    await last?.untilReady()
+    await untilReachable(network)
+    expect(await others.stop()).to.be.greaterThan(20)
+  })
+
+  it("D28: what does not concern a cluster is not sent to it, and what is none of Atlas's is not written about", async () => {
+    const {envoy} = network.member('lyon')
+    const [updates, before] = [await updatesOf(envoy), await proxyIn(network, 'lyon')]
+    await apply('nice')
+    await untilServed('nice')
+    await remove('nice')
+    await sleep(300)
+    expect(await updatesOf(envoy)).to.deep.equal(updates)
+    expect((await proxyIn(network, 'lyon'))?.connectedSince).to.equal(before?.connectedSince)
+
+    const all = await updatesOf(network.observability)
+    // What replicas write of themselves is another matter.
+    const own = /\/(atlas-proxies-|atlas-replicas|grafana)/
+    const revisions = JSON.stringify([...(await network.fleet()).revisions].filter(([object]) => !own.test(object)))
+    await network.kubectl(['create', 'configmap', 'grafana', '--from-literal', 'a=b'])
+    await network.kubectl(['create', 'secret', 'generic', 'grafana', '--from-literal', 'a=b'])
+    await network.kubectl(['create', 'service', 'clusterip', 'grafana', '--tcp=80:80'])
+    await sleep(500)
+    expect(await updatesOf(network.observability)).to.deep.equal(all)
+    const after = [...(await network.fleet()).revisions].filter(([object]) => !own.test(object))
+    expect(JSON.stringify(after)).to.equal(revisions)
+    await network.kubectl(['delete', 'configmap/grafana', 'secret/grafana', 'service/grafana'])
+  })
+})

@@ -1,0 +1,210 @@
+/** What the operators make of registrations, however these were made, and of requests; who may do what; with real servers and Envoys on a real API server. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {askAds} from '../../src/demo/ads-client.js'
+import type {Door} from '../../src/demo/knock.js'
+import {credentialIn, identityIn} from '../../src/demo/visitors.js'
+import {world} from '../../src/lib/cli/world.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {openVictim} from './cut-off.js'
+import {type Installation, registrationOf} from './installation.js'
+import {load} from './load.js'
+import {until, untilReachable, untilSynced} from './look.js'
+import {sharedInstallation} from './shared-installation.js'
+import {serverDoor} from './visit.js'
+
+describe('e2e: the operators on Kubernetes', function () {
+  this.timeout(60_000)
+  let network: Installation
+
+  before(async () => {
+    network = await sharedInstallation()
+  })
+  after(async () => {
+    for (const {name} of (await network.fleet()).registrations.values())
+      if (!network.members.has(name)) await removeCluster(network.store, name, world, {waitMs: 10_000})
+  })
+
+  /** What the controller has made for a cluster, without what differs from one to the other. */
+  async function madeFor(name: string): Promise<unknown> {
+    const fleet = await network.fleet()
+    const owner = parseClusterName(name)
+    const derived = [...fleet.derived].filter(([object]) => object.includes(`/${name}-`))
+    const {credentials, ...record} = fleet.records.get(owner) ?? expect.fail(`there is no record of ${name}`)
+    const {type} = (await network.get<{type: string}>(`secrets/${name}-envoy-ads`)) ?? expect.fail('there is no credential')
+    const uris = [identityIn(fleet, owner), credentialIn(fleet, owner)].map(key => readKey(key).uris)
+    const own = {derived, record, type, uris, credentials: credentials.map(({state}) => state), endpoint: fleet.endpoints?.includes(name)}
+    return JSON.parse(
+      JSON.stringify(own)
+        .replaceAll(network.requestFor(name).addresses?.[0]?.host ?? '', 'ADDRESS')
+        .replaceAll(network.requestFor(name).services?.thanos?.host ?? '', 'SIDECAR')
+        .replaceAll(name, 'NAME'),
+    ) as unknown
+  }
+
+  const untilMade = async (name: string): Promise<void> =>
+    until(network, `all that belongs to ${name}`, async () => {
+      const {derived, credentials} = await network.fleet()
+      return (
+        credentials.has(parseClusterName(name)) &&
+        derived.has(`Service/${name}-thanos-sidecar0`) &&
+        derived.has(`Secret/${name}-envoy-values`)
+      )
+    })
+
+  it('a registration by kubectl apply, by a GitOps tool and by cluster add end in the same objects', async () => {
+    await network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, 'hand')})
+    await network.kubectl(['apply', '--server-side', '--field-manager', 'argocd-controller', '-f', '-'], {
+      input: registrationOf(network, 'gitops'),
+    })
+    const {addresses = [], services} = network.requestFor('command')
+    const flags = ['--address', addresses[0]?.host ?? '', '--thanos', `${services?.thanos?.host ?? ''}:10901`]
+    const others = [
+      '--prometheus',
+      'prometheus.monitoring.svc.cluster.local:9090',
+      '--alertmanager',
+      'alertmanager.monitoring.svc.cluster.local:9093',
+    ]
+    const added = await network.run(['cluster', 'add', 'command', ...flags, ...others, '--wait'])
+    expect(added.code, added.stderr).to.equal(0)
+    for (const name of ['hand', 'gitops', 'command']) await untilMade(name)
+    const made = await madeFor('command')
+    expect(await madeFor('hand')).to.deep.equal(made)
+    expect(await madeFor('gitops')).to.deep.equal(made)
+    // What the others own stays theirs: the controller writes nothing into a registration.
+    expect((await network.get('services/hand'))?.metadata.labels).to.deep.equal({'goatlas.io/cluster': ''})
+  })
+
+  /** Versions of all objects but those that replicas write of themselves. */
+  async function versions(): Promise<Readonly<Record<string, string>>> {
+    const {revisions} = await network.fleet()
+    const own = /^ConfigMap\/atlas-(proxies-|replicas)/
+    return Object.fromEntries([...revisions].filter(([object]) => !own.test(object)))
+  }
+
+  it('a controller that is started late, restarted, or newly elected arrives at the same state, and writes nothing twice', async () => {
+    const made = await madeFor('command')
+    await Promise.all(network.controllers.map(async controller => controller.stop()))
+    await network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, 'late')})
+    await sleep(300)
+    expect((await network.fleet()).records.has(parseClusterName('late')), 'nobody leads').to.equal(false)
+    await network.controllers[0]?.start()
+    await untilMade('late')
+    expect(await madeFor('late')).to.deep.equal(made)
+
+    await until(network, 'the controller to be at rest', async () => {
+      const before = JSON.stringify(await versions())
+      await sleep(300)
+      return before === JSON.stringify(await versions())
+    })
+    const before = await versions()
+    await network.controllers[1]?.start()
+    await network.controllers[1]?.untilReady()
+    await network.controllers[0]?.stop()
+    await until(network, 'the other one to lead', async () => (await network.leader()).name === 'controller-1', 3)
+    await sleep(500)
+    expect(await versions()).to.deep.equal(before)
+    await network.controllers[0]?.start()
+    await network.controllers[0]?.untilReady()
+  })
+
+  it('a person with Role atlas-cluster-admin adds, changes, lists, renews and removes, and can read no Secret', async () => {
+    const {person} = network
+    const as = async (...args: string[]): Promise<string> => {
+      const {code, stdout, stderr} = await network.run(args, person)
+      expect(code, `${args.join(' ')}: ${stderr}`).to.equal(0)
+      return stdout + stderr
+    }
+    const before = readKey(identityIn(await network.fleet(), parseClusterName('lyon'))).serial
+    const [added] = await Promise.all([as('cluster', 'add', 'milan', '--address', '203.0.113.9', '--wait'), as('rotate', 'lyon', '--wait')])
+    expect(added).to.contain('Cluster milan is registered')
+    expect((await network.fleet()).records.get(parseClusterName('milan'))?.credentials).to.have.length(1)
+    expect(readKey(identityIn(await network.fleet(), parseClusterName('lyon'))).serial).not.to.equal(before)
+    const changed = await as('cluster', 'add', 'milan', '--address', '203.0.113.10', '--group', 'eu', '--wait')
+    expect(changed).to.contain('address: 203.0.113.9 -> 203.0.113.10').and.to.contain('group: - -> eu')
+    expect(await as('cluster', 'list')).to.match(/milan +ready +203\.0\.113\.10/)
+    expect(await as('cluster', 'remove', 'milan', '--yes', '--dry-run')).to.contain('would be removed')
+    expect(await as('cluster', 'remove', 'milan', '--yes', '--wait')).to.contain('Cluster milan is removed')
+    expect(await network.get('services/milan')).to.equal(undefined)
+    expect(await network.get('secrets/milan-envoy-ads')).to.equal(undefined)
+
+    // Every Secret by name: test/charts/rights.kubernetes.test.ts.
+    const {stdout} = await network.kubernetes.kubectl(['auth', 'can-i', 'get', 'secrets/atlas-ca', '-n', network.namespace], {
+      kubeconfig: person,
+    })
+    expect(stdout.trim()).to.equal('no')
+    const refused = await network.run(['cluster', 'values', 'lyon', '--format', 'secret', '--show-secrets'], person)
+    expect(refused.code).to.equal(1)
+    expect(refused.stderr).to.contain('may not').and.to.contain('resources: ["secrets"]')
+    await network.kubectl(['get', 'secret', 'atlas-ca'], {kubeconfig: person}).then(
+      () => expect.fail('the root can be read'),
+      (error: unknown) => expect(String(error)).to.contain('forbidden'),
+    )
+  })
+
+  const doors = async (): Promise<readonly Door[]> => {
+    const fleet = await network.fleet()
+    return network.ads.map(({listen}) => ({...serverDoor(network, fleet), ...listen}))
+  }
+
+  it('deleting a registration suspends: nothing passes either way within 10 s, and what it was given is kept; re-created, it works again', async () => {
+    const paris = parseClusterName('paris')
+    const before = await network.fleet()
+    const others = load(network, ['lyon'])
+    const victim = await openVictim(network, before, paris, await doors())
+    const registration = await network.kubectl(['get', 'service', 'paris', '-o', 'json'])
+    await network.kubectl(['delete', 'service', 'paris'])
+    await victim.untilCutOff()
+    victim.close()
+    const suspended = await network.fleet()
+    expect(suspended.records.get(paris)?.suspendedSince).to.be.a('string')
+    expect(suspended.derived.has('Service/paris-thanos-sidecar0')).to.equal(false)
+    expect(identityIn(suspended, paris).certificate).to.equal(identityIn(before, paris).certificate)
+    expect(credentialIn(suspended, paris).certificate).to.equal(credentialIn(before, paris).certificate)
+
+    // As a GitOps tool does it: what stands in its repository, applied anew.
+    const {metadata, spec, ...kind} = JSON.parse(registration) as {metadata: Record<string, unknown>; spec: Record<string, unknown>}
+    const {name, labels, annotations} = metadata
+    const again = {
+      ...kind,
+      metadata: {name, labels, annotations},
+      spec: {clusterIP: spec['clusterIP'], ports: spec['ports']},
+      status: undefined,
+    }
+    await network.kubectl(['apply', '--server-side', '--field-manager', 'flux', '-f', '-'], {input: JSON.stringify(again)})
+    await untilReachable(network, ['paris'])
+    await untilSynced(network)
+    const restored = await network.fleet()
+    expect(restored.records.get(paris)).to.deep.equal(before.records.get(paris))
+    expect(identityIn(restored, paris).certificate).to.equal(identityIn(before, paris).certificate)
+    expect(await others.stop()).to.be.greaterThan(20)
+  })
+
+  it('cluster remove revokes: nothing passes either way within 10 s, its keys are destroyed, and re-creating the registration restores nothing', async () => {
+    const paris = parseClusterName('paris')
+    const before = await network.fleet()
+    const others = load(network, ['lyon'])
+    const victim = await openVictim(network, before, paris, await doors())
+    const removed = await network.run(['cluster', 'remove', 'paris', '--yes', '--wait'], network.person)
+    expect(removed.code, removed.stderr).to.equal(0)
+    await victim.untilCutOff()
+    victim.close()
+    const after = await network.fleet()
+    expect(after.identities.has(paris)).to.equal(false)
+    expect(after.credentials.has(paris)).to.equal(false)
+    expect(after.records.get(paris)?.denied).to.have.length(2)
+    expect(await others.stop()).to.be.greaterThan(20)
+
+    await network.register('paris')
+    await untilMade('paris')
+    const stolen = credentialIn(before, paris)
+    for (const door of await doors()) expect((await askAds(door, stolen, {cluster: paris, id: 'thief'})).grpcStatus).to.equal(7)
+    const {envoy} = network.member('paris')
+    await envoy.kill()
+    await envoy.writeFiles()
+    await envoy.start()
+    await untilReachable(network, ['paris'])
+  })
+})

@@ -1,0 +1,29 @@
+/** The one installation that several files of a run share: started by the first test that wants it, ended after the last. Each leaves it as it was. */
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+import {type Installation, openInstallation} from './installation.js'
+import {untilReachable, untilSynced} from './look.js'
+
+/** Clusters `paris` and `lyon`, addresses for more, three replicas that serve Envoys, two that stand for election. */
+export async function sharedInstallation(): Promise<Installation> {
+  shared ??= open()
+  return shared
+}
+
+/** Shorter than in earnest: how long an election takes, and how often reports are written. */
+const times = {report: '300ms', lease: '3s', renew: '2s', 'lease-retry': '500ms'}
+
+async function open(): Promise<Installation> {
+  const kubernetes = await sharedKubernetes()
+  const installation = await openInstallation({kubernetes, clusters: ['paris', 'lyon'], spare: 16, ads: 3, controllers: 2, times})
+  await untilReachable(installation)
+  await untilSynced(installation)
+  return installation
+}
+
+let shared: Promise<Installation> | undefined
+
+// This is read while mocha collects its tests, outside of every describe: a hook of the whole run.
+after('the shared installation ends', async () => {
+  const installation = await shared?.catch(() => undefined)
+  await installation?.close()
+})
