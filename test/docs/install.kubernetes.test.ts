@@ -18,8 +18,6 @@ import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
 
 /** What is played elsewhere, or can't be here. */
 const leftOut = [
-  // test/commands
-  'atlas status',
   // release.kubernetes.test.ts
   'npm run release -- --dry-run',
   // a registry and an engine
@@ -116,7 +114,8 @@ describe('docs/how-to/install.md', function () {
   })
 
   it('adds a downstream cluster, whose release names a Secret that is there', async () => {
-    await play('5. A downstream cluster')
+    const done = await play('5. A downstream cluster')
+    expect(done.at(-1)!.stdout).to.include('paris')
     const {stdout} = await run('helm --kube-context paris get values atlas-envoy --namespace atlas --output json')
     const {cluster, existingSecret} = JSON.parse(stdout) as {cluster: string; existingSecret: string}
     expect(cluster).to.equal('paris')

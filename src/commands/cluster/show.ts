@@ -11,8 +11,9 @@ export default class ClusterShow extends StoreCommand {
 
   async run(): Promise<ShownCluster> {
     const {args, flags} = await this.parse(ClusterShow)
-    const shown = shownCluster(await showCluster(await this.openStore(flags), args.name))
-    this.data(renderShown(shown))
+    const view = await showCluster(await this.openStore(flags), args.name)
+    const shown = shownCluster(view)
+    this.data(renderShown(shown, view))
     return shown
   }
 }

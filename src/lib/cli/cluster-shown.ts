@@ -6,7 +6,7 @@ import {clusterFields} from './render.js'
 interface CertificateJson {
   readonly name: string
   readonly serial: string
-  readonly notBefore: string
+  readonly notBefore?: string
   readonly notAfter: string
 }
 
@@ -24,14 +24,14 @@ export function shownCluster({entry, sni, sidecars, identity, credential}: Clust
     ...clusterJson(entry),
     sni,
     sidecars,
-    ...(identity !== undefined && {identity: certificateJson(identity)}),
+    ...(typeof identity === 'object' && {identity: certificateJson(identity)}),
     ...(credential !== undefined && {credential: certificateJson(credential)}),
     fields: entry.cluster === undefined ? {} : clusterFields(entry.cluster),
   }
 }
 
 /** The same for a terminal, a line for each word. */
-export function renderShown(shown: ShownCluster): string {
+export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, 'identity'>): string {
   const lines: [string, string][] = [
     ['name', shown.name],
     ['state', shown.state],
@@ -39,12 +39,13 @@ export function renderShown(shown: ShownCluster): string {
   if (shown.fault !== undefined) lines.push(['fault', `${shown.fault.object}, ${shown.fault.key}: ${shown.fault.message}`])
   if (shown.suspendedSince !== undefined) lines.push(['suspended since', shown.suspendedSince])
   lines.push(...Object.entries(shown.fields), ['server name', shown.sni], ['sidecars', shown.sidecars.join(', ') || '-'])
-  lines.push(['identity', certificateLine(shown.identity)], ['ADS credential', certificateLine(shown.credential)])
+  if (identity !== 'unread') lines.push(['identity', certificateLine(shown.identity)])
+  lines.push(['ADS credential', certificateLine(shown.credential)])
   return lines.map(([key, value]) => `${key.padEnd(16)}  ${value}`).join('\n')
 }
 
 function certificateJson({name, serial, notBefore, notAfter}: CertificateSummary): CertificateJson {
-  return {name, serial, notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString()}
+  return {name, serial, ...(notBefore !== undefined && {notBefore: notBefore.toISOString()}), notAfter: notAfter.toISOString()}
 }
 
 function certificateLine(certificate: CertificateJson | undefined): string {

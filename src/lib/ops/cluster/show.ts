@@ -1,17 +1,20 @@
 /** One cluster with what its certificates say. */
+import type {OwnerRecord} from '../../model/authority.js'
 import {type Fleet, recordOf} from '../../model/fleet.js'
 import {sidecarName, sni, spiffe} from '../../model/names.js'
 import {replicasOf} from '../../model/cluster.js'
 import {readKey} from '../../pki/read.js'
 import type {StateStore} from '../../store/store.js'
 import {settingsOf} from '../world.js'
+import {isLed} from '../leader.js'
 import {type ClusterEntry, clusterEntry} from './list.js'
 import {requireCluster} from './remove.js'
 
 export interface CertificateSummary {
   readonly name: string
   readonly serial: string
-  readonly notBefore: Date
+  /** Undefined: known from the record alone. */
+  readonly notBefore?: Date
   readonly notAfter: Date
 }
 
@@ -20,7 +23,8 @@ export interface ClusterView {
   readonly sni: string
   /** Host names of the replicas, as Thanos Query dials them. */
   readonly sidecars: readonly string[]
-  readonly identity: CertificateSummary | undefined
+  /** `unread`: a Secret holds it, and this command asks for no right on any. */
+  readonly identity: CertificateSummary | 'unread' | undefined
   readonly credential: CertificateSummary | undefined
 }
 
@@ -35,9 +39,17 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
     entry,
     sni: sni.downstream(settings.trustDomain, name),
     sidecars: entry.cluster === undefined ? [] : replicasOf(entry.cluster).map(replica => sidecarName(name, replica)),
-    identity: summary(fleet.identities.get(name), spiffe.downstream(settings.trustDomain, name, generation)),
-    credential: summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
+    identity: isLed(store) ? 'unread' : summary(fleet.identities.get(name), spiffe.downstream(settings.trustDomain, name, generation)),
+    credential: isLed(store)
+      ? recorded(recordOf(fleet, name), spiffe.adsClient(settings.trustDomain, name, generation))
+      : summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
   }
+}
+
+/** The credential that was handed out last, as it stands on record. */
+function recorded({credentials}: OwnerRecord, name: string): CertificateSummary | undefined {
+  const last = credentials.filter(({state}) => state === 'valid').at(-1)
+  return last === undefined ? undefined : {name, serial: last.serial, notAfter: new Date(last.notAfter)}
 }
 
 function summary(key: Fleet['server'], name: string): CertificateSummary | undefined {
