@@ -235,7 +235,6 @@ class RunningServer {
     return {
       leading: leads => {
         this.#isLeader = leads
-        this.#partFailure = undefined
         this.#metrics.leader.set(Number(leads))
         if (this.#options.store.kubernetes !== undefined)
           log.info(leads ? 'this server leads now: it writes and signs' : 'this server does not lead any more')
@@ -246,8 +245,10 @@ class RunningServer {
         this.#reconciler?.living([...replicas].sort())
       },
       failed: error => {
-        const failure = `it can not take part in electing the leader: ${error.message}`
-        if (this.#partFailure !== failure) log.warn('can not take part in electing the leader', {error: error.message, hint: error.hint})
+        const failure = error === undefined ? undefined : `it can not take part among the servers: ${error.message}`
+        if (this.#partFailure === failure) return
+        if (error === undefined) log.info('takes part among the servers again')
+        else log.warn('can not take part among the servers', {error: error.message, hint: error.hint})
         this.#partFailure = failure
       },
     }
@@ -263,8 +264,8 @@ class RunningServer {
       },
       changed: (fleet, changes) => {
         for (const {kind} of changes) this.#metrics.changes.inc({kind})
-        tellOf(changes, this.#log)
-        if (this.#isLeader) this.#announcer.changed(this.#known, changes, fleet)
+        tellOf(this.#known, fleet, changes, this.#log)
+        if (this.#isLeader) this.#announcer.changed(this.#known, fleet, changes)
         this.#known = fleet
         this.#see(fleet, changes)
         this.#envoys?.publisher.publish(fleet, changes)

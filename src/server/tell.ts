@@ -1,5 +1,5 @@
 /** What people do to the fleet, and what breaks and is mended in it, told to the log and, by the leader, beside the objects themselves. */
-import {type Change, describe, reduce} from '../lib/model/change.js'
+import {type Change, describe} from '../lib/model/change.js'
 import {messageOf} from '../lib/model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../lib/model/fleet.js'
 import {objectNames} from '../lib/model/names.js'
@@ -13,22 +13,34 @@ export function tellAtStart(fleet: Fleet, log: Log): void {
 }
 
 /** The rest is the server's own work. */
-export function tellOf(changes: readonly Change[], log: Log): void {
-  for (const change of changes) {
-    if (change.kind === 'fault' && change.value !== undefined) tellFault(change.subject, change.value, log)
-    else if (change.kind === 'fault' || change.kind === 'registration' || change.kind === 'settings') log.info(describe(change))
-  }
+export function tellOf(before: Fleet, after: Fleet, changes: readonly Change[], log: Log): void {
+  const {broken, mended} = differenceOf(before, after)
+  for (const [subject, fault] of broken) tellFault(subject, fault, log)
+  for (const [subject, {object, source}] of mended) log.info('mended', {subject, object: source ?? object})
+  for (const change of changes) if (change.kind === 'registration' || change.kind === 'settings') log.info(describe(change))
 }
 
 function tellFault(subject: Subject, {object, source, key, message}: Fault, log: Log): void {
   log.warn('broken; what was known stays in force', {subject, object: source ?? object, key, error: message})
 }
 
+/** What has broken, or in another way than before, and what is not at fault any more. What stays as broken as it was is no news. */
+function differenceOf(before: Fleet, after: Fleet): Readonly<Record<'broken' | 'mended', readonly (readonly [Subject, Fault])[]>> {
+  if (before.faults === after.faults) return {broken: [], mended: []}
+  return {
+    broken: [...after.faults].filter(([subject, fault]) => !isSame(fault, before.faults.get(subject))),
+    mended: [...before.faults].filter(([subject]) => !after.faults.has(subject)),
+  }
+}
+
+function isSame(fault: Fault, other: Fault | undefined): boolean {
+  return fault.object === other?.object && fault.key === other.key && fault.message === other.message && fault.source === other.source
+}
+
 export interface Announcer {
-  /** What stands as it is when this server begins to lead: what is broken is said again, under the same name. */
+  /** What stands as it is when this server begins to lead: said before, as a rule. */
   begin(fleet: Fleet): void
-  /** @param before the fleet that the changes were made to, @param after what they made of it */
-  changed(before: Fleet, changes: readonly Change[], after: Fleet): void
+  changed(before: Fleet, after: Fleet, changes: readonly Change[]): void
 }
 
 /** Says beside objects what has become of them; failing to is logged and costs nothing else. */
@@ -39,45 +51,40 @@ export function openAnnouncer(store: StateStore, log: Log): Announcer {
     })
   }
 
-  const broken = ({object, key, message}: Fault): void => {
-    say(object, {type: 'Warning', reason: 'Broken', message: bounded(`${key}: ${message}. What was known before stays in force.`)})
+  const broken = ({object, key, message}: Fault, {isNew}: {readonly isNew: boolean}): void => {
+    say(object, {type: 'Warning', reason: 'Broken', message: bounded(`${key}: ${message}. What was known before stays in force.`), isNew})
   }
 
   /** Whoever registers a cluster that gets nothing looks at the registration first. */
   const unsigned = (fleet: Fleet): void => {
     const why = whyUnsigned(fleet)
     const waiting = why === undefined ? [] : [...fleet.registrations.keys()].filter(name => !fleet.credentials.has(name))
-    for (const name of waiting) say(`Service/${objectNames.registration(name)}`, {type: 'Warning', reason: 'NotSigned', message: why ?? ''})
+    for (const name of waiting)
+      say(`Service/${objectNames.registration(name)}`, {type: 'Warning', reason: 'NotSigned', message: why ?? '', isNew: false})
   }
 
   return {
     begin(fleet) {
-      for (const fault of fleet.faults.values()) broken(fault)
+      for (const fault of fleet.faults.values()) broken(fault, {isNew: false})
       unsigned(fleet)
     },
 
-    changed(before, changes, after) {
+    changed(before, after, changes) {
       if (changes.some(({kind}) => kind === 'registration' || kind === 'authority')) unsigned(after)
-      let fleet = before
+      const difference = differenceOf(before, after)
+      for (const [, fault] of difference.broken) broken(fault, {isNew: true})
+      for (const [, {object, key}] of difference.mended)
+        say(object, {type: 'Normal', reason: 'Mended', message: `${key} can be read again`, isNew: true})
       for (const change of changes) {
-        if (change.kind === 'fault' && change.value !== undefined) broken(change.value)
-        const mended = mendedBy(fleet, change)
-        if (mended !== undefined) say(mended.object, {type: 'Normal', reason: 'Mended', message: `${mended.key} can be read again`})
-        if (change.kind === 'credential' && change.value !== undefined && change.owner !== 'atlas' && !fleet.credentials.has(change.owner))
-          say(`Service/${objectNames.registration(change.owner)}`, {
-            type: 'Normal',
-            reason: 'Registered',
-            message: `the ADS credential is in Secret ${objectNames.credential(change.owner)}; its Envoy may join`,
-          })
-        fleet = change.kind === 'fault' ? reduce(fleet, change) : fleet
+        if (change.kind !== 'credential' || change.value === undefined || change.owner === 'atlas') continue
+        if (before.credentials.has(change.owner) || before.faults.has(`credential/${change.owner}`)) continue
+        say(`Service/${objectNames.registration(change.owner)}`, {
+          type: 'Normal',
+          reason: 'Registered',
+          message: `the ADS credential is in Secret ${objectNames.credential(change.owner)}; its Envoy may join`,
+          isNew: true,
+        })
       }
     },
   }
-}
-
-/** The fault that a change ends. */
-function mendedBy(fleet: Fleet, change: Change): Fault | undefined {
-  if (change.kind === 'registration') return fleet.faults.get(`registration/${change.name}`)
-  if (change.kind === 'fault' && change.value === undefined) return fleet.faults.get(change.subject)
-  return undefined
 }

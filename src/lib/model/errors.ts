@@ -29,12 +29,12 @@ export function invalid(what: string, wanted: string, got: string, hint?: string
 }
 
 /**
- * Quotes what a stranger wrote: on one line, printable, cut at 80 characters, so that it can't forge log lines. What may be a part of
+ * Quotes what a stranger wrote: on one line, printable, cut at `max` characters, so that it can't forge log lines. What may be a part of
  * a private key that was put into the wrong field is not shown.
  */
-export function quote(text: string): string {
+export function quote(text: string, max = 80): string {
   const shown = text.slice(0, 4096).replaceAll(/[A-Za-z0-9+/]{32,}/g, run => (isKeyLike(run) ? '(not shown: it may be a key)' : run))
-  return JSON.stringify(shown.length > 80 || text.length > 4096 ? `${shown.slice(0, 77)}...` : shown)
+  return JSON.stringify(shown.length > max || text.length > 4096 ? `${shown.slice(0, max - 3)}...` : shown)
 }
 
 /** The message of anything that was thrown. */

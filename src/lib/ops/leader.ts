@@ -37,6 +37,8 @@ export async function waitForLeader(
   const limit = AbortSignal.timeout(waitMs)
   let fleet: Fleet | undefined
   const found = Promise.withResolvers<Fleet>()
+  // It may be over before anybody waits for it.
+  found.promise.catch(() => undefined)
   const look = (): void => {
     if (fleet !== undefined && isDone(fleet)) found.resolve(fleet)
   }
@@ -63,6 +65,9 @@ export async function waitForLeader(
     fleet = reduceAll(fleet, early.flat())
     look()
     return await found.promise
+  } catch (error) {
+    // Whatever kept the store from being read all that time, nobody has answered.
+    throw limit.aborted ? await unanswered(store, what, {waitMs, world}) : error
   } finally {
     ended.abort()
   }

@@ -20,6 +20,8 @@ interface View {
 interface Watch extends View {
   readonly watcher: Watcher
   failed: boolean
+  /** The place says so itself, and will say when it is over. */
+  isLost: boolean
   observed: Observed
 }
 
@@ -54,23 +56,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     for (const watch of watches) tell(watch, known => known.some(sightings, watch.fleet))
   }
 
-  function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
-    const changes = compare(view.known)
-    view.fleet = reduceAll(view.fleet, changes)
-    return changes
-  }
-
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
     if (watch.failed) return
     const changes = see(watch, compare)
     if (changes.length > 0) watch.watcher.changed(changes)
-  }
-
-  /** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
-  function fail(watch: Watch, error: unknown): void {
-    if (!watch.failed)
-      watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
-    watch.failed = true
   }
 
   async function look(watch: Watch): Promise<void> {
@@ -86,10 +75,12 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       return
     }
 
-    const wasFailed = watch.failed
+    // A part of the place that can be seen goes on being told while another can't.
+    const changes = see(watch, known => known.all(found, watch.fleet))
+    if (changes.length > 0) watch.watcher.changed(changes)
+    if (!watch.failed || watch.isLost) return
     watch.failed = false
-    tell(watch, known => known.all(found, watch.fleet))
-    if (wasFailed) watch.watcher.recovered()
+    watch.watcher.recovered()
   }
 
   /** As long as `atlas-fleet` is not known to be gone, what is seen can be told as it is. */
@@ -120,7 +111,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
     async watch(watcher, signal) {
       const known = openKnown(decode)
-      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, observed: unobserved}
+      const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, isLost: false, observed: unobserved}
       // Observing begins before the first list, so that nothing falls between the two.
       const abandoned = new AbortController()
       const later = (work: () => Promise<void> | void): void =>
@@ -129,8 +120,16 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         {
           look: () => later(async () => look(watch)),
           saw: keys => later(async () => saw(watch, keys)),
-          lost: error => later(() => fail(watch, error)),
-          found: () => later(async () => look(watch)),
+          lost: error =>
+            later(() => {
+              watch.isLost = true
+              fail(watch, error)
+            }),
+          found: () =>
+            later(async () => {
+              watch.isLost = false
+              await look(watch)
+            }),
         },
         AbortSignal.any([signal, abandoned.signal]),
       )
@@ -159,6 +158,19 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       objects.close()
     },
   }
+}
+
+function see(view: View, compare: (known: Known) => readonly Change[]): readonly Change[] {
+  const changes = compare(view.known)
+  view.fleet = reduceAll(view.fleet, changes)
+  return changes
+}
+
+/** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
+function fail(watch: Watch, error: unknown): void {
+  if (!watch.failed)
+    watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
+  watch.failed = true
 }
 
 function notInitialised({description, kubernetes}: ObjectStore): AtlasError {

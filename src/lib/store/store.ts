@@ -34,8 +34,8 @@ export interface HoldEvents {
   leading(isLeader: boolean): void
   /** To the leader: the server replicas that serve Envoys and live, at each change. */
   living(replicas: readonly string[]): void
-  /** It can't take part, for another reason than that somebody else leads; tried again meanwhile. */
-  failed(error: AtlasError): void
+  /** It can't take part, for another reason than that somebody else leads; tried again meanwhile. Undefined: it can again. */
+  failed(error: AtlasError | undefined): void
 }
 
 /** A sign of life: the leader's, or a replica's. */
@@ -56,6 +56,8 @@ export interface Announcement {
   /** One word, such as `Broken`. */
   readonly reason: string
   readonly message: string
+  /** Whether it has happened just now; what only stands as it did is said once, whoever says it. */
+  readonly isNew: boolean
 }
 
 export interface StateStore {
@@ -95,7 +97,7 @@ export interface StateStore {
   /** When servers that share the store last said that they live; of a store that is one server's alone, nothing. */
   heartbeats(): Promise<readonly Heartbeat[]>
 
-  /** Says something beside an object, where there is a place for it; the same thing once. Failing to is no error. */
+  /** Says something beside an object that is there, where there is a place for it. @throws AtlasError as a commit does */
   announce(object: ObjectKey, announcement: Announcement): Promise<void>
 
   /**

@@ -52,6 +52,8 @@ export interface FaultProxy {
   play(script?: Script): void
   /** In the order in which they came. */
   requests(which?: Which): readonly Seen[]
+  /** How many connections were opened to it. */
+  connections(): number
   /** Forgets what it has seen, but for what is still open. */
   reset(): void
   /** Breaks every connection there is. */
@@ -83,7 +85,11 @@ export async function faultProxy({cluster, url, kubeconfig: admin}: Kubernetes):
     serve(request, response).catch(() => request.destroy())
   })
   const sockets = new Set<Socket>()
+  let connections = 0
   server.on('connection', (socket: Socket) => {
+    connections += 1
+    // an answer's last piece must not wait for the client's acknowledgement of the one before: 40 ms
+    socket.setNoDelay(true)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -111,7 +117,9 @@ export async function faultProxy({cluster, url, kubeconfig: admin}: Kubernetes):
       script = next
     },
     requests: (which = {}) => seen.filter(record => isMeant(record, which)),
+    connections: () => connections,
     reset: () => {
+      connections = 0
       seen.splice(0, seen.length, ...seen.filter(({isOpen}) => isOpen))
     },
     cutAll,

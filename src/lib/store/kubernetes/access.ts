@@ -5,7 +5,7 @@ import {Agent as HttpsAgent, type RequestOptions} from 'node:https'
 import {homedir} from 'node:os'
 import path from 'node:path'
 import type {KubeConfig} from '@kubernetes/client-node'
-import {AtlasError, messageOf} from '../../model/errors.js'
+import {AtlasError, quote} from '../../model/errors.js'
 import {defaultSettings} from '../../model/settings.js'
 
 export interface KubernetesChoice {
@@ -22,44 +22,85 @@ export interface Access {
   readonly namespace: string
   /** Who speaks, for messages: `context obs`, or `the pod's service account`. */
   readonly as: string
-  /** Headers, certificates and a connection that is kept, for one request. Tokens are read anew when they may have changed. */
+  /** Headers, certificates and a connection that is kept, for one request. */
   options(): Promise<RequestOptions>
+  /**
+   * Reads kubeconfig, tokens and certificates anew, after a request that was begun at `since` (milliseconds of `performance.now`)
+   * was not accepted: they may have been replaced on disk.
+   * @returns whether another attempt is worth making
+   */
+  renew(since: number): boolean
   /** Lets idle connections go. */
   close(): void
 }
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
+/** Whoever's credentials are not accepted reads them anew at most this often, milliseconds: some run a program for it. */
+const RENEW = 1000
+
 /** @throws AtlasError `unreachable` where no cluster is configured, or its configuration can't be used */
 export async function openAccess(choice: KubernetesChoice): Promise<Access> {
   const {KubeConfig: Config} = await import('@kubernetes/client-node')
-  const config = new Config()
-  const isInCluster = load(config, choice)
-  if (choice.context !== undefined) useContext(config, choice.context)
-  const cluster = config.getCurrentCluster()
-  if (cluster === null) throw unusable(`context "${config.getCurrentContext()}" names no cluster that is there`)
-  const server = parseServer(cluster.server)
-  const agents = openAgents(server, {isProxied: cluster.proxyUrl !== undefined})
+  const read = (): ReturnType<typeof load> => load(new Config(), choice)
+  const {isInCluster, server, isProxied, ...first} = read()
+  let {config} = first
+  let renewedAt = -Infinity
+  const agents = openAgents(server, {isProxied})
   return {
     server,
     namespace: choice.namespace ?? (isInCluster ? podNamespace() : undefined) ?? defaultSettings.namespace,
-    as: isInCluster ? "the pod's service account" : `context "${config.getCurrentContext()}"`,
+    as: isInCluster ? "the pod's service account" : `context ${quote(config.getCurrentContext())}`,
     async options() {
       const options: RequestOptions = {headers: {}}
       try {
         await config.applyToHTTPSOptions(options)
       } catch (error) {
-        throw unusable(`the credentials of ${config.getCurrentContext()} can't be had: ${messageOf(error)}`, error)
+        throw unusable(`the credentials of ${config.getCurrentContext()} can't be had: ${withoutText(error)}`, error)
       }
 
       return agents.use(options)
+    },
+    renew(since) {
+      if (renewedAt > since) return true
+      if (performance.now() - renewedAt < RENEW) return false
+      renewedAt = performance.now()
+      try {
+        const fresh = read()
+        // Another address would be another cluster.
+        if (fresh.server.href === server.href) ({config} = fresh)
+        return fresh.server.href === server.href
+      } catch {
+        // It is being written; what was read before is as good as ever.
+        return false
+      }
     },
     close: agents.close,
   }
 }
 
+interface Loaded {
+  readonly config: KubeConfig
+  readonly isInCluster: boolean
+  readonly server: URL
+  readonly isProxied: boolean
+}
+
+/** What the choice comes to. */
+function load(config: KubeConfig, choice: KubernetesChoice): Loaded {
+  const isInCluster = loadFiles(config, choice)
+  if (choice.context !== undefined) useContext(config, choice.context)
+  const name = config.getCurrentContext() as string | undefined
+  if (name === undefined || name === '') throw unusable(`the kubeconfig has no current context; there are: ${contextsOf(config)}`)
+  if (config.getContextObject(name) === null) throw unusable(`there is no context ${quote(name)}; there are: ${contextsOf(config)}`)
+  const cluster = config.getCurrentCluster()
+  if (cluster === null) throw unusable(`context ${quote(name)} names a cluster that is not in the kubeconfig`)
+  if (config.getCurrentUser() === null) throw unusable(`context ${quote(name)} names a user who is not in the kubeconfig`)
+  return {config, isInCluster, server: parseServer(cluster.server), isProxied: cluster.proxyUrl !== undefined}
+}
+
 /** @returns whether it is the pod's own service account */
-function load(config: KubeConfig, {kubeconfig}: KubernetesChoice): boolean {
+function loadFiles(config: KubeConfig, {kubeconfig}: KubernetesChoice): boolean {
   const files = kubeconfig === undefined ? defaultFiles() : [kubeconfig]
   const [first, ...others] = files
   if (first === undefined) {
@@ -98,10 +139,13 @@ function defaultFiles(): readonly string[] {
 }
 
 function useContext(config: KubeConfig, context: string): void {
-  const known = config.getContexts().map(({name}) => name)
-  if (!known.includes(context))
-    throw unusable(`there is no context "${context}"; there are: ${known.length === 0 ? 'none' : known.slice(0, 20).join(', ')}`)
+  if (config.getContextObject(context) === null) throw unusable(`there is no context ${quote(context)}; there are: ${contextsOf(config)}`)
   config.setCurrentContext(context)
+}
+
+function contextsOf(config: KubeConfig): string {
+  const known = config.getContexts().map(({name}) => name)
+  return known.length === 0 ? 'none' : known.slice(0, 20).join(', ')
 }
 
 function parseServer(text: string): URL {
@@ -146,7 +190,7 @@ function openAgents(
           ...KEPT,
           ...(Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)) as object),
         })
-        // Requests under way on the old one end by themselves.
+        if (current !== undefined) retire(current.agent)
         current = {agent, material}
       }
 
@@ -157,6 +201,12 @@ function openAgents(
       current?.agent.destroy()
     },
   }
+}
+
+/** Requests under way on it end by themselves, and their connections with them. */
+function retire(agent: HttpsAgent): void {
+  agent.maxFreeSockets = 0
+  for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
 }
 
 /** Idle connections are pinged by TCP and kept; the API server closes them when it likes. */
@@ -174,4 +224,10 @@ function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
   if (code === 'ENOENT') return 'it is not there'
   return code ?? 'it is no kubeconfig'
+}
+
+/** A program that gives credentials may have printed them where words were expected. */
+function withoutText(error: unknown): string {
+  if (error instanceof SyntaxError) return 'what gives them out prints no JSON'
+  return error instanceof Error ? quote(error.message).slice(1, -1) : 'for no reason that is known'
 }

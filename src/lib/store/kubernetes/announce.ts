@@ -5,12 +5,17 @@ import type {StoredObject} from '../objects.js'
 import type {Announcement} from '../store.js'
 import type {Client} from './client.js'
 import {microTime} from './lease.js'
+import type {Asked} from './refusal.js'
 
-/** Events' own limit on a note. */
-const NOTE_MAX = 1024
+/** Limits of an Event's note, bytes, and of any object's name. */
+const [NOTE_MAX, NAME_MAX] = [1024, 253]
+const GROUP = 'events.k8s.io'
 
-/** The same thing of the same object has one name, so that a server that starts anew does not say it again (Events last an hour). */
-export async function announce(client: Client, object: StoredObject, {type, reason, message}: Announcement): Promise<void> {
+/**
+ * The same thing of the same object has one name, so that a server that starts anew does not say it again (Events last an hour). What
+ * has happened again counts up the Event that there is.
+ */
+export async function announce(client: Client, object: StoredObject, {type, reason, message, isNew}: Announcement): Promise<void> {
   const {key, manifest} = object
   const [kind = '', name = ''] = key.split('/')
   const namespace = manifest?.metadata.namespace ?? client.namespace
@@ -19,26 +24,48 @@ export async function announce(client: Client, object: StoredObject, {type, reas
     .update(JSON.stringify([key, uid, reason, message]))
     .digest('hex')
     .slice(0, 16)
+  const event = {name: `${name.slice(0, NAME_MAX - digest.length - 1)}.${digest}`, namespace}
   const body = {
-    apiVersion: 'events.k8s.io/v1',
+    apiVersion: `${GROUP}/v1`,
     kind: 'Event',
-    metadata: {name: `${name}.${digest}`, namespace},
+    metadata: event,
     eventTime: microTime(new Date()),
     reportingController: 'goatlas.io/atlas',
     reportingInstance: 'atlas',
     action: 'Reconcile',
     reason,
     regarding: {apiVersion: 'v1', kind, name, namespace, ...(typeof uid === 'string' && {uid})},
-    note: message.slice(0, NOTE_MAX),
+    note: inBytes(message, NOTE_MAX),
     type,
   }
   try {
-    await client.call({
-      asked: {verb: 'create', resource: 'events', group: 'events.k8s.io', namespace},
-      path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
-      body,
-    })
+    await client.call({...at('create', event), body})
   } catch (error) {
     if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
+    if (isNew) await countUp(client, event)
   }
+}
+
+/** A patch of nothing is a look that takes no further right. Two that count at once may count one: nobody minds. */
+async function countUp(client: Client, event: EventName): Promise<void> {
+  const patch = async (body: object): Promise<unknown> =>
+    client.call({...at('patch', event), body, contentType: 'application/merge-patch+json'})
+  const {series} = (await patch({})) as {readonly series?: {readonly count?: number}}
+  await patch({series: {count: (series?.count ?? 1) + 1, lastObservedTime: microTime(new Date())}})
+}
+
+interface EventName {
+  readonly name: string
+  readonly namespace: string
+}
+
+function at(verb: 'create' | 'patch', {name, namespace}: EventName): {readonly asked: Asked; readonly path: string} {
+  const collection = `/apis/${GROUP}/v1/namespaces/${namespace}/events`
+  return {asked: {verb, resource: 'events', group: GROUP, namespace}, path: verb === 'create' ? collection : `${collection}/${name}`}
+}
+
+/** As much of a text as fits, no character cut in two. */
+function inBytes(text: string, most: number): string {
+  const cut = Buffer.from(text).subarray(0, most)
+  return cut.length < most ? text : new TextDecoder().decode(cut, {stream: true})
 }

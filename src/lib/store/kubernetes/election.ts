@@ -3,9 +3,9 @@
  * this process's own clock and never by the times that stand in it.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {AtlasError, messageOf} from '../../model/errors.js'
+import {AtlasError} from '../../model/errors.js'
 import type {Client} from './client.js'
-import {type Lease, microTime, readLease, writeLease} from './lease.js'
+import {type Lease, microTime, openPatience, readLease, writeLease} from './lease.js'
 
 /** All durations in milliseconds; client-go's defaults. */
 export interface ElectionTimes {
@@ -28,8 +28,8 @@ export interface Election {
 
 export interface ElectionEvents {
   leading(isLeader: boolean): void
-  /** An attempt failed for another reason than that somebody else leads. */
-  failed(error: AtlasError): void
+  /** Attempts fail for another reason than that somebody else leads; undefined: they do not any more. */
+  failed(error: AtlasError | undefined): void
 }
 
 /** Begins at once. @param identity this process, unlike every other and its own predecessors */
@@ -39,11 +39,14 @@ export function openElection(client: Client, name: string, identity: string, tim
   /** When this process saw the Lease change last. */
   let seenAt = performance.now()
   /** When the last renewal that succeeded was begun; undefined: this process does not lead. */
-  let renewedAt: number | undefined
+  let renewed: Moment | undefined
   let isTold = false
+  const patience = openPatience(events.failed)
+  /** No answer is waited for so long that there is no time for another attempt. */
+  const asking = {signal: stopping.signal, timeoutMs: times.renewMs / 2}
 
   const isStopped = (): boolean => stopping.signal.aborted
-  const leads = (): boolean => renewedAt !== undefined && performance.now() - renewedAt < times.renewMs
+  const leads = (): boolean => renewed !== undefined && since(renewed) < times.renewMs
 
   function tell(): void {
     if (leads() === isTold) return
@@ -58,8 +61,8 @@ export function openElection(client: Client, name: string, identity: string, tim
   }
 
   async function attempt(): Promise<void> {
-    const began = performance.now()
-    if (!leads()) see(await readLease(client, name, stopping.signal))
+    const began = moment()
+    if (!leads()) see(await readLease(client, name, asking))
     const spec = present?.spec
     const holder = spec?.holderIdentity ?? ''
     const isFree = holder === '' || holder === identity || performance.now() - seenAt > durationOf(present, times)
@@ -78,23 +81,41 @@ export function openElection(client: Client, name: string, identity: string, tim
           renewTime: now,
           leaseTransitions: (spec?.leaseTransitions ?? 0) + (isRenewal || present === undefined ? 0 : 1),
         },
-        stopping.signal,
+        asking,
       ),
     )
-    renewedAt = began
+    renewed = began
+  }
+
+  /** Somebody else wrote it; or this process did, and never had the answer: then it leads as long as it did before. */
+  async function lookAgain(how: typeof asking): Promise<void> {
+    see(await readLease(client, name, how))
+    if (present?.spec?.holderIdentity !== identity) renewed = undefined
+  }
+
+  async function release(how: typeof asking): Promise<void> {
+    if (present?.spec?.holderIdentity !== identity) return
+    const given = {...present.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date())}
+    await writeLease(client, name, present, given, how)
+  }
+
+  async function round(): Promise<void> {
+    try {
+      await attempt()
+    } catch (error) {
+      if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
+      await lookAgain(asking)
+    }
   }
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await attempt()
+        await round()
+        patience.worked()
       } catch (error) {
         if (isStopped()) return
-        // Somebody else wrote it: look again.
-        if (error instanceof AtlasError && error.code === 'conflict') {
-          renewedAt = undefined
-          see(await readLease(client, name, stopping.signal).catch(() => present))
-        } else events.failed(error instanceof AtlasError ? error : new AtlasError('failed', messageOf(error)))
+        patience.failed(error)
       }
 
       tell()
@@ -111,14 +132,36 @@ export function openElection(client: Client, name: string, identity: string, tim
       clearInterval(watch)
       stopping.abort()
       await running
-      const had = leads()
-      renewedAt = undefined
+      renewed = undefined
       tell()
-      if (!had || present === undefined) return
-      const given = {...present.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date())}
-      await writeLease(client, name, present, given, AbortSignal.timeout(2000)).catch(() => undefined)
+      const how = {signal: AbortSignal.timeout(RELEASE), timeoutMs: RELEASE}
+      // A renewal that was under way when it was broken off may have been heard.
+      await release(how)
+        .catch(async () => {
+          await lookAgain(how)
+          await release(how)
+        })
+        .catch(() => undefined)
     },
   }
+}
+
+/** How long giving the Lease back may take, milliseconds. */
+const RELEASE = 2000
+
+/** By the clock that never jumps, and by the other one, which goes on while the machine is suspended. */
+interface Moment {
+  readonly steady: number
+  readonly wall: number
+}
+
+function moment(): Moment {
+  return {steady: performance.now(), wall: Date.now()}
+}
+
+/** Milliseconds, the longer of the two: a process that believes itself alone too long does harm, one that gives up too soon does not. */
+function since({steady, wall}: Moment): number {
+  return Math.max(performance.now() - steady, Date.now() - wall)
 }
 
 function durationOf(lease: Lease | undefined, times: ElectionTimes): number {

@@ -6,7 +6,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
-import type {Asked} from './refusal.js'
+import {type Asked, Refusal} from './refusal.js'
 
 /** Which objects: all of a kind in a namespace, or those that a selector leaves. */
 export interface Selection {
@@ -28,7 +28,7 @@ export interface FeedEvents {
   listed(objects: readonly RawObject[], version: string): void
   /** These have changed or come, these have gone, in this order, and became visible together. */
   changed(events: readonly {readonly type: 'gone' | 'is'; readonly object: RawObject}[]): void
-  /** It does not get through to the API server; told at each failed attempt but the first after it did. */
+  /** It does not get through to the API server; told at each failed attempt but the first. */
   lost(error: AtlasError): void
   /** It gets through again. */
   found(): void
@@ -55,23 +55,29 @@ export interface Feed {
   counts(): {readonly watches: number; readonly lists: number}
 }
 
+/** So many watches one after the other that were taken and said nothing are no proof that the API server is there. */
+const HOLLOW_MAX = 2
+
 const PAGE = 500
-/** A watch that ended sooner than this, milliseconds, was no success. */
+/** A server that wants to be left alone is, for so long at the most. Milliseconds. */
+const RETRY_AFTER_MAX = 60_000
+/** A watch that was ended sooner than this, milliseconds, was no success: the next one may have to wait. */
 const HASTY = 5000
 
 /** Begins; ends when `signal` aborts. The first list is told like every other. */
 export function openFeed(client: Client, selection: Selection, times: FeedTimes, events: FeedEvents, signal: AbortSignal): Feed {
   let heard: number | undefined
-  let [watches, lists, failures, hasty] = [0, 0, 0, 0]
+  let [watches, lists, failures, hollow] = [0, 0, 0, 0]
   /** All up to this version has been told; undefined: everything must be listed. */
   let version: string | undefined
+  /** When the watch that runs was accepted, and whether it has said anything. */
+  let openedAt: number | undefined
+  let hasSpoken = false
 
   const isEnded = (): boolean => signal.aborted
 
   async function list(): Promise<string> {
     const all = await listAll(client, selection, signal)
-    // The server forgot the list before its last page was read.
-    if (all === 'expired') return list()
     lists += 1
     gotThrough()
     events.listed(all.objects, all.resourceVersion)
@@ -95,12 +101,15 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
       },
       times.watchIdleMs,
       {
-        opened: gotThrough,
-        heard() {
-          heard = performance.now()
+        opened() {
+          openedAt = performance.now()
+          // Something between here and the API server may take every watch, and none further.
+          if (hollow < HOLLOW_MAX) gotThrough()
         },
         lines(lines) {
           const seen = readEvents(lines, version ?? from)
+          hasSpoken = true
+          gotThrough()
           if (seen.changes.length > 0) events.changed(seen.changes)
           version = seen.version
         },
@@ -114,24 +123,41 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
     failures = 0
   }
 
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      const began = performance.now()
-      try {
-        version ??= await list()
-        await watch(version)
-      } catch (error) {
-        if (isEnded()) return
-        // 410: what happened since is forgotten there, and must be listed (API concepts, "410 Gone").
-        if (isGone(error)) version = undefined
-        failures += 1
-        // The first one is a cut connection as a rule; nobody need hear of it if the next attempt gets through.
-        if (failures > 1 || lists === 0) events.lost(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
-      }
+  /** @returns how long the server wants to be left alone, milliseconds */
+  function failed(error: unknown): number {
+    // What happened since that version is forgotten there, and must be listed (API concepts, "410 Gone").
+    if (isForgotten(error)) version = undefined
+    failures += 1
+    // The first one is a cut connection as a rule; nobody need hear of it if the next attempt gets through.
+    if (failures > 1) events.lost(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
+    return error instanceof Refusal ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX) : 0
+  }
 
-      // A server that ends every watch at once must not be asked without a pause.
-      hasty = failures === 0 && performance.now() - began > HASTY ? 0 : hasty + 1
-      if (hasty > 1) await sleep(backOff(times, hasty - 2), undefined, {signal})
+  /** Lists where that is needed, and watches until the watch ends. @returns why it ended; undefined: in good order */
+  async function round(): Promise<unknown> {
+    openedAt = undefined
+    hasSpoken = false
+    try {
+      version ??= await list()
+      await watch(version)
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+
+  async function run(): Promise<void> {
+    for (let hasty = 0; !signal.aborted;) {
+      let failure = await round()
+      if (isEnded()) return
+      const isLong = openedAt !== undefined && performance.now() - openedAt > Math.min(HASTY, times.watchMs / 2)
+      if (openedAt !== undefined) hollow = isLong || hasSpoken ? 0 : hollow + 1
+      if (hollow > HOLLOW_MAX) failure ??= new AtlasError('unreachable', 'every watch ends as soon as it is begun')
+      const wanted = failure === undefined ? 0 : failed(failure)
+      // A server that ends every watch at once must not be asked without a pause; one that ran, however it ended, is begun again at once.
+      hasty = isLong ? 0 : hasty + 1
+      const pause = Math.max(wanted, hasty > 1 ? backOff(times, hasty - 2) : 0)
+      if (pause > 0) await sleep(pause, undefined, {signal})
     }
   }
 
@@ -140,50 +166,61 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
 }
 
 /**
- * All objects of a selection, page by page, and the version of the list.
- * @returns `expired` where the server has forgotten the list before its last page
+ * All objects of a selection, page by page, and the version of the list. Should the server forget it before its last page, all at once.
  * @throws AtlasError as the client's
  */
 export async function listAll(
   client: Client,
   selection: Selection,
   signal?: AbortSignal,
-): Promise<'expired' | {readonly objects: readonly RawObject[]; readonly resourceVersion: string}> {
+): Promise<{readonly objects: readonly RawObject[]; readonly resourceVersion: string}> {
   const objects: RawObject[] = []
   let next: string | undefined
-  do {
-    const query = {limit: String(PAGE), ...selectorOf(selection), ...(next !== undefined && {continue: next})}
+  for (;;) {
     let page: ListAnswer
     try {
-      page = (await client.call({
-        asked: askedOf(selection, 'list'),
-        path: pathOf(selection),
-        query,
-        timeoutMs: 60_000,
-        ...(signal && {signal}),
-      })) as ListAnswer
+      page = await listPage(client, selection, {limit: String(PAGE), ...(next !== undefined && {continue: next})}, signal)
     } catch (error) {
-      if (next !== undefined && isGone(error)) return 'expired'
-      throw error
+      if (next === undefined || !(error instanceof Refusal) || error.status !== 410) throw error
+      objects.length = 0
+      page = await listPage(client, selection, {}, signal)
     }
 
-    if (page.items === undefined) throw new AtlasError('unreachable', `the API server's list of ${selection.resource} is none`)
     objects.push(...page.items)
-    next = page.metadata?.continue === '' ? undefined : page.metadata?.continue
-    if (next === undefined) return {objects, resourceVersion: page.metadata?.resourceVersion ?? ''}
-  } while (!(signal?.aborted ?? false))
-  throw new AtlasError('unreachable', 'the list was broken off')
+    next = page.metadata.continue === '' ? undefined : page.metadata.continue
+    if (next === undefined) return {objects, resourceVersion: page.metadata.resourceVersion}
+  }
+}
+
+async function listPage(
+  client: Client,
+  selection: Selection,
+  query: Readonly<Record<string, string>>,
+  signal: AbortSignal | undefined,
+): Promise<ListAnswer> {
+  const answer = (await client.call({
+    asked: askedOf(selection, 'list'),
+    path: pathOf(selection),
+    query: {...query, ...selectorOf(selection)},
+    ...(signal && {signal}),
+  })) as Partial<ListAnswer> | null
+  if (!Array.isArray(answer?.items) || typeof answer.metadata?.resourceVersion !== 'string')
+    throw new AtlasError('unreachable', `what answers for the API server sends no list of ${selection.resource}`)
+  return answer as ListAnswer
 }
 
 interface ListAnswer {
-  readonly items?: readonly RawObject[]
-  readonly metadata?: {readonly continue?: string; readonly resourceVersion?: string}
+  readonly items: readonly RawObject[]
+  readonly metadata: {readonly continue?: string; readonly resourceVersion: string}
 }
 
 interface WatchEvent {
   readonly type?: string
-  readonly object?: RawObject & {readonly code?: number; readonly message?: string}
+  readonly object?: Partial<RawObject> & {readonly code?: number}
 }
+
+/** The server ends a watch with an error of its own: whatever it is, what is known may not be whole. */
+class WatchError extends AtlasError {}
 
 /** @throws AtlasError for an ERROR event, and for a line that is none */
 function readEvents(
@@ -193,12 +230,9 @@ function readEvents(
   let version = from
   const changes: {type: 'gone' | 'is'; object: RawObject}[] = []
   for (const line of lines) {
-    const {type, object} = JSON.parse(line) as WatchEvent
-    if (type === 'ERROR')
-      throw Object.assign(new AtlasError('unreachable', `the API server ends the watch: ${String(object?.code)}`), {
-        code410: object?.code === 410,
-      })
-    if (object === undefined) throw new AtlasError('unreachable', 'the API server sends a watch event without an object')
+    const {type, object} = parsedEvent(line)
+    if (type === 'ERROR') throw new WatchError('unreachable', `the API server ends the watch: ${String(object?.code)}`)
+    if (!isObject(object)) throw new AtlasError('unreachable', 'the API server sends a watch event without an object')
     version = object.metadata.resourceVersion
     if (type === 'DELETED') changes.push({type: 'gone', object})
     else if (type === 'ADDED' || type === 'MODIFIED') changes.push({type: 'is', object})
@@ -207,9 +241,27 @@ function readEvents(
   return {changes, version}
 }
 
-function isGone(error: unknown): boolean {
-  if (!(error instanceof AtlasError)) return false
-  return ('code410' in error && error.code410 === true) || error.message.includes(' answers 410 ')
+/** The parser's own error would show a piece of the line: it may be a key. */
+function parsedEvent(line: string): WatchEvent {
+  try {
+    const event: unknown = JSON.parse(line)
+    if (typeof event === 'object' && event !== null) return event
+  } catch {
+    // told below
+  }
+
+  throw new AtlasError('unreachable', 'what answers for the API server sends a line that is no watch event')
+}
+
+function isObject(object: Partial<RawObject> | undefined): object is RawObject {
+  const {name, resourceVersion} = (object?.metadata ?? {}) as {readonly name?: unknown; readonly resourceVersion?: unknown}
+  // A bookmark has a version and no name.
+  return typeof resourceVersion === 'string' && (name === undefined || typeof name === 'string')
+}
+
+/** Whether a version must be listed anew: the server does not know it any more, or finds something wrong with it. */
+function isForgotten(error: unknown): boolean {
+  return error instanceof WatchError || (error instanceof Refusal && [400, 410, 422, 504].includes(error.status))
 }
 
 function selectorOf({fieldSelector, name}: Selection): Readonly<Record<string, string>> {

@@ -39,6 +39,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
   const {namespace, description} = client
   const observation = openObservation(client, secrets, times)
   let part: Part | undefined
+  let announced: Promise<unknown> = Promise.resolve()
   /** Thanos's namespace, as the settings were last seen by a look that was not an observation. */
   let thanosNamespace: string | undefined
 
@@ -78,10 +79,11 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     read,
 
     async write(key, manifest, writing) {
-      part?.checkMayWrite(key)
+      const permit = (): void => part?.checkMayWrite(key)
+      permit()
       const owner = writing.isDerived ? await registrationOf(key) : undefined
       const present = writing.isDerived ? await read(key) : undefined
-      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), present, owner})
+      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), present, owner, permit})
       observation.wrote(key, written, writing.base)
       return written
     },
@@ -89,26 +91,28 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     observe: observation.begin,
 
     async hold(server, events) {
+      // Once it has taken part it writes as a part of the whole or not at all, after its end too.
       const taken = takePart(client, server, times, events)
       part = taken
-      return {
-        async release() {
-          await taken.stop()
-          part = undefined
-        },
-      }
+      return {release: taken.stop}
     },
 
     // Who serves is told by reports, not by an address: a command can't reach a pod.
     holder: async () => undefined,
 
     async heartbeats() {
-      const leases = await listLeases(client, AbortSignal.timeout(10_000))
+      const leases = await listLeases(client, {signal: AbortSignal.timeout(10_000), timeoutMs: 10_000})
       return leases.flatMap(lease => heartbeatOf(lease) ?? [])
     },
 
+    // One after the other: when a thousand objects break at once, the API server has better things to do.
     async announce(key, announcement) {
-      await announce(client, (await read(key)) ?? {key, revision: '', manifest: undefined}, announcement)
+      const next = announced.then(async () => {
+        const object = await read(key)
+        if (object !== undefined) await announce(client, object, announcement)
+      })
+      announced = next.catch(() => undefined)
+      await next
     },
 
     heardAt: observation.heardAt,
@@ -126,12 +130,7 @@ async function listed(client: Client, selection: Selection): Promise<readonly St
     return one === undefined ? [] : [one]
   }
 
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    const all = await listAll(client, selection)
-    if (all !== 'expired') return ofInterest(selection, all.objects)
-  }
-
-  throw new AtlasError('unreachable', `the API server forgets its list of ${selection.resource} while it is read`, {hint: 'try again'})
+  return ofInterest(selection, (await listAll(client, selection)).objects)
 }
 
 /** What a server does beside reading and writing: it stands for election, and says that it lives. */
@@ -142,7 +141,17 @@ interface Part {
 }
 
 function takePart(client: Client, {replica, role}: Server, times: KubernetesTimes, events: HoldEvents): Part {
-  const presence = role === 'controller' ? undefined : openPresence(client, replica, times)
+  const troubles = new Map<string, AtlasError>()
+  const trouble =
+    (of: string) =>
+    (error: AtlasError | undefined): void => {
+      if (error === undefined) troubles.delete(of)
+      else troubles.set(of, error)
+      const [first] = troubles.values()
+      events.failed(error ?? first)
+    }
+
+  const presence = role === 'controller' ? undefined : openPresence(client, replica, times, trouble('presence'))
   let looking: AbortController | undefined
   const election: Election | undefined =
     role === 'ads'
@@ -152,9 +161,11 @@ function takePart(client: Client, {replica, role}: Server, times: KubernetesTime
             looking?.abort()
             looking = isLeader ? new AbortController() : undefined
             events.leading(isLeader)
-            if (looking !== undefined) watchPresence(client, times, events.living, looking.signal)
+            trouble('living')(undefined)
+            const told = {living: events.living, trouble: trouble('living')}
+            if (looking !== undefined) watchPresence(client, times, told, looking.signal)
           },
-          failed: events.failed,
+          failed: trouble('election'),
         })
   const own = `ConfigMap/${objectNames.report(replica)}`
   return {

@@ -1,5 +1,5 @@
 /** Leases (coordination.k8s.io/v1): read, take, renew and give back one. Who may, and when, is decided in election.ts and presence.ts. */
-import {AtlasError} from '../../model/errors.js'
+import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
 import type {Asked} from './refusal.js'
 
@@ -15,20 +15,27 @@ export interface Lease {
   }
 }
 
+/** How long an answer is waited for. */
+export interface Asking {
+  readonly signal: AbortSignal
+  /** Milliseconds, further attempts included. A Lease that is not renewed in time is lost. */
+  readonly timeoutMs: number
+}
+
 const GROUP = 'coordination.k8s.io'
 
 /** @returns undefined where there is none */
-export async function readLease(client: Client, name: string, signal: AbortSignal): Promise<Lease | undefined> {
+export async function readLease(client: Client, name: string, asking: Asking): Promise<Lease | undefined> {
   try {
-    return (await client.call({...at(client, 'get', name), signal, timeoutMs: LEASE_TIMEOUT})) as Lease
+    return (await client.call({...at(client, 'get', name), ...asking})) as Lease
   } catch (error) {
     if (error instanceof AtlasError && error.code === 'not-found') return undefined
     throw error
   }
 }
 
-export async function listLeases(client: Client, signal: AbortSignal): Promise<readonly Lease[]> {
-  const answer = (await client.call({...at(client, 'list'), signal, timeoutMs: LEASE_TIMEOUT})) as {readonly items?: readonly Lease[]}
+export async function listLeases(client: Client, asking: Asking): Promise<readonly Lease[]> {
+  const answer = (await client.call({...at(client, 'list'), ...asking})) as {readonly items?: readonly Lease[]}
   return answer.items ?? []
 }
 
@@ -38,11 +45,11 @@ export async function writeLease(
   name: string,
   present: Lease | undefined,
   spec: NonNullable<Lease['spec']>,
-  signal: AbortSignal,
+  asking: Asking,
 ): Promise<Lease> {
   const labels = {'app.kubernetes.io/managed-by': 'atlas'}
   const body = {apiVersion: `${GROUP}/v1`, kind: 'Lease', metadata: present?.metadata ?? {name, namespace: client.namespace, labels}, spec}
-  const request = {...at(client, present === undefined ? 'create' : 'update', name), body, signal, timeoutMs: LEASE_TIMEOUT}
+  const request = {...at(client, present === undefined ? 'create' : 'update', name), body, ...asking}
   return (await client.call(request)) as Lease
 }
 
@@ -51,8 +58,20 @@ export function microTime(now: Date): string {
   return now.toISOString().replace(/\.(\d{3})Z$/, '.$1000Z')
 }
 
-/** A Lease that is not renewed in time is lost: no answer is waited for longer than it lasts. */
-const LEASE_TIMEOUT = 5000
+/** Tells that something fails again and again, and when it does not any more; a single time is a cut connection as a rule. */
+export function openPatience(tell: (error: AtlasError | undefined) => void): {worked(): void; failed(error: unknown): void} {
+  let failures = 0
+  return {
+    worked() {
+      if (failures > 1) tell(undefined)
+      failures = 0
+    },
+    failed(error) {
+      failures += 1
+      if (failures > 1) tell(error instanceof AtlasError ? error : new AtlasError('failed', messageOf(error)))
+    },
+  }
+}
 
 function at(client: Client, verb: Asked['verb'], name?: string): {readonly asked: Asked; readonly path: string} {
   const collection = `/apis/${GROUP}/v1/namespaces/${client.namespace}/leases`

@@ -98,13 +98,22 @@ export function openObservation(client: Client, secrets: 'all' | readonly string
     cache: () => (running?.isSynced === true ? running.cache : undefined),
 
     async begin(observer, signal) {
+      if (signal.aborted) throw endedEarly()
       const mine = (running ??= start())
       mine.observers.add(observer)
-      signal.addEventListener('abort', () => leave(mine, observer), {once: true})
+      const ended = Promise.withResolvers<never>()
+      const end = (): void => {
+        leave(mine, observer)
+        ended.reject(endedEarly())
+      }
+
+      ended.promise.catch(() => undefined)
+      signal.addEventListener('abort', end, {once: true})
       try {
-        await mine.synced
+        await Promise.race([mine.synced, ended.promise])
         mine.isSynced = true
       } catch (error) {
+        signal.removeEventListener('abort', end)
         leave(mine, observer)
         throw error
       }
@@ -122,6 +131,10 @@ export function openObservation(client: Client, secrets: 'all' | readonly string
       return Math.min(...running.feeds.map(feed => feed.heardAt() ?? 0))
     },
   }
+}
+
+function endedEarly(): AtlasError {
+  return new AtlasError('unreachable', 'looking at the store was ended before all of it was known')
 }
 
 /** The lists and watches that make up a namespace. Of Secrets that are named each is asked for by its name: RBAC knows no other way. */
@@ -210,13 +223,20 @@ function openEndpoints(
         tell(found.filter(object => cache.put(object)).map(({key}) => key))
       }
 
+      const takeAll = (objects: readonly RawObject[], version: string): void => {
+        const held = cache.get(ENDPOINTS)
+        const isGone = held !== undefined && objects.length === 0 && !cache.isNewer(ENDPOINTS, version)
+        if (isGone && cache.remove(ENDPOINTS, held.revision)) tell([ENDPOINTS])
+        take(objects)
+      }
+
       openFeed(
         client,
         selection,
         times,
         {
-          listed(objects) {
-            take(objects)
+          listed(objects, version) {
+            takeAll(objects, version)
             listed.resolve()
           },
           changed(events) {

@@ -42,11 +42,14 @@ export async function readObject(client: Client, key: ObjectKey, namespace: stri
   }
 }
 
-interface DerivedWriting extends Writing {
+/** How, where and by whose leave an object is written. */
+interface WritingTo extends Writing {
   readonly namespace: string
-  /** The object as it is known to be, and the registration that it goes with. */
+  /** Of a derived object, as it is known to be, and the registration that it goes with. */
   readonly present: StoredObject | undefined
   readonly owner: StoredObject | undefined
+  /** Asked just before anything is sent. @throws AtlasError what keeps it from being sent */
+  readonly permit: () => void
 }
 
 /**
@@ -58,25 +61,25 @@ export async function writeObject(
   client: Client,
   key: ObjectKey,
   manifest: Manifest | undefined,
-  writing: DerivedWriting,
+  writing: WritingTo,
 ): Promise<StoredObject | undefined> {
-  const {base, namespace} = writing
+  const {base} = writing
   if (manifest === undefined) {
-    if (base !== undefined) await deleteObject(client, key, namespace, base)
+    if (base !== undefined) await deleteObject(client, key, base, writing)
     return undefined
   }
 
   if (writing.isDerived)
     return isForeign(writing.present) ? takeOver(client, key, manifest, writing) : apply(client, key, manifest, writing)
-  if (base === undefined) return send(client, key, namespace, 'create', withoutVersion(manifest))
-  return send(client, key, namespace, 'update', {...manifest, metadata: {...manifest.metadata, namespace, resourceVersion: base}})
+  if (base === undefined) return send(client, key, 'create', withoutVersion(manifest), writing)
+  return send(client, key, 'update', {...manifest, metadata: {...manifest.metadata, resourceVersion: base}}, writing)
 }
 
 /** Whoever was faster has it still. */
-async function deleteObject(client: Client, key: ObjectKey, namespace: string, base: string): Promise<void> {
+async function deleteObject(client: Client, key: ObjectKey, base: string, {namespace, permit}: WritingTo): Promise<void> {
   const {kind: _, ...request} = addressOf(key, namespace, 'delete')
   try {
-    await client.call({...request, body: {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {resourceVersion: base}}})
+    await client.call({...request, body: {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {resourceVersion: base}}, permit})
   } catch (error) {
     if (!(error instanceof AtlasError) || error.code !== 'not-found') throw error
   }
@@ -91,27 +94,19 @@ function isForeign(present: StoredObject | undefined): boolean {
  * In one write: between an apply and what mends it, a Service would have both selectors, and nobody behind it. On condition of its
  * version, so that a server that lost its Lease meanwhile writes nothing.
  */
-async function takeOver(
-  client: Client,
-  key: ObjectKey,
-  manifest: Manifest,
-  {base, namespace, present, owner}: Pick<DerivedWriting, 'base' | 'namespace' | 'owner' | 'present'>,
-): Promise<StoredObject> {
+async function takeOver(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
+  const {base, present, owner} = writing
   const onto = present?.manifest === undefined ? manifest : derivedOnto(present.manifest, manifest)
   const wanted = owned(onto, owner)
-  return send(client, key, namespace, 'update', {...wanted, metadata: {...wanted.metadata, resourceVersion: base}})
+  return send(client, key, 'update', {...wanted, metadata: {...wanted.metadata, resourceVersion: base}}, writing)
 }
 
 /**
  * Fields that others have written, by other means or under other names, outlive an apply (a label of a selector, a port): then the
  * object is replaced.
  */
-async function apply(
-  client: Client,
-  key: ObjectKey,
-  manifest: Manifest,
-  {base, namespace, owner}: Pick<DerivedWriting, 'base' | 'namespace' | 'owner'>,
-): Promise<StoredObject> {
+async function apply(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
+  const {base, namespace, owner, permit} = writing
   const {kind, ...request} = addressOf(key, namespace, 'patch')
   const wanted = owned(withoutVersion(manifest), owner)
   const metadata = {...wanted.metadata, namespace, ...(base !== undefined && {resourceVersion: base})}
@@ -122,10 +117,11 @@ async function apply(
       query: {fieldManager: MANAGER, force: 'true'},
       contentType: 'application/apply-patch+yaml',
       body: {...wanted, metadata},
+      permit,
     })) as RawObject,
   )
   if (applied.manifest === undefined || !isDerived(manifest) || derivedText(applied.manifest) === derivedText(manifest)) return applied
-  return takeOver(client, key, manifest, {base: applied.revision, namespace, present: applied, owner})
+  return takeOver(client, key, manifest, {...writing, base: applied.revision, present: applied})
 }
 
 /** Goes when the registration goes, even where no Atlas runs any more. Never blocks its deletion: that takes a right of its own. */
@@ -148,15 +144,15 @@ function owned(manifest: Manifest, owner: StoredObject | undefined): Manifest {
 async function send(
   client: Client,
   key: ObjectKey,
-  namespace: string,
   verb: 'create' | 'update',
   manifest: Manifest,
+  {namespace, permit}: WritingTo,
 ): Promise<StoredObject> {
   const {kind, ...request} = addressOf(key, namespace, verb)
   const body = {...manifest, metadata: {...manifest.metadata, namespace}}
   const query = {fieldManager: MANAGER}
   try {
-    return storedObject(kind, (await client.call({...request, body, query})) as RawObject)
+    return storedObject(kind, (await client.call({...request, body, query, permit})) as RawObject)
   } catch (error) {
     // It was there when it was looked at: another writer was faster.
     if (verb === 'update' && error instanceof AtlasError && error.code === 'not-found')
