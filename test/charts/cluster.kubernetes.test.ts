@@ -122,6 +122,27 @@ describe('an installation that is there already', () => {
     })
 })
 
+describe('an installation that speaks plaintext on 10901', () => {
+  for (const major of majors)
+    it(`is not exposed by helm ${major}, whatever the values say, until it has been switched`, async () => {
+      const namespace = await kubernetes.newNamespace('charts')
+      const configMaps = `/api/v1/namespaces/${namespace}/configmaps`
+      const fleet = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-fleet'}, data: {clients: 'thanos'}}
+      await kubernetes.request('POST', configMaps, fleet)
+      const at = {namespace, release: 'atlas', major}
+      const exposing = ['internalTls={10901}', 'clients={thanos}', 'service.clients.enabled=true']
+      const refused = await helm('install', 'atlas', at, exposing)
+      expect(refused.code).to.equal(1)
+      expect(refused.stderr).to.include(`atlas init --namespace ${namespace} --internal-tls 10901`)
+      const data = {'internal-tls': '10901'}
+      await kubernetes.request('PATCH', `${configMaps}/atlas-fleet`, {data}, {contentType: 'application/merge-patch+json'})
+      const taken = await helm('install', 'atlas', at, exposing)
+      expect(taken.code, taken.stderr).to.equal(0)
+      expect(Object.keys(await versionsIn(namespace))).to.include('Service/atlas-clients')
+      await removeServices(kubernetes, namespace)
+    })
+})
+
 describe('a release of Helm 3', () => {
   for (const chart of charts)
     it(`is taken on by Helm 4: chart ${chart}`, async () => {

@@ -91,6 +91,10 @@ describe('values that are not meant', () => {
     ['no address', 'envoy', [...required, 'ads.addresses=null'], /addresses/],
     ['an address without a port', 'envoy', [...required, 'ads.addresses={192.0.2.1}'], /addresses/],
     ['an address with a port where none belongs', 'atlas', ['addresses={192.0.2.1:10900}'], /addresses/],
+    ['mutual TLS that admits nobody', 'atlas', ['internalTls={10901}'], /clients/],
+    ['an internal port that has no mutual TLS', 'atlas', ['internalTls={10902}', 'clients={thanos}'], /internalTls/],
+    ['a client that can not be called so', 'atlas', ['clients={paris/1}'], /clients/],
+    ['plaintext that is exposed', 'atlas', ['service.clients.enabled=true', 'clients={thanos}'], /internalTls/],
     ['a key in the values', 'envoy', [...required, 'tls.key=secret'], /tls/],
   ]
   for (const [what, chart, set, said] of cases)

@@ -9,6 +9,8 @@ import {dump, load} from 'js-yaml'
 import {serveDns} from '../../src/demo/dns.js'
 import {openSupervisor, type Running, type Supervisor} from '../../src/demo/processes.js'
 import {waitFor} from '../../src/demo/wait.js'
+import type {HostPort} from '../../src/lib/model/address.js'
+import {SecretText} from '../../src/lib/model/secret.js'
 import {atlasBin, inFolder} from '../helpers/atlas.js'
 import {envoyProgram} from '../helpers/envoy-program.js'
 import {serveEcho, visit} from '../helpers/http2.js'
@@ -82,6 +84,8 @@ describe('the charts together', function () {
         const endpoints = await kubernetes.request<{data: object}>('GET', `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints`)
         expect(JSON.stringify(endpoints.body.data)).to.include(authority)
 
+        await switchedToTls(stage, {host: observability, port: 10_901}, authority)
+
         // what `helm test` runs, as the account that it has
         const {code, stdout, stderr} = await runAtlas(stage, 'Pod/atlas-test', 'atlas-test')
         expect(code, stderr).to.equal(0)
@@ -96,6 +100,41 @@ describe('the charts together', function () {
     })
   })
 })
+
+/** Of a client that an administrator names, and no longer: with what its Secret holds the port is opened, in plaintext no more. */
+async function switchedToTls(stage: Stage, door: HostPort, authority: string): Promise<void> {
+  const {kubernetes, namespace} = stage
+  const secret = async () =>
+    kubernetes.request<{type: string; data: Record<string, string>}>('GET', `/api/v1/namespaces/${namespace}/secrets/atlas-client-thanos`)
+  const told = async (...args: string[]) => atlas(stage, kubernetes.kubeconfig, ['init', ...args])
+  await told('--client', 'thanos')
+  const {type, data} = await until(stage, 'Secret atlas-client-thanos', async () => {
+    const {status, body} = await secret()
+    return status === 200 ? body : undefined
+  })
+  expect(type).to.equal('kubernetes.io/tls')
+  const text = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString()
+  const shows = {certificate: text('tls.crt'), key: new SecretText(text('tls.key'))}
+  const tls = {shows, ca: [text('ca.crt')], servername: authority.replace(/:.*/, '')}
+
+  await told('--internal-tls', '10901')
+  const answer = await until(stage, 'an answer over mutual TLS', async () => {
+    const {status, headers} = await visit(door, {authority, tls})
+    return status === 200 ? headers['x-answered-by'] : undefined
+  })
+  expect(answer).to.equal('sidecar')
+  const plain = await visit(door, {authority}).catch((error: unknown) => error)
+  expect(plain).to.be.instanceOf(Error)
+
+  await told('--client', 'partner')
+  await until(stage, 'the Secret to be gone', async () => ((await secret()).status === 404 ? true : undefined))
+  await until(stage, 'the client to be refused', async () =>
+    visit(door, {authority, tls}).then(
+      () => undefined,
+      () => true as const,
+    ),
+  )
+}
 
 async function init(stage: Stage): Promise<void> {
   const {code, stderr} = await runAtlas(stage, 'Job/atlas-init', 'atlas-init')

@@ -98,6 +98,34 @@ describe('the plaintext ports of the observability Envoy', () => {
   })
 })
 
+describe('the internal ports that speak mutual TLS', () => {
+  const exposed = {chart: 'atlas', ci: 'internal-tls'} as const
+
+  it('are all that is exposed to clients from outside, who are let in there and nowhere else', async () => {
+    const objects = await objectsOf(exposed)
+    const {type, ports} = findObject(objects, 'Service', 'atlas-clients').spec as unknown as Ports & {type: string}
+    expect([type, ports.map(({targetPort}) => targetPort)]).to.deep.equal(['LoadBalancer', [10_901]])
+    const {ingress} = findObject(objects, 'NetworkPolicy', 'atlas-envoy').spec as unknown as Policy
+    const rules = ingress.filter(({from}) => JSON.stringify(from ?? []).includes('198.51.100.0/24'))
+    expect(rules.map(rule => rule.ports.map(({port}) => port))).to.deep.equal([[10_901]])
+  })
+
+  it('are not said to speak plaintext, and an installation is told of them', async () => {
+    for (const rendering of [exposed, {chart: 'atlas', ci: 'default', set: ['internalTls={10901}', 'clients={thanos}']} as const]) {
+      const objects = await objectsOf(rendering)
+      const {ports} = findObject(objects, 'Service', 'atlas-internal').spec as unknown as {ports: readonly {appProtocol?: string}[]}
+      expect(ports.map(({appProtocol}) => appProtocol)).to.deep.equal([undefined, undefined, undefined])
+      const [job] = podsOf(objects).filter(({metadata}) => metadata.name.startsWith('job-'))
+      expect(job?.spec.containers[0].args.join(' ')).to.include('--internal-tls 10901 --client thanos')
+    }
+  })
+
+  it('are exposed only when somebody says so', async () => {
+    const objects = await objectsOf({...exposed, set: ['service.clients.enabled=false']})
+    expect(objects.some(({metadata}) => metadata.name === 'atlas-clients')).to.equal(false)
+  })
+})
+
 describe('the port that downstream clusters dial', () => {
   it("is a load balancer's own, unless that is said to be another", async () => {
     const ports = async (...set: string[]): Promise<readonly number[]> => {

@@ -4,10 +4,10 @@ import {shardOf} from '../../src/lib/manifest/shard.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {type ClusterName, objectNames, parseClusterName} from '../../src/lib/model/names.js'
+import {type ClusterName, objectNames, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testWorld} from '../helpers/world.js'
 import {type Recorder, record} from '../store/recorder.js'
 
 /** A place that keeps objects, as seen by the store and by strangers. */
@@ -34,9 +34,10 @@ export interface Place {
 export const SETTLED = 120
 
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
-export const fleet = testFleet(testWorld(), ['paris', 'lyon'])
+const withClient = {...testSettings, clients: [parseClientName('thanos')]}
+export const fleet = testFleet(testWorld(), ['paris', 'lyon'], withClient)
 /** As `fleet`, with other certificates. */
-export const others = testFleet(testWorld('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'])
+export const others = testFleet(testWorld('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'], withClient)
 
 export function settings(): NonNullable<Fleet['settings']> {
   if (fleet.settings === undefined) throw new Error('no settings')

@@ -27,7 +27,7 @@ const withData = (manifest: Manifest, key: string, value: string): Manifest => (
 const neighbour = parseClusterName(
   Array.from({length: 1000}, (_, index) => `c-${index}`).find(name => shardOf(name) === shardOf('paris')) ?? '',
 )
-const withNeighbour = testFleet(testWorld(), ['paris', 'lyon', neighbour])
+const withNeighbour = testFleet(testWorld(), ['paris', 'lyon', neighbour], settings())
 
 /** One thing broken: by which edit, what is at fault then, where the message points, what it says. */
 interface Break {
@@ -89,6 +89,14 @@ const breaks: readonly Break[] = [
     says: 'there is nothing',
   },
   {
+    what: 'a Secret with the name of a client’s that somebody else made',
+    object: 'Secret/atlas-client-thanos',
+    edit: manifest => withLabel(manifest, 'app.kubernetes.io/managed-by', 'Helm'),
+    subject: 'client/thanos',
+    key: 'metadata.labels["app.kubernetes.io/managed-by"]',
+    says: 'not one that Atlas made',
+  },
+  {
     what: 'a record that is no JSON',
     object: recordKey('paris'),
     edit: manifest => withData(manifest, 'paris', '{'),
@@ -143,6 +151,7 @@ const wholes: readonly (readonly [object: string, subjects: readonly Subject[]])
   ['Secret/atlas-issuer', ['authority/issuer']],
   ['Secret/atlas-credential-issuer', ['authority/credentialIssuer']],
   ['Secret/atlas-ads-tls', ['server']],
+  ['Secret/atlas-client-thanos', ['client/thanos']],
 ]
 
 /** @param create a new, empty place @param damaged whether an object can be there and be none: an API server keeps no such thing */

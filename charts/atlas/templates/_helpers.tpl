@@ -37,6 +37,7 @@ Takes: name, and max if less than 63.
 {{- define "atlas.dns.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-dns" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.external.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-external" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.internal.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-internal" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.clients.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-clients" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.metrics.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-metrics" (include "atlas.fullname" .))) }}{{- end }}
 
 {{- define "atlas.labels" -}}
@@ -211,6 +212,14 @@ of Thanos its controller would have no right there. Seen by install and upgrade 
 {{- $found := get $installed (kebabcase $value) -}}
 {{- if and $found (ne $found $wanted) -}}
 {{- fail (printf "%s is %q here, and %q in the installation of this namespace (ConfigMap atlas-fleet): set %s=%s" $value $wanted $found $value $found) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $installed .Values.service.clients.enabled -}}
+{{- $secured := splitList "," (get $installed "internal-tls") -}}
+{{- range .Values.internalTls -}}
+{{- if not (has (toString .) $secured) -}}
+{{- fail (printf "service.clients would expose port %v, which speaks plaintext here: switch it on first with atlas init --namespace %s --internal-tls %v" . $.Release.Namespace .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
