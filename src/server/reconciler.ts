@@ -11,12 +11,15 @@ import {isLed} from '../lib/ops/leader.js'
 import {ownersOf, planReconcile, whyUnsigned} from '../lib/ops/reconcile.js'
 import {planReplicas} from '../lib/ops/replicas.js'
 import type {World} from '../lib/ops/world.js'
+import type {Refusal} from '../lib/store/refused.js'
 import type {StateStore} from '../lib/store/store.js'
 import type {Log} from './log.js'
-import {type RewriteTimes, defaultRewriteTimes, openRewrites} from './rewrites.js'
+import {type RefusalTimes, defaultRefusalTimes} from './refusals.js'
+import {type RewriteTimes, defaultRewriteTimes} from './rewrites.js'
+import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends RewriteTimes {
+export interface ReconcilerTimes extends RefusalTimes, RewriteTimes {
   /** After a failure the next try waits this long, twice as long each time … */
   readonly retryMs: number
   /** … up to this. */
@@ -30,6 +33,7 @@ export interface ReconcilerTimes extends RewriteTimes {
 }
 
 export const defaultReconcilerTimes: ReconcilerTimes = {
+  ...defaultRefusalTimes,
   ...defaultRewriteTimes,
   retryMs: 100,
   retryMaxMs: 30_000,
@@ -39,6 +43,12 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
 }
 
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
+
+export interface ReconcilerEvents {
+  reconciled(outcome: ReconcileOutcome): void
+  /** An object can't be written; told once for each reason. */
+  refused(refusal: Refusal): void
+}
 
 export interface Reconciler {
   /** The fleet is known. Where this server leads: the first attempt, for everybody; resolves after it, however it ended. */
@@ -59,13 +69,7 @@ const SLICE = 8
 const OWNERS_AT_ONCE = 8
 
 /** Changes are heard from the beginning; nothing is issued before `start`, nor by whoever does not lead. */
-export function openReconciler(
-  store: StateStore,
-  world: World,
-  log: Log,
-  times: ReconcilerTimes,
-  reconciled: (outcome: ReconcileOutcome) => void,
-): Reconciler {
+export function openReconciler(store: StateStore, world: World, log: Log, times: ReconcilerTimes, events: ReconcilerEvents): Reconciler {
   let newest: Fleet | undefined
   /** Whom to look at; nobody in particular: everybody, when the time comes. */
   let todo: Set<Owner> | 'all' = 'all'
@@ -79,13 +83,7 @@ export function openReconciler(
   let isStopped = false
   let isLeader = false
   let replicas: readonly string[] | undefined
-  const rewrites = openRewrites(
-    times,
-    object => {
-      log.warn('somebody else writes over what Atlas writes; it is written again after ever longer pauses', {object})
-    },
-    () => performance.now(),
-  )
+  const writer = openWriter({store, world, log, times, refused: events.refused})
 
   function lookAt(owners: Iterable<Owner> | 'all'): void {
     if (owners === 'all') todo = 'all'
@@ -106,18 +104,18 @@ export function openReconciler(
   async function pass(): Promise<void> {
     if (newest === undefined || !isLeader) return
     const fleet = newest
-    const asked = todo === 'all' || todo.size === 0 || rewrites.wait() === 0 ? 'all' : todo
+    lookAt(writer.due())
+    const asked = todo === 'all' || todo.size === 0 || writer.isContestedDue() ? 'all' : todo
     todo = new Set()
     tellUnsigned(fleet)
     try {
-      const asks = [...planAnswers(fleet, world), ...(replicas === undefined ? [] : planReplicas(fleet, replicas, world.now()))]
+      const asks = [...(await inTurns(planAnswers(fleet, world))), ...planReplicas(fleet, replicas, world.now(), {shared: isLed(store)})]
       const planned = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
-      const missing = rewrites.take(fleet, planned, asked === 'all' ? 'all' : 'some')
-      if (missing.length > 0) await store.commit(fleet, missing)
-      rewrites.wrote(fleet, missing)
+      const missing = writer.take(fleet, planned, asked === 'all' ? 'all' : 'some')
+      const isDone = await writer.write(fleet, missing, () => newest ?? fleet)
       failures = 0
       failure = undefined
-      reconciled(missing.length > 0 ? 'done' : 'nothing')
+      events.reconciled(isDone ? (missing.length > 0 ? 'done' : 'nothing') : 'failed')
       schedule(waitAfter(asked))
     } catch (error) {
       lookAt(asked)
@@ -136,7 +134,7 @@ export function openReconciler(
   /** Until the next pass, unless something changes before. */
   function waitAfter(asked: Set<Owner> | 'all'): number {
     if (todo === 'all' || todo.size > 0) return times.settleMs
-    const left = Math.min(untilDue(newest, world.now()) ?? times.lookMs, rewrites.wait() ?? Infinity)
+    const left = Math.min(untilDue(newest, world.now()) ?? times.lookMs, writer.wait() ?? Infinity)
     if (left > 0) return Math.min(left, times.lookMs)
     // Due for somebody who was not looked at; or, after everybody was, what can't be issued now.
     return asked === 'all' ? Math.min(times.overdueMs, times.lookMs) : 0
@@ -151,7 +149,7 @@ export function openReconciler(
       log.error('could not issue what is due', {error: failure, failures})
     }
 
-    reconciled(isConflict ? 'conflict' : 'failed')
+    events.reconciled(isConflict ? 'conflict' : 'failed')
     return wait
   }
 
@@ -169,6 +167,8 @@ export function openReconciler(
       todo = 'all'
       failures = 0
       failure = undefined
+      // Whoever led meanwhile knows better; the Leases are looked at anew.
+      replicas = undefined
       if (!leads) clearTimeout(timer)
       else if (newest !== undefined && running === undefined) schedule(0)
     },
@@ -181,12 +181,16 @@ export function openReconciler(
     changed(fleet, changes) {
       if (newest === undefined) return
       newest = fleet
-      for (const change of changes) lookAt(touchedBy(change, fleet))
+      for (const change of changes) {
+        lookAt(touchedBy(change, fleet))
+        if (change.kind === 'revision') writer.changed(change.object)
+      }
+
       // After a failure a change is no reason to hurry.
       if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(times.settleMs)
     },
 
-    failure: () => failure,
+    failure: () => failure ?? writer.failure(),
 
     async stop() {
       isStopped = true
@@ -194,6 +198,20 @@ export function openReconciler(
       await running
     },
   }
+}
+
+/** All changes, with a pause for others whenever they have taken long. */
+async function inTurns(parts: Iterable<readonly Change[]>): Promise<readonly Change[]> {
+  const all: Change[] = []
+  let until = performance.now() + SLICE
+  for (const changes of parts) {
+    all.push(...changes)
+    if (performance.now() < until) continue
+    await nextTurn()
+    until = performance.now() + SLICE
+  }
+
+  return all
 }
 
 /** As `planReconcile`, in short turns: a fleet to be signed anew takes seconds. */
@@ -205,19 +223,18 @@ async function planInTurns(
 ): Promise<readonly Change[]> {
   const known = ownersOf(fleet)
   const owners = asked === 'all' ? known : known.filter(owner => asked.has(owner))
-  const all: Change[] = []
-  let planned = fleet
-  let until = performance.now() + SLICE
-  for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
-    const missing = planReconcile(planned, world, {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives})
-    planned = reduceAll(planned, missing)
-    all.push(...missing)
-    if (performance.now() < until) continue
-    await nextTurn()
-    until = performance.now() + SLICE
+  function* parts(): Generator<readonly Change[], void> {
+    let planned = fleet
+    for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
+      const isLast = from + OWNERS_AT_ONCE >= owners.length
+      // What tells Thanos Query whom to dial comes once, when all that is dialled has been planned.
+      const missing = planReconcile(planned, world, {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives, announces: isLast})
+      planned = reduceAll(planned, missing)
+      yield missing
+    }
   }
 
-  return all
+  return inTurns(parts())
 }
 
 /** Whose certificates and records a change may make due. */

@@ -47,6 +47,8 @@ const NAMES_MAX = 20
 /** Of the types and nodes whose leftovers are told to other replicas; and of names in each. */
 const LEFTOVERS_MAX = 1000
 const LEFT_NAMES_MAX = 2000
+/** Characters of names that one cluster may leave. */
+const LEFT_BYTES_MAX = 16_384
 
 /** Gathers what streams report; keeps what is not repaired over their end, bounded for each cluster. */
 export function openReporter(): Reporter {
@@ -168,7 +170,7 @@ export function openReporter(): Reporter {
         const left = new Map([...merged([stream.before, unrepaired(stream.session)])].filter(([typeUrl]) => nacked.has(typeUrl)))
         return leftoversOf(stream.node, left)
       })
-      return [...ended, ...open].slice(0, LEFTOVERS_MAX)
+      return boundedLeftovers([...ended, ...open])
     },
 
     unrepaired: () =>
@@ -200,6 +202,17 @@ function reportedBy(leftovers: readonly Leftover[]): Reported {
 export function joinReported(all: readonly (Reported | undefined)[]): Reported | undefined {
   const joined = merged(all)
   return joined.size === 0 ? undefined : joined
+}
+
+/** The observability Envoy may have refused a whole fleet; what one downstream cluster leaves must not push out the others'. */
+function boundedLeftovers(all: readonly Leftover[]): readonly Leftover[] {
+  const room = new Map<Owner, number>()
+  return all.slice(0, LEFTOVERS_MAX).filter(({cluster, sent, removed}) => {
+    const left = room.get(cluster) ?? (cluster === OBSERVABILITY ? LEFT_BYTES_MAX * 16 : LEFT_BYTES_MAX)
+    const rest = left - [...sent, ...removed].reduce((sum, name) => sum + name.length, 64)
+    if (rest >= 0) room.set(cluster, rest)
+    return rest >= 0
+  })
 }
 
 function leftoversOf({cluster, id}: Pick<Node, 'cluster' | 'id'>, reported: Reported): readonly Leftover[] {

@@ -2,6 +2,7 @@
 import {digestOf} from '../lib/manifest/replica.js'
 import {messageOf} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
+import {objectNames} from '../lib/model/names.js'
 import type {Leftover, Report} from '../lib/model/report.js'
 import type {StateStore} from '../lib/store/store.js'
 import type {Log} from './log.js'
@@ -39,7 +40,9 @@ export function openReports(store: StateStore, replica: string, times: ReportTim
     const [report, leftovers] = [sources.report(), sources.leftovers()]
     const digest = digestOf(report, leftovers)
     const fleet = sources.fleet()
-    if (fleet.reports.get(replica)?.digest === digest) return
+    // The leader makes the object; until then there is nobody to read it either.
+    const isThere = fleet.revisions.has(`ConfigMap/${objectNames.report(replica)}`)
+    if (!isThere || fleet.reports.get(replica)?.digest === digest) return
     await store.commit(fleet, [{kind: 'report', replica, value: {report, leftovers, digest}}])
   }
 

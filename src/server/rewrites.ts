@@ -46,7 +46,8 @@ export function openRewrites(times: RewriteTimes, contested: (object: ObjectKey)
   /** How this server has written it, where somebody else has written over that; what is as it was written is to be changed with the fleet. */
   function writtenOver({object, present}: Text): Written | undefined {
     const last = written.get(object)
-    return last === undefined || last.text === present ? undefined : last
+    // What is gone is made at once: the garbage collector takes what belonged to a registration that was made anew.
+    return last === undefined || present === undefined || last.text === present ? undefined : last
   }
 
   function isFree(text: Text): boolean {

@@ -125,8 +125,13 @@ class RunningServer {
     this.#reconciler =
       role === 'ads'
         ? undefined
-        : openReconciler(store, world, this.#log, this.#times, outcome => {
-            this.#metrics.reconciles.inc({outcome})
+        : openReconciler(store, world, this.#log, this.#times, {
+            reconciled: outcome => {
+              this.#metrics.reconciles.inc({outcome})
+            },
+            refused: refusal => {
+              this.#announcer.refused(refusal)
+            },
           })
     this.#endpoints = options.endpointsFile === undefined ? undefined : openEndpointsFile(options.endpointsFile, this.#log)
   }
@@ -139,8 +144,11 @@ class RunningServer {
       metrics: async () => this.#measured(),
     })
     this.#undo.push(admin.close)
-    const held = await store.hold({admin: admin.url, replica: this.#replica, role: this.#role}, this.#holding())
-    this.#undo.push(held.release)
+    const hold = async (): ReturnType<StateStore['hold']> =>
+      store.hold({admin: admin.url, replica: this.#replica, role: this.#role}, this.#holding())
+    // A directory is this server's before it is read. Where many share a store, whoever can't read it must neither lead nor count as one that serves.
+    let held = store.kubernetes === undefined ? await hold() : undefined
+    this.#undo.push(async () => held?.release())
     // Before the Lease is given back nothing may be under way.
     if (this.#reconciler !== undefined) this.#undo.push(this.#reconciler.stop)
     this.#controller = await startController(store, this.#log, this.#reconciler, this.#times, this.#watching())
@@ -150,6 +158,7 @@ class RunningServer {
       this.#undo.push(this.#envoys.stop)
     }
 
+    held ??= await hold()
     this.#metrics.storeUp.set(Number(this.#isReachable))
     this.#known = this.#controller.fleet()
     this.#see(this.#known, [])
@@ -306,8 +315,9 @@ class RunningServer {
     this.#metrics.clusters.set(clustersOf(fleet).length)
     this.#metrics.faults.set(fleet.faults.size)
     this.#metrics.certificateEnd.set((this.#envoys?.ads.certificateEnd()?.getTime() ?? 0) / 1000)
-    // Reports are no reason to write another.
-    if (changes.some(({kind}) => kind !== 'report' && kind !== 'revision')) this.#envoys?.reports?.changed('other')
+    // Others' reports are no reason to write one; that its own object is there now, is.
+    const isNews = (change: Change): boolean => (change.kind === 'report' ? change.replica === this.#replica : change.kind !== 'revision')
+    if (changes.some(change => isNews(change))) this.#envoys?.reports?.changed('other')
   }
 }
 

@@ -3,6 +3,7 @@ import {type Change, describe} from '../lib/model/change.js'
 import {messageOf} from '../lib/model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../lib/model/fleet.js'
 import {objectNames} from '../lib/model/names.js'
+import type {Refusal} from '../lib/store/refused.js'
 import type {Announcement, StateStore} from '../lib/store/store.js'
 import {whyUnsigned} from '../lib/ops/reconcile.js'
 import {type Log, bounded} from './log.js'
@@ -38,6 +39,8 @@ function isSame(fault: Fault, other: Fault | undefined): boolean {
 }
 
 export interface Announcer {
+  /** An object can't be written. */
+  refused(refusal: Refusal): void
   /** What stands as it is when this server begins to lead: said before, as a rule. */
   begin(fleet: Fleet): void
   changed(before: Fleet, after: Fleet, changes: readonly Change[]): void
@@ -64,6 +67,10 @@ export function openAnnouncer(store: StateStore, log: Log): Announcer {
   }
 
   return {
+    refused({object, error}) {
+      say(object, {type: 'Warning', reason: 'Refused', message: bounded(`it can not be written: ${error.message}`), isNew: true})
+    },
+
     begin(fleet) {
       for (const fault of fleet.faults.values()) broken(fault, {isNew: false})
       unsigned(fleet)

@@ -101,11 +101,9 @@ describe('the accounts of chart atlas', () => {
 
   it('of the discovery service: writes its own report and Lease, and no other', async () => {
     for (const replica of ['atlas-ads-0', 'atlas-ads-1']) {
-      await may(
-        'ads',
-        ['POST', 'v1/configmaps', map(`atlas-proxies-${replica}`)],
-        ['PATCH', `v1/configmaps/atlas-proxies-${replica}`, {data: {a: 'b'}}],
-      )
+      // The leader makes it: whoever may make ConfigMaps speaks for the fleet.
+      await may('controller', ['POST', 'v1/configmaps', map(`atlas-proxies-${replica}`)])
+      await may('ads', ['PATCH', `v1/configmaps/atlas-proxies-${replica}`, {data: {a: 'b'}}])
       const leases = 'coordination.k8s.io/v1/leases'
       await may(
         'ads',
@@ -115,6 +113,8 @@ describe('the accounts of chart atlas', () => {
       )
     }
 
+    for (const forged of ['atlas-records-00', 'atlas-trust-bundle', 'atlas-requests', 'atlas-proxies-atlas-ads-9'])
+      await mayNot('ads', ['POST', 'v1/configmaps', map(forged)])
     await mayNot('ads', ['PATCH', 'v1/configmaps/atlas-fleet', {}], ['PATCH', 'v1/configmaps/atlas-proxies-atlas-ads-2', {}])
     await mayNot('ads', ['DELETE', 'v1/configmaps/atlas-proxies-atlas-ads-0'], ['PATCH', 'coordination.k8s.io/v1/leases/atlas', {}])
     await mayNot('ads', ['POST', 'v1/services', service('lyon')], ['POST', 'events.k8s.io/v1/events', {}], ['GET', 'v1/pods'])
@@ -134,7 +134,7 @@ describe('the accounts of chart atlas', () => {
       ['DELETE', 'v1/secrets/rome-envoy-ads'],
     )
     await may('controller', ['POST', 'v1/configmaps', map('atlas-records-00')], ['POST', 'coordination.k8s.io/v1/leases', lease('atlas')])
-    await may('controller', ['GET', 'coordination.k8s.io/v1/leases?watch=true&timeoutSeconds=1'])
+    await may('controller', ['GET', 'coordination.k8s.io/v1/leases'])
     const regarding = {kind: 'Service', namespace, name: 'paris', apiVersion: 'v1'}
     const event = {
       metadata: {name: 'paris.1'},

@@ -200,7 +200,8 @@ const credentialRecord: Arbitrary<CredentialRecord> = fc.record({
   rootsDigest: hex,
   state: fc.constantFrom('revoked', 'valid'),
 })
-const denied: Arbitrary<DeniedName> = fc.record({name: names.map(name => `spiffe://atlas.internal/downstream/${name}/1`), until: times})
+const deniedOf = (owner: Owner): Arbitrary<DeniedName> =>
+  fc.record({name: fc.constantFrom('downstream', 'ads-client').map(kind => `spiffe://atlas.internal/${kind}/${owner}/1`), until: times})
 
 const recordOf = (owner: Owner): Arbitrary<OwnerRecord> =>
   fc
@@ -211,7 +212,7 @@ const recordOf = (owner: Owner): Arbitrary<OwnerRecord> =>
         suspendedSince: times,
         ...(owner !== 'atlas' && {registration: clusterOf(owner)}),
         credentials: fc.array(credentialRecord, {maxLength: 3}),
-        denied: fc.array(denied, {maxLength: 3}),
+        denied: fc.array(deniedOf(owner), {maxLength: 3}),
       },
       {requiredKeys: ['owner', 'generation', 'credentials', 'denied']},
     )

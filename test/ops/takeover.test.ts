@@ -63,7 +63,7 @@ function fleetWith(...changes: readonly Change[]): Fleet {
 function plannedAt(fleet: Fleet, seconds: number): {readonly written: readonly string[]; readonly removed: readonly string[]} {
   const world = testWorld(START)
   world.pass(seconds)
-  const {written, removed} = planDerived(fleet, fleet.settings ?? testSettings, ownersOf(fleet), world)
+  const {written, removed} = planDerived(fleet, fleet.settings ?? testSettings, {owners: ownersOf(fleet), announces: true}, world)
   const objects = (changes: readonly Change[]): readonly string[] =>
     changes.map(change => (change.kind === 'derived' ? change.object : change.kind))
   return {written: objects(written), removed: objects(removed)}

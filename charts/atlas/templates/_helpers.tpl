@@ -208,7 +208,7 @@ of Thanos its controller would have no right there. Seen by install and upgrade 
 */}}
 {{- define "atlas.agrees" -}}
 {{- $installed := get (lookup "v1" "ConfigMap" .Release.Namespace "atlas-fleet") "data" | default dict -}}
-{{- range $value, $wanted := dict "trustDomain" .Values.trustDomain "clusterDomain" .Values.clusterDomain "thanosNamespace" (include "atlas.thanosNamespace" .) -}}
+{{- range $value, $wanted := dict "trustDomain" .Values.trustDomain "clusterDomain" .Values.clusterDomain "thanosNamespace" (include "atlas.thanosNamespace" .) "adsPort" (toString .Values.adsPort) "alertsPort" (toString .Values.alertsPort) -}}
 {{- $found := get $installed (kebabcase $value) -}}
 {{- if and $found (ne $found $wanted) -}}
 {{- fail (printf "%s is %q here, and %q in the installation of this namespace (ConfigMap atlas-fleet): set %s=%s" $value $wanted $found $value $found) -}}

@@ -2,7 +2,7 @@
 import {createHash} from 'node:crypto'
 import type {AuthorityPart} from '../model/authority.js'
 import type {Change} from '../model/change.js'
-import {messageOf} from '../model/errors.js'
+import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fleet.js'
 import {type ClusterName, type Owner, SHARDS, objectNames, parseClientName, parseOwner} from '../model/names.js'
 import {derivedOwner, derivedText, isDerived} from './derived.js'
@@ -231,8 +231,24 @@ function shardEntries(manifest: Manifest, entry: (owner: Owner, text: string) =>
   const data = manifest.kind === 'Secret' ? secretData(manifest) : (manifest.data ?? {})
   return Object.entries(data).flatMap(([key, text]) => {
     const owner = ownerOf(key)
-    return owner === undefined ? [] : [entry(owner, text)]
+    if (owner === undefined) return []
+    const found = entry(owner, text)
+    return [objectOf(found.removal as StoredChange) === keyOf(manifest) ? found : misplaced(manifest, owner)]
   })
+}
+
+/** Each owner has one shard: whoever may write another one must not speak for it there. */
+function misplaced(manifest: Manifest, owner: Owner): Entry {
+  const subject: Subject = `object/${keyOf(manifest)}/${owner}`
+  return {
+    subject,
+    text: owner,
+    decode: () =>
+      at(`data.${owner}`, () => {
+        throw new AtlasError('invalid', 'this entry belongs into another object, so it says nothing here; remove it')
+      }),
+    removal: {kind: 'fault', subject, value: undefined},
+  }
 }
 
 function identityEntry(owner: Owner, text: string): Entry {

@@ -36,7 +36,7 @@ export function parseRecord(owner: Owner, text: string): OwnerRecord {
     ...(suspendedSince !== undefined && {suspendedSince: time(suspendedSince, 'suspendedSince')}),
     ...(registration !== undefined && {registration: parseRegistration(owner, registration)}),
     credentials: list(value['credentials'], 'credentials').map(entry => parseCredential(entry)),
-    denied: list(value['denied'], 'denied').map(entry => parseDenied(entry)),
+    denied: list(value['denied'], 'denied').map(entry => parseDenied(owner, entry)),
   }
 }
 
@@ -65,10 +65,16 @@ function parseCredential(value: Readonly<Record<string, unknown>>): CredentialRe
   }
 }
 
-function parseDenied(value: Readonly<Record<string, unknown>>): DeniedName {
+/** A record denies its own owner's names alone: one that is wrong must not shut others out. */
+function parseDenied(owner: Owner, value: Readonly<Record<string, unknown>>): DeniedName {
   const {name} = value
-  if (typeof name !== 'string' || !/^spiffe:\/\/[!-~]{1,2048}$/.test(name))
-    throw new AtlasError('invalid', `denied[].name must be a SPIFFE name; got ${found(name)}`)
+  const [domain, kind, whose, generation, ...rest] = typeof name === 'string' ? name.replace(/^spiffe:\/\//, '').split('/') : []
+  const isOwn = (kind === 'downstream' || kind === 'ads-client') && whose === owner && /^[1-9][0-9]{0,8}$/.test(generation ?? '')
+  if (typeof name !== 'string' || !/^spiffe:\/\/[!-~]{1,2048}$/.test(name) || domain === '' || !isOwn || rest.length > 0)
+    throw new AtlasError(
+      'invalid',
+      `denied[].name must be a name of ${owner}, such as spiffe://…/ads-client/${owner}/1; got ${found(name)}`,
+    )
   return {name, until: time(value['until'], 'denied[].until')}
 }
 

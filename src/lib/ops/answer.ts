@@ -1,9 +1,8 @@
 /** What the leader does for those who hold no keys: it answers the requests that wait. Asking is in leader.ts. */
-import type {Change} from '../model/change.js'
-import {reduceAll} from '../model/change.js'
-import {AtlasError, messageOf} from '../model/errors.js'
+import {type Change, reduceAll} from '../model/change.js'
+import {AtlasError, messageOf, quote} from '../model/errors.js'
 import {type Fleet, isRegistered} from '../model/fleet.js'
-import {OBSERVABILITY, type ClusterName} from '../model/names.js'
+import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
 import {whyUnsigned} from './reconcile.js'
@@ -11,19 +10,41 @@ import {planRemoval} from './removal.js'
 import {planLeaves} from './rotate.js'
 import type {World} from './world.js'
 
-/** Does what waits to be done, answers it, and drops answers that have been read or never will be. */
-export function planAnswers(fleet: Fleet, world: World): readonly Change[] {
-  const now = world.now()
-  const changes: Change[] = []
+/**
+ * Does what waits to be done, answers it, and drops answers that have been read or never will be; a few owners at a time, so that
+ * whoever iterates can let others in between.
+ */
+export function* planAnswers(fleet: Fleet, world: World): Generator<readonly Change[], void> {
+  for (const subject of fleet.faults.keys())
+    if (subject.startsWith('request/')) yield [{kind: 'request', id: subject.slice('request/'.length), value: undefined}]
+  let planned = fleet
   for (const [id, request] of fleet.requests) {
-    const answeredAt = request.answeredAt === undefined ? undefined : Date.parse(request.answeredAt)
-    if (answeredAt !== undefined && now.getTime() - answeredAt > ANSWER_KEPT) changes.push({kind: 'request', id, value: undefined})
-    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
-    changes.push(...answered(reduceAll(fleet, changes), id, request, world))
+    if (isOld(request, world.now())) yield [{kind: 'request', id, value: undefined}]
+    if (isOld(request, world.now()) || request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
+    for (const changes of answered(planned, id, request, world)) {
+      planned = reduceAll(planned, changes)
+      yield changes
+    }
   }
-
-  return changes
 }
+
+/** The answer to a request whose work could not be written. */
+export function refusedAnswer(id: string, request: Request, why: string, now: Date): Change {
+  return {kind: 'request', id, value: {...request, state: 'failed', message: why.slice(0, 500), answeredAt: now.toISOString()}}
+}
+
+/** By the leader's clock, whatever stands in it: nobody's entry stays for ever. */
+function isOld({state, answeredAt, requestedAt}: Request, now: Date): boolean {
+  const since = Date.parse(answeredAt ?? requestedAt)
+  const age = now.getTime() - since
+  return state === 'waiting' ? age > WAITING_KEPT : age > ANSWER_KEPT || age < -SKEW
+}
+
+/** What has waited for so long, milliseconds, nobody waits for any more. */
+const WAITING_KEPT = 24 * 3_600_000
+/** Clocks may differ by this much, milliseconds (design, part 7). */
+const SKEW = 5 * 60_000
+const OWNERS_AT_ONCE = 8
 
 /** A leader that has just begun makes the issuer before anything else: until then nobody has failed. */
 function isIssuerToCome(fleet: Fleet): boolean {
@@ -31,27 +52,32 @@ function isIssuerToCome(fleet: Fleet): boolean {
 }
 
 /** The work first, then the answer: a leader that dies between the two does the work again, which does no harm. */
-function answered(fleet: Fleet, id: string, request: Request, world: World): readonly Change[] {
+function* answered(fleet: Fleet, id: string, request: Request, world: World): Generator<readonly Change[], void> {
   const answer = (state: 'done' | 'failed', message: string): Change => ({
     kind: 'request',
     id,
     value: {...request, state, message, answeredAt: world.now().toISOString()},
   })
   try {
-    return [...workOf(fleet, request, world), answer('done', describeRequest(request))]
+    yield* request.kind === 'rotate' ? rotated(fleet, request, world) : removed(fleet, request, world)
+    yield [answer('done', describeRequest(request))]
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
-    return [answer('failed', messageOf(error))]
+    yield [answer('failed', messageOf(error))]
   }
 }
 
-function workOf(fleet: Fleet, request: Request, world: World): readonly Change[] {
-  if (request.kind === 'rotate') {
-    const everybody = [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))] as const
-    return planLeaves(fleet, request.owners.length === 0 ? everybody : request.owners, {others: request.owners.length === 0}, world)
-  }
+function* rotated(fleet: Fleet, {owners}: Request, world: World): Generator<readonly Change[], void> {
+  const present = new Set<Owner>([OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))])
+  const unknown = owners.find(owner => !present.has(owner))
+  if (unknown !== undefined) throw new AtlasError('not-found', `there is no cluster ${quote(unknown)}`)
+  const wanted = owners.length === 0 ? [...present] : [...new Set(owners)]
+  for (let from = 0; from < wanted.length; from += OWNERS_AT_ONCE)
+    yield planLeaves(fleet, wanted.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, world)
+}
 
-  const names = request.owners.filter((owner): owner is ClusterName => owner !== OBSERVABILITY)
+function* removed(fleet: Fleet, {owners}: Request, world: World): Generator<readonly Change[], void> {
+  const present = new Set<Owner>(clusterNames(fleet))
   // One that is not there any more has been removed: by an earlier leader that did not come to answer.
-  return names.filter(name => clusterNames(fleet).includes(name)).flatMap(name => planRemoval(fleet, name, world))
+  for (const name of new Set(owners)) if (name !== OBSERVABILITY && present.has(name)) yield planRemoval(fleet, name, world)
 }

@@ -14,11 +14,16 @@ export interface DerivedPlan {
   readonly removed: readonly Change[]
 }
 
-/** @param owners whose objects are looked at */
-export function planDerived(fleet: Fleet, settings: Settings, owners: readonly Owner[], world: World): DerivedPlan {
+/** @param owners whose objects are looked at @param announces whether the zone is, too */
+export function planDerived(
+  fleet: Fleet,
+  settings: Settings,
+  {owners, announces}: {readonly owners: readonly Owner[]; readonly announces: boolean},
+  world: World,
+): DerivedPlan {
   const asked = new Set<string>(owners)
-  const zone = derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), world.now()))
-  const wanted = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), zone])
+  const zone = announces ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), world.now()))] : []
+  const wanted = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), ...zone])
   const written = [...wanted]
     .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, world.now()))
     .map(([object, value]): Change => ({kind: 'derived', object, value}))

@@ -80,10 +80,13 @@ export async function waitForAnswer(
   what: string,
   patience: {readonly waitMs: number; readonly world: World},
 ): Promise<void> {
-  // An answer is dropped after an hour: one that is gone was given.
   const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, patience)
   const request = fleet.requests.get(id)
-  if (request?.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader says no more'}`)
+  if (request === undefined)
+    throw new AtlasError('failed', `${what}: the request is gone, and nobody has said what became of it`, {
+      hint: 'look at the cluster, and ask again',
+    })
+  if (request.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader says no more'}`)
 }
 
 /** The clocks of two machines may differ, and a Lease is renewed only so often. Seconds. */

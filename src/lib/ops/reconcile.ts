@@ -41,6 +41,8 @@ export interface ReconcileScope {
   readonly owners?: readonly Owner[]
   /** Whether what Kubernetes keeps beside the fleet is written, too. */
   readonly derives?: boolean
+  /** Whether Thanos Query is told whom to dial; true where nothing is said. */
+  readonly announces?: boolean
 }
 
 /**
@@ -51,7 +53,7 @@ export interface ReconcileScope {
 export function planReconcile(
   fleet: Fleet,
   world: World,
-  {owners = ownersOf(fleet), derives = false}: ReconcileScope = {},
+  {owners = ownersOf(fleet), derives = false, announces = true}: ReconcileScope = {},
 ): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
@@ -63,9 +65,9 @@ export function planReconcile(
   plan.clients()
   for (const owner of owners) plan.owner(owner)
   // What is dialled is there before anybody is told to dial it, and until nobody is.
-  const derived = derives ? planDerived(plan.fleet, settings, owners, world) : {written: [], removed: []}
+  const derived = derives ? planDerived(plan.fleet, settings, {owners, announces}, world) : {written: [], removed: []}
   plan.add(derived.written)
-  plan.endpoints()
+  if (announces) plan.endpoints()
   plan.add(derived.removed)
   return plan.changes
 }

@@ -1,18 +1,46 @@
 /** What the leader keeps of the server replicas: the list of those that live, and reports for as long as they say something. */
 import type {Change} from '../model/change.js'
-import type {Fleet} from '../model/fleet.js'
+import type {Fleet, ObjectKey} from '../model/fleet.js'
+import {objectNames} from '../model/names.js'
 import type {ReplicaReport} from '../model/report.js'
 import {sameValue} from './same.js'
 
 /** What a dead replica has left is kept for so long, milliseconds, if no later stream of the node comes: it may be switched off. */
 const LEFT_KEPT = 24 * 3_600_000
 
-/** @param living names of the replicas that live, sorted */
-export function planReplicas(fleet: Fleet, living: readonly string[], now: Date): readonly Change[] {
-  const changes: Change[] = sameValue(fleet.replicas, living) ? [] : [{kind: 'replicas', value: living}]
+/**
+ * @param living names of the replicas that live, sorted; undefined: nobody has looked yet
+ * @param shared whether there are others at all; the objects that they write are made here, so that they need no right to make any
+ */
+export function planReplicas(
+  fleet: Fleet,
+  living: readonly string[] | undefined,
+  now: Date,
+  {shared}: {readonly shared: boolean},
+): readonly Change[] {
+  if (!shared) return []
+  const changes: Change[] = fleet.revisions.has(REQUESTS) ? [] : [{kind: 'request', id: 'none', value: undefined}]
+  if (living === undefined) return changes
+  if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
+  for (const replica of living)
+    if (!fleet.revisions.has(`ConfigMap/${objectNames.report(replica)}`)) changes.push({kind: 'report', replica, value: nothingYet(now)})
   for (const [replica, dead] of fleet.reports)
     if (!living.includes(replica) && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
   return changes
+}
+
+const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
+
+/** What stands in a replica's report until it writes its first one. */
+function nothingYet(now: Date): ReplicaReport {
+  const at = now.toISOString()
+  const nothing = {proxies: [], withoutProxy: [], refusals: [], unrepaired: [], faults: [], warnings: []}
+  const store = {description: '', reachable: true}
+  return {
+    report: {format: 1, at, startedAt: at, address: '', ready: false, reasons: ['it has reported nothing yet'], store, ...nothing},
+    leftovers: [],
+    digest: '',
+  }
 }
 
 /** A later stream of a node, on a replica that lives, has been given what the dead one left: it is that replica's to tell from then on. */

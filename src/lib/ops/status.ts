@@ -1,7 +1,7 @@
 /** How the fleet stands: what a server's report says, beside what is stored. Reading the report is the caller's. */
 import {AtlasError} from '../model/errors.js'
-import {type Fault, type Fleet, type Subject, isRegistered} from '../model/fleet.js'
-import type {Owner} from '../model/names.js'
+import {type Fault, type Fleet, type Subject, clustersOf, isRegistered} from '../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
@@ -91,10 +91,12 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
     const report = fleet.reports.get(replica)?.report
     return report === undefined ? [] : [{replica, report}]
   })
+  const unread = (fleet.replicas ?? []).filter(replica => !fleet.reports.has(replica))
   if (living.length === 0) throw noServer(store)
   const warnings =
     heartbeats === undefined ? ['Leases may not be read: whether the servers still live is not known'] : doubts(fleet, heartbeats, now)
-  return statusOf(fleet, living, warnings)
+  const unknown = unread.map(replica => `server ${replica} lives, but its report is missing or can't be read: its proxies are not shown`)
+  return statusOf(fleet, living, [...warnings, ...unknown])
 }
 
 function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
@@ -125,7 +127,9 @@ function noServer(store: StateStore): AtlasError {
 /** What is stored and what servers report, put together: clusters without a proxy have a row too. */
 export function statusOf(fleet: Fleet, told: readonly Told[], warnings: readonly string[] = []): Status {
   const proxies = latest(told.flatMap(({report}) => report.proxies))
-  const withoutProxy = (told[0]?.report.withoutProxy ?? []).filter(owner => !proxies.some(({cluster}) => cluster === owner))
+  const present = new Set(proxies.map(({cluster}) => cluster))
+  const wanted: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
+  const withoutProxy = wanted.filter(owner => !present.has(owner))
   const absent = withoutProxy.map((cluster): ProxyStatus => ({
     cluster,
     id: '-',

@@ -20,9 +20,9 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   let last = 0
   const batches: Group[][] = []
   for (const group of groups) {
-    const owners = group.changes.map(change => ownerOf(change))
-    const isForAll = owners.includes(undefined)
-    const names = [`object ${group.key}`, ...owners.map(owner => `owner ${owner ?? ''}`)]
+    const owners = group.changes.map(change => ownersOf(change))
+    const isForAll = owners.includes('all')
+    const names = [`object ${group.key}`, ...owners.flatMap(some => (some === 'all' ? [] : some.map(owner => `owner ${owner}`)))]
     const level = 1 + (isForAll ? last : Math.max(barrier, ...names.map(name => levels.get(name) ?? 0)))
     for (const name of names) levels.set(name, level)
     if (isForAll) barrier = level
@@ -33,13 +33,14 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   return batches
 }
 
-/** Whom a change concerns; undefined: everybody. */
-export function ownerOf(change: StoredChange): string | undefined {
-  if ('owner' in change) return change.owner
-  if (change.kind === 'registration') return change.name
-  if (change.kind === 'client') return `client/${change.name}`
+/** Whom a change concerns. An answer comes after the work that it speaks of: it concerns whom that concerns. */
+export function ownersOf(change: StoredChange): readonly string[] | 'all' {
+  if ('owner' in change) return [change.owner]
+  if (change.kind === 'registration') return [change.name]
+  if (change.kind === 'client') return [`client/${change.name}`]
+  if (change.kind === 'request') return change.value === undefined || change.value.owners.length === 0 ? 'all' : change.value.owners
   const derived = change.kind === 'derived' ? derivedOwner(change.object) : undefined
-  return derived === 'zone' ? undefined : derived
+  return derived === undefined || derived === 'zone' ? 'all' : [derived]
 }
 
 /** A change joins the first group of its object that stands behind everything else of its owner. */
@@ -49,8 +50,8 @@ function grouped(changes: readonly StoredChange[]): readonly Group[] {
   const lastOf = new Map<string, number>()
   let lastForAll = -1
   for (const change of changes) {
-    const [key, owner] = [objectOf(change), ownerOf(change)]
-    const earliest = owner === undefined ? groups.length - 1 : Math.max(lastForAll, lastOf.get(owner) ?? -1)
+    const [key, owners] = [objectOf(change), ownersOf(change)]
+    const earliest = owners === 'all' ? groups.length - 1 : Math.max(lastForAll, ...owners.map(owner => lastOf.get(owner) ?? -1))
     const present = places.get(key) ?? []
     let place = present.find(index => index >= earliest)
     if (place === undefined) {
@@ -59,8 +60,8 @@ function grouped(changes: readonly StoredChange[]): readonly Group[] {
     }
 
     groups[place]?.changes.push(change)
-    if (owner === undefined) lastForAll = Math.max(lastForAll, place)
-    else lastOf.set(owner, Math.max(lastOf.get(owner) ?? -1, place))
+    if (owners === 'all') lastForAll = Math.max(lastForAll, place)
+    else for (const owner of owners) lastOf.set(owner, Math.max(lastOf.get(owner) ?? -1, place))
   }
 
   return groups

@@ -4,8 +4,10 @@ import {type StoredChange, encodeOnto, isDerivedChange, isStored, namespaceOf} f
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
+import {objectNames} from '../model/names.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
-import {type Group, batchesOf, ownerOf} from './batches.js'
+import {type Group, batchesOf, ownersOf} from './batches.js'
+import {type Refusal, RefusedCommit} from './refused.js'
 import type {ObjectStore, Sighting, StoredObject} from './objects.js'
 
 /** What a group has come to: the object as it stands now, or why it could not be written. */
@@ -32,10 +34,9 @@ export async function commitOnto(
     // A race that is lost should leave nothing behind: all is looked at before anything is written.
     for (const group of batches.flat()) if (!isDerived(group)) checkBase(objects, group.key, await objects.read(group.key), base)
     let fleet = base
-    const failures: unknown[] = []
-    const blocked = new Set<string | undefined>()
+    const refusals: Refusal[] = []
     for (const batch of batches) {
-      const outcomes = await atOnce(unblocked(batch, blocked), objects.writesAtOnce, async group =>
+      const outcomes = await atOnce(unblocked(batch, refusals), objects.writesAtOnce, async group =>
         writeGroup(objects, read, fleet, group, settings),
       )
       const written = outcomes.filter(outcome => 'object' in outcome)
@@ -45,26 +46,47 @@ export async function commitOnto(
       )
       wrote(written.map(({group, object}) => ({key: group.key, object})))
       for (const {group, error} of outcomes.filter(outcome => 'error' in outcome)) {
-        failures.push(error)
-        for (const change of group.changes) blocked.add(ownerOf(change))
+        if (!(error instanceof AtlasError) || error.code === 'conflict' || error.code === 'unreachable') throw error as Error
+        refusals.push({object: group.key, owners: ownersOfGroup(group), error})
       }
 
-      const fatal = failures.find(error => !(error instanceof AtlasError) || error.code === 'conflict' || error.code === 'unreachable')
-      if (fatal !== undefined) throw fatal as Error
-      if (blocked.has(undefined)) break
+      if (refusals.some(({object}) => isNeededByAll(object))) break
     }
 
-    const [first] = failures
-    if (first !== undefined) throw first as Error
+    if (refusals.length > 0) throw new RefusedCommit(fleet, refusals)
     return fleet
   })
 }
 
+/** Whether everything that follows rests on it; without the zone, say, the rest is as good as ever. */
+export function isNeededByAll(object: ObjectKey): boolean {
+  return neededByAll.has(object)
+}
+
+const neededByAll: ReadonlySet<ObjectKey> = new Set([
+  `ConfigMap/${objectNames.fleet}`,
+  `ConfigMap/${objectNames.trust}`,
+  `Secret/${objectNames.root}`,
+  `Secret/${objectNames.issuer}`,
+  `Secret/${objectNames.credentialIssuer}`,
+])
+
+function ownersOfGroup({changes}: Group): readonly string[] {
+  return [...new Set(changes.map(change => ownersOf(change)).flatMap(owners => (owners === 'all' ? [] : owners)))]
+}
+
 /** Without the changes of those of whom something could not be written. */
-function unblocked(batch: readonly Group[], blocked: ReadonlySet<string | undefined>): readonly Group[] {
-  if (blocked.size === 0) return batch
+function unblocked(batch: readonly Group[], refusals: readonly Refusal[]): readonly Group[] {
+  if (refusals.length === 0) return batch
+  const blocked = new Set(refusals.flatMap(({owners}) => owners))
+  const isBlocked = (change: StoredChange): boolean => {
+    const owners = ownersOf(change)
+    // An answer that speaks of everybody is no answer while somebody is left out.
+    return owners === 'all' ? change.kind === 'request' && blocked.size > 0 : owners.some(owner => blocked.has(owner))
+  }
+
   return batch
-    .map(({key, changes}) => ({key, changes: changes.filter(change => !blocked.has(ownerOf(change)))}))
+    .map(({key, changes}) => ({key, changes: changes.filter(change => !isBlocked(change))}))
     .filter(({changes}) => changes.length > 0)
 }
 

@@ -107,7 +107,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         return loaded.fleet
       }),
 
-    commit: (base, changes) => inTurn(async () => commitOnto(objects, read, base, changes, wrote)),
+    async commit(base, changes) {
+      const commit = async (): Promise<Fleet> => commitOnto(objects, read, base, changes, wrote)
+      // Where each object is known by its revision, what is seen need not wait for what is written: a slow write must hold up no revocation.
+      return objects.kubernetes === undefined ? inTurn(commit) : commit()
+    },
 
     async watch(watcher, signal) {
       const known = openKnown(decode)

@@ -72,7 +72,7 @@ export interface StateStore {
    * Writes changes so that whatever concerns one owner, or everybody, stays in order, each object at once, on condition that every object touched is still at its revision in `base`
    * (absent there: must not exist). Not atomic as a whole: every prefix is a legal fleet. Unchanged objects are not written.
    * @returns the fleet after the commit, with its revisions
-   * An object that can't be written costs the later changes of its owner, and no other's; it is told when the rest is done.
+   * An object that can't be written costs the later changes of its owner, and no other's: `RefusedCommit`, when the rest is done.
    * @throws AtlasError `conflict` when another writer was faster: load and plan again
    */
   commit(base: Fleet, changes: readonly Change[]): Promise<Fleet>

@@ -221,8 +221,13 @@ class OpenStream implements Stream {
 
     if (this.node === undefined && !this.#join(request)) return
     const most = this.admitted.cluster === OBSERVABILITY ? VERSIONS_MAX.observability : VERSIONS_MAX.downstream
-    if ('initialResourceVersions' in request && Object.keys(request.initialResourceVersions).length > most) {
-      this.#fail('protocol', status.INVALID_ARGUMENT, `initial_resource_versions must name at most ${most} resources`)
+    const versions = 'initialResourceVersions' in request ? Object.keys(request.initialResourceVersions) : []
+    if (versions.length > most || versions.some(name => name.length > NAME_LENGTH_MAX)) {
+      this.#fail(
+        'protocol',
+        status.INVALID_ARGUMENT,
+        `initial_resource_versions must name at most ${most} resources, none longer than ${NAME_LENGTH_MAX}`,
+      )
       return
     }
 

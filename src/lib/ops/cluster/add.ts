@@ -2,9 +2,9 @@
 import type {Address} from '../../model/address.js'
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
-import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster} from '../../model/cluster.js'
+import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, isPending} from '../../model/cluster.js'
 import {type Fleet, clusterOf} from '../../model/fleet.js'
-import {type ClusterName, parseClusterName, parseNewClusterName} from '../../model/names.js'
+import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
 import {type Patience, isLed, waitForLeader} from '../leader.js'
@@ -70,7 +70,9 @@ function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: Clus
 /** The leader keeps on record what it has accepted, and each credential before it is handed out. */
 function isTakenUp(fleet: Fleet, cluster: Cluster): boolean {
   const record = fleet.records.get(cluster.name)
-  return sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
+  const isOnRecord = sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
+  // Its Services are made after its Secret, and may be seen by those who may not see that.
+  return isOnRecord && (isPending(cluster) || fleet.derived.has(`Service/${sidecarName(cluster.name, 0)}`))
 }
 
 function hasValidCredential(record: OwnerRecord | undefined): boolean {

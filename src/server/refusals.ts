@@ -1,0 +1,100 @@
+/**
+ * What could not be written, kept from being tried all the time: each object has a pause of its own, so that one that is refused
+ * for good holds up nobody else.
+ */
+import {type StoredChange, isStored, objectOf} from '../lib/manifest/encode.js'
+import type {Change} from '../lib/model/change.js'
+import type {ObjectKey} from '../lib/model/fleet.js'
+import type {Owner} from '../lib/model/names.js'
+import {ownersOf} from '../lib/store/batches.js'
+import {isNeededByAll} from '../lib/store/commit.js'
+import type {Refusal} from '../lib/store/refused.js'
+
+/** Milliseconds. */
+export interface RefusalTimes {
+  /** The first pause, twice as long each time … */
+  readonly refusedMs: number
+  /** … up to this. */
+  readonly refusedMaxMs: number
+}
+
+export const defaultRefusalTimes: RefusalTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
+
+export interface Refusals {
+  /** The changes that may be tried now: without what pauses, and whatever of the same owners comes after it. */
+  take(changes: readonly Change[]): readonly Change[]
+  /** These were written: whatever was refused of them before is forgotten. */
+  wrote(changes: readonly Change[]): void
+  /** Begins or lengthens the pauses. @returns those that are refused for the first time, or for another reason */
+  refused(refusals: readonly Refusal[]): readonly Refusal[]
+  /** Somebody has changed this object: it is worth another try. */
+  changed(object: ObjectKey): void
+  /** Whose pauses are over. */
+  due(): readonly Owner[]
+  /** Milliseconds until the next pause is over; undefined: nothing pauses. */
+  wait(): number | undefined
+  /** What is refused, for people. */
+  failure(): string | undefined
+}
+
+interface Paused {
+  readonly refusal: Refusal
+  readonly count: number
+  readonly until: number
+}
+
+/** @param now milliseconds of a clock that only goes forward */
+export function openRefusals(times: RefusalTimes, now: () => number): Refusals {
+  const paused = new Map<ObjectKey, Paused>()
+  return {
+    take(changes) {
+      if (paused.size === 0) return changes
+      const left = new Set<string>()
+      let isAllLeft = false
+      const isLeft = (change: StoredChange): boolean => {
+        const [object, owners] = [objectOf(change), ownersOf(change)]
+        const pause = paused.get(object)
+        const isPausing = pause !== undefined && pause.until > now()
+        isAllLeft ||= isPausing && isNeededByAll(object)
+        const isBehind =
+          isAllLeft || (owners === 'all' ? change.kind === 'request' && left.size > 0 : owners.some(owner => left.has(owner)))
+        if ((isPausing || isBehind) && owners !== 'all') for (const owner of owners) left.add(owner)
+        return isPausing || isBehind
+      }
+
+      return changes.filter(change => !isStored(change) || !isLeft(change))
+    },
+
+    wrote(changes) {
+      if (paused.size > 0) for (const change of changes) if (isStored(change)) paused.delete(objectOf(change))
+    },
+
+    refused(refusals) {
+      return refusals.filter(refusal => {
+        const before = paused.get(refusal.object)
+        const count = (before?.count ?? 0) + 1
+        const pause = Math.min(times.refusedMaxMs, times.refusedMs * 2 ** Math.min(count - 1, 20))
+        paused.set(refusal.object, {refusal, count, until: now() + pause})
+        return before?.refusal.error.message !== refusal.error.message
+      })
+    },
+
+    changed(object) {
+      paused.delete(object)
+    },
+
+    due: () => [...paused.values()].filter(({until}) => until <= now()).flatMap(({refusal}) => refusal.owners as readonly Owner[]),
+
+    wait() {
+      const ends = [...paused.values()].map(({until}) => until)
+      return ends.length === 0 ? undefined : Math.max(0, Math.min(...ends) - now())
+    },
+
+    failure() {
+      const [first, ...others] = [...paused.values()]
+      if (first === undefined) return undefined
+      const {object, error} = first.refusal
+      return `${object}: ${error.message}${others.length === 0 ? '' : `, and ${others.length} more`}`
+    },
+  }
+}

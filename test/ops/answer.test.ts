@@ -1,0 +1,63 @@
+import {expect} from 'chai'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import type {Request} from '../../src/lib/model/request.js'
+import {planAnswers} from '../../src/lib/ops/answer.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+
+const [paris, lyon, ghost] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('ghost')]
+const HOUR = 3600
+
+function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly Change[]; answers: readonly Request[]} {
+  const world = testWorld()
+  const fleet = testFleet(world, ['paris', 'lyon'])
+  const asked = requests.map((request, index): Change => ({
+    kind: 'request',
+    id: `r${index}`,
+    value: {kind: 'rotate', owners: [], requestedAt: world.now().toISOString(), state: 'waiting', ...request},
+  }))
+  const changes = [...planAnswers(reduceAll(fleet, asked), world)].flat()
+  return {changes, answers: changes.flatMap(change => (change.kind === 'request' && change.value !== undefined ? [change.value] : []))}
+}
+
+describe('ops/answer', () => {
+  it('rotates everybody, the server too, a few at a time, and says so last', () => {
+    const {changes, answers} = answersTo({})
+    expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'request'])
+    expect(answers).to.have.length(1)
+    expect(answers[0]).to.include({state: 'done', message: 'rotate everybody'})
+  })
+
+  it('rotates whom it is asked for, each once', () => {
+    const {changes} = answersTo({owners: [paris, paris]})
+    expect(changes.filter(({kind}) => kind === 'identity')).to.have.length(1)
+  })
+
+  it('signs nothing for whoever is not registered', () => {
+    const {changes, answers} = answersTo({owners: [paris, ghost]})
+    expect(changes).to.have.length(1)
+    expect(answers[0]).to.include({state: 'failed'})
+    expect(answers[0]?.message).to.contain('ghost')
+  })
+
+  it('removes, and what follows sees that it is gone', () => {
+    const {changes, answers} = answersTo({kind: 'remove', owners: [lyon]}, {kind: 'rotate', owners: [lyon]})
+    expect(changes[0]).to.include({kind: 'record', owner: lyon})
+    expect(answers.map(({state}) => state)).to.deep.equal(['done', 'failed'])
+  })
+
+  it('a removal of what is gone already is done: an earlier leader did not come to answer', () => {
+    expect(answersTo({kind: 'remove', owners: [ghost]}).answers[0]).to.include({state: 'done'})
+  })
+
+  it('drops answers by the leader’s clock, and whatever nobody waits for any more', () => {
+    const at = (seconds: number): string => new Date(testWorld().now().getTime() + seconds * 1000).toISOString()
+    const dropped = (request: Partial<Request>): boolean =>
+      answersTo(request).changes.some(change => change.kind === 'request' && change.value === undefined)
+    expect(dropped({state: 'done', answeredAt: at(-HOUR - 1)})).to.equal(true)
+    expect(dropped({state: 'done', answeredAt: at(-60)})).to.equal(false)
+    expect(dropped({state: 'done', answeredAt: at(HOUR)})).to.equal(true)
+    expect(dropped({state: 'done', requestedAt: at(-2 * HOUR)})).to.equal(true)
+    expect(dropped({state: 'waiting', requestedAt: at(-25 * HOUR)})).to.equal(true)
+  })
+})
