@@ -5,13 +5,15 @@ import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag} from '../lib/cli/flags.js'
 import {described, renderChanges, renderSettingsDifference} from '../lib/cli/render.js'
 import {choicesOf, settingsFlags} from '../lib/cli/settings-flags.js'
-import {sameStore} from '../lib/cli/store-flags.js'
+import {type StoreFlags, sameStore} from '../lib/cli/store-flags.js'
+import {renderThanosQuery} from '../lib/cli/thanos-query.js'
 import {world} from '../lib/cli/world.js'
+import {dialledAddresses} from '../lib/model/fleet.js'
 import {objectNames} from '../lib/model/names.js'
 import {renderAddresses} from '../lib/model/address.js'
 import {renderPreview} from '../lib/manifest/preview.js'
 import type {Adoption} from '../lib/ops/adopt.js'
-import {init} from '../lib/ops/init.js'
+import {type InitResult, init} from '../lib/ops/init.js'
 
 export default class Init extends StoreCommand {
   static override summary = 'Create an installation: its settings and its certificate authority'
@@ -54,12 +56,8 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
       )
     if (result.adopted !== undefined) this.words(renderAdoption(result.adopted))
     if (result.changed.length > 0) this.words(`Changed settings:\n${renderSettingsDifference(result.before.settings, settings)}`)
-    if (settings.addresses.length === 0)
-      this.next(`atlas init${sameStore(flags)} --address HOST, with the address at which other clusters reach the observability Envoy`)
-    else
-      this.next(
-        `atlas cluster add NAME${sameStore(flags)} --address HOST (downstream Envoys will dial ${renderAddresses(settings.addresses)}:${settings.adsPort})`,
-      )
+    if (!flags['dry-run']) this.words(`\n${renderThanosQuery(store, settings, flags)}`)
+    this.#sayNext(result, flags)
     return {
       created: result.created,
       changed: result.changed,
@@ -68,5 +66,19 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
       addresses: settings.addresses.map(address => address.host),
       ...(result.adopted !== undefined && {adopted: result.adopted}),
     }
+  }
+
+  /** Where downstream Envoys dial: said, known from the load balancer, or not known yet. */
+  #sayNext({after, settings}: InitResult, flags: StoreFlags): void {
+    const addresses = dialledAddresses(after)
+    if (addresses.length > 0) {
+      this.words(`\nDownstream Envoys dial ${renderAddresses(addresses)}, port ${settings.adsPort}.`)
+      this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)
+      return
+    }
+
+    if (flags.store === undefined)
+      this.words('\nDownstream Envoys will dial the load balancer of chart atlas, once it has an address; --address says another.')
+    this.next(`atlas init${sameStore(flags)} --address HOST, with the address at which other clusters reach the observability Envoy`)
   }
 }

@@ -25,10 +25,14 @@ export default class Rotate extends StoreCommand {
     const {argv, flags} = await this.parse(Rotate)
     const store = await this.openStore(flags)
     const wait = patienceOf(flags)
-    const {owners, changes} = await rotateLeaves(store, argv.map(String), world, {dryRun: flags['dry-run'], ...wait})
+    const {owners, changes} = await this.patiently(
+      'the leader to issue them',
+      rotateLeaves(store, argv.map(String), world, {dryRun: flags['dry-run'], ...wait}),
+    )
     if (flags['dry-run']) this.data(renderChanges(changes))
-    else if (isLed(store) && wait.waitMs === undefined) this.words(`The leader is asked for new certificates:\n${renderChanges(changes)}`)
-    else this.words(`New certificates are issued:\n${renderChanges(changes)}`)
+    else if (!isLed(store)) this.words(`New certificates are issued:\n${renderChanges(changes)}`)
+    else if (wait.waitMs === undefined) this.words(`The leader is asked for new certificates for ${owners.join(', ')}.`)
+    else this.words(`New certificates are issued for ${owners.join(', ')}.`)
     this.next(`atlas status${sameStore(flags)}`)
     return {rotated: owners, changes: described(changes)}
   }

@@ -51,7 +51,7 @@ describe('where nothing can be signed', function () {
 
     const added = await place.run(['cluster', 'add', 'paris', '--address', '203.0.113.4'])
     expect(added.code).to.equal(3)
-    expect(added.stderr).to.contain('run "atlas init" first')
+    expect(added.stderr).to.contain('run "atlas init --namespace')
     expect(await secrets()).to.equal('')
   })
 

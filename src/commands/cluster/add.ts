@@ -40,11 +40,14 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
     const store = await this.openStore(flags)
     const stack = stackOf(flags)
     const input = {request: requestOf(flags), defaults: targetsOf(stack)}
-    const result = await addCluster(store, args.name, input, world, {dryRun: flags['dry-run'], ...patienceOf(flags)})
-    const {cluster, previous} = result
+    const added = addCluster(store, args.name, input, world, {dryRun: flags['dry-run'], ...patienceOf(flags)})
+    const result = await this.patiently(`the leader to issue the credential of ${args.name}`, added)
+    const {cluster, previous, restored} = result
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
     if (previous === undefined)
-      this.words(`Cluster ${cluster.name} ${flags['dry-run'] ? 'would be' : 'is'} registered:\n${listed(clusterFields(cluster))}`)
+      this.words(
+        `Cluster ${cluster.name} ${flags['dry-run'] ? 'would be' : 'is'} ${restored ? 'restored, with the certificates that it had' : 'registered'}:\n${listed(clusterFields(cluster))}`,
+      )
     else
       this.words(
         renderDifference(previous, cluster) === ''
@@ -52,7 +55,7 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
           : `Cluster ${cluster.name} ${flags['dry-run'] ? 'would be' : 'is'} changed:\n${renderDifference(previous, cluster)}`,
       )
     const assumed = (['thanos', 'prometheus', 'alertmanager'] as const).filter(
-      service => previous === undefined && flags[service] === undefined,
+      service => previous === undefined && !restored && flags[service] === undefined,
     )
     if (assumed.length > 0)
       this.words(
@@ -64,7 +67,9 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
       this.words(
         `Nobody has said yet where its Envoy dials the observability Envoy: run "atlas init${sameStore(flags)} --address HOST" first.`,
       )
-    if (!flags['dry-run']) this.#sayNext(cluster.name, flags)
+    const isAsked = previous === undefined ? !restored : renderDifference(previous, cluster) === ''
+    if (!flags['dry-run'] && isAsked) this.#sayNext(cluster.name, flags)
+    else if (!flags['dry-run']) this.next(`atlas status${sameStore(flags)}`)
     return {
       cluster: clusterJson(clusterEntry(result.after, cluster.name)),
       created: previous === undefined,

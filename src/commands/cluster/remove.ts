@@ -2,9 +2,11 @@
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {confirmFlags, dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/flags.js'
+import {renderLeaving} from '../../lib/cli/joining.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/render.js'
 import {world} from '../../lib/cli/world.js'
+import {parseClusterName} from '../../lib/model/names.js'
 import {isLed} from '../../lib/ops/leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
 
@@ -34,10 +36,12 @@ export default class ClusterRemove extends StoreCommand {
       noInput: flags['no-input'] || this.jsonEnabled(),
     })
     const wait = patienceOf(flags)
-    const {changes} = await removeCluster(store, args.name, world, wait)
+    const {changes} = await this.patiently(`the leader to remove ${args.name}`, removeCluster(store, args.name, world, wait))
     const isDone = !isLed(store) || wait.waitMs !== undefined
     this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(isDone ? plan.changes : changes)}`)
-    this.next(`uninstall its Envoy in cluster ${args.name}; it is refused ${isDone ? 'from now on' : 'as soon as the leader has done it'}`)
+    if (isLed(store))
+      this.words(`\nNext, in cluster ${args.name} (its context may have another name):\n${renderLeaving(parseClusterName(args.name))}`)
+    else this.next(`end its Envoy in cluster ${args.name}`)
     return {removed: args.name, changes: described(changes)}
   }
 }

@@ -94,7 +94,8 @@ The cluster "atlas" stands for the observability Envoy.`
       case 'raw': {
         const values = found.values()
         this.data(renderYaml(values))
-        this.words(`\nThe values name Secret ${String(values['existingSecret'])}; "--format secret" prints it.`)
+        // piped into Helm it would stand in the middle of Helm's own words
+        if (process.stdout.isTTY) this.words(`\nThe values name Secret ${String(values['existingSecret'])}; "--format secret" prints it.`)
         return {format: 'raw', cluster, values}
       }
 

@@ -4,6 +4,8 @@ import type {StateStore} from '../store/store.js'
 import {type ErrorReport, exitCodes, renderError, reportOf} from './error-report.js'
 import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './store-flags.js'
 
+const SILENT_MS = 3000
+
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
 
@@ -20,6 +22,16 @@ export abstract class BaseCommand extends Command {
   /** The next command to run. */
   protected next(command: string): void {
     this.words(`\nNext: ${command}`)
+  }
+
+  /** Where `work` takes longer than a reader expects, says on a terminal what is waited for. */
+  protected async patiently<T>(what: string, work: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => {
+      if (process.stderr.isTTY) this.words(`Waiting for ${what} …`)
+    }, SILENT_MS)
+    return work.finally(() => {
+      clearTimeout(timer)
+    })
   }
 
   protected override toErrorJson(error: unknown): {error: ErrorReport} {

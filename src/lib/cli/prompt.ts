@@ -16,6 +16,12 @@ export async function confirmByName(name: string, question: string, {yes, noInpu
     throw new AtlasError('invalid', `${question} Nobody can be asked here`, {hint: 'add --yes to go on without being asked'})
   const {default: inquirer} = await import('inquirer')
   const prompt = inquirer.createPromptModule({output: process.stderr})
-  const {answer} = await prompt<{answer: string}>([{type: 'input', name: 'answer', message: `${question} Type ${name} to go on:`}])
+  const {answer} = await prompt<{answer: string}>([{type: 'input', name: 'answer', message: `${question} Type ${name} to go on:`}]).catch(
+    (error: unknown) => {
+      // Ctrl-C, or the end of input
+      if (error instanceof Error && error.name === 'ExitPromptError') return {answer: ''}
+      throw error
+    },
+  )
   if (answer.trim() !== name) throw new AtlasError('failed', `"${name}" was not typed; nothing was changed`)
 }

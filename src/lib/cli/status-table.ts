@@ -1,5 +1,6 @@
 /** `status` for a terminal: one row per proxy, then whatever needs a reader's attention. */
 import {renderAge} from '../model/duration.js'
+import type {RefusalReport} from '../model/report.js'
 import type {ProxyStatus, ServerStatus, Status} from '../ops/status.js'
 import {renderTable} from './render.js'
 
@@ -11,7 +12,7 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
 ]
 
 /** The table of proxies, and below it what is wrong: faults in the store, refused connections. */
-export function renderStatus({servers, proxies, faults, refusals, warnings}: Status, now: Date): string {
+export function renderStatus({servers, leader, proxies, faults, refusals, warnings}: Status, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
     proxy.cluster,
@@ -24,15 +25,36 @@ export function renderStatus({servers, proxies, faults, refusals, warnings}: Sta
     proxy.lastChange === undefined ? '-' : ago(proxy.lastChange, now),
   ])
   const remarks = [
-    ...proxies.filter(proxy => proxy.remark !== undefined).map(proxy => `${proxy.cluster} ${proxy.id}: ${proxy.remark ?? ''}`),
+    ...proxies
+      .filter(proxy => proxy.remark !== undefined)
+      .map(({cluster, id, remark = ''}) => `${id === '-' ? cluster : `${cluster} ${id}`}: ${remark}`),
     ...faults.map(fault => `broken: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
-    ...refusals.slice(-5).map(refusal => `refused ${ago(refusal.at, now)} (${refusal.reason}): ${refusal.message}`),
+    ...together(refusals)
+      .slice(-5)
+      .map(([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`),
     ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
     ...servers.flatMap(server => server.warnings.map(warning => `${nameOf(server)}: ${warning}`)),
     ...warnings.map(warning => `DOUBTFUL: ${warning}`),
   ]
-  const table = `${servers.map(server => `${nameOf(server)} ${server.address}, since ${since(server.startedAt, now)}`).join('\n')}\n\n${renderTable(head, rows)}`
+  const running = [
+    ...servers.map(server => `${nameOf(server)} ${server.address}, since ${since(server.startedAt, now)}`),
+    ...(leader === undefined ? [] : [`leader ${leader}`]),
+  ]
+  const table = `${running.join('\n')}\n\n${renderTable(head, rows)}`
   return remarks.length === 0 ? table : `${table}\n\n${remarks.join('\n')}`
+}
+
+/** Of equal refusals the last, and how many there were; in order of time. */
+function together(refusals: readonly RefusalReport[]): readonly (readonly [RefusalReport, number])[] {
+  const found = new Map<string, [RefusalReport, number]>()
+  for (const refusal of refusals) {
+    const key = `${refusal.reason} ${refusal.message}`
+    const times = (found.get(key)?.[1] ?? 0) + 1
+    found.delete(key)
+    found.set(key, [refusal, times])
+  }
+
+  return [...found.values()]
 }
 
 function nameOf({replica}: ServerStatus): string {

@@ -6,6 +6,7 @@ import type {ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {derivedText, encodeDerived, isDerived} from './derived.js'
+import {ENDPOINTS_KEY} from './endpoints.js'
 import {encodeSecret, renderIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, encodeBase64, frameOf, secretData} from './manifest.js'
 import {renderRecord} from './record.js'
@@ -187,7 +188,7 @@ function encodeWhole(existing: Manifest | undefined, change: Valued, namespace: 
     }
 
     case 'endpoints': {
-      const manifest = encodeConfigMap(existing, nameOf(change), {'endpoints.yaml': change.value}, namespace)
+      const manifest = encodeConfigMap(existing, nameOf(change), {[ENDPOINTS_KEY]: change.value}, namespace)
       return {...manifest, metadata: {...manifest.metadata, namespace}}
     }
 

@@ -6,6 +6,9 @@ import type {Settings} from '../model/settings.js'
 import {tlsKeys} from './keys.js'
 import {renderYaml} from './yaml.js'
 
+/** The key of ConfigMap `atlas-thanos-endpoints`, and so the file's name where it is mounted. */
+export const ENDPOINTS_KEY = 'endpoints.yaml'
+
 /**
  * YAML text; byte-stable, sorted by cluster, then replica. An empty list is legal there. Where 10901 speaks mutual TLS each endpoint
  * says so: what Thanos knows as its default would hold for endpoints of its flags, too.

@@ -7,6 +7,7 @@ import {type Fault, type Fleet, type ObjectKey, type Subject} from '../model/fle
 import {type ClusterName, type Owner, SHARDS, objectNames, parseClientName, parseOwner} from '../model/names.js'
 import {derivedOwner, derivedText, isDerived} from './derived.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
+import {ENDPOINTS_KEY} from './endpoints.js'
 import {decodeClient, decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
 import {type Manifest, decodeBase64, keyOf, secretData} from './manifest.js'
 import {at, placeOf} from './place.js'
@@ -102,7 +103,7 @@ const singles: ReadonlyMap<ObjectKey, Single> = new Map([
     `ConfigMap/${objectNames.endpoints}`,
     {
       subject: 'endpoints',
-      decode: manifest => ({kind: 'endpoints', value: manifest.data?.['endpoints.yaml']}),
+      decode: manifest => ({kind: 'endpoints', value: manifest.data?.[ENDPOINTS_KEY]}),
       removal: {kind: 'endpoints', value: undefined},
     },
   ],

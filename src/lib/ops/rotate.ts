@@ -12,7 +12,7 @@ import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {type Patience, isLed, newRequest, waitForAnswer} from './leader.js'
 import {rememberedOf} from './recover.js'
-import {type World, settingsOf} from './world.js'
+import {type World, readableSettings, settingsOf} from './world.js'
 
 export interface RotateResult extends Committed {
   /** Whose identity is new. */
@@ -30,16 +30,23 @@ export async function rotateLeaves(
   options: CommitOptions & Partial<Patience> = {},
 ): Promise<RotateResult> {
   if (isLed(store)) return askToRotate(store, names, world, options)
-  const committed = await commitPlan(store, fleet => planRotate(fleet, names, world), options)
+  const committed = await commitPlan(
+    store,
+    fleet => {
+      settingsOf(fleet, store)
+      return planRotate(fleet, names, world)
+    },
+    options,
+  )
   const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
   return {...committed, owners}
 }
 
 /** New leaves for `owners`, and where the others are asked for, for the ADS server and the clients of the internal ports. @throws AtlasError `failed` where there is no issuer to sign with */
 export function planLeaves(fleet: Fleet, owners: readonly Owner[], {others}: {readonly others: boolean}, world: World): readonly Change[] {
-  const settings = settingsOf(fleet)
+  const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('issuer')
-  if (issuer === undefined)
+  if (settings === undefined || issuer === undefined)
     throw new AtlasError(
       'failed',
       fleet.faults.get('authority/issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
@@ -71,7 +78,7 @@ async function askToRotate(
   const committed = await commitPlan(
     store,
     fleet => {
-      settingsOf(fleet)
+      settingsOf(fleet, store)
       owners = ownersNamed(fleet, names)
       return [{...request, value: {...request.value, owners: names.length === 0 ? [] : owners}} as Change]
     },

@@ -43,6 +43,8 @@ export interface ServerStatus {
 
 export interface Status {
   readonly servers: readonly ServerStatus[]
+  /** The server that writes and signs, where several share the store and one of them does. */
+  readonly leader?: string
   readonly proxies: readonly ProxyStatus[]
   readonly withoutProxy: readonly Owner[]
   readonly faults: readonly (Fault & {readonly subject: Subject})[]
@@ -71,7 +73,7 @@ export async function status(
   if (isLed(store)) return statusOfReplicas(store, now)
   const held = await store.holder()
   if (held === undefined) {
-    settingsOf(await store.load())
+    settingsOf(await store.load(), store)
     throw noServer(store)
   }
 
@@ -84,7 +86,7 @@ export async function status(
 /** What the replicas that live, as the leader sees it, have said last; and how far the leader can be believed. */
 async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   const fleet = await store.load()
-  settingsOf(fleet)
+  settingsOf(fleet, store)
   // Whoever may not read Leases sees the reports all the same.
   const heartbeats = await store.heartbeats().catch(() => undefined)
   const living = (fleet.replicas ?? []).flatMap((replica): Told[] => {
@@ -96,21 +98,26 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   const warnings =
     heartbeats === undefined ? ['Leases may not be read: whether the servers still live is not known'] : doubts(fleet, heartbeats, now)
   const unknown = unread.map(replica => `server ${replica} lives, but its report is missing or can't be read: its proxies are not shown`)
-  return statusOf(fleet, living, [...warnings, ...unknown])
+  const leader = heartbeats === undefined ? undefined : leaderOf(heartbeats, now)
+  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: leader.holder})}
+}
+
+/** Who leads: nobody whose Lease has run out, or was given back. */
+function leaderOf(heartbeats: readonly Heartbeat[], now: Date): Heartbeat | undefined {
+  return heartbeats.find(beat => beat.replica === undefined && beat.holder !== '' && silenceOf(beat, now) <= SILENCE)
 }
 
 function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
   const silence = (beat: Heartbeat): number => silenceOf(beat, now)
-  const leader = heartbeats.find(({replica}) => replica === undefined)
-  const isLed = leader !== undefined && leader.holder !== '' && silence(leader) <= SILENCE
+  const lease = heartbeats.find(({replica}) => replica === undefined)
   const silent = heartbeats.filter(
     beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && silence(beat) > SILENCE,
   )
   return [
-    ...(isLed
+    ...(leaderOf(heartbeats, now) !== undefined
       ? []
       : [
-          `nobody leads${leader === undefined ? '' : ` (Lease atlas was renewed ${silence(leader)} s ago)`}: nothing is signed or written, and a replica that dies is still counted`,
+          `nobody leads${lease === undefined ? '' : ` (Lease atlas was renewed ${silence(lease)} s ago)`}: nothing is signed or written, and a replica that dies is still counted`,
         ]),
     ...silent.map(beat => `server ${beat.replica ?? ''} has not been heard for ${silence(beat)} s: what it said of its proxies may be old`),
   ]
@@ -144,7 +151,7 @@ export function statusOf(fleet: Fleet, told: readonly Told[], warnings: readonly
       id: '-',
       state: 'suspended',
       types: [],
-      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}; back in time, it is restored`,
+      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}: put it back ("atlas cluster add ${cluster}"), or end it ("atlas cluster remove ${cluster}")`,
       ...until('identityUntil', notAfter(fleet, cluster)),
     }))
   const faults = new Map([

@@ -6,6 +6,7 @@ import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import {commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './known.js'
+import {notInitialised} from './not-initialised.js'
 import type {ObjectStore, Observed, Sighting, StoredObject} from './objects.js'
 import type {StateStore, Watcher} from './store.js'
 
@@ -175,12 +176,6 @@ function fail(watch: Watch, error: unknown): void {
   if (!watch.failed)
     watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
   watch.failed = true
-}
-
-function notInitialised({description, kubernetes}: ObjectStore): AtlasError {
-  return new AtlasError('not-found', `there is no Atlas in ${description} yet: ConfigMap atlas-fleet is missing`, {
-    hint: kubernetes === undefined ? 'run "atlas init" on it first' : `run "atlas init --namespace ${kubernetes.namespace}" first`,
-  })
 }
 
 function understood({key, object}: Sighting): Sighting {

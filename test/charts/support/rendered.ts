@@ -36,10 +36,12 @@ export interface PodSpec {
 }
 
 export interface Container {
+  readonly name: string
   readonly image: string
   readonly args: readonly string[]
   readonly securityContext: {readonly readOnlyRootFilesystem?: boolean; readonly capabilities: {readonly drop: readonly string[]}}
   readonly resources: {readonly limits: Readonly<Record<string, string>>}
+  readonly readinessProbe?: {readonly httpGet: {readonly path: string; readonly port: number | string}}
   readonly lifecycle?: {readonly preStop: {readonly exec: {readonly command: readonly string[]}}}
   readonly ports?: readonly {readonly name: string; readonly containerPort: number}[]
   readonly volumeMounts?: readonly {readonly name: string; readonly mountPath: string}[]

@@ -36,6 +36,8 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Further flags of kube-apiserver. */
   readonly apiServerArgs?: readonly string[]
+  /** Controllers beside those of garbage and namespaces, by kube-controller-manager's names. */
+  readonly controllers?: readonly string[]
 }
 
 /** Starts both and waits until the API server is ready: about 6 s. Should this process be killed, they end with it. */
@@ -65,7 +67,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       makePart(supervisor, {
         name: 'kube-controller-manager',
         program: program('kube-controller-manager'),
-        args: controllerArgs(kubeconfig),
+        args: controllerArgs(kubeconfig, options.controllers),
         isReady: isUp,
       }),
     ] as const
@@ -169,10 +171,10 @@ function apiServerArgs(folder: string, {address, ports: [etcd, , port]}: Place):
   ]
 }
 
-function controllerArgs(kubeconfig: string): string[] {
+function controllerArgs(kubeconfig: string, others: readonly string[] = []): string[] {
   return [
     `--kubeconfig=${kubeconfig}`,
-    '--controllers=garbage-collector-controller,namespace-controller',
+    `--controllers=${['garbage-collector-controller', 'namespace-controller', ...others].join(',')}`,
     '--leader-elect=false',
     '--secure-port=0',
   ]

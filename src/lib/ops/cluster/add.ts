@@ -25,6 +25,8 @@ export interface AddResult extends Committed {
   readonly cluster: Cluster
   /** The registration before, where there was one; of a broken one the last that could be read. */
   readonly previous: Cluster | undefined
+  /** It was suspended, and is back with the certificates that it had. */
+  readonly restored: boolean
 }
 
 /**
@@ -42,6 +44,7 @@ export async function addCluster(
   const committed = await commitPlan(
     store,
     fleet => {
+      settingsOf(fleet, store)
       const changes = planAdd(fleet, text, {request, defaults})
       return isLed(store) ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
     },
@@ -52,11 +55,12 @@ export async function addCluster(
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
   if (isLed(store) && options.dryRun !== true && waitMs !== undefined)
     await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, world})
-  return {...committed, cluster, previous: clusterOf(committed.before, name)}
+  const {before} = committed
+  const previous = clusterOf(before, name)
+  return {...committed, cluster, previous, restored: previous === undefined && before.records.get(name)?.registration !== undefined}
 }
 
 function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets}): readonly Change[] {
-  settingsOf(fleet)
   const known = parseClusterName(text)
   const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
   const name = isKnown ? known : parseNewClusterName(text)

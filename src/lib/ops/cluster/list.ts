@@ -22,7 +22,7 @@ export interface ClusterEntry {
 /** Every cluster of the store, by name. @throws AtlasError `not-found` where there is no installation */
 export async function listClusters(store: StateStore): Promise<readonly ClusterEntry[]> {
   const fleet = await store.load()
-  settingsOf(fleet)
+  settingsOf(fleet, store)
   return clusterNames(fleet).map(name => clusterEntry(fleet, name))
 }
 

@@ -22,13 +22,21 @@ export async function removeCluster(
   world: World,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<Committed> {
-  if (!isLed(store)) return commitPlan(store, fleet => planRemove(fleet, text, world), options)
+  if (!isLed(store))
+    return commitPlan(
+      store,
+      fleet => {
+        settingsOf(fleet, store)
+        return planRemove(fleet, text, world)
+      },
+      options,
+    )
   if (options.dryRun === true) return foretold(store, text, world)
   const {id, value} = newRequest('remove', [], world)
   const committed = await commitPlan(
     store,
     fleet => {
-      settingsOf(fleet)
+      settingsOf(fleet, store)
       return [{kind: 'request', id, value: {...(value as Request), owners: [requireCluster(fleet, text)]}}]
     },
     options,
@@ -40,7 +48,7 @@ export async function removeCluster(
 /** What the leader will do: whoever asks may hold no right to see the keys that go. */
 async function foretold(store: StateStore, text: string, world: World): Promise<Committed> {
   const before = await store.load()
-  settingsOf(before)
+  settingsOf(before, store)
   const name = requireCluster(before, text)
   const seen = planRemoval(before, name, world)
   const unseen = (['identity', 'credential'] as const).filter(kind => !seen.some(change => change.kind === kind))
@@ -49,7 +57,6 @@ async function foretold(store: StateStore, text: string, world: World): Promise<
 }
 
 function planRemove(fleet: Fleet, text: string, world: World): readonly Change[] {
-  settingsOf(fleet)
   const name = requireCluster(fleet, text)
   const changes = planRemoval(fleet, name, world)
   return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]

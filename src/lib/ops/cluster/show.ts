@@ -31,7 +31,7 @@ export interface ClusterView {
 /** @throws AtlasError `not-found` */
 export async function showCluster(store: StateStore, text: string): Promise<ClusterView> {
   const fleet = await store.load()
-  const settings = settingsOf(fleet)
+  const settings = settingsOf(fleet, store)
   const name = requireCluster(fleet, text)
   const entry = clusterEntry(fleet, name)
   const {generation} = recordOf(fleet, name)

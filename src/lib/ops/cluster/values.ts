@@ -41,7 +41,7 @@ export interface Joining {
  */
 export async function joining(store: StateStore, text: string): Promise<Joining> {
   const fleet = await store.load()
-  const settings = {...settingsOf(fleet), addresses: dialledAddresses(fleet)}
+  const settings = {...settingsOf(fleet, store), addresses: dialledAddresses(fleet)}
   const owner = text === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, text)
   return {
     owner,

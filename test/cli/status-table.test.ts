@@ -1,0 +1,31 @@
+/** `status` as text: what a reader sees first, and that equal things are said once. */
+import {expect} from 'chai'
+import {renderStatus} from '../../src/lib/cli/status-table.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import type {Status} from '../../src/lib/ops/status.js'
+
+const now = new Date('2026-11-23T12:00:00.000Z')
+const ago = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString()
+const server = {address: '10.0.0.1:6305', startedAt: ago(3600), ready: true, reasons: [], warnings: []}
+const empty: Status = {servers: [server], proxies: [], withoutProxy: [], faults: [], refusals: [], warnings: []}
+
+describe('cli/status-table', () => {
+  it('names the servers and who leads', () => {
+    const text = renderStatus({...empty, servers: [{...server, replica: 'atlas-ads-0'}], leader: 'atlas-controller-1'}, now)
+    expect(text.split('\n').slice(0, 3)).to.deep.equal(['server atlas-ads-0 10.0.0.1:6305, since 1h', 'leader atlas-controller-1', ''])
+    expect(renderStatus(empty, now)).to.not.include('leader')
+  })
+
+  it('says equal refusals once, the latest last, and a remark of a cluster without an Envoy by its name alone', () => {
+    const refusal = (seconds: number, message: string) => ({at: ago(seconds), reason: 'generation', message, peer: ''})
+    const proxies = [
+      {cluster: parseClusterName('paris'), id: '-', state: 'suspended' as const, types: [], remark: 'its registration is gone'},
+    ]
+    const text = renderStatus({...empty, proxies, refusals: [refusal(90, 'old'), refusal(80, 'other'), refusal(5, 'old')]}, now)
+    expect(text.split('\n').slice(-3)).to.deep.equal([
+      'paris: its registration is gone',
+      'refused 1m 20s ago (generation): other',
+      'refused 5s ago, 2 times (generation): old',
+    ])
+  })
+})

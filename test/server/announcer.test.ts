@@ -1,0 +1,137 @@
+/** What the leader says beside objects, and what it does not say. */
+import {expect} from 'chai'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import type {ProxyReport, Report} from '../../src/lib/model/report.js'
+import type {StateStore} from '../../src/lib/store/store.js'
+import {openAnnouncer} from '../../src/server/announcer.js'
+import {silentLog} from '../../src/server/log.js'
+import {recordsOf} from '../envoy/fixture.js'
+import {testCluster} from '../helpers/fleet.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+const fleet = testFleet(testWorld(), [paris, lyon])
+
+function proxy(cluster: Owner, differing: Partial<ProxyReport> = {}): ProxyReport {
+  const at = '2026-11-23T00:00:00.000Z'
+  return {
+    cluster,
+    id: `${cluster}-0`,
+    sequence: 1,
+    variant: 'delta',
+    path: 'relay',
+    connectedSince: at,
+    types: [],
+    credential: {sha256: ''},
+    equalIds: 1,
+    ...differing,
+  }
+}
+
+function report(replica: string, ...proxies: readonly ProxyReport[]): Change {
+  return {kind: 'report', replica, value: {report: {proxies} as unknown as Report, leftovers: [], digest: ''}}
+}
+
+const alive = (...replicas: readonly string[]): Change => ({kind: 'replicas', value: replicas})
+
+/** Everything that is said of these changes, one after the other, as `OBJECT REASON MESSAGE`. */
+function said(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly string[] {
+  const lines: string[] = []
+  const store = {
+    announce: async (object: string, {reason, message}: {reason: string; message: string}) => {
+      lines.push(`${object} ${reason} ${message}`)
+    },
+  } as unknown as StateStore
+  const announcer = openAnnouncer(store, silentLog)
+  announcer.begin(before)
+  let known = before
+  for (const changes of steps) {
+    const after = reduceAll(known, changes)
+    announcer.changed(known, after, changes)
+    known = after
+  }
+
+  return lines
+}
+
+describe('server/announcer', () => {
+  it('says that a cluster is registered when its credential is there, once, and where it is dialled', () => {
+    const credential = fleet.credentials.get(paris)
+    const before = reduceAll(fleet, [{kind: 'credential', owner: paris, value: undefined}])
+    const issued: Change = {kind: 'credential', owner: paris, value: credential}
+    const lines = said(before, [issued], [issued])
+    expect(lines).to.deep.equal([
+      'Service/paris Registered its Envoy may join with the ADS credential in Secret paris-envoy-ads; the observability Envoy dials 198.51.100.4, port 11901',
+    ])
+  })
+
+  it('says where it is dialled when that changes, and nothing of other changes', () => {
+    const register = (differing: Parameters<typeof testCluster>[1]): readonly Change[] => [
+      {kind: 'registration', name: paris, value: testCluster('paris', differing)},
+    ]
+    const lines = said(fleet, register({replicas: 2}), register({addresses: []}), register({}), register({ports: new Map([[11_901, 443]])}))
+    expect(lines).to.deep.equal([
+      'Service/paris Moved nobody dials it before it has an address: atlas cluster add paris --address HOST',
+      'Service/paris Moved the observability Envoy dials 198.51.100.4, port 11901',
+      'Service/paris Moved the observability Envoy dials 198.51.100.4, port 443',
+    ])
+  })
+
+  it('says that it is suspended and removed beside the settings, for its Service is gone; and restored beside its Service', () => {
+    const registration = testCluster('paris')
+    const record = (differing: object): readonly Change[] => [
+      {kind: 'record', owner: paris, value: recordsOf({owner: 'paris', ...differing}).get(paris)},
+    ]
+    const suspended = record({registration, suspendedSince: '2026-11-23T00:00:00.000Z'})
+    const lines = said(fleet, record({registration}), suspended, suspended, record({registration}), suspended, record({generation: 2}))
+    expect(lines.map(line => line.split(' ').slice(0, 3).join(' '))).to.deep.equal([
+      'ConfigMap/atlas-fleet Suspended paris:',
+      'Service/paris Restored it',
+      'ConfigMap/atlas-fleet Suspended paris:',
+      'ConfigMap/atlas-fleet Removed paris:',
+    ])
+  })
+
+  it('says that a first Envoy has joined and that the last is gone, by what living servers say', () => {
+    const lines = said(
+      fleet,
+      [alive('a', 'b'), report('a', proxy(paris))],
+      [report('b', proxy(paris), proxy(paris, {id: 'paris-1'}))],
+      [report('a')],
+      // its report stays, and counts no more
+      [alive('a')],
+      [report('a', proxy(OBSERVABILITY, {id: 'atlas-0'}))],
+    )
+    expect(lines).to.deep.equal([
+      'Service/paris EnvoyConnected paris-0 has joined',
+      'Service/paris EnvoyLost no Envoy of it is connected any more; one that runs keeps what it has',
+      'ConfigMap/atlas-fleet EnvoyConnected atlas: atlas-0 has joined',
+    ])
+  })
+
+  it('says nothing at the beginning of Envoys that were there, nor that one of a cluster that is gone has left', () => {
+    const there = reduceAll(fleet, [alive('a'), report('a', proxy(paris), proxy(lyon))])
+    const gone: Change = {kind: 'registration', name: lyon, value: undefined}
+    expect(said(there, [report('a', proxy(paris), proxy(lyon))], [gone], [report('a', proxy(paris))])).to.deep.equal([])
+  })
+
+  it('says what an Envoy refuses, once for as long as it refuses it', () => {
+    const refusing = proxy(paris, {types: [{type: 'Listener', state: 'nack', sent: 1, acknowledged: 0, nack: 'no such filter'}]})
+    const lines = said(
+      fleet,
+      [alive('a'), report('a', proxy(paris))],
+      [report('a', refusing)],
+      [report('a', refusing)],
+      [report('a', proxy(paris))],
+    )
+    expect(lines.slice(1)).to.deep.equal(['Service/paris EnvoyRefused paris-0 refused Listener: no such filter'])
+  })
+
+  it('writes no storm of Events when all Envoys come or go at once', () => {
+    const names = Array.from({length: 40}, (_, index) => parseClusterName(`c${index}`))
+    const many = testFleet(testWorld(), names)
+    expect(said(many, [alive('a'), report('a', ...names.map(name => proxy(name)))], [report('a')])).to.deep.equal([])
+  })
+})
