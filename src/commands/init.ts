@@ -54,7 +54,7 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
       this.words(
         `${result.created || result.adopted !== undefined ? 'Atlas is set up' : 'Atlas was here already; written'} in ${store.description}:\n${renderChanges(result.changes)}`,
       )
-    if (result.adopted !== undefined) this.words(renderAdoption(result.adopted))
+    if (result.adopted !== undefined) this.words(renderAdoption(result.adopted, {dryRun: flags['dry-run']}))
     if (result.changed.length > 0) this.words(`Changed settings:\n${renderSettingsDifference(result.before.settings, settings)}`)
     if (!flags['dry-run']) this.words(`\n${renderThanosQuery(store, settings, flags)}`)
     this.#sayNext(result, flags)

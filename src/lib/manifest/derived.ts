@@ -84,6 +84,11 @@ export function derivedOnto(present: Manifest, derived: Manifest): Manifest {
   }
 }
 
+/** Whether the 2021 program, or somebody by hand, has made the object, or claims it. */
+export function isForeign(text: string): boolean {
+  return !isMarked(text) || (JSON.parse(text) as Owned).owned2021 === true
+}
+
 /** Whether the object is written by this program, and not by the one of 2021 or by hand. */
 export function isMarked(text: string): boolean {
   return text.startsWith(MARKED)

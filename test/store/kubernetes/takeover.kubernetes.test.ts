@@ -118,7 +118,9 @@ describe('store/kubernetes: objects of the 2021 program', () => {
       {metadata: {labels: {'app.kubernetes.io/managed-by': 'Helm'}}},
     ]) {
       await patch(sidecar, meddling)
+      proxy.reset()
       await write(sidecar)
+      expect(writesOf(sidecar)).to.deep.equal(['PUT'])
       expectOurs(await stored(sidecar))
       const {resourceVersion} = (await stored(sidecar)).metadata
       proxy.reset()

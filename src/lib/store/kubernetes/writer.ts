@@ -1,5 +1,5 @@
 /** Writes one object to the API server: created, replaced and deleted only as it was last known, derived ones applied by force. */
-import {derivedOnto, derivedText, isDerived, isMarked} from '../../manifest/derived.js'
+import {derivedOnto, derivedText, isDerived, isForeign} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
@@ -70,7 +70,7 @@ export async function writeObject(
   }
 
   if (writing.isDerived)
-    return isForeign(writing.present) ? takeOver(client, key, manifest, writing) : apply(client, key, manifest, writing)
+    return isReplaced(writing.present) ? replace(client, key, manifest, writing) : apply(client, key, manifest, writing)
   if (base === undefined) return send(client, key, 'create', withoutVersion(manifest), writing)
   return send(client, key, 'update', {...manifest, metadata: {...manifest.metadata, resourceVersion: base}}, writing)
 }
@@ -85,43 +85,36 @@ async function deleteObject(client: Client, key: ObjectKey, base: string, {names
   }
 }
 
-/** Made by the 2021 program, or by hand. */
-function isForeign(present: StoredObject | undefined): boolean {
-  return present?.manifest !== undefined && isDerived(present.manifest) && !isMarked(derivedText(present.manifest))
+/**
+ * Whether an apply is not enough: what others have written outlives it, by other means or under other names, such as a label in a
+ * selector, a port, the 2021 program's marks of ownership.
+ */
+function isReplaced(present: StoredObject | undefined): boolean {
+  if (present?.manifest === undefined || !isDerived(present.manifest)) return false
+  return present.manifest.kind === 'Service' || isForeign(derivedText(present.manifest))
 }
 
-/**
- * In one write: between an apply and what mends it, a Service would have both selectors, and nobody behind it. On condition of its
- * version, so that a server that lost its Lease meanwhile writes nothing.
- */
-async function takeOver(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
-  const {base, present, owner} = writing
-  const onto = present?.manifest === undefined ? manifest : derivedOnto(present.manifest, manifest)
-  const wanted = owned(onto, owner)
+/** In one write, so that no Service is ever seen with both selectors, and nobody behind it. */
+async function replace(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
+  const {base, owner, present} = writing
+  const wanted = owned(present?.manifest === undefined ? manifest : derivedOnto(present.manifest, manifest), owner)
+  // On condition of its version: a server that lost its Lease meanwhile writes nothing.
   return send(client, key, 'update', {...wanted, metadata: {...wanted.metadata, resourceVersion: base}}, writing)
 }
 
-/**
- * Fields that others have written, by other means or under other names, outlive an apply (a label of a selector, a port): then the
- * object is replaced.
- */
 async function apply(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
   const {base, namespace, owner, permit} = writing
   const {kind, ...request} = addressOf(key, namespace, 'patch')
   const wanted = owned(withoutVersion(manifest), owner)
   const metadata = {...wanted.metadata, namespace, ...(base !== undefined && {resourceVersion: base})}
-  const applied = storedObject(
-    kind,
-    (await client.call({
-      ...request,
-      query: {fieldManager: MANAGER, force: 'true'},
-      contentType: 'application/apply-patch+yaml',
-      body: {...wanted, metadata},
-      permit,
-    })) as RawObject,
-  )
-  if (applied.manifest === undefined || !isDerived(manifest) || derivedText(applied.manifest) === derivedText(manifest)) return applied
-  return takeOver(client, key, manifest, {...writing, base: applied.revision, present: applied})
+  const applied = await client.call({
+    ...request,
+    query: {fieldManager: MANAGER, force: 'true'},
+    contentType: 'application/apply-patch+yaml',
+    body: {...wanted, metadata},
+    permit,
+  })
+  return storedObject(kind, applied as RawObject)
 }
 
 /** Goes when the registration goes, even where no Atlas runs any more. Never blocks its deletion: that takes a right of its own. */

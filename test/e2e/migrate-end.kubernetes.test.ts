@@ -1,0 +1,148 @@
+/** docs/how-to/migrate-from-goatlas.md, steps 5 to 7: old Envoys end, the old program goes, and what goes wrong meanwhile. */
+import {setTimeout as sleep} from 'node:timers/promises'
+import {expect} from 'chai'
+import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
+import {ANSWERED_BY, oneCall} from './backend.js'
+import {expectOurs, expectRecords} from './migrated.js'
+import {NAMESPACE, type Stored} from './migration.js'
+import {type OldAndNew, names, openOldAndNew} from './old-and-new.js'
+
+describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
+  this.timeout(120_000)
+  // each step stands on the one before
+  this.bail(true)
+  let stage: OldAndNew
+  let kept: Channel | undefined
+
+  before(async () => {
+    stage = await openOldAndNew()
+    await stage.standBeside()
+    kept = openPlain({host: stage.addresses.oldAtlas, port: 10_901})
+    await stage.move('first')
+  })
+  after(async () => {
+    kept?.close()
+    await stage.close()
+  })
+
+  it('when its old Envoy ends nobody notices but whoever has not connected anew', async () => {
+    const mark = stage.query.mark()
+    expect(await stage.play('6. Restart Thanos Query')).to.match(/\b10\.96\.\d+\.\d+$/)
+    await stage.old.get('downstream1')?.stop()
+    await sleep(2000)
+    stage.expectAnswers(mark, ...names)
+    const {grpcStatus} = await kept!.call(oneCall(`downstream1-thanos-sidecar0.${NAMESPACE}.svc.cluster.local:10901`))
+    expect(grpcStatus).to.equal(grpcCodes.unavailable)
+  })
+
+  it('a cluster whose new Envoy takes the place of the old one is without answers for some seconds, and each replica then answers for itself', async () => {
+    const others = stage.query.mark()
+    await stage.play('5. Move a cluster', /envoy-ads --replicas=0|cluster add downstream2/)
+    for (const command of stage.commands('5. Move a cluster', /format secret|helm --kube-context|rollout status/))
+      await stage.run(command.replaceAll('downstream1', 'downstream2').replace(' --values envoy-downstream2.yaml', ''))
+    stage.expectUntouched(await stage.objects(), 'downstream2', 'downstream3')
+    stage.expectAnswers(others, ...names)
+
+    const mark = stage.query.mark()
+    await stage.old.get('downstream2')?.stop()
+    stage.ours.set('downstream2', await stage.startEnvoy('downstream2', {address: stage.addresses.downstream2}))
+    const began = stage.query.mark()
+    await stage.until('the second cluster to answer the new way', () => {
+      const {way, by} = stage.query.asked('downstream2').at(-1) ?? {}
+      return way === 'new' && by === 'downstream2/0'
+    })
+    const sinceReady = stage.query.mark() - began
+    expect(stage.query.gap('downstream2', mark)).to.be.greaterThan(1000)
+    expect(sinceReady).to.be.lessThan(20_000)
+    await stage.play('5. Move a cluster', /envoy-ads --replicas=1|^atlas status/)
+    const after = await stage.objects()
+    for (const replica of [0, 1]) {
+      expectOurs(after.get(`Service/downstream2-thanos-sidecar${replica}`))
+      const authority2 = `downstream2-thanos-sidecar${replica}.${NAMESPACE}.svc.cluster.local:10901`
+      const {headers} = await callOnce(openPlain({host: stage.addresses.atlas, port: 10_901}), oneCall(authority2))
+      expect(headers[ANSWERED_BY]).to.equal(`downstream2/${replica}`)
+    }
+
+    stage.expectUntouched(after, 'downstream3')
+    expectRecords(after)
+    stage.expectAnswers(others, 'downstream1', 'downstream3')
+  })
+
+  it('a registration that can not be read costs its cluster nothing of what leads to it', async () => {
+    const mark = stage.query.mark()
+    for (const name of ['downstream1', 'downstream3'])
+      await stage.run(`kubectl --namespace ${NAMESPACE} annotate service ${name} --overwrite goatlas.io/addresses='no address'`)
+    await stage.until('both to be told', async () => {
+      const {stdout} = await stage.run(`atlas cluster list --namespace ${NAMESPACE}`)
+      return ['downstream1', 'downstream3'].every(name => new RegExp(`${name} .*broken`).test(stdout))
+    })
+    const before = await stage.objects()
+    await sleep(3000)
+    const after = await stage.objects()
+    for (const key of before.keys()) if (key.startsWith('Service/')) expect(after.get(key), key).to.deep.equal(before.get(key))
+    stage.expectUntouched(after, 'downstream3')
+    expectRecords(after)
+    stage.expectAnswers(mark, ...names)
+    await stage.run(
+      `kubectl --namespace ${NAMESPACE} annotate service downstream1 --overwrite goatlas.io/addresses=${stage.addresses.downstream1}`,
+    )
+    await stage.run(`kubectl --namespace ${NAMESPACE} annotate service downstream3 goatlas.io/addresses-`)
+  })
+
+  it('against an old controller that runs by mistake Atlas does not write in a circle, and has the last word', async () => {
+    const key = 'Service/downstream1-thanos-sidecar0'
+    const at = `/api/v1/namespaces/${NAMESPACE}/services/downstream1-thanos-sidecar0`
+    const {metadata, spec} = stage.atFirst.get(key) ?? expect.fail('there was none')
+    const theirs = {
+      metadata: {labels: metadata.labels, annotations: metadata.annotations},
+      spec: {selector: {...(spec?.['selector'] as object), 'goatlas.io/envoy': null}, ports: spec?.['ports']},
+    }
+    stage.writes()
+    let answered = 0
+    const end = performance.now() + 8000
+    while (performance.now() < end) {
+      await sleep(20)
+      const {body} = await stage.kubernetes.request<Stored>('GET', at)
+      if (!('goatlas.io/envoy' in (body.spec?.['selector'] as object))) continue
+      answered += 1
+      await stage.kubernetes.request('PATCH', at, theirs, {contentType: 'application/merge-patch+json'})
+    }
+
+    // as it stood, at once, and after 1, 2 and 4 s
+    expect(answered).to.be.greaterThan(2).and.lessThan(7)
+    expect(stage.writes().filter(write => write.endsWith(at)).length).to.be.lessThan(7)
+    expect((await stage.log()).match(/somebody else writes over/g)).to.have.length(1)
+    await stage.until('the Service to be as it should', () => stage.wayOf('downstream1') === 'new')
+    expectOurs((await stage.objects()).get(key))
+  })
+
+  it('the old program goes, by its own Helm release, and nothing of Atlas with it', async () => {
+    const mark = stage.query.mark()
+    const before = await stage.objects()
+    await stage.play('7. Uninstall the old program')
+    for (const name of ['downstream3', 'atlas']) await stage.old.get(name)?.stop()
+    await collectorHasPassed()
+    const after = await stage.objects()
+    const gone = [...before.keys()].filter(key => !after.has(key))
+    expect(gone).to.have.members([
+      'ConfigMap/atlas-atlas-coredns',
+      'Service/envoy',
+      ...['coredns', 'envoy-ads'].map(name => `Service/atlas-atlas-${name}`),
+      ...['client', 'server'].map(name => `Secret/atlas-${name}`),
+      'ConfigMap/old-envoy',
+    ])
+    for (const [key, {metadata}] of before)
+      if (!gone.includes(key)) expect(after.get(key)?.metadata.resourceVersion, key).to.equal(metadata.resourceVersion)
+    expectRecords(after)
+    stage.expectAnswers(mark, 'downstream1', 'downstream2')
+    expect(stage.unplayed(['5. Move a cluster', '6. Restart Thanos Query', '7. Uninstall the old program'])).to.deep.equal([])
+  })
+
+  /** An object whose owner is gone goes: then all that would go has gone. */
+  async function collectorHasPassed(): Promise<void> {
+    const ownerReferences = [{apiVersion: 'v1', kind: 'Service', name: 'nobody', uid: '00000000-0000-4000-8000-000000000000'}]
+    const place = `/api/v1/namespaces/${NAMESPACE}/configmaps`
+    await stage.kubernetes.request('POST', place, {metadata: {name: 'orphan', ownerReferences}})
+    await stage.until('the garbage collector', async () => (await stage.kubernetes.request('GET', `${place}/orphan`)).status === 404)
+  }
+})
