@@ -126,6 +126,6 @@ async function unanswered(
 }
 
 /** The replica's own name: what stands behind it tells its lives apart. */
-function nameOf({holder}: Heartbeat): string {
+export function nameOf({holder}: Heartbeat): string {
   return holder.replace(/_[^_]*$/, '')
 }

@@ -6,7 +6,7 @@ import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/repo
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {SILENCE, isLed, silenceOf} from './leader.js'
+import {SILENCE, isLed, nameOf, silenceOf} from './leader.js'
 import {settingsOf} from './world.js'
 
 /**
@@ -99,7 +99,7 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
     heartbeats === undefined ? ['Leases may not be read: whether the servers still live is not known'] : doubts(fleet, heartbeats, now)
   const unknown = unread.map(replica => `server ${replica} lives, but its report is missing or can't be read: its proxies are not shown`)
   const leader = heartbeats === undefined ? undefined : leaderOf(heartbeats, now)
-  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: leader.holder})}
+  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: nameOf(leader)})}
 }
 
 /** Who leads: nobody whose Lease has run out, or was given back. */
