@@ -3,7 +3,8 @@ import {testFleet, testWorld} from '../../helpers/world.js'
 import {sleep} from '../recorder.js'
 import {killedRound} from './crash.js'
 import {folderOf} from './folder.js'
-import {type Worker, work} from './work.js'
+import type {Worker} from '../../helpers/worker.js'
+import {work} from './work.js'
 
 describe('store/directory: killed again and again', () => {
   const folder = folderOf(testFleet(testWorld(new Date().toISOString()), []))

@@ -4,7 +4,8 @@ import {testFleet, testWorld} from '../../helpers/world.js'
 import {sleep} from '../recorder.js'
 import {expectWhole, killedRound} from './crash.js'
 import {folderOf} from './folder.js'
-import {type Worker, work} from './work.js'
+import type {Worker} from '../../helpers/worker.js'
+import {work} from './work.js'
 import {serverAt, unmoved} from '../../helpers/server.js'
 
 const now = (): string => new Date().toISOString()

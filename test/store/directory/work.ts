@@ -1,61 +1,8 @@
-/** Starts worker.ts as a process, reads what it says, kills it. */
-import {type ChildProcess, spawn} from 'node:child_process'
-import {fileURLToPath} from 'node:url'
+/** Starts worker.ts as a process. */
+import {type Worker, startWorker} from '../../helpers/worker.js'
 
-export interface Worker {
-  readonly pid: number
-  /** Lines so far. */
-  readonly said: readonly string[]
-  /** What it wrote on stderr. */
-  readonly errors: string
-  /** Its exit code; null where it was killed. */
-  readonly ended: Promise<number | null>
-  /** Resolves with the first line that fits; fails when it ends without. */
-  line(fits: (line: string) => boolean): Promise<string>
-  kill(): Promise<void>
-}
-
-const script = fileURLToPath(new URL('worker.ts', import.meta.url))
+const script = new URL('worker.ts', import.meta.url)
 
 export function work(...args: string[]): Worker {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', script, ...args], {stdio: ['ignore', 'pipe', 'pipe']})
-  const said: string[] = []
-  const waiting = new Set<() => void>()
-  let [rest, errors] = ['', '']
-  child.stdout?.on('data', chunk => {
-    const lines = (rest + String(chunk)).split('\n')
-    rest = lines.pop() ?? ''
-    said.push(...lines)
-    for (const look of waiting) look()
-  })
-  child.stderr?.on('data', chunk => (errors += String(chunk)))
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  return {
-    pid: child.pid ?? 0,
-    said,
-    get errors() {
-      return errors
-    },
-    ended,
-    line: fits =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = said.find(line => fits(line))
-          if (found === undefined) return
-          waiting.delete(look)
-          resolve(found)
-        }
-
-        waiting.add(look)
-        look()
-        void ended.then(code => reject(new Error(`it ended with ${code} before it said that: ${said.join(' ')} ${errors}`)))
-      }),
-    async kill() {
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
+  return startWorker(script, args)
 }

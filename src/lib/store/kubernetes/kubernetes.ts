@@ -145,8 +145,8 @@ function takePart(client: Client, {replica, role}: Server, times: KubernetesTime
   const trouble =
     (of: string) =>
     (error: AtlasError | undefined): void => {
-      if (error === undefined) troubles.delete(of)
-      else troubles.set(of, error)
+      if (error === undefined && !troubles.delete(of)) return
+      if (error !== undefined) troubles.set(of, error)
       const [first] = troubles.values()
       events.failed(error ?? first)
     }

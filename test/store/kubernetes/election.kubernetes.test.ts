@@ -1,0 +1,238 @@
+/** One of many writes, and only while it holds the Lease: seen in the order of the API server's own revisions, by processes that are halted, cut off and killed. */
+import {expect} from 'chai'
+import type {AtlasError} from '../../../src/lib/model/errors.js'
+import {parseAddress} from '../../../src/lib/model/address.js'
+import type {HoldEvents, StateStore} from '../../../src/lib/store/store.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {rejectedBy} from '../../helpers/thrown.js'
+import {type Worker, startWorker} from '../../helpers/worker.js'
+import {record, sleep, until} from '../recorder.js'
+import {type History, electionTimes, historyOf} from './history.js'
+import {stageOf} from './stage.js'
+
+/** For lives that are halted, a test waits; the machine may have much else to do. */
+const LONG = 20_000
+
+/** What a server was told of its part. */
+interface Told {
+  readonly leading: boolean[]
+  readonly living: (readonly string[])[]
+  readonly failed: (AtlasError | undefined)[]
+}
+
+describe('servers that share a namespace', () => {
+  const stage = stageOf()
+  const children: Worker[] = []
+  const parts: {release(): Promise<void>}[] = []
+  let history: History | undefined
+  beforeEach(async () => {
+    await stage.seed(['paris'])
+    history = await historyOf(stage.admin)
+  })
+  afterEach(async () => {
+    stage.proxy.play()
+    history?.stop()
+    for (const child of children.splice(0)) await child.kill()
+    await Promise.all(parts.splice(0).map(async part => part.release()))
+  })
+
+  function contend(name: string, role = 'controller', skewMs = 0): Worker {
+    const args = [stage.kubernetes.kubeconfig, stage.namespace, name, role, String(skewMs)]
+    const child = startWorker(new URL('contender.ts', import.meta.url), args)
+    children.push(child)
+    return child
+  }
+
+  async function takePart(
+    store: StateStore,
+    replica: string,
+    role: 'ads' | 'controller' = 'controller',
+  ): Promise<Told & {release(): Promise<void>}> {
+    const told: Told = {leading: [], living: [], failed: []}
+    const events: HoldEvents = {
+      leading: leads => told.leading.push(leads),
+      living: replicas => told.living.push(replicas),
+      failed: error => told.failed.push(error),
+    }
+    const held = await store.hold({admin: '', replica, role}, events)
+    parts.push(held)
+    return {...told, release: held.release}
+  }
+
+  const isRenewal = ({method, path}: {readonly method: string; readonly path: string}): boolean =>
+    method !== 'GET' && path.includes('/leases')
+  const writesAfter = (child: Worker, index: number): number => child.said.slice(index).filter(line => line.startsWith('wrote')).length
+  const expectLawful = (): void => {
+    for (const deed of history!.deeds()) expect(deed.writer, `${deed.object} at ${deed.revision}`).to.equal(deed.holder)
+  }
+
+  it('lead one at a time: who is halted for longer than its Lease writes nothing afterwards, whatever the clocks say', async () => {
+    const all = [contend('a', 'controller', -3_600_000), contend('b', 'controller', 86_400_000)] as const
+    await Promise.all(all.map(async child => child.line(line => line === 'takes part')))
+    for (let round = 0; round < 2; round += 1) {
+      const leads = (child: Worker): boolean => child.said.findLast(line => line === 'leads' || line === 'yields') === 'leads'
+      await until(() => all.some(child => leads(child) && child.said.at(-1)?.startsWith('wrote') === true), LONG)
+      const [first, second] = leads(all[0]) ? all : ([all[1], all[0]] as const)
+      await sleep(50 + 100 * Math.random())
+      const before = second.said.length
+      first.signal('SIGSTOP')
+      await until(() => second.said.slice(before).includes('leads') && writesAfter(second, before) > 3, LONG)
+      const resumed = first.said.length
+      first.signal('SIGCONT')
+      await sleep(500)
+      // What it says to have written had been sent before; what it sends now is seen below.
+      expect(first.said.slice(resumed)).to.include('yields').and.not.include('leads')
+    }
+
+    const leader = all.find(child => child.said.findLast(line => line === 'leads' || line === 'yields') === 'leads')!
+    const other = all.find(child => child !== leader)!
+    const [from, began] = [other.said.length, performance.now()]
+    leader.signal('SIGTERM')
+    await until(() => other.said.slice(from).includes('leads'), LONG)
+    expect(performance.now() - began, 'handed over, not waited for').to.be.below(electionTimes.leaseMs - 300)
+    expect(await leader.ended).to.equal(0)
+    await until(() => writesAfter(other, from) > 0, LONG)
+    expect(history!.deeds().length).to.be.above(10)
+    expect(new Set(history!.deeds().map(({writer}) => writer))).to.deep.equal(new Set(['a', 'b']))
+    expectLawful()
+  })
+
+  it('never write two at a time while Leases are cut off, lost, late and refused', async () => {
+    const names = ['a', 'b', 'c']
+    const times = {leaseMs: 1000, renewMs: 500, leaseRetryMs: 40}
+    let seed = 7
+    const random = (): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
+      return seed / 2 ** 31
+    }
+
+    // Whoever leads can not renew from time to time; beside that, whatever may happen happens.
+    let [victim, badUntil] = ['', 0]
+    stage.proxy.play(seen => {
+      if (!seen.path.includes('/leases')) return undefined
+      const holder = /"holderIdentity":"([abc])_/.exec(seen.body)?.[1]
+      if (performance.now() > badUntil) [victim, badUntil] = [history!.holders().at(-1) ?? '', performance.now() + 1200]
+      if (seen.method === 'PUT' && holder === victim) return {kind: 'hang'}
+      if (random() < 0.8) return undefined
+      const kinds = [
+        {kind: 'hang'},
+        {kind: 'delay', ms: 600 * random()},
+        {kind: 'cut', after: 'nothing'},
+        {kind: 'answer', status: 500},
+      ] as const
+      return kinds[Math.floor(random() * kinds.length)]
+    })
+    const ended = new AbortController()
+    const work = names.map(async name => {
+      const store = await stage.open(times)
+      const watch = await record(store)
+      await takePart(store, name)
+      while (!ended.signal.aborted) {
+        const cluster = testCluster('paris', {
+          addresses: [parseAddress(`${name}.example.net`)],
+          replicas: 1 + Math.floor(Math.random() * 900),
+        })
+        const own = testCluster(`${name}-${Math.floor(Math.random() * 1e9)}`, {addresses: cluster.addresses})
+        await store
+          .commit(watch.fleet, [
+            {kind: 'registration', name: cluster.name, value: cluster},
+            {kind: 'registration', name: own.name, value: own},
+          ])
+          .catch(() => undefined)
+        await sleep(5)
+      }
+
+      watch.stop()
+    })
+    await until(() => history!.holders().filter(holder => holder !== '').length >= 5, LONG)
+    ended.abort()
+    await Promise.all(work)
+    expect(history!.deeds().length).to.be.above(20)
+    expect(new Set(history!.deeds().map(({writer}) => writer)).size).to.be.above(1)
+    expectLawful()
+  })
+
+  it('do not send what they were told to send later once they do not lead any more', async () => {
+    const store = await stage.open(electionTimes)
+    const [watch, told] = [await record(store), await takePart(store, 'a')]
+    await until(() => told.leading.at(-1) === true)
+    stage.proxy.play(({method, path}) => {
+      if (path.includes('/leases')) return {kind: 'hang'}
+      return method === 'PUT' || method === 'POST' || method === 'PATCH' || method === 'DELETE'
+        ? {kind: 'answer', status: 429, headers: {'retry-after': '2'}}
+        : undefined
+    })
+    const addresses = [parseAddress('a.example.net')]
+    const [lyon, paris] = [testCluster('lyon', {addresses}), testCluster('paris', {addresses})]
+    const error = await rejectedBy(
+      store.commit(watch.fleet, [
+        {kind: 'registration', name: lyon.name, value: lyon},
+        {kind: 'registration', name: paris.name, value: paris},
+        {kind: 'derived', object: 'ConfigMap/atlas-coredns', value: '{"labels":{},"text":"of a"}'},
+      ]),
+    )
+    expect(error.code).to.equal('conflict')
+    expect(error.message).to.match(/^this server does not lead, so it does not write Service\//)
+    const sent = (path: string): number => stage.proxy.requests({path}).filter(({method}) => method !== 'GET').length
+    expect([sent(stage.path('services')), sent(stage.path('services', 'paris')), history!.deeds().length]).to.deep.equal([1, 1, 0])
+    expect(told.leading).to.deep.equal([true, false])
+    watch.stop()
+  })
+
+  it('lead on when the answer to a renewal is lost, and write as a part of the whole or not at all, after their end too', async () => {
+    const store = await stage.open({...electionTimes, leaseRetryMs: 50})
+    const [watch, told] = [await record(store), await takePart(store, 'a')]
+    await until(() => told.leading.at(-1) === true)
+    let lost = 0
+    stage.proxy.play(seen => (isRenewal(seen) && (lost += 1) % 2 === 1 ? {kind: 'cut', after: 'nothing'} : undefined))
+    await until(() => lost > 10)
+    expect([told.leading, told.failed]).to.deep.equal([[true], []])
+    await told.release()
+    expect(
+      (
+        await stage.kubernetes.request<{spec: {holderIdentity?: string}}>(
+          'GET',
+          stage.path('leases', 'atlas', 'apis/coordination.k8s.io/v1'),
+        )
+      ).body.spec.holderIdentity ?? '',
+    ).to.equal('')
+    const {code} = await rejectedBy(
+      store.commit(watch.fleet, [{kind: 'registration', name: testCluster('lyon').name, value: testCluster('lyon')}]),
+    )
+    expect(code).to.equal('conflict')
+    watch.stop()
+  })
+
+  it('say what keeps them from taking part, and when nothing does any more', async () => {
+    stage.proxy.play(({path}) => (path.includes('/leases') ? {kind: 'answer', status: 500} : undefined))
+    const told = await takePart(await stage.open(electionTimes), 'a')
+    await until(() => told.failed.length > 0)
+    expect(told.failed[0]?.message).to.match(/answers 500 to get leases "atlas"/)
+    expect(told.leading).to.deep.equal([])
+    stage.proxy.play()
+    await until(() => told.leading.length > 0 && told.failed.at(-1) === undefined)
+  })
+
+  it('count as living while they renew, as dead soon after they were killed, and not as dead because nobody could look', async () => {
+    const times = {...electionTimes, replicaMs: 1500, replicaRenewMs: 100, replicaLookMs: 100}
+    const leader = await takePart(await stage.open(times), 'c')
+    const steady = await takePart(await stage.open(times), 'steady', 'ads')
+    await until(() => leader.living.at(-1)?.join() === 'steady')
+    const child = contend('doomed', 'ads')
+    await until(() => leader.living.at(-1)?.join() === 'doomed,steady', LONG)
+    // Longer than a replica may be silent: its renewals hang with all the rest.
+    const before = leader.living.length
+    const isLease = ({path}: {readonly path: string}): boolean => path.includes('/leases')
+    stage.proxy.play(seen => (isLease(seen) && !seen.path.endsWith('/leases/atlas') ? {kind: 'hang'} : undefined))
+    await sleep(times.replicaMs * 1.3)
+    // When it is over, the leader looks before anybody has renewed.
+    stage.proxy.play(seen => (isRenewal(seen) ? {kind: 'delay', ms: 400} : undefined))
+    await sleep(800)
+    stage.proxy.play()
+    expect(leader.living.slice(before)).to.deep.equal([])
+    await child.kill()
+    await until(() => leader.living.at(-1)?.join() === 'steady', LONG)
+    await steady.release()
+    await until(() => leader.living.at(-1)?.join() === '')
+  })
+})
