@@ -9,7 +9,7 @@ import {derivedOwner, derivedText, isDerived} from './derived.js'
 import {type StoredChange, objectOf, signerNames} from './encode.js'
 import {ENDPOINTS_KEY} from './endpoints.js'
 import {decodeClient, decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './keys.js'
-import {type Manifest, decodeBase64, keyOf, secretData} from './manifest.js'
+import {type Manifest, decodeBase64, isLeaving, keyOf, secretData} from './manifest.js'
 import {at, placeOf} from './place.js'
 import {parseRecord} from './record.js'
 import {decodeRegistration, isRegistration} from './registration.js'
@@ -36,7 +36,7 @@ export function entriesOf(manifest: Manifest): readonly Entry[] {
   if (isDerived(manifest)) return [derivedEntry(manifest)]
   if (isExternal(manifest)) return [externalEntry(manifest)]
   if (key === REQUESTS) return requestEntries(manifest)
-  if (isRegistration(manifest)) return [registrationEntry(manifest)]
+  if (isRegistration(manifest)) return isLeaving(manifest) ? [] : [registrationEntry(manifest)]
   if (identityShards.has(key)) return shardEntries(manifest, identityEntry)
   if (recordShards.has(key)) return shardEntries(manifest, recordEntry)
   const single = singles.get(key) ?? namedSingle(manifest.kind, manifest.metadata.name)

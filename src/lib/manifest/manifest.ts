@@ -63,6 +63,11 @@ export function parseManifest(value: unknown): Manifest {
   return value as unknown as Manifest
 }
 
+/** Whether it has been deleted, and only waits for whoever has a word in that (a finalizer): nothing brings it back. */
+export function isLeaving({metadata}: Manifest): boolean {
+  return metadata['deletionTimestamp'] !== undefined
+}
+
 /** What is to be said of an object of another format than this version knows; undefined: it is of this one, or nobody's. */
 export function newerFormat(manifest: Manifest): string | undefined {
   const format = manifest.metadata.labels?.[labels.format]

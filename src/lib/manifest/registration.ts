@@ -12,10 +12,10 @@ import {
   parseServiceTarget,
   renderPorts,
 } from '../model/cluster.js'
-import {AtlasError} from '../model/errors.js'
+import {AtlasError, quote} from '../model/errors.js'
 import {parseClusterName} from '../model/names.js'
 import {defaultStack, operatedTargets, targetsOf} from '../model/stack.js'
-import {type Manifest, frameOf, labels} from './manifest.js'
+import {type Manifest, frameOf, isLeaving, labels} from './manifest.js'
 import {at} from './place.js'
 
 const annotations = {addresses: 'goatlas.io/addresses', ports: 'goatlas.io/ports'} as const
@@ -56,6 +56,10 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
   if (existing !== undefined && !isRegistration(existing) && existing.metadata.labels?.[labels.managedBy] !== 'atlas')
     throw new AtlasError('failed', `Service "${cluster.name}" is there already and registers no cluster, so it is somebody else's`, {
       hint: `choose another name, or give that Service the label ${labels.cluster} if it is to register one`,
+    })
+  if (existing !== undefined && isLeaving(existing))
+    throw new AtlasError('failed', `Service "${cluster.name}" is being deleted: what is written into it would go with it`, {
+      hint: `wait until it is gone, then run the command again; its finalizers: ${quote(JSON.stringify(existing.metadata['finalizers']))}`,
     })
   const frame = frameOf(existing, ['Service', cluster.name], namespace)
   const ownLabels = {

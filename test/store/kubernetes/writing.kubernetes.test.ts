@@ -1,0 +1,282 @@
+/** What is written to a real API server: on condition of what was known, by force where it is Atlas's alone, and around whatever is refused. */
+import {expect} from 'chai'
+import {type Change, reduceAll} from '../../../src/lib/model/change.js'
+import {parseAddress} from '../../../src/lib/model/address.js'
+import type {AtlasError} from '../../../src/lib/model/errors.js'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
+import {reconcile} from '../../../src/lib/ops/reconcile.js'
+import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
+import {openClient} from '../../../src/lib/store/kubernetes/client.js'
+import {writeObject} from '../../../src/lib/store/kubernetes/writer.js'
+import {RefusedCommit} from '../../../src/lib/store/refused.js'
+import type {StateStore} from '../../../src/lib/store/store.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import {testCluster} from '../../helpers/fleet.js'
+import type {Seen} from '../../helpers/kubernetes/fault-proxy.js'
+import {rejectedBy} from '../../helpers/thrown.js'
+import {type TestWorld, testFleet, testSettings, testWorld} from '../../helpers/world.js'
+import {until} from '../recorder.js'
+import {openNamespace} from './place.js'
+import {type StoredAs, stageOf} from './stage.js'
+
+const registered = (name: string, address = '198.51.100.4'): Change => {
+  const cluster = testCluster(name, {addresses: [parseAddress(address)]})
+  return {kind: 'registration', name: cluster.name, value: cluster}
+}
+
+describe('a namespace that is written to', () => {
+  const stage = stageOf()
+  let world: TestWorld
+  let store: StateStore
+
+  /** Everything that Atlas needs of its own, and these registered, with nothing issued yet. */
+  async function begin(names: readonly string[]): Promise<void> {
+    world = testWorld()
+    const settings = {...testSettings, namespace: stage.namespace, thanosNamespace: stage.namespace}
+    const direct = await openNamespace(stage.kubernetes.kubeconfig, stage.namespace)
+    await direct.commit(await direct.load(), [...changesOf(testFleet(world, [], settings)), ...names.map(name => registered(name))])
+    direct.close()
+    store = await stage.open()
+  }
+
+  const version = async (resource: string, name: string): Promise<string | undefined> =>
+    (await stage.get(resource, name))?.metadata.resourceVersion
+  const patch = async (resource: string, name: string, body: object): Promise<StoredAs> => {
+    const options = {contentType: 'application/merge-patch+json'}
+    const {status, body: after} = await stage.kubernetes.request<StoredAs>('PATCH', stage.path(resource, name), body, options)
+    expect(status).to.equal(200)
+    return after
+  }
+  const isWhole = (fleet: Fleet, name: string): boolean =>
+    [fleet.records, fleet.identities, fleet.credentials].every(held => (held as ReadonlyMap<string, unknown>).has(name)) &&
+    fleet.derived.has(`Service/${name}-thanos-sidecar0`) &&
+    fleet.derived.has(`Secret/${name}-envoy-values`)
+
+  it('writes sixteen at a time, and of one that is refused only the owner waits; what was left out is completed later', async () => {
+    const names = Array.from({length: 24}, (_, index) => `c-${index}`)
+    await begin(names)
+    let [open, most] = [0, 0]
+    const refusal = {
+      message: 'secrets "c-7-envoy-ads" is forbidden: admission webhook "keys.example.net" denied the request: not on Mondays',
+    }
+    stage.proxy.play(async seen => {
+      if (seen.method === 'GET') return undefined
+      open += 1
+      most = Math.max(most, open)
+      setTimeout(() => (open -= 1), 40)
+      if (seen.body.includes('"c-7-envoy-ads"')) return {kind: 'answer', status: 403, body: {kind: 'Status', code: 403, ...refusal}}
+      return {kind: 'delay', ms: 50}
+    })
+    const error = await rejectedBy(reconcile(store, world))
+    expect(error).to.be.instanceOf(RefusedCommit)
+    expect(error.message).to.match(
+      /refuses to create secrets "c-7-envoy-ads" in namespace .*: .*"keys\.example\.net" denied the request: not on Mondays/,
+    )
+    expect(most).to.be.within(8, 16)
+    const fleet = await (await stage.open()).load()
+    for (const name of names) expect(isWhole(fleet, name), name).to.equal(name !== 'c-7')
+    expect(fleet.endpoints).to.include('c-0-').and.include('c-23-')
+    stage.proxy.play()
+    const after = await reconcile(await stage.open(), world)
+    expect(names.every(name => isWhole(after, name))).to.equal(true)
+    stage.proxy.reset()
+    await reconcile(await stage.open(), world)
+    expect(
+      stage.proxy.requests().filter(({method}) => method !== 'GET'),
+      'nothing is written when nothing changed',
+    ).to.deep.equal([])
+  })
+
+  it('loses every race in good order: what somebody else has made, changed or removed meanwhile stays as he left it', async () => {
+    await begin(['paris', 'lyon', 'rome'])
+    const fleet = await store.load()
+    const conflict = async (change: Change, meddle: (seen: Seen) => Promise<unknown>): Promise<string> => {
+      let isDone = false
+      stage.proxy.play(async seen => {
+        if (seen.method !== 'GET' && !isDone) {
+          isDone = true
+          await meddle(seen)
+        }
+
+        return undefined
+      })
+      const error = await rejectedBy(store.commit(fleet, [change]))
+      expect([error.code, isDone]).to.deep.equal(['conflict', true])
+      return error.message
+    }
+
+    // Created: somebody was faster.
+    const made = {apiVersion: 'v1', metadata: {name: 'berlin'}, spec: {clusterIP: 'None'}}
+    expect(await conflict(registered('berlin'), async () => stage.kubernetes.request('POST', stage.path('services'), made))).to.match(
+      /can't create services "berlin" .*: it is there already/,
+    )
+    expect((await stage.get('services', 'berlin'))?.metadata.labels).to.equal(undefined)
+    // Replaced: somebody has changed it, or removed it.
+    await conflict(registered('paris', '10.0.0.1'), async () => stage.move('paris', '10.9.9.9'))
+    expect((await stage.get('services', 'paris'))?.metadata.annotations).to.include({'goatlas.io/addresses': '10.9.9.9'})
+    expect(await conflict(registered('rome', '10.0.0.1'), async () => stage.remove('services', 'rome'))).to.match(
+      /it was changed by another writer/,
+    )
+    expect(await stage.get('services', 'rome')).to.equal(undefined)
+    // Deleted: somebody has changed it; or was faster, which is as well.
+    const gone: Change = {kind: 'registration', name: testCluster('lyon').name, value: undefined}
+    await conflict(gone, async () => stage.move('lyon', '10.9.9.9'))
+    expect((await stage.get('services', 'lyon'))?.metadata.annotations).to.include({'goatlas.io/addresses': '10.9.9.9'})
+    const fresh = await store.load()
+    stage.proxy.play(async ({method}) => {
+      if (method === 'DELETE') await stage.remove('services', 'lyon')
+      return undefined
+    })
+    await store.commit(fresh, [gone])
+    // Applied: somebody has changed it.
+    stage.proxy.play()
+    await reconcile(store, world)
+    const values: Change = {kind: 'derived', object: 'Secret/paris-envoy-values', value: '{"labels":{},"text":"other"}'}
+    const held = await store.load()
+    stage.proxy.play(async ({method}) => {
+      if (method === 'PATCH') await patch('secrets', 'paris-envoy-values', {metadata: {annotations: {note: 'of a stranger'}}})
+      return undefined
+    })
+    expect((await rejectedBy(store.commit(held, [values]))).code).to.equal('conflict')
+    expect((await stage.get('secrets', 'paris-envoy-values'))?.metadata.annotations).to.deep.equal({note: 'of a stranger'})
+  })
+
+  it('repairs what drifts in what is Atlas’s, leaves what is not, and marks whose it is', async () => {
+    await begin(['paris'])
+    await reconcile(store, world)
+    const [sidecar, registration] = [await stage.get('services', 'paris-thanos-sidecar0'), await stage.get('services', 'paris')]
+    const managers = sidecar?.metadata.managedFields?.map(({manager, operation}) => `${manager} ${operation}`)
+    expect(managers).to.deep.equal(['atlas-controller Apply'])
+    expect(sidecar?.metadata.ownerReferences?.map(({uid}) => uid)).to.deep.equal([registration?.metadata.uid])
+    await patch('services', 'paris-thanos-sidecar0', {
+      metadata: {annotations: {note: 'of a stranger'}, labels: {team: 'green', 'goatlas.io/format': null}},
+      spec: {
+        publishNotReadyAddresses: true,
+        selector: {app: 'elsewhere', 'goatlas.io/envoy': 'nobody'},
+        ports: [
+          {name: 'thanos', port: 10_901, targetPort: 1},
+          {name: 'more', port: 9, targetPort: 9},
+        ],
+      },
+    })
+    await patch('secrets', 'paris-envoy-values', {data: {'values.yaml': 'Z2FyYmFnZQ==', mine: 'bWluZQ=='}})
+    await patch('configmaps', 'atlas-coredns', {data: {'atlas.zone': 'garbage', Corefile: '. {}'}})
+    const zone = (await stage.get('configmaps', 'atlas-coredns'))?.metadata.resourceVersion
+    await reconcile(await stage.open(), world)
+    const after = await stage.get('services', 'paris-thanos-sidecar0')
+    expect(after?.spec).to.deep.include({publishNotReadyAddresses: true, selector: {'goatlas.io/envoy': 'observability'}})
+    expect(after?.spec?.['ports']).to.deep.equal([{name: 'thanos', port: 10_901, targetPort: 10_901, protocol: 'TCP'}])
+    expect(after?.metadata.annotations).to.deep.equal({note: 'of a stranger'})
+    expect(after?.metadata.labels).to.include({team: 'green', 'goatlas.io/format': '1'})
+    const values = (await stage.get('secrets', 'paris-envoy-values'))?.data
+    expect(Buffer.from(values?.['values.yaml'] ?? '', 'base64').toString()).to.include('cluster: paris')
+    expect(values?.['mine']).to.equal('bWluZQ==')
+    const map = await stage.get('configmaps', 'atlas-coredns')
+    expect(map?.data?.['atlas.zone']).to.include('paris-thanos-sidecar0')
+    expect(map?.data?.['Corefile']).to.equal('. {}')
+    expect(map?.metadata.resourceVersion).not.to.equal(zone)
+  })
+
+  it('takes nobody’s Service: that cluster waits and is named, the others do not', async () => {
+    const theirs = {metadata: {name: 'paris-thanos-sidecar0'}, spec: {selector: {app: 'theirs'}, ports: [{port: 80}]}}
+    await begin(['paris', 'lyon'])
+    await stage.kubernetes.request('POST', stage.path('services'), theirs)
+    const before = await version('services', 'paris-thanos-sidecar0')
+    const error = await rejectedBy(reconcile(store, world))
+    expect(error.message).to.equal('Service "paris-thanos-sidecar0" is there already and is somebody else\'s')
+    expect(error.hint).to.include('rename that Service, or the cluster')
+    const fleet = await (await stage.open()).load()
+    expect([isWhole(fleet, 'lyon'), fleet.credentials.has(testCluster('paris').name)]).to.deep.equal([true, true])
+    expect(await version('services', 'paris-thanos-sidecar0')).to.equal(before)
+  })
+
+  it('lets what is being deleted go: it is made anew when it is gone, and a registration that goes counts as gone', async () => {
+    const hold = {metadata: {finalizers: ['example.net/hold']}}
+    await begin(['paris', 'lyon'])
+    await reconcile(store, world)
+    await patch('services', 'paris-thanos-sidecar0', hold)
+    await stage.remove('services', 'paris-thanos-sidecar0')
+    stage.proxy.reset()
+    await reconcile(await stage.open(), world)
+    expect(stage.proxy.requests().filter(({method}) => method !== 'GET')).to.deep.equal([])
+    const going = await stage.get('services', 'paris-thanos-sidecar0')
+    await patch('services', 'paris-thanos-sidecar0', {metadata: {finalizers: null}})
+    await reconcile(await stage.open(), world)
+    const anew = await stage.get('services', 'paris-thanos-sidecar0')
+    expect(anew?.metadata.uid).not.to.be.oneOf([undefined, going?.metadata.uid])
+
+    await patch('services', 'lyon', hold)
+    await stage.remove('services', 'lyon')
+    const fleet = await reconcile(await stage.open(), world)
+    const lyon = testCluster('lyon').name
+    expect([fleet.registrations.has(lyon), fleet.records.get(lyon)?.suspendedSince]).to.deep.equal([false, world.now().toISOString()])
+    const error = await rejectedBy(store.commit(await store.load(), [registered('lyon', '10.0.0.1')]))
+    expect([error.code, error.message]).to.deep.equal([
+      'failed',
+      'Service "lyon" is being deleted: what is written into it would go with it',
+    ])
+    expect(error.hint).to.include('example.net/hold')
+    await patch('services', 'lyon', {metadata: {finalizers: null}})
+    await store.commit(await store.load(), [registered('lyon', '10.0.0.1')])
+    expect((await reconcile(await stage.open(), world)).records.get(lyon)?.suspendedSince).to.equal(undefined)
+  })
+
+  it('says in words what else the API server refuses, and never what it was sent', async () => {
+    await begin([])
+    const client = openClient(await openAccess({kubeconfig: stage.kubernetes.kubeconfig, namespace: stage.namespace}))
+    const write = async (name: string, text: string): Promise<AtlasError> => {
+      const manifest = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name}, data: {text}}
+      const how = {
+        base: undefined,
+        isDerived: false,
+        namespace: stage.namespace,
+        present: undefined,
+        owner: undefined,
+        permit: () => undefined,
+      }
+      return rejectedBy(writeObject(client, `ConfigMap/${name}`, manifest, how))
+    }
+
+    const secret = 'LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t'
+    const large = await write('large', secret.repeat(30_000))
+    expect(large.code).to.equal('failed')
+    expect(large.message)
+      .to.match(/invalid: create configmaps "large" in namespace "[^"]+"/)
+      .and.not.include('LS0t')
+    const huge = await write('huge', 'x'.repeat(4_000_000))
+    expect([huge.code, huge.message]).to.deep.equal([
+      'failed',
+      `can't create configmaps "huge" in namespace "${stage.namespace}": it is larger than the API server takes`,
+    ])
+    const quota = {metadata: {name: 'few'}, spec: {hard: {'count/configmaps': '1'}}}
+    await stage.kubernetes.request('POST', stage.path('resourcequotas'), quota)
+    const status = {status: {hard: {'count/configmaps': '1'}, used: {'count/configmaps': '1'}}}
+    const full = await stage.kubernetes.request('PATCH', `${stage.path('resourcequotas', 'few')}/status`, status, {
+      contentType: 'application/merge-patch+json',
+    })
+    expect(full.status).to.equal(200)
+    let exceeded = await write('one', '').catch(() => undefined)
+    await until(async () => {
+      exceeded ??= await write(`one-${Math.random().toString(36).slice(2)}`, '').catch(() => undefined)
+      return exceeded !== undefined
+    })
+    expect(exceeded?.message).to.match(/refuses to create configmaps .*exceeded quota: few, requested: count\/configmaps=1/)
+    expect(exceeded?.hint).to.equal(`kubectl -n ${stage.namespace} describe resourcequota`)
+    await stage.kubernetes.request('DELETE', `/api/v1/namespaces/${stage.namespace}`)
+    const ending = await write('late', '')
+    expect([ending.code, ending.message]).to.deep.equal([
+      'failed',
+      `can't create configmaps "late" in namespace "${stage.namespace}": the namespace is being deleted`,
+    ])
+    client.close()
+    const nowhere = await openNamespace(stage.kubernetes.kubeconfig, 'nowhere-at-all')
+    const changes = changesOf(reduceAll(emptyFleet, [{kind: 'settings', value: testSettings}]))
+    const missing = await rejectedBy(nowhere.commit(await nowhere.load(), changes))
+    expect([missing.code, missing.message, missing.hint]).to.deep.equal([
+      'not-found',
+      'there is no namespace "nowhere-at-all"',
+      'kubectl create namespace nowhere-at-all',
+    ])
+    nowhere.close()
+  })
+})
