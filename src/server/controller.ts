@@ -14,9 +14,11 @@ export interface ControllerTimes {
   readonly waitMs: number
   /** … up to this. */
   readonly waitMaxMs: number
+  /** A store that was not heard for so long is warned of: a watch is heard every minute at the least. */
+  readonly silenceMs: number
 }
 
-export const defaultControllerTimes: ControllerTimes = {waitMs: 250, waitMaxMs: 5000}
+export const defaultControllerTimes: ControllerTimes = {waitMs: 250, waitMaxMs: 5000, silenceMs: 90_000}
 
 export interface ControllerEvents {
   /** The fleet is known; `changed` tells what happens to it from now on. */

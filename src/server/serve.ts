@@ -199,7 +199,6 @@ class RunningServer {
 
   #warnings(fleet: Fleet): readonly string[] {
     const {store, world} = this.#options
-    const heardAt = store.heardAt()
     return warningsOf({
       fleet,
       role: this.#role,
@@ -208,7 +207,8 @@ class RunningServer {
       failure: this.#reconciler?.failure(),
       problem: this.#envoys?.ads.problem(),
       partFailure: this.#partFailure,
-      silence: heardAt === undefined ? undefined : (performance.now() - heardAt) / 1000,
+      heardAt: store.heardAt(),
+      silenceMax: this.#times.silenceMs,
     })
   }
 

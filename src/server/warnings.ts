@@ -15,21 +15,22 @@ export interface Circumstances {
   readonly problem: string | undefined
   /** Why this server can't take part in electing the leader. */
   readonly partFailure: string | undefined
-  /** Seconds since the store was heard last; undefined where that is no question. */
-  readonly silence: number | undefined
+  /** When the store was heard last, milliseconds of `performance.now`; undefined where that is no question. */
+  readonly heardAt: number | undefined
+  /** So many milliseconds of silence are too many. */
+  readonly silenceMax: number
 }
 
-/** A watch is heard every minute at the least. */
-const SILENCE_MAX = 90
-
 /** One line each. A server without the right to read the signers says nothing of them. */
-export function warningsOf({fleet, role, isReachable, now, failure, problem, partFailure, silence}: Circumstances): readonly string[] {
+export function warningsOf({fleet, role, isReachable, now, failure, problem, partFailure, ...rest}: Circumstances): readonly string[] {
+  const {heardAt, silenceMax} = rest
+  const silence = heardAt === undefined ? 0 : performance.now() - heardAt
   const signs = role !== 'ads'
   const unsigned = signs ? whyUnsigned(fleet) : undefined
   return [
     ...(isReachable ? [] : ['the store can not be read; what was known stays in force']),
-    ...(isReachable && silence !== undefined && silence > SILENCE_MAX
-      ? [`nothing was heard of the store for ${Math.round(silence)} s; what was known stays in force`]
+    ...(isReachable && silence > silenceMax
+      ? [`nothing was heard of the store for ${Math.round(silence / 1000)} s; what was known stays in force`]
       : []),
     ...(unsigned === undefined ? [] : [unsigned]),
     ...(signs ? signersEnding(fleet, now) : []),

@@ -1,0 +1,30 @@
+/** A process that watches a namespace and takes part in it, and says how much memory that takes. Arguments: kubeconfig, namespace. Run with --expose-gc. */
+import {reduceAll} from '../../../src/lib/model/change.js'
+import {emptyFleet} from '../../../src/lib/model/fleet.js'
+import {unmoved} from '../../helpers/server.js'
+import {sleep} from '../recorder.js'
+import {openNamespace, quickTimes} from './place.js'
+
+const [kubeconfig = '', namespace = ''] = process.argv.slice(2)
+const collect = globalThis.gc as () => void
+const often = {leaseRetryMs: 10, replicaRenewMs: 10, replicaLookMs: 10}
+const store = await openNamespace(kubeconfig, namespace, {times: {...quickTimes, ...often}})
+let fleet = emptyFleet
+let changes = 0
+fleet = await store.watch(
+  {
+    changed(told) {
+      fleet = reduceAll(fleet, told)
+      changes += told.length
+    },
+    failed: () => undefined,
+    recovered: () => undefined,
+  },
+  new AbortController().signal,
+)
+await store.hold({admin: '', replica: 'watcher', role: 'all'}, unmoved)
+for (;;) {
+  collect()
+  process.stdout.write(`${changes} ${fleet.registrations.size} ${process.memoryUsage().heapUsed}\n`)
+  await sleep(100)
+}
