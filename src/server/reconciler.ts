@@ -116,11 +116,17 @@ export function openReconciler(store: StateStore, world: World, log: Log, times:
       failures = 0
       failure = undefined
       events.reconciled(isDone ? (missing.length > 0 ? 'done' : 'nothing') : 'failed')
-      schedule(waitAfter(asked))
+      rest(waitAfter(asked))
     } catch (error) {
       lookAt(asked)
-      schedule(failed(error))
+      rest(failed(error))
     }
+  }
+
+  /** In one step: what changes between the end of a pass and its being known to have ended would be looked at by nobody. */
+  function rest(milliseconds: number): void {
+    running = undefined
+    schedule(milliseconds)
   }
 
   /** Once, and again when it is another reason: whoever waits for a certificate looks here. */
@@ -175,6 +181,8 @@ export function openReconciler(store: StateStore, world: World, log: Log, times:
 
     living(names) {
       replicas = names
+      // A pass that is under way has not heard of it: there must be another.
+      lookAt(['atlas'])
       if (newest !== undefined && running === undefined) schedule(times.settleMs)
     },
 

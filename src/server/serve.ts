@@ -6,7 +6,7 @@ import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Report} from '../lib/model/report.js'
 import type {World} from '../lib/ops/world.js'
-import type {HoldEvents, ServerRole, StateStore} from '../lib/store/store.js'
+import type {Held, HoldEvents, ServerRole, StateStore} from '../lib/store/store.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
 import type {StreamLimits} from './ads/limits.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
@@ -103,6 +103,7 @@ class RunningServer {
   readonly #undo: (() => Promise<void> | void)[] = []
   #controller: Controller | undefined
   #envoys: Envoys | undefined
+  #held: Held | undefined
   /** The fleet before the change that is being told. */
   #known: Fleet = emptyFleet
   #isStopping = false
@@ -148,8 +149,8 @@ class RunningServer {
     const hold = async (): ReturnType<StateStore['hold']> =>
       store.hold({admin: admin.url, replica: this.#replica, role: this.#role}, this.#holding())
     // A directory is this server's before it is read. Where many share a store, whoever can't read it must neither lead nor count as one that serves.
-    let held = store.kubernetes === undefined ? await hold() : undefined
-    this.#undo.push(async () => held?.release())
+    if (store.kubernetes === undefined) this.#held = await hold()
+    this.#undo.push(async () => this.#held?.release())
     // Before the Lease is given back nothing may be under way.
     if (this.#reconciler !== undefined) this.#undo.push(this.#reconciler.stop)
     this.#controller = await startController(store, this.#log, this.#reconciler, this.#times, this.#watching())
@@ -159,7 +160,7 @@ class RunningServer {
       this.#undo.push(this.#envoys.stop)
     }
 
-    held ??= await hold()
+    this.#held ??= await hold()
     this.#metrics.storeUp.set(Number(this.#isReachable))
     this.#known = this.#controller.fleet()
     this.#see(this.#known, [])
@@ -181,9 +182,15 @@ class RunningServer {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#stopping.abort()
-    this.#stopped ??= undoAll(this.#undo, this.#log)
+    this.#stopped ??= this.#end()
     await this.#stopped
     if (this.#isServing) this.#log.info('stopped')
+  }
+
+  /** Another one leads before the Envoys are let go, which takes its time. */
+  async #end(): Promise<void> {
+    await undoAll(this.#held === undefined ? [] : [this.#held.resign], this.#log)
+    await undoAll(this.#undo, this.#log)
   }
 
   #readiness(): Readiness {

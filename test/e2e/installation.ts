@@ -33,7 +33,8 @@ export interface InstallationOptions extends SceneOptions {
   readonly times?: Readonly<Record<string, string>>
 }
 
-export interface Installation extends Scene, Namespace, Pick<Stage, 'close' | 'join' | 'makeEnvoy' | 'onClose' | 'requestFor'> {
+export interface Installation
+  extends Scene, Namespace, Pick<Stage, 'close' | 'join' | 'makeEnvoy' | 'onClose' | 'requestFor' | 'spareAddress' | 'startProcess'> {
   readonly ads: readonly Replica[]
   readonly controllers: readonly Replica[]
   /** The one that leads. */

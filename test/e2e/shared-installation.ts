@@ -9,8 +9,12 @@ export async function sharedInstallation(): Promise<Installation> {
   return shared
 }
 
-/** Shorter than in earnest: how long an election takes, and how often reports are written. */
-const times = {report: '300ms', lease: '3s', renew: '2s', 'lease-retry': '500ms'}
+/** Shorter than in earnest: how long an election takes, how often reports are written, how soon a replica counts as dead. */
+const times = {
+  report: '300ms',
+  ...{lease: '3s', renew: '2s', 'lease-retry': '500ms'},
+  ...{replica: '4s', 'replica-renew': '1200ms', 'replica-look': '800ms'},
+}
 
 async function open(): Promise<Installation> {
   const kubernetes = await sharedKubernetes()

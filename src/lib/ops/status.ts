@@ -119,6 +119,9 @@ function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): read
       : [
           `nobody leads${lease === undefined ? '' : ` (Lease atlas was renewed ${silence(lease)} s ago)`}: nothing is signed or written, and a replica that dies is still counted`,
         ]),
+    ...heartbeats
+      .filter(({twinAt}) => twinAt !== undefined && Math.abs(now.getTime() - Date.parse(twinAt)) <= SILENCE * 1000)
+      .map(({replica = ''}) => `two servers are called ${replica}: the proxies of one of them are missing here`),
     ...silent.map(beat => `server ${beat.replica ?? ''} has not been heard for ${silence(beat)} s: what it said of its proxies may be old`),
   ]
 }

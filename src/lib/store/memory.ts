@@ -90,6 +90,7 @@ function storeOver(place: Place): MemoryStore {
       events.leading(true)
       events.living([replica])
       return {
+        resign: async () => undefined,
         async release() {
           if (place.server === address) place.server = undefined
         },

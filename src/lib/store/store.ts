@@ -38,6 +38,14 @@ export interface HoldEvents {
   failed(error: AtlasError | undefined): void
 }
 
+/** A server's part in a store. */
+export interface Held {
+  /** Writes nothing more but what is its own, waits for what is under way, and lets the next one lead, who need not wait. */
+  resign(): Promise<void>
+  /** Gives the store back. */
+  release(): Promise<void>
+}
+
 /** A sign of life: the leader's, or a replica's. */
 export interface Heartbeat {
   /** Undefined: it is the leader's. */
@@ -48,6 +56,8 @@ export interface Heartbeat {
   readonly renewedAt: string
   /** How long it counts, seconds. */
   readonly seconds: number
+  /** ISO 8601: when another server of this name has said last that there are two. */
+  readonly twinAt?: string
 }
 
 /** Something that people should see beside an object: a Kubernetes Event. */
@@ -89,7 +99,7 @@ export interface StateStore {
    * one that many share has them elect a leader, and from then on refuses the commits of whoever does not lead.
    * @throws AtlasError `conflict` naming the holder of a store that is one server's alone
    */
-  hold(server: Server, events: HoldEvents): Promise<{release(): Promise<void>}>
+  hold(server: Server, events: HoldEvents): Promise<Held>
 
   /** The living server that holds the store alone, if one does. */
   holder(): Promise<ServerAddress | undefined>

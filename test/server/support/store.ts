@@ -91,6 +91,7 @@ export function testStore(): TestStore {
       events.leading(true)
       events.living([replica])
       return {
+        resign: async () => undefined,
         release: async () => {
           held = undefined
         },

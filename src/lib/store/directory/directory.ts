@@ -60,7 +60,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       if ('release' in lock) {
         events.leading(true)
         events.living([server.replica])
-        return lock
+        return {resign: async () => undefined, release: lock.release}
       }
 
       const {pid, note} = lock.owner

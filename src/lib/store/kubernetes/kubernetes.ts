@@ -83,7 +83,10 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       permit()
       const owner = writing.isDerived ? await registrationOf(key) : undefined
       const present = writing.isDerived ? await read(key) : undefined
-      const written = await writeObject(client, key, manifest, {...writing, namespace: namespaceOf(key, manifest), present, owner, permit})
+      const to = {...writing, namespace: namespaceOf(key, manifest), present, owner, permit}
+      const writes = writeObject(client, key, manifest, to)
+      part?.during(writes)
+      const written = await writes
       observation.wrote(key, written, writing.base)
       return written
     },
@@ -94,7 +97,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       // Once it has taken part it writes as a part of the whole or not at all, after its end too.
       const taken = takePart(client, server, times, events)
       part = taken
-      return {release: taken.stop}
+      return {resign: taken.resign, release: taken.stop}
     },
 
     // Who serves is told by reports, not by an address: a command can't reach a pod.
@@ -137,6 +140,9 @@ async function listed(client: Client, selection: Selection): Promise<readonly St
 interface Part {
   /** @throws AtlasError `conflict` where only the leader may write, and this server is not it */
   checkMayWrite(key: ObjectKey): void
+  /** Something is being written. */
+  during(write: Promise<unknown>): void
+  resign(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -151,7 +157,10 @@ function takePart(client: Client, {replica, role}: Server, times: KubernetesTime
       events.failed(error ?? first)
     }
 
-  const presence = role === 'controller' ? undefined : openPresence(client, replica, times, trouble('presence'))
+  const presence =
+    role === 'controller' ? undefined : openPresence(client, replica, times, {presence: trouble('presence'), twin: trouble('twin')})
+  let isResigned = false
+  const underWay = new Set<Promise<unknown>>()
   let looking: AbortController | undefined
   const election: Election | undefined =
     role === 'ads'
@@ -170,8 +179,20 @@ function takePart(client: Client, {replica, role}: Server, times: KubernetesTime
   const own = `ConfigMap/${objectNames.report(replica)}`
   return {
     checkMayWrite(key) {
-      if (key === own || election?.leads() === true) return
+      if (key === own && presence?.isShadowed() === true)
+        throw new AtlasError('conflict', `another server is called ${replica} too, and reports under that name`)
+      if (key === own || (!isResigned && election?.leads() === true)) return
       throw new AtlasError('conflict', `this server does not lead, so it does not write ${key}`)
+    },
+    during(write) {
+      const settled = write.catch(() => undefined).finally(() => underWay.delete(settled))
+      underWay.add(settled)
+    },
+    async resign() {
+      isResigned = true
+      looking?.abort()
+      await Promise.all(underWay)
+      await election?.stop()
     },
     async stop() {
       looking?.abort()

@@ -5,7 +5,12 @@ import type {Asked} from './refusal.js'
 
 /** A Lease as far as it is read. */
 export interface Lease {
-  readonly metadata: {readonly name: string; readonly resourceVersion?: string; readonly [other: string]: unknown}
+  readonly metadata: {
+    readonly name: string
+    readonly resourceVersion?: string
+    readonly annotations?: Readonly<Record<string, string>>
+    readonly [other: string]: unknown
+  }
   readonly spec?: {
     readonly holderIdentity?: string
     readonly leaseDurationSeconds?: number
@@ -51,6 +56,12 @@ export async function writeLease(
   const body = {apiVersion: `${GROUP}/v1`, kind: 'Lease', metadata: present?.metadata ?? {name, namespace: client.namespace, labels}, spec}
   const request = {...at(client, present === undefined ? 'create' : 'update', name), body, ...asking}
   return (await client.call(request)) as Lease
+}
+
+/** Writes an annotation beside whatever else stands there, whoever holds the Lease. */
+export async function annotateLease(client: Client, name: string, annotation: readonly [string, string], asking: Asking): Promise<Lease> {
+  const body = {metadata: {annotations: Object.fromEntries([annotation])}}
+  return (await client.call({...at(client, 'patch', name), body, contentType: 'application/merge-patch+json', ...asking})) as Lease
 }
 
 /** MicroTime: exactly six digits of a second, or the API server refuses it. */

@@ -1,0 +1,253 @@
+/** Several replicas of the server, which are killed, ended, replaced and confused with each other: what the proxies run with and what is told of them stays right. */
+import {expect} from 'chai'
+import {readFile, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {fileURLToPath} from 'node:url'
+import type {Running} from '../../src/demo/processes.js'
+import {world} from '../../src/lib/cli/world.js'
+import {renderHostPort} from '../../src/lib/model/address.js'
+import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import type {Status} from '../../src/lib/ops/status.js'
+import {type Installation, registrationOf} from './installation.js'
+import {load} from './load.js'
+import {dumpOf, statOf, until, untilSynced} from './look.js'
+import type {Replica} from './replica.js'
+import {sharedInstallation} from './shared-installation.js'
+
+/** Seconds: a replica's Lease, a look of the leader's, and 2 for all the rest (in earnest 10, 2 and 3). */
+const LIMIT = 4 + 0.8 + 2
+
+describe('e2e: replicas of the server', function () {
+  this.timeout(60_000)
+  let network: Installation
+
+  before(async () => {
+    network = await sharedInstallation()
+  })
+
+  /** Which replica each proxy is connected to, as the replicas themselves say. */
+  async function places(): Promise<ReadonlyMap<string, Replica>> {
+    const found = new Map<string, Replica>()
+    for (const replica of network.ads) {
+      const report = await replica.report().catch(() => undefined)
+      for (const {id} of report?.proxies ?? []) found.set(id, replica)
+    }
+    return found
+  }
+
+  const shown = ({servers, proxies, warnings}: Status): unknown => ({
+    servers: servers.map(({replica}) => replica),
+    proxies: proxies.map(({id, state}) => `${id} ${state}`),
+    warnings,
+  })
+  const names = (replicas: readonly Replica[]): readonly string[] => replicas.map(({name}) => name)
+
+  it('kill -9 of one: its proxies move, and status is right again as soon as its Lease is over (15 s in earnest); no request notices', async () => {
+    const requests = load(network)
+    const where = await places()
+    const victim = where.get('paris-0') ?? expect.fail('paris is nowhere')
+    const rest = network.ads.filter(replica => replica !== victim)
+    await victim.kill()
+    const begin = performance.now()
+    const all = ['atlas-0 synced', 'lyon-0 synced', 'paris-0 synced']
+    const right = {servers: names(rest), proxies: all, warnings: []}
+    await until(network, 'status to be right', async () => JSON.stringify(shown(await network.status())) === JSON.stringify(right), LIMIT)
+    const {stdout} = await network.run(['status', '--json'], network.person)
+    const told = JSON.parse(stdout) as Status
+    expect(shown(told)).to.deep.equal(right)
+    const killed = new Date(Date.now() - (performance.now() - begin)).toISOString()
+    for (const [id, replica] of where)
+      if (replica === victim) expect((told.proxies.find(proxy => proxy.id === id)?.connectedSince ?? '') > killed, id).to.equal(true)
+    expect(await network.get(`configmaps/atlas-proxies-${victim.name}`), 'its report has nothing more to say').to.equal(undefined)
+    await victim.start()
+    await victim.untilReady()
+    expect(await requests.stop()).to.be.greaterThan(100)
+  })
+
+  for (const called of ['rogue', 'atlas-ads-2'])
+    it(`a NACK at a replica that is killed before it can repair it, and another one ${called === 'rogue' ? 'there' : 'of its own name'}: no orphan is left`, async () => {
+      const [, , third] = network.ads
+      if (third === undefined) throw new Error('there is no third one')
+      await third.stop()
+      const rogue = await startRogue(third, called)
+      const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(called.length), nodeId: `atlas-${called}`})
+      await onlyAt(envoy.folder, third)
+      await envoy.start()
+      // CDS takes what is good in a response that it refuses, and does not list it afterwards (facts/envoy.md 11).
+      await until(network, 'the refusal', async () => (await statOf(envoy, 'cluster_manager.cds.update_rejected')) === 1)
+      await until(network, 'what came with it to be in use', async () => (await dumpOf(envoy)).includes('thanos/extra'))
+      const refused = async (): Promise<boolean> =>
+        [...(await network.fleet()).reports.values()].some(({leftovers}) =>
+          leftovers.some(({id, sent}) => id === envoy.nodeId && sent.includes('thanos/extra')),
+        )
+      await until(network, 'the others to be told', refused)
+      await rogue.kill()
+      await third.start()
+      await third.untilReady()
+      await until(network, 'it to have what it should', async () => (await statOf(envoy, 'listener_manager.lds.update_success')) > 0)
+      await until(network, 'the orphan to go', async () => !(await dumpOf(envoy)).includes('thanos/extra'))
+      expect(await dumpOf(envoy))
+        .to.include('thanos/paris')
+        .and.not.to.include('thanos/ghost')
+      await untilSynced(network)
+      await envoy.kill()
+    })
+
+  /** Since when each proxy has its stream, as the replicas themselves say. */
+  async function streams(): Promise<Readonly<Record<string, string>>> {
+    const all = await Promise.all(network.ads.map(async replica => replica.report()))
+    return Object.fromEntries(all.flatMap(({proxies}) => proxies).map(({id, connectedSince}) => [id, connectedSince]))
+  }
+
+  /** Registers a cluster as kubectl does. @returns how long it took until its credential was there, milliseconds */
+  async function timeToSign(name: string): Promise<number> {
+    const begin = performance.now()
+    await network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, name)})
+    await until(network, `the credential of ${name}`, async () => (await network.get(`secrets/${name}-envoy-ads`)) !== undefined, 20)
+    return performance.now() - begin
+  }
+  const remove = async (name: string): Promise<unknown> => removeCluster(network.store, name, world, {waitMs: 10_000})
+
+  it('kill -9 of the leader: no stream and no request notices, and the next leader writes within the lease time', async () => {
+    const requests = load(network)
+    const before = await streams()
+    const leader = await network.leader()
+    await leader.kill()
+    // Its Lease (3 s) may be as good as new, and the other one looks every 0.6 s at the latest.
+    expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(5000)
+    expect((await network.leader()).name).not.to.equal(leader.name)
+    expect(await streams()).to.deep.equal(before)
+    expect(await requests.stop()).to.be.greaterThan(100)
+    await leader.start()
+    await leader.untilReady()
+    await remove('turin')
+  })
+
+  it('SIGTERM of the leader hands over at once', async () => {
+    const leader = await network.leader()
+    const begin = performance.now()
+    const ended = leader.stop()
+    await until(network, 'another one to lead', async () => (await network.leader()).name !== leader.name, 3)
+    expect(performance.now() - begin, 'milliseconds').to.be.lessThan(1500)
+    expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(1500)
+    await ended
+    await leader.start()
+    await leader.untilReady()
+    await remove('turin')
+  })
+
+  it('a Lease that somebody deletes is taken again by one of them, and both go on', async () => {
+    await network.kubectl(['delete', 'lease', 'atlas'])
+    expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(5000)
+    const leads = async (): Promise<number> =>
+      (await Promise.all(network.controllers.map(async each => each.metric('atlas_leader')))).reduce((a, b) => a + b)
+    await until(network, 'one of them to lead', async () => (await leads()) === 1)
+    await remove('turin')
+  })
+
+  it('a rolling upgrade and its rollback: each replica is replaced twice under load, and no request fails', async () => {
+    const requests = load(network)
+    for (const replica of [...network.ads, ...network.controllers, ...network.controllers, ...network.ads]) {
+      await replica.stop()
+      await replica.start()
+      await replica.untilReady()
+    }
+
+    await untilSynced(network)
+    expect(await requests.stop()).to.be.greaterThan(200)
+  })
+
+  it('two serve --role all work as replicas: both serve, one leads, and it hands over while it lets its Envoys go', async () => {
+    const requests = load(network)
+    const [first, second, third] = network.ads
+    if (first === undefined || second === undefined || third === undefined) throw new Error('there are three')
+    await Promise.all([...network.controllers, third].map(async replica => replica.stop()))
+    for (const replica of [first, second]) {
+      await replica.stop()
+      await replica.start({role: 'all'})
+      await replica.untilReady()
+    }
+    await untilSynced(network)
+    expect(await timeToSign('turin')).to.be.lessThan(3000)
+    const leader = await network.leader()
+    expect(names([first, second])).to.include(leader.name)
+    const begin = performance.now()
+    const ended = leader.stop()
+    await until(network, 'the other one to lead', async () => (await network.leader()) !== leader, 3)
+    expect(performance.now() - begin, 'milliseconds').to.be.lessThan(1500)
+    await ended
+    await leader.start({role: 'all'})
+    await leader.untilReady()
+    await untilSynced(network)
+    expect(await requests.stop()).to.be.greaterThan(100)
+
+    for (const replica of [first, second]) {
+      await replica.stop()
+      await replica.start()
+    }
+    await Promise.all([...network.controllers, third].map(async replica => replica.start()))
+    await Promise.all([...network.controllers, ...network.ads].map(async replica => replica.untilReady()))
+    await remove('turin')
+  })
+
+  it('two replicas of one name: both serve, the later one reports, both and status say that there are two; when it ends the other one reports', async () => {
+    const requests = load(network)
+    const [, second, third] = network.ads
+    if (second === undefined || third === undefined) throw new Error('there are three')
+    await third.stop()
+    await third.start({called: second.name})
+    await third.untilReady()
+    const words = `two servers are called ${second.name}`
+    const says = async (replica: Replica): Promise<boolean> => JSON.stringify((await replica.readiness()).warnings).includes(words)
+    for (const replica of [second, third]) await until(network, `${replica.name} to say so`, async () => says(replica))
+    for (const replica of [second, third]) expect((await replica.readiness()).ready).to.equal(true)
+    expect((await network.status()).warnings.join(), 'status').to.contain(words)
+    expect((await network.status()).servers.map(({address}) => address)).to.include(renderHostPort(third.listen))
+    const told = second.log().filter(({msg}) => String(msg).startsWith('can not take part among the servers'))
+    expect(told, 'once').to.have.length(1)
+
+    await third.stop()
+    const isBack = async (): Promise<boolean> =>
+      (await network.status()).servers.some(({address}) => address === renderHostPort(second.listen))
+    await until(network, 'the other one to report', isBack)
+    await until(network, 'it to say nothing any more', async () => !(await says(second)), 5)
+    await third.start()
+    await third.untilReady()
+    await untilSynced(network)
+    expect(await requests.stop()).to.be.greaterThan(100)
+  })
+
+  async function startRogue({listen, admin}: Replica, called: string): Promise<Running> {
+    const script = fileURLToPath(new URL('rogue-replica.ts', import.meta.url))
+    const args = [
+      '--import',
+      'tsx',
+      script,
+      network.kubernetes.kubeconfig,
+      network.namespace,
+      called,
+      renderHostPort(listen),
+      renderHostPort(admin),
+    ]
+    const running = await network.startProcess({name: `rogue-${called}`, program: process.execPath, args, cwd: process.cwd()})
+    await until(
+      network,
+      'the rogue to be ready',
+      async () => (await fetch(`http://${renderHostPort(admin)}/readyz`).catch(() => undefined))?.ok === true,
+    )
+    return running
+  }
+
+  /** Has an Envoy dial one replica alone. */
+  async function onlyAt(folder: string, {listen}: Replica): Promise<void> {
+    const file = path.join(folder, 'envoy.json')
+    const bootstrap = JSON.parse(await readFile(file, 'utf8')) as {
+      static_resources: {clusters: {name: string; load_assignment: {endpoints: {lb_endpoints: unknown[]}[]}}[]}
+    }
+    const [endpoints] = bootstrap.static_resources.clusters.find(({name}) => name === 'xds')?.load_assignment.endpoints ?? []
+    if (endpoints === undefined) throw new Error('the bootstrap dials nobody')
+    endpoints.lb_endpoints = endpoints.lb_endpoints.filter(endpoint => JSON.stringify(endpoint).includes(`"port_value":${listen.port}`))
+    expect(endpoints.lb_endpoints).to.have.length(1)
+    await writeFile(file, JSON.stringify(bootstrap))
+  }
+})

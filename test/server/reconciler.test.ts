@@ -1,0 +1,60 @@
+/** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
+import {expect} from 'chai'
+import {reduceAll} from '../../src/lib/model/change.js'
+import type {World} from '../../src/lib/ops/world.js'
+import {silentLog} from '../../src/server/log.js'
+import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../src/server/reconciler.js'
+import {changesOf} from '../helpers/fleet-changes.js'
+import {testFleet, testWorld} from '../helpers/world.js'
+import {eventually} from './support/network.js'
+import {type TestStore, testStore} from './support/store.js'
+
+describe('the reconciler', () => {
+  const world = testWorld()
+  let onLook = (): void => undefined
+  /** Tells when the clock is looked at. */
+  const watched: World = {
+    ...world,
+    now() {
+      onLook()
+      return world.now()
+    },
+  }
+  let store: TestStore
+  let reconciler: Reconciler
+
+  /** One that leads, and tells itself what it has written, as a store does. */
+  async function open(clusters: readonly string[]): Promise<void> {
+    store = testStore()
+    store.write(...changesOf(testFleet(world, clusters)))
+    reconciler = openReconciler(store, watched, silentLog, defaultReconcilerTimes, () => undefined)
+    const told = {
+      changed: (changes: Parameters<typeof reduceAll>[1]) => reconciler.changed(store.fleet(), changes),
+      failed: () => undefined,
+    }
+    await store.watch({...told, recovered: () => undefined}, new AbortController().signal)
+    reconciler.lead(true)
+  }
+  afterEach(async () => {
+    onLook = () => undefined
+    await reconciler.stop()
+  })
+
+  it('writes down who lives though it hears of it while it looks at everything and finds nothing to do', async () => {
+    await open(['paris'])
+    reconciler.living([])
+    await reconciler.start(store.fleet())
+    await eventually(() => store.fleet().replicas !== undefined, 'nobody lives yet')
+    await new Promise(resolve => setTimeout(resolve, 100))
+    // The clock is looked at for requests, for the list of replicas, and then for certificates: the list has been read by then.
+    let looks = 0
+    onLook = () => {
+      looks += 1
+      if (looks === 3) reconciler.living(['atlas-ads-0'])
+    }
+    reconciler.lead(false)
+    reconciler.lead(true)
+    await eventually(() => store.fleet().replicas?.join() === 'atlas-ads-0', 'who lives is written')
+    expect(looks).to.be.greaterThan(3)
+  })
+})
