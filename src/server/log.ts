@@ -28,6 +28,12 @@ export function openLog(options: {readonly level?: LogLevel; readonly to?: Desti
 /** A log that drops everything. */
 export const silentLog: Log = {debug: drop, info: drop, warn: drop, error: drop}
 
+/** A log that is given, or one of that level, or none. */
+export function logOf(log: Log | LogLevel | 'silent' | undefined): Log {
+  if (typeof log === 'object') return log
+  return log === 'silent' ? silentLog : openLog(log === undefined ? {} : {level: log})
+}
+
 /** `text` as it may stand in a log or a report: cut, and without anything that looks like a key. */
 export function bounded(text: string): string {
   const safe = /-----BEGIN [A-Z ]*PRIVATE KEY/.test(text) ? '[secret]' : text

@@ -13,7 +13,7 @@ import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
 import {type Readiness, openAdmin} from './admin.js'
 import {type Announcer, openAnnouncer} from './announcer.js'
 import {type Controller, type ControllerEvents, type ControllerTimes, defaultControllerTimes, startController} from './controller.js'
-import {type Log, type LogLevel, openLog, silentLog} from './log.js'
+import {type Log, type LogLevel, logOf} from './log.js'
 import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
 import {type Envoys, type EnvoysWorld, openEnvoys} from './envoys.js'
 import {keepHeapSmall} from './memory.js'
@@ -342,9 +342,4 @@ async function undoAll(undo: readonly (() => Promise<void> | void)[], log: Log):
       log.error('could not stop in good order', {error: messageOf(error)})
     }
   }
-}
-
-function logOf(log: ServeOptions['log']): Log {
-  if (typeof log === 'object') return log
-  return log === 'silent' ? silentLog : openLog(log === undefined ? {} : {level: log})
 }

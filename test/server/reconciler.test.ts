@@ -1,6 +1,6 @@
 /** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
 import {expect} from 'chai'
-import {reduceAll} from '../../src/lib/model/change.js'
+import type {reduceAll} from '../../src/lib/model/change.js'
 import type {World} from '../../src/lib/ops/world.js'
 import {silentLog} from '../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../src/server/reconciler.js'
@@ -8,6 +8,11 @@ import {changesOf} from '../helpers/fleet-changes.js'
 import {testFleet, testWorld} from '../helpers/world.js'
 import {eventually} from './support/network.js'
 import {type TestStore, testStore} from './support/store.js'
+
+/** As if others shared it. */
+function inCluster(store: TestStore): TestStore {
+  return Object.assign(store, {kubernetes: {namespace: 'atlas'}})
+}
 
 describe('the reconciler', () => {
   const world = testWorld()
@@ -27,7 +32,10 @@ describe('the reconciler', () => {
   async function open(clusters: readonly string[]): Promise<void> {
     store = testStore()
     store.write(...changesOf(testFleet(world, clusters)))
-    reconciler = openReconciler(store, watched, silentLog, defaultReconcilerTimes, () => undefined)
+    reconciler = openReconciler(inCluster(store), watched, silentLog, defaultReconcilerTimes, {
+      reconciled: () => undefined,
+      refused: () => undefined,
+    })
     const told = {
       changed: (changes: Parameters<typeof reduceAll>[1]) => reconciler.changed(store.fleet(), changes),
       failed: () => undefined,
