@@ -1,0 +1,69 @@
+/** The API server gone, for longer than every Lease and pause in play: what runs goes on, what starts is served or waits, and all comes together again. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
+import {ownKubernetes} from '../helpers/kubernetes/shared.js'
+import {type Installation, openInstallation} from './installation.js'
+import {load} from './load.js'
+import {until, untilReachable, untilSynced} from './look.js'
+
+/** Shorter than in earnest, and each over before the API server is back. */
+const times = {
+  report: '300ms',
+  ...{lease: '3s', renew: '2s', 'lease-retry': '500ms'},
+  ...{replica: '3s', 'replica-renew': '800ms', 'replica-look': '600ms'},
+  ...{retry: '100ms', 'retry-max': '1s', wait: '100ms', 'wait-max': '500ms'},
+}
+const GONE = 6000
+
+describe('e2e: the API server gone', function () {
+  this.timeout(90_000)
+  let kubernetes: Kubernetes
+  let network: Installation
+
+  before(async () => {
+    kubernetes = await ownKubernetes()
+    network = await openInstallation({kubernetes, clusters: ['paris', 'lyon'], spare: 4, ads: 2, controllers: 1, times})
+    await untilReachable(network)
+    await untilSynced(network)
+  })
+  after(async () => {
+    await network.close()
+    await kubernetes.cluster.end()
+  })
+
+  it('Envoys go on, one that starts anew is configured, a replica that starts waits and says so; then everything converges', async () => {
+    const [first] = network.ads
+    const [controller] = network.controllers
+    if (first === undefined || controller === undefined) throw new Error('no replicas')
+    const requests = load(network, ['paris'])
+    await kubernetes.cluster.apiServer.kill()
+    await sleep(GONE)
+    expect(await controller.metric('atlas_leader'), 'nobody leads who can not renew').to.equal(0)
+    const readiness = await first.readiness()
+    expect(readiness.ready).to.equal(true)
+    expect(readiness.warnings.join('\n')).to.match(/can not be read|was heard/)
+
+    const {envoy} = network.member('lyon')
+    await envoy.kill()
+    await envoy.start()
+    await envoy.untilReady()
+
+    const late = network.another('late', 'ads')
+    await late.start({kubeconfig: kubernetes.kubeconfig})
+    await until(network, 'it to say what it waits for', async () => {
+      const {ready, reasons} = await late.readiness().catch(() => ({ready: false, reasons: []}))
+      return !ready && reasons.some(reason => reason.includes('waiting for the store'))
+    })
+
+    await kubernetes.cluster.apiServer.start()
+    await late.untilReady()
+    await until(network, 'somebody to lead again', async () => (await controller.metric('atlas_leader')) === 1, 15)
+    await network.register('turin')
+    expect(await network.get('secrets/turin-envoy-ads')).not.to.equal(undefined)
+    await untilReachable(network)
+    await until(network, 'no warning to be left', async () => (await first.readiness()).warnings.length === 0, 15)
+    expect(await requests.stop()).to.be.greaterThan(100)
+    await late.stop()
+  })
+})
