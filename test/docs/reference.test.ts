@@ -1,0 +1,70 @@
+/** What the reference pages must not lack: every metric, every time limit, every field of `status`; and that links lead somewhere. */
+import {existsSync, readFileSync, readdirSync} from 'node:fs'
+import path from 'node:path'
+import {expect} from 'chai'
+import type {Status} from '../../src/lib/ops/status.js'
+import {defaultDirectoryTimes} from '../../src/lib/store/directory/times.js'
+import {defaultKubernetesTimes} from '../../src/lib/store/kubernetes/times.js'
+import {openMetrics} from '../../src/server/metrics.js'
+import {defaultTimes} from '../../src/server/serve.js'
+import {blocksOf} from '../helpers/page.js'
+
+const root = path.join(import.meta.dirname, '../..')
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
+const pages = [
+  'README.md',
+  ...readdirSync(path.join(root, 'docs'), {recursive: true, encoding: 'utf8'})
+    .filter(file => file.endsWith('.md'))
+    .map(file => `docs/${file}`),
+]
+
+describe('docs/reference', () => {
+  it('metrics.md has every metric of Atlas', async () => {
+    const names = (await openMetrics().registry.getMetricsAsJSON()).map(({name}) => name).filter(name => name.startsWith('atlas_'))
+    expect(names).to.include('atlas_leader')
+    for (const name of names) expect(read('docs/reference/metrics.md')).to.include(`\`${name}\``)
+  })
+
+  it('settings.md has every time limit of a server', () => {
+    const text = read('docs/reference/settings.md')
+    for (const key of Object.keys({...defaultTimes, ...defaultDirectoryTimes, ...defaultKubernetesTimes})) {
+      const name = key.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+      expect(text, name).to.include(`\`${name}\``)
+    }
+  })
+
+  it('json.md shows every field of status', async () => {
+    const block = (await blocksOf('reference/json.md')).find(({heading, language}) => heading === 'status' && language === 'json')
+    const fields: Record<keyof Status, true> = {
+      servers: true,
+      leader: true,
+      proxies: true,
+      withoutProxy: true,
+      faults: true,
+      refusals: true,
+      warnings: true,
+    }
+    expect(JSON.parse(block?.text ?? '')).to.have.all.keys(...Object.keys(fields))
+  })
+})
+
+describe('links in the documentation', () => {
+  for (const page of pages)
+    it(`of ${page} lead to pages and headings that there are`, () => {
+      for (const [, target = '', fragment] of read(page).matchAll(/\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+        const file = target === '' ? path.join(root, page) : path.join(root, path.dirname(page), target)
+        expect(existsSync(file), `${target} in ${page}`).to.equal(true)
+        if (fragment !== undefined) expect(anchorsOf(readFileSync(file, 'utf8')), `#${fragment} in ${page}`).to.include(fragment)
+      }
+    })
+})
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): readonly string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
