@@ -27,7 +27,8 @@ function parseReport(value: Fields): Report {
     warnings: texts(value['warnings']),
     store: {description: text(record(value['store'])['description']), reachable: record(value['store'])['reachable'] === true},
     proxies: list(value['proxies'], PROXIES_MAX).map(entry => parseProxy(entry)),
-    withoutProxy: list(value['withoutProxy'], PROXIES_MAX).map(entry => owner(entry)),
+    // Whoever reads this finds it out himself; a name that can't be is nobody's.
+    withoutProxy: list(value['withoutProxy'], PROXIES_MAX).flatMap(entry => ownerIn(entry) ?? []),
     refusals: list(value['refusals'], LIST_MAX).map(entry => parseRefusal(record(entry))),
     unrepaired: list(value['unrepaired'], LIST_MAX).map(entry => parseUnrepaired(record(entry))),
     faults: list(value['faults'], LIST_MAX).map(entry => parseFault(record(entry))),
@@ -148,11 +149,16 @@ function time(value: unknown): string {
 }
 
 function owner(value: unknown): Owner {
-  const name = text(value)
+  const found = ownerIn(value)
+  if (found === undefined) throw wrong()
+  return found
+}
+
+function ownerIn(value: unknown): Owner | undefined {
   try {
-    return parseOwner(name)
+    return parseOwner(text(value))
   } catch {
-    throw wrong()
+    return undefined
   }
 }
 

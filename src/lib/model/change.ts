@@ -5,7 +5,7 @@ import type {Cluster} from './cluster.js'
 import type {Fault, Fleet, ObjectKey, Revision, Subject} from './fleet.js'
 import type {ClientName, ClusterName, Owner} from './names.js'
 import type {ReplicaReport} from './report.js'
-import {type Request, describeRequest} from './request.js'
+import {NO_REQUEST, type Request, describeRequest} from './request.js'
 import type {Settings} from './settings.js'
 
 /** A value of undefined removes the entry. */
@@ -83,6 +83,7 @@ export function describe(change: Change): string {
     }
 
     case 'request': {
+      if (change.id === NO_REQUEST) return 'write the place for requests'
       if (change.value === undefined) return `remove request ${change.id}`
       const {state} = change.value
       return `${state === 'waiting' ? 'ask the leader' : `answer, ${state}`}: ${describeRequest(change.value)}`

@@ -19,6 +19,9 @@ export interface Request {
 /** How long an answer stays to be read, milliseconds (design, part 5). */
 export const ANSWER_KEPT = 3_600_000
 
+/** The id of no request: to remove it makes the object that requests are put into. */
+export const NO_REQUEST = 'none'
+
 /** Such as `remove paris`. */
 export function describeRequest({kind, owners}: Request): string {
   return owners.length === 0 ? `${kind} everybody` : `${kind} ${owners.join(', ')}`

@@ -13,6 +13,7 @@ import {type Adoption, adoptionIn, planAdopt, standardSettings} from './adopt.js
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {isLed} from './leader.js'
 import {planReconcile} from './reconcile.js'
+import {REQUESTS, placeForRequests} from './replicas.js'
 import {sameValue} from './same.js'
 import type {World} from './world.js'
 
@@ -76,6 +77,7 @@ async function initLed(store: StateStore, choices: Choices, world: World, option
     },
     options,
   )
+  if (options.dryRun !== true && !first.after.revisions.has(REQUESTS)) await makePlaceForRequests(store)
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
@@ -86,6 +88,15 @@ async function initLed(store: StateStore, choices: Choices, world: World, option
   } catch (error) {
     if (options.readsRoot === false && error instanceof AtlasError && error.code === 'conflict') return first
     throw error
+  }
+}
+
+/** People who may only change it need it before the first leader comes. Whoever was faster has made it, too. */
+async function makePlaceForRequests(store: StateStore): Promise<void> {
+  try {
+    await store.commit(await store.load(), [placeForRequests])
+  } catch (error) {
+    if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
   }
 }
 

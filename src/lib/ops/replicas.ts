@@ -3,6 +3,7 @@ import type {Change} from '../model/change.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import type {ReplicaReport} from '../model/report.js'
+import {NO_REQUEST} from '../model/request.js'
 import {sameValue} from './same.js'
 
 /** What a dead replica has left is kept for so long, milliseconds, if no later stream of the node comes: it may be switched off. */
@@ -19,7 +20,7 @@ export function planReplicas(
   {shared}: {readonly shared: boolean},
 ): readonly Change[] {
   if (!shared) return []
-  const changes: Change[] = fleet.revisions.has(REQUESTS) ? [] : [{kind: 'request', id: 'none', value: undefined}]
+  const changes: Change[] = fleet.revisions.has(REQUESTS) ? [] : [placeForRequests]
   if (living === undefined) return changes
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
@@ -29,7 +30,9 @@ export function planReplicas(
   return changes
 }
 
-const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
+/** The object that requests are put into, made by whoever may: people only change it. */
+export const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
+export const placeForRequests: Change = {kind: 'request', id: NO_REQUEST, value: undefined}
 
 /** What stands in a replica's report until it writes its first one. */
 function nothingYet(now: Date): ReplicaReport {
