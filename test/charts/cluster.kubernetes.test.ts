@@ -78,7 +78,7 @@ describe('a second installation in a namespace', () => {
 for (const major of majors)
   for (const chart of charts)
     describe(`helm ${major} with chart ${chart}`, () => {
-      it('installs, says what to do next, upgrades without a change, and takes away what it brought and nothing else', async () => {
+      it('installs, says what to do next, upgrades without a change, and takes away what it brought and nothing else (D30)', async () => {
         const namespace = await kubernetes.newNamespace('charts')
         const at = {namespace, release: 'atlas', major}
         const installed = await install(chart, at)

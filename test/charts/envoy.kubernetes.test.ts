@@ -64,7 +64,7 @@ describe('helm test of chart envoy', () => {
 })
 
 describe("a pod's Envoy", () => {
-  it('says who and where it is, and is neither ready nor ill while it has no configuration', async () =>
+  it('says who and where it is, and is neither ready nor ill while it has no configuration (D32)', async () =>
     withPod([], async ({address, start, supervisor}) => {
       await start()
       const admin = `http://${address}:9901`

@@ -20,7 +20,7 @@ const service = (name: string): object => ({apiVersion: 'v1', kind: 'Service', m
 const keys = ['atlas-ca', 'atlas-issuer', 'atlas-credential-issuer', 'paris-envoy-ads', 'atlas-envoy-ads']
 const leaves = ['atlas-identities-00', 'atlas-identities-07', 'atlas-identities-31', 'atlas-ads-tls']
 
-describe('the accounts of chart atlas', () => {
+describe('the accounts of chart atlas (D29)', () => {
   let kubernetes: Kubernetes
   let namespace: string
   let thanos: string

@@ -13,7 +13,7 @@ import {adsDoor} from './visit.js'
 /** An address for documentation (RFC 5737): no machine's own. */
 const NOBODYS = '203.0.113.77'
 
-describe('e2e: refused resources', function () {
+describe('e2e: refused resources (D26)', function () {
   this.timeout(60_000)
   let network: Network
 
