@@ -31,7 +31,10 @@ describe('a command that a cluster refuses', () => {
   }
   const asAdmin = async (...args: readonly string[]): Promise<Ran> => run(stage.kubernetes.kubeconfig, ...args)
   const expectRefusal = ({code, stderr}: Ran, wanted: number, words: RegExp): void => {
-    expect(stderr).to.match(words).and.to.match(/^Error: /m).and.not.match(/should not happen|\n\s+at /)
+    expect(stderr)
+      .to.match(words)
+      .and.to.match(/^Error: /m)
+      .and.not.match(/should not happen|\n\s+at /)
     expect(code, stderr).to.equal(wanted)
   }
   const file = async (name: string, text: string): Promise<string> => {
@@ -56,7 +59,11 @@ describe('a command that a cluster refuses', () => {
       for (;;) {
         const ran = await run(person, ...args)
         if (ran.code === 0) return
-        expectRefusal(ran, 1, new RegExp(`context "kim" \\(user "kim"\\) may not [a-z]+ [a-z]+( "[a-z-]+")? in namespace "${stage.namespace}"$`, 'm'))
+        expectRefusal(
+          ran,
+          1,
+          new RegExp(`context "kim" \\(user "kim"\\) may not [a-z]+ [a-z]+( "[a-z-]+")? in namespace "${stage.namespace}"$`, 'm'),
+        )
         const rule = /would allow it:\n([^]*?)\n*$/.exec(ran.stderr)?.[1] ?? ''
         expect(rules, 'another one each time').not.to.include(rule)
         rules.push(rule)
@@ -82,7 +89,10 @@ describe('a command that a cluster refuses', () => {
     const {certificate} = await certify({name: 'somebody else'})
     const files = {
       away: good.replace(/server: .*/, 'server: https://127.0.0.1:1'),
-      strange: good.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${Buffer.from(certificate).toString('base64')}`),
+      strange: good.replace(
+        /certificate-authority-data: \S+/,
+        `certificate-authority-data: ${Buffer.from(certificate).toString('base64')}`,
+      ),
       expired: good.replace(/token: .*/, 'token: not-to-be-said'),
       broken: 'apiVersion: v1\nusers: [{name: a, user: {token: not-to-be-said}\n',
       list: '- not-to-be-said\n',
@@ -135,8 +145,16 @@ describe('a command that a cluster refuses', () => {
     const label = {metadata: {labels: {'goatlas.io/format': '2'}}}
     const options = {contentType: 'application/merge-patch+json'}
     const {body: newer} = await stage.kubernetes.request<StoredAs>('PATCH', stage.path('configmaps', 'atlas-fleet'), label, options)
-    for (const args of [['cluster', 'add', 'paris', '--address', '198.51.100.4'], ['init', '--address', '203.0.113.8'], ['cluster', 'list']])
-      expectRefusal(await asAdmin(...args), 1, /label goatlas\.io\/format must be "1", the format that this version of Atlas knows; got "2"/)
+    for (const args of [
+      ['cluster', 'add', 'paris', '--address', '198.51.100.4'],
+      ['init', '--address', '203.0.113.8'],
+      ['cluster', 'list'],
+    ])
+      expectRefusal(
+        await asAdmin(...args),
+        1,
+        /label goatlas\.io\/format must be "1", the format that this version of Atlas knows; got "2"/,
+      )
     expect(await stage.get('configmaps', 'atlas-fleet')).to.deep.equal(newer)
     expect(await stage.get('services', 'paris')).to.equal(undefined)
   })

@@ -1,0 +1,68 @@
+/** A fleet in which nothing happens: the API server is asked for nothing but Leases. */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {world} from '../../src/lib/cli/world.js'
+import {parseAddress} from '../../src/lib/model/address.js'
+import type {Change} from '../../src/lib/model/change.js'
+import {init} from '../../src/lib/ops/init.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {openCluster} from '../../src/lib/store/open.js'
+import {serve} from '../../src/server/serve.js'
+import {testCluster} from '../helpers/fleet.js'
+import {faultProxy} from '../helpers/kubernetes/fault-proxy.js'
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+
+const CLUSTERS = 200
+/** Longer than a report's pause and several looks at the Leases, milliseconds. */
+const IDLE = 8000
+
+describe('an idle fleet', function () {
+  this.timeout(60_000)
+
+  it(`of ${CLUSTERS} clusters: no request but for Leases`, async () => {
+    const kubernetes = await sharedKubernetes()
+    const namespace = await kubernetes.newNamespace('idle')
+    const proxy = await faultProxy(kubernetes)
+    const local = {host: '127.0.0.1', port: 0}
+    const store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace}, secrets: 'all'})
+    await init(store, {addresses: [parseAddress('203.0.113.7')]}, world)
+    const registrations = Array.from({length: CLUSTERS}, (_, index): Change => {
+      const value = testCluster(`c${index}`)
+      return {kind: 'registration', name: value.name, value}
+    })
+    await store.commit(await store.load(), registrations)
+    const through = await openCluster({cluster: {kubeconfig: proxy.kubeconfig, namespace}, secrets: 'all'})
+    const server = await serve({
+      store: through,
+      world,
+      replica: 'idle-0',
+      listen: local,
+      admin: local,
+      log: 'silent',
+      times: {reportMs: 500},
+    })
+    try {
+      const isDone = async (): Promise<boolean> => {
+        const fleet = await store.load()
+        const [report] = fleet.reports.values()
+        return (
+          fleet.credentials.size === CLUSTERS + 1 &&
+          report?.report.ready === true &&
+          planReconcile(fleet, world, {derives: true}).length === 0
+        )
+      }
+      while (!(await isDone())) await sleep(500)
+      await sleep(2000)
+      proxy.reset()
+      await sleep(IDLE)
+      const asked = proxy.requests().filter(({path}) => !path.includes('/leases'))
+      expect(asked.filter(({isWatch}) => !isWatch).map(({method, path}) => `${method} ${path}`)).to.deep.equal([])
+      expect(proxy.requests({path: /leases/}).length).to.be.within(4, 40)
+    } finally {
+      await server.stop()
+      store.close()
+      through.close()
+      await proxy.close()
+    }
+  })
+})
