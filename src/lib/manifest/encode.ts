@@ -109,7 +109,7 @@ export function namespaceOf(change: StoredChange, settings: Settings): string {
 export function encodeOnto(existing: Manifest | undefined, change: StoredChange, namespace: string): Manifest | undefined {
   if (change.kind === 'identity' || change.kind === 'record' || change.kind === 'request') return encodeEntry(existing, change, namespace)
   if (change.value === undefined) return undefined
-  if (change.kind === 'derived') return derivedOnto(existing, change.object, change.value, namespace)
+  if (change.kind === 'derived') return encodeDerivedOnto(existing, change.object, change.value, namespace)
   return encodeWhole(existing, change as Valued, namespace)
 }
 
@@ -136,7 +136,7 @@ function encodeEntry(
 }
 
 /** @throws AtlasError `failed` where somebody else's Service has that name */
-function derivedOnto(existing: Manifest | undefined, object: ObjectKey, text: string, namespace: string): Manifest {
+function encodeDerivedOnto(existing: Manifest | undefined, object: ObjectKey, text: string, namespace: string): Manifest {
   if (existing?.kind === 'Service' && !isDerived(existing))
     throw new AtlasError('failed', `Service "${existing.metadata.name}" is there already and is somebody else's`, {
       hint: 'Thanos Query needs that name for a replica: rename that Service, or the cluster',

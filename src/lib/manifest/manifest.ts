@@ -119,8 +119,7 @@ export function encodeBase64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
 }
 
-/** Text of a value under `data`, white space in it allowed. @throws AtlasError `invalid`, which names the key */
-/** The text behind base64. @param key names it in messages @throws AtlasError `invalid` */
+/** The text behind base64, white space in it allowed. @param key names it in messages @throws AtlasError `invalid` */
 export function decodeBase64(key: string, text: string): string {
   const bare = text.replaceAll(/\s/g, '')
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bare) || bare.length % 4 !== 0)

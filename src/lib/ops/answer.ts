@@ -19,8 +19,12 @@ export function* planAnswers(fleet: Fleet, world: World): Generator<readonly Cha
     if (subject.startsWith('request/')) yield [{kind: 'request', id: subject.slice('request/'.length), value: undefined}]
   let planned = fleet
   for (const [id, request] of fleet.requests) {
-    if (isOld(request, world.now())) yield [{kind: 'request', id, value: undefined}]
-    if (isOld(request, world.now()) || request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
+    if (isOld(request, world.now())) {
+      yield [{kind: 'request', id, value: undefined}]
+      continue
+    }
+
+    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
     for (const changes of answered(planned, id, request, world)) {
       planned = reduceAll(planned, changes)
       yield changes

@@ -11,12 +11,15 @@ import {type Asked, Refusal} from './refusal.js'
 /** Which objects: all of a kind in a namespace, or those that a selector leaves. */
 export interface Selection {
   /** Plural, such as `secrets`. */
-  readonly resource: 'configmaps' | 'secrets' | 'services'
+  readonly resource: keyof typeof kinds
   readonly namespace: string
   readonly fieldSelector?: string
   /** Where the selector leaves one object, its name: then a right on that name is enough. */
   readonly name?: string
 }
+
+/** The kinds that Atlas keeps, by what the API server calls a collection of them. */
+export const kinds = {configmaps: 'ConfigMap', secrets: 'Secret', services: 'Service'} as const
 
 /** An object as the API server sends it. */
 export interface RawObject {

@@ -8,13 +8,12 @@ import {objectNames} from '../../model/names.js'
 import type {Observed, Observer, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {type Feed, type FeedTimes, type RawObject, type Selection, openFeed} from './feed.js'
+import {type Feed, type FeedTimes, type RawObject, type Selection, openFeed, kinds} from './feed.js'
 
 export const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
 /** What Thanos Query reads stands beside it, in a namespace that the settings name. */
 export const ENDPOINTS: ObjectKey = `ConfigMap/${objectNames.endpoints}`
 
-const kinds = {configmaps: 'ConfigMap', secrets: 'Secret', services: 'Service'} as const
 /** How long the first look at the endpoints may take: a namespace that may not be read must not keep the server from starting. */
 const ENDPOINTS_WAIT = 3000
 

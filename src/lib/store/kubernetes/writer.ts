@@ -6,17 +6,13 @@ import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject, Writing} from '../objects.js'
 import {storedObject} from './cache.js'
 import type {Client} from './client.js'
-import type {RawObject} from './feed.js'
+import {type RawObject, kinds} from './feed.js'
 import type {Asked} from './refusal.js'
 
 /** Who Atlas is to server-side apply (Kubernetes docs, "Server-Side Apply"). */
 const MANAGER = 'atlas-controller'
 
-export const resources: Readonly<Record<string, 'configmaps' | 'secrets' | 'services'>> = {
-  ConfigMap: 'configmaps',
-  Secret: 'secrets',
-  Service: 'services',
-}
+const resources: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(kinds).map(([resource, kind]) => [kind, resource]))
 
 /** Where an object is asked for. @throws AtlasError `failed` for a kind that is none of Atlas's */
 export function addressOf(
