@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {root} from '../setup/checkout.mjs'
 import {runInForeground} from '../setup/child.mjs'
 
-/** Those that src/demo/catalogue.ts names. */
+/** Those that src/demo/lab/catalogue.ts names. */
 const programs = ['envoy', 'prometheus', 'thanos']
 
 const bringing = await startBringing()

@@ -2,7 +2,7 @@
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {AtlasError} from '../lib/model/errors.js'
-import type {ProgramSpec, Supervisor} from './processes.js'
+import type {ProgramSpec, Supervisor} from './lab/processes.js'
 
 export interface AtlasCli {
   /** Runs a command to its end, having shown it. @returns its stdout @throws AtlasError `failed` with what it printed */

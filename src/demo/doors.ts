@@ -2,12 +2,12 @@
 import type {CertifiedKey} from '../lib/model/authority.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import {OBSERVABILITY, sni} from '../lib/model/names.js'
-import {type Door, type Knock, type Visitor, knock} from './knock.js'
-import {linesSince, logLength} from './log-file.js'
+import {type Door, type Knock, type Visitor, knock} from './lab/tls-probe.js'
+import {linesSince, logLength} from './lab/log-file.js'
 import type {Member, Network} from './network.js'
 import {insist} from './proof.js'
-import {credentialIn, identityIn, issuersIn, settingsIn} from './visitors.js'
-import {waitFor} from './wait.js'
+import {credentialIn, identityIn, issuersIn, settingsIn} from './lab/certificates.js'
+import {waitFor} from './lab/wait.js'
 
 export interface GuardedDoor extends Door {
   /** For people: `11901 of paris`. */

@@ -3,10 +3,10 @@ import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {bootstrapPaths} from '../lib/envoy/credential-files.js'
 import type {Owner} from '../lib/model/names.js'
-import {isReady} from './envoy-admin.js'
-import type {Running} from './processes.js'
+import {isReady} from './lab/envoy-admin.js'
+import type {Running} from './lab/processes.js'
 import type {Stage} from './stage.js'
-import {waitFor} from './wait.js'
+import {waitFor} from './lab/wait.js'
 
 export interface EnvoySpec {
   readonly owner: Owner

@@ -6,13 +6,13 @@ import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {downstreamPorts} from '../lib/model/cluster.js'
 import {type ClusterName, OBSERVABILITY, parseClusterName, sidecarName} from '../lib/model/names.js'
 import {defaultSettings} from '../lib/model/settings.js'
-import {serveDns} from './dns.js'
+import {serveDns} from './lab/dns.js'
 import {type RunningEnvoy, startEnvoy, untilEnvoyReady} from './envoys.js'
-import {type StandIn, serveStandIn} from './health.js'
-import type {Running} from './processes.js'
-import type {DownstreamSite} from './sites.js'
+import {type StandIn, serveStandIn} from './lab/health.js'
+import type {Running} from './lab/processes.js'
+import type {DownstreamSite} from './lab/sites.js'
 import type {Stage} from './stage.js'
-import {waitFor} from './wait.js'
+import {waitFor} from './lab/wait.js'
 
 export interface Member {
   readonly name: ClusterName

@@ -2,11 +2,11 @@
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
-import type {ProgramSpec, Running} from './processes.js'
-import {queryInstant} from './query-api.js'
-import type {DownstreamSite} from './sites.js'
+import type {ProgramSpec, Running} from './lab/processes.js'
+import {queryInstant} from './lab/query-api.js'
+import type {DownstreamSite} from './lab/sites.js'
 import type {Stage} from './stage.js'
-import {waitFor} from './wait.js'
+import {waitFor} from './lab/wait.js'
 
 /** Starts the Prometheus of `cluster`. It needs some 6 s until it has scraped for the first time: begin early. */
 export async function startPrometheus(cluster: string, site: DownstreamSite, program: string, stage: Stage): Promise<Running> {

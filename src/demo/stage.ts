@@ -1,9 +1,9 @@
 /** What every part of a running demo shares. */
 import type {StateStore} from '../lib/store/store.js'
 import type {AtlasCli} from './atlas-cli.js'
-import type {Supervisor} from './processes.js'
+import type {Supervisor} from './lab/processes.js'
 import type {Screen} from './screen.js'
-import type {Sites} from './sites.js'
+import type {Sites} from './lab/sites.js'
 
 export interface Stage {
   /** All that the demo writes is below. */

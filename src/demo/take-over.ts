@@ -3,7 +3,7 @@ import type {HostPort} from '../lib/model/address.js'
 import type {ClusterName} from '../lib/model/names.js'
 import {type Backend, type Network, closeStandIn, clusterNameAt} from './network.js'
 import {startPrometheus} from './prometheus.js'
-import type {DownstreamSite, Sites} from './sites.js'
+import type {DownstreamSite, Sites} from './lab/sites.js'
 import {startQuery, startSidecar} from './thanos.js'
 
 /** Where the programs are. */

@@ -2,11 +2,11 @@
 import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
-import type {ProgramSpec, Running} from './processes.js'
+import type {ProgramSpec, Running} from './lab/processes.js'
 import {untilScraped} from './prometheus.js'
-import type {DownstreamSite, QuerySite} from './sites.js'
+import type {DownstreamSite, QuerySite} from './lab/sites.js'
 import type {Stage} from './stage.js'
-import {waitFor} from './wait.js'
+import {waitFor} from './lab/wait.js'
 
 /** Starts the sidecar of `cluster`, whose Prometheus runs, and waits until it is ready. */
 export async function startSidecar(

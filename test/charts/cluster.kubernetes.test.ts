@@ -1,6 +1,6 @@
 /** The charts on a real API server: every object is taken, every pod admitted under `restricted`, and Helm installs, upgrades, removes. */
 import {expect} from 'chai'
-import {waitFor} from '../../src/demo/wait.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'

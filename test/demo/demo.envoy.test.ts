@@ -1,7 +1,7 @@
 import {expect} from 'chai'
 import {execFileSync} from 'node:child_process'
 import type {DemoResult} from '../../src/demo/demo.js'
-import {waitFor} from '../../src/demo/wait.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {withDemo} from './run-demo.js'
 
 const signal = new AbortController().signal

@@ -3,9 +3,9 @@ import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
 import {mkdir, mkdtemp, readdir, realpath, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import {programs} from '../../src/demo/catalogue.js'
-import {findProgram} from '../../src/demo/programs.js'
-import {waitFor} from '../../src/demo/wait.js'
+import {programs} from '../../src/demo/lab/catalogue.js'
+import {findProgram} from '../../src/demo/lab/programs.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {atlasBin} from '../helpers/atlas.js'
 
 export interface DemoRun {

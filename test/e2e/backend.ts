@@ -1,6 +1,6 @@
 /** What stands behind a downstream Envoy in these tests: a gRPC server that says who it is, counts, and streams as long as it is asked to. */
 import {type ServerHttp2Stream, createServer} from 'node:http2'
-import {type Call, frame} from '../../src/demo/grpc.js'
+import {type Call, frame} from '../../src/demo/lab/grpc.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 
 export interface Backend {

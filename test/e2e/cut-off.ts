@@ -1,9 +1,9 @@
 /** Watches a cluster being cut off from everywhere: connections that were open before, new ones, its stream, its Envoy that comes back in vain. */
 import {expect} from 'chai'
-import {type Channel, openPlain, openTls} from '../../src/demo/grpc.js'
-import {type Door, tlsOptions} from '../../src/demo/knock.js'
-import {credentialIn} from '../../src/demo/visitors.js'
-import {askAds} from '../../src/demo/ads-client.js'
+import {type Channel, openPlain, openTls} from '../../src/demo/lab/grpc.js'
+import {type Door, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {credentialIn} from '../../src/demo/lab/certificates.js'
+import {askAds} from '../../src/demo/lab/ads-client.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {oneCall} from './backend.js'

@@ -1,7 +1,7 @@
 /** Every door of the table in docs/explanation/security.md, on a running network: whom each lets in, and who else knocks in vain. */
 import {expect} from 'chai'
-import {knock} from '../../src/demo/knock.js'
-import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/visitors.js'
+import {knock} from '../../src/demo/lab/tls-probe.js'
+import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'

@@ -2,8 +2,8 @@
  * An installation in a namespace of a real API server: server replicas under the accounts and with the rights of chart `atlas`
  * (replica.ts), real Envoys and backends (scene.ts), and whoever works on it with kubectl or the command line.
  */
-import type {Supervisor} from '../../src/demo/processes.js'
-import {waitFor} from '../../src/demo/wait.js'
+import type {Supervisor} from '../../src/demo/lab/processes.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
 import {world} from '../../src/lib/cli/world.js'
 import type {HostPort} from '../../src/lib/model/address.js'

@@ -1,8 +1,8 @@
 /** 10901 switched to mutual TLS and back, on a running network: whom it lets in, where it is reached, and what the switch cuts. */
 import {expect} from 'chai'
-import {callOnce, openPlain, openTls} from '../../src/demo/grpc.js'
-import {knock, tlsOptions} from '../../src/demo/knock.js'
-import {credentialIn, forge, identityIn, issuersIn, settingsIn} from '../../src/demo/visitors.js'
+import {callOnce, openPlain, openTls} from '../../src/demo/lab/grpc.js'
+import {knock, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {credentialIn, forge, identityIn, issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import {world} from '../../src/lib/cli/world.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

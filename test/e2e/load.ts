@@ -1,6 +1,6 @@
 /** Requests without end to some clusters, on connections old and new, and a stream to each that must stay open: none may fail. */
-import {callOnce, openPlain} from '../../src/demo/grpc.js'
-import {type Load, startLoad} from '../../src/demo/load.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {type Load, startLoad} from '../../src/demo/lab/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {hostOf, queryDoor, whoAnswers} from './look.js'
 import type {Scene} from './scene.js'

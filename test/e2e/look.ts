@@ -1,7 +1,7 @@
 /** How tests read a network: calls through it, status, configuration and figures of an Envoy, and waiting for any of it. */
-import {type Answer, callOnce, openPlain} from '../../src/demo/grpc.js'
-import {waitFor} from '../../src/demo/wait.js'
-import {lastLines, linesSince} from '../../src/demo/log-file.js'
+import {type Answer, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
+import {lastLines, linesSince} from '../../src/demo/lab/log-file.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {sidecarName} from '../../src/lib/model/names.js'
 import type {ProxyStatus, Status} from '../../src/lib/ops/status.js'

@@ -1,6 +1,6 @@
 /** 200 registered clusters at one observability Envoy, three of them with an Envoy of their own: one more concerns two Envoys alone. */
 import {expect} from 'chai'
-import {differing, resourcesOf} from '../../src/demo/envoy-admin.js'
+import {differing, resourcesOf} from '../../src/demo/lab/envoy-admin.js'
 import {world} from '../../src/lib/cli/world.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'

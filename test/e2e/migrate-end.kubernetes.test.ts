@@ -1,7 +1,7 @@
 /** docs/how-to/migrate-from-goatlas.md, steps 5 to 7: old Envoys end, the old program goes, and what goes wrong meanwhile. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {expect} from 'chai'
-import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
+import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import {expectOurs, expectRecords} from './migrated.js'
 import {NAMESPACE, type Stored} from './migration.js'

@@ -3,7 +3,7 @@
  * they read the answers, stands in look.ts and edit.ts.
  */
 import path from 'node:path'
-import type {Running} from '../../src/demo/processes.js'
+import type {Running} from '../../src/demo/lab/processes.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {targetsOf, defaultStack} from '../../src/lib/model/stack.js'

@@ -1,7 +1,7 @@
 /** Defects of the 2021 program that had to do with Kubernetes, one by one: each is shown to be gone on a running installation. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {world} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'

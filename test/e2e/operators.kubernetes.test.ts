@@ -1,9 +1,9 @@
 /** What the operators make of registrations, however these were made, and of requests; who may do what; with real servers and Envoys on a real API server. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {askAds} from '../../src/demo/ads-client.js'
-import type {Door} from '../../src/demo/knock.js'
-import {credentialIn, identityIn} from '../../src/demo/visitors.js'
+import {askAds} from '../../src/demo/lab/ads-client.js'
+import type {Door} from '../../src/demo/lab/tls-probe.js'
+import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
 import {world} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'

@@ -1,6 +1,6 @@
 /** Requests find their way through both Envoys, replica by replica. */
 import {expect} from 'chai'
-import {callOnce, grpcCodes, openPlain} from '../../src/demo/grpc.js'
+import {callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {visit} from '../helpers/http2.js'
 import {oneCall} from './backend.js'
 import {call, hostOf, queryDoor, untilReachable, whoAnswers} from './look.js'

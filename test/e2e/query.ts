@@ -3,7 +3,7 @@
  * Service leads at that moment. There is no kubelet here, so the test says where the pods behind each selector are.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {messageOf} from '../../src/lib/model/errors.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {ANSWERED_BY, oneCall} from './backend.js'

@@ -1,7 +1,7 @@
 /** One replica of the server in a test's installation: a process of `atlas serve`, started, killed, ended and started again, and asked how it is. */
-import type {Running, Supervisor} from '../../src/demo/processes.js'
-import {linesSince} from '../../src/demo/log-file.js'
-import {waitFor} from '../../src/demo/wait.js'
+import type {Running, Supervisor} from '../../src/demo/lab/processes.js'
+import {linesSince} from '../../src/demo/lab/log-file.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'

@@ -1,8 +1,8 @@
 /** A cluster that is removed is cut off within 10 s, whatever keys and connections it keeps; added again, it is another generation. */
 import {expect} from 'chai'
-import {callOnce, openPlain} from '../../src/demo/grpc.js'
-import {credentialIn} from '../../src/demo/visitors.js'
-import {askAds} from '../../src/demo/ads-client.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {credentialIn} from '../../src/demo/lab/certificates.js'
+import {askAds} from '../../src/demo/lab/ads-client.js'
 import {world} from '../../src/lib/cli/world.js'
 import type {Credential} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

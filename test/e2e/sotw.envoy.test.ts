@@ -1,7 +1,7 @@
 /** The other variant of xDS, state of the world: Envoys that speak it are served alike, from joining to rotation and removal. */
 import {expect} from 'chai'
-import {certificatesOf, plainSerial} from '../../src/demo/envoy-admin.js'
-import {identityIn} from '../../src/demo/visitors.js'
+import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
+import {identityIn} from '../../src/demo/lab/certificates.js'
 import {world} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'

@@ -1,6 +1,6 @@
 /** A stream at its real length: silent for a minute, through both Envoys. */
 import {expect} from 'chai'
-import {callOnce, openPlain} from '../../src/demo/grpc.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {streamCall} from './backend.js'
 import {hostOf, queryDoor, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'

@@ -3,8 +3,8 @@
  * too. They refuse deprecated and unknown fields (envoy.ts), so that a field that is too new for one of them is seen as a NACK.
  */
 import {expect} from 'chai'
-import {certificatesOf, plainSerial} from '../../src/demo/envoy-admin.js'
-import {identityIn} from '../../src/demo/visitors.js'
+import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
+import {identityIn} from '../../src/demo/lab/certificates.js'
 import {world} from '../../src/lib/cli/world.js'
 import type {Owner} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'

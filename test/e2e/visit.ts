@@ -1,8 +1,8 @@
 /** Whoever should not be let in: knocking at a network's doors with any certificate, and servers that pretend to be somebody else. */
 import {type TLSSocket, createServer} from 'node:tls'
-import type {Door, Knock, Visitor} from '../../src/demo/knock.js'
-import {knock} from '../../src/demo/knock.js'
-import {issuersIn, settingsIn} from '../../src/demo/visitors.js'
+import type {Door, Knock, Visitor} from '../../src/demo/lab/tls-probe.js'
+import {knock} from '../../src/demo/lab/tls-probe.js'
+import {issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

@@ -9,7 +9,7 @@ import {programNamed, programs as brought, variableOf} from '../../scripts/progr
 import {ensurePrograms} from '../../scripts/programs/ensure.mjs'
 import {cachedBinary, findProgram} from '../../scripts/programs/find.mjs'
 import {renderStatus} from '../../scripts/programs/progress.mjs'
-import {programs as found} from '../../src/demo/catalogue.js'
+import {programs as found} from '../../src/demo/lab/catalogue.js'
 
 const envoy = programNamed('envoy')
 const prometheus = programNamed('prometheus')

@@ -1,7 +1,7 @@
 /** Where nothing can be signed or nobody is there to do it: what servers and commands say, and that no server makes a root. */
 import {expect} from 'chai'
-import {openSupervisor, type Supervisor} from '../../src/demo/processes.js'
-import {waitFor} from '../../src/demo/wait.js'
+import {openSupervisor, type Supervisor} from '../../src/demo/lab/processes.js'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import {openCluster} from '../../src/lib/store/open.js'
 import {ownAddress} from '../charts/support/pod-process.js'
 import {type Namespace, type Servers, applyRights, openNamespace, openServers} from '../e2e/installation.js'

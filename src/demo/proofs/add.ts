@@ -1,11 +1,11 @@
 /** Proof: a cluster that is added while all runs appears within seconds, and only the Envoys concerned are sent anything. */
 import type {HostPort} from '../../lib/model/address.js'
 import type {ClusterName} from '../../lib/model/names.js'
-import {adsBytesReceived, differing, resourcesOf} from '../envoy-admin.js'
+import {adsBytesReceived, differing, resourcesOf} from '../lab/envoy-admin.js'
 import type {RunningEnvoy} from '../envoys.js'
 import {type Backend, type Member, type Network, joinCluster} from '../network.js'
 import {insist} from '../proof.js'
-import type {DownstreamSite} from '../sites.js'
+import type {DownstreamSite} from '../lab/sites.js'
 import {untilAnswered, untilReachable} from './paths.js'
 import {counted, seconds} from '../words.js'
 import {statusOf, untilSynced} from './status.js'

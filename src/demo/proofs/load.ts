@@ -1,13 +1,13 @@
 /** The load under which things are changed: gRPC calls through both Envoys to every cluster, long streams, and PromQL where there is Thanos. */
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
-import {type Channel, callOnce, grpcCodes, openPlain} from '../grpc.js'
-import {healthCall, watchCall} from '../health.js'
-import {type LoadResult, type Request, startLoad} from '../load.js'
+import {type Channel, callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
+import {healthCall, watchCall} from '../lab/health.js'
+import {type LoadResult, type Request, startLoad} from '../lab/load.js'
 import {type Member, type Network, thanosDoor} from '../network.js'
 import {insist} from '../proof.js'
-import {clustersIn, queryInstant} from '../query-api.js'
-import {pause} from '../wait.js'
+import {clustersIn, queryInstant} from '../lab/query-api.js'
+import {pause} from '../lab/wait.js'
 import {counted} from '../words.js'
 
 /** What was done under load, and what the load did, in words. */

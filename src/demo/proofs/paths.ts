@@ -1,11 +1,11 @@
 /** Proofs that requests find their way: through both Envoys to the right cluster, and PromQL through Thanos Query to all of them. */
 import type {HostPort} from '../../lib/model/address.js'
-import {callOnce, grpcCodes, openPlain} from '../grpc.js'
-import {ANSWERED_BY, healthCall, isServing} from '../health.js'
+import {callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
+import {ANSWERED_BY, healthCall, isServing} from '../lab/health.js'
 import {type Member, type Network, thanosDoor} from '../network.js'
 import {Disproof, insist} from '../proof.js'
-import {clustersIn, queryInstant, storesOf} from '../query-api.js'
-import {waitFor} from '../wait.js'
+import {clustersIn, queryInstant, storesOf} from '../lab/query-api.js'
+import {waitFor} from '../lab/wait.js'
 import {counted, listed} from '../words.js'
 
 /** A gRPC call to each cluster's sidecar by name, through the observability Envoy and the cluster's own; a name of nobody leads nowhere. */

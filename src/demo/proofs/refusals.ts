@@ -1,11 +1,11 @@
 /** Proofs that Envoy alone gives: doors that face another cluster open for nobody but the one they are meant for. */
 import {OBSERVABILITY} from '../../lib/model/names.js'
-import {askAds, resourcesInAnswer} from '../ads-client.js'
+import {askAds, resourcesInAnswer} from '../lab/ads-client.js'
 import {type GuardedDoor, type Refusal, adsDoor, allDoors, mustRefuse, serverDoor, sidecarDoor} from '../doors.js'
-import {grpcCodes} from '../grpc.js'
+import {grpcCodes} from '../lab/grpc.js'
 import type {Network} from '../network.js'
 import {Disproof, insist} from '../proof.js'
-import {credentialIn, forge, identityIn} from '../visitors.js'
+import {credentialIn, forge, identityIn} from '../lab/certificates.js'
 import {counted, listed, range} from '../words.js'
 
 /** No certificate: TLS ends, not one byte comes out. */

@@ -1,7 +1,7 @@
 /** What `atlas status` says of the proxies, as the proofs read it. */
 import type {Status} from '../../lib/ops/status.js'
 import type {Network} from '../network.js'
-import {waitFor} from '../wait.js'
+import {waitFor} from '../lab/wait.js'
 
 /** Asks for the status once. */
 export async function statusOf({stage}: Network): Promise<Status> {

@@ -5,7 +5,7 @@
 import {mkdir, writeFile} from 'node:fs/promises'
 import {randomInt} from 'node:crypto'
 import path from 'node:path'
-import type {ProgramSpec} from '../../../src/demo/processes.js'
+import type {ProgramSpec} from '../../../src/demo/lab/processes.js'
 import {findObject, type KubernetesObject, podsOf, type Volume} from './rendered.js'
 
 export interface PodPlace {

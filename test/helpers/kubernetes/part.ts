@@ -1,6 +1,6 @@
 /** One process of a test's cluster, which can be ended, killed, halted, and started again as it was. */
-import type {ProgramSpec, Running, Supervisor} from '../../../src/demo/processes.js'
-import {waitFor} from '../../../src/demo/wait.js'
+import type {ProgramSpec, Running, Supervisor} from '../../../src/demo/lab/processes.js'
+import {waitFor} from '../../../src/demo/lab/wait.js'
 
 export interface Part {
   readonly pid: number | undefined

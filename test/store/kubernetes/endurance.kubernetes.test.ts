@@ -2,7 +2,7 @@
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
-import {type Supervisor, openSupervisor} from '../../../src/demo/processes.js'
+import {type Supervisor, openSupervisor} from '../../../src/demo/lab/processes.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import {init} from '../../../src/lib/ops/init.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'

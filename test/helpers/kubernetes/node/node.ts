@@ -3,8 +3,8 @@
  * and load balancers have an address. The Pods themselves are made by the real controllers from what real Helm has applied.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {serveDns} from '../../../../src/demo/dns.js'
-import {openSupervisor} from '../../../../src/demo/processes.js'
+import {serveDns} from '../../../../src/demo/lab/dns.js'
+import {openSupervisor} from '../../../../src/demo/lab/processes.js'
 import {ownAddress} from '../../../charts/support/pod-process.js'
 import type {Kubernetes} from '../kubernetes.js'
 import {openPods, type Pods} from './pods.js'

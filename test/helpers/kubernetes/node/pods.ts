@@ -2,7 +2,7 @@
 import path from 'node:path'
 import {readFile, writeFile} from 'node:fs/promises'
 import {dump, load} from 'js-yaml'
-import type {ProgramSpec, Running, Supervisor} from '../../../../src/demo/processes.js'
+import type {ProgramSpec, Running, Supervisor} from '../../../../src/demo/lab/processes.js'
 import type {HostPort} from '../../../../src/lib/model/address.js'
 import {openPod, ownAddress} from '../../../charts/support/pod-process.js'
 import type {Pod, PodSpec} from '../../../charts/support/rendered.js'

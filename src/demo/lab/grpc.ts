@@ -1,6 +1,6 @@
 /** A small gRPC client on node:http2, so that the proofs hold every byte, host name and certificate in their own hands. */
 import {type ClientHttp2Session, type IncomingHttpHeaders, type SecureClientSessionOptions, connect, constants} from 'node:http2'
-import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 
 export interface Call {
   /** `:authority`, which decides the route; the address dialled where it is absent. */

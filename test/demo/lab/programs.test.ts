@@ -1,11 +1,11 @@
 import {expect} from 'chai'
 import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {programNamed} from '../../scripts/programs/catalogue.mjs'
-import {programs} from '../../src/demo/catalogue.js'
-import {type Bringing, availability, awaitProgram, findProgram, renderBringing} from '../../src/demo/programs.js'
-import {inFolder} from '../helpers/atlas.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {programNamed} from '../../../scripts/programs/catalogue.mjs'
+import {programs} from '../../../src/demo/lab/catalogue.js'
+import {type Bringing, availability, awaitProgram, findProgram, renderBringing} from '../../../src/demo/lab/programs.js'
+import {inFolder} from '../../helpers/atlas.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 const {thanos, envoy, prometheus} = programs
 const version = 'thanos, version 0.42.5 (branch: HEAD)'

@@ -1,9 +1,9 @@
 import {expect} from 'chai'
 import {createServer} from 'node:net'
-import {type Channel, callOnce, frame, openPlain} from '../../src/demo/grpc.js'
-import {ANSWERED_BY, type StandIn, healthCall, isServing, serveStandIn, watchCall} from '../../src/demo/health.js'
-import {startLoad} from '../../src/demo/load.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {type Channel, callOnce, frame, openPlain} from '../../../src/demo/lab/grpc.js'
+import {ANSWERED_BY, type StandIn, healthCall, isServing, serveStandIn, watchCall} from '../../../src/demo/lab/health.js'
+import {startLoad} from '../../../src/demo/lab/load.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 describe('demo/grpc', () => {
   let standIn: StandIn

@@ -1,6 +1,6 @@
 /** Stands for a demo that will be killed: starts one program under a supervisor, prints the pids, and waits. */
 import {execFileSync} from 'node:child_process'
-import {openSupervisor} from '../../src/demo/processes.js'
+import {openSupervisor} from '../../../src/demo/lab/processes.js'
 
 const [folder = ''] = process.argv.slice(2)
 const supervisor = await openSupervisor(folder, {removeFolder: true})

@@ -1,7 +1,7 @@
 import {expect} from 'chai'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {adsBytesReceived, certificatesOf, differing, plainSerial, resourcesOf} from '../../src/demo/envoy-admin.js'
+import {adsBytesReceived, certificatesOf, differing, plainSerial, resourcesOf} from '../../../src/demo/lab/envoy-admin.js'
 
 describe('demo/envoy-admin', () => {
   const pages: Record<string, unknown> = {

@@ -1,9 +1,9 @@
 import {expect} from 'chai'
 import {type Server, createServer} from 'node:net'
-import {claimSites} from '../../src/demo/claim.js'
-import {holderOf} from '../../src/demo/port-holder.js'
-import {BLOCKS, planSites} from '../../src/demo/sites.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {claimSites} from '../../../src/demo/lab/free-addresses.js'
+import {holderOf} from '../../../src/demo/lab/port-holder.js'
+import {BLOCKS, planSites} from '../../../src/demo/lab/sites.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 describe('demo/claim', () => {
   const servers: Server[] = []

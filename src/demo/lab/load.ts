@@ -1,6 +1,6 @@
 /** Requests without end from several workers at once, counted: what must not notice a rotation. */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {messageOf} from '../lib/model/errors.js'
+import {messageOf} from '../../lib/model/errors.js'
 
 /** One request; throws when it failed. */
 export type Request = () => Promise<void>

@@ -1,8 +1,8 @@
 /** Finds addresses that nobody uses and keeps them for this demo: asks the kernel, block after block. */
 import {createSocket} from 'node:dgram'
 import {type Server, createServer} from 'node:net'
-import type {HostPort} from '../lib/model/address.js'
-import {AtlasError} from '../lib/model/errors.js'
+import type {HostPort} from '../../lib/model/address.js'
+import {AtlasError} from '../../lib/model/errors.js'
 import {holderOf} from './port-holder.js'
 import {BLOCKS, type Layout, type Sites, planSites, tcpPorts} from './sites.js'
 

@@ -1,6 +1,6 @@
 import {expect} from 'chai'
-import {BLOCKS, DOWNSTREAMS_MAX, type Layout, planSites, tcpPorts} from '../../src/demo/sites.js'
-import {thrownBy} from '../helpers/thrown.js'
+import {BLOCKS, DOWNSTREAMS_MAX, type Layout, planSites, tcpPorts} from '../../../src/demo/lab/sites.js'
+import {thrownBy} from '../../helpers/thrown.js'
 
 describe('demo/sites', () => {
   it('gives each host an address of its own and the real ports', () => {

@@ -1,5 +1,5 @@
 /** Asks Thanos Query: a PromQL query, and which sidecars it knows. */
-import {type HostPort, renderHostPort} from '../lib/model/address.js'
+import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 
 export interface Series {
   readonly labels: Readonly<Record<string, string>>

@@ -4,12 +4,12 @@ import {existsSync} from 'node:fs'
 import {mkdir, mkdtemp, readFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {type Running, openSupervisor} from '../../src/demo/processes.js'
-import {FOLDER_PREFIX, openRegistry, sweep} from '../../src/demo/registry.js'
-import {waitFor} from '../../src/demo/wait.js'
-import type {AtlasError} from '../../src/lib/model/errors.js'
-import {inFolder} from '../helpers/atlas.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {type Running, openSupervisor} from '../../../src/demo/lab/processes.js'
+import {FOLDER_PREFIX, openRegistry, sweep} from '../../../src/demo/lab/registry.js'
+import {waitFor} from '../../../src/demo/lab/wait.js'
+import type {AtlasError} from '../../../src/lib/model/errors.js'
+import {inFolder} from '../../helpers/atlas.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 const signal = new AbortController().signal
 const shell = (name: string, script: string) => ({name, program: '/bin/sh', args: ['-c', script]})

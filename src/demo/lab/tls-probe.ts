@@ -1,8 +1,8 @@
 /** Knocks at a TLS door and counts what comes out: the probe by which a refused client and the right one are compared. */
 import {type TLSSocket, connect} from 'node:tls'
 import {setTimeout as sleep} from 'node:timers/promises'
-import type {HostPort} from '../lib/model/address.js'
-import type {CertifiedKey} from '../lib/model/authority.js'
+import type {HostPort} from '../../lib/model/address.js'
+import type {CertifiedKey} from '../../lib/model/authority.js'
 
 export interface Door extends HostPort {
   /** SNI; a name on the server's certificate. */

@@ -1,6 +1,6 @@
 /** Reads an Envoy's admin page: whether it is ready, its certificates, and what configuration it holds. */
-import {type HostPort, renderHostPort} from '../lib/model/address.js'
-import {envoyNames} from '../lib/model/names.js'
+import {type HostPort, renderHostPort} from '../../lib/model/address.js'
+import {envoyNames} from '../../lib/model/names.js'
 
 /** Whether all that it waits for has come. */
 export async function isReady(admin: HostPort): Promise<boolean> {

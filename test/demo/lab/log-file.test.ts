@@ -1,8 +1,8 @@
 import {expect} from 'chai'
 import {appendFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {lastLines, linesSince, logLength} from '../../src/demo/log-file.js'
-import {inFolder} from '../helpers/atlas.js'
+import {lastLines, linesSince, logLength} from '../../../src/demo/lab/log-file.js'
+import {inFolder} from '../../helpers/atlas.js'
 
 describe('demo/log-file', () => {
   it('gives the last lines, cut, and the lines since a moment', () =>

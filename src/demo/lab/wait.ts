@@ -1,6 +1,6 @@
 /** Waiting for something to become true, with an end: a time limit, a crash of a program, or Ctrl-C. */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {AtlasError, messageOf} from '../lib/model/errors.js'
+import {AtlasError, messageOf} from '../../lib/model/errors.js'
 
 export interface WaitOptions {
   readonly signal: AbortSignal

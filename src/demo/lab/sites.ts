@@ -1,8 +1,8 @@
 /** Where everything of the demo listens: one loopback address for each host with the real ports, or 127.0.0.1 with ports of its own. Pure. */
-import type {HostPort} from '../lib/model/address.js'
-import {downstreamPorts} from '../lib/model/cluster.js'
-import {AtlasError} from '../lib/model/errors.js'
-import {ADS_PORT} from '../lib/model/settings.js'
+import type {HostPort} from '../../lib/model/address.js'
+import {downstreamPorts} from '../../lib/model/cluster.js'
+import {AtlasError} from '../../lib/model/errors.js'
+import {ADS_PORT} from '../../lib/model/settings.js'
 
 /** The ports of the host that stands for the observability cluster. */
 export const observabilityPorts = {server: ADS_PORT, serverAdmin: 6309, ads: 10_900, thanos: 10_901, envoyAdmin: 9901, dns: 15_353} as const

@@ -1,8 +1,8 @@
 /** A little DNS responder on UDP: names of one zone have one address. Thanos Query asks it through `dns://HOST:PORT/NAME` endpoints. */
 import {type Socket, createSocket} from 'node:dgram'
 import {isIPv4} from 'node:net'
-import type {HostPort} from '../lib/model/address.js'
-import {AtlasError} from '../lib/model/errors.js'
+import type {HostPort} from '../../lib/model/address.js'
+import {AtlasError} from '../../lib/model/errors.js'
 
 export interface Zone {
   /** Names that end in `.<suffix>` exist; all others are answered with NXDOMAIN. */

@@ -1,10 +1,10 @@
 /** Opens an ADS stream by hand, as an Envoy would, to see who is let in and who is not. */
 import {create, fromBinary, toBinary} from '@bufbuild/protobuf'
-import {DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema} from '../gen/envoy/service/discovery/v3/discovery_pb.js'
-import type {CertifiedKey} from '../lib/model/authority.js'
-import {typeUrls} from '../lib/xds/type-url.js'
+import {DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {CertifiedKey} from '../../lib/model/authority.js'
+import {typeUrls} from '../../lib/xds/type-url.js'
 import {type Answer, callOnce, openTls} from './grpc.js'
-import {type Door, tlsOptions} from './knock.js'
+import {type Door, tlsOptions} from './tls-probe.js'
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 

@@ -4,7 +4,7 @@ import {access, constants, readFile, stat} from 'node:fs/promises'
 import {homedir} from 'node:os'
 import path from 'node:path'
 import {promisify} from 'node:util'
-import {AtlasError} from '../lib/model/errors.js'
+import {AtlasError} from '../../lib/model/errors.js'
 import type {Program} from './catalogue.js'
 import {pause} from './wait.js'
 

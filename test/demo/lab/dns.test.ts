@@ -2,8 +2,8 @@ import {expect} from 'chai'
 import {Resolver} from 'node:dns/promises'
 import {createSocket} from 'node:dgram'
 import fc from 'fast-check'
-import {answerQuery, serveDns} from '../../src/demo/dns.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {answerQuery, serveDns} from '../../../src/demo/lab/dns.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 const zone = {suffix: 'atlas.svc.cluster.local', address: '127.63.1.1'}
 const name = 'paris-thanos-sidecar0.atlas.svc.cluster.local'

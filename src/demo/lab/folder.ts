@@ -2,7 +2,7 @@
 import {mkdir, mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import {AtlasError, messageOf} from '../lib/model/errors.js'
+import {AtlasError, messageOf} from '../../lib/model/errors.js'
 import {FOLDER_PREFIX, sweep} from './registry.js'
 
 export interface DemoFolder {

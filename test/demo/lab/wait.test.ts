@@ -1,7 +1,7 @@
 import {expect} from 'chai'
-import {pause, waitFor} from '../../src/demo/wait.js'
-import {AtlasError} from '../../src/lib/model/errors.js'
-import {rejectedBy} from '../helpers/thrown.js'
+import {pause, waitFor} from '../../../src/demo/lab/wait.js'
+import {AtlasError} from '../../../src/lib/model/errors.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 
 const signal = new AbortController().signal
 

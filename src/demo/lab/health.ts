@@ -1,7 +1,7 @@
 /** gRPC's health service: what a sidecar answers, a stand-in for one, and the calls that go through both Envoys to it. */
 import {type Http2Server, type ServerHttp2Stream, createServer} from 'node:http2'
-import type {HostPort} from '../lib/model/address.js'
-import {AtlasError} from '../lib/model/errors.js'
+import type {HostPort} from '../../lib/model/address.js'
+import {AtlasError} from '../../lib/model/errors.js'
 import {type Call, frame, grpcCodes} from './grpc.js'
 
 const CHECK = '/grpc.health.v1.Health/Check'

@@ -1,12 +1,12 @@
 /** Who knocks: with real certificates out of the store, as a thief would have them, and with those of an authority made up for the purpose. */
-import {AtlasError} from '../lib/model/errors.js'
-import type {CertifiedKey, Credential} from '../lib/model/authority.js'
-import {type Fleet, generationOf} from '../lib/model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../lib/model/names.js'
-import type {Settings} from '../lib/model/settings.js'
-import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../lib/pki/identity.js'
-import {issue} from '../lib/pki/issue.js'
-import {cryptoSigner} from '../lib/pki/signer.js'
+import {AtlasError} from '../../lib/model/errors.js'
+import type {CertifiedKey, Credential} from '../../lib/model/authority.js'
+import {type Fleet, generationOf} from '../../lib/model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
+import type {Settings} from '../../lib/model/settings.js'
+import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../../lib/pki/identity.js'
+import {issue} from '../../lib/pki/issue.js'
+import {cryptoSigner} from '../../lib/pki/signer.js'
 
 /** The settings of the demo's own installation. */
 export function settingsIn(fleet: Fleet): Settings {
