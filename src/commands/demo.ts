@@ -1,7 +1,7 @@
 /** `atlas demo`: the whole network on this machine, with real programs, and what it proves. */
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../lib/cli/base-command.js'
-import {present} from '../lib/cli/flags.js'
+import {present} from '../lib/cli/flags/common.js'
 import {type DemoResult, runDemo} from '../demo/demo.js'
 import {INTERRUPTED_EXIT, listenForInterrupt} from '../demo/interrupt.js'
 import {openScreen} from '../demo/screen.js'

@@ -2,7 +2,7 @@
 import {Flags} from '@oclif/core'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {fetchReport} from '../lib/cli/server-report.js'
-import {renderStatus} from '../lib/cli/status-table.js'
+import {renderStatus} from '../lib/cli/text/status.js'
 import {world} from '../lib/cli/world.js'
 import {type Status as FleetStatus, status} from '../lib/ops/status.js'
 

@@ -1,8 +1,8 @@
 /** `atlas cluster list`: every downstream cluster, a line each. */
 import {StoreCommand} from '../../lib/cli/base-command.js'
-import {type ClusterJson, clusterJson} from '../../lib/cli/cluster-json.js'
-import {renderTable} from '../../lib/cli/render.js'
-import {sameStore} from '../../lib/cli/store-flags.js'
+import {type ClusterJson, clusterJson} from '../../lib/cli/text/cluster-json.js'
+import {renderTable} from '../../lib/cli/text/render.js'
+import {sameStore} from '../../lib/cli/flags/store.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'
 
 export default class ClusterList extends StoreCommand {

@@ -1,7 +1,7 @@
 /** `atlas cluster show`: one downstream cluster, in full. */
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
-import {type ShownCluster, renderShown, shownCluster} from '../../lib/cli/cluster-shown.js'
+import {type ShownCluster, renderShown, shownCluster} from '../../lib/cli/text/cluster.js'
 import {showCluster} from '../../lib/ops/cluster/show.js'
 
 export default class ClusterShow extends StoreCommand {

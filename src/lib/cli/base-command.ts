@@ -1,8 +1,8 @@
 /** What all commands share: flags, `--json`, words on stderr and data on stdout, errors and exit codes. */
 import {Command, ux} from '@oclif/core'
 import type {StateStore} from '../store/store.js'
-import {type ErrorReport, exitCodes, renderError, reportOf} from './error-report.js'
-import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './store-flags.js'
+import {type ErrorReport, exitCodes, renderError, reportOf} from './text/error.js'
+import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './flags/store.js'
 
 const SILENT_MS = 3000
 

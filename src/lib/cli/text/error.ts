@@ -1,5 +1,5 @@
 /** The one place where an error becomes text, JSON and an exit code. */
-import {AtlasError, type ErrorCode, messageOf} from '../model/errors.js'
+import {AtlasError, type ErrorCode, messageOf} from '../../model/errors.js'
 
 /** Exit codes; 0 is success. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {failed: 1, invalid: 2, 'not-found': 3, conflict: 4, unreachable: 5}

@@ -1,9 +1,9 @@
 /** How Thanos Query is started so that it finds every cluster: flags, and in Kubernetes what to mount, to be pasted as it stands. */
-import {ENDPOINTS_KEY} from '../manifest/endpoints.js'
-import {objectNames} from '../model/names.js'
-import type {Settings} from '../model/settings.js'
-import type {StateStore} from '../store/store.js'
-import {type StoreFlags, sameStore} from './store-flags.js'
+import {ENDPOINTS_KEY} from '../../manifest/endpoints.js'
+import {objectNames} from '../../model/names.js'
+import type {Settings} from '../../model/settings.js'
+import type {StateStore} from '../../store/store.js'
+import {type StoreFlags, sameStore} from '../flags/store.js'
 
 /** Where the ConfigMap is mounted, in every example of Atlas's. */
 const FOLDER = '/etc/thanos/atlas'

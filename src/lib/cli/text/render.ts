@@ -1,9 +1,9 @@
 /** Values as text for a terminal: tables and the few words that recur. */
-import {renderAddresses} from '../model/address.js'
-import {encodeSettings} from '../manifest/settings.js'
-import {type Change, describe} from '../model/change.js'
-import type {Settings} from '../model/settings.js'
-import {type Cluster, renderPorts} from '../model/cluster.js'
+import {renderAddresses} from '../../model/address.js'
+import {encodeSettings} from '../../manifest/settings.js'
+import {type Change, describe} from '../../model/change.js'
+import type {Settings} from '../../model/settings.js'
+import {type Cluster, renderPorts} from '../../model/cluster.js'
 
 /** Columns two blanks apart; the last one is as wide as it likes. */
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

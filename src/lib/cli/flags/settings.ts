@@ -1,12 +1,12 @@
 /** `init`'s flags as choices of settings. */
 import {Flags} from '@oclif/core'
-import {parseAddresses, parseHostPort, parsePort} from '../model/address.js'
-import {parseDuration} from '../model/duration.js'
-import {AtlasError} from '../model/errors.js'
-import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
-import {defaultSettings, parseClientDirectory, parseInternalPort} from '../model/settings.js'
-import type {Choices} from '../ops/init.js'
-import {joined, present} from './flags.js'
+import {parseAddresses, parseHostPort, parsePort} from '../../model/address.js'
+import {parseDuration} from '../../model/duration.js'
+import {AtlasError} from '../../model/errors.js'
+import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../../model/names.js'
+import {defaultSettings, parseClientDirectory, parseInternalPort} from '../../model/settings.js'
+import type {Choices} from '../../ops/init.js'
+import {joined, present} from './common.js'
 
 export const settingsFlags = {
   address: Flags.string({

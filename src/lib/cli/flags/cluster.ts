@@ -1,11 +1,11 @@
 /** `cluster add`'s flags as a request. */
 import {Flags} from '@oclif/core'
-import {parseAddresses} from '../model/address.js'
-import {parsePorts, parseReplicas, parseServiceTarget} from '../model/cluster.js'
-import {invalid} from '../model/errors.js'
-import type {ClusterRequest} from '../ops/cluster/add.js'
-import {type Stack, parseStack, targetsOf} from '../model/stack.js'
-import {joined, present} from './flags.js'
+import {parseAddresses} from '../../model/address.js'
+import {parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
+import {invalid} from '../../model/errors.js'
+import type {ClusterRequest} from '../../ops/cluster/add.js'
+import {type Stack, parseStack, targetsOf} from '../../model/stack.js'
+import {joined, present} from './common.js'
 
 export const clusterFlags = {
   address: Flags.string({

@@ -1,6 +1,6 @@
 /** `serve`'s time limits as one repeatable flag: names and durations. */
-import {parseDuration, renderDuration} from '../model/duration.js'
-import {AtlasError} from '../model/errors.js'
+import {parseDuration, renderDuration} from '../../model/duration.js'
+import {AtlasError} from '../../model/errors.js'
 
 /**
  * `NAME=DURATION` entries as milliseconds.

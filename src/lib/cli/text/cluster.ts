@@ -1,5 +1,5 @@
 /** `cluster show` as JSON and as text. */
-import type {CertificateSummary, ClusterView} from '../ops/cluster/show.js'
+import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
 import {type ClusterJson, clusterJson} from './cluster-json.js'
 import {clusterFields} from './render.js'
 

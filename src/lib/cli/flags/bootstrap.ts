@@ -1,10 +1,10 @@
 /** `cluster values --format bootstrap`: what the Envoy that is to be started is told of its machine. */
 import {Flags} from '@oclif/core'
-import type {BootstrapOptions} from '../envoy/bootstrap.js'
-import {type HostPort, parseAddress, parseHostPort, parsePort} from '../model/address.js'
-import {invalid} from '../model/errors.js'
-import {parseNodeId} from '../model/node.js'
-import {present} from './flags.js'
+import type {BootstrapOptions} from '../../envoy/bootstrap.js'
+import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model/address.js'
+import {invalid} from '../../model/errors.js'
+import {parseNodeId} from '../../model/node.js'
+import {present} from './common.js'
 
 export const bootstrapFlags = {
   output: Flags.string({

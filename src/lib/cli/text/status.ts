@@ -1,7 +1,7 @@
 /** `status` for a terminal: one row per proxy, then whatever needs a reader's attention. */
-import {renderAge} from '../model/duration.js'
-import type {RefusalReport} from '../model/report.js'
-import type {ProxyStatus, ServerStatus, Status} from '../ops/status.js'
+import {renderAge} from '../../model/duration.js'
+import type {RefusalReport} from '../../model/report.js'
+import type {ProxyStatus, ServerStatus, Status} from '../../ops/status.js'
 import {renderTable} from './render.js'
 
 const columns: readonly (readonly [string, readonly string[]])[] = [

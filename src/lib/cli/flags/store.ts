@@ -1,12 +1,12 @@
 /** Which store a command works on: a directory of manifests, or a Kubernetes namespace. */
 import {Flags} from '@oclif/core'
-import {AtlasError} from '../model/errors.js'
-import {parseNamespace} from '../model/names.js'
-import type {DirectoryTimes} from '../store/directory/times.js'
-import type {KubernetesTimes} from '../store/kubernetes/times.js'
-import {openCluster, openDirectory} from '../store/open.js'
-import type {StateStore} from '../store/store.js'
-import {present} from './flags.js'
+import {AtlasError} from '../../model/errors.js'
+import {parseNamespace} from '../../model/names.js'
+import type {DirectoryTimes} from '../../store/directory/times.js'
+import type {KubernetesTimes} from '../../store/kubernetes/times.js'
+import {openCluster, openDirectory} from '../../store/open.js'
+import type {StateStore} from '../../store/store.js'
+import {present} from './common.js'
 
 export const storeFlags = {
   store: Flags.string({

@@ -1,7 +1,7 @@
 /** Flags that several commands take, and how lists on a command line are read. */
 import {Flags} from '@oclif/core'
-import {parseDuration} from '../model/duration.js'
-import {AtlasError} from '../model/errors.js'
+import {parseDuration} from '../../model/duration.js'
+import {AtlasError} from '../../model/errors.js'
 
 export const dryRunFlag = {'dry-run': Flags.boolean({description: 'print the manifests that would be written, and write nothing'})}
 

@@ -1,7 +1,7 @@
 /** What to run so that a cluster's Envoy joins, or goes: the Secret and the release of chart `envoy`, to be pasted as they stand. */
-import {defaultRelease} from '../manifest/release.js'
-import {type ClusterName, objectNames} from '../model/names.js'
-import {type StoreFlags, sameStore} from './store-flags.js'
+import {defaultRelease} from '../../manifest/release.js'
+import {type ClusterName, objectNames} from '../../model/names.js'
+import {type StoreFlags, sameStore} from '../flags/store.js'
 
 /** @param version of the chart: this program's own */
 export function renderJoining(cluster: ClusterName, flags: StoreFlags, version: string): string {

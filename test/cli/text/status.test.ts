@@ -1,8 +1,8 @@
 /** `status` as text: what a reader sees first, and that equal things are said once. */
 import {expect} from 'chai'
-import {renderStatus} from '../../src/lib/cli/status-table.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
-import type {Status} from '../../src/lib/ops/status.js'
+import {renderStatus} from '../../../src/lib/cli/text/status.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import type {Status} from '../../../src/lib/ops/status.js'
 
 const now = new Date('2026-11-23T12:00:00.000Z')
 const ago = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString()

@@ -1,10 +1,10 @@
 /** `cluster values`: which flags go with which format, and what those of the Helm, Flux, Argo CD and Secret formats say. */
 import {Flags} from '@oclif/core'
-import {type ReleaseFormat, parseArgoDestination, parseInterval} from '../manifest/formats.js'
-import {type Release, defaultRelease, parseChart, parseChartVersion, parseReleaseName} from '../manifest/release.js'
-import {AtlasError} from '../model/errors.js'
-import {OBSERVABILITY, type Owner, parseNamespace} from '../model/names.js'
-import {bootstrapFlags} from './bootstrap-flags.js'
+import {type ReleaseFormat, parseArgoDestination, parseInterval} from '../../manifest/formats.js'
+import {type Release, defaultRelease, parseChart, parseChartVersion, parseReleaseName} from '../../manifest/release.js'
+import {AtlasError} from '../../model/errors.js'
+import {OBSERVABILITY, type Owner, parseNamespace} from '../../model/names.js'
+import {bootstrapFlags} from './bootstrap.js'
 
 /** The formats that `--format` takes. */
 export const formats = ['raw', 'secret', 'helm-chart', 'helm-release', 'argo-application', 'manifest', 'bootstrap'] as const

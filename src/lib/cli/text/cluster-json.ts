@@ -1,7 +1,7 @@
 /** A cluster as `--json` prints it; the shape is documented in docs/reference/json.md and only ever grows. */
-import {renderHostPort} from '../model/address.js'
-import type {ServiceTarget} from '../model/cluster.js'
-import type {ClusterEntry} from '../ops/cluster/list.js'
+import {renderHostPort} from '../../model/address.js'
+import type {ServiceTarget} from '../../model/cluster.js'
+import type {ClusterEntry} from '../../ops/cluster/list.js'
 
 export interface ClusterJson {
   readonly name: string
