@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import fc, {type Arbitrary} from 'fast-check'
-import {changeOf, entriesOf} from '../../src/lib/manifest/entries.js'
+import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
 import {type Manifest, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {parseAddress} from '../../src/lib/model/address.js'

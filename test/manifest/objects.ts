@@ -1,6 +1,6 @@
 /** Fleets to the texts of their objects and back, as a store does it, without a store. */
 import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '../../src/lib/manifest/encode.js'
-import {changeOf, entriesOf} from '../../src/lib/manifest/entries.js'
+import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
 import {type Manifest, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'

@@ -2,7 +2,7 @@
 import {gzipSync} from 'node:zlib'
 import {expect} from 'chai'
 import {encodeOnto} from '../../src/lib/manifest/encode.js'
-import {changeOf, entriesOf} from '../../src/lib/manifest/entries.js'
+import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {decodeReport, digestOf, encodeReport} from '../../src/lib/manifest/replica.js'
 import {parseRecord, renderRecord} from '../../src/lib/manifest/record.js'

@@ -3,7 +3,7 @@ import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf} from '../model/fleet.js'
 import {sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {tlsKeys} from './keys.js'
+import {tlsKeys} from './secrets.js'
 import {renderYaml} from './yaml.js'
 
 /** The key of ConfigMap `atlas-thanos-endpoints`, and so the file's name where it is mounted. */

@@ -4,7 +4,7 @@ import type {Cluster} from '../model/cluster.js'
 import {AtlasError, quote} from '../model/errors.js'
 import type {Owner} from '../model/names.js'
 import {type Manifest, parseManifest} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 import {decodeRegistration, encodeRegistration} from './registration.js'
 
 /** More revocations than any cluster sees; certificate names are read up to a generation of nine digits. */

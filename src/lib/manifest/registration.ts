@@ -16,7 +16,7 @@ import {AtlasError, quote} from '../model/errors.js'
 import {parseClusterName} from '../model/names.js'
 import {defaultStack, operatedTargets, targetsOf} from '../model/stack.js'
 import {type Manifest, frameOf, isLeaving, labels} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 
 const annotations = {addresses: 'goatlas.io/addresses', ports: 'goatlas.io/ports'} as const
 const services = ['thanos', 'prometheus', 'alertmanager'] as const

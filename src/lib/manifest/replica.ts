@@ -4,7 +4,7 @@ import {gunzipSync, gzipSync} from 'node:zlib'
 import {AtlasError} from '../model/errors.js'
 import type {Leftover, ReplicaReport, Report} from '../model/report.js'
 import type {Manifest} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 import {parseReplicaReport} from './report.js'
 
 const REPORT = 'report.json.gz'

@@ -13,7 +13,7 @@ import {
   requireClients,
 } from '../model/settings.js'
 import type {Manifest} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 
 /** A field's text in the ConfigMap. */
 interface Field<T> {

@@ -3,7 +3,7 @@ import type {TrustBundle} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import type {Manifest} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 
 const keys = {roots: 'roots.pem', issuers: 'issuers.pem', credentialIssuers: 'credential-issuers.pem'} as const
 

@@ -1,5 +1,5 @@
 /** What a store's objects said when last looked at, entry by entry; the difference to now is a list of changes. */
-import {type Entry, UNKNOWN_KIND, changeOf, entriesOf, faultChange, subjectsOf} from '../manifest/entries.js'
+import {type Entry, UNKNOWN_KIND, changeOf, entriesOf, faultChange, subjectsOf} from '../manifest/decode.js'
 import type {Manifest} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import type {Fleet, ObjectKey, Revision, Subject} from '../model/fleet.js'

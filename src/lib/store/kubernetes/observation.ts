@@ -1,6 +1,6 @@
 /** Keeps a namespace's objects known while somebody observes it: one set of feeds and one cache for all observers. */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {entriesOf} from '../../manifest/entries.js'
+import {entriesOf} from '../../manifest/decode.js'
 import {labels, newerFormat} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'

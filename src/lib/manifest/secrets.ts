@@ -5,7 +5,7 @@ import {SecretText} from '../model/secret.js'
 import {parseCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
 import {type Manifest, encodeBase64, frameOf, labels, secretData, secretText} from './manifest.js'
-import {at} from './place.js'
+import {at} from './path.js'
 
 /** Keys of the Secrets that sign, as in 2021. */
 export const signerKeys = {certificate: 'ca.pem', key: 'ca-key.pem'} as const
