@@ -7,7 +7,7 @@ import {parseClusterName} from '../src/lib/model/names.js'
 import {targetsOf} from '../src/lib/model/stack.js'
 import {init} from '../src/lib/ops/init.js'
 import {reconcile} from '../src/lib/ops/reconcile.js'
-import type {World} from '../src/lib/ops/world.js'
+import type {World} from '../src/lib/ops/dependencies.js'
 import {cryptoSigner} from '../src/lib/pki/signer.js'
 import type {StateStore} from '../src/lib/store/store.js'
 

@@ -12,7 +12,7 @@ import {dialledAddresses} from '../lib/model/fleet.js'
 import {objectNames} from '../lib/model/names.js'
 import {renderAddresses} from '../lib/model/address.js'
 import {renderPreview} from '../lib/manifest/preview.js'
-import type {Adoption} from '../lib/ops/adopt.js'
+import type {Adoption} from '../lib/ops/goatlas/adopt.js'
 import {type InitResult, init} from '../lib/ops/init.js'
 
 export default class Init extends StoreCommand {

@@ -5,7 +5,7 @@ import {dryRunFlag, patienceOf, waitFlags} from '../lib/cli/flags/common.js'
 import {sameStore} from '../lib/cli/flags/store.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
 import {world} from '../lib/cli/world.js'
-import {isLed} from '../lib/ops/leader.js'
+import {isLed} from '../lib/ops/ask-leader.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 
 export default class Rotate extends StoreCommand {

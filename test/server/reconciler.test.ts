@@ -1,7 +1,7 @@
 /** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
 import {expect} from 'chai'
 import type {reduceAll} from '../../src/lib/model/change.js'
-import type {World} from '../../src/lib/ops/world.js'
+import type {World} from '../../src/lib/ops/dependencies.js'
 import {silentLog} from '../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../src/server/reconciler.js'
 import {changesOf} from '../helpers/fleet-changes.js'

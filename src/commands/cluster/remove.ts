@@ -7,7 +7,7 @@ import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/text/render.js'
 import {world} from '../../lib/cli/world.js'
 import {parseClusterName} from '../../lib/model/names.js'
-import {isLed} from '../../lib/ops/leader.js'
+import {isLed} from '../../lib/ops/ask-leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
 
 export default class ClusterRemove extends StoreCommand {

@@ -8,7 +8,7 @@ import {wantedClient} from '../pki/identity.js'
 import {issueCredential} from '../pki/issue.js'
 import {judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /**
  * What is missing, due or no longer wanted. One that can't be read is left as it is.

@@ -5,8 +5,8 @@ import type {Change} from '../model/change.js'
 import {type Fleet, type ObjectKey, isRegistered} from '../model/fleet.js'
 import {type Owner, objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {isAtFault, isHeld} from './takeover.js'
-import type {World} from './world.js'
+import {isAtFault, isHeld} from './goatlas/takeover.js'
+import type {World} from './dependencies.js'
 
 export interface DerivedPlan {
   readonly written: readonly Change[]

@@ -7,7 +7,7 @@ import type {Settings} from '../model/settings.js'
 import {type Wanted, wantedClient, wantedCredential, wantedIdentity, wantedServer} from '../pki/identity.js'
 import {renewAt} from '../pki/rotation.js'
 import {readCertifiedKey} from '../pki/signed.js'
-import {takeoverDue} from './takeover.js'
+import {takeoverDue} from './goatlas/takeover.js'
 
 /** The earliest time at which `reconcile` will have something to do of itself; undefined where there is nothing to wait for. */
 export function nextDue(fleet: Fleet): Date | undefined {

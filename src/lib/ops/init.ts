@@ -9,13 +9,13 @@ import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requ
 import {wantedRoot} from '../pki/identity.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
-import {type Adoption, adoptionIn, planAdopt, standardSettings} from './adopt.js'
+import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
-import {isLed} from './leader.js'
+import {isLed} from './ask-leader.js'
 import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import {sameValue} from './same.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /** What was asked for by name; all else keeps what stands or takes the default. */
 export type Choices = Partial<Omit<Settings, 'lifetimes' | 'timeouts'>> & {

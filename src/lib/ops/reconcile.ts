@@ -18,14 +18,14 @@ import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/adopted.js'
 import {planClients} from './clients.js'
 import {commitPlan} from './commit.js'
-import {isOf2021} from './adopt.js'
+import {isOf2021} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
 import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
-import {isLed} from './leader.js'
+import {isLed} from './ask-leader.js'
 import {rememberedOf} from './recover.js'
-import {planRemoval, withoutEnded} from './removal.js'
+import {planRemoval, withoutEnded} from './revoke.js'
 import {sameValue} from './same.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /**
  * Brings the store to what it should be.

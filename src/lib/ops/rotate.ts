@@ -10,9 +10,9 @@ import {clusterNames} from './cluster/list.js'
 import {issueClients} from './clients.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
-import {type Patience, isLed, newRequest, waitForAnswer} from './leader.js'
+import {type Patience, isLed, newRequest, waitForAnswer} from './ask-leader.js'
 import {rememberedOf} from './recover.js'
-import {type World, readableSettings, settingsOf} from './world.js'
+import {type World, readableSettings, settingsOf} from './dependencies.js'
 
 export interface RotateResult extends Committed {
   /** Whose identity is new. */

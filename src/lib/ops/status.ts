@@ -6,8 +6,8 @@ import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/repo
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {SILENCE, isLed, nameOf, silenceOf} from './leader.js'
-import {settingsOf} from './world.js'
+import {SILENCE, isLed, nameOf, silenceOf} from './ask-leader.js'
+import {settingsOf} from './dependencies.js'
 
 /**
  * `frozen`: nothing is sent to it, since what belongs to it can't be read; `no proxy`: it is registered, and nobody is connected;

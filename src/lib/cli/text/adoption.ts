@@ -1,5 +1,5 @@
 /** What `init` took over from the 2021 program, in words. */
-import type {Adoption} from '../../ops/adopt.js'
+import type {Adoption} from '../../ops/goatlas/adopt.js'
 
 /** Lines for people: what was taken over, or would be, then what they should look at. */
 export function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {readonly dryRun: boolean}): string {

@@ -7,10 +7,10 @@ import {type Fleet, clusterOf} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
-import {type Patience, isLed, waitForLeader} from '../leader.js'
+import {type Patience, isLed, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
 import {sameValue} from '../same.js'
-import {type World, settingsOf} from '../world.js'
+import {type World, settingsOf} from '../dependencies.js'
 
 /** What was asked for; what is absent keeps what stands, or takes the default. */
 export interface ClusterRequest {

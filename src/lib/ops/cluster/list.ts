@@ -3,7 +3,7 @@ import type {Cluster} from '../../model/cluster.js'
 import {type Fault, type Fleet, clusterOf} from '../../model/fleet.js'
 import type {ClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
-import {settingsOf} from '../world.js'
+import {settingsOf} from '../dependencies.js'
 
 /** `broken`: the registration can't be read, the last one that could is served; `suspended`: it is gone. */
 export type ClusterState = 'broken' | 'pending' | 'ready' | 'suspended'

@@ -6,10 +6,10 @@ import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {Request} from '../../model/request.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
-import {type Patience, isLed, newRequest, waitForAnswer} from '../leader.js'
+import {type Patience, isLed, newRequest, waitForAnswer} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
-import {planRemoval} from '../removal.js'
-import {type World, settingsOf} from '../world.js'
+import {planRemoval} from '../revoke.js'
+import {type World, settingsOf} from '../dependencies.js'
 import {clusterNames} from './list.js'
 
 /**

@@ -10,7 +10,7 @@ import {type Fleet, dialledAddresses} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {StateStore} from '../../store/store.js'
-import {settingsOf} from '../world.js'
+import {settingsOf} from '../dependencies.js'
 import {requireCluster} from './remove.js'
 
 /** A file to write: `path` below the output directory. In an order in which Envoy may find them appear. */

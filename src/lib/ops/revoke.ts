@@ -5,7 +5,7 @@ import type {Fleet} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
 import {rememberedOf} from './recover.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /**
  * The record first, so that whatever happens next nobody is let in by a name of the old generation: the generation goes up, every

@@ -6,9 +6,9 @@ import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
 import {whyUnsigned} from './reconcile.js'
-import {planRemoval} from './removal.js'
+import {planRemoval} from './revoke.js'
 import {planLeaves} from './rotate.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /**
  * Does what waits to be done, answers it, and drops answers that have been read or never will be; a few owners at a time, so that

@@ -4,7 +4,7 @@ import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Request} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
-import type {World} from './world.js'
+import type {World} from './dependencies.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
 export interface Patience {

@@ -3,17 +3,17 @@
  * they are until somebody changes them, its root becomes Atlas's, with a certificate issued anew. Everything else follows from
  * `reconcile`. What it ran goes on beside Atlas until each cluster has moved (docs/how-to/migrate-from-goatlas.md).
  */
-import type {CertifiedKey} from '../model/authority.js'
-import type {Change} from '../model/change.js'
-import type {Cluster} from '../model/cluster.js'
-import {type Fault, type Fleet, clustersOf} from '../model/fleet.js'
-import type {ClusterName} from '../model/names.js'
-import {type Settings, defaultSettings} from '../model/settings.js'
-import {defaultStack, targetsOf} from '../model/stack.js'
-import {isRootOf2021, reissueRoot} from '../pki/adopted.js'
-import {wantedRoot} from '../pki/identity.js'
-import {readCertificates} from '../pki/read.js'
-import type {World} from './world.js'
+import type {CertifiedKey} from '../../model/authority.js'
+import type {Change} from '../../model/change.js'
+import type {Cluster} from '../../model/cluster.js'
+import {type Fault, type Fleet, clustersOf} from '../../model/fleet.js'
+import type {ClusterName} from '../../model/names.js'
+import {type Settings, defaultSettings} from '../../model/settings.js'
+import {defaultStack, targetsOf} from '../../model/stack.js'
+import {isRootOf2021, reissueRoot} from '../../pki/adopted.js'
+import {wantedRoot} from '../../pki/identity.js'
+import {readCertificates} from '../../pki/read.js'
+import type {World} from '../dependencies.js'
 
 /** What was taken over, and what of it people should look at. */
 export interface Adoption {

@@ -2,11 +2,11 @@
  * When a Service that the 2021 program made becomes Atlas's. It leads to that program's Envoy, and goes on doing so until the
  * cluster's own new Envoy has acknowledged its configuration: then whoever dials it is led to ours (docs/how-to/migrate-from-goatlas.md).
  */
-import {derivedOwner, isMarked} from '../manifest/derived.js'
-import {type Fleet, type ObjectKey} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../model/names.js'
-import type {ProxyReport} from '../model/report.js'
-import type {ProxyTimeouts} from '../model/settings.js'
+import {derivedOwner, isMarked} from '../../manifest/derived.js'
+import {type Fleet, type ObjectKey} from '../../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../../model/names.js'
+import type {ProxyReport} from '../../model/report.js'
+import type {ProxyTimeouts} from '../../model/settings.js'
 
 /** Whether the object is to go on leading to the 2021 program's Envoy at `now`. */
 export function isHeld(fleet: Fleet, object: ObjectKey, now: Date): boolean {

@@ -2,7 +2,7 @@ import {expect} from 'chai'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import type {Request} from '../../src/lib/model/request.js'
-import {planAnswers} from '../../src/lib/ops/answer.js'
+import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import {testFleet, testWorld} from '../helpers/world.js'
 
 const [paris, lyon, ghost] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('ghost')]
