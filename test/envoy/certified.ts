@@ -2,7 +2,7 @@
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {clustersOf, generationOf} from '../../src/lib/model/fleet.js'
 import type {Owner} from '../../src/lib/model/names.js'
-import {wantedIdentity} from '../../src/lib/pki/identity.js'
+import {wantedIdentity} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {testAuthority, type TestAuthority} from '../helpers/pki.js'
 

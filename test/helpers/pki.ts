@@ -1,7 +1,7 @@
 /** An installation's certificates for tests, made with the symbolic signer: the same seed gives the same bytes. */
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
-import {wantedCredentialIssuer, wantedIssuer, wantedRoot} from '../../src/lib/pki/identity.js'
+import {wantedCredentialIssuer, wantedIssuer, wantedRoot} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import type {Signer} from '../../src/lib/pki/signer.js'
 import {symbolicSigner} from '../../src/lib/pki/symbolic.js'

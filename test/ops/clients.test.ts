@@ -7,7 +7,7 @@ import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planLeaves} from '../../src/lib/ops/rotate.js'
 import {issue} from '../../src/lib/pki/issue.js'
-import {wantedRoot} from '../../src/lib/pki/identity.js'
+import {wantedRoot} from '../../src/lib/pki/certificate-specs.js'
 import {readCertificates, readKey} from '../../src/lib/pki/read.js'
 import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
 

@@ -9,7 +9,7 @@ import {
   wantedIssuer,
   wantedRoot,
   wantedServer,
-} from '../../src/lib/pki/identity.js'
+} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {readCertificate, readCertificates, readKey, recordOfCredential} from '../../src/lib/pki/read.js'

@@ -12,7 +12,7 @@ import {
   wantedIssuer,
   wantedRoot,
   wantedServer,
-} from '../../src/lib/pki/identity.js'
+} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judge, judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
 import {readKey} from '../../src/lib/pki/read.js'

@@ -14,7 +14,7 @@ import {
   wantedIssuer,
   wantedRoot,
   wantedServer,
-} from '../../src/lib/pki/identity.js'
+} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'

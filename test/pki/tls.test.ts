@@ -3,7 +3,7 @@ import {type TLSSocket, connect, createSecureContext, createServer} from 'node:t
 import {expect} from 'chai'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName, sni} from '../../src/lib/model/names.js'
-import {wantedCredential, wantedIdentity, wantedIssuer, wantedServer} from '../../src/lib/pki/identity.js'
+import {wantedCredential, wantedIdentity, wantedIssuer, wantedServer} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {readCertificate} from '../../src/lib/pki/read.js'
 import {testAuthority} from '../helpers/pki.js'

@@ -4,7 +4,7 @@ import type {CertifiedKey, Credential} from '../../lib/model/authority.js'
 import {type Fleet, generationOf} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Settings} from '../../lib/model/settings.js'
-import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../../lib/pki/identity.js'
+import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../../lib/pki/certificate-specs.js'
 import {issue} from '../../lib/pki/issue.js'
 import {cryptoSigner} from '../../lib/pki/signer.js'
 

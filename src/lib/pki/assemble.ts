@@ -3,7 +3,7 @@ import {createHash} from 'node:crypto'
 import forge from 'node-forge'
 import {readDer, wrapDer} from './der.js'
 import type {KeyUsage} from './fields.js'
-import type {Purpose} from './identity.js'
+import type {Purpose} from './certificate-specs.js'
 
 const {asn1} = forge
 const {Class, Type} = asn1

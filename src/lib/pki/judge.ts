@@ -1,7 +1,7 @@
 /** The one judgement on a certificate, which issue, rotate, status and check share: what is, against what is wanted. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError, quote} from '../model/errors.js'
-import type {Wanted} from './identity.js'
+import type {Wanted} from './certificate-specs.js'
 import {CLOCK_SKEW, renewAt} from './rotation.js'
 import {type SignedFacts, anchorsOf, readCertifiedKey, rootsSigned} from './signed.js'
 

@@ -4,7 +4,7 @@ import type {CertifiedKey, Credential, CredentialRecord} from '../model/authorit
 import {AtlasError} from '../model/errors.js'
 import {readAlternativeNames} from './alternative-names.js'
 import {type KeyUsage, readFields} from './fields.js'
-import type {Purpose} from './identity.js'
+import type {Purpose} from './certificate-specs.js'
 import {parseCertificates, parsePrivateKey} from './pem.js'
 
 export interface CertificateFacts {

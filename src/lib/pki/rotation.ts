@@ -1,6 +1,6 @@
 /** When a certificate is to be replaced. The stages of replacing an issuer or a root will stand here too; leaves need this alone. */
 import type {CertificateFacts} from './read.js'
-import type {Wanted} from './identity.js'
+import type {Wanted} from './certificate-specs.js'
 
 /** How far before the present a certificate's life begins, in seconds, so that clocks which differ accept it (design, part 7). */
 export const BACKDATED = 600

@@ -1,6 +1,6 @@
 /** An ADS credential as its Secret holds it, of an authority of the test's own. */
 import type {Owner} from '../../../src/lib/model/names.js'
-import {wantedCredential} from '../../../src/lib/pki/identity.js'
+import {wantedCredential} from '../../../src/lib/pki/certificate-specs.js'
 import {issueCredential} from '../../../src/lib/pki/issue.js'
 import {testAuthority} from '../../helpers/pki.js'
 

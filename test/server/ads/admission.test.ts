@@ -2,7 +2,7 @@
 import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import {wantedCredential, wantedIdentity} from '../../../src/lib/pki/identity.js'
+import {wantedCredential, wantedIdentity} from '../../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'

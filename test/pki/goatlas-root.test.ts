@@ -8,7 +8,7 @@ import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import {isRootOf2021, reissueRoot} from '../../src/lib/pki/adopted.js'
+import {isRootOf2021, reissueRoot} from '../../src/lib/pki/goatlas-root.js'
 import {readFields} from '../../src/lib/pki/fields.js'
 import {
   wantedCredential,
@@ -17,7 +17,7 @@ import {
   wantedIssuer,
   wantedRoot,
   wantedServer,
-} from '../../src/lib/pki/identity.js'
+} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
