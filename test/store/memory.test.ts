@@ -1,5 +1,5 @@
 import {AtlasError} from '../../src/lib/model/errors.js'
-import {memoryStore} from '../../src/lib/store/memory.js'
+import {memoryStore} from '../helpers/memory-store.js'
 import type {Place} from '../contracts/place.js'
 import {faultsContract} from '../contracts/store-faults.contract.js'
 import {watchContract} from '../contracts/store-watch.contract.js'

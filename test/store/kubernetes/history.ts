@@ -1,7 +1,7 @@
 /** What the API server did, in its own order: who held the Lease when something was written. No clock is asked. */
 import type {Client} from '../../../src/lib/store/kubernetes/client.js'
 import type {ElectionTimes} from '../../../src/lib/store/kubernetes/election.js'
-import type {RawObject} from '../../../src/lib/store/kubernetes/feed.js'
+import type {RawObject} from '../../../src/lib/store/kubernetes/list-watch.js'
 
 /** Shorter than in earnest, in the same proportions. Milliseconds. */
 export const electionTimes: ElectionTimes = {leaseMs: 2000, renewMs: 1200, leaseRetryMs: 100}

@@ -3,7 +3,7 @@ import {type Manifest, keyOf, parseManifest} from '../../manifest/manifest.js'
 import {messageOf} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject} from '../objects.js'
-import type {RawObject} from './feed.js'
+import type {RawObject} from './list-watch.js'
 
 export interface Cache {
   get(key: ObjectKey): StoredObject | undefined

@@ -5,7 +5,7 @@ import type {Socket} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Access} from './access.js'
-import {type Answer, type Asked, refusalOf} from './refusal.js'
+import {type Answer, type Asked, refusalOf} from './api-error.js'
 
 export interface ApiRequest {
   readonly asked: Asked

@@ -1,7 +1,7 @@
 /** Leases (coordination.k8s.io/v1): read, take, renew and give back one. Who may, and when, is decided in election.ts and presence.ts. */
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
-import type {Asked} from './refusal.js'
+import type {Asked} from './api-error.js'
 
 /** A Lease as far as it is read. */
 export interface Lease {

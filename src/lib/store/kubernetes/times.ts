@@ -1,7 +1,7 @@
 /** How long a store in Kubernetes waits, for what. */
 import {type ElectionTimes, defaultElectionTimes} from './election.js'
-import {type FeedTimes, defaultFeedTimes} from './feed.js'
-import {type PresenceTimes, defaultPresenceTimes} from './presence.js'
+import {type FeedTimes, defaultFeedTimes} from './list-watch.js'
+import {type PresenceTimes, defaultPresenceTimes} from './heartbeat.js'
 
 /** Milliseconds. */
 export type KubernetesTimes = ElectionTimes & FeedTimes & PresenceTimes

@@ -6,8 +6,8 @@ import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject, Writing} from '../objects.js'
 import {storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {type RawObject, kinds} from './feed.js'
-import type {Asked} from './refusal.js'
+import {type RawObject, kinds} from './list-watch.js'
+import type {Asked} from './api-error.js'
 
 /** Who Atlas is to server-side apply (Kubernetes docs, "Server-Side Apply"). */
 const MANAGER = 'atlas-controller'

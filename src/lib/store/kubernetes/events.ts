@@ -5,7 +5,7 @@ import type {StoredObject} from '../objects.js'
 import type {Announcement} from '../store.js'
 import type {Client} from './client.js'
 import {microTime} from './lease.js'
-import type {Asked} from './refusal.js'
+import type {Asked} from './api-error.js'
 
 /** Limits of an Event's note, bytes, and of any object's name. */
 const [NOTE_MAX, NAME_MAX] = [1024, 253]

@@ -1,11 +1,11 @@
 /** Objects in memory: for tests, benchmarks and simulations. They go through the same manifests as everywhere. */
 import {createHash} from 'node:crypto'
-import {type Manifest, parseManifest} from '../manifest/manifest.js'
-import {AtlasError, messageOf} from '../model/errors.js'
-import type {ObjectKey} from '../model/fleet.js'
-import type {ObjectStore, StoredObject} from './objects.js'
-import {stateStoreOver} from './state-store.js'
-import type {ServerAddress, StateStore} from './store.js'
+import {type Manifest, parseManifest} from '../../src/lib/manifest/manifest.js'
+import {AtlasError, messageOf} from '../../src/lib/model/errors.js'
+import type {ObjectKey} from '../../src/lib/model/fleet.js'
+import type {ObjectStore, StoredObject} from '../../src/lib/store/objects.js'
+import {stateStoreOver} from '../../src/lib/store/state-store.js'
+import type {ServerAddress, StateStore} from '../../src/lib/store/store.js'
 
 /** A store in memory, with ways to meddle with it as a stranger would. */
 export interface MemoryStore extends StateStore {

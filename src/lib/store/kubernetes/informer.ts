@@ -8,7 +8,7 @@ import {objectNames} from '../../model/names.js'
 import type {Observed, Observer, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {type Feed, type FeedTimes, type RawObject, type Selection, openFeed, kinds} from './feed.js'
+import {type Feed, type FeedTimes, type RawObject, type Selection, openFeed, kinds} from './list-watch.js'
 
 export const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
 /** What Thanos Query reads stands beside it, in a namespace that the settings name. */

@@ -6,7 +6,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
-import {type Asked, Refusal} from './refusal.js'
+import {type Asked, Refusal} from './api-error.js'
 
 /** Which objects: all of a kind in a namespace, or those that a selector leaves. */
 export interface Selection {

@@ -1,6 +1,6 @@
 /** What is watched stays whole, whatever happens between the store and the API server: nothing lost, nothing twice, no hot loop. */
 import {expect} from 'chai'
-import {listAll, openFeed} from '../../../src/lib/store/kubernetes/feed.js'
+import {listAll, openFeed} from '../../../src/lib/store/kubernetes/list-watch.js'
 import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {openClient} from '../../../src/lib/store/kubernetes/client.js'
 import {defaultKubernetesTimes} from '../../../src/lib/store/kubernetes/times.js'
