@@ -2,7 +2,7 @@ import {create} from '@bufbuild/protobuf'
 import {expect} from 'chai'
 import {DiscoveryRequestSchema} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
 import {acknowledgedVersion, describeSession} from '../../src/lib/xds/session.js'
-import {namesIn} from '../../src/lib/xds/verdict.js'
+import {namesIn} from '../../src/lib/xds/ack.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {Stream} from './stream.js'
 

@@ -5,7 +5,7 @@ import {
   DeltaDiscoveryResponseSchema,
   ResourceSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
-import {record} from './ledger.js'
+import {record} from './versions.js'
 import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
 import {awaitsAnswer, earlierOf, noNames, pendingOf, residueAmong, type TypeState, withKnown, withoutResidue} from './type-state.js'

@@ -1,5 +1,5 @@
 /** What a session says of itself: for `status` and as evidence that a version was acknowledged. */
-import {entriesOf, type Held, heldIn, type Ledger} from './ledger.js'
+import {entriesOf, type Held, heldIn, type Ledger} from './versions.js'
 import type {Reported, Session} from './session-state.js'
 import type {TypeUrl} from './snapshot.js'
 import {isBlocked, type Leftover, type Nack, noNames, type TypeState, unsureNames} from './type-state.js'

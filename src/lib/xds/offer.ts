@@ -1,5 +1,5 @@
 /** What could be sent next for one type, before it has a nonce. Made in delta.ts and sotw.ts, chosen in session.ts. */
-import type {Held} from './ledger.js'
+import type {Held} from './versions.js'
 import type {Resource} from './snapshot.js'
 import type {TypeState} from './type-state.js'
 

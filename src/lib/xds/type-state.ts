@@ -3,7 +3,7 @@
  * Requests and snapshots change it in intake.ts, answers in verdict.ts; what to send next is decided in delta.ts and sotw.ts,
  * when removals may go in removal.ts.
  */
-import {emptyLedger, type Held, heldIn, type Ledger, unsure} from './ledger.js'
+import {emptyLedger, type Held, heldIn, type Ledger, unsure} from './versions.js'
 import type {Resource, Resources, TypeUrl} from './snapshot.js'
 import type {Subscription} from './subscription.js'
 import {leavesResidue} from './type-url.js'

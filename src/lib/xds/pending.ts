@@ -1,5 +1,5 @@
 /** What a request, an earlier stream or a snapshot makes of what is known of a type; what is to be sent then follows from the difference. */
-import {type Held, heldIn, only, rebase, record, unsure} from './ledger.js'
+import {type Held, heldIn, only, rebase, record, unsure} from './versions.js'
 import type {Resources} from './snapshot.js'
 import {isSubscribed, noSubscription, type Subscription, type SubscriptionChange} from './subscription.js'
 import {keepSuspects, type Leftover, noLeaving, noNames, type Residue, stillSuspect, type TypeState, withKnown} from './type-state.js'

@@ -4,7 +4,7 @@
  * again in ever smaller groups until each resource was either acknowledged or refused in a response of its own; the groups
  * shrink with every NACK, so this ends, and a version that was refused alone is never sent again.
  */
-import {type Held, heldIn, record, unsure} from './ledger.js'
+import {type Held, heldIn, record, unsure} from './versions.js'
 import {leavesResidue} from './type-url.js'
 import {type Flight, isBlocked, type Residue, stillSuspect, type TypeState, unsureNames, withKnown} from './type-state.js'
 

@@ -1,13 +1,13 @@
 /** Takes a request of either variant into a session: who asks, the answer to an earlier response, then what is asked for. */
 import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
-import {aimAt, ask, doubt} from './intake.js'
+import {aimAt, ask, doubt} from './pending.js'
 import {NACK_TEXT_MAX, type Note} from './note.js'
 import type {Session} from './session-state.js'
 import {resourcesOf} from './snapshot.js'
 import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
 import {openType, type TypeState} from './type-state.js'
 import {allowsWildcard, isKnownType} from './type-url.js'
-import {acknowledge, refuse, settle} from './verdict.js'
+import {acknowledge, refuse, settle} from './ack.js'
 
 /** Why a stream must end. */
 export interface Refusal {

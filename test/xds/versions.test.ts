@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {emptyLedger, entriesOf, type Held, heldIn, type Ledger, only, rebase, record, unsure} from '../../src/lib/xds/ledger.js'
+import {emptyLedger, entriesOf, type Held, heldIn, type Ledger, only, rebase, record, unsure} from '../../src/lib/xds/versions.js'
 import type {Resource, Resources} from '../../src/lib/xds/snapshot.js'
 
 function resource(name: string, version: string): Resource {
