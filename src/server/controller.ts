@@ -6,7 +6,7 @@ import type {Fleet} from '../lib/model/fleet.js'
 import {withRecovered} from '../lib/ops/recover.js'
 import type {StateStore, Watcher} from '../lib/store/store.js'
 import type {Log} from './log.js'
-import type {Reconciler} from './reconciler.js'
+import type {Reconciler} from './leader/reconciler.js'
 
 /** Milliseconds. */
 export interface ControllerTimes {

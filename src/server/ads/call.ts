@@ -11,7 +11,7 @@ import {
   DiscoveryResponseSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {NodeClaim} from '../../lib/model/node.js'
-import type {Refusal} from './identity.js'
+import type {Refusal} from './admission.js'
 
 export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 

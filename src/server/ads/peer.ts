@@ -3,7 +3,7 @@ import {X509Certificate} from 'node:crypto'
 import type {PeerCertificate} from 'node:tls'
 import {readAlternativeNames} from '../../lib/pki/alternative-names.js'
 import {issuerOf} from '../../lib/pki/signed.js'
-import type {Peer} from './identity.js'
+import type {Peer} from './admission.js'
 
 export type PeerReader = (certificate: Pick<PeerCertificate, 'fingerprint256' | 'raw'>) => Peer | undefined
 

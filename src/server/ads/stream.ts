@@ -10,7 +10,7 @@ import type {Note} from '../../lib/xds/note.js'
 import {type Input, type Reported, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
 import {type AdsCall, type AdsRequest, claimOf, codeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
-import {type Admitted, type Peer, type Refusal, admit, admitNode} from './identity.js'
+import {type Admitted, type Peer, type Refusal, admit, admitNode} from './admission.js'
 import type {Limiter} from './limits.js'
 
 /** Why a stream ended. */

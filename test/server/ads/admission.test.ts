@@ -1,217 +1,251 @@
-/** Admission over real gRPC: each refusal reaches the client, the log of refusals and the counters under its name. */
-import {status} from '@grpc/grpc-js'
+/** Every rule of admission, by its name (design, part 7). */
 import {expect} from 'chai'
-import {parseClusterName} from '../../../src/lib/model/names.js'
-import {wantedCredential, wantedIdentity} from '../../../src/lib/pki/certificate-specs.js'
-import {issue} from '../../../src/lib/pki/issue.js'
-import {cryptoSigner} from '../../../src/lib/pki/signer.js'
+import type {CredentialRecord} from '../../../src/lib/model/authority.js'
+import {reduceAll} from '../../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
+import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
+import {type Admitted, type Peer, type Refusal, admit, admitNode} from '../../../src/server/ads/admission.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {type Connection, connect} from '../support/client.js'
-import {type Network, eventually, need, nodeOf, settleAll, startNetwork, subscribe, types} from '../support/network.js'
 
+const now = new Date('2026-11-24T00:00:00Z')
 const paris = parseClusterName('paris')
+const hash = (digit: string): string => digit.repeat(64)
+const domain = 'spiffe://atlas.internal'
 
-describe('admission over gRPC', () => {
-  let network: Network
-  before(async () => {
-    network = await startNetwork(['paris', 'rome'], {limits: {streamsPerCluster: 3}})
-  })
-  after(async () => network.stop())
-
-  /** Opens a stream and says which node it is; what ended it. */
-  async function refusedAs(connection: Connection, cluster = 'paris'): Promise<{code: status; details: string}> {
-    const stream = connection.delta()
-    stream.send({node: nodeOf(cluster), typeUrl: types.cluster})
-    const {code, details} = await stream.status
-    expect(stream.responses).to.have.length(0)
-    return {code, details}
-  }
-
-  function counted(reason: string): number {
-    return network.serving.report().refusals.filter(refusal => refusal.reason === reason).length
-  }
-
-  async function refuses(reason: string, connection: Connection, cluster?: string): Promise<string> {
-    const before = counted(reason)
-    const {code, details} = await refusedAs(connection, cluster)
-    expect(code, details).to.equal(status.PERMISSION_DENIED)
-    expect(counted(reason)).to.equal(before + 1)
-    const metrics = await (await fetch(`${network.serving.adminAddress}/metrics`)).text()
-    expect(metrics).to.match(new RegExp(`atlas_ads_refused_total\\{reason="${reason}"\\} [1-9]`))
-    return details
-  }
-
-  it('lets a relayed stream in', async () => {
-    const stream = network.relay('paris').delta()
-    stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
-    expect((await stream.next()).resources).not.to.have.length(0)
-    expect(network.serving.report().proxies.find(proxy => proxy.path === 'relay')).to.include({cluster: 'paris', id: 'paris-0'})
-    stream.cancel()
-    await stream.status
+describe('admission of a direct connection', () => {
+  it('admits a credential on record', () => {
+    expect(admit(fleet(), direct('paris', 'a'), [], now)).to.deep.equal({
+      kind: 'admitted',
+      cluster: 'paris',
+      generation: 1,
+      fingerprint: hash('a'),
+      path: 'direct',
+    })
   })
 
-  it('lets streams of several clusters in on one relay connection', async () => {
-    const relayed = network.relay('paris')
-    const stream = relayed.delta()
-    stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
-    await stream.next()
-    const other = network.relay('rome').delta()
-    other.send({node: nodeOf('rome'), typeUrl: types.cluster})
-    await other.next()
-    stream.cancel()
-    other.cancel()
-    await stream.status
+  it('admits the observability cluster', () => {
+    expect(admit(fleet(), direct('atlas', 'c'), [], now)).to.include({kind: 'admitted', cluster: 'atlas'})
   })
 
-  it('node-cluster: a credential that names another cluster', async () => {
-    expect(await refuses('node-cluster', network.direct('paris'), 'rome')).to.match(/paris.*rome/)
-    expect(network.serving.report().refusals.at(-1)).to.include({cluster: 'paris', reason: 'node-cluster'})
+  it('xfcc-on-direct: refuses a header, whatever it says', () => {
+    expect(reasonOf(admit(fleet(), direct('paris', 'a'), ['By=x'], now))).to.equal('xfcc-on-direct')
+    expect(reasonOf(admit(fleet(), direct('paris', 'a'), [''], now))).to.equal('xfcc-on-direct')
   })
 
-  it('node-cluster: through the relay too', async () => {
-    await refuses('node-cluster', network.relay('paris'), 'rome')
+  it('certificate-issuer: a data-plane issuer can not vouch for an ADS client', () => {
+    expect(reasonOf(admit(fleet(), direct('paris', 'a', {signer: 'issuer'}), [], now))).to.equal('certificate-issuer')
   })
 
-  it('xfcc-on-direct: a downstream that forges a relay', async () => {
-    await refuses('xfcc-on-direct', network.direct('rome', {'x-forwarded-client-cert': network.xfcc('paris')}))
-  })
-
-  it('xfcc-missing: the observability Envoy without a word', async () => {
-    await refuses('xfcc-missing', network.relay('paris', ''))
-  })
-
-  it('xfcc-elements: a forged element in front of the true one', async () => {
-    await refuses('xfcc-elements', network.relay('paris', `${network.xfcc('rome')},${network.xfcc('paris')}`))
-  })
-
-  it("credential-unknown: another cluster's hash", async () => {
-    const forged = network.xfcc('rome').replace('ads-client/rome', 'ads-client/paris')
-    await refuses('credential-unknown', network.relay('paris', forged))
-  })
-
-  it('relay-observability: atlas through the relay', async () => {
-    await refuses('relay-observability', network.relay('atlas'), 'atlas')
-  })
-
-  it('certificate-name: an identity is no ADS credential', async () => {
-    const roots = need(network.store.fleet().trust).roots.join('')
-    const identity = need(network.store.fleet().identities.get(paris))
-    await refuses('certificate-name', connect({address: network.serving.address, roots, key: identity}))
-  })
-
-  it('certificate-issuer: a credential that the issuer of the other plane signed', async () => {
-    const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 1), need(authority.get('issuer')), new Date(), cryptoSigner)
-    await refuses('certificate-issuer', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
-  })
-
-  it('certificate-issuer: a relay that the credential issuer signed', async () => {
-    const {authority, trust} = network.store.fleet()
-    const wanted = {...wantedIdentity(defaultSettings, 'atlas', 1), purposes: ['client'] as const}
-    const key = issue(wanted, need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
-    const metadata = {'x-forwarded-client-cert': network.xfcc('paris')}
-    await refuses('certificate-issuer', connect({address: network.serving.address, roots: need(trust).roots.join(''), key, metadata}))
-  })
-
-  it('credential-unknown: a good certificate that is on no record', async () => {
-    const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 1), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
-    await refuses('credential-unknown', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
-  })
-
-  it('generation: of an earlier one', async () => {
-    const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 7), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
-    await refuses('generation', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
-  })
-
-  it('streams: more than a cluster may have', async () => {
-    const connection = network.direct('rome')
-    const open = [connection.delta(), connection.delta(), connection.delta()]
-    for (const [index, stream] of open.entries()) {
-      stream.send({node: nodeOf('rome', `rome-${index}`), typeUrl: types.cluster})
-      await stream.next()
-    }
-
-    expect((await refusedAs(network.direct('rome'), 'rome')).code).to.equal(status.RESOURCE_EXHAUSTED)
-    expect(counted('streams')).to.equal(1)
-    open[0]?.cancel()
-    await open[0]?.status
-    await eventually(
-      () => network.serving.report().proxies.filter(proxy => proxy.cluster === 'rome').length === 2,
-      'the stream is counted out',
+  it('certificate-expired: beyond what clocks may differ', () => {
+    const ended = (minutes: number): Peer => direct('paris', 'a', {notAfter: new Date(now.getTime() - minutes * 60_000)})
+    expect(reasonOf(admit(fleet(), ended(6), [], now))).to.equal('certificate-expired')
+    expect(admit(fleet(), ended(4), [], now).kind).to.equal('admitted')
+    expect(reasonOf(admit(fleet(), direct('paris', 'a', {notBefore: new Date(now.getTime() + 6 * 60_000)}), [], now))).to.equal(
+      'certificate-expired',
     )
-    const again = connection.delta()
-    again.send({node: nodeOf('rome'), typeUrl: types.cluster})
-    await again.next()
-    for (const stream of [...open, again]) stream.cancel()
   })
 
-  it('node-missing, node-invalid: told as what they are', async () => {
-    const nodeless = network.direct('paris').delta()
-    nodeless.send({typeUrl: types.cluster})
-    expect((await nodeless.status).code).to.equal(status.INVALID_ARGUMENT)
-    const odd = network.direct('paris').delta()
-    odd.send({node: {cluster: 'paris', id: 'x'.repeat(200)}, typeUrl: types.cluster})
-    expect((await odd.status).code).to.equal(status.INVALID_ARGUMENT)
-    expect([counted('node-missing'), counted('node-invalid')]).to.deep.equal([1, 1])
+  for (const uri of [
+    `${domain}/downstream/paris/1`,
+    `${domain}/ads`,
+    `${domain}/ads-client/paris`,
+    `${domain}/ads-client/paris/01`,
+    `${domain}/ads-client/paris/0`,
+    `${domain}/ads-client/paris/1/`,
+    `${domain}/ads-client/paris/1/2`,
+    `${domain}/ads-client//1`,
+    `${domain}/ads-client/PARIS/1`,
+    `${domain}/ads-client/p aris/1`,
+    `${domain}/ads-client/paris/1e3`,
+    `${domain}/ads-client/%70aris/1`,
+    `spiffe://other.internal/ads-client/paris/1`,
+    `${domain}/observability/`,
+    `${domain}.evil/ads-client/paris/1`,
+    '',
+  ]) {
+    it(`certificate-name: refuses ${uri}`, () => {
+      expect(reasonOf(admit(fleet(), peer(uri, 'a', {signer: 'credentialIssuer'}), [], now))).to.equal('certificate-name')
+    })
+  }
+
+  it('certificate-name: refuses none and two names', () => {
+    const one = direct('paris', 'a')
+    expect(reasonOf(admit(fleet(), {...one, uris: []}, [], now))).to.equal('certificate-name')
+    expect(reasonOf(admit(fleet(), {...one, uris: [...one.uris, `${domain}/ads-client/rome/1`]}, [], now))).to.equal('certificate-name')
+  })
+
+  it('certificate-missing', () => {
+    expect(reasonOf(admit(fleet(), undefined, [], now))).to.equal('certificate-missing')
+  })
+
+  it('not-initialized: without settings or trust nobody is known', () => {
+    expect(reasonOf(admit(emptyFleet, direct('paris', 'a'), [], now))).to.equal('not-initialized')
+    expect(reasonOf(admit({...fleet(), trust: undefined}, direct('paris', 'a'), [], now))).to.equal('not-initialized')
   })
 })
 
-describe('a cluster that loses its right while connected', () => {
-  let network: Network
-  beforeEach(async () => {
-    network = await startNetwork(['paris', 'rome'])
-  })
-  afterEach(async () => network.stop())
-
-  it('is cut off at once when its registration goes, and comes back with it', async () => {
-    const [paris0, rome0] = [network.direct('paris').delta(), network.direct('rome').delta()]
-    subscribe(paris0, 'paris')
-    subscribe(rome0, 'rome')
-    await settleAll(network, [paris0, rome0])
-    network.store.write({kind: 'registration', name: paris, value: undefined})
-    const {code, details} = await paris0.status
-    expect([code, details]).to.deep.equal([status.PERMISSION_DENIED, 'cluster "paris" is not registered'])
-    const refused = network.direct('paris').delta()
-    refused.send({node: nodeOf('paris'), typeUrl: types.cluster})
-    expect((await refused.status).code).to.equal(status.PERMISSION_DENIED)
-    network.store.write({kind: 'registration', name: paris, value: testCluster('paris')})
-    const again = network.direct('paris').delta()
-    again.send({node: nodeOf('paris'), typeUrl: types.cluster})
-    expect((await again.next()).resources).not.to.have.length(0)
-    expect(network.serving.report().proxies.map(proxy => proxy.cluster)).to.include('rome')
+describe('admission of a relayed stream', () => {
+  it('admits what the observability Envoy saw', () => {
+    expect(admit(fleet(), relay(), [xfcc()], now)).to.deep.equal({
+      kind: 'admitted',
+      cluster: 'paris',
+      generation: 1,
+      fingerprint: hash('a'),
+      path: 'relay',
+    })
   })
 
-  it('is cut off when its credential is revoked, direct or relayed', async () => {
-    const streams = [network.direct('paris').delta(), network.relay('paris').delta()]
-    for (const stream of streams) {
-      stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
-      await stream.next()
-    }
+  const cases: readonly [string, readonly string[], string][] = [
+    ['no header', [], 'xfcc-missing'],
+    ['an empty header', [''], 'xfcc-malformed'],
+    ['a malformed header', ['By'], 'xfcc-malformed'],
+    ['two elements', [`${xfcc()},${xfcc()}`], 'xfcc-elements'],
+    ['two headers', [xfcc(), xfcc()], 'xfcc-elements'],
+    ['another maker', [xfcc({by: `${domain}/downstream/rome/1`})], 'xfcc-by'],
+    ['no maker', [`Hash=${hash('a')};URI=${domain}/ads-client/paris/1`], 'xfcc-by'],
+    ['two makers', [`By=${domain}/observability;${xfcc()}`], 'xfcc-by'],
+    ['no URI', [`By=${domain}/observability;Hash=${hash('a')}`], 'xfcc-uri'],
+    ['two URIs', [`${xfcc()};URI=${domain}/ads-client/rome/1`], 'xfcc-uri'],
+    ['an identity', [xfcc({uri: `${domain}/downstream/paris/1`})], 'xfcc-uri'],
+    ['the observability credential', [xfcc({uri: `${domain}/ads-client/atlas/1`, hash: hash('c')})], 'relay-observability'],
+    ['no hash', [`By=${domain}/observability;URI=${domain}/ads-client/paris/1`], 'xfcc-hash'],
+    ['two hashes', [`${xfcc()};Hash=${hash('b')}`], 'xfcc-hash'],
+    ['a hash that is none', [xfcc({hash: 'A'.repeat(64)})], 'xfcc-hash'],
+    ["another cluster's hash", [xfcc({uri: `${domain}/ads-client/rome/1`})], 'credential-unknown'],
+  ]
+  for (const [what, headers, reason] of cases) {
+    it(`${reason}: refuses ${what}`, () => {
+      expect(reasonOf(admit(fleet(), relay(), headers, now))).to.equal(reason)
+    })
+  }
 
-    const record = need(network.store.fleet().records.get(paris))
-    const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
-    network.store.write({kind: 'record', owner: paris, value: {...record, credentials}})
-    for (const stream of streams) expect((await stream.status).details).to.match(/revoked/)
-  })
-
-  it('certificate-issuer: is cut off when its credential issuer is trusted no more', async () => {
-    const stream = network.direct('paris').delta()
-    stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
-    await stream.next()
-    const {trust, authority} = network.store.fleet()
-    const other = issue(
-      {...wantedCredential(defaultSettings, paris, 1), ca: {pathLength: 0, isRoot: false}, uris: []},
-      need(authority.get('root')),
-      new Date(),
-      cryptoSigner,
+  it('certificate-issuer: a credential issuer can not vouch for the relay', () => {
+    expect(reasonOf(admit(fleet(), peer(`${domain}/observability`, 'f', {signer: 'credentialIssuer'}), [xfcc()], now))).to.equal(
+      'certificate-issuer',
     )
-    network.store.write(
-      {kind: 'authority', part: 'credentialIssuer', value: other},
-      {kind: 'trust', value: {...need(trust), credentialIssuers: [other.certificate]}},
-    )
-    expect((await stream.status).details).to.match(/not signed by a credential issuer in force/)
   })
 })
+
+describe('admission by record', () => {
+  it('not-registered: a suspended cluster is refused, its record notwithstanding', () => {
+    const gone = reduceAll(fleet(), [{kind: 'registration', name: paris, value: undefined}])
+    expect(reasonOf(admit(gone, direct('paris', 'a'), [], now))).to.equal('not-registered')
+    expect(reasonOf(admit(gone, relay(), [xfcc()], now))).to.equal('not-registered')
+  })
+
+  it('a registration that does not decode is still one (promise 6)', () => {
+    const broken = reduceAll(fleet(), [
+      {kind: 'fault', subject: 'registration/paris', value: {object: 'Service/paris', key: 'x', message: 'broken'}},
+    ])
+    expect(admit(broken, direct('paris', 'a'), [], now).kind).to.equal('admitted')
+  })
+
+  it('generation: neither an earlier nor a later one', () => {
+    const raised = withRecord(fleet(), paris, 2, [credential('a')])
+    expect(reasonOf(admit(raised, direct('paris', 'a'), [], now))).to.equal('generation')
+    expect(reasonOf(admit(fleet(), peer(`${domain}/ads-client/paris/2`, 'a', {signer: 'credentialIssuer'}), [], now))).to.equal(
+      'generation',
+    )
+  })
+
+  it('credential-unknown, credential-revoked, credential-expired', () => {
+    const changed = withRecord(fleet(), paris, 1, [
+      {...credential('a'), state: 'revoked'},
+      {...credential('b'), notAfter: '2026-11-23T00:00:00Z'},
+    ])
+    expect(reasonOf(admit(changed, direct('paris', 'd'), [], now))).to.equal('credential-unknown')
+    expect(reasonOf(admit(changed, direct('paris', 'a'), [], now))).to.equal('credential-revoked')
+    expect(reasonOf(admit(changed, direct('paris', 'b'), [], now))).to.equal('credential-expired')
+  })
+
+  it('two credentials of one cluster are both good', () => {
+    const both = withRecord(fleet(), paris, 1, [credential('a'), credential('b')])
+    expect(admit(both, direct('paris', 'a'), [], now).kind).to.equal('admitted')
+    expect(admit(both, direct('paris', 'b'), [], now).kind).to.equal('admitted')
+  })
+})
+
+describe('admission of a node', () => {
+  const admitted: Admitted = {kind: 'admitted', cluster: paris, generation: 1, fingerprint: hash('a'), path: 'direct'}
+
+  it('takes the node of the certificate', () => {
+    expect(admitNode(admitted, {cluster: 'paris', id: 'envoy-0', metadata: undefined})).to.include({cluster: 'paris', id: 'envoy-0'})
+  })
+
+  it('node-cluster: refuses another cluster, naming both', () => {
+    const refusal = admitNode(admitted, {cluster: 'rome', id: 'envoy-0', metadata: undefined}) as Refusal
+    expect(refusal).to.include({kind: 'refused', reason: 'node-cluster', cluster: 'paris'})
+    expect(refusal.message).to.match(/"paris".*"rome".*"envoy-0"/)
+  })
+
+  it('node-missing, node-invalid', () => {
+    expect(admitNode(admitted, undefined)).to.include({reason: 'node-missing'})
+    expect(admitNode(admitted, {cluster: 'paris', id: '', metadata: undefined})).to.include({reason: 'node-invalid'})
+    expect(admitNode(admitted, {cluster: 'paris', id: 'a', metadata: {'atlas.bind_address': 'nowhere'}})).to.include({
+      reason: 'node-invalid',
+    })
+  })
+
+  it('bounds and quotes what a stranger says', () => {
+    const refusal = admitNode(admitted, {cluster: `rome\n${'x'.repeat(10_000)}`, id: 'y'.repeat(10_000), metadata: undefined}) as Refusal
+    expect(refusal.message.length).to.be.below(400)
+    expect(refusal.message).not.to.include('\n')
+  })
+})
+
+function fleet(): Fleet {
+  const base: Fleet = {
+    ...emptyFleet,
+    settings: defaultSettings,
+    trust: {roots: ['root'], issuers: ['issuer'], credentialIssuers: ['credentialIssuer']},
+  }
+  const registered = reduceAll(base, [
+    {kind: 'registration', name: paris, value: testCluster('paris')},
+    {kind: 'registration', name: parseClusterName('rome'), value: testCluster('rome')},
+  ])
+  return withRecord(
+    withRecord(withRecord(registered, paris, 1, [credential('a')]), parseClusterName('rome'), 1, [credential('b')]),
+    'atlas',
+    1,
+    [credential('c')],
+  )
+}
+
+function withRecord(before: Fleet, owner: Owner, generation: number, credentials: readonly CredentialRecord[]): Fleet {
+  return reduceAll(before, [{kind: 'record', owner, value: {owner, generation, credentials, denied: []}}])
+}
+
+function credential(digit: string): CredentialRecord {
+  return {sha256: hash(digit), serial: digit, notAfter: '2028-01-01T00:00:00Z', rootsDigest: '', state: 'valid'}
+}
+
+interface PeerOptions {
+  readonly signer?: string
+  readonly notBefore?: Date
+  readonly notAfter?: Date
+}
+
+function peer(
+  uri: string,
+  digit: string,
+  {signer = 'issuer', notBefore = new Date('2026-01-01'), notAfter = new Date('2027-01-01')}: PeerOptions = {},
+): Peer {
+  return {uris: uri === '' ? [] : [uri], sha256: hash(digit), notBefore, notAfter, isSignedBy: issuers => issuers.includes(signer)}
+}
+
+function direct(owner: string, digit: string, options: PeerOptions = {}): Peer {
+  return peer(`${domain}/ads-client/${owner}/1`, digit, {signer: 'credentialIssuer', ...options})
+}
+
+function relay(): Peer {
+  return peer(`${domain}/observability`, 'f')
+}
+
+function xfcc(parts: {readonly by?: string; readonly hash?: string; readonly uri?: string} = {}): string {
+  return `By=${parts.by ?? `${domain}/observability`};Hash=${parts.hash ?? hash('a')};URI=${parts.uri ?? `${domain}/ads-client/paris/1`}`
+}
+
+function reasonOf(outcome: Admitted | Refusal): string {
+  return outcome.kind === 'refused' ? outcome.reason : 'admitted'
+}

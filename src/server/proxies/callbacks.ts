@@ -1,14 +1,14 @@
 /** What streams need of the server and tell it: joins them to publisher and reporter, counts and logs. */
-import {buildSnapshot} from '../lib/envoy/build.js'
-import type {Note} from '../lib/xds/note.js'
-import type {RefusalReason} from './ads/identity.js'
-import type {Limiter} from './ads/limits.js'
-import type {AdsWorld} from './ads/server.js'
-import type {Stream, StreamTimes} from './ads/stream.js'
-import type {Log} from './log.js'
-import type {Metrics} from './metrics.js'
-import type {Publisher} from './publish.js'
-import {type Reporter, joinReported, leftoversIn, shortType} from './report.js'
+import {buildSnapshot} from '../../lib/envoy/build.js'
+import type {Note} from '../../lib/xds/note.js'
+import type {RefusalReason} from '../ads/admission.js'
+import type {Limiter} from '../ads/limits.js'
+import type {AdsWorld} from '../ads/server.js'
+import type {Stream, StreamTimes} from '../ads/stream.js'
+import type {Log} from '../log.js'
+import type {Metrics} from '../metrics.js'
+import type {Publisher} from './push.js'
+import {type Reporter, joinReported, leftoversIn, shortType} from './proxies.js'
 
 export interface StreamsOptions {
   readonly now: () => Date

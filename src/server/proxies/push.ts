@@ -1,7 +1,7 @@
 /** The fleet as it is now, handed to the streams that a change concerns. What a node is to have is built in `envoy/`. */
-import {type Change, concerned} from '../lib/model/change.js'
-import {OBSERVABILITY, type Owner} from '../lib/model/names.js'
-import type {Fleet} from '../lib/model/fleet.js'
+import {type Change, concerned} from '../../lib/model/change.js'
+import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
+import type {Fleet} from '../../lib/model/fleet.js'
 
 /** One stream, as far as publishing goes. */
 export interface Subscriber {

@@ -2,13 +2,13 @@
  * What could not be written, kept from being tried all the time: each object has a pause of its own, so that one that is refused
  * for good holds up nobody else.
  */
-import {type StoredChange, isStored, objectOf} from '../lib/manifest/encode.js'
-import type {Change} from '../lib/model/change.js'
-import type {ObjectKey} from '../lib/model/fleet.js'
-import type {Owner} from '../lib/model/names.js'
-import {ownersOf} from '../lib/store/batches.js'
-import {isNeededByAll} from '../lib/store/commit.js'
-import type {Refusal} from '../lib/store/refused.js'
+import {type StoredChange, isStored, objectOf} from '../../lib/manifest/encode.js'
+import type {Change} from '../../lib/model/change.js'
+import type {ObjectKey} from '../../lib/model/fleet.js'
+import type {Owner} from '../../lib/model/names.js'
+import {ownersOf} from '../../lib/store/batches.js'
+import {isNeededByAll} from '../../lib/store/commit.js'
+import type {Refusal} from '../../lib/store/refused.js'
 
 /** Milliseconds. */
 export interface RefusalTimes {

@@ -1,11 +1,11 @@
 /** Whom a change reaches, and when: the hold-off, what never waits, and turns short enough for others. */
 import {expect} from 'chai'
-import type {Change} from '../../src/lib/model/change.js'
-import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
-import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
-import {type Publisher, openPublisher} from '../../src/server/publish.js'
-import {testCluster} from '../helpers/fleet.js'
-import {eventually} from './support/network.js'
+import type {Change} from '../../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
+import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
+import {type Publisher, openPublisher} from '../../../src/server/proxies/push.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {eventually} from '../support/network.js'
 
 const sleep = async (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]

@@ -1,13 +1,13 @@
 /** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
 import {expect} from 'chai'
-import type {reduceAll} from '../../src/lib/model/change.js'
-import type {World} from '../../src/lib/ops/dependencies.js'
-import {silentLog} from '../../src/server/log.js'
-import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../src/server/reconciler.js'
-import {changesOf} from '../helpers/fleet-changes.js'
-import {testFleet, testWorld} from '../helpers/world.js'
-import {eventually} from './support/network.js'
-import {type TestStore, testStore} from './support/store.js'
+import type {reduceAll} from '../../../src/lib/model/change.js'
+import type {World} from '../../../src/lib/ops/dependencies.js'
+import {silentLog} from '../../../src/server/log.js'
+import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import {testFleet, testWorld} from '../../helpers/world.js'
+import {eventually} from '../support/network.js'
+import {type TestStore, testStore} from '../support/store.js'
 
 /** As if others shared it. */
 function inCluster(store: TestStore): TestStore {

@@ -1,6 +1,6 @@
 /** Heaps of work in short turns. */
 import {expect} from 'chai'
-import {openTurns} from '../../src/server/turns.js'
+import {openTurns} from '../../../src/server/ads/turns.js'
 
 const turn = async (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 

@@ -1,15 +1,15 @@
 /** Writes what was planned: without what pauses because it was refused or is fought over, and with a word to whoever asked for it. */
-import {isStored, objectOf} from '../lib/manifest/encode.js'
-import type {Change} from '../lib/model/change.js'
-import type {Fleet, ObjectKey} from '../lib/model/fleet.js'
-import type {Owner} from '../lib/model/names.js'
-import {refusedAnswer} from '../lib/ops/answer-requests.js'
-import type {World} from '../lib/ops/dependencies.js'
-import {type Refusal, RefusedCommit} from '../lib/store/refused.js'
-import type {StateStore} from '../lib/store/store.js'
-import type {Log} from './log.js'
-import {type RefusalTimes, openRefusals} from './refusals.js'
-import {type RewriteTimes, openRewrites} from './rewrites.js'
+import {isStored, objectOf} from '../../lib/manifest/encode.js'
+import type {Change} from '../../lib/model/change.js'
+import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
+import type {Owner} from '../../lib/model/names.js'
+import {refusedAnswer} from '../../lib/ops/answer-requests.js'
+import type {World} from '../../lib/ops/dependencies.js'
+import {type Refusal, RefusedCommit} from '../../lib/store/refused.js'
+import type {StateStore} from '../../lib/store/store.js'
+import type {Log} from '../log.js'
+import {type RefusalTimes, openRefusals} from './pauses.js'
+import {type RewriteTimes, openRewrites} from './write-conflicts.js'
 
 export interface Writer {
   /** The changes that may be made now. @param scope `all`: nothing is to be done that is not among them */

@@ -2,9 +2,9 @@
  * Keeps this server from writing in a circle with somebody else: another controller, the 2021 program left running, a policy that
  * changes what is written. What was written over once is written again at once; who goes on meets ever longer pauses.
  */
-import type {Change} from '../lib/model/change.js'
-import type {Fleet, ObjectKey} from '../lib/model/fleet.js'
-import {objectNames} from '../lib/model/names.js'
+import type {Change} from '../../lib/model/change.js'
+import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
+import {objectNames} from '../../lib/model/names.js'
 
 /** Milliseconds. */
 export interface RewriteTimes {

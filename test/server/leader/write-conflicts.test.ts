@@ -1,7 +1,7 @@
 import {expect} from 'chai'
-import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
-import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
-import {type Rewrites, openRewrites} from '../../src/server/rewrites.js'
+import {type Change, reduce, reduceAll} from '../../../src/lib/model/change.js'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
+import {type Rewrites, openRewrites} from '../../../src/server/leader/write-conflicts.js'
 
 const object = 'Service/paris-thanos-sidecar0'
 const wanted: Change = {kind: 'derived', object, value: 'ours'}

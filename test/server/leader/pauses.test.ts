@@ -1,9 +1,9 @@
 /** One object that can't be written holds up nobody else, and whoever asked for it is told. */
 import {expect} from 'chai'
-import type {Change} from '../../src/lib/model/change.js'
-import {AtlasError} from '../../src/lib/model/errors.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
-import {openRefusals} from '../../src/server/refusals.js'
+import type {Change} from '../../../src/lib/model/change.js'
+import {AtlasError} from '../../../src/lib/model/errors.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import {openRefusals} from '../../../src/server/leader/pauses.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const service = 'Service/paris-thanos-sidecar0'

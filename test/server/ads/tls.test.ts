@@ -6,7 +6,7 @@ import {defaultSettings} from '../../../src/lib/model/settings.js'
 import {wantedCredentialIssuer, wantedIssuer, wantedRoot, wantedServer} from '../../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
-import {buildServerTls, materialOf, sameMaterial} from '../../../src/server/ads/credentials.js'
+import {buildServerTls, materialOf, sameMaterial} from '../../../src/server/ads/tls.js'
 import {thrownBy} from '../../helpers/thrown.js'
 import {need} from '../support/network.js'
 

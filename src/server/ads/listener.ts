@@ -3,8 +3,8 @@ import {type AddressInfo, type Server, Socket, createServer as createTcpServer} 
 import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
-import type {ServerTls} from './credentials.js'
-import type {RefusalReason} from './identity.js'
+import type {ServerTls} from './tls.js'
+import type {RefusalReason} from './admission.js'
 
 export interface DoorEvents {
   /** A verified connection that speaks HTTP/2. */

@@ -1,15 +1,15 @@
 /** What the leader says beside objects, and what it does not say. */
 import {expect} from 'chai'
-import {type Change, reduceAll} from '../../src/lib/model/change.js'
-import type {Fleet} from '../../src/lib/model/fleet.js'
-import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
-import type {ProxyReport, Report} from '../../src/lib/model/report.js'
-import type {StateStore} from '../../src/lib/store/store.js'
-import {openAnnouncer} from '../../src/server/announcer.js'
-import {silentLog} from '../../src/server/log.js'
-import {recordsOf} from '../envoy/fixture.js'
-import {testCluster} from '../helpers/fleet.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {type Change, reduceAll} from '../../../src/lib/model/change.js'
+import type {Fleet} from '../../../src/lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/model/names.js'
+import type {ProxyReport, Report} from '../../../src/lib/model/report.js'
+import type {StateStore} from '../../../src/lib/store/store.js'
+import {openAnnouncer} from '../../../src/server/leader/events.js'
+import {silentLog} from '../../../src/server/log.js'
+import {recordsOf} from '../../envoy/fixture.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {testFleet, testWorld} from '../../helpers/world.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const fleet = testFleet(testWorld(), [paris, lyon])

@@ -1,11 +1,11 @@
 /** Writes what this server knows of its proxies for the other replicas and for `status`: a refusal at once, the rest now and then. */
-import {digestOf} from '../lib/manifest/replica.js'
-import {messageOf} from '../lib/model/errors.js'
-import type {Fleet} from '../lib/model/fleet.js'
-import {objectNames} from '../lib/model/names.js'
-import type {Leftover, Report} from '../lib/model/report.js'
-import type {StateStore} from '../lib/store/store.js'
-import type {Log} from './log.js'
+import {digestOf} from '../../lib/manifest/replica.js'
+import {messageOf} from '../../lib/model/errors.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import {objectNames} from '../../lib/model/names.js'
+import type {Leftover, Report} from '../../lib/model/report.js'
+import type {StateStore} from '../../lib/store/store.js'
+import type {Log} from '../log.js'
 
 /** Milliseconds. */
 export interface ReportTimes {
