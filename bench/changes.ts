@@ -6,7 +6,7 @@ import {parseClusterName} from '../src/lib/model/names.js'
 import {memoryStore} from '../test/helpers/memory-store.js'
 import {serve} from '../src/server/serve.js'
 import {Envoys, type Received, clock, sum} from './envoys.js'
-import {type Writer, fill, openWriter, registration, world} from './fleet.js'
+import {type Writer, fill, openWriter, registration, dependencies} from './fleet.js'
 
 export interface ChangeFigures {
   /** Milliseconds from `commit` to the observability node, one changed address: median and maximum of the rounds. */
@@ -29,7 +29,13 @@ export interface ChangeFigures {
 export async function measureChanges(count: number): Promise<ChangeFigures> {
   const store = memoryStore()
   const fleet = await fill(store, count)
-  const server = await serve({store, world, listen: {host: '127.0.0.1', port: 0}, admin: {host: '127.0.0.1', port: 0}, log: 'silent'})
+  const server = await serve({
+    store,
+    dependencies,
+    listen: {host: '127.0.0.1', port: 0},
+    admin: {host: '127.0.0.1', port: 0},
+    log: 'silent',
+  })
   const envoys = Envoys.start(fleet, server.address)
   await envoys.ready(count + 1)
   await envoys.quiet(500)

@@ -7,18 +7,18 @@ import {parseClusterName} from '../src/lib/model/names.js'
 import {targetsOf} from '../src/lib/model/stack.js'
 import {init} from '../src/lib/ops/init.js'
 import {reconcile} from '../src/lib/ops/reconcile.js'
-import type {World} from '../src/lib/ops/dependencies.js'
+import type {OpsDependencies} from '../src/lib/ops/dependencies.js'
 import {cryptoSigner} from '../src/lib/pki/signer.js'
 import type {StateStore} from '../src/lib/store/store.js'
 
-export const world: World = {now: () => new Date(), signer: cryptoSigner}
+export const dependencies: OpsDependencies = {now: () => new Date(), signer: cryptoSigner}
 
 /** Fills a store with `count` clusters of two replicas each, all certificates issued. */
 export async function fill(store: StateStore, count: number): Promise<Fleet> {
-  await init(store, {addresses: [parseAddress('127.0.0.1')]}, world)
+  await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
   const registrations = Array.from({length: count}, (_, index) => registration(index, 1))
   await store.commit(await store.load(), registrations)
-  return reconcile(store, world)
+  return reconcile(store, dependencies)
 }
 
 /** Commits one change after the other, as a writer that knows what it has written. */

@@ -13,7 +13,7 @@ import {parseAddress} from '../src/lib/model/address.js'
 import {init} from '../src/lib/ops/init.js'
 import {type Cluster, startCluster} from '../test/helpers/kubernetes/cluster.js'
 import {Envoys, clock} from './envoys.js'
-import {registration, world} from './fleet.js'
+import {registration, dependencies} from './fleet.js'
 
 export interface KubernetesFigures {
   /** Registered clusters. */
@@ -53,7 +53,7 @@ export async function measureKubernetes(count: number): Promise<KubernetesFigure
       body: {apiVersion: 'v1', kind: 'Namespace', metadata: {name: NAMESPACE}},
     })
     const store = await openCluster({cluster: {kubeconfig, namespace: NAMESPACE}, secrets: 'all'})
-    await init(store, {addresses: [parseAddress('127.0.0.1')]}, world)
+    await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
     await store.commit(
       await store.load(),
       Array.from({length: count}, (_, index) => registration(index, 1)),

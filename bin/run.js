@@ -43,7 +43,7 @@ async function explain(error) {
     process.exitCode = error.oclif.exit
     return
   }
-  const {exitCodes, renderError, reportOf} = await import('../dist/lib/cli/error-report.js')
+  const {exitCodes, renderError, reportOf} = await import('../dist/lib/cli/text/error.js')
   // oclif joins words by colons inside; people type spaces
   const {message, ...rest} = reportOf(error)
   const report = {message: message.replace(/^command \S+ not found/, words => words.replaceAll(':', ' ')), ...rest}

@@ -7,7 +7,7 @@ import {described, renderChanges, renderSettingsDifference} from '../lib/cli/tex
 import {choicesOf, settingsFlags} from '../lib/cli/flags/settings.js'
 import {type StoreFlags, sameStore} from '../lib/cli/flags/store.js'
 import {renderThanosQuery} from '../lib/cli/text/thanos-query.js'
-import {world} from '../lib/cli/world.js'
+import {dependencies} from '../lib/cli/world.js'
 import {dialledAddresses} from '../lib/model/fleet.js'
 import {objectNames} from '../lib/model/names.js'
 import {renderAddresses} from '../lib/model/address.js'
@@ -46,7 +46,7 @@ Where the 2021 program ran, it is taken over: its root, with a certificate issue
     const readsRoot = !flags['if-missing']
     const store = await this.openStore(flags, {create: true, secrets: readsRoot ? [objectNames.root] : []})
     const chosen = {...choicesOf(flags), ...(flags.store !== undefined && flags.namespace !== undefined && {namespace: flags.namespace})}
-    const result = await init(store, chosen, world, {dryRun: flags['dry-run'], ifMissing: flags['if-missing'], readsRoot})
+    const result = await init(store, chosen, dependencies, {dryRun: flags['dry-run'], ifMissing: flags['if-missing'], readsRoot})
     const {settings} = result
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
     else if (result.changes.length === 0) this.words(`Atlas is here already (${store.description}); nothing to change.`)

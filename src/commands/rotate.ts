@@ -4,7 +4,7 @@ import {StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag, patienceOf, waitFlags} from '../lib/cli/flags/common.js'
 import {sameStore} from '../lib/cli/flags/store.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {world} from '../lib/cli/world.js'
+import {dependencies} from '../lib/cli/world.js'
 import {isLed} from '../lib/ops/ask-leader.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 
@@ -27,7 +27,7 @@ export default class Rotate extends StoreCommand {
     const wait = patienceOf(flags)
     const {owners, changes} = await this.patiently(
       'the leader to issue them',
-      rotateLeaves(store, argv.map(String), world, {dryRun: flags['dry-run'], ...wait}),
+      rotateLeaves(store, argv.map(String), dependencies, {dryRun: flags['dry-run'], ...wait}),
     )
     if (flags['dry-run']) this.data(renderChanges(changes))
     else if (!isLed(store)) this.words(`New certificates are issued:\n${renderChanges(changes)}`)

@@ -6,7 +6,7 @@ import type {ServerRole} from '../lib/store/store.js'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {parseTimes} from '../lib/cli/flags/times.js'
 import {present} from '../lib/cli/flags/common.js'
-import {world} from '../lib/cli/world.js'
+import {dependencies} from '../lib/cli/world.js'
 import {parseListen} from '../lib/model/address.js'
 import {defaultDirectoryTimes} from '../lib/store/directory/times.js'
 import {defaultKubernetesTimes} from '../lib/store/kubernetes/times.js'
@@ -68,7 +68,7 @@ Time limits that --time sets are listed in docs/reference/settings.md.`
     const server = await serve(
       {
         store,
-        world,
+        dependencies,
         role,
         replica: parseReplicaName(flags.replica ?? hostname().toLowerCase()),
         listen: parseListen(flags.listen, '--listen'),

@@ -3,7 +3,7 @@ import {Flags} from '@oclif/core'
 import {StoreCommand} from '../lib/cli/base-command.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {renderStatus} from '../lib/cli/text/status.js'
-import {world} from '../lib/cli/world.js'
+import {dependencies} from '../lib/cli/world.js'
 import {type Status as FleetStatus, status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {
@@ -20,8 +20,8 @@ export default class Status extends StoreCommand {
 
   async run(): Promise<FleetStatus> {
     const {flags} = await this.parse(Status)
-    const found = await status(await this.openStore(flags), fetchReport, {admin: flags.server, now: world.now()})
-    this.data(renderStatus(found, world.now()))
+    const found = await status(await this.openStore(flags), fetchReport, {admin: flags.server, now: dependencies.now()})
+    this.data(renderStatus(found, dependencies.now()))
     return found
   }
 }

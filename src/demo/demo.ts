@@ -34,7 +34,7 @@ export interface DemoResult {
   readonly leftOut: readonly string[]
 }
 
-export interface DemoWorld {
+export interface DemoDependencies {
   readonly env: Environment
   readonly screen: Screen
   /** Aborts on Ctrl-C. */
@@ -45,14 +45,14 @@ export interface DemoWorld {
  * Runs the demo. Whatever happens, when it returns or throws, nothing of it runs any more and its temporary folder is gone.
  * @throws AtlasError `not-found` without Envoy, `conflict` for busy ports, `failed` when a program crashes; the reason of `interrupted`
  */
-export async function runDemo(options: DemoOptions, world: DemoWorld): Promise<DemoResult> {
-  const envoy = await findEnvoy(world)
+export async function runDemo(options: DemoOptions, dependencies: DemoDependencies): Promise<DemoResult> {
+  const envoy = await findEnvoy(dependencies)
   const endings: (() => Promise<void>)[] = []
   try {
-    const stage = await openStage(options, {...world, envoy}, endings)
+    const stage = await openStage(options, {...dependencies, envoy}, endings)
     const network = await openNetwork(stage)
     endings.push(async () => network.close())
-    return await showAndProve(network, options, world)
+    return await showAndProve(network, options, dependencies)
   } finally {
     for (const end of endings.reverse()) await end()
   }
@@ -61,7 +61,7 @@ export async function runDemo(options: DemoOptions, world: DemoWorld): Promise<D
 /** @param endings gets, in order, how to undo what was done */
 async function openStage(
   options: DemoOptions,
-  {envoy, screen, interrupted}: DemoWorld & {envoy: string},
+  {envoy, screen, interrupted}: DemoDependencies & {envoy: string},
   endings: (() => Promise<void>)[],
 ): Promise<Stage> {
   const {sites, release} = await claim(options, screen)
@@ -90,22 +90,22 @@ async function openStage(
   }
 }
 
-async function showAndProve(network: Network, options: DemoOptions, world: DemoWorld): Promise<DemoResult> {
+async function showAndProve(network: Network, options: DemoOptions, dependencies: DemoDependencies): Promise<DemoResult> {
   const {stage} = network
-  const {screen} = world
+  const {screen} = dependencies
   await joinAll(network, options.clusters)
   const thief = await thiefIn(network)
-  const prometheus = await availability(programs.prometheus, world.env)
+  const prometheus = await availability(programs.prometheus, dependencies.env)
   if (prometheus.kind === 'found') await startPrometheuses(network, prometheus.path)
   screen.step('Proofs with Envoy alone')
   const first = await proveWithEnvoyAlone(network, thief)
-  const monitoring = await findMonitoring(world, stage.signal)
+  const monitoring = await findMonitoring(dependencies, stage.signal)
   const query = monitoring === undefined ? undefined : await startMonitoring(network, monitoring)
   screen.step(query === undefined ? 'Proofs on the running network, without Thanos' : 'Proofs on the running network, with Thanos Query')
   const second = await proveWithMonitoring(network, {query, programs: monitoring})
   const result = {proofs: [...first, ...second], leftOut: query === undefined ? ['thanos-query'] : []}
   summarise(result, screen)
-  if (!options.once) await waitForCtrlC(network, query, world.interrupted)
+  if (!options.once) await waitForCtrlC(network, query, dependencies.interrupted)
   return result
 }
 
@@ -135,10 +135,10 @@ async function claim({oneAddress, clusters}: DemoOptions, screen: Screen): Promi
   return claimSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
 }
 
-async function findEnvoy(world: DemoWorld): Promise<string> {
-  world.screen.step('Programs')
-  const found = await awaitShown('envoy', world, world.interrupted)
-  for (const name of MONITORING) await showAvailability(name, world)
+async function findEnvoy(dependencies: DemoDependencies): Promise<string> {
+  dependencies.screen.step('Programs')
+  const found = await awaitShown('envoy', dependencies, dependencies.interrupted)
+  for (const name of MONITORING) await showAvailability(name, dependencies)
   if (found.kind === 'found') return found.path
   throw new AtlasError('not-found', `the demo can't do without Envoy: ${found.why}`, {hint: programs.envoy.remedy})
 }
@@ -146,20 +146,20 @@ async function findEnvoy(world: DemoWorld): Promise<string> {
 const MONITORING = ['prometheus', 'thanos'] as const
 
 /** Both Prometheus and Thanos, waited for while somebody brings them; undefined, having said so, where either can't be had. */
-async function findMonitoring(world: DemoWorld, signal: AbortSignal): Promise<MonitoringPrograms | undefined> {
+async function findMonitoring(dependencies: DemoDependencies, signal: AbortSignal): Promise<MonitoringPrograms | undefined> {
   for (const name of MONITORING) {
-    const state = await availability(programs[name], world.env)
+    const state = await availability(programs[name], dependencies.env)
     if (state.kind === 'missing') {
-      sayLeftOut(name, state.why, world.screen)
+      sayLeftOut(name, state.why, dependencies.screen)
       return undefined
     }
   }
 
   const paths: Record<string, string> = {}
   for (const name of MONITORING) {
-    const state = await awaitShown(name, world, signal)
+    const state = await awaitShown(name, dependencies, signal)
     if (state.kind === 'missing') {
-      sayLeftOut(name, state.why, world.screen)
+      sayLeftOut(name, state.why, dependencies.screen)
       return undefined
     }
     paths[name] = state.path
@@ -174,24 +174,28 @@ function sayLeftOut(name: ProgramName, why: string, screen: Screen): void {
   screen.warn('what follows is proved with Envoy alone; the proof thanos-query is left out')
 }
 
-async function awaitShown(name: ProgramName, world: DemoWorld, signal: AbortSignal): Promise<Exclude<Availability, {kind: 'bringing'}>> {
+async function awaitShown(
+  name: ProgramName,
+  dependencies: DemoDependencies,
+  signal: AbortSignal,
+): Promise<Exclude<Availability, {kind: 'bringing'}>> {
   const program = programs[name]
-  return awaitProgram(program, world.env, {
+  return awaitProgram(program, dependencies.env, {
     signal,
     onProgress: bringing => {
-      world.screen.progress(`waiting for ${program.title}: ${renderBringing(bringing)}`)
+      dependencies.screen.progress(`waiting for ${program.title}: ${renderBringing(bringing)}`)
     },
   })
 }
 
-async function showAvailability(name: ProgramName, world: DemoWorld): Promise<void> {
-  const state = await availability(programs[name], world.env)
+async function showAvailability(name: ProgramName, dependencies: DemoDependencies): Promise<void> {
+  const state = await availability(programs[name], dependencies.env)
   const words = {
     found: () => 'is here',
     bringing: () => 'is being brought; the first proofs do without it',
     missing: () => 'is not here; what needs it will be left out',
   }
-  world.screen.detail(`${programs[name].title} ${words[state.kind]()}`)
+  dependencies.screen.detail(`${programs[name].title} ${words[state.kind]()}`)
 }
 
 function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {

@@ -2,14 +2,14 @@
 import type {CertifiedKey} from '../lib/model/authority.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import {OBSERVABILITY, sni} from '../lib/model/names.js'
-import {type Door, type Knock, type Visitor, knock} from './lab/tls-probe.js'
+import {type TlsTarget, type TlsProbe, type Visitor, probeTls} from './lab/tls-probe.js'
 import {linesSince, logLength} from './lab/log-file.js'
 import type {Member, Network} from './network.js'
 import {insist} from './proof.js'
 import {credentialIn, identityIn, issuersIn, settingsIn} from './lab/certificates.js'
 import {waitFor} from './lab/wait.js'
 
-export interface GuardedDoor extends Door {
+export interface GuardedDoor extends TlsTarget {
   /** For people: `11901 of paris`. */
   readonly title: string
   /** Whom it is meant for. */
@@ -66,7 +66,7 @@ export function allDoors(network: Network, fleet: Fleet): readonly GuardedDoor[]
 }
 
 /** What a refusal must look like, so that it counts as one for the reason that is claimed. */
-export interface Refusal {
+export interface DoorRefusal {
   /** Who knocked, for people. */
   readonly who: string
   readonly visitor: Visitor
@@ -81,7 +81,7 @@ export interface Refusal {
  * @returns the bytes that the rightful visitor got
  * @throws Disproof when the wrong visitor got a byte, was refused for another reason, or the right one got nothing
  */
-export async function mustRefuse(door: GuardedDoor, {who, visitor, alert, reason}: Refusal, signal: AbortSignal): Promise<number> {
+export async function mustRefuse(door: GuardedDoor, {who, visitor, alert, reason}: DoorRefusal, signal: AbortSignal): Promise<number> {
   const from = door.log === undefined ? 0 : logLength(door.log)
   const refused = await knockUntilAlert(door, visitor)
   insist(refused.bytes === 0, `${door.title} gave ${refused.bytes} bytes to ${who}`)
@@ -90,16 +90,17 @@ export async function mustRefuse(door: GuardedDoor, {who, visitor, alert, reason
     await findReason(door.log, from, {reason, what: `${door.title} to log ${reason} for ${who}`, signal})
   }
 
-  const welcome = await knock(door, {certificate: door.rightful})
+  const welcome = await probeTls(door, {certificate: door.rightful})
   insist(welcome.bytes > 0, `${door.title} gave nothing to its rightful visitor either (alert: ${welcome.alert ?? 'none'})`)
   return welcome.bytes
 }
 
 /** On a busy machine a greeting may overtake the alert and turn it into a reset: then the visitor knocks again. */
-async function knockUntilAlert(door: GuardedDoor, visitor: Visitor): Promise<Knock> {
+async function knockUntilAlert(door: GuardedDoor, visitor: Visitor): Promise<TlsProbe> {
   const attempts = door.log === undefined ? 1 : 3
-  let last = await knock(door, visitor)
-  for (let attempt = 1; attempt < attempts && last.alert === undefined && last.bytes === 0; attempt += 1) last = await knock(door, visitor)
+  let last = await probeTls(door, visitor)
+  for (let attempt = 1; attempt < attempts && last.alert === undefined && last.bytes === 0; attempt += 1)
+    last = await probeTls(door, visitor)
   return last
 }
 

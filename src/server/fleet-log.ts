@@ -1,15 +1,15 @@
-/** What people do to the fleet, and what breaks and is mended in it, told to the log. Beside the objects announcer.ts says it. */
+/** What people do to the fleet, and what breaks and is mended in it, told to the log. Beside the objects leader/events.ts says it. */
 import {type Change, describe} from '../lib/model/change.js'
 import type {Fault, Fleet, Subject} from '../lib/model/fleet.js'
 import type {Log} from './log.js'
 
 /** What is at fault when a server starts: said once, like what breaks later. */
-export function tellAtStart(fleet: Fleet, log: Log): void {
+export function logFleetAtStart(fleet: Fleet, log: Log): void {
   for (const [subject, fault] of fleet.faults) tellFault(subject, fault, log)
 }
 
 /** The rest is the server's own work. */
-export function tellOf(before: Fleet, after: Fleet, changes: readonly Change[], log: Log): void {
+export function logChanges(before: Fleet, after: Fleet, changes: readonly Change[], log: Log): void {
   const {broken, mended} = faultsBetween(before, after)
   for (const [subject, fault] of broken) tellFault(subject, fault, log)
   for (const [subject, {object, source}] of mended) log.info('mended', {subject, object: source ?? object})

@@ -5,34 +5,34 @@ import {messageOf} from '../lib/model/errors.js'
 import {type Fleet, clustersOf, emptyFleet} from '../lib/model/fleet.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Report} from '../lib/model/report.js'
-import type {World} from '../lib/ops/dependencies.js'
-import type {Held, HoldEvents, ServerRole, StateStore} from '../lib/store/store.js'
+import type {OpsDependencies} from '../lib/ops/dependencies.js'
+import type {StoreMembership, HoldEvents, ServerRole, StateStore} from '../lib/store/store.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
 import type {StreamLimits} from './ads/limits.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream.js'
 import {type Readiness, openAdmin} from './admin.js'
-import {type Announcer, openAnnouncer} from './leader/events.js'
+import {type EventRecorder, openEventRecorder} from './leader/events.js'
 import {type Controller, type ControllerEvents, type ControllerTimes, defaultControllerTimes, startController} from './controller.js'
 import {type Log, type LogLevel, logOf} from './log.js'
 import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
-import {type Envoys, type EnvoysWorld, openEnvoys} from './proxies/connect.js'
+import {type Envoys, type ConnectDependencies, openEnvoys} from './proxies/connect.js'
 import {keepHeapSmall} from './memory.js'
 import {openMetrics} from './metrics.js'
-import {type PublishTimes, defaultPublishTimes} from './proxies/push.js'
+import {type PushTimes, defaultPushTimes} from './proxies/push.js'
 import {type Reconciler, type ReconcilerTimes, defaultReconcilerTimes, openReconciler} from './leader/reconciler.js'
-import {openReporter} from './proxies/proxies.js'
+import {openProxies} from './proxies/proxies.js'
 import {type ReportTimes, defaultReportTimes} from './proxies/publish-report.js'
-import {tellAtStart, tellOf} from './fleet-log.js'
+import {logFleetAtStart, logChanges} from './fleet-log.js'
 import {warningsOf} from './warnings.js'
 
-export type ServeTimes = ConnectionTimes & ControllerTimes & PublishTimes & ReconcilerTimes & ReportTimes & StreamTimes
+export type ServeTimes = ConnectionTimes & ControllerTimes & PushTimes & ReconcilerTimes & ReportTimes & StreamTimes
 
 export const defaultTimes: ServeTimes = {
   ...defaultConnectionTimes,
   ...defaultControllerTimes,
   ...defaultReconcilerTimes,
   ...defaultReportTimes,
-  ...defaultPublishTimes,
+  ...defaultPushTimes,
   ...defaultStreamTimes,
 }
 
@@ -41,7 +41,7 @@ export const defaultAdmin: HostPort = {host: '127.0.0.1', port: 6309}
 
 export interface ServeOptions {
   readonly store: StateStore
-  readonly world: World
+  readonly dependencies: OpsDependencies
   /** Serving Envoys, writing, or both; both where nothing is said. */
   readonly role?: ServerRole
   /** This server's name among those that share the store. */
@@ -95,15 +95,15 @@ class RunningServer {
   readonly #times: ServeTimes
   readonly #log: Log
   readonly #metrics = openMetrics()
-  readonly #reporter = openReporter()
+  readonly #reporter = openProxies()
   readonly #startedAt: Date
-  readonly #announcer: Announcer
+  readonly #announcer: EventRecorder
   readonly #reconciler: Reconciler | undefined
   readonly #endpoints: EndpointsFile | undefined
   readonly #undo: (() => Promise<void> | void)[] = []
   #controller: Controller | undefined
   #envoys: Envoys | undefined
-  #held: Held | undefined
+  #held: StoreMembership | undefined
   /** The fleet before the change that is being told. */
   #known: Fleet = emptyFleet
   #isStopping = false
@@ -115,19 +115,19 @@ class RunningServer {
   #stopped: Promise<void> | undefined
 
   constructor(options: ServeOptions, stopping: AbortController) {
-    const {store, world, role = 'all', replica = 'atlas'} = options
+    const {store, dependencies, role = 'all', replica = 'atlas'} = options
     this.#options = options
     this.#stopping = stopping
     this.#role = role
     this.#replica = replica
     this.#times = {...defaultTimes, ...options.times}
     this.#log = logOf(options.log)
-    this.#startedAt = world.now()
-    this.#announcer = openAnnouncer(store, this.#log)
+    this.#startedAt = dependencies.now()
+    this.#announcer = openEventRecorder(store, this.#log)
     this.#reconciler =
       role === 'ads'
         ? undefined
-        : openReconciler(store, world, this.#log, this.#times, {
+        : openReconciler(store, dependencies, this.#log, this.#times, {
             reconciled: outcome => {
               this.#metrics.reconciles.inc({outcome})
             },
@@ -205,12 +205,12 @@ class RunningServer {
   }
 
   #warnings(fleet: Fleet): readonly string[] {
-    const {store, world} = this.#options
+    const {store, dependencies} = this.#options
     return warningsOf({
       fleet,
       role: this.#role,
       isReachable: this.#isReachable,
-      now: world.now(),
+      now: dependencies.now(),
       failure: this.#reconciler?.failure(),
       problem: this.#envoys?.ads.problem(),
       partFailure: this.#partFailure,
@@ -220,11 +220,11 @@ class RunningServer {
   }
 
   #report(): Report {
-    const {store, world} = this.#options
+    const {store, dependencies} = this.#options
     const fleet = this.#controller?.fleet() ?? emptyFleet
     return {
       format: 1,
-      at: world.now().toISOString(),
+      at: dependencies.now().toISOString(),
       startedAt: this.#startedAt.toISOString(),
       address: addressOf(this.#envoys),
       ...this.#readiness(),
@@ -276,12 +276,12 @@ class RunningServer {
     return {
       began: fleet => {
         this.#known = fleet
-        tellAtStart(fleet, this.#log)
+        logFleetAtStart(fleet, this.#log)
         if (this.#isLeader) this.#announcer.begin(fleet)
       },
       changed: (fleet, changes) => {
         for (const {kind} of changes) this.#metrics.changes.inc({kind})
-        tellOf(this.#known, fleet, changes, this.#log)
+        logChanges(this.#known, fleet, changes, this.#log)
         if (this.#isLeader) this.#announcer.changed(this.#known, fleet, changes)
         this.#known = fleet
         this.#see(fleet, changes)
@@ -300,13 +300,13 @@ class RunningServer {
   }
 
   /** What the part that serves Envoys is given of the rest. */
-  #environment(): EnvoysWorld {
-    const {store, world, listen = defaultListen, limits = {}} = this.#options
+  #environment(): ConnectDependencies {
+    const {store, dependencies, listen = defaultListen, limits = {}} = this.#options
     return {
       store,
       replica: this.#replica,
       listen,
-      now: world.now,
+      now: dependencies.now,
       times: this.#times,
       limits,
       log: this.#log,

@@ -9,7 +9,7 @@ import {waitFor} from '../../src/demo/lab/wait.js'
 import {renderZone} from '../../src/lib/manifest/zone.js'
 import {inFolder} from '../helpers/atlas.js'
 import {program} from '../helpers/kubernetes/programs.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 import {openPod, ownAddress} from './support/pod-process.js'
 import {objectsOf} from './support/rendered.js'
 
@@ -39,11 +39,11 @@ describe("chart atlas's name server", () => {
         expect(await targets().catch((error: unknown) => (error as {code: string}).code)).to.equal('ESERVFAIL')
         expect(await resolver.resolve4('atlas-ads.atlas.svc.cluster.local')).to.deep.equal(['192.0.2.9'])
 
-        const [world, file] = [testWorld(), path.join(folder, 'etc/coredns-zone/atlas.zone')]
-        const first = renderZone(testFleet(world), undefined, world.now())
+        const [dependencies, file] = [testDependencies(), path.join(folder, 'etc/coredns-zone/atlas.zone')]
+        const first = renderZone(testFleet(dependencies), undefined, dependencies.now())
         await replace(file, first)
         expect(await until('the zone', targets)).to.deep.equal(['paris-thanos-sidecar0.atlas.svc.cluster.local:10901'])
-        await replace(file, renderZone(testFleet(world, ['paris', 'lyon']), first, world.now()))
+        await replace(file, renderZone(testFleet(dependencies, ['paris', 'lyon']), first, dependencies.now()))
         const both = ['lyon-thanos-sidecar0.atlas.svc.cluster.local:10901', 'paris-thanos-sidecar0.atlas.svc.cluster.local:10901']
         const isBoth = async (): Promise<true | undefined> => ((await targets()).length === 2 ? true : undefined)
         await until('the second zone', isBoth)

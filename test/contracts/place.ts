@@ -7,7 +7,7 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type ClusterName, objectNames, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
-import {testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 import {type Recorder, record} from '../store/recorder.js'
 
 /** A place that keeps objects, as seen by the store and by strangers. */
@@ -35,9 +35,9 @@ export const SETTLED = 120
 
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const withClient = {...testSettings, clients: [parseClientName('thanos')]}
-export const fleet = testFleet(testWorld(), ['paris', 'lyon'], withClient)
+export const fleet = testFleet(testDependencies(), ['paris', 'lyon'], withClient)
 /** As `fleet`, with other certificates. */
-export const others = testFleet(testWorld('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'], withClient)
+export const others = testFleet(testDependencies('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'], withClient)
 
 export function settings(): NonNullable<Fleet['settings']> {
   if (fleet.settings === undefined) throw new Error('no settings')

@@ -9,11 +9,11 @@ import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {plain} from '../helpers/fleet-changes.js'
 import {testCluster} from '../helpers/fleet.js'
 import {rejectedBy} from '../helpers/thrown.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 import {until} from '../store/recorder.js'
 import {type Place, type Stage, fleet, identityKey, moved, objectAt, others, paris, recordKey, settings, stageOf} from './place.js'
 
-const world = testWorld()
+const dependencies = testDependencies()
 const withLabel = (manifest: Manifest, label: string, value: string): Manifest => ({
   ...manifest,
   metadata: {...manifest.metadata, labels: {...manifest.metadata.labels, [label]: value}},
@@ -27,7 +27,7 @@ const withData = (manifest: Manifest, key: string, value: string): Manifest => (
 const neighbour = parseClusterName(
   Array.from({length: 1000}, (_, index) => `c-${index}`).find(name => shardOf(name) === shardOf('paris')) ?? '',
 )
-const withNeighbour = testFleet(testWorld(), ['paris', 'lyon', neighbour], settings())
+const withNeighbour = testFleet(testDependencies(), ['paris', 'lyon', neighbour], settings())
 
 /** One thing broken: by which edit, what is at fault then, where the message points, what it says. */
 interface Break {
@@ -206,7 +206,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
 
         // Whatever is at fault is neither issued anew nor suspended nor removed. (Thanos's endpoints follow from the rest.)
         for (const found of [watch.fleet, cold])
-          expect(planReconcile(found, world).filter(({kind}) => kind !== 'endpoints')).to.deep.equal([])
+          expect(planReconcile(found, dependencies).filter(({kind}) => kind !== 'endpoints')).to.deep.equal([])
         // A watch that begins now is no wiser than a cold load, and is healed all the same.
         const late = await stage.watching(stage.place.open())
         await stage.place.put(object, good)
@@ -315,7 +315,7 @@ function damagedContract(
       await stage.place.damage(object)
     const found = await stage.place.open().load()
     expect(faultsOf(found)).to.include.members(['registration/paris', 'credential/paris', 'identity/paris', 'record/paris'])
-    expect(planReconcile(found, world).filter(change => 'owner' in change || change.kind === 'registration')).to.deep.equal([])
+    expect(planReconcile(found, dependencies).filter(change => 'owner' in change || change.kind === 'registration')).to.deep.equal([])
   })
 
   it('a Service that can not be read, and of which nothing is known, registers nobody', async () => {

@@ -9,11 +9,11 @@ import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {testCluster} from '../helpers/fleet.js'
 import {changesOf, plain} from '../helpers/fleet-changes.js'
 import {rejectedBy} from '../helpers/thrown.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 import {type Place, fleet, identityKey, lyon, moved, objectAt, others, paris, recordKey, settings, stageOf} from './place.js'
 import {serverAt, unmoved} from '../helpers/server.js'
 
-const world = testWorld()
+const dependencies = testDependencies()
 
 /** @param create a new, empty place @param isCluster whether it is a Kubernetes namespace: that has its name, and many servers */
 export function storeContract(name: string, create: () => Promise<Place>, {isCluster = false}: {readonly isCluster?: boolean} = {}): void {
@@ -32,7 +32,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         const other = await stage.place.open().load()
         expect(plain(other)).to.deep.equal(plain(fleet))
         expect([...other.revisions].sort()).to.deep.equal([...committed.revisions].sort())
-        expect(planReconcile(other, world)).to.deep.equal([])
+        expect(planReconcile(other, dependencies)).to.deep.equal([])
       })
 
       for (const change of changesOf(fleet)) {
@@ -143,7 +143,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         this.timeout(60_000)
         const writers = [stage.place.open(), stage.place.open()]
         const real = {now: () => new Date(), signer: cryptoSigner}
-        await stage.store.commit(await stage.store.load(), changesOf(testFleet(testWorld(), [])).slice(0, 4))
+        await stage.store.commit(await stage.store.load(), changesOf(testFleet(testDependencies(), [])).slice(0, 4))
         const {services} = testCluster('any')
         const names = Array.from({length: isCluster ? 12 : 50}, (_, index) => `c-${index}`)
         const issued = new Map<string, Set<string>>()

@@ -3,18 +3,18 @@ import {createSecureServer} from 'node:http2'
 import type {AddressInfo, Server} from 'node:net'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import {wantedIdentity} from '../../src/lib/pki/certificate-specs.js'
+import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {type GuardedDoor, mustRefuse} from '../../src/demo/doors.js'
 import {callOnce, openTls} from '../../src/demo/lab/grpc.js'
-import {knock, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {Disproof} from '../../src/demo/proof.js'
 import {testAuthority} from '../helpers/pki.js'
 
 const now = new Date()
 const ours = testAuthority(now, 'ours')
 const foreign = testAuthority(now, 'foreign')
-const identity = ({settings, issuer, signer}: typeof ours): CertifiedKey => issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
+const identity = ({settings, issuer, signer}: typeof ours): CertifiedKey => issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
 const signal = new AbortController().signal
 const refusal = {who: 'nobody', visitor: {}, alert: /./, reason: /./}
 
@@ -25,7 +25,7 @@ describe('demo/doors', () => {
   })
 
   it('lets the rightful visitor in and counts the bytes', async () => {
-    const {bytes, alert, serial} = await knock(await openDoor({asks: true}), {certificate: identity(ours)})
+    const {bytes, alert, serial} = await probeTls(await openDoor({asks: true}), {certificate: identity(ours)})
     expect(bytes).to.be.above(0)
     expect(alert).to.equal(undefined)
     expect(serial).to.match(/^[0-9a-f]+$/)
@@ -33,19 +33,21 @@ describe('demo/doors', () => {
 
   it('counts no byte for a visitor that is refused', async () => {
     const door = await openDoor({asks: true})
-    expect((await knock(door, {})).bytes).to.equal(0)
-    expect((await knock(door, {certificate: identity(foreign)})).bytes).to.equal(0)
-    expect((await knock(door, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
+    expect((await probeTls(door, {})).bytes).to.equal(0)
+    expect((await probeTls(door, {certificate: identity(foreign)})).bytes).to.equal(0)
+    expect((await probeTls(door, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
   })
 
   it('does not take a door that it does not trust for a refusal', async () => {
     const door = await openDoor({asks: true})
-    const error = await knock({...door, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch((caught: unknown) => caught)
+    const error = await probeTls({...door, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch(
+      (caught: unknown) => caught,
+    )
     expect(error).to.have.property('code').that.contains('UNABLE_TO')
   })
 
   it('does not take a closed port for a refusal', async () => {
-    const error = await knock({...(await openDoor({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
+    const error = await probeTls({...(await openDoor({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
     expect(error).to.have.property('code', 'ECONNREFUSED')
   })
 

@@ -9,7 +9,7 @@ import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {program} from '../helpers/kubernetes/programs.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {type Block, blocksOf, shell} from '../helpers/page.js'
-import {testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 import {objectsOf} from '../manifest/objects.js'
 
 interface Stored {
@@ -42,7 +42,7 @@ describe('docs/how-to/back-up-and-restore.md, for Kubernetes', () => {
     await kubernetes.startControllers()
     namespace = await kubernetes.newNamespace('back-up')
     blocks = await blocksOf('how-to/back-up-and-restore.md')
-    const fleet = testFleet(testWorld(), ['paris', 'lyon'], {...testSettings, namespace, thanosNamespace: namespace})
+    const fleet = testFleet(testDependencies(), ['paris', 'lyon'], {...testSettings, namespace, thanosNamespace: namespace})
     await apply([...objectsOf(fleet).values()])
     const {uid} = (await allStored()).get('Service/paris')!.metadata
     const ownerReferences = [{apiVersion: 'v1', kind: 'Service', name: 'paris', uid, controller: true}]

@@ -11,7 +11,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {inFolder} from '../helpers/atlas.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
-import {testSettings} from '../helpers/world.js'
+import {testSettings} from '../helpers/dependencies.js'
 
 const page = fileURLToPath(new URL('../../docs/how-to/gitops.md', import.meta.url))
 

@@ -2,7 +2,7 @@
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {identityIn} from '../../src/demo/lab/certificates.js'
 import {renderYaml} from '../../src/lib/manifest/yaml.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
@@ -67,8 +67,8 @@ describe('e2e: an adopted root', function () {
         expect(failure).to.match(/unable_to_get_local_issuer_certificate|unsupported_certificate_purpose/)
       }
 
-    expect((await knock(serverDoor(network, fleet), {certificate: client})).bytes).to.equal(0)
-    expect((await knock(sidecarDoor(network, fleet, paris), {certificate: identityIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(serverDoor(network, fleet), {certificate: client})).bytes).to.equal(0)
+    expect((await probeTls(sidecarDoor(network, fleet, paris), {certificate: identityIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
   })
 
   it('its one server certificate is believed by nobody, though every bootstrap trusts the root that signed it', async () => {

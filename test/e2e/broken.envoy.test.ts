@@ -1,7 +1,7 @@
 /** A broken object costs its own cluster its updates, and nobody what they have, over a restart of the server too; mending heals. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {askAds} from '../../src/demo/lab/ads-client.js'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
@@ -34,7 +34,7 @@ describe('e2e: broken objects', function () {
   /** Removed and added again: its certificates carry another generation. */
   async function secondGeneration(name: string): Promise<void> {
     const {envoy} = network.member(name)
-    await removeCluster(network.store, name, world)
+    await removeCluster(network.store, name, dependencies)
     await network.register(name)
     await envoy.kill()
     await envoy.writeFiles()

@@ -1,7 +1,7 @@
 /** Watches a cluster being cut off from everywhere: connections that were open before, new ones, its stream, its Envoy that comes back in vain. */
 import {expect} from 'chai'
 import {type Channel, openPlain, openTls} from '../../src/demo/lab/grpc.js'
-import {type Door, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {type TlsTarget, tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
 import {askAds} from '../../src/demo/lab/ads-client.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -26,7 +26,7 @@ export interface Victim {
  * Opens connections of and to a cluster that is not cut off yet.
  * @param servers where the servers themselves answer ADS
  */
-export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, servers: readonly Door[]): Promise<Victim> {
+export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, servers: readonly TlsTarget[]): Promise<Victim> {
   const stolen = credentialIn(fleet, parseClusterName(cluster))
   const query = openPlain(queryDoor(scene))
   expect((await query.call(oneCall(hostOf(cluster)))).grpcStatus).to.equal(0)

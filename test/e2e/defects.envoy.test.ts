@@ -7,7 +7,7 @@ import {fromBinary} from '@bufbuild/protobuf'
 import {SecretSchema} from '../../src/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import {certificatesOf} from '../../src/demo/lab/envoy-admin.js'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -157,8 +157,8 @@ describe('e2e: defects of the 2021 program', function () {
       await envoy.start()
       await envoy.untilReady()
       expect(listeningSockets(envoy.pid())).to.have.members([`0.0.0.0:${port}`, ...local.map(each => `${host}:${each}`)])
-      expect((await knock({...door, port}, {})).bytes).to.equal(0)
-      expect((await knock({...door, port}, {certificate: rightful})).bytes).to.be.greaterThan(0)
+      expect((await probeTls({...door, port}, {})).bytes).to.equal(0)
+      expect((await probeTls({...door, port}, {certificate: rightful})).bytes).to.be.greaterThan(0)
     }
   })
 })

@@ -1,6 +1,6 @@
 /** Every door of the table in docs/explanation/security.md, on a running network: whom each lets in, and who else knocks in vain. */
 import {expect} from 'chai'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -44,9 +44,9 @@ describe('e2e: doors', function () {
       expect(failure, who).to.match(reason)
     }
 
-    const old = await knock(door, {certificate: rightful, maxVersion: 'TLSv1.2'})
+    const old = await probeTls(door, {certificate: rightful, maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
-    expect((await knock(door, {certificate: rightful})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(door, {certificate: rightful})).bytes).to.be.greaterThan(0)
   }
 
   it('10900 lets ADS credentials in, and no certificate of another authority or of the data plane', async () => {
@@ -76,10 +76,10 @@ describe('e2e: doors', function () {
     const door = serverDoor(network, fleet)
     const serverOwn = {certificate: fleet.server ?? expect.fail('no server certificate')}
     for (const visitor of [{}, {certificate: forged.credential(OBSERVABILITY)}, {certificate: forged.observability}, serverOwn])
-      expect((await knock(door, visitor)).bytes).to.equal(0)
-    const old = await knock(door, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
+      expect((await probeTls(door, visitor)).bytes).to.equal(0)
+    const old = await probeTls(door, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
-    expect((await knock(door, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(door, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
     const reasons = (await reportOf(network)).refusals.map(({reason}) => reason)
     expect(reasons).to.include.members(['tls-certificate-missing', 'tls-certificate-untrusted', 'tls-protocol'])
   })

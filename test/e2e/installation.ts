@@ -5,7 +5,7 @@
 import type {Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseOwner} from '../../src/lib/model/names.js'
@@ -167,7 +167,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
   const ads = Array.from({length: options.ads}, (_, index) => another(`atlas-ads-${index}`, 'ads'))
   const controllers = Array.from({length: options.controllers}, (_, index) => another(`controller-${index}`, 'controller'))
   const ports = ads.map(({listen}) => listen.port)
-  await init(store, settingsFor(address, ports, options.settings), world)
+  await init(store, settingsFor(address, ports, options.settings), dependencies)
   await Promise.all([...controllers, ...ads].map(async replica => replica.start()))
 
   const issued = async (owner: Owner): Promise<void> => {
@@ -187,7 +187,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
     another,
     crashed: supervisor.crashed,
     servers: () => replicas.map(({name}) => name),
-    status: async () => status(store, fetchReport, {admin: undefined, now: world.now()}),
+    status: async () => status(store, fetchReport, {admin: undefined, now: dependencies.now()}),
 
     async leader() {
       const lease = await installation.get<{spec: {holderIdentity?: string}}>('leases/atlas')
@@ -199,7 +199,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
 
     async register(name, registration = {}) {
       const input = {request: stage.requestFor(name, registration), defaults: targetsOf(defaultStack)}
-      await addCluster(store, name, input, world, {waitMs: 20_000})
+      await addCluster(store, name, input, dependencies, {waitMs: 20_000})
     },
 
     async enter(name, registration = {}) {

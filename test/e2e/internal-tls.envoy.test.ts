@@ -1,15 +1,15 @@
 /** 10901 switched to mutual TLS and back, on a running network: whom it lets in, where it is reached, and what the switch cuts. */
 import {expect} from 'chai'
 import {callOnce, openPlain, openTls} from '../../src/demo/lab/grpc.js'
-import {knock, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn, forge, identityIn, issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type ClientName, OBSERVABILITY, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
-import {wantedClient, wantedIssuer, wantedRoot} from '../../src/lib/pki/certificate-specs.js'
+import {clientSpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
@@ -34,7 +34,7 @@ describe('e2e: internal TLS', function () {
 
   /** What `atlas init` does, and what is stored once the server has done the rest. */
   async function choose(choices: Choices): Promise<void> {
-    await init(network.store, choices, world)
+    await init(network.store, choices, dependencies)
     const {clients} = choices
     await until(network, 'the certificates of the clients to be there, and no others', async () => {
       fleet = await network.store.load()
@@ -52,7 +52,7 @@ describe('e2e: internal TLS', function () {
   }
 
   async function opensTo(certificate: CertifiedKey): Promise<boolean> {
-    return (await knock(door(), {certificate}).catch(() => ({bytes: 0}))).bytes > 0
+    return (await probeTls(door(), {certificate}).catch(() => ({bytes: 0}))).bytes > 0
   }
 
   /** Who answers a call over mutual TLS. */
@@ -100,7 +100,7 @@ describe('e2e: internal TLS', function () {
       expect(failure, who).to.match(reason)
     }
 
-    expect(await knock(door(), {certificate: clientIn(thanos), maxVersion: 'TLSv1.2'})).to.include({bytes: 0, alert: 'protocol version'})
+    expect(await probeTls(door(), {certificate: clientIn(thanos), maxVersion: 'TLSv1.2'})).to.include({bytes: 0, alert: 'protocol version'})
     const mark = network.observability.mark()
     expect(await answers(clientIn(thanos))).to.equal('paris/0')
     const peers = () => network.observability.logged('request', mark).map(({peer}) => peer)
@@ -119,7 +119,7 @@ describe('e2e: internal TLS', function () {
 
   it('a certificate that was issued anew is let in, the old one until it ends', async () => {
     const before = clientIn(thanos)
-    await rotateLeaves(network.store, [], world)
+    await rotateLeaves(network.store, [], dependencies)
     fleet = await network.store.load()
     expect(clientIn(thanos).certificate).to.not.equal(before.certificate)
     for (const certificate of [before, clientIn(thanos)]) expect(await answers(certificate)).to.equal('paris/0')
@@ -172,7 +172,7 @@ describe('e2e: internal TLS', function () {
   })
 
   it('refuses to speak mutual TLS to nobody', async () => {
-    const refused = await init(network.store, {clients: []}, world).catch((error: unknown) => error)
+    const refused = await init(network.store, {clients: []}, dependencies).catch((error: unknown) => error)
     expect(refused)
       .to.be.instanceOf(Error)
       .with.property('message')
@@ -184,12 +184,12 @@ describe('e2e: internal TLS', function () {
 /** What the installation would issue for a client of that name. */
 function clientOf(fleet: Fleet, name: ClientName): CertifiedKey {
   const issuer = fleet.authority.get('issuer') ?? expect.fail('no issuer')
-  return issue(wantedClient(settingsIn(fleet), name), issuer, new Date(), cryptoSigner)
+  return issue(clientSpec(settingsIn(fleet), name), issuer, new Date(), cryptoSigner)
 }
 
 /** The very name, signed by an authority that is not ours. */
 function strangerNamed(fleet: Fleet, name: ClientName): CertifiedKey {
   const [settings, now] = [settingsIn(fleet), new Date()]
-  const root = issue(wantedRoot(settings), undefined, now, cryptoSigner)
-  return issue(wantedClient(settings, name), issue(wantedIssuer(settings), root, now, cryptoSigner), now, cryptoSigner)
+  const root = issue(rootSpec(settings), undefined, now, cryptoSigner)
+  return issue(clientSpec(settings, name), issue(issuerSpec(settings), root, now, cryptoSigner), now, cryptoSigner)
 }

@@ -1,5 +1,5 @@
 /** How tests read a network: calls through it, status, configuration and figures of an Envoy, and waiting for any of it. */
-import {type Answer, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {type GrpcReply, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {lastLines, linesSince} from '../../src/demo/lab/log-file.js'
 import type {Report} from '../../src/lib/model/report.js'
@@ -23,7 +23,7 @@ export function queryDoor({address}: Scene): {host: string; port: number} {
 }
 
 /** One call to a replica as Thanos Query would make it, on a connection of its own. */
-export async function call(network: Scene, cluster: string, replica = 0): Promise<Answer> {
+export async function call(network: Scene, cluster: string, replica = 0): Promise<GrpcReply> {
   return callOnce(openPlain(queryDoor(network)), oneCall(hostOf(cluster, replica)))
 }
 

@@ -1,7 +1,7 @@
 /** 200 registered clusters at one observability Envoy, three of them with an Envoy of their own: one more concerns two Envoys alone. */
 import {expect} from 'chai'
-import {differing, resourcesOf} from '../../src/demo/lab/envoy-admin.js'
-import {world} from '../../src/lib/cli/world.js'
+import {differing, dumpedResources} from '../../src/demo/lab/envoy-admin.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -49,7 +49,7 @@ describe('e2e: 200 clusters', function () {
     const others = real.map(name => network.member(name).envoy)
     const received = async () => statOf(network.observability, 'cluster.xds.upstream_cx_rx_bytes_total')
     const before = {
-      resources: await resourcesOf(network.observability.admin),
+      resources: await dumpedResources(network.observability.admin),
       updates: await Promise.all(others.map(envoy => updatesOf(envoy))),
       bytes: await received(),
     }
@@ -60,7 +60,7 @@ describe('e2e: 200 clusters', function () {
     await untilSynced(network)
 
     expect(await Promise.all(others.map(envoy => updatesOf(envoy)))).to.deep.equal(before.updates)
-    const changed = differing(before.resources, await resourcesOf(network.observability.admin))
+    const changed = differing(before.resources, await dumpedResources(network.observability.admin))
     expect(changed.filter(name => !name.endsWith(' thanos/rome'))).to.deep.equal([])
     expect(changed).to.include('Clusters thanos/rome').and.to.include('ScopedRoutes thanos/rome')
     expect(await statOf(network.observability, 'listener_manager.lds.update_success')).to.equal(listeners)
@@ -75,5 +75,5 @@ async function registerTheOthers(network: Network): Promise<void> {
     testCluster(parseClusterName(`cluster-${index}`), {addresses: parseAddresses(network.spareAddress(20))}),
   )
   const changes = clusters.map((value): Change => ({kind: 'registration', name: value.name, value}))
-  await commitPlan(network.store, fleet => [...changes, ...planReconcile(reduceAll(fleet, changes), world)])
+  await commitPlan(network.store, fleet => [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)])
 }

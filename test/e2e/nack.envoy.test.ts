@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createServer} from 'node:net'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import type {TypeReport} from '../../src/lib/model/report.js'
 import {reportOf, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
@@ -63,7 +63,8 @@ describe('e2e: refused resources (D26)', function () {
     expect((await typesOf('atlas-1'))['Listener']?.nack).to.match(/thanos: cannot bind .*Address already in use/)
     const fleet = await network.store.load()
     const door = {...adsDoor(network, fleet), host: address}
-    const opens = async (): Promise<boolean> => (await knock(door, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
+    const opens = async (): Promise<boolean> =>
+      (await probeTls(door, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
     await until(network, 'the ADS relay to open', opens)
     await untilSynced(network)
     await new Promise(resolve => occupier.close(resolve))

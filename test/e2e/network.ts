@@ -12,7 +12,7 @@ import {type Choices, init} from '../../src/lib/ops/init.js'
 import {statusOf} from '../../src/lib/ops/status.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {atlasBin} from '../helpers/atlas.js'
 import {type Member, type Registration, type Scene, type SceneOptions, type Stage, openStage, settingsFor, untilAnswers} from './scene.js'
 
@@ -59,7 +59,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
   let server: Running | undefined
 
   await options.found?.(path.join(folder, 'store'))
-  await init(store, settingsFor(address, [6305], options.settings), world)
+  await init(store, settingsFor(address, [6305], options.settings), dependencies)
   const observability = await stage.makeObservability()
 
   const network: Network = {
@@ -86,7 +86,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
 
     async register(name, registration = {}) {
       const input = {request: stage.requestFor(name, registration), defaults: targetsOf(defaultStack)}
-      await addCluster(store, name, input, world)
+      await addCluster(store, name, input, dependencies)
     },
 
     async join(name, registration = {}) {

@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
@@ -34,7 +34,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
 
   /** Takes it out for good, so that the next test finds what this one did. */
   async function remove(...names: readonly string[]): Promise<void> {
-    for (const name of names) await removeCluster(network.store, name, world, {waitMs: 10_000})
+    for (const name of names) await removeCluster(network.store, name, dependencies, {waitMs: 10_000})
     await Promise.all(names.map(untilGone))
   }
 

@@ -2,9 +2,9 @@
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {askAds} from '../../src/demo/lab/ads-client.js'
-import type {Door} from '../../src/demo/lab/tls-probe.js'
+import type {TlsTarget} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {readKey} from '../../src/lib/pki/read.js'
@@ -24,7 +24,7 @@ describe('e2e: the operators on Kubernetes', function () {
   })
   after(async () => {
     for (const {name} of (await network.fleet()).registrations.values())
-      if (!network.members.has(name)) await removeCluster(network.store, name, world, {waitMs: 10_000})
+      if (!network.members.has(name)) await removeCluster(network.store, name, dependencies, {waitMs: 10_000})
   })
 
   /** What the controller has made for a cluster, without what differs from one to the other. */
@@ -144,7 +144,7 @@ describe('e2e: the operators on Kubernetes', function () {
     )
   })
 
-  const doors = async (): Promise<readonly Door[]> => {
+  const doors = async (): Promise<readonly TlsTarget[]> => {
     const fleet = await network.fleet()
     return network.ads.map(({listen}) => ({...serverDoor(network, fleet), ...listen}))
   }

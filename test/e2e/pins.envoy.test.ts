@@ -4,7 +4,7 @@ import {forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
-import {wantedIssuer, wantedRoot, wantedServer} from '../../src/lib/pki/certificate-specs.js'
+import {issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {settingsIn} from '../../src/demo/lab/certificates.js'
@@ -88,7 +88,7 @@ describe('e2e: pins', function () {
 function forgedServer(fleet: Fleet): CertifiedKey {
   const settings = settingsIn(fleet)
   const now = new Date()
-  const root = issue(wantedRoot(settings), undefined, now, cryptoSigner)
-  const issuer = issue(wantedIssuer(settings), root, now, cryptoSigner)
-  return issue(wantedServer(settings), issuer, now, cryptoSigner)
+  const root = issue(rootSpec(settings), undefined, now, cryptoSigner)
+  const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
+  return issue(serverSpec(settings), issuer, now, cryptoSigner)
 }

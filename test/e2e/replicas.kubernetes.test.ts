@@ -4,7 +4,7 @@ import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import type {Running} from '../../src/demo/lab/processes.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import type {Status} from '../../src/lib/ops/status.js'
@@ -106,7 +106,7 @@ describe('e2e: replicas of the server', function () {
     await until(network, `the credential of ${name}`, async () => (await network.get(`secrets/${name}-envoy-ads`)) !== undefined, 20)
     return performance.now() - begin
   }
-  const remove = async (name: string): Promise<unknown> => removeCluster(network.store, name, world, {waitMs: 10_000})
+  const remove = async (name: string): Promise<unknown> => removeCluster(network.store, name, dependencies, {waitMs: 10_000})
 
   it('kill -9 of the leader: no stream and no request notices, and the next leader writes within the lease time', async () => {
     const requests = load(network)

@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
 import {askAds} from '../../src/demo/lab/ads-client.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import type {Credential} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -34,7 +34,7 @@ describe('e2e: revocation', function () {
   it('every request of its is refused, on connections old and new, its stream ended, its returns refused; no other cluster notices', async () => {
     const others = load(network, ['lyon', 'oslo'])
     const victim = await openVictim(network, fleet, paris, [serverDoor(network, fleet)])
-    await removeCluster(network.store, paris, world)
+    await removeCluster(network.store, paris, dependencies)
     await victim.untilCutOff()
     expect(await others.stop()).to.be.greaterThan(20)
     victim.close()

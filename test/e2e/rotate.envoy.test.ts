@@ -4,9 +4,9 @@ import {unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {type Owner, OBSERVABILITY, objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
@@ -71,7 +71,7 @@ describe('e2e: rotation', function () {
 
   it('all leaves are issued anew, and every Envoy shows the new one alone, to new connections too', async () => {
     const before = await stored()
-    await rotateLeaves(network.store, [], world)
+    await rotateLeaves(network.store, [], dependencies)
     await untilShown(before, 10)
     rotated = await stored()
     const fleet = await network.store.load()
@@ -80,7 +80,7 @@ describe('e2e: rotation', function () {
       {door: sidecarDoor(network, fleet, paris), rightful: identityIn(fleet, OBSERVABILITY), owner: paris},
     ]
     for (const {door, rightful, owner} of doors) {
-      const {bytes, serial = ''} = await knock(door, {certificate: rightful})
+      const {bytes, serial = ''} = await probeTls(door, {certificate: rightful})
       expect(bytes).to.be.greaterThan(0)
       expect(plainSerial(serial)).to.equal(rotated[owner])
     }

@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {identityIn} from '../../src/demo/lab/certificates.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
@@ -42,7 +42,7 @@ describe('e2e: state of the world', function () {
   it('leaves rotate under load, on connections that begin and end all the time', async () => {
     const running = load(network, undefined, {streams: false})
     const before = await network.store.load()
-    await rotateLeaves(network.store, [], world)
+    await rotateLeaves(network.store, [], dependencies)
     const after = await network.store.load()
     for (const {owner, admin} of [network.observability, ...[...network.members.values()].map(({envoy}) => envoy)]) {
       const [old, fresh] = [before, after].map(fleet => plainSerial(readKey(identityIn(fleet, owner)).serial))
@@ -70,7 +70,7 @@ describe('e2e: state of the world', function () {
 
   it('a cluster is removed: its routes and its cluster are gone, its stream has ended, the others go on', async () => {
     const running = load(network, ['paris', 'lyon'], {streams: false})
-    await removeCluster(network.store, parseClusterName('oslo'), world)
+    await removeCluster(network.store, parseClusterName('oslo'), dependencies)
     await until(network, 'calls to it to lead nowhere', async () => (await whoAnswers(network, 'oslo')) === 'gRPC status 12')
     await until(network, 'its Envoy cluster to be gone', async () => !(await dumpOf(network.observability)).includes('thanos/oslo'))
     await until(

@@ -5,7 +5,7 @@
 import {expect} from 'chai'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {identityIn} from '../../src/demo/lab/certificates.js'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import type {Owner} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -46,7 +46,7 @@ for (const [name, versions] of Object.entries(fleets))
 
     it('rotates its leaves under load', async () => {
       const running = load(network)
-      await rotateLeaves(network.store, [], world)
+      await rotateLeaves(network.store, [], dependencies)
       const fleet = await network.store.load()
       const shows = async (owner: Owner): Promise<boolean> => {
         const {admin} = owner === 'atlas' ? network.observability : network.member(owner).envoy
@@ -70,7 +70,7 @@ for (const [name, versions] of Object.entries(fleets))
 
     it('forgets a cluster that is removed, and leaves the others alone', async () => {
       const running = load(network, ['lyon'])
-      await removeCluster(network.store, 'paris', world)
+      await removeCluster(network.store, 'paris', dependencies)
       await until(network, 'paris to be gone', async () => (await whoAnswers(network, 'paris')) === 'gRPC status 12')
       await untilSynced(network, ['atlas', 'lyon'])
       expect(await running.stop()).to.be.greaterThan(0)

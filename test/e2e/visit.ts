@@ -1,7 +1,7 @@
 /** Whoever should not be let in: knocking at a network's doors with any certificate, and servers that pretend to be somebody else. */
 import {type TLSSocket, createServer} from 'node:tls'
-import type {Door, Knock, Visitor} from '../../src/demo/lab/tls-probe.js'
-import {knock} from '../../src/demo/lab/tls-probe.js'
+import type {TlsTarget, TlsProbe, Visitor} from '../../src/demo/lab/tls-probe.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
@@ -12,7 +12,7 @@ import {until} from './look.js'
 import type {Scene} from './scene.js'
 
 /** A door with the Envoy whose it is, which alone says why it refused somebody. */
-export interface EnvoyDoor extends Door {
+export interface EnvoyDoor extends TlsTarget {
   readonly envoy: TestEnvoy
 }
 
@@ -27,14 +27,14 @@ export function sidecarDoor(network: Scene, fleet: Fleet, cluster: string): Envo
   return {host: address, port: 11_901, servername, ca: issuersIn(fleet), envoy}
 }
 
-export function serverDoor({address}: Scene, fleet: Fleet): Door {
+export function serverDoor({address}: Scene, fleet: Fleet): TlsTarget {
   return {host: address, port: 6305, servername: sni.ads(settingsIn(fleet).trustDomain), ca: issuersIn(fleet)}
 }
 
 /** Knocks at an Envoy's door, and waits for what its log of connections says of it. */
-export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: Visitor): Promise<Knock & {readonly failure: string}> {
+export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: Visitor): Promise<TlsProbe & {readonly failure: string}> {
   const mark = door.envoy.mark()
-  const result = await knock(door, visitor)
+  const result = await probeTls(door, visitor)
   // an Envoy older than 1.40 writes null where a newer one leaves an empty value out
   const reasons = (): unknown[] => door.envoy.logged('connection', mark).map(({failure: reason}) => reason)
   const failure = (): string => reasons().find(reason => typeof reason === 'string') ?? ''

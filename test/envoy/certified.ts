@@ -2,7 +2,7 @@
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {clustersOf, generationOf} from '../../src/lib/model/fleet.js'
 import type {Owner} from '../../src/lib/model/names.js'
-import {wantedIdentity} from '../../src/lib/pki/certificate-specs.js'
+import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {testAuthority, type TestAuthority} from '../helpers/pki.js'
 
@@ -14,7 +14,7 @@ export function certified(fleet: Fleet, now: Date, authority: TestAuthority = te
     ...fleet,
     trust: {roots: [root.certificate], issuers: [issuer.certificate], credentialIssuers: [credentialIssuer.certificate]},
     identities: new Map(
-      owners.map(owner => [owner, issue(wantedIdentity(settings, owner, generationOf(fleet, owner)), issuer, now, signer)]),
+      owners.map(owner => [owner, issue(identitySpec(settings, owner, generationOf(fleet, owner)), issuer, now, signer)]),
     ),
   }
 }

@@ -9,7 +9,7 @@ import {parseAddresses} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import {wantedCredential, wantedIdentity, wantedServer} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, identitySpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {startEnvoy, type RunningEnvoy} from '../helpers/envoy-process.js'
 import {staticBootstrap} from '../helpers/envoy-static.js'
@@ -50,10 +50,10 @@ const fleet: Fleet = certified(
   authority,
 )
 
-const own = (generation: number): CertifiedKey => issue(wantedIdentity(settings, paris, generation), issuer, now, signer)
-const observability = issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
+const own = (generation: number): CertifiedKey => issue(identitySpec(settings, paris, generation), issuer, now, signer)
+const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
 const credential = (owner: typeof paris | 'atlas', generation: number, by = credentialIssuer): CertifiedKey =>
-  issue(wantedCredential(settings, owner, generation), by, now, signer)
+  issue(credentialSpec(settings, owner, generation), by, now, signer)
 
 describe('envoy: the doors, on real Envoys', function () {
   this.timeout(40_000)
@@ -61,7 +61,7 @@ describe('envoy: the doors, on real Envoys', function () {
   const servers: {close(): void}[] = []
 
   before(async () => {
-    const ads = {shows: issue(wantedServer(settings), issuer, now, signer), ca: [issuer.certificate]}
+    const ads = {shows: issue(serverSpec(settings), issuer, now, signer), ca: [issuer.certificate]}
     servers.push(await serveEcho({host: '127.0.41.9', port: 6305}, 'ads server', ads))
     for (const replica of [0, 1])
       servers.push(await serveEcho({host: `127.0.43.1${String(replica)}`, port: 10_901}, `sidecar ${String(replica)}`))
@@ -158,9 +158,9 @@ describe('envoy: the doors, on real Envoys', function () {
         'no certificate': {failure: /PEER_DID_NOT_RETURN_A_CERTIFICATE/},
         'its own': {shows: own(2), failure: /SAN_matcher.*downstream\/paris\/2/},
         'an ADS credential': {shows: credential(paris, 2), failure: /certificate_verification_error|unable_to_get/},
-        "another authority's": {shows: issue(wantedIdentity(settings, 'atlas', 1), foreign.issuer, now, signer), failure: /unable_to_get/},
+        "another authority's": {shows: issue(identitySpec(settings, 'atlas', 1), foreign.issuer, now, signer), failure: /unable_to_get/},
         "an expired one's": {
-          shows: issue({...wantedIdentity(settings, 'atlas', 1), lifetime: 60}, issuer, new Date(now.getTime() - 3_600_000), signer),
+          shows: issue({...identitySpec(settings, 'atlas', 1), lifetime: 60}, issuer, new Date(now.getTime() - 3_600_000), signer),
           failure: /certificate_has_expired/,
         },
       }

@@ -11,7 +11,7 @@ import {buildSnapshot} from '../../src/lib/envoy/build.js'
 import {bootstrapPaths, sdsFiles} from '../../src/lib/envoy/credential-files.js'
 import type {Owner} from '../../src/lib/model/names.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import {wantedCredential} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issueCredential} from '../../src/lib/pki/issue.js'
 import {resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
@@ -111,7 +111,7 @@ function withRoutes(table: object): object {
 
 async function writeFiles(folder: string, owner: Owner): Promise<void> {
   const {root, credentialIssuer, signer} = testAuthority(now)
-  const credential = issueCredential(wantedCredential(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
+  const credential = issueCredential(credentialSpec(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
   await mkdir(path.join(folder, 'certs'))
   await mkdir(path.join(folder, 'sds'))
   const files = {

@@ -23,7 +23,7 @@ import {rejectedBy} from '../helpers/thrown.js'
 import {endpointsIn} from '../helpers/zone.js'
 
 const at = (time: string) => ({now: () => new Date(time), signer: cryptoSigner})
-const world = at('2026-11-24T12:00:00Z')
+const dependencies = at('2026-11-24T12:00:00Z')
 const choices = {addresses: parseAddresses('203.0.113.7')}
 const [first, second, third] = ['downstream1', 'downstream2', 'downstream3'].map(name => parseClusterName(name)) as [
   ReturnType<typeof parseClusterName>,
@@ -45,7 +45,7 @@ describe('taking over a 2021 installation', function () {
   }
 
   async function adopted(store = namespaceWith()): Promise<{store: MemoryStore; fleet: Fleet; result: InitResult}> {
-    const result = await init(store, choices, world)
+    const result = await init(store, choices, dependencies)
     return {store, result, fleet: await store.load()}
   }
 
@@ -66,7 +66,7 @@ describe('taking over a 2021 installation', function () {
   it('a dry run says the same and writes nothing', async () => {
     const store = namespaceWith()
     const objects = goatlasObjects(goatlas)
-    const {adopted: would, changes} = await init(store, choices, world, {dryRun: true})
+    const {adopted: would, changes} = await init(store, choices, dependencies, {dryRun: true})
     expect(would).to.deep.equal((await adopted()).result.adopted)
     expect(changes.map(({kind}) => kind)).to.include.members(['authority', 'settings', 'trust', 'credential'])
     for (const manifest of objects) expect(store.get(keyOf(manifest))).to.deep.equal(manifest)
@@ -75,7 +75,7 @@ describe('taking over a 2021 installation', function () {
 
   it('once only: run again it changes nothing', async () => {
     const {store, fleet} = await adopted()
-    const again = await init(store, {}, world)
+    const again = await init(store, {}, dependencies)
     expect(again).to.deep.include({changes: [], created: false})
     expect(again).not.to.have.property('adopted')
     expect(rootOf(await store.load())).to.equal(rootOf(fleet))
@@ -95,7 +95,7 @@ describe('taking over a 2021 installation', function () {
   it('whoever lost the trust bundle gets both roots again', async () => {
     const {store, fleet} = await adopted()
     store.put('ConfigMap/atlas-trust-bundle', undefined)
-    expect((await reconcile(store, world)).trust?.roots).to.deep.equal(fleet.trust?.roots)
+    expect((await reconcile(store, dependencies)).trust?.roots).to.deep.equal(fleet.trust?.roots)
   })
 
   it('only certificates with its own key and name: what else stands in the file of the root is no anchor', async () => {
@@ -105,7 +105,7 @@ describe('taking over a 2021 installation', function () {
     const file = Buffer.from(`${rootOf(fleet)}${stranger.ca.certificate}${goatlas.client.certificate}`).toString('base64')
     store.put('Secret/atlas-ca', {...secret, data: {...secret?.data, 'ca.pem': file}})
     store.put('ConfigMap/atlas-trust-bundle', undefined)
-    expect((await reconcile(store, world)).trust?.roots).to.deep.equal(fleet.trust?.roots)
+    expect((await reconcile(store, dependencies)).trust?.roots).to.deep.equal(fleet.trust?.roots)
   })
 
   it('D9: a root that the 2021 program has replaced comes into no bundle', async () => {
@@ -155,7 +155,7 @@ describe('taking over a 2021 installation', function () {
     const {fleet} = await adopted()
     expect([...fleet.identities.keys()]).to.have.members(['atlas', first, second, third])
     expect([...fleet.credentials.keys()]).to.have.members(['atlas', first, second, third])
-    const zone = renderZone(fleet, goatlasZone, world.now())
+    const zone = renderZone(fleet, goatlasZone, dependencies.now())
     for (const name of ['_thanos._tcp.sidecars.thanos.atlas.', '_grpc._tcp.sidecars.thanos.atlas.'])
       expect(endpointsIn(zone, name)).to.include.members([...endpointsIn(goatlasZone, name)])
     for (const endpoint of endpointsIn(zone, '_thanos._tcp.sidecars.thanos.atlas.')) expect(fleet.endpoints).to.contain(endpoint)
@@ -164,8 +164,8 @@ describe('taking over a 2021 installation', function () {
   it('changed by cluster add, a registration says all that it means, and keeps what is not of Atlas', async () => {
     const {store} = await adopted()
     const request = {replicas: 2, services: targetsOf({...defaultStack, release: 'prometheus'})}
-    await addCluster(store, second, {request, defaults: targetsOf(defaultStack)}, world)
-    await addCluster(store, third, {request: {groups: ['edge']}, defaults: targetsOf(defaultStack)}, world)
+    await addCluster(store, second, {request, defaults: targetsOf(defaultStack)}, dependencies)
+    await addCluster(store, third, {request: {groups: ['edge']}, defaults: targetsOf(defaultStack)}, dependencies)
     const [was, is] = [goatlasObjects(goatlas, ['registrations'])[2], store.get(`Service/${third}`)]
     expect(is?.metadata.labels).to.include({
       team: 'metrics',
@@ -181,13 +181,13 @@ describe('taking over a 2021 installation', function () {
   })
 
   it('goes on after a crash anywhere, with one new root', async () => {
-    const dry = await init(namespaceWith(), choices, world, {dryRun: true})
+    const dry = await init(namespaceWith(), choices, dependencies, {dryRun: true})
     for (let cut = 0; cut <= dry.changes.length; cut += 3) {
       const store = namespaceWith()
       await store.commit(await store.load(), dry.changes.slice(0, cut))
-      await init(store, choices, world)
+      await init(store, choices, dependencies)
       const fleet = await store.load()
-      expect(planReconcile(fleet, world), `cut at ${cut}`).to.deep.equal([])
+      expect(planReconcile(fleet, dependencies), `cut at ${cut}`).to.deep.equal([])
       expect(fleet.trust?.roots, `cut at ${cut}`).to.have.length(2)
       expect(fleet.settings?.namespace, `cut at ${cut}`).to.equal('monitoring')
     }
@@ -196,14 +196,14 @@ describe('taking over a 2021 installation', function () {
   it('a server that runs before init has adopted signs nothing with a root that nobody gave it; afterwards it does', async () => {
     const store = namespaceWith()
     await store.commit(await store.load(), [{kind: 'settings', value: {...defaultSettings, ...choices, namespace: 'monitoring'}}])
-    const before = await reconcile(store, world)
+    const before = await reconcile(store, dependencies)
     expect(before.trust).to.equal(undefined)
     expect(before.identities.size + before.credentials.size).to.equal(0)
-    const {adopted: taken} = await init(store, {}, world)
+    const {adopted: taken} = await init(store, {}, dependencies)
     expect(taken?.clusters).to.have.length(3)
     const fleet = await store.load()
     expect(fleet.trust?.roots).to.have.length(2)
-    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
   it('a root that has ended, or is broken, is not adopted, and nothing is written', async () => {
@@ -213,7 +213,7 @@ describe('taking over a 2021 installation', function () {
     expect(store.get('ConfigMap/atlas-fleet')).to.equal(undefined)
     const secret = store.get('Secret/atlas-ca')
     store.put('Secret/atlas-ca', {...secret, data: {...secret?.data, 'ca-key.pem': Buffer.from('nothing').toString('base64')}})
-    expect((await rejectedBy(init(store, choices, world))).message).to.contain('Secret/atlas-ca')
+    expect((await rejectedBy(init(store, choices, dependencies))).message).to.contain('Secret/atlas-ca')
     expect(store.get('ConfigMap/atlas-fleet')).to.equal(undefined)
   })
 
@@ -234,11 +234,11 @@ describe('taking over a 2021 installation', function () {
       const objects = goatlasObjects(goatlas).map(manifest => ({...manifest, metadata: {...manifest.metadata, namespace: 'observing'}}))
       const store = memoryStore()
       for (const manifest of objects) store.put(keyOf(manifest), manifest)
-      await init(store, {...choices, namespace: 'observing', clusterDomain: 'corp.example'}, world)
+      await init(store, {...choices, namespace: 'observing', clusterDomain: 'corp.example'}, dependencies)
       const fleet = await store.load()
       const host = 'downstream1-thanos-sidecar0.observing.svc.corp.example'
       expect(fleet.endpoints).to.contain(`${host}:10901`)
-      expect(renderZone(fleet, goatlasZone, world.now()))
+      expect(renderZone(fleet, goatlasZone, dependencies.now()))
         .to.contain(`${host}.`)
         .and.not.to.contain('monitoring')
       expect(readKey(fleet.identities.get('atlas') ?? expect.fail('no identity')).dns).to.include('*.observing.svc.corp.example')
@@ -278,7 +278,7 @@ describe('taking over a 2021 installation', function () {
       expect(result.adopted?.clusters).to.deep.equal([first, third])
       expect(result.adopted?.unread.map(({object}) => object)).to.have.members(['Service/aaa', 'Service/downstream2', 'Service/zzz'])
       for (const name of [first, third]) expect(fleet.credentials.has(name)).to.equal(true)
-      expect(endpointsIn(renderZone(fleet, goatlasZone, world.now()), '_thanos._tcp.sidecars.thanos.atlas.')).to.have.length(4)
+      expect(endpointsIn(renderZone(fleet, goatlasZone, dependencies.now()), '_thanos._tcp.sidecars.thanos.atlas.')).to.have.length(4)
       expect(store.get(`Service/${second}`)).to.deep.equal(broken[1])
     })
 
@@ -296,9 +296,9 @@ describe('taking over a 2021 installation', function () {
       const {store} = await adopted()
       const {labels: _, ...unlabelled} = goatlasObjects(goatlas, ['registrations'])[0]?.metadata ?? expect.fail('no fixture')
       store.put(`Service/${first}`, {...store.get(`Service/${first}`), metadata: unlabelled})
-      const fleet = await reconcile(store, world)
+      const fleet = await reconcile(store, dependencies)
       expect(fleet.records.get(first)?.suspendedSince).to.equal('2026-11-24T12:00:00.000Z')
-      for (const text of [fleet.endpoints, renderZone(fleet, goatlasZone, world.now())]) expect(text).not.to.contain(first)
+      for (const text of [fleet.endpoints, renderZone(fleet, goatlasZone, dependencies.now())]) expect(text).not.to.contain(first)
     })
 
     it('D23: no number of Alertmanagers is frozen into values', async () => {

@@ -9,7 +9,7 @@ import type {DeltaClient} from '../server/support/client.js'
 import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from '../server/support/network.js'
 
 const owners = ['atlas', 'c0', 'c1', 'c2', 'c3', 'c4'] as const
-const world = {now: () => new Date(), signer: cryptoSigner}
+const dependencies = {now: () => new Date(), signer: cryptoSigner}
 
 describe('a change', () => {
   let network: Network
@@ -96,7 +96,7 @@ describe('a change', () => {
   })
 
   it('of every leaf reaches each Envoy once, with its own identity alone', async () => {
-    const counts = await heard(async () => rotateLeaves(network.store, [], world))
+    const counts = await heard(async () => rotateLeaves(network.store, [], dependencies))
     expect(counts).to.deep.equal(Object.fromEntries(owners.map(owner => [owner, 1])))
     for (const client of clients.values()) {
       const last = need(client.responses.at(-1))

@@ -17,7 +17,7 @@ import {testCluster} from '../helpers/fleet.js'
 import {type Connection, type DeltaClient, connect} from '../server/support/client.js'
 import {eventually, need, settle, subscribe, types} from '../server/support/network.js'
 
-const world = {now: () => new Date(), signer: cryptoSigner}
+const dependencies = {now: () => new Date(), signer: cryptoSigner}
 const paris = parseClusterName('paris')
 const local = {host: '127.0.0.1', port: 0}
 
@@ -27,8 +27,8 @@ describe('a server on a store', () => {
   let atlas: DeltaClient
 
   async function start(store: StateStore): Promise<void> {
-    await init(store, {}, world)
-    serving = await serve({store, world, listen: local, admin: local, log: 'silent', times: {stopGraceMs: 1000}})
+    await init(store, {}, dependencies)
+    serving = await serve({store, dependencies, listen: local, admin: local, log: 'silent', times: {stopGraceMs: 1000}})
     const {credentials, trust} = await store.load()
     connection = connect({address: serving.address, roots: need(trust).roots.join(''), key: need(credentials.get('atlas'))})
     atlas = connection.delta()
@@ -46,10 +46,10 @@ describe('a server on a store', () => {
     await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
     await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
     await eventually(() => serving.report().withoutProxy.includes(paris), 'it is known')
-    await reconcile(store, world)
+    await reconcile(store, dependencies)
     expect((await store.load()).credentials.has(paris)).to.equal(true)
     await settle(atlas)
-    await removeCluster(store, 'paris', world)
+    await removeCluster(store, 'paris', dependencies)
     await settle(atlas, 400)
     expect(atlas.responses.flatMap(({removedResources}) => removedResources)).to.include('thanos/paris')
   }

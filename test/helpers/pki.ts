@@ -1,7 +1,7 @@
 /** An installation's certificates for tests, made with the symbolic signer: the same seed gives the same bytes. */
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
-import {wantedCredentialIssuer, wantedIssuer, wantedRoot} from '../../src/lib/pki/certificate-specs.js'
+import {credentialIssuerSpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import type {Signer} from '../../src/lib/pki/signer.js'
 import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
@@ -17,8 +17,8 @@ export interface TestAuthority {
 /** A root with both issuers, valid from 10 minutes before `now`. */
 export function testAuthority(now: Date, seed = 'test', settings: Settings = defaultSettings): TestAuthority {
   const signer = symbolicSigner(seed)
-  const root = issue(wantedRoot(settings), undefined, now, signer)
-  const issuer = issue(wantedIssuer(settings), root, now, signer)
-  const credentialIssuer = issue(wantedCredentialIssuer(settings), root, now, signer)
+  const root = issue(rootSpec(settings), undefined, now, signer)
+  const issuer = issue(issuerSpec(settings), root, now, signer)
+  const credentialIssuer = issue(credentialIssuerSpec(settings), root, now, signer)
   return {settings, signer, root, issuer, credentialIssuer}
 }

@@ -7,9 +7,9 @@ import {parseDuration} from '../../src/lib/model/duration.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {type ClusterName, type Owner, isDnsName, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {type Settings, defaultSettings, internalPorts} from '../../src/lib/model/settings.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
-const stock = testFleet(testWorld(), ['a', 'b', 'c'])
+const stock = testFleet(testDependencies(), ['a', 'b', 'c'])
 const signer = (part: AuthorityPart): string => stock.authority.get(part)?.certificate ?? ''
 const [root, issuer, credentialIssuer] = [signer('root'), signer('issuer'), signer('credentialIssuer')]
 

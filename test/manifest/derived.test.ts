@@ -3,10 +3,10 @@ import {derivedOf, derivedOnto, derivedText, encodeDerived, isMarked} from '../.
 import {keyOf} from '../../src/lib/manifest/manifest.js'
 import {goatlasObjects} from '../helpers/goatlas-objects.js'
 import {goatlasAuthority} from '../helpers/goatlas.js'
-import {testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 
 const left = goatlasObjects(goatlasAuthority({bits: 2048}), ['derived'])
-const fleet = testFleet(testWorld(), ['downstream1', 'downstream2', 'downstream3'])
+const fleet = testFleet(testDependencies(), ['downstream1', 'downstream2', 'downstream3'])
 const ours = new Map((['atlas', ...fleet.registrations.keys()] as const).flatMap(owner => [...derivedOf(fleet, testSettings, owner)]))
 
 describe('manifest/derived', () => {

@@ -6,7 +6,7 @@ import {parseClientName} from '../../src/lib/model/names.js'
 import type {Settings} from '../../src/lib/model/settings.js'
 import {fleetOf} from '../envoy/fixture.js'
 import {testCluster} from '../helpers/fleet.js'
-import {testSettings} from '../helpers/world.js'
+import {testSettings} from '../helpers/dependencies.js'
 
 const clusters = [testCluster('paris', {replicas: 2}), testCluster('lyon'), testCluster('nice', {addresses: []})]
 const secured: Settings = {...testSettings, clients: [parseClientName('thanos')], internalTls: [10_901]}

@@ -13,7 +13,7 @@ import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {majors, template} from '../charts/support/rendered.js'
-import {testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 
 /** Names that some reader of YAML takes for something else than text. */
 const names = ['paris', 'y', 'n', 'on', 'no', 'null', 'true', 'e1', 'nan', 'inf'].map(name => parseClusterName(name))
@@ -23,7 +23,7 @@ const settings = {
   addresses: parseAddresses('obs.example.net,203.0.113.7,2001:db8::7,0x1f.0b11'),
   adsPort: 443,
 }
-const fleet = testFleet(testWorld(), names, settings)
+const fleet = testFleet(testDependencies(), names, settings)
 const paris = parseClusterName('paris')
 const credential = fleet.credentials.get(paris)!
 

@@ -17,13 +17,13 @@ import type {Owner} from '../../src/lib/model/names.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {expectGolden} from '../helpers/golden.js'
 import {thrownBy} from '../helpers/thrown.js'
-import {testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 import {names, settings as anySettings} from './arbitrary.js'
 import {readable} from './objects.js'
 
 const settings = {...testSettings, addresses: parseAddresses('obs.example.net,203.0.113.7,2001:db8::7')}
 const paris = parseClusterName('paris')
-const fleet = testFleet(testWorld(), ['paris'], settings)
+const fleet = testFleet(testDependencies(), ['paris'], settings)
 const credential = fleet.credentials.get(paris)!
 const release: Release = {chart: 'oci://ghcr.io/goatlas-io/charts/envoy', version: '0.1.0', name: 'atlas-envoy', namespace: 'atlas'}
 const argo = {destination: {name: 'paris'}, namespace: 'argocd', project: 'default'}

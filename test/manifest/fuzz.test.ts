@@ -11,11 +11,11 @@ import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName, parseOwner} from '../../src/lib/model/names.js'
 import {readCertificate, readKey} from '../../src/lib/pki/read.js'
 import {plain} from '../helpers/fleet-changes.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 import {trickyTexts} from './arbitrary.js'
 import {objectsOf, readTexts, textsOf} from './objects.js'
 
-const fleet = testFleet(testWorld(), ['paris', 'lyon'])
+const fleet = testFleet(testDependencies(), ['paris', 'lyon'])
 const objects = [...objectsOf(fleet).values()]
 const texts = textsOf(fleet)
 

@@ -9,7 +9,7 @@ import {parsePorts} from '../../src/lib/model/cluster.js'
 import {parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
-import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 import {objectsOf, readable} from './objects.js'
 
 const settings = {
@@ -20,9 +20,9 @@ const settings = {
   alertmanagers: [parseHostPort('alertmanager-0.monitoring.svc:9093')],
 }
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
-const world = testWorld()
+const dependencies = testDependencies()
 const fleet = reconciled(
-  reduceAll(testFleet(world, [], settings), [
+  reduceAll(testFleet(dependencies, [], settings), [
     {
       kind: 'registration',
       name: paris,
@@ -30,7 +30,7 @@ const fleet = reconciled(
     },
     {kind: 'registration', name: lyon, value: testCluster('lyon', {addresses: []})},
   ]),
-  world,
+  dependencies,
 )
 
 describe('manifest: golden files', () => {
@@ -41,7 +41,7 @@ describe('manifest: golden files', () => {
 
   it('of a client of the internal ports, and of endpoints in mutual TLS', () => {
     const client = parseClientName('thanos')
-    const secured = testFleet(testWorld(), ['lyon', 'paris'], {...settings, clients: [client], internalTls: [10_901]})
+    const secured = testFleet(testDependencies(), ['lyon', 'paris'], {...settings, clients: [client], internalTls: [10_901]})
     const objects = objectsOf(secured)
     const text = (key: string) => readable(renderYaml(objects.get(key)))
     expectGolden('manifest/secret-atlas-client-thanos.yaml', text('Secret/atlas-client-thanos'))

@@ -9,10 +9,10 @@ import {parseRecord, renderRecord} from '../../src/lib/manifest/record.js'
 import {shardOf} from '../../src/lib/manifest/shard.js'
 import {objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {Report} from '../../src/lib/model/report.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const paris = parseClusterName('paris')
-const fleet = testFleet(testWorld(), ['paris'])
+const fleet = testFleet(testDependencies(), ['paris'])
 const report: Report = {
   format: 1,
   at: '2026-11-25T00:00:00.000Z',

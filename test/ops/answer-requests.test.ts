@@ -3,20 +3,20 @@ import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import type {Request} from '../../src/lib/model/request.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const [paris, lyon, ghost] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('ghost')]
 const HOUR = 3600
 
 function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly Change[]; answers: readonly Request[]} {
-  const world = testWorld()
-  const fleet = testFleet(world, ['paris', 'lyon'])
+  const dependencies = testDependencies()
+  const fleet = testFleet(dependencies, ['paris', 'lyon'])
   const asked = requests.map((request, index): Change => ({
     kind: 'request',
     id: `r${index}`,
-    value: {kind: 'rotate', owners: [], requestedAt: world.now().toISOString(), state: 'waiting', ...request},
+    value: {kind: 'rotate', owners: [], requestedAt: dependencies.now().toISOString(), state: 'waiting', ...request},
   }))
-  const changes = [...planAnswers(reduceAll(fleet, asked), world)].flat()
+  const changes = [...planAnswers(reduceAll(fleet, asked), dependencies)].flat()
   return {changes, answers: changes.flatMap(change => (change.kind === 'request' && change.value !== undefined ? [change.value] : []))}
 }
 
@@ -51,7 +51,7 @@ describe('ops/answer', () => {
   })
 
   it('drops answers by the leader’s clock, and whatever nobody waits for any more', () => {
-    const at = (seconds: number): string => new Date(testWorld().now().getTime() + seconds * 1000).toISOString()
+    const at = (seconds: number): string => new Date(testDependencies().now().getTime() + seconds * 1000).toISOString()
     const dropped = (request: Partial<Request>): boolean =>
       answersTo(request).changes.some(change => change.kind === 'request' && change.value === undefined)
     expect(dropped({state: 'done', answeredAt: at(-HOUR - 1)})).to.equal(true)

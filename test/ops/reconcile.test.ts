@@ -7,7 +7,7 @@ import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
 import {readCertificate, readKey} from '../../src/lib/pki/read.js'
 import {testCluster} from '../helpers/fleet.js'
-import {reconciled, testFleet, testSettings, testWorld} from '../helpers/world.js'
+import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 
 const DAY = 86_400
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
@@ -17,20 +17,20 @@ const fault = {object: 'Secret/atlas-identities-00', key: 'data.paris', message:
 
 describe('ops/reconcile', () => {
   it('issues all that is missing, and then has nothing more to do', () => {
-    const world = testWorld()
-    const fleet = testFleet(world, ['paris', 'lyon'])
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies, ['paris', 'lyon'])
     expect([...fleet.authority.keys()].sort()).to.deep.equal(['credentialIssuer', 'issuer', 'root'])
     expect([...fleet.identities.keys()]).to.deep.equal(['atlas', 'lyon', 'paris'])
     expect([...fleet.credentials.keys()]).to.deep.equal(['atlas', 'lyon', 'paris'])
     expect(fleet.server).not.to.equal(undefined)
     expect(fleet.endpoints).to.contain('paris-thanos-sidecar0.atlas.svc.cluster.local:10901')
-    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
   it('every credential that is out is on record, and is recorded before it is handed out', () => {
-    const world = testWorld()
-    const fleet = reduce(testFleet(world, []), {kind: 'registration', name: paris, value: testCluster('paris')})
-    const changes = planReconcile(fleet, world)
+    const dependencies = testDependencies()
+    const fleet = reduce(testFleet(dependencies, []), {kind: 'registration', name: paris, value: testCluster('paris')})
+    const changes = planReconcile(fleet, dependencies)
     const [record, credential] = [
       changes.findLastIndex(change => change.kind === 'record'),
       changes.findIndex(change => change.kind === 'credential'),
@@ -43,110 +43,110 @@ describe('ops/reconcile', () => {
   })
 
   it('every prefix of a plan is completed by the next one: a crash anywhere resumes, with one key per cluster', () => {
-    const world = testWorld()
-    const fleet = reduce(testFleet(world, ['lyon']), {kind: 'registration', name: paris, value: testCluster('paris')})
-    const changes = planReconcile(fleet, world)
+    const dependencies = testDependencies()
+    const fleet = reduce(testFleet(dependencies, ['lyon']), {kind: 'registration', name: paris, value: testCluster('paris')})
+    const changes = planReconcile(fleet, dependencies)
     for (let cut = 0; cut <= changes.length; cut += 1) {
-      const resumed = reconciled(reduceAll(fleet, changes.slice(0, cut)), world)
-      expect(planReconcile(resumed, world), `cut at ${cut}`).to.deep.equal([])
+      const resumed = reconciled(reduceAll(fleet, changes.slice(0, cut)), dependencies)
+      expect(planReconcile(resumed, dependencies), `cut at ${cut}`).to.deep.equal([])
       expect(resumed.identities.has(paris) && resumed.credentials.has(paris), `cut at ${cut}`).to.equal(true)
     }
   })
 
   it('without a root nothing is signed', () => {
-    const world = testWorld()
+    const dependencies = testDependencies()
     const fleet = reduce(reduce(emptyFleet, {kind: 'settings', value: testSettings}), {
       kind: 'registration',
       name: paris,
       value: testCluster('paris'),
     })
-    expect(planReconcile(fleet, world)).to.deep.equal([])
-    expect(planReconcile(emptyFleet, world)).to.deep.equal([])
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
+    expect(planReconcile(emptyFleet, dependencies)).to.deep.equal([])
   })
 
   it('renews leaves at two thirds of their life, and not before; nextDue() says when', () => {
-    const world = testWorld()
-    let fleet = testFleet(world)
+    const dependencies = testDependencies()
+    let fleet = testFleet(dependencies)
     const first = serial(fleet)
     const due = nextDue(fleet)
     if (due === undefined) throw new Error('nothing is due')
-    const days = (due.getTime() - world.now().getTime()) / 1000 / DAY
+    const days = (due.getTime() - dependencies.now().getTime()) / 1000 / DAY
     expect(days).to.be.within(19.9, 22)
-    world.pass(19 * DAY)
-    expect(planReconcile(fleet, world)).to.deep.equal([])
-    world.pass(3 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(19 * DAY)
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
+    dependencies.pass(3 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(serial(fleet)).not.to.equal(first)
-    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
   it('renews an ADS credential at half its life; the old one stays on record until it ends', () => {
-    const world = testWorld()
-    let fleet = testFleet(world, ['paris'], longLived)
+    const dependencies = testDependencies()
+    let fleet = testFleet(dependencies, ['paris'], longLived)
     const first = fleet.credentials.get(paris)
-    world.pass(300 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(300 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.credentials.get(paris)).to.equal(first)
-    world.pass(120 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(120 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.credentials.get(paris)).not.to.equal(first)
     expect(fleet.records.get(paris)?.credentials).to.have.length(2)
-    world.pass(330 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(330 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.records.get(paris)?.credentials).to.have.length(1)
   })
 
   for (const subject of ['identity/paris', 'credential/paris', 'record/paris', 'trust', 'server', 'authority/issuer'] as const) {
     it(`leaves a broken ${subject} as it is (unknown is not replaced)`, () => {
-      const world = testWorld()
-      const fleet = reduce(testFleet(world), {kind: 'fault', subject, value: fault})
-      const kinds = planReconcile(fleet, world).map(change => change.kind)
+      const dependencies = testDependencies()
+      const fleet = reduce(testFleet(dependencies), {kind: 'fault', subject, value: fault})
+      const kinds = planReconcile(fleet, dependencies).map(change => change.kind)
       const touched: Change['kind'] = subject.startsWith('authority') ? 'authority' : (subject.split('/')[0] as Change['kind'])
       expect(kinds).not.to.include(touched)
     })
   }
 
   it('while the trust bundle can not be read, and never was, nothing is signed: nobody is taken for a stranger', () => {
-    const world = testWorld()
-    const fleet = testFleet(world)
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies)
     const broken = reduceAll({...fleet, trust: undefined}, [
       {kind: 'fault', subject: 'trust', value: {...fault, object: 'ConfigMap/atlas-trust-bundle'}},
     ])
-    expect(planReconcile(broken, world)).to.deep.equal([])
-    expect(planReconcile({...fleet, trust: undefined}, world).map(({kind}) => kind)).to.deep.equal(['trust'])
+    expect(planReconcile(broken, dependencies)).to.deep.equal([])
+    expect(planReconcile({...fleet, trust: undefined}, dependencies).map(({kind}) => kind)).to.deep.equal(['trust'])
   })
 
   it('a broken registration keeps its record and its certificates', () => {
-    const world = testWorld()
-    const fleet = reduce(testFleet(world), {kind: 'fault', subject: 'registration/paris', value: fault})
-    expect(planReconcile(fleet, world)).to.deep.equal([])
+    const dependencies = testDependencies()
+    const fleet = reduce(testFleet(dependencies), {kind: 'fault', subject: 'registration/paris', value: fault})
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
     expect(fleet.records.get(paris)?.registration?.name).to.equal('paris')
   })
 
   it('a registration that is gone suspends: kept for 7 days, restored when it is back', () => {
-    const world = testWorld()
-    const before = testFleet(world)
-    let fleet = reconciled(reduce(before, {kind: 'registration', name: paris, value: undefined}), world)
+    const dependencies = testDependencies()
+    const before = testFleet(dependencies)
+    let fleet = reconciled(reduce(before, {kind: 'registration', name: paris, value: undefined}), dependencies)
     expect(fleet.records.get(paris)?.suspendedSince).to.equal('2026-11-23T00:00:00.000Z')
     expect(fleet.credentials.get(paris)).to.equal(before.credentials.get(paris))
     expect(fleet.endpoints).not.to.contain('paris')
-    world.pass(6 * DAY)
-    expect(planReconcile(fleet, world)).to.deep.equal([])
-    const restored = reconciled(reduce(fleet, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+    dependencies.pass(6 * DAY)
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
+    const restored = reconciled(reduce(fleet, {kind: 'registration', name: paris, value: testCluster('paris')}), dependencies)
     expect(restored.records.get(paris)).to.deep.equal(before.records.get(paris))
     expect(restored.endpoints).to.contain('paris')
 
-    world.pass(2 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(2 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.credentials.has(paris)).to.equal(false)
     expect(fleet.records.get(paris)?.generation).to.equal(2)
-    expect(planReconcile(fleet, world)).to.deep.equal([])
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
   it('a removed cluster is denied by name until its certificates end, then forgotten', () => {
-    const world = testWorld()
-    const before = testFleet(world, ['paris', 'lyon'], longLived)
-    let fleet = reconciled(reduceAll(before, planRemoval(before, paris, world)), world)
+    const dependencies = testDependencies()
+    const before = testFleet(dependencies, ['paris', 'lyon'], longLived)
+    let fleet = reconciled(reduceAll(before, planRemoval(before, paris, dependencies)), dependencies)
     const record = fleet.records.get(paris)
     expect(record?.generation).to.equal(2)
     expect(record?.credentials.map(entry => entry.state)).to.deep.equal(['revoked'])
@@ -164,16 +164,16 @@ describe('ops/reconcile', () => {
       expect([...held.keys()].filter(key => key === paris)).to.deep.equal([])
     expect(fleet.credentials.has(lyon)).to.equal(true)
 
-    world.pass(800 * DAY)
-    fleet = reconciled(fleet, world)
+    dependencies.pass(800 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.records.has(paris)).to.equal(false)
   })
 
   it('a cluster that is added again after its removal has names of the next generation', () => {
-    const world = testWorld()
-    const before = testFleet(world)
-    const removed = reconciled(reduceAll(before, planRemoval(before, paris, world)), world)
-    const again = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+    const dependencies = testDependencies()
+    const before = testFleet(dependencies)
+    const removed = reconciled(reduceAll(before, planRemoval(before, paris, dependencies)), dependencies)
+    const again = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), dependencies)
     const identity = again.identities.get(paris)
     if (identity === undefined) throw new Error('no identity')
     expect(readKey(identity).uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/2'])
@@ -181,14 +181,14 @@ describe('ops/reconcile', () => {
   })
 
   it('with an issuer that has ended nothing is signed, and nothing is lost', () => {
-    const world = testWorld()
-    const fleet = testFleet(world)
-    world.pass(400 * DAY)
-    expect(planReconcile(fleet, world).filter(change => change.kind === 'identity' || change.kind === 'server')).to.deep.equal([])
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies)
+    dependencies.pass(400 * DAY)
+    expect(planReconcile(fleet, dependencies).filter(change => change.kind === 'identity' || change.kind === 'server')).to.deep.equal([])
   })
 
   it('the trust bundle holds whoever signs', () => {
-    const fleet = testFleet(testWorld())
+    const fleet = testFleet(testDependencies())
     const {roots = [], issuers = [], credentialIssuers = []} = fleet.trust ?? {}
     const names = [...roots, ...issuers, ...credentialIssuers].map(pem => readCertificate(pem).subject)
     expect(names.map(name => name.replace(/ [0-9a-f]{8}/, ''))).to.have.length(3)

@@ -7,16 +7,16 @@ import {rememberedOf, withRecovered} from '../../src/lib/ops/recover.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {testCluster} from '../helpers/fleet.js'
-import {reconciled, testFleet, testWorld} from '../helpers/world.js'
+import {reconciled, testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const paris = parseClusterName('paris')
 const fault = {object: 'ConfigMap/atlas-records-22', key: 'the whole object', message: 'broken'}
 
 describe('ops/recover', () => {
-  const world = testWorld()
+  const dependencies = testDependencies()
   /** Paris was removed and added again. */
-  const removed = reduceAll(testFleet(world), planRemoval(testFleet(world), paris, world))
-  const second = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), world)
+  const removed = reduceAll(testFleet(dependencies), planRemoval(testFleet(dependencies), paris, dependencies))
+  const second = reconciled(reduce(removed, {kind: 'registration', name: paris, value: testCluster('paris')}), dependencies)
   const without = (fleet: Fleet, subjects: readonly ('credential' | 'identity' | 'record')[]): Fleet =>
     reduceAll(
       fleet,
@@ -39,7 +39,7 @@ describe('ops/recover', () => {
   })
 
   it('takes the later generation where two stand side by side, and no credential of the earlier', () => {
-    const first = testFleet(world)
+    const first = testFleet(dependencies)
     const mixed: Fleet = {...without(second, ['record']), credentials: first.credentials}
     expect(rememberedOf(mixed, paris)).to.deep.include({generation: 2, credentials: []})
   })
@@ -54,8 +54,8 @@ describe('ops/recover', () => {
 
   it('a record that is broken is not written over; one that is gone is written again, in its generation', () => {
     const broken = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
-    expect(planReconcile(broken, world)).to.deep.equal([])
-    const again = reconciled(without(second, ['record']), world)
+    expect(planReconcile(broken, dependencies)).to.deep.equal([])
+    const again = reconciled(without(second, ['record']), dependencies)
     const {denied, credentials, ...rest} = again.records.get(paris) ?? expect.fail('no record')
     expect(rest).to.deep.equal({owner: 'paris', generation: 2, registration: testCluster('paris')})
     expect([denied.length, credentials.length]).to.deep.equal([2, 1])
@@ -63,7 +63,7 @@ describe('ops/recover', () => {
   })
 
   it('a removal counts on from the generation that certificates show', () => {
-    const [record] = planRemoval(without(second, ['record']), paris, world)
+    const [record] = planRemoval(without(second, ['record']), paris, dependencies)
     expect(record?.kind === 'record' && record.value?.generation).to.equal(3)
   })
 

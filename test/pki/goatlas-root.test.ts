@@ -10,14 +10,7 @@ import {SecretText} from '../../src/lib/model/secret.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
 import {isRootOf2021, reissueRoot} from '../../src/lib/pki/goatlas-root.js'
 import {readFields} from '../../src/lib/pki/fields.js'
-import {
-  wantedCredential,
-  wantedCredentialIssuer,
-  wantedIdentity,
-  wantedIssuer,
-  wantedRoot,
-  wantedServer,
-} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
@@ -30,7 +23,7 @@ import {thrownBy} from '../helpers/thrown.js'
 const now = new Date('2026-11-24T12:00:00Z')
 const PARIS = parseClusterName('paris')
 const settings = defaultSettings
-const wanted = wantedRoot(settings)
+const wanted = rootSpec(settings)
 
 const of = (certificate: CertifiedKey): readonly string[] => parseCertificates(certificate.certificate).map(String)
 
@@ -120,15 +113,15 @@ describe('pki, adopting the root of the 2021 program', function () {
       before(() => {
         old = goatlasAuthority({keyIdentifier})
         root = reissueRoot(wanted, old.ca, now, cryptoSigner)
-        const issuer = issue(wantedIssuer(settings), root, now, cryptoSigner)
-        const credentialIssuer = issue(wantedCredentialIssuer(settings), root, now, cryptoSigner)
-        const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, of(root), now, cryptoSigner)
-        expect(judgeKey(issuer, wantedIssuer(settings), [of(root)[0] ?? ''], now)).to.deep.equal([])
-        expect(judgeCredential(credential, wantedCredential(settings, PARIS, 1), [credentialIssuer.certificate], now)).to.deep.equal([])
+        const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
+        const credentialIssuer = issue(credentialIssuerSpec(settings), root, now, cryptoSigner)
+        const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, of(root), now, cryptoSigner)
+        expect(judgeKey(issuer, issuerSpec(settings), [of(root)[0] ?? ''], now)).to.deep.equal([])
+        expect(judgeCredential(credential, credentialSpec(settings, PARIS, 1), [credentialIssuer.certificate], now)).to.deep.equal([])
         leaves = {
-          identity: issue(wantedIdentity(settings, PARIS, 1), issuer, now, cryptoSigner),
-          observability: issue(wantedIdentity(settings, 'atlas', 1), issuer, now, cryptoSigner),
-          server: issue(wantedServer(settings), issuer, now, cryptoSigner),
+          identity: issue(identitySpec(settings, PARIS, 1), issuer, now, cryptoSigner),
+          observability: issue(identitySpec(settings, 'atlas', 1), issuer, now, cryptoSigner),
+          server: issue(serverSpec(settings), issuer, now, cryptoSigner),
           client: credential,
         }
       })
@@ -160,7 +153,7 @@ describe('pki, adopting the root of the 2021 program', function () {
       })
 
       it('what it has issued is signed by no issuer of ours, and names nobody', () => {
-        const issuer = issue(wantedIssuer(settings), root, now, cryptoSigner)
+        const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
         for (const leaf of [old.server, old.client]) {
           expect(objection(leaf, [issuer.certificate], '-partial_chain')).to.contain('unable to get local issuer')
           expect(readKey(leaf)).to.deep.include({uris: [], dns: []})

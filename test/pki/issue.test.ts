@@ -2,14 +2,7 @@ import {X509Certificate} from 'node:crypto'
 import {expect} from 'chai'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import {
-  wantedCredential,
-  wantedCredentialIssuer,
-  wantedIdentity,
-  wantedIssuer,
-  wantedRoot,
-  wantedServer,
-} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {readCertificate, readCertificates, readKey, recordOfCredential} from '../../src/lib/pki/read.js'
@@ -44,7 +37,7 @@ describe('pki/issue: what stands in each certificate', () => {
   })
 
   it('two roots of one trust domain share no name, key or serial', () => {
-    const [a, b] = [1, 2].map(() => readKey(issue(wantedRoot(settings), undefined, now, cryptoSigner)))
+    const [a, b] = [1, 2].map(() => readKey(issue(rootSpec(settings), undefined, now, cryptoSigner)))
     expect(a?.subject).not.to.equal(b?.subject)
     expect(a?.serial).not.to.equal(b?.serial)
     expect(a?.keySha256).not.to.equal(b?.keySha256)
@@ -69,7 +62,7 @@ describe('pki/issue: what stands in each certificate', () => {
   })
 
   it("a cluster's identity carries its name and generation, its SNI, and its issuer behind it", () => {
-    const identity = issue(wantedIdentity(settings, PARIS, 3), issuer, now, signer)
+    const identity = issue(identitySpec(settings, PARIS, 3), issuer, now, signer)
     const facts = readKey(identity)
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/3'])
     expect(facts.dns).to.deep.equal(['paris.downstream.atlas.internal'])
@@ -86,21 +79,21 @@ describe('pki/issue: what stands in each certificate', () => {
 
   it("the observability identity also answers for every Service beside Atlas's own", () => {
     const facts = readKey(
-      issue(wantedIdentity({...settings, namespace: 'monitoring', clusterDomain: 'corp.example'}, 'atlas', 1), issuer, now, signer),
+      issue(identitySpec({...settings, namespace: 'monitoring', clusterDomain: 'corp.example'}, 'atlas', 1), issuer, now, signer),
     )
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/observability'])
     expect(facts.dns).to.deep.equal(['observability.atlas.internal', '*.monitoring.svc.corp.example'])
   })
 
   it("the ADS server's certificate is for a server alone", () => {
-    const facts = readKey(issue(wantedServer(settings), issuer, now, signer))
+    const facts = readKey(issue(serverSpec(settings), issuer, now, signer))
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/ads'])
     expect(facts.dns).to.deep.equal(['ads.atlas.internal'])
     expect(facts.purposes).to.deep.equal(['server'])
   })
 
   it('an ADS credential is for a client alone, has no DNS name, and carries the roots', () => {
-    const credential = issueCredential(wantedCredential(settings, PARIS, 2), credentialIssuer, [root.certificate], now, signer)
+    const credential = issueCredential(credentialSpec(settings, PARIS, 2), credentialIssuer, [root.certificate], now, signer)
     const facts = readKey(credential)
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/ads-client/paris/2'])
     expect(facts.dns).to.deep.equal([])
@@ -113,12 +106,12 @@ describe('pki/issue: what stands in each certificate', () => {
   it('a credential of a rotation carries every root in force, in order', () => {
     const other = testAuthority(now, 'other').root
     const roots = [root.certificate.trimEnd(), other.certificate]
-    const credential = issueCredential(wantedCredential(settings, 'atlas', 1), credentialIssuer, roots, now, signer)
+    const credential = issueCredential(credentialSpec(settings, 'atlas', 1), credentialIssuer, roots, now, signer)
     expect(readCertificates(credential.roots).map(each => each.sha256)).to.deep.equal([readKey(root).sha256, readKey(other).sha256])
   })
 
   it('the record of a credential is what XFCC and the roots it carries will say', () => {
-    const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
+    const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
     const parsed = new X509Certificate(credential.certificate)
     const record = recordOfCredential(credential)
     expect(record.sha256).to.equal(parsed.fingerprint256.replaceAll(':', '').toLowerCase())
@@ -130,13 +123,13 @@ describe('pki/issue: what stands in each certificate', () => {
 
   it('common names fit the 64 characters of X.520, for the longest cluster name too', () => {
     const longest = parseClusterName('a'.repeat(45))
-    for (const wanted of [wantedIdentity(settings, longest, 1), wantedCredential(settings, longest, 1), wantedCredentialIssuer(settings)])
+    for (const wanted of [identitySpec(settings, longest, 1), credentialSpec(settings, longest, 1), credentialIssuerSpec(settings)])
       expect(wanted.commonName.length, wanted.name).to.be.at.most(wanted.ca === undefined ? 64 : 55)
   })
 
   it('dates from 2050 on are written and read back', () => {
     const late = {...defaultSettings, lifetimes: {...defaultSettings.lifetimes, root: 40 * 365 * 86_400}}
-    const facts = readKey(issue(wantedRoot(late), undefined, now, signer))
+    const facts = readKey(issue(rootSpec(late), undefined, now, signer))
     expect(facts.notAfter.getUTCFullYear()).to.equal(2066)
   })
 })
@@ -146,48 +139,48 @@ describe('pki/issue: what nobody gets', () => {
 
   it('nothing outlives its issuer', () => {
     const late = new Date(now.getTime() + 355 * DAY)
-    const leaf = readKey(issue(wantedIdentity(settings, PARIS, 1), issuer, late, signer))
+    const leaf = readKey(issue(identitySpec(settings, PARIS, 1), issuer, late, signer))
     expect(leaf.notAfter).to.deep.equal(readKey(issuer).notAfter)
     const later = new Date(now.getTime() + 9.9 * 365 * DAY)
-    expect(readKey(issue(wantedIssuer(settings), root, later, signer)).notAfter).to.deep.equal(readKey(root).notAfter)
+    expect(readKey(issue(issuerSpec(settings), root, later, signer)).notAfter).to.deep.equal(readKey(root).notAfter)
   })
 
   it('an issuer that has ended signs nothing', () => {
-    const error = thrownBy(() => issue(wantedIdentity(settings, PARIS, 1), issuer, new Date(now.getTime() + 366 * DAY), signer))
+    const error = thrownBy(() => issue(identitySpec(settings, PARIS, 1), issuer, new Date(now.getTime() + 366 * DAY), signer))
     expect(error.code).to.equal('failed')
     expect(error.message).to.match(/^the identity of paris can't be signed: its issuer ended on 2027-11-24T/)
   })
 
   it('an issuer of the future signs nothing, one whose clock is 4 minutes ahead does', () => {
     const ahead = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000 - 600_000)
-    expect(thrownBy(() => issue(wantedIdentity(settings, PARIS, 1), issuer, ahead(6), signer)).message).to.contain('is valid from')
-    expect(readKey(issue(wantedIdentity(settings, PARIS, 1), issuer, ahead(4), signer)).isCa).to.equal(false)
+    expect(thrownBy(() => issue(identitySpec(settings, PARIS, 1), issuer, ahead(6), signer)).message).to.contain('is valid from')
+    expect(readKey(issue(identitySpec(settings, PARIS, 1), issuer, ahead(4), signer)).isCa).to.equal(false)
   })
 
   it('a leaf signs nothing', () => {
-    const leaf = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
-    expect(thrownBy(() => issue(wantedServer(settings), leaf, now, signer)).message).to.contain('is not allowed to sign')
+    const leaf = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
+    expect(thrownBy(() => issue(serverSpec(settings), leaf, now, signer)).message).to.contain('is not allowed to sign')
   })
 
   it('an issuer signs no issuer: its path ends there', () => {
-    expect(thrownBy(() => issue(wantedIssuer(settings), issuer, now, signer)).message).to.contain('has the path length 0; 1 is needed')
+    expect(thrownBy(() => issue(issuerSpec(settings), issuer, now, signer)).message).to.contain('has the path length 0; 1 is needed')
   })
 
   it('the credential issuer signs nothing that a server could show', () => {
-    expect(thrownBy(() => issue(wantedServer(settings), credentialIssuer, now, signer)).message).to.contain('the purpose "server"')
-    expect(thrownBy(() => issue(wantedIdentity(settings, PARIS, 1), credentialIssuer, now, signer)).message).to.contain('"server"')
+    expect(thrownBy(() => issue(serverSpec(settings), credentialIssuer, now, signer)).message).to.contain('the purpose "server"')
+    expect(thrownBy(() => issue(identitySpec(settings, PARIS, 1), credentialIssuer, now, signer)).message).to.contain('"server"')
   })
 
   it("an issuer with another's key signs nothing, and the message holds no key", () => {
     const mixed = {certificate: issuer.certificate, key: root.key}
-    const error = thrownBy(() => issue(wantedServer(settings), mixed, now, signer))
+    const error = thrownBy(() => issue(serverSpec(settings), mixed, now, signer))
     expect(error.message).to.contain("another certificate's private key")
     expect(JSON.stringify([error.message, error.hint, error.cause])).not.to.contain(root.key.reveal().split('\n')[1])
   })
 
   it('a root that stands behind an issuer by hand does not get into a chain', () => {
     const both = {certificate: issuer.certificate + root.certificate, key: issuer.key}
-    const leaf = issue(wantedServer(settings), both, now, signer)
+    const leaf = issue(serverSpec(settings), both, now, signer)
     expect(readCertificates(leaf.certificate).map(each => each.sha256)).to.deep.equal([
       readCertificates(leaf.certificate)[0]?.sha256,
       readCertificate(issuer.certificate).sha256,

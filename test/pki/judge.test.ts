@@ -5,13 +5,13 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 import {assembleCertificate, assembleName} from '../../src/lib/pki/assemble.js'
 import {
-  type Wanted,
-  wantedCredential,
-  wantedCredentialIssuer,
-  wantedIdentity,
-  wantedIssuer,
-  wantedRoot,
-  wantedServer,
+  type CertificateSpec,
+  credentialSpec,
+  credentialIssuerSpec,
+  identitySpec,
+  issuerSpec,
+  rootSpec,
+  serverSpec,
 } from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judge, judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
@@ -29,15 +29,15 @@ const PARIS = parseClusterName('paris')
 
 const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
 const issuers = [issuer.certificate]
-const wanted = wantedIdentity(settings, PARIS, 1)
+const wanted = identitySpec(settings, PARIS, 1)
 const identity = issue(wanted, issuer, now, signer)
-const leafOf = (differing: Partial<Wanted>, by = issuer): CertifiedKey => issue({...wanted, ...differing}, by, now, signer)
+const leafOf = (differing: Partial<CertificateSpec>, by = issuer): CertifiedKey => issue({...wanted, ...differing}, by, now, signer)
 const [leafPem = '', issuerPem = ''] = identity.certificate.split(/(?<=-----END CERTIFICATE-----\n)/)
 
 interface Case {
   readonly is: string
   readonly found: CertifiedKey | undefined
-  readonly wanted?: Wanted
+  readonly wanted?: CertificateSpec
   readonly issuers?: readonly string[]
   readonly when?: Date
   /** Code and text of each reason. */
@@ -65,7 +65,7 @@ const cases: readonly Case[] = [
   {
     is: "another cluster's leaf has the wrong name",
     found: identity,
-    wanted: wantedIdentity(settings, parseClusterName('rome'), 1),
+    wanted: identitySpec(settings, parseClusterName('rome'), 1),
     reasons: [
       ['wrong-name', /the identity of rome must be named "spiffe:\/\/atlas.internal\/downstream\/rome\/1".*; it is named .*paris\/1"/],
     ],
@@ -73,7 +73,7 @@ const cases: readonly Case[] = [
   {
     is: 'a leaf of an earlier generation has the wrong name',
     found: identity,
-    wanted: wantedIdentity(settings, PARIS, 2),
+    wanted: identitySpec(settings, PARIS, 2),
     reasons: [['wrong-name', /paris\/2".*paris\/1"/]],
   },
   {
@@ -94,18 +94,18 @@ const cases: readonly Case[] = [
   {
     is: 'one DNS name twice does not stand for two',
     found: issue(
-      {...wantedIdentity(settings, 'atlas', 1), dns: ['observability.atlas.internal', 'observability.atlas.internal']},
+      {...identitySpec(settings, 'atlas', 1), dns: ['observability.atlas.internal', 'observability.atlas.internal']},
       issuer,
       now,
       signer,
     ),
-    wanted: wantedIdentity(settings, 'atlas', 1),
+    wanted: identitySpec(settings, 'atlas', 1),
     reasons: [['wrong-name', /observability/]],
   },
   {
     is: 'a leaf of another issuer of the same root has the wrong issuer',
     found: identity,
-    issuers: [issue(wantedIssuer(settings), root, now, signer).certificate],
+    issuers: [issue(issuerSpec(settings), root, now, signer).certificate],
     reasons: [['wrong-issuer', /was signed by "CN=Atlas issuer [\da-f]{8}", none of the issuers in force/]],
   },
   {
@@ -169,7 +169,7 @@ const cases: readonly Case[] = [
   {
     is: 'all that is wrong is said, the gravest first',
     found: {certificate: leafPem, key: issuer.key},
-    wanted: wantedServer(settings),
+    wanted: serverSpec(settings),
     issuers: [],
     when: at(40 * DAY),
     reasons: [
@@ -180,32 +180,32 @@ const cases: readonly Case[] = [
       ['expired', /./],
     ],
   },
-  {is: 'a root is judged without an issuer', found: root, wanted: wantedRoot(settings), issuers: [], reasons: []},
-  {is: 'an issuer is judged by its root', found: issuer, wanted: wantedIssuer(settings), issuers: [root.certificate], reasons: []},
+  {is: 'a root is judged without an issuer', found: root, wanted: rootSpec(settings), issuers: [], reasons: []},
+  {is: 'an issuer is judged by its root', found: issuer, wanted: issuerSpec(settings), issuers: [root.certificate], reasons: []},
   {
     is: 'an issuer of another root has the wrong issuer',
     found: issuer,
-    wanted: wantedIssuer(settings),
+    wanted: issuerSpec(settings),
     issuers: [testAuthority(now, 'other').root.certificate],
     reasons: [['wrong-issuer', /the issuer was signed by "CN=Atlas root/]],
   },
   {
     is: 'an issuer can not stand where a root must: its path is too short',
     found: issuer,
-    wanted: wantedRoot(settings),
+    wanted: rootSpec(settings),
     reasons: [['wrong-usage', /a path length of at least 1; it has 0/]],
   },
   {
     is: 'the credential issuer can not sign servers',
     found: credentialIssuer,
-    wanted: wantedIssuer(settings),
+    wanted: issuerSpec(settings),
     issuers: [root.certificate],
     reasons: [['wrong-usage', /it lacks "server"/]],
   },
   {
     is: 'a leaf is no issuer',
     found: identity,
-    wanted: {...wantedCredentialIssuer(settings), purposes: []},
+    wanted: {...credentialIssuerSpec(settings), purposes: []},
     reasons: [
       ['wrong-usage', /must be able to sign/],
       ['wrong-usage', /keyCertSign/],
@@ -226,7 +226,7 @@ describe('pki/judge', () => {
   })
 
   it('a leaf ends with its issuer, whatever it says itself', () => {
-    const short = issue({...wantedIssuer(settings), lifetime: 3600}, root, now, signer)
+    const short = issue({...issuerSpec(settings), lifetime: 3600}, root, now, signer)
     const facts = readCertifiedKey(identity, issuers)
     const reasons = judge({...facts, signedBy: readKey(short), chain: [readKey(short).sha256]}, wanted, at(2 * 3600 * SECOND))
     expect(reasons.map(({reason}) => reason)).to.deep.equal(['expired'])
@@ -241,7 +241,7 @@ describe('pki/judge', () => {
 })
 
 describe('pki/judge: ADS credentials', () => {
-  const want = wantedCredential(settings, PARIS, 1)
+  const want = credentialSpec(settings, PARIS, 1)
   const anchors = [credentialIssuer.certificate]
   const credential = issueCredential(want, credentialIssuer, [root.certificate], now, signer)
   const codes = (...args: Parameters<typeof judgeCredential>): string[] => judgeCredential(...args).map(({reason}) => reason)
@@ -276,7 +276,7 @@ describe('pki/judge: ADS credentials', () => {
   })
 
   it("the observability cluster's is not a downstream cluster's", () => {
-    expect(codes(credential, wantedCredential(settings, 'atlas', 1), anchors, now)).to.deep.equal(['wrong-name'])
+    expect(codes(credential, credentialSpec(settings, 'atlas', 1), anchors, now)).to.deep.equal(['wrong-name'])
   })
 })
 
@@ -311,7 +311,7 @@ describe('pki/rotation', () => {
 
   it('once there is an issuer that lives longer, it is due as usual', () => {
     const leaf = issue(wanted, issuer, at(360 * DAY), signer)
-    const next = issue(wantedIssuer(settings), root, at(360 * DAY), signer)
+    const next = issue(issuerSpec(settings), root, at(360 * DAY), signer)
     const both = [issuer.certificate, next.certificate]
     expect(judgeKey(leaf, wanted, both, at(363 * DAY))).to.deep.equal([])
     expect(judgeKey(leaf, wanted, both, at(364 * DAY)).map(({reason}) => reason)).to.deep.equal(['near-expiry'])

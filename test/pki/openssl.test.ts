@@ -7,14 +7,7 @@ import {expect} from 'chai'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {SecretText} from '../../src/lib/model/secret.js'
-import {
-  wantedCredential,
-  wantedCredentialIssuer,
-  wantedIdentity,
-  wantedIssuer,
-  wantedRoot,
-  wantedServer,
-} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
@@ -49,10 +42,10 @@ describe('pki, as openssl verifies it', () => {
   const SERVER = ['-purpose', 'sslserver']
   const CLIENT = ['-purpose', 'sslclient']
   const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
-  const identity = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
-  const observability = issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
-  const server = issue(wantedServer(settings), issuer, now, signer)
-  const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
+  const identity = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
+  const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
+  const server = issue(serverSpec(settings), issuer, now, signer)
+  const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
 
   it('root and both issuers stand by themselves', () => {
     expect(objection(root, root.certificate)).to.equal('')
@@ -83,7 +76,7 @@ describe('pki, as openssl verifies it', () => {
   })
 
   it('an issuer alone is anchor enough, and another issuer of the same root is not', () => {
-    const other = issue(wantedIssuer(settings), root, now, signer)
+    const other = issue(issuerSpec(settings), root, now, signer)
     expect(objection(identity, issuer.certificate, ...SERVER, '-partial_chain')).to.equal('')
     expect(objection(identity, other.certificate, ...SERVER, '-partial_chain')).to.contain('unable to get local issuer')
     expect(objection(credential, credentialIssuer.certificate, ...CLIENT, '-partial_chain')).to.equal('')
@@ -92,14 +85,14 @@ describe('pki, as openssl verifies it', () => {
 
   it("another installation's certificates are refused", () => {
     const other = testAuthority(now, 'other')
-    const foreign = issue(wantedIdentity(settings, PARIS, 1), other.issuer, now, signer)
+    const foreign = issue(identitySpec(settings, PARIS, 1), other.issuer, now, signer)
     expect(objection(foreign, root.certificate, ...CLIENT)).to.contain('unable to get local issuer')
   })
 
   it('the real signer makes the same chains', () => {
-    const ca = issue(wantedRoot(settings), undefined, now, cryptoSigner)
-    const between = issue(wantedIssuer(settings), ca, now, cryptoSigner)
-    const leaf = issue(wantedIdentity(settings, 'atlas', 1), between, now, cryptoSigner)
+    const ca = issue(rootSpec(settings), undefined, now, cryptoSigner)
+    const between = issue(issuerSpec(settings), ca, now, cryptoSigner)
+    const leaf = issue(identitySpec(settings, 'atlas', 1), between, now, cryptoSigner)
     expect(objection(leaf, ca.certificate, ...SERVER, '-verify_hostname', 'observability.atlas.internal')).to.equal('')
   })
 
@@ -142,16 +135,16 @@ describe('pki, as openssl verifies it', () => {
 
     it('of RSA-4096 in PKCS#1: it signs issuers, and its name is repeated byte for byte', () => {
       const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'])
-      const between = issue(wantedIssuer(settings), old, today, signer)
-      const leaf = issue(wantedIdentity(settings, PARIS, 1), between, today, signer)
-      const credentials = issue(wantedCredentialIssuer(settings), old, today, cryptoSigner)
-      const client = issueCredential(wantedCredential(settings, PARIS, 1), credentials, [old.certificate], today, signer)
+      const between = issue(issuerSpec(settings), old, today, signer)
+      const leaf = issue(identitySpec(settings, PARIS, 1), between, today, signer)
+      const credentials = issue(credentialIssuerSpec(settings), old, today, cryptoSigner)
+      const client = issueCredential(credentialSpec(settings, PARIS, 1), credentials, [old.certificate], today, signer)
       expect(verify(leaf, old.certificate, 'sslserver')).to.equal('')
       expect(verify(client, old.certificate, 'sslclient')).to.equal('')
-      expect(judgeKey(old, wantedRoot(settings), [], today)).to.deep.equal([])
-      expect(judgeKey(between, wantedIssuer(settings), [old.certificate], today)).to.deep.equal([])
-      expect(judgeKey(leaf, wantedIdentity(settings, PARIS, 1), [between.certificate], today)).to.deep.equal([])
-      expect(judgeCredential(client, wantedCredential(settings, PARIS, 1), [credentials.certificate], today)).to.deep.equal([])
+      expect(judgeKey(old, rootSpec(settings), [], today)).to.deep.equal([])
+      expect(judgeKey(between, issuerSpec(settings), [old.certificate], today)).to.deep.equal([])
+      expect(judgeKey(leaf, identitySpec(settings, PARIS, 1), [between.certificate], today)).to.deep.equal([])
+      expect(judgeCredential(client, credentialSpec(settings, PARIS, 1), [credentials.certificate], today)).to.deep.equal([])
       expect(readKey(leaf).chain).to.have.length(1)
     })
 
@@ -159,8 +152,8 @@ describe('pki, as openssl verifies it', () => {
       const none = ['-addext', 'subjectKeyIdentifier=none', '-addext', 'authorityKeyIdentifier=none']
       const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', ...none])
       expect(readKey(old).subjectKeyId).to.equal(undefined)
-      const between = issue(wantedIssuer(settings), old, today, signer)
-      const leaf = issue(wantedIdentity(settings, PARIS, 1), between, today, signer)
+      const between = issue(issuerSpec(settings), old, today, signer)
+      const leaf = issue(identitySpec(settings, PARIS, 1), between, today, signer)
       const [first, issuerText] = parseCertificates(leaf.certificate).map(String)
       const args = ['verify', '-CAfile', file(old.certificate), '-untrusted', file(issuerText ?? ''), file(first ?? '')]
       expect(spawnSync('openssl', args, {encoding: 'utf8'}).stderr).to.equal('')

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {AtlasError} from '../../src/lib/model/errors.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {SecretText} from '../../src/lib/model/secret.js'
-import {wantedIdentity} from '../../src/lib/pki/certificate-specs.js'
+import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates, parsePrivateKey, renderCertificates} from '../../src/lib/pki/pem.js'
@@ -15,7 +15,7 @@ import {thrownBy} from '../helpers/thrown.js'
 
 const now = new Date('2026-11-24T12:00:00Z')
 const {settings, signer, root, issuer} = testAuthority(now)
-const wanted = wantedIdentity(settings, parseClusterName('paris'), 1)
+const wanted = identitySpec(settings, parseClusterName('paris'), 1)
 const identity = issue(wanted, issuer, now, signer)
 const keyText = identity.key.reveal()
 const keyBody = keyText.split('\n').slice(1, -2).join('')

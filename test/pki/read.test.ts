@@ -7,7 +7,7 @@ import {readAlternativeNames} from '../../src/lib/pki/alternative-names.js'
 import {assembleCertificate, assembleName} from '../../src/lib/pki/assemble.js'
 import {readDer, wrapDer} from '../../src/lib/pki/der.js'
 import {readFields} from '../../src/lib/pki/fields.js'
-import {wantedCredential, wantedIdentity} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {type CertificateFacts, factsOf, readCertificate, readKey} from '../../src/lib/pki/read.js'
 import {issuerOf, readCertifiedKey} from '../../src/lib/pki/signed.js'
@@ -20,7 +20,7 @@ const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
 
 describe('pki/read: facts', () => {
   it('every field says what node:crypto says', () => {
-    const {certificate} = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
+    const {certificate} = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
     const parsed = new X509Certificate(certificate)
     const facts = factsOf(parsed)
     expect(facts).to.include({
@@ -46,7 +46,7 @@ describe('pki/read: facts', () => {
   })
 
   it('is asked once for each object', () => {
-    const identity = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
+    const identity = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
     const issuers = [issuer.certificate]
     expect(readKey(identity)).to.equal(readKey(identity))
     expect(readCertifiedKey(identity, issuers)).to.equal(readCertifiedKey(identity, issuers))
@@ -55,9 +55,9 @@ describe('pki/read: facts', () => {
   })
 
   it('knows which plane a peer belongs to by its issuer', () => {
-    const identity = new X509Certificate(issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer).certificate)
+    const identity = new X509Certificate(issue(identitySpec(settings, PARIS, 1), issuer, now, signer).certificate)
     const credential = new X509Certificate(
-      issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer).certificate,
+      issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer).certificate,
     )
     const planes = [[issuer.certificate], [credentialIssuer.certificate], [root.certificate]]
     expect(planes.map(plane => issuerOf(identity, plane) !== undefined)).to.deep.equal([true, false, false])

@@ -3,7 +3,7 @@ import {type TLSSocket, connect, createSecureContext, createServer} from 'node:t
 import {expect} from 'chai'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName, sni} from '../../src/lib/model/names.js'
-import {wantedCredential, wantedIdentity, wantedIssuer, wantedServer} from '../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, identitySpec, issuerSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {readCertificate} from '../../src/lib/pki/read.js'
 import {testAuthority} from '../helpers/pki.js'
@@ -14,10 +14,10 @@ const PARIS = parseClusterName('paris')
 describe('pki, in TLS handshakes', () => {
   const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
   const domain = settings.trustDomain
-  const identity = issue(wantedIdentity(settings, PARIS, 1), issuer, now, signer)
-  const observability = issue(wantedIdentity(settings, 'atlas', 1), issuer, now, signer)
-  const server = issue(wantedServer(settings), issuer, now, signer)
-  const credential = issueCredential(wantedCredential(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
+  const identity = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
+  const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
+  const server = issue(serverSpec(settings), issuer, now, signer)
+  const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
 
   it('data plane: both sides anchor at the issuer alone', async () => {
     const seen = await handshake(
@@ -28,8 +28,8 @@ describe('pki, in TLS handshakes', () => {
   })
 
   it('data plane: the leaf of a retired issuer of the same root opens nothing', async () => {
-    const retired = issue(wantedIssuer(settings), root, now, signer)
-    const old = issue(wantedIdentity(settings, 'atlas', 1), retired, now, signer)
+    const retired = issue(issuerSpec(settings), root, now, signer)
+    const old = issue(identitySpec(settings, 'atlas', 1), retired, now, signer)
     const seen = await handshake(
       {own: identity, trusts: issuer.certificate},
       {own: old, trusts: issuer.certificate, dials: sni.downstream(domain, PARIS)},

@@ -105,19 +105,19 @@ describe('the controller', () => {
 })
 
 describe('a server that can not begin', () => {
-  const world = {now: () => new Date(), signer: cryptoSigner}
+  const dependencies = {now: () => new Date(), signer: cryptoSigner}
   const local = {listen: {host: '127.0.0.1', port: 0}, admin: {host: '127.0.0.1', port: 0}, log: 'silent'} as const
 
   it('says that there is no Atlas yet, and leaves nothing behind', async () => {
     const store = testStore()
-    const error = await rejectedBy(serve({store, world, ...local}))
+    const error = await rejectedBy(serve({store, dependencies, ...local}))
     expect(error.code).to.equal('not-found')
     expect(store.isHeld()).to.equal(false)
   })
 
   it('says who holds the store', async () => {
     const network = await startNetwork([])
-    const error = await rejectedBy(serve({store: network.store, world, ...local}))
+    const error = await rejectedBy(serve({store: network.store, dependencies, ...local}))
     expect([error.code, error.message]).to.deep.equal(['conflict', `the test store is held by ${network.serving.adminAddress}`])
     await network.stop()
   })
@@ -127,12 +127,12 @@ describe('a server that can not begin', () => {
     const [host = '', port = ''] = network.serving.address.split(':')
     const store = testStore()
     store.write({kind: 'settings', value: need(network.store.fleet().settings)})
-    const error = await rejectedBy(serve({store, world, ...local, listen: {host, port: Number(port)}}))
+    const error = await rejectedBy(serve({store, dependencies, ...local, listen: {host, port: Number(port)}}))
     expect(error).to.be.instanceOf(AtlasError)
     expect(error.message).to.include(network.serving.address)
     expect(store.isHeld()).to.equal(false)
     const admin = new URL(network.serving.adminAddress)
-    const second = await rejectedBy(serve({store, world, ...local, admin: {host: admin.hostname, port: Number(admin.port)}}))
+    const second = await rejectedBy(serve({store, dependencies, ...local, admin: {host: admin.hostname, port: Number(admin.port)}}))
     expect(second.message).to.match(/admin port/)
     await network.stop()
   })
@@ -141,7 +141,7 @@ describe('a server that can not begin', () => {
     const network = await startNetwork([])
     const store = testStore()
     store.write({kind: 'settings', value: need(network.store.fleet().settings)})
-    const serving = await serve({store, world, ...local})
+    const serving = await serve({store, dependencies, ...local})
     expect(serving.readiness().ready).to.equal(false)
     expect(serving.readiness().reasons.join()).to.match(/no certificate/)
     expect(serving.readiness().warnings.join()).to.match(/atlas-ca/)

@@ -1,7 +1,7 @@
 /** A fleet in which nothing happens: the API server is asked for nothing but Leases. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {world} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/world.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import {init} from '../../src/lib/ops/init.js'
@@ -25,7 +25,7 @@ describe('an idle fleet', function () {
     const proxy = await faultProxy(kubernetes)
     const local = {host: '127.0.0.1', port: 0}
     const store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace}, secrets: 'all'})
-    await init(store, {addresses: [parseAddress('203.0.113.7')]}, world)
+    await init(store, {addresses: [parseAddress('203.0.113.7')]}, dependencies)
     const registrations = Array.from({length: CLUSTERS}, (_, index): Change => {
       const value = testCluster(`c${index}`)
       return {kind: 'registration', name: value.name, value}
@@ -34,7 +34,7 @@ describe('an idle fleet', function () {
     const through = await openCluster({cluster: {kubeconfig: proxy.kubeconfig, namespace}, secrets: 'all'})
     const server = await serve({
       store: through,
-      world,
+      dependencies,
       replica: 'idle-0',
       listen: local,
       admin: local,
@@ -48,7 +48,7 @@ describe('an idle fleet', function () {
         return (
           fleet.credentials.size === CLUSTERS + 1 &&
           report?.report.ready === true &&
-          planReconcile(fleet, world, {derives: true}).length === 0
+          planReconcile(fleet, dependencies, {derives: true}).length === 0
         )
       }
       while (!(await isDone())) await sleep(500)

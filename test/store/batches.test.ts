@@ -6,10 +6,10 @@ import {shardOf} from '../../src/lib/manifest/shard.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {reduceAll} from '../../src/lib/model/change.js'
-import {type Group, batchesOf, ownersOf} from '../../src/lib/store/batches.js'
+import {type Group, batchesOf, ownersConcerned} from '../../src/lib/store/batches.js'
 import {plain} from '../helpers/fleet-changes.js'
 import {testCluster} from '../helpers/fleet.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 /** Two that share a shard, and one that does not. */
 const neighbour = Array.from({length: 1000}, (_, index) => `c-${index}`).find(name => shardOf(name) === shardOf('paris')) ?? ''
@@ -55,7 +55,7 @@ function changeOf(owner: (typeof owners)[number] | undefined, kind: string): Sto
   }
 }
 
-function areOrdered(a: ReturnType<typeof ownersOf>, b: ReturnType<typeof ownersOf>): boolean {
+function areOrdered(a: ReturnType<typeof ownersConcerned>, b: ReturnType<typeof ownersConcerned>): boolean {
   return a === 'all' || b === 'all' || a.some(owner => b.includes(owner))
 }
 
@@ -94,7 +94,7 @@ describe('the batches of a commit', () => {
         const places = placesOf(all)
         for (const [later, second] of all.entries())
           for (const [earlier, first] of all.slice(0, later).entries()) {
-            if (!areOrdered(ownersOf(first), ownersOf(second))) continue
+            if (!areOrdered(ownersConcerned(first), ownersConcerned(second))) continue
             const [before, after] = [places[earlier]!, places[later]!]
             const isTogether = before.group === after.group
             expect(isTogether ? before.index < after.index : before.batch < after.batch, `${earlier} before ${later}`).to.equal(true)
@@ -110,17 +110,17 @@ describe('the batches of a commit', () => {
   })
 
   it('cut off after any of them, or with one owner’s left out from any of them on, leave a fleet that reconcile completes to the same', () => {
-    const world = testWorld()
+    const dependencies = testDependencies()
     const names = ['paris', neighbour, 'lyon', 'rome']
     const base = reduceAll(
-      testFleet(world, []),
+      testFleet(dependencies, []),
       names.map(name => ({kind: 'registration', name: testCluster(name).name, value: testCluster(name)})),
     )
-    const plan = planReconcile(base, world)
+    const plan = planReconcile(base, dependencies)
     const batches = batchesOf(plan.filter(change => isStored(change)))
     const whole = (fleet: typeof base): unknown => {
-      const after = reduceAll(fleet, planReconcile(fleet, world))
-      expect(planReconcile(after, world)).to.deep.equal([])
+      const after = reduceAll(fleet, planReconcile(fleet, dependencies))
+      expect(planReconcile(after, dependencies)).to.deep.equal([])
       expect(after.faults.size).to.equal(0)
       // Which certificates they are depends on how often was signed; that they are there does not.
       return [after.records, after.identities, after.credentials].map(held => [...held.keys()].sort())
@@ -132,7 +132,7 @@ describe('the batches of a commit', () => {
       for (const without of [undefined, ...names]) {
         const written = batches.flatMap((batch, index) =>
           batch.flatMap(({changes: own}) =>
-            own.filter(change => index < cut || (without !== undefined && !ownersOf(change).includes(without))),
+            own.filter(change => index < cut || (without !== undefined && !ownersConcerned(change).includes(without))),
           ),
         )
         const fleet = reduceAll(base, written)

@@ -17,7 +17,7 @@ import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {memoryStore} from '../helpers/memory-store.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {changesOf, plain} from '../helpers/fleet-changes.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const GOLDEN = fileURLToPath(new URL('../golden/stores', import.meta.url))
 const RELEASE = '0.1.0'
@@ -54,9 +54,9 @@ const report: Report = {
 
 /** All that a fleet keeps, in Kubernetes too: what is derived, requests, and what servers say of each other. */
 function fleetOf010(): Fleet {
-  const world = testWorld()
-  const registered = testFleet(world, ['paris', 'lyon'])
-  const derived = reduceAll(registered, planReconcile(registered, world, {derives: true}))
+  const dependencies = testDependencies()
+  const registered = testFleet(dependencies, ['paris', 'lyon'])
+  const derived = reduceAll(registered, planReconcile(registered, dependencies, {derives: true}))
   const changes: readonly Change[] = [
     {
       kind: 'request',
@@ -99,6 +99,6 @@ describe('stores of earlier releases', () => {
     const found = await openDirectory({directory: folder}).load()
     expect([...found.faults]).to.deep.equal([])
     expect(plain(found)).to.deep.equal(plain(fleetOf010()))
-    expect(planReconcile(found, testWorld(), {derives: true})).to.deep.equal([])
+    expect(planReconcile(found, testDependencies(), {derives: true})).to.deep.equal([])
   })
 })

@@ -13,7 +13,7 @@ import {memoryStore} from '../helpers/memory-store.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
-import {testFleet, testWorld} from '../helpers/world.js'
+import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const paris = parseClusterName('paris')
 /** A cluster whose identity stands in the same shard as that of paris. */
@@ -21,7 +21,7 @@ const mate = parseClusterName(Array.from({length: 1000}, (_, index) => `c${index
 const shard = `Secret/${objectNames.identities(shardOf(paris))}`
 
 const commitAll = async (store: StateStore, names: readonly string[] = ['paris']): Promise<void> => {
-  const fleet = testFleet(testWorld(), names)
+  const fleet = testFleet(testDependencies(), names)
   const changes: Change[] = [
     {kind: 'settings', value: fleet.settings},
     ...[...fleet.authority].map(([part, value]): Change => ({kind: 'authority', part, value})),
@@ -53,7 +53,7 @@ describe('store: objects that can not be read', () => {
     const fleet = await store.load()
     expect([...fleet.faults.keys()].sort()).to.include.members([`identity/${mate}`, 'identity/paris'].sort())
     expect(fleet.faults.has('identity/lyon')).to.equal(false)
-    const after = await store.commit(fleet, planReconcile(fleet, testWorld()))
+    const after = await store.commit(fleet, planReconcile(fleet, testDependencies()))
     expect(after.credentials.has(mate) && after.credentials.has(parseClusterName('lyon'))).to.equal(true)
     expect(after.identities.has(parseClusterName('lyon'))).to.equal(true)
     expect(told.filter(change => change.kind === 'fault' && change.subject === `identity/${mate}`)).to.have.length(1)
@@ -72,7 +72,7 @@ describe('store: objects that can not be read', () => {
     const healed = await store.load()
     expect([...healed.faults.keys()]).to.deep.equal([])
     expect(healed.identities.has(paris)).to.equal(true)
-    const after = await store.commit(healed, planReconcile(healed, testWorld()))
+    const after = await store.commit(healed, planReconcile(healed, testDependencies()))
     expect(after.identities.has(mate)).to.equal(true)
   })
 

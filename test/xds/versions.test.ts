@@ -1,6 +1,16 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {emptyLedger, entriesOf, type Held, heldIn, type Ledger, only, rebase, record, unsure} from '../../src/lib/xds/versions.js'
+import {
+  emptyLedger,
+  versionEntries,
+  type HeldVersion,
+  heldIn,
+  type Versions,
+  only,
+  rebase,
+  record,
+  unsure,
+} from '../../src/lib/xds/versions.js'
 import type {Resource, Resources} from '../../src/lib/xds/snapshot.js'
 
 function resource(name: string, version: string): Resource {
@@ -11,8 +21,8 @@ function base(versions: Record<string, string>): Resources {
   return new Map(Object.entries(versions).map(([name, version]) => [name, resource(name, version)]))
 }
 
-function show(ledger: Ledger): Record<string, string> {
-  return Object.fromEntries([...entriesOf(ledger)].map(([name, held]): [string, string] => [name, held.version]).sort())
+function show(ledger: Versions): Record<string, string> {
+  return Object.fromEntries([...versionEntries(ledger)].map(([name, held]): [string, string] => [name, held.version]).sort())
 }
 
 describe('xds/ledger', () => {
@@ -78,7 +88,7 @@ describe('xds/ledger', () => {
         for (const done of acts) {
           if (done.kind === 'base') ledger = rebase(ledger, base(done.versions))
           else {
-            const held: Held | undefined = done.kind === 'give' ? {version: done.version} : undefined
+            const held: HeldVersion | undefined = done.kind === 'give' ? {version: done.version} : undefined
             ledger = record(ledger, [[done.name, held]])
             if (held === undefined) plain.delete(done.name)
             else plain.set(done.name, held.version)

@@ -8,7 +8,7 @@ import {renderJoining} from '../../lib/cli/text/joining.js'
 import {type StoreFlags, sameStore} from '../../lib/cli/flags/store.js'
 import type {ClusterName} from '../../lib/model/names.js'
 import {described, clusterFields, renderDifference} from '../../lib/cli/text/render.js'
-import {world} from '../../lib/cli/world.js'
+import {dependencies} from '../../lib/cli/world.js'
 import {renderPreview} from '../../lib/manifest/preview.js'
 import {addCluster} from '../../lib/ops/cluster/add.js'
 import {dialledAddresses} from '../../lib/model/fleet.js'
@@ -40,7 +40,7 @@ Where the sidecars are is taken from the monitoring stack (--stack) unless it is
     const store = await this.openStore(flags)
     const stack = stackOf(flags)
     const input = {request: requestOf(flags), defaults: targetsOf(stack)}
-    const added = addCluster(store, args.name, input, world, {dryRun: flags['dry-run'], ...patienceOf(flags)})
+    const added = addCluster(store, args.name, input, dependencies, {dryRun: flags['dry-run'], ...patienceOf(flags)})
     const result = await this.patiently(`the leader to issue the credential of ${args.name}`, added)
     const {cluster, previous, restored} = result
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))

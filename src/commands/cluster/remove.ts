@@ -5,7 +5,7 @@ import {confirmFlags, dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/fla
 import {renderLeaving} from '../../lib/cli/text/joining.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/text/render.js'
-import {world} from '../../lib/cli/world.js'
+import {dependencies} from '../../lib/cli/world.js'
 import {parseClusterName} from '../../lib/model/names.js'
 import {isLed} from '../../lib/ops/ask-leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
@@ -24,7 +24,7 @@ export default class ClusterRemove extends StoreCommand {
   async run(): Promise<{removed: string; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterRemove)
     const store = await this.openStore(flags)
-    const plan = await removeCluster(store, args.name, world, {dryRun: true})
+    const plan = await removeCluster(store, args.name, dependencies, {dryRun: true})
     if (flags['dry-run']) {
       this.words(`Cluster ${args.name} would be removed:`)
       this.data(renderChanges(plan.changes))
@@ -36,7 +36,7 @@ export default class ClusterRemove extends StoreCommand {
       noInput: flags['no-input'] || this.jsonEnabled(),
     })
     const wait = patienceOf(flags)
-    const {changes} = await this.patiently(`the leader to remove ${args.name}`, removeCluster(store, args.name, world, wait))
+    const {changes} = await this.patiently(`the leader to remove ${args.name}`, removeCluster(store, args.name, dependencies, wait))
     const isDone = !isLed(store) || wait.waitMs !== undefined
     this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(isDone ? plan.changes : changes)}`)
     if (isLed(store))

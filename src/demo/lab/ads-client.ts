@@ -3,8 +3,8 @@ import {create, fromBinary, toBinary} from '@bufbuild/protobuf'
 import {DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {CertifiedKey} from '../../lib/model/authority.js'
 import {typeUrls} from '../../lib/xds/type-url.js'
-import {type Answer, callOnce, openTls} from './grpc.js'
-import {type Door, tlsOptions} from './tls-probe.js'
+import {type GrpcReply, callOnce, openTls} from './grpc.js'
+import {type TlsTarget, tlsOptions} from './tls-probe.js'
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
@@ -18,7 +18,7 @@ export interface Claim {
  * Asks for clusters on a delta stream and waits for the first answer.
  * @throws Error when the connection is refused or nothing comes
  */
-export async function askAds(door: Door, certificate: CertifiedKey, node: Claim): Promise<Answer> {
+export async function askAds(door: TlsTarget, certificate: CertifiedKey, node: Claim): Promise<GrpcReply> {
   const request = create(DeltaDiscoveryRequestSchema, {node: {cluster: node.cluster, id: node.id}, typeUrl: typeUrls.cluster})
   return callOnce(openTls(door, tlsOptions(door, {certificate})), {
     authority: door.servername,
@@ -30,6 +30,6 @@ export async function askAds(door: Door, certificate: CertifiedKey, node: Claim)
 }
 
 /** How many resources the first answer holds; undefined where there was no answer. */
-export function resourcesInAnswer({messages: [first]}: Answer): number | undefined {
+export function resourcesInAnswer({messages: [first]}: GrpcReply): number | undefined {
   return first === undefined ? undefined : fromBinary(DeltaDiscoveryResponseSchema, first).resources.length
 }

@@ -4,7 +4,7 @@ import type {CertifiedKey, Credential} from '../../lib/model/authority.js'
 import {type Fleet, generationOf} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Settings} from '../../lib/model/settings.js'
-import {wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedRoot} from '../../lib/pki/certificate-specs.js'
+import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec} from '../../lib/pki/certificate-specs.js'
 import {issue} from '../../lib/pki/issue.js'
 import {cryptoSigner} from '../../lib/pki/signer.js'
 
@@ -38,12 +38,12 @@ export interface Forged {
 export function forge(fleet: Fleet): Forged {
   const settings = settingsIn(fleet)
   const now = new Date()
-  const root = issue(wantedRoot(settings), undefined, now, cryptoSigner)
-  const issuer = issue(wantedIssuer(settings), root, now, cryptoSigner)
-  const credentialIssuer = issue(wantedCredentialIssuer(settings), root, now, cryptoSigner)
+  const root = issue(rootSpec(settings), undefined, now, cryptoSigner)
+  const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
+  const credentialIssuer = issue(credentialIssuerSpec(settings), root, now, cryptoSigner)
   return {
-    observability: issue(wantedIdentity(settings, OBSERVABILITY, 1), issuer, now, cryptoSigner),
-    credential: owner => issue(wantedCredential(settings, owner, generationOf(fleet, owner)), credentialIssuer, now, cryptoSigner),
+    observability: issue(identitySpec(settings, OBSERVABILITY, 1), issuer, now, cryptoSigner),
+    credential: owner => issue(credentialSpec(settings, owner, generationOf(fleet, owner)), credentialIssuer, now, cryptoSigner),
   }
 }
 

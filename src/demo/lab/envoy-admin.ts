@@ -39,7 +39,7 @@ export async function adsBytesReceived(admin: HostPort): Promise<number> {
  * What configuration it holds, by `<kind> <name>`. Values change with content and, but for scoped routes, whenever Envoy is sent
  * the resource anew, since it notes the time.
  */
-export async function resourcesOf(admin: HostPort): Promise<ReadonlyMap<string, string>> {
+export async function dumpedResources(admin: HostPort): Promise<ReadonlyMap<string, string>> {
   const {configs = []} = (await getJson(admin, '/config_dump')) as {configs?: readonly Record<string, unknown>[]}
   return new Map(configs.flatMap(config => resourcesIn(config)))
 }

@@ -3,7 +3,7 @@ import {mkdir, mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
-import {FOLDER_PREFIX, sweep} from './registry.js'
+import {FOLDER_PREFIX, endLeftovers} from './registry.js'
 
 export interface DemoFolder {
   readonly path: string
@@ -18,7 +18,7 @@ export interface DemoFolder {
  * @throws AtlasError `conflict` when the directory to keep holds something
  */
 export async function openFolder(keep: string | undefined): Promise<DemoFolder> {
-  sweep(tmpdir())
+  endLeftovers(tmpdir())
   if (keep !== undefined) return {path: await keptFolder(path.resolve(keep)), isKept: true, dispose: async () => undefined}
   const folder = await realpath(await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX)))
   return {path: folder, isKept: false, dispose: async () => rm(folder, {recursive: true, force: true, maxRetries: 3})}

@@ -13,7 +13,7 @@ export interface Call {
   readonly until: 'end' | 'message'
 }
 
-export interface Answer {
+export interface GrpcReply {
   /** HTTP status. */
   readonly status: number
   /** Undefined where the server ended without one, as a cancelled call does. */
@@ -28,7 +28,7 @@ export const grpcCodes = {ok: 0, permissionDenied: 7, unimplemented: 12, unavail
 
 /** An open HTTP/2 connection. */
 export interface Channel {
-  call(call: Call): Promise<Answer>
+  call(call: Call): Promise<GrpcReply>
   close(): void
 }
 
@@ -43,7 +43,7 @@ export function openTls(address: HostPort, options: SecureClientSessionOptions):
 }
 
 /** One call on a connection of its own. @throws Error when the connection or the stream breaks, or the time is over */
-export async function callOnce(channel: Channel, call: Call): Promise<Answer> {
+export async function callOnce(channel: Channel, call: Call): Promise<GrpcReply> {
   try {
     return await channel.call(call)
   } finally {
@@ -67,7 +67,7 @@ function channelOver(session: ClientHttp2Session): Channel {
   }
 }
 
-async function callOn(session: ClientHttp2Session, call: Call): Promise<Answer> {
+async function callOn(session: ClientHttp2Session, call: Call): Promise<GrpcReply> {
   const stream = session.request({
     ':method': 'POST',
     ':path': call.path,
@@ -78,8 +78,8 @@ async function callOn(session: ClientHttp2Session, call: Call): Promise<Answer> 
   const frames = new Frames()
   let headers: IncomingHttpHeaders = {}
   let trailers: IncomingHttpHeaders = {}
-  const answer = (): Answer => answerOf(headers, trailers, frames.messages)
-  return new Promise<Answer>((resolve, reject) => {
+  const answer = (): GrpcReply => answerOf(headers, trailers, frames.messages)
+  return new Promise<GrpcReply>((resolve, reject) => {
     const timer = setTimeout(() => {
       fail(new Error(`no answer within ${call.timeoutMs / 1000} s`))
     }, call.timeoutMs)
@@ -126,7 +126,7 @@ async function callOn(session: ClientHttp2Session, call: Call): Promise<Answer> 
   })
 }
 
-function answerOf(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, messages: readonly Buffer[]): Answer {
+function answerOf(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, messages: readonly Buffer[]): GrpcReply {
   // An answer without a message may carry its status in the headers.
   const status = trailers['grpc-status'] ?? headers['grpc-status']
   return {

@@ -3,7 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {messageOf} from '../../lib/model/errors.js'
 
 /** One request; throws when it failed. */
-export type Request = () => Promise<void>
+export type LoadRequest = () => Promise<void>
 
 export interface LoadResult {
   readonly requests: number
@@ -19,10 +19,10 @@ export interface Load {
 }
 
 /** @param workers each sends its request again and again, `pauseMs` after the last answer */
-export function startLoad(workers: readonly Request[], pauseMs: number): Load {
+export function startLoad(workers: readonly LoadRequest[], pauseMs: number): Load {
   const state = {running: true}
   const result = {requests: 0, failures: 0, firstFailure: undefined as string | undefined, slowestMs: 0}
-  const work = async (request: Request): Promise<void> => {
+  const work = async (request: LoadRequest): Promise<void> => {
     while (state.running) {
       const begin = performance.now()
       try {

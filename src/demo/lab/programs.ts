@@ -133,22 +133,22 @@ async function readStatus(file: string): Promise<Bringing | undefined> {
   return isFresh && (await isAlive(status)) ? status : undefined
 }
 
-interface Status extends Bringing {
+interface ProgramStatus extends Bringing {
   readonly pid: number
   readonly startTicks?: string
   readonly updated: string
 }
 
-function parseStatus(text: string): Status | undefined {
+function parseStatus(text: string): ProgramStatus | undefined {
   try {
-    const value = JSON.parse(text) as Status
+    const value = JSON.parse(text) as ProgramStatus
     return ['building', 'failed', 'fetching', 'waiting'].includes(value.state) ? value : undefined
   } catch {
     return undefined
   }
 }
 
-async function isAlive({pid, startTicks}: Status): Promise<boolean> {
+async function isAlive({pid, startTicks}: ProgramStatus): Promise<boolean> {
   try {
     process.kill(pid, 0)
   } catch (error) {

@@ -26,7 +26,7 @@ export function openRegistry(folder: string): Registry {
  * Pids are used again, so a process counts as a demo's only if it started when the list says.
  * @returns the folders removed
  */
-export function sweep(parent: string): readonly string[] {
+export function endLeftovers(parent: string): readonly string[] {
   const folders = readdirSync(parent).filter(name => name.startsWith(FOLDER_PREFIX))
   return folders.map(name => path.join(parent, name)).filter(folder => sweepFolder(folder))
 }
@@ -50,12 +50,12 @@ function sweepFolder(folder: string): boolean {
   }
 }
 
-interface Entry {
+interface RegistryEntry {
   readonly pid: number
   readonly start: string
 }
 
-function readList(folder: string): readonly Entry[] {
+function readList(folder: string): readonly RegistryEntry[] {
   try {
     const lines = readFileSync(path.join(folder, FILE), 'utf8').split('\n')
     return lines
@@ -67,7 +67,7 @@ function readList(folder: string): readonly Entry[] {
   }
 }
 
-function isRunning({pid, start}: Entry): boolean {
+function isRunning({pid, start}: RegistryEntry): boolean {
   return start !== '' && startOf(pid) === start
 }
 

@@ -4,7 +4,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {HostPort} from '../../lib/model/address.js'
 import type {CertifiedKey} from '../../lib/model/authority.js'
 
-export interface Door extends HostPort {
+export interface TlsTarget extends HostPort {
   /** SNI; a name on the server's certificate. */
   readonly servername: string
   /** PEM: what the visitor trusts, so that it knows that it speaks to the door it means. */
@@ -17,7 +17,7 @@ export interface Visitor {
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
-export interface Knock {
+export interface TlsProbe {
   /** How many bytes came out of the door inside TLS. */
   readonly bytes: number
   /** The TLS alert in words, such as `certificate required`; undefined where there was none. */
@@ -30,7 +30,7 @@ export interface Knock {
  * Completes a handshake, greets as an HTTP/2 client does, and waits for the first byte or the end.
  * @throws Error when the door can't be reached, or shows a certificate that the visitor does not trust
  */
-export async function knock(door: Door, visitor: Visitor, timeoutMs = 5000): Promise<Knock> {
+export async function probeTls(door: TlsTarget, visitor: Visitor, timeoutMs = 5000): Promise<TlsProbe> {
   const socket = connect({...tlsOptions(door, visitor), host: door.host, port: door.port, ALPNProtocols: ['h2']})
   let bytes = 0
   let serial: string | undefined
@@ -67,7 +67,7 @@ export async function knock(door: Door, visitor: Visitor, timeoutMs = 5000): Pro
 }
 
 /** What node:tls and node:http2 are to be told to visit a door; a leaf of an issuer in force is trusted without its root. */
-export function tlsOptions({servername, ca}: Pick<Door, 'ca' | 'servername'>, {certificate, maxVersion}: Visitor) {
+export function tlsOptions({servername, ca}: Pick<TlsTarget, 'ca' | 'servername'>, {certificate, maxVersion}: Visitor) {
   return {
     servername,
     ca: [...ca],

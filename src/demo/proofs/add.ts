@@ -1,14 +1,14 @@
 /** Proof: a cluster that is added while all runs appears within seconds, and only the Envoys concerned are sent anything. */
 import type {HostPort} from '../../lib/model/address.js'
 import type {ClusterName} from '../../lib/model/names.js'
-import {adsBytesReceived, differing, resourcesOf} from '../lab/envoy-admin.js'
+import {adsBytesReceived, differing, dumpedResources} from '../lab/envoy-admin.js'
 import type {RunningEnvoy} from '../envoys.js'
 import {type Backend, type Member, type Network, joinCluster} from '../network.js'
 import {insist} from '../proof.js'
 import type {DownstreamSite} from '../lab/sites.js'
 import {untilAnswered, untilReachable} from './paths.js'
 import {counted, seconds} from '../words.js'
-import {statusOf, untilSynced} from './status.js'
+import {askStatus, untilSynced} from './status.js'
 
 export interface Newcomer {
   readonly name: ClusterName
@@ -60,10 +60,10 @@ interface Picture {
 const PING_BYTES = 300
 
 async function picture(network: Network, others: readonly RunningEnvoy[]): Promise<Picture> {
-  const {proxies} = await statusOf(network)
+  const {proxies} = await askStatus(network)
   const received = async ({owner, admin}: RunningEnvoy): Promise<Received> => ({
     owner,
-    resources: await resourcesOf(admin),
+    resources: await dumpedResources(admin),
     bytes: await adsBytesReceived(admin),
     lastChange: proxies.find(({cluster}) => cluster === owner)?.lastChange ?? 'never',
   })

@@ -3,7 +3,7 @@ import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
 import {healthCall, watchCall} from '../lab/health.js'
-import {type LoadResult, type Request, startLoad} from '../lab/load.js'
+import {type LoadResult, type LoadRequest, startLoad} from '../lab/load.js'
 import {type Member, type Network, thanosDoor} from '../network.js'
 import {insist} from '../proof.js'
 import {clustersIn, queryInstant} from '../lab/query-api.js'
@@ -83,21 +83,21 @@ function judge(
   return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${counted(streams.streams, 'open stream')} went on`
 }
 
-function onChannel(name: string, authority: string, channel: Channel): Request {
+function onChannel(name: string, authority: string, channel: Channel): LoadRequest {
   return async () => {
     const {grpcStatus, status} = await channel.call(healthCall(authority))
     if (grpcStatus !== grpcCodes.ok) throw new Error(`${name}: gRPC status ${grpcStatus ?? 'none'}, HTTP ${status}`)
   }
 }
 
-function onNewConnection(name: string, authority: string, door: HostPort): Request {
+function onNewConnection(name: string, authority: string, door: HostPort): LoadRequest {
   return async () => {
     const {grpcStatus, status} = await callOnce(openPlain(door), healthCall(authority))
     if (grpcStatus !== grpcCodes.ok) throw new Error(`${name}: gRPC status ${grpcStatus ?? 'none'}, HTTP ${status}, on a new connection`)
   }
 }
 
-function promql(members: readonly Member[], query: HostPort): Request {
+function promql(members: readonly Member[], query: HostPort): LoadRequest {
   return async () => {
     const got = clustersIn(await queryInstant(query, 'up'))
     const missing = members.filter(({name}) => !got.includes(name))

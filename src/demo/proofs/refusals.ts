@@ -1,7 +1,7 @@
 /** Proofs that Envoy alone gives: doors that face another cluster open for nobody but the one they are meant for. */
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import {askAds, resourcesInAnswer} from '../lab/ads-client.js'
-import {type GuardedDoor, type Refusal, adsDoor, allDoors, mustRefuse, serverDoor, sidecarDoor} from '../doors.js'
+import {type GuardedDoor, type DoorRefusal, adsDoor, allDoors, mustRefuse, serverDoor, sidecarDoor} from '../doors.js'
 import {grpcCodes} from '../lab/grpc.js'
 import type {Network} from '../network.js'
 import {Disproof, insist} from '../proof.js'
@@ -12,7 +12,7 @@ import {counted, listed, range} from '../words.js'
 export async function noCertificateRefused(network: Network): Promise<string> {
   const {store, signal} = network.stage
   const doors = allDoors(network, await store.load())
-  const refusal: Refusal = {
+  const refusal: DoorRefusal = {
     who: 'a client without a certificate',
     visitor: {},
     alert: /certificate required/,
@@ -27,7 +27,7 @@ export async function foreignCertificateRefused(network: Network): Promise<strin
   const {store, signal} = network.stage
   const fleet = await store.load()
   const forged = forge(fleet)
-  const visit = async (door: GuardedDoor, certificate: Refusal['visitor']['certificate']): Promise<number> => {
+  const visit = async (door: GuardedDoor, certificate: DoorRefusal['visitor']['certificate']): Promise<number> => {
     const who = 'a client with a certificate of another authority'
     const visitor = certificate === undefined ? {} : {certificate}
     return mustRefuse(door, {who, visitor, alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}, signal)

@@ -10,7 +10,7 @@ import {credentialIn} from '../lab/certificates.js'
 import {waitFor} from '../lab/wait.js'
 import {listed, seconds} from '../words.js'
 import {untilAnswered} from './paths.js'
-import {statusOf} from './status.js'
+import {askStatus} from './status.js'
 
 /** The promise (design, part 3). */
 const LIMIT_MS = 10_000
@@ -35,7 +35,7 @@ export async function removeCutsOff(network: Network, member: Member, query: Hos
   }
 
   const streamsEnded = async (): Promise<true | undefined> => {
-    const {proxies} = await statusOf(network)
+    const {proxies} = await askStatus(network)
     return proxies.some(({cluster}) => cluster === name) ? undefined : true
   }
   await waitFor(`the ADS stream of ${name} to end`, streamsEnded, options)

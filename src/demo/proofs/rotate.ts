@@ -5,7 +5,7 @@ import {readKey} from '../../lib/pki/read.js'
 import {allDoors} from '../doors.js'
 import {certificatesOf, plainSerial} from '../lab/envoy-admin.js'
 import type {RunningEnvoy} from '../envoys.js'
-import {knock} from '../lab/tls-probe.js'
+import {probeTls} from '../lab/tls-probe.js'
 import {type Network, startServer} from '../network.js'
 import {insist} from '../proof.js'
 import {identityIn} from '../lab/certificates.js'
@@ -69,7 +69,7 @@ async function showsNewLeaves(network: Network, fleet: Fleet): Promise<number> {
     plainSerial(readKey(identityIn(fleet, owner)).serial),
   )
   for (const door of doors) {
-    const {serial} = await knock(door, {certificate: door.rightful})
+    const {serial} = await probeTls(door, {certificate: door.rightful})
     insist(serials.includes(plainSerial(serial ?? '')), `${door.title} still shows serial ${serial ?? 'none'} to new connections`)
   }
 

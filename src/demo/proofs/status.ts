@@ -4,7 +4,7 @@ import type {Network} from '../network.js'
 import {waitFor} from '../lab/wait.js'
 
 /** Asks for the status once. */
-export async function statusOf({stage}: Network): Promise<Status> {
+export async function askStatus({stage}: Network): Promise<Status> {
   return stage.atlas.json<Status>('status')
 }
 
@@ -17,7 +17,7 @@ export async function untilSynced(network: Network, timeoutMs: number): Promise<
   return waitFor(
     'every proxy to be synced',
     async () => {
-      const status = await statusOf(network)
+      const status = await askStatus(network)
       const lagging = owners.filter(owner => !status.proxies.some(({cluster, state}) => cluster === owner && state === 'synced'))
       if (lagging.length === 0) return status
       throw new Error(`not yet: ${lagging.join(', ')}`)

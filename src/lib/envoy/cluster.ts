@@ -95,7 +95,7 @@ export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: 
   })
 }
 
-interface Wanted {
+interface ClusterSpec {
   readonly name: string
   readonly hosts: readonly HostPort[]
   readonly family: DnsLookupFamily
@@ -107,7 +107,7 @@ interface Wanted {
   readonly healthCheck?: HealthCheck
 }
 
-function envoyCluster(wanted: Wanted): EnvoyCluster {
+function envoyCluster(wanted: ClusterSpec): EnvoyCluster {
   const {name, hosts, timeouts, tls} = wanted
   return create(ClusterSchema, {
     name,
@@ -139,7 +139,7 @@ function envoyCluster(wanted: Wanted): EnvoyCluster {
 }
 
 /** IP addresses are taken as they are; one name among them and Envoy resolves all, addresses to themselves. */
-function discovery({hosts, family}: Wanted): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
+function discovery({hosts, family}: ClusterSpec): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
   if (!isNamed(hosts)) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
   return {
     clusterDiscoveryType: {

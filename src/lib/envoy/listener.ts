@@ -143,7 +143,7 @@ function common(name: string, filters: readonly HttpFilter[]) {
   }
 }
 
-interface Wanted {
+interface ListenerSpec {
   readonly name: string
   readonly at: HostPort
   readonly manager: HttpConnectionManager
@@ -152,7 +152,7 @@ interface Wanted {
   readonly bufferBytes?: number
 }
 
-function listener({name, at, manager, tls, bufferBytes}: Wanted): Listener {
+function listener({name, at, manager, tls, bufferBytes}: ListenerSpec): Listener {
   return create(ListenerSchema, {
     name,
     statPrefix: name,

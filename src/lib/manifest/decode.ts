@@ -10,7 +10,7 @@ import {type StoredChange, objectOf, signerNames} from './encode.js'
 import {ENDPOINTS_KEY} from './endpoints.js'
 import {decodeClient, decodeCredential, decodeSecret, parseIdentity, signerKeys, tlsKeys} from './secrets.js'
 import {type Manifest, decodeBase64, isLeaving, keyOf, secretData} from './manifest.js'
-import {at, placeOf} from './path.js'
+import {at, pathOf} from './path.js'
 import {parseRecord} from './record.js'
 import {decodeRegistration, isRegistration} from './registration.js'
 import {externalAddresses, isExternal} from './load-balancer.js'
@@ -48,7 +48,7 @@ export function changeOf(entry: Entry, object: ObjectKey, source: string | undef
   try {
     return entry.decode()
   } catch (error) {
-    return faultChange(entry.subject, {object, key: placeOf(error, 'metadata'), message: messageOf(error)}, source)
+    return faultChange(entry.subject, {object, key: pathOf(error, 'metadata'), message: messageOf(error)}, source)
   }
 }
 

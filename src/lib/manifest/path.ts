@@ -2,7 +2,7 @@
 import {AtlasError, messageOf} from '../model/errors.js'
 
 /** The path inside an object that an error is about, such as `data.tls.crt`. */
-class Place extends Error {
+class PathError extends Error {
   readonly key: string
 
   constructor(key: string, cause: unknown) {
@@ -16,13 +16,13 @@ export function at<T>(key: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    if (error instanceof AtlasError && error.cause instanceof Place) throw error
+    if (error instanceof AtlasError && error.cause instanceof PathError) throw error
     const hint = error instanceof AtlasError ? error.hint : undefined
-    throw new AtlasError('invalid', messageOf(error), {cause: new Place(key, error), ...(hint !== undefined && {hint})})
+    throw new AtlasError('invalid', messageOf(error), {cause: new PathError(key, error), ...(hint !== undefined && {hint})})
   }
 }
 
 /** The place that `at` named; `fallback` where none was. */
-export function placeOf(error: unknown, fallback: string): string {
-  return error instanceof AtlasError && error.cause instanceof Place ? error.cause.key : fallback
+export function pathOf(error: unknown, fallback: string): string {
+  return error instanceof AtlasError && error.cause instanceof PathError ? error.cause.key : fallback
 }

@@ -1,4 +1,4 @@
-/** What the leader does for those who hold no keys: it answers the requests that wait. Asking is in leader.ts. */
+/** What the leader does for those who hold no keys: it answers the requests that wait. Asking is in ask-leader.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
 import {type Fleet, isRegistered} from '../model/fleet.js'
@@ -8,24 +8,24 @@ import {clusterNames} from './cluster/list.js'
 import {whyUnsigned} from './reconcile.js'
 import {planRemoval} from './revoke.js'
 import {planLeaves} from './rotate.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /**
  * Does what waits to be done, answers it, and drops answers that have been read or never will be; a few owners at a time, so that
  * whoever iterates can let others in between.
  */
-export function* planAnswers(fleet: Fleet, world: World): Generator<readonly Change[], void> {
+export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   for (const subject of fleet.faults.keys())
     if (subject.startsWith('request/')) yield [{kind: 'request', id: subject.slice('request/'.length), value: undefined}]
   let planned = fleet
   for (const [id, request] of fleet.requests) {
-    if (isOld(request, world.now())) {
+    if (isOld(request, dependencies.now())) {
       yield [{kind: 'request', id, value: undefined}]
       continue
     }
 
     if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
-    for (const changes of answered(planned, id, request, world)) {
+    for (const changes of answered(planned, id, request, dependencies)) {
       planned = reduceAll(planned, changes)
       yield changes
     }
@@ -56,14 +56,14 @@ function isIssuerToCome(fleet: Fleet): boolean {
 }
 
 /** The work first, then the answer: a leader that dies between the two does the work again, which does no harm. */
-function* answered(fleet: Fleet, id: string, request: Request, world: World): Generator<readonly Change[], void> {
+function* answered(fleet: Fleet, id: string, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const answer = (state: 'done' | 'failed', message: string): Change => ({
     kind: 'request',
     id,
-    value: {...request, state, message, answeredAt: world.now().toISOString()},
+    value: {...request, state, message, answeredAt: dependencies.now().toISOString()},
   })
   try {
-    yield* request.kind === 'rotate' ? rotated(fleet, request, world) : removed(fleet, request, world)
+    yield* request.kind === 'rotate' ? rotated(fleet, request, dependencies) : removed(fleet, request, dependencies)
     yield [answer('done', describeRequest(request))]
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
@@ -71,17 +71,17 @@ function* answered(fleet: Fleet, id: string, request: Request, world: World): Ge
   }
 }
 
-function* rotated(fleet: Fleet, {owners}: Request, world: World): Generator<readonly Change[], void> {
+function* rotated(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const present = new Set<Owner>([OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))])
   const unknown = owners.find(owner => !present.has(owner))
   if (unknown !== undefined) throw new AtlasError('not-found', `there is no cluster ${quote(unknown)}`)
   const wanted = owners.length === 0 ? [...present] : [...new Set(owners)]
   for (let from = 0; from < wanted.length; from += OWNERS_AT_ONCE)
-    yield planLeaves(fleet, wanted.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, world)
+    yield planLeaves(fleet, wanted.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
 }
 
-function* removed(fleet: Fleet, {owners}: Request, world: World): Generator<readonly Change[], void> {
+function* removed(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const present = new Set<Owner>(clusterNames(fleet))
   // One that is not there any more has been removed: by an earlier leader that did not come to answer.
-  for (const name of new Set(owners)) if (name !== OBSERVABILITY && present.has(name)) yield planRemoval(fleet, name, world)
+  for (const name of new Set(owners)) if (name !== OBSERVABILITY && present.has(name)) yield planRemoval(fleet, name, dependencies)
 }

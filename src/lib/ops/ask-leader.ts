@@ -4,7 +4,7 @@ import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Request} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
 export interface Patience {
@@ -12,9 +12,13 @@ export interface Patience {
 }
 
 /** A request as one writes it, under an id of its own. */
-export function newRequest(kind: Request['kind'], owners: Request['owners'], world: World): Extract<Change, {kind: 'request'}> {
-  const id = `${kind}-${world.signer.serial().slice(0, 16)}`
-  return {kind: 'request', id, value: {kind, owners, requestedAt: world.now().toISOString(), state: 'waiting'}}
+export function newRequest(
+  kind: Request['kind'],
+  owners: Request['owners'],
+  dependencies: OpsDependencies,
+): Extract<Change, {kind: 'request'}> {
+  const id = `${kind}-${dependencies.signer.serial().slice(0, 16)}`
+  return {kind: 'request', id, value: {kind, owners, requestedAt: dependencies.now().toISOString(), state: 'waiting'}}
 }
 
 /** Whether a leader signs for the store, and commands only ask. */
@@ -31,7 +35,7 @@ export async function waitForLeader(
   store: StateStore,
   isDone: (fleet: Fleet) => boolean,
   what: string,
-  {waitMs, world}: {readonly waitMs: number; readonly world: World},
+  {waitMs, dependencies}: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<Fleet> {
   const ended = new AbortController()
   const limit = AbortSignal.timeout(waitMs)
@@ -67,7 +71,7 @@ export async function waitForLeader(
     return await found.promise
   } catch (error) {
     // Whatever kept the store from being read all that time, nobody has answered.
-    throw limit.aborted ? await unanswered(store, what, {waitMs, world}) : error
+    throw limit.aborted ? await unanswered(store, what, {waitMs, dependencies}) : error
   } finally {
     ended.abort()
   }
@@ -78,7 +82,7 @@ export async function waitForAnswer(
   store: StateStore,
   id: string,
   what: string,
-  patience: {readonly waitMs: number; readonly world: World},
+  patience: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<void> {
   const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, patience)
   const request = fleet.requests.get(id)
@@ -101,7 +105,7 @@ export function silenceOf({renewedAt}: Heartbeat, now: Date): number {
 async function unanswered(
   store: StateStore,
   what: string,
-  {waitMs, world}: {readonly waitMs: number; readonly world: World},
+  {waitMs, dependencies}: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<AtlasError> {
   const kubectl = `kubectl -n ${store.kubernetes?.namespace ?? ''}`
   const heartbeats = await store.heartbeats().catch(() => undefined)
@@ -111,9 +115,11 @@ async function unanswered(
     return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; it will be done when one does`, {
       hint: `is a server running? ${kubectl} get lease atlas; ${pods}`,
     })
-  if (leader === undefined || leader.holder === '' || silenceOf(leader, world.now()) > SILENCE) {
+  if (leader === undefined || leader.holder === '' || silenceOf(leader, dependencies.now()) > SILENCE) {
     const since =
-      leader === undefined || leader.holder === '' ? '' : ` any more: ${nameOf(leader)} did until ${silenceOf(leader, world.now())} s ago`
+      leader === undefined || leader.holder === ''
+        ? ''
+        : ` any more: ${nameOf(leader)} did until ${silenceOf(leader, dependencies.now())} s ago`
     return new AtlasError('unreachable', `${what}: nobody leads${since}; it will be done when a server does`, {
       hint: `a server with --role controller or all is wanted; ${kubectl} get lease atlas; ${pods}`,
     })

@@ -4,22 +4,27 @@ import type {Change} from '../model/change.js'
 import type {Fleet} from '../model/fleet.js'
 import type {ClientName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {wantedClient} from '../pki/certificate-specs.js'
+import {clientSpec} from '../pki/certificate-specs.js'
 import {issueCredential} from '../pki/issue.js'
 import {judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /**
  * What is missing, due or no longer wanted. One that can't be read is left as it is.
  * @param issuer who signs; nothing is issued without
  */
-export function planClients(fleet: Fleet, settings: Settings, issuer: CertifiedKey | undefined, world: World): readonly Change[] {
+export function planClients(
+  fleet: Fleet,
+  settings: Settings,
+  issuer: CertifiedKey | undefined,
+  dependencies: OpsDependencies,
+): readonly Change[] {
   const unwanted = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
-  const due = settings.clients.filter(name => isDue(fleet, settings, name, world.now()))
+  const due = settings.clients.filter(name => isDue(fleet, settings, name, dependencies.now()))
   return [
     ...unwanted.map((name): Change => ({kind: 'client', name, value: undefined})),
-    ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, world)),
+    ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, dependencies)),
   ]
 }
 
@@ -29,7 +34,7 @@ export function issueClients(
   settings: Settings,
   issuer: CertifiedKey,
   names: readonly ClientName[],
-  world: World,
+  dependencies: OpsDependencies,
 ): readonly Change[] {
   const {trust, faults} = fleet
   if (trust === undefined) return []
@@ -38,7 +43,7 @@ export function issueClients(
     .map(name => ({
       kind: 'client',
       name,
-      value: issueCredential(wantedClient(settings, name), issuer, trust.roots, world.now(), world.signer),
+      value: issueCredential(clientSpec(settings, name), issuer, trust.roots, dependencies.now(), dependencies.signer),
     }))
 }
 
@@ -46,7 +51,7 @@ export function issueClients(
 function isDue({clients, trust}: Fleet, settings: Settings, name: ClientName, now: Date): boolean {
   if (trust === undefined) return false
   const present = clients.get(name)
-  return present?.roots !== rootsOf(trust) || judgeKey(present, wantedClient(settings, name), trust.issuers, now).length > 0
+  return present?.roots !== rootsOf(trust) || judgeKey(present, clientSpec(settings, name), trust.issuers, now).length > 0
 }
 
 const rendered = new WeakMap<TrustBundle, string>()

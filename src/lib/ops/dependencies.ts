@@ -6,7 +6,7 @@ import type {Signer} from '../pki/signer.js'
 import {notInitialised} from '../store/not-initialised.js'
 import type {StateStore} from '../store/store.js'
 
-export interface World {
+export interface OpsDependencies {
   now(): Date
   readonly signer: Signer
 }

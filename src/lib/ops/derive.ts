@@ -6,7 +6,7 @@ import {type Fleet, type ObjectKey, isRegistered} from '../model/fleet.js'
 import {type Owner, objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {isAtFault, isHeld} from './goatlas/takeover.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 export interface DerivedPlan {
   readonly written: readonly Change[]
@@ -19,13 +19,13 @@ export function planDerived(
   fleet: Fleet,
   settings: Settings,
   {owners, announces}: {readonly owners: readonly Owner[]; readonly announces: boolean},
-  world: World,
+  dependencies: OpsDependencies,
 ): DerivedPlan {
   const asked = new Set<string>(owners)
-  const zone = announces ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), world.now()))] : []
+  const zone = announces ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), dependencies.now()))] : []
   const wanted = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), ...zone])
   const written = [...wanted]
-    .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, world.now()))
+    .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, dependencies.now()))
     .map(([object, value]): Change => ({kind: 'derived', object, value}))
   const removed = [...fleet.derived]
     .filter(([object, text]) => !wanted.has(object) && isMarked(text) && isAskedFor(fleet, asked, derivedOwner(object)))

@@ -4,7 +4,7 @@ import type {Cluster} from '../model/cluster.js'
 import {type Fleet, generationOf, recordOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {type Wanted, wantedClient, wantedCredential, wantedIdentity, wantedServer} from '../pki/certificate-specs.js'
+import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {renewAt} from '../pki/rotation.js'
 import {readCertifiedKey} from '../pki/signed.js'
 import {takeoverDue} from './goatlas/takeover.js'
@@ -14,8 +14,8 @@ export function nextDue(fleet: Fleet): Date | undefined {
   const {settings, server, clients, trust} = fleet
   if (settings === undefined) return undefined
   const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
-  let due = server === undefined ? Infinity : renewalOf(server, wantedServer(settings), trust?.issuers)
-  for (const [name, client] of clients) due = Math.min(due, renewalOf(client, wantedClient(settings, name), trust?.issuers))
+  let due = server === undefined ? Infinity : renewalOf(server, serverSpec(settings), trust?.issuers)
+  for (const [name, client] of clients) due = Math.min(due, renewalOf(client, clientSpec(settings, name), trust?.issuers))
   for (const owner of owners) due = Math.min(due, ownerDue(fleet, settings, owner))
   due = Math.min(due, takeoverDue(fleet))
   return due === Infinity ? undefined : new Date(due)
@@ -75,14 +75,14 @@ function computed(fleet: Fleet, {settings, trust, identity, credential}: OwnerPa
   const suspension =
     record.suspendedSince === undefined ? Infinity : Date.parse(record.suspendedSince) + settings.lifetimes.suspension * 1000
   return Math.min(
-    identity === undefined ? Infinity : renewalOf(identity, wantedIdentity(settings, owner, generation), trust?.issuers),
-    credential === undefined ? Infinity : renewalOf(credential, wantedCredential(settings, owner, generation), trust?.credentialIssuers),
+    identity === undefined ? Infinity : renewalOf(identity, identitySpec(settings, owner, generation), trust?.issuers),
+    credential === undefined ? Infinity : renewalOf(credential, credentialSpec(settings, owner, generation), trust?.credentialIssuers),
     suspension,
     ...record.credentials.map(({notAfter}) => Date.parse(notAfter)),
     ...record.denied.map(({until}) => Date.parse(until)),
   )
 }
 
-function renewalOf(key: CertifiedKey, wanted: Wanted, issuers: readonly string[] = []): number {
+function renewalOf(key: CertifiedKey, wanted: CertificateSpec, issuers: readonly string[] = []): number {
   return renewAt(readCertifiedKey(key, issuers), wanted).getTime()
 }

@@ -6,7 +6,7 @@ import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
-import {wantedRoot} from '../pki/certificate-specs.js'
+import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
@@ -15,7 +15,7 @@ import {isLed} from './ask-leader.js'
 import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import {sameValue} from './same.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /** What was asked for by name; all else keeps what stands or takes the default. */
 export type Choices = Partial<Omit<Settings, 'lifetimes' | 'timeouts'>> & {
@@ -45,10 +45,15 @@ export interface InitOptions extends CommitOptions {
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
  * something is broken, or a root to be adopted can't be used any more; `invalid` for a mutual TLS port that would admit nobody
  */
-export async function init(store: StateStore, choices: Choices, world: World, options: InitOptions = {}): Promise<InitResult> {
+export async function init(
+  store: StateStore,
+  choices: Choices,
+  dependencies: OpsDependencies,
+  options: InitOptions = {},
+): Promise<InitResult> {
   const committed = isLed(store)
-    ? await initLed(store, choices, world, options)
-    : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, world)), options)
+    ? await initLed(store, choices, dependencies, options)
+    : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
   const adopted = adoptionIn(committed.before, committed.after)
   return {
@@ -64,7 +69,7 @@ export async function init(store: StateStore, choices: Choices, world: World, op
  * Where a leader signs, settings and root are all that is made here. The root is created and not looked at where it may not be read:
  * whether it is there already the store says then.
  */
-async function initLed(store: StateStore, choices: Choices, world: World, options: InitOptions): Promise<Committed> {
+async function initLed(store: StateStore, choices: Choices, dependencies: OpsDependencies, options: InitOptions): Promise<Committed> {
   const namespace = store.kubernetes?.namespace ?? defaultSettings.namespace
   const standard: Settings = {...defaultSettings, namespace, thanosNamespace: namespace}
   const first = await commitPlan(
@@ -73,7 +78,7 @@ async function initLed(store: StateStore, choices: Choices, world: World, option
       if (isPassedOver(fleet, options)) return []
       if (options.readsRoot === false) refuseTrustAlone(fleet)
       const changes = planSettings(fleet, choices, standard)
-      return [...changes, ...planAdopt(fleet, reduceAll(fleet, changes).settings ?? standard, world)]
+      return [...changes, ...planAdopt(fleet, reduceAll(fleet, changes).settings ?? standard, dependencies)]
     },
     options,
   )
@@ -81,7 +86,7 @@ async function initLed(store: StateStore, choices: Choices, world: World, option
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
-  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, world)}
+  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, dependencies)}
   if (options.dryRun === true) return {...first, changes: [...first.changes, root], after: reduceAll(after, [root])}
   try {
     return {...first, changes: [...first.changes, root], after: await store.commit(after, [root])}
@@ -104,12 +109,12 @@ function isPassedOver({settings}: Fleet, {ifMissing}: InitOptions): boolean {
   return ifMissing === true && settings !== undefined
 }
 
-function planInit(fleet: Fleet, choices: Choices, world: World): readonly Change[] {
+function planInit(fleet: Fleet, choices: Choices, dependencies: OpsDependencies): readonly Change[] {
   const changes: Change[] = [...planSettings(fleet, choices, standardSettings(fleet, choices))]
   const settings = reduceAll(fleet, changes).settings ?? defaultSettings
-  changes.push(...planAdopt(fleet, settings, world))
-  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, world)})
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+  changes.push(...planAdopt(fleet, settings, dependencies))
+  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, dependencies)})
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
 }
 
 /** @param standard what a new installation takes where nothing is chosen */
@@ -154,7 +159,7 @@ function refuseTrustAlone(fleet: Fleet): void {
   )
 }
 
-function newRoot(fleet: Fleet, settings: Settings, world: World): ReturnType<typeof issue> {
+function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): ReturnType<typeof issue> {
   const wasSigned = fleet.trust !== undefined || fleet.credentials.size > 0 || fleet.identities.size > 0
   if (wasSigned)
     throw new AtlasError(
@@ -162,7 +167,7 @@ function newRoot(fleet: Fleet, settings: Settings, world: World): ReturnType<typ
       'certificates were issued here, but their root (Secret atlas-ca) is gone; a new root would lock every proxy out',
       {hint: 'restore Secret atlas-ca from a backup'},
     )
-  return issue(wantedRoot(settings), undefined, world.now(), world.signer)
+  return issue(rootSpec(settings), undefined, dependencies.now(), dependencies.signer)
 }
 
 function withChoices(settings: Settings, choices: Choices): Settings {

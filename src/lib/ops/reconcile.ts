@@ -9,7 +9,7 @@ import {type Change, reduce} from '../model/change.js'
 import {type Fleet, generationOf, isRegistered, recordOf} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {type Wanted, wantedCredential, wantedCredentialIssuer, wantedIdentity, wantedIssuer, wantedServer} from '../pki/certificate-specs.js'
+import {type CertificateSpec, credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
 import {judgeCredential, judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
@@ -25,15 +25,15 @@ import {isLed} from './ask-leader.js'
 import {rememberedOf} from './recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
 import {sameValue} from './same.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /**
  * Brings the store to what it should be.
  * @returns the fleet afterwards
  * @throws AtlasError what the store throws
  */
-export async function reconcile(store: StateStore, world: World): Promise<Fleet> {
-  return (await commitPlan(store, fleet => planReconcile(fleet, world, {derives: isLed(store)}))).after
+export async function reconcile(store: StateStore, dependencies: OpsDependencies): Promise<Fleet> {
+  return (await commitPlan(store, fleet => planReconcile(fleet, dependencies, {derives: isLed(store)}))).after
 }
 
 export interface ReconcileScope {
@@ -52,12 +52,12 @@ export interface ReconcileScope {
  */
 export function planReconcile(
   fleet: Fleet,
-  world: World,
-  {owners = ownersOf(fleet), derives = false, announces = true}: ReconcileScope = {},
+  dependencies: OpsDependencies,
+  {owners = knownOwners(fleet), derives = false, announces = true}: ReconcileScope = {},
 ): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
-  const plan = new Plan(fleet, settings, world)
+  const plan = new Plan(fleet, settings, dependencies)
   plan.issuers()
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
@@ -65,7 +65,7 @@ export function planReconcile(
   plan.clients()
   for (const owner of owners) plan.owner(owner)
   // What is dialled is there before anybody is told to dial it, and until nobody is.
-  const derived = derives ? planDerived(plan.fleet, settings, {owners, announces}, world) : {written: [], removed: []}
+  const derived = derives ? planDerived(plan.fleet, settings, {owners, announces}, dependencies) : {written: [], removed: []}
   plan.add(derived.written)
   if (announces) plan.endpoints()
   plan.add(derived.removed)
@@ -84,7 +84,7 @@ export function whyUnsigned(fleet: Fleet): string | undefined {
 }
 
 /** Everybody with a registration or a record, the observability cluster first, then by name. */
-export function ownersOf(fleet: Fleet): readonly Owner[] {
+export function knownOwners(fleet: Fleet): readonly Owner[] {
   const held = [...fleet.faults.keys()]
     .filter(subject => subject.startsWith('registration/'))
     .map(subject => subject.slice('registration/'.length))
@@ -100,12 +100,12 @@ class Plan {
   readonly changes: Change[] = []
   #fleet: Fleet
   readonly #settings: Settings
-  readonly #world: World
+  readonly #deps: OpsDependencies
 
-  constructor(fleet: Fleet, settings: Settings, world: World) {
+  constructor(fleet: Fleet, settings: Settings, dependencies: OpsDependencies) {
     this.#fleet = fleet
     this.#settings = settings
-    this.#world = world
+    this.#deps = dependencies
   }
 
   get fleet(): Fleet {
@@ -117,8 +117,8 @@ class Plan {
   }
 
   issuers(): void {
-    this.#issuer('issuer', wantedIssuer(this.#settings))
-    this.#issuer('credentialIssuer', wantedCredentialIssuer(this.#settings))
+    this.#issuer('issuer', issuerSpec(this.#settings))
+    this.#issuer('credentialIssuer', credentialIssuerSpec(this.#settings))
   }
 
   /** Whoever signs must be trusted before the first of its signatures is delivered. */
@@ -140,20 +140,20 @@ class Plan {
   server(): void {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || this.#fleet.faults.has('server')) return
-    const wanted = wantedServer(this.#settings)
+    const wanted = serverSpec(this.#settings)
     if (this.#isDue(this.#fleet.server, wanted))
-      this.#add({kind: 'server', value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
+      this.#add({kind: 'server', value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
   }
 
   clients(): void {
-    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#world))
+    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#deps))
   }
 
   /** An owner for whom there was nothing to do is passed over until something of its has changed or is due. */
   owner(owner: Owner): void {
     const parts = partsOf(this.#fleet, this.#settings, owner)
     const known = parts.record === undefined ? undefined : settled.get(parts.record)
-    if (known !== undefined && sameParts(known, parts) && ownerDue(this.#fleet, this.#settings, owner) > this.#world.now().getTime()) return
+    if (known !== undefined && sameParts(known, parts) && ownerDue(this.#fleet, this.#settings, owner) > this.#deps.now().getTime()) return
     const before = this.changes.length
     this.#owner(owner)
     if (this.changes.length === before && parts.record !== undefined && !this.#isAtFault(owner)) settled.set(parts.record, parts)
@@ -174,7 +174,7 @@ class Plan {
       return
     }
 
-    const {suspendedSince: _, ...rest} = withoutEnded(before, this.#world.now())
+    const {suspendedSince: _, ...rest} = withoutEnded(before, this.#deps.now())
     const registration = owner === OBSERVABILITY ? undefined : (this.#fleet.registrations.get(owner) ?? before.registration)
     this.#record(before, registration === undefined ? rest : {...rest, registration})
     this.#identity(owner)
@@ -187,18 +187,18 @@ class Plan {
     if (text !== this.#fleet.endpoints) this.#add({kind: 'endpoints', value: text})
   }
 
-  #issuer(part: AuthorityPart, wanted: Wanted): void {
+  #issuer(part: AuthorityPart, wanted: CertificateSpec): void {
     const root = this.#signer('root')
     if (root === undefined || this.#fleet.authority.has(part) || this.#fleet.faults.has(`authority/${part}`)) return
-    this.#add({kind: 'authority', part, value: issue(wanted, root, this.#world.now(), this.#world.signer)})
+    this.#add({kind: 'authority', part, value: issue(wanted, root, this.#deps.now(), this.#deps.signer)})
   }
 
   #identity(owner: Owner): void {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || this.#fleet.faults.has(`identity/${owner}`)) return
-    const wanted = wantedIdentity(this.#settings, owner, generationOf(this.#fleet, owner))
+    const wanted = identitySpec(this.#settings, owner, generationOf(this.#fleet, owner))
     if (!this.#isDue(this.#fleet.identities.get(owner), wanted)) return
-    this.#add({kind: 'identity', owner, value: issue(wanted, issuer, this.#world.now(), this.#world.signer)})
+    this.#add({kind: 'identity', owner, value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
   }
 
   /** The record first: a credential that is not on record would be refused, a record without its credential harms nobody. */
@@ -206,10 +206,10 @@ class Plan {
     const issuer = this.#signer('credentialIssuer')
     const roots = this.#fleet.trust?.roots
     if (issuer === undefined || roots === undefined || this.#fleet.faults.has(`credential/${owner}`)) return
-    const wanted = wantedCredential(this.#settings, owner, generationOf(this.#fleet, owner))
+    const wanted = credentialSpec(this.#settings, owner, generationOf(this.#fleet, owner))
     const present = this.#fleet.credentials.get(owner)
     const kept = present !== undefined && !this.#isCredentialDue(present, wanted)
-    const credential = kept ? present : issueCredential(wanted, issuer, roots, this.#world.now(), this.#world.signer)
+    const credential = kept ? present : issueCredential(wanted, issuer, roots, this.#deps.now(), this.#deps.signer)
     const entry = recordOfCredential(credential)
     const record = recordOf(this.#fleet, owner)
     const known = record.credentials.find(other => other.sha256 === entry.sha256)
@@ -219,7 +219,7 @@ class Plan {
 
   /** Its registration is gone: suspended at first, removed for good when it stays away. */
   #unregistered(owner: ClusterName, before: OwnerRecord): void {
-    const now = this.#world.now()
+    const now = this.#deps.now()
     const isRemoved = before.registration === undefined
     if (isRemoved) {
       const rest = withoutEnded(before, now)
@@ -236,13 +236,13 @@ class Plan {
 
     const until = Date.parse(before.suspendedSince) + this.#settings.lifetimes.suspension * 1000
     if (until > now.getTime()) return
-    for (const change of planRemoval(this.#fleet, owner, this.#world)) this.#add(change)
+    for (const change of planRemoval(this.#fleet, owner, this.#deps)) this.#add(change)
   }
 
   /** Whoever can sign now: one that has ended can't, and what it signed is left as it is. */
   #signer(part: AuthorityPart): CertifiedKey | undefined {
     const signer = this.#fleet.authority.get(part)
-    return signer !== undefined && readKey(signer).notAfter > this.#world.now() ? signer : undefined
+    return signer !== undefined && readKey(signer).notAfter > this.#deps.now() ? signer : undefined
   }
 
   #record(before: OwnerRecord, after: OwnerRecord): void {
@@ -250,12 +250,12 @@ class Plan {
     if (isNew || !sameValue(before, after)) this.#add({kind: 'record', owner: before.owner, value: after})
   }
 
-  #isDue(present: CertifiedKey | undefined, wanted: Wanted): boolean {
-    return judgeKey(present, wanted, this.#fleet.trust?.issuers ?? [], this.#world.now()).length > 0
+  #isDue(present: CertifiedKey | undefined, wanted: CertificateSpec): boolean {
+    return judgeKey(present, wanted, this.#fleet.trust?.issuers ?? [], this.#deps.now()).length > 0
   }
 
-  #isCredentialDue(present: Credential, wanted: Wanted): boolean {
-    return judgeCredential(present, wanted, this.#fleet.trust?.credentialIssuers ?? [], this.#world.now()).length > 0
+  #isCredentialDue(present: Credential, wanted: CertificateSpec): boolean {
+    return judgeCredential(present, wanted, this.#fleet.trust?.credentialIssuers ?? [], this.#deps.now()).length > 0
   }
 
   #add(change: Change): void {

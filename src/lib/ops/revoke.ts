@@ -5,15 +5,15 @@ import type {Fleet} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
 import {rememberedOf} from './recover.js'
-import type {World} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
 
 /**
  * The record first, so that whatever happens next nobody is let in by a name of the old generation: the generation goes up, every
  * credential is revoked, the old names are denied until the last certificate that carries them has ended.
  */
-export function planRemoval(fleet: Fleet, name: ClusterName, world: World): readonly Change[] {
+export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDependencies): readonly Change[] {
   const record = rememberedOf(fleet, name)
-  const denied = [...record.denied, ...deniedNames(fleet, name, record, world)]
+  const denied = [...record.denied, ...deniedNames(fleet, name, record, dependencies)]
   const {registration: _r, suspendedSince: _s, ...rest} = record
   const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
   const value: OwnerRecord = {...rest, generation: record.generation + 1, credentials, denied}
@@ -35,10 +35,10 @@ export function withoutEnded(record: OwnerRecord, now: Date): OwnerRecord {
   return isSame ? record : {...record, credentials, denied}
 }
 
-function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, world: World): readonly DeniedName[] {
+function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, dependencies: OpsDependencies): readonly DeniedName[] {
   const {settings} = fleet
   if (settings === undefined) return []
-  const now = world.now().getTime()
+  const now = dependencies.now().getTime()
   const longest = (seconds: number): string => new Date(now + seconds * 1000).toISOString()
   const identity = fleet.identities.get(name)
   const identityEnd = identity === undefined ? longest(settings.lifetimes.identity) : readKey(identity).notAfter.toISOString()

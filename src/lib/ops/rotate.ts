@@ -3,7 +3,7 @@ import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, isRegistered} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {wantedIdentity, wantedServer} from '../pki/certificate-specs.js'
+import {identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
@@ -12,7 +12,7 @@ import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {type Patience, isLed, newRequest, waitForAnswer} from './ask-leader.js'
 import {rememberedOf} from './recover.js'
-import {type World, readableSettings, settingsOf} from './dependencies.js'
+import {type OpsDependencies, readableSettings, settingsOf} from './dependencies.js'
 
 export interface RotateResult extends Committed {
   /** Whose identity is new. */
@@ -26,15 +26,15 @@ export interface RotateResult extends Committed {
 export async function rotateLeaves(
   store: StateStore,
   names: readonly string[],
-  world: World,
+  dependencies: OpsDependencies,
   options: CommitOptions & Partial<Patience> = {},
 ): Promise<RotateResult> {
-  if (isLed(store)) return askToRotate(store, names, world, options)
+  if (isLed(store)) return askToRotate(store, names, dependencies, options)
   const committed = await commitPlan(
     store,
     fleet => {
       settingsOf(fleet, store)
-      return planRotate(fleet, names, world)
+      return planRotate(fleet, names, dependencies)
     },
     options,
   )
@@ -43,7 +43,12 @@ export async function rotateLeaves(
 }
 
 /** New leaves for `owners`, and where the others are asked for, for the ADS server and the clients of the internal ports. @throws AtlasError `failed` where there is no issuer to sign with */
-export function planLeaves(fleet: Fleet, owners: readonly Owner[], {others}: {readonly others: boolean}, world: World): readonly Change[] {
+export function planLeaves(
+  fleet: Fleet,
+  owners: readonly Owner[],
+  {others}: {readonly others: boolean},
+  dependencies: OpsDependencies,
+): readonly Change[] {
   const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('issuer')
   if (settings === undefined || issuer === undefined)
@@ -52,29 +57,29 @@ export function planLeaves(fleet: Fleet, owners: readonly Owner[], {others}: {re
       fleet.faults.get('authority/issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
-  const now = world.now()
+  const now = dependencies.now()
   const changes: Change[] = owners.map(owner => {
-    const wanted = wantedIdentity(settings, owner, rememberedOf(fleet, owner).generation)
-    return {kind: 'identity', owner, value: issue(wanted, issuer, now, world.signer)}
+    const wanted = identitySpec(settings, owner, rememberedOf(fleet, owner).generation)
+    return {kind: 'identity', owner, value: issue(wanted, issuer, now, dependencies.signer)}
   })
-  if (others) changes.push({kind: 'server', value: issue(wantedServer(settings), issuer, now, world.signer)})
-  if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, world))
+  if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now, dependencies.signer)})
+  if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, dependencies))
   return changes
 }
 
-function planRotate(fleet: Fleet, names: readonly string[], world: World): readonly Change[] {
-  return planLeaves(fleet, ownersNamed(fleet, names), {others: names.length === 0}, world)
+function planRotate(fleet: Fleet, names: readonly string[], dependencies: OpsDependencies): readonly Change[] {
+  return planLeaves(fleet, ownersNamed(fleet, names), {others: names.length === 0}, dependencies)
 }
 
 /** Where a leader signs, it is asked to; which of the named ones are there is looked at before. */
 async function askToRotate(
   store: StateStore,
   names: readonly string[],
-  world: World,
+  dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience>,
 ): Promise<RotateResult> {
   let owners: readonly Owner[] = []
-  const request = newRequest('rotate', [], world)
+  const request = newRequest('rotate', [], dependencies)
   const committed = await commitPlan(
     store,
     fleet => {
@@ -87,7 +92,7 @@ async function askToRotate(
   if (options.dryRun !== true && waitMs !== undefined)
     await waitForAnswer(store, request.id, `the leaves of ${names.length === 0 ? 'everybody' : names.join(', ')} are not issued yet`, {
       waitMs,
-      world,
+      dependencies,
     })
   return {...committed, owners}
 }

@@ -54,7 +54,7 @@ export interface Status {
 }
 
 /** What one server says; its name where there are several. */
-interface Told {
+interface ReportSource {
   readonly replica?: string
   readonly report: Report
 }
@@ -89,7 +89,7 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   settingsOf(fleet, store)
   // Whoever may not read Leases sees the reports all the same.
   const heartbeats = await store.heartbeats().catch(() => undefined)
-  const living = (fleet.replicas ?? []).flatMap((replica): Told[] => {
+  const living = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
     const report = fleet.reports.get(replica)?.report
     return report === undefined ? [] : [{replica, report}]
   })
@@ -135,7 +135,7 @@ function noServer(store: StateStore): AtlasError {
 }
 
 /** What is stored and what servers report, put together: clusters without a proxy have a row too. */
-export function statusOf(fleet: Fleet, told: readonly Told[], warnings: readonly string[] = []): Status {
+export function statusOf(fleet: Fleet, told: readonly ReportSource[], warnings: readonly string[] = []): Status {
   const proxies = latest(told.flatMap(({report}) => report.proxies))
   const present = new Set(proxies.map(({cluster}) => cluster))
   const wanted: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
@@ -171,7 +171,7 @@ export function statusOf(fleet: Fleet, told: readonly Told[], warnings: readonly
   }
 }
 
-function serverStatus({replica, report}: Told): ServerStatus {
+function serverStatus({replica, report}: ReportSource): ServerStatus {
   const {address, startedAt, ready, reasons, warnings} = report
   return {...(replica !== undefined && {replica}), address, startedAt, ready, reasons, warnings}
 }

@@ -5,7 +5,7 @@ import type {Settings} from '../model/settings.js'
 /** What a certificate may be shown for (its extended key usage). */
 export type Purpose = 'client' | 'server'
 
-export interface Wanted {
+export interface CertificateSpec {
   /** For messages, such as "the identity of paris". */
   readonly name: string
   /** Subject, for people only: whatever counts stands in the alternative names. At most 53 characters. */
@@ -31,22 +31,22 @@ export interface Wanted {
 const TWO_THIRDS = 2 / 3
 
 /** The anchor of all, unique to an installation: it signs the issuers alone, and itself. */
-export function wantedRoot(settings: Settings): Wanted {
+export function rootSpec(settings: Settings): CertificateSpec {
   return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}
 }
 
 /** Signs identities, the ADS server's certificate and those of clients. */
-export function wantedIssuer(settings: Settings): Wanted {
+export function issuerSpec(settings: Settings): CertificateSpec {
   return {...authority('the issuer', 'Atlas issuer', settings.lifetimes.issuer), purposes: ['server', 'client']}
 }
 
 /** Signs ADS credentials alone: for clients only, and it lives as long as its root. */
-export function wantedCredentialIssuer(settings: Settings): Wanted {
+export function credentialIssuerSpec(settings: Settings): CertificateSpec {
   return {...authority('the credential issuer', 'Atlas credential issuer', settings.lifetimes.root), purposes: ['client']}
 }
 
 /** What SDS delivers: every proxy is a server towards some and a client towards others. */
-export function wantedIdentity(settings: Settings, owner: Owner, generation: number): Wanted {
+export function identitySpec(settings: Settings, owner: Owner, generation: number): CertificateSpec {
   const {trustDomain, namespace, clusterDomain} = settings
   const base = {name: `the identity of ${owner}`, purposes: ['server', 'client'] as const, ...leaf(settings.lifetimes.identity)}
   if (owner === OBSERVABILITY)
@@ -65,7 +65,7 @@ export function wantedIdentity(settings: Settings, owner: Owner, generation: num
 }
 
 /** The ADS server's own certificate. */
-export function wantedServer(settings: Settings): Wanted {
+export function serverSpec(settings: Settings): CertificateSpec {
   return {
     name: "the ADS server's certificate",
     commonName: 'ads',
@@ -77,7 +77,7 @@ export function wantedServer(settings: Settings): Wanted {
 }
 
 /** The certificate with which a client, such as Thanos Query, opens the internal ports that speak mutual TLS. */
-export function wantedClient(settings: Settings, client: ClientName): Wanted {
+export function clientSpec(settings: Settings, client: ClientName): CertificateSpec {
   return {
     name: `the certificate of client ${client}`,
     commonName: `client ${client}`,
@@ -89,7 +89,7 @@ export function wantedClient(settings: Settings, client: ClientName): Wanted {
 }
 
 /** The certificate with which an Envoy of `owner` opens ADS. */
-export function wantedCredential(settings: Settings, owner: Owner, generation: number): Wanted {
+export function credentialSpec(settings: Settings, owner: Owner, generation: number): CertificateSpec {
   return {
     name: `the ADS credential of ${owner}`,
     commonName: `ads-client ${owner}`,
@@ -101,10 +101,10 @@ export function wantedCredential(settings: Settings, owner: Owner, generation: n
   }
 }
 
-function leaf(lifetime: number): Pick<Wanted, 'lifetime' | 'renewal'> {
+function leaf(lifetime: number): Pick<CertificateSpec, 'lifetime' | 'renewal'> {
   return {lifetime, renewal: TWO_THIRDS}
 }
 
-function authority(name: string, commonName: string, lifetime: number): Omit<Wanted, 'purposes'> {
+function authority(name: string, commonName: string, lifetime: number): Omit<CertificateSpec, 'purposes'> {
   return {name, commonName, uris: [], dns: [], ca: {pathLength: 0, isRoot: false}, lifetime, renewal: TWO_THIRDS}
 }

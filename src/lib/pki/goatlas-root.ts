@@ -4,7 +4,7 @@ import type {CertifiedKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {assembleCertificate} from './assemble.js'
 import {readFields} from './fields.js'
-import type {Wanted} from './certificate-specs.js'
+import type {CertificateSpec} from './certificate-specs.js'
 import {algorithmOf, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {type KeyFacts, readKey} from './read.js'
@@ -30,7 +30,7 @@ export function isRootOf2021(root: CertifiedKey): boolean {
  * @param wanted what the root should be; its lifetime is not asked
  * @throws AtlasError `failed` where it has ended, its key is another's or too weak, or it may not sign
  */
-export function reissueRoot(wanted: Wanted, root: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
+export function reissueRoot(wanted: CertificateSpec, root: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
   const facts = readKey(root, wanted.name)
   const key = parsePrivateKey(root.key, `the private key of ${wanted.name}`)
   const algorithm = algorithmOf(key)

@@ -4,7 +4,7 @@ import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {type CertificateParts, type SignatureAlgorithm, assembleCertificate, assembleName, keyIdOf} from './assemble.js'
 import {type CertificateFields, readFields} from './fields.js'
-import type {Wanted} from './certificate-specs.js'
+import type {CertificateSpec} from './certificate-specs.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {type KeyFacts, readKey} from './read.js'
 import {BACKDATED, CLOCK_SKEW} from './rotation.js'
@@ -16,7 +16,7 @@ import type {GeneratedKey, Signer} from './signer.js'
  * @param issuer undefined: it signs itself
  * @throws AtlasError `failed` where the issuer can't sign this: it has ended, its key is another's, it is no authority or its path too short
  */
-export function issue(wanted: Wanted, issuer: CertifiedKey | undefined, now: Date, signer: Signer): CertifiedKey {
+export function issue(wanted: CertificateSpec, issuer: CertifiedKey | undefined, now: Date, signer: Signer): CertifiedKey {
   const [generated, serial] = [signer.generateKey(), signer.serial()]
   const subject = assembleName(wanted.ca === undefined ? wanted.commonName : `${wanted.commonName} ${serial.slice(0, 8)}`)
   const by = issuer === undefined ? itself(subject, generated) : authorityOf(issuer, wanted, now)
@@ -45,7 +45,13 @@ export function issue(wanted: Wanted, issuer: CertifiedKey | undefined, now: Dat
  * @param roots PEM, one each
  * @throws AtlasError as `issue`, `invalid` where a root does not decode
  */
-export function issueCredential(wanted: Wanted, issuer: CertifiedKey, roots: readonly string[], now: Date, signer: Signer): Credential {
+export function issueCredential(
+  wanted: CertificateSpec,
+  issuer: CertifiedKey,
+  roots: readonly string[],
+  now: Date,
+  signer: Signer,
+): Credential {
   const parsed = parseCertificates(roots.join('\n'), 'the roots in force')
   return {...issue(wanted, issuer, now, signer), roots: renderCertificates(parsed)}
 }
@@ -77,7 +83,7 @@ function itself(name: Uint8Array, generated: GeneratedKey): Authority {
   return {key: generated.key, algorithm: 'ecdsa', name, keyId: undefined, end: Infinity, chain: ''}
 }
 
-function authorityOf(issuer: CertifiedKey, wanted: Wanted, now: Date): Authority {
+function authorityOf(issuer: CertifiedKey, wanted: CertificateSpec, now: Date): Authority {
   const refuse = (why: string): AtlasError =>
     new AtlasError('failed', `${wanted.name} can't be signed: its issuer ${why}`, {hint: 'restore the issuer, or issue it anew'})
   const facts = readKey(issuer, `the issuer of ${wanted.name}`)
@@ -100,7 +106,7 @@ function authorityOf(issuer: CertifiedKey, wanted: Wanted, now: Date): Authority
 }
 
 /** Completes "its issuer …". */
-function faultOf(facts: KeyFacts, wanted: Wanted, now: Date): string | undefined {
+function faultOf(facts: KeyFacts, wanted: CertificateSpec, now: Date): string | undefined {
   if (!facts.keyMatches) return "has another certificate's private key"
   if (!facts.isCa || facts.keyUsages?.includes('keyCertSign') === false) return 'is not allowed to sign certificates'
   if (wanted.ca !== undefined && facts.pathLength !== undefined && facts.pathLength <= wanted.ca.pathLength)

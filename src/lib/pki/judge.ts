@@ -1,7 +1,7 @@
 /** The one judgement on a certificate, which issue, rotate, status and check share: what is, against what is wanted. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError, quote} from '../model/errors.js'
-import type {Wanted} from './certificate-specs.js'
+import type {CertificateSpec} from './certificate-specs.js'
 import {CLOCK_SKEW, renewAt} from './rotation.js'
 import {type SignedFacts, anchorsOf, readCertifiedKey, rootsSigned} from './signed.js'
 
@@ -28,7 +28,7 @@ export interface Reason {
 export type Found = SignedFacts | {readonly undecodable: string} | undefined
 
 /** Why a certificate is to be replaced, the gravest first; empty: it is as wanted. */
-export function judge(found: Found, wanted: Wanted, now: Date): readonly Reason[] {
+export function judge(found: Found, wanted: CertificateSpec, now: Date): readonly Reason[] {
   if (found === undefined) return [{reason: 'missing', message: `${wanted.name} is missing`}]
   if ('undecodable' in found) return [{reason: 'undecodable', message: `${wanted.name} does not decode: ${found.undecodable}`}]
   return [
@@ -45,7 +45,7 @@ export function judge(found: Found, wanted: Wanted, now: Date): readonly Reason[
  * @param issuers PEM of those in force, one each; a root is judged without
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
-export function judgeKey(key: CertifiedKey | undefined, wanted: Wanted, issuers: readonly string[], now: Date): readonly Reason[] {
+export function judgeKey(key: CertifiedKey | undefined, wanted: CertificateSpec, issuers: readonly string[], now: Date): readonly Reason[] {
   return judge(find(key, wanted, issuers), wanted, now)
 }
 
@@ -57,7 +57,7 @@ export function judgeKey(key: CertifiedKey | undefined, wanted: Wanted, issuers:
  */
 export function judgeCredential(
   credential: Credential | undefined,
-  wanted: Wanted,
+  wanted: CertificateSpec,
   issuers: readonly string[],
   now: Date,
 ): readonly Reason[] {
@@ -72,7 +72,7 @@ export function judgeCredential(
   }
 }
 
-function find(key: CertifiedKey | undefined, wanted: Wanted, issuers: readonly string[]): Found {
+function find(key: CertifiedKey | undefined, wanted: CertificateSpec, issuers: readonly string[]): Found {
   if (key === undefined) return undefined
   // Outside of the attempt: a broken issuer is no reason to replace what it signed.
   anchorsOf(issuers)
@@ -89,11 +89,11 @@ function textOf(error: unknown): string {
   throw error
 }
 
-function judgeKeyPair(found: SignedFacts, wanted: Wanted): readonly Reason[] {
+function judgeKeyPair(found: SignedFacts, wanted: CertificateSpec): readonly Reason[] {
   return found.keyMatches ? [] : [{reason: 'key-mismatch', message: `the private key of ${wanted.name} is not its certificate's`}]
 }
 
-function judgeIssuer(found: SignedFacts, wanted: Wanted): readonly Reason[] {
+function judgeIssuer(found: SignedFacts, wanted: CertificateSpec): readonly Reason[] {
   if (wanted.ca?.isRoot === true) return []
   const {signedBy} = found
   if (signedBy === undefined)
@@ -103,7 +103,7 @@ function judgeIssuer(found: SignedFacts, wanted: Wanted): readonly Reason[] {
   return [{reason: 'wrong-issuer', message: `${wanted.name} does not carry its issuer behind its own certificate`}]
 }
 
-function judgeNames(found: SignedFacts, wanted: Wanted): readonly Reason[] {
+function judgeNames(found: SignedFacts, wanted: CertificateSpec): readonly Reason[] {
   if (wanted.ca !== undefined) return []
   const [names, expected] = [
     [...found.uris, ...found.dns, ...found.otherNames],
@@ -113,12 +113,12 @@ function judgeNames(found: SignedFacts, wanted: Wanted): readonly Reason[] {
   return [{reason: 'wrong-name', message: `${wanted.name} must be named ${list(expected)}; it is named ${list(names)}`}]
 }
 
-function judgeUsage(found: SignedFacts, wanted: Wanted): readonly Reason[] {
+function judgeUsage(found: SignedFacts, wanted: CertificateSpec): readonly Reason[] {
   const faults = wanted.ca === undefined ? leafFaults(found, wanted) : authorityFaults(found, wanted, wanted.ca)
   return faults.map(fault => ({reason: 'wrong-usage', message: `${wanted.name} ${fault}`}))
 }
 
-function leafFaults(found: SignedFacts, wanted: Wanted): readonly string[] {
+function leafFaults(found: SignedFacts, wanted: CertificateSpec): readonly string[] {
   const faults: string[] = []
   if (found.isCa) faults.push('must not be able to sign certificates')
   if (found.keyUsages?.includes('digitalSignature') === false) faults.push('must have the key usage digitalSignature')
@@ -128,7 +128,7 @@ function leafFaults(found: SignedFacts, wanted: Wanted): readonly string[] {
 }
 
 /** An adopted root may allow more than our own does, never less. */
-function authorityFaults(found: SignedFacts, wanted: Wanted, ca: NonNullable<Wanted['ca']>): readonly string[] {
+function authorityFaults(found: SignedFacts, wanted: CertificateSpec, ca: NonNullable<CertificateSpec['ca']>): readonly string[] {
   const faults: string[] = []
   if (!found.isCa) faults.push('must be able to sign certificates')
   if (found.keyUsages?.includes('keyCertSign') === false) faults.push('must have the key usage keyCertSign')
@@ -139,7 +139,7 @@ function authorityFaults(found: SignedFacts, wanted: Wanted, ca: NonNullable<Wan
   return faults
 }
 
-function judgeTime(found: SignedFacts, wanted: Wanted, now: Date): readonly Reason[] {
+function judgeTime(found: SignedFacts, wanted: CertificateSpec, now: Date): readonly Reason[] {
   const end = found.signedBy !== undefined && found.signedBy.notAfter < found.notAfter ? found.signedBy.notAfter : found.notAfter
   if (end <= now) return [{reason: 'expired', message: `${wanted.name} ended on ${end.toISOString()}`}]
   if (found.notBefore.getTime() > now.getTime() + CLOCK_SKEW * 1000)

@@ -1,6 +1,6 @@
 /** When a certificate is to be replaced. The stages of replacing an issuer or a root will stand here too; leaves need this alone. */
 import type {CertificateFacts} from './read.js'
-import type {Wanted} from './certificate-specs.js'
+import type {CertificateSpec} from './certificate-specs.js'
 
 /** How far before the present a certificate's life begins, in seconds, so that clocks which differ accept it (design, part 7). */
 export const BACKDATED = 600
@@ -16,7 +16,7 @@ const JITTER = 0.05
  * twentieth of that life later, by its serial. One that ends no earlier than the issuers in force gains nothing by being issued
  * anew: it is left until its end, or until there is an issuer that lives longer.
  */
-export function renewAt(facts: CertificateFacts & {readonly issuersEnd?: Date | undefined}, wanted: Wanted): Date {
+export function renewAt(facts: CertificateFacts & {readonly issuersEnd?: Date | undefined}, wanted: CertificateSpec): Date {
   if (facts.issuersEnd !== undefined && facts.notAfter >= facts.issuersEnd) return facts.notAfter
   const issued = issuedAt(facts)
   const life = facts.notAfter.getTime() - issued

@@ -20,7 +20,7 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   let last = 0
   const batches: Group[][] = []
   for (const group of groups) {
-    const owners = group.changes.map(change => ownersOf(change))
+    const owners = group.changes.map(change => ownersConcerned(change))
     const isForAll = owners.includes('all')
     const names = [`object ${group.key}`, ...owners.flatMap(some => (some === 'all' ? [] : some.map(owner => `owner ${owner}`)))]
     const level = 1 + (isForAll ? last : Math.max(barrier, ...names.map(name => levels.get(name) ?? 0)))
@@ -34,7 +34,7 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
 }
 
 /** Whom a change concerns. An answer comes after the work that it speaks of: it concerns whom that concerns. */
-export function ownersOf(change: StoredChange): readonly string[] | 'all' {
+export function ownersConcerned(change: StoredChange): readonly string[] | 'all' {
   if ('owner' in change) return [change.owner]
   if (change.kind === 'registration') return [change.name]
   if (change.kind === 'client') return [`client/${change.name}`]
@@ -50,7 +50,7 @@ function grouped(changes: readonly StoredChange[]): readonly Group[] {
   const lastOf = new Map<string, number>()
   let lastForAll = -1
   for (const change of changes) {
-    const [key, owners] = [objectOf(change), ownersOf(change)]
+    const [key, owners] = [objectOf(change), ownersConcerned(change)]
     const earliest = owners === 'all' ? groups.length - 1 : Math.max(lastForAll, ...owners.map(owner => lastOf.get(owner) ?? -1))
     const present = places.get(key) ?? []
     let place = present.find(index => index >= earliest)

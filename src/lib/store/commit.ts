@@ -6,8 +6,8 @@ import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
-import {type Group, batchesOf, ownersOf} from './batches.js'
-import {type Refusal, RefusedCommit} from './refused.js'
+import {type Group, batchesOf, ownersConcerned} from './batches.js'
+import {type CommitConflict, RefusedCommit} from './refused.js'
 import type {ObjectStore, Sighting, StoredObject} from './objects.js'
 
 /** What a group has come to: the object as it stands now, or why it could not be written. */
@@ -34,7 +34,7 @@ export async function commitOnto(
     // A race that is lost should leave nothing behind: all is looked at before anything is written.
     for (const group of batches.flat()) if (!isDerived(group)) checkBase(objects, group.key, await objects.read(group.key), base)
     let fleet = base
-    const refusals: Refusal[] = []
+    const refusals: CommitConflict[] = []
     for (const batch of batches) {
       const outcomes = await atOnce(unblocked(batch, refusals), objects.writesAtOnce, async group =>
         writeGroup(objects, read, fleet, group, settings),
@@ -72,15 +72,15 @@ const neededByAll: ReadonlySet<ObjectKey> = new Set([
 ])
 
 function ownersOfGroup({changes}: Group): readonly string[] {
-  return [...new Set(changes.map(change => ownersOf(change)).flatMap(owners => (owners === 'all' ? [] : owners)))]
+  return [...new Set(changes.map(change => ownersConcerned(change)).flatMap(owners => (owners === 'all' ? [] : owners)))]
 }
 
 /** Without the changes of those of whom something could not be written. */
-function unblocked(batch: readonly Group[], refusals: readonly Refusal[]): readonly Group[] {
+function unblocked(batch: readonly Group[], refusals: readonly CommitConflict[]): readonly Group[] {
   if (refusals.length === 0) return batch
   const blocked = new Set(refusals.flatMap(({owners}) => owners))
   const isBlocked = (change: StoredChange): boolean => {
-    const owners = ownersOf(change)
+    const owners = ownersConcerned(change)
     // An answer that speaks of everybody is no answer while somebody is left out.
     return owners === 'all' ? change.kind === 'request' && blocked.size > 0 : owners.some(owner => blocked.has(owner))
   }

@@ -2,7 +2,7 @@
 import type {Manifest} from '../manifest/manifest.js'
 import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {Announcement, Heartbeat, Held, HoldEvents, Server, ServerAddress} from './store.js'
+import type {Announcement, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -73,7 +73,7 @@ export interface ObjectStore {
    * @throws AtlasError `unreachable`
    */
   observe(observer: Observer, signal: AbortSignal): Promise<Observed>
-  hold(server: Server, events: HoldEvents): Promise<Held>
+  hold(server: Server, events: HoldEvents): Promise<StoreMembership>
   holder(): Promise<ServerAddress | undefined>
   heartbeats(): Promise<readonly Heartbeat[]>
   announce(object: ObjectKey, announcement: Announcement): Promise<void>

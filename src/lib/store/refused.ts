@@ -2,7 +2,7 @@
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 
-export interface Refusal {
+export interface CommitConflict {
   readonly object: ObjectKey
   /** Whose later changes were left out, too; nobody's: it concerns everybody. */
   readonly owners: readonly string[]
@@ -13,9 +13,9 @@ export interface Refusal {
 export class RefusedCommit extends AtlasError {
   /** The fleet after what was written. */
   readonly fleet: Fleet
-  readonly refusals: readonly Refusal[]
+  readonly refusals: readonly CommitConflict[]
 
-  constructor(fleet: Fleet, refusals: readonly Refusal[]) {
+  constructor(fleet: Fleet, refusals: readonly CommitConflict[]) {
     const first = refusals[0]?.error
     super(first?.code ?? 'failed', first?.message ?? 'nothing could be written', {
       ...(first?.hint !== undefined && {hint: first.hint}),

@@ -39,7 +39,7 @@ export interface HoldEvents {
 }
 
 /** A server's part in a store. */
-export interface Held {
+export interface StoreMembership {
   /** Writes nothing more but what is its own, waits for what is under way, and lets the next one lead, who need not wait. */
   resign(): Promise<void>
   /** Gives the store back. */
@@ -99,7 +99,7 @@ export interface StateStore {
    * one that many share has them elect a leader, and from then on refuses the commits of whoever does not lead.
    * @throws AtlasError `conflict` naming the holder of a store that is one server's alone
    */
-  hold(server: Server, events: HoldEvents): Promise<Held>
+  hold(server: Server, events: HoldEvents): Promise<StoreMembership>
 
   /** The living server that holds the store alone, if one does. */
   holder(): Promise<ServerAddress | undefined>

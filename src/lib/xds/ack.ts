@@ -4,7 +4,7 @@
  * again in ever smaller groups until each resource was either acknowledged or refused in a response of its own; the groups
  * shrink with every NACK, so this ends, and a version that was refused alone is never sent again.
  */
-import {type Held, heldIn, record, unsure} from './versions.js'
+import {type HeldVersion, heldIn, record, unsure} from './versions.js'
 import {leavesResidue} from './type-url.js'
 import {type Flight, isBlocked, type Residue, stillSuspect, type TypeState, unsureNames, withKnown} from './type-state.js'
 
@@ -108,7 +108,7 @@ function split(group: ReadonlyMap<string, string>, message: string): TypeState['
 }
 
 /** What the client may keep unused now. A resource that is refused alone isn't kept. */
-function withResidue(state: TypeState, flight: Flight, sent: ReadonlyArray<readonly [string, Held]>): TypeState['residue'] {
+function withResidue(state: TypeState, flight: Flight, sent: ReadonlyArray<readonly [string, HeldVersion]>): TypeState['residue'] {
   const isAlone = flight.sent.size === 1 && flight.first === flight.last
   if (!leavesResidue(state.typeUrl) || isAlone) return state.residue
   return new Map([...state.residue, ...sent.map(([name, {version}]): [string, Residue] => [name, {version}])])
@@ -116,7 +116,7 @@ function withResidue(state: TypeState, flight: Flight, sent: ReadonlyArray<reado
 
 function withRefused(
   refused: TypeState['refused'],
-  convicted: ReadonlyArray<readonly [string, Held]>,
+  convicted: ReadonlyArray<readonly [string, HeldVersion]>,
   message: string,
 ): TypeState['refused'] {
   if (convicted.length === 0) return refused
@@ -149,7 +149,7 @@ function ackedAfter(state: TypeState, flights: readonly Flight[], landed: readon
 }
 
 /** What the client has by these responses, but for what it has dropped or been sent again since. */
-function landedEntries(state: TypeState, landed: readonly Flight[]): ReadonlyArray<[string, Held | undefined]> {
+function landedEntries(state: TypeState, landed: readonly Flight[]): ReadonlyArray<[string, HeldVersion | undefined]> {
   const isKnown = (name: string): boolean => heldIn(state.known, name) !== undefined
   return landed.flatMap(flight => [
     ...[...flight.sent].filter(([name]) => isKnown(name)),

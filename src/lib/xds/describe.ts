@@ -1,11 +1,11 @@
 /** What a session says of itself: for `status` and as evidence that a version was acknowledged. */
-import {entriesOf, type Held, heldIn, type Ledger} from './versions.js'
+import {versionEntries, type HeldVersion, heldIn, type Versions} from './versions.js'
 import type {Reported, Session} from './session-state.js'
 import type {TypeUrl} from './snapshot.js'
-import {isBlocked, type Leftover, type Nack, noNames, type TypeState, unsureNames} from './type-state.js'
+import {isBlocked, type Unanswered, type Nack, noNames, type TypeState, unsureNames} from './type-state.js'
 import {pushOrder} from './type-url.js'
 
-export interface TypeReport {
+export interface TypeDescription {
   readonly typeUrl: TypeUrl
   readonly wildcard: boolean
   readonly names: ReadonlySet<string>
@@ -23,7 +23,7 @@ export interface TypeReport {
 }
 
 /** Each type that the stream has asked for, in push order. Copies all names: for a page, not for every push. */
-export function describeSession(session: Session): readonly TypeReport[] {
+export function describeSession(session: Session): readonly TypeDescription[] {
   const states = pushOrder.map(typeUrl => session.types.get(typeUrl)).filter(state => state !== undefined)
   return states.map(state => describeType(session, state))
 }
@@ -39,7 +39,7 @@ export function acknowledgedVersion(session: Session, typeUrl: TypeUrl, name: st
  * unanswered. The next stream of the node is given it with its first snapshot.
  */
 export function unrepaired(session: Session): Reported {
-  const reported = new Map<TypeUrl, Leftover>(session.before)
+  const reported = new Map<TypeUrl, Unanswered>(session.before)
   for (const [typeUrl, state] of session.types) {
     const sent = new Set([...unsureNames(state), ...state.flights.flatMap(flight => [...flight.sent.keys()])])
     const removed = new Set(state.flights.flatMap(flight => flight.removed))
@@ -49,7 +49,7 @@ export function unrepaired(session: Session): Reported {
   return reported
 }
 
-function describeType(session: Session, state: TypeState): TypeReport {
+function describeType(session: Session, state: TypeState): TypeDescription {
   const {typeUrl, subscription} = state
   const refused = refusedNow(state)
   const nack = state.nack ?? nackAgain(refused)
@@ -93,6 +93,6 @@ function refusedNow(state: TypeState): ReadonlyMap<string, string> {
   return refused
 }
 
-function versionsIn(ledger: Ledger): ReadonlyMap<string, string> {
-  return new Map([...entriesOf(ledger)].map(([name, held]: [string, Held]) => [name, held.version]))
+function versionsIn(ledger: Versions): ReadonlyMap<string, string> {
+  return new Map([...versionEntries(ledger)].map(([name, held]: [string, HeldVersion]) => [name, held.version]))
 }

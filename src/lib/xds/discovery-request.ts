@@ -10,7 +10,7 @@ import {allowsWildcard, isKnownType} from './type-url.js'
 import {acknowledge, refuse, settle} from './ack.js'
 
 /** Why a stream must end. */
-export interface Refusal {
+export interface InvalidRequest {
   readonly code: 'INVALID_ARGUMENT'
   readonly message: string
 }
@@ -18,10 +18,10 @@ export interface Refusal {
 export interface HeardRequest {
   readonly session: Session
   readonly notes: readonly Note[]
-  readonly close?: Refusal
+  readonly close?: InvalidRequest
 }
 
-type Request = DeltaDiscoveryRequest | DiscoveryRequest
+type EitherRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
 const NOTED_NAMES_MAX = 100
 
@@ -29,7 +29,7 @@ const NOTED_NAMES_MAX = 100
  * The session after a request.
  * @throws Error for a request of the other variant
  */
-export function hearRequest(session: Session, request: Request, now: Date): HeardRequest {
+export function hearRequest(session: Session, request: EitherRequest, now: Date): HeardRequest {
   const {typeUrl, node} = request
   if (typeUrl === '') return refusal(session, 'A request on an aggregated stream must have a type_url')
   if (node !== undefined && session.node !== undefined && (node.id !== session.node.id || node.cluster !== session.node.cluster)) {
@@ -52,7 +52,7 @@ function park(session: Session, typeUrl: string): HeardRequest {
   return {session: {...session, unknownTypes}, notes: [{kind: 'unknown-type', typeUrl: type}]}
 }
 
-function hearKnown(session: Session, request: Request, now: Date): HeardRequest {
+function hearKnown(session: Session, request: EitherRequest, now: Date): HeardRequest {
   const {typeUrl} = request
   const opened = session.types.get(typeUrl) ?? openType(typeUrl, mannerOf(session, typeUrl))
   const answered = hearAnswer(opened, request)
@@ -84,7 +84,7 @@ function excessOf(session: Session, typeUrl: string, {subscription, asked}: Subs
 }
 
 /** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
-function hearAnswer(state: TypeState, request: Request): {readonly state: TypeState; readonly notes: readonly Note[]} {
+function hearAnswer(state: TypeState, request: EitherRequest): {readonly state: TypeState; readonly notes: readonly Note[]} {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
   // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
@@ -106,7 +106,7 @@ function hearAnswer(state: TypeState, request: Request): {readonly state: TypeSt
   return {state: verdict.state, notes: [note]}
 }
 
-function changeOf(session: Session, request: Request, state: TypeState): SubscriptionChange {
+function changeOf(session: Session, request: EitherRequest, state: TypeState): SubscriptionChange {
   const rules = {allowsWildcard: allowsWildcard(request.typeUrl)}
   const isDelta = request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest'
   if (isDelta !== (session.variant === 'delta')) throw new Error(`A ${session.variant} session was given a ${request.$typeName}`)
@@ -115,7 +115,7 @@ function changeOf(session: Session, request: Request, state: TypeState): Subscri
     : subscribeSotw(state.subscription, request.resourceNames, rules)
 }
 
-function initialOf(request: Request): Readonly<Record<string, string>> {
+function initialOf(request: EitherRequest): Readonly<Record<string, string>> {
   return request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest' ? request.initialResourceVersions : {}
 }
 

@@ -1,5 +1,5 @@
 /** What could be sent next for one type, before it has a nonce. Made in delta.ts and sotw.ts, chosen in session.ts. */
-import type {Held} from './versions.js'
+import type {HeldVersion} from './versions.js'
 import type {Resource} from './snapshot.js'
 import type {TypeState} from './type-state.js'
 
@@ -9,7 +9,7 @@ export interface Offer {
   readonly resources: readonly Resource[]
   readonly removed: readonly string[]
   /** What of `resources` the client hasn't acknowledged: what a NACK would be about. */
-  readonly sent: ReadonlyMap<string, Held>
+  readonly sent: ReadonlyMap<string, HeldVersion>
   /** It brings a group of suspects. */
   readonly isProbe: boolean
 }

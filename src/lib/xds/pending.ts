@@ -1,8 +1,8 @@
 /** What a request, an earlier stream or a snapshot makes of what is known of a type; what is to be sent then follows from the difference. */
-import {type Held, heldIn, only, rebase, record, unsure} from './versions.js'
+import {type HeldVersion, heldIn, only, rebase, record, unsure} from './versions.js'
 import type {Resources} from './snapshot.js'
 import {isSubscribed, noSubscription, type Subscription, type SubscriptionChange} from './subscription.js'
-import {keepSuspects, type Leftover, noLeaving, noNames, type Residue, stillSuspect, type TypeState, withKnown} from './type-state.js'
+import {keepSuspects, type Unanswered, noLeaving, noNames, type Residue, stillSuspect, type TypeState, withKnown} from './type-state.js'
 import {leavesResidue} from './type-url.js'
 
 /**
@@ -29,7 +29,7 @@ export function ask(state: TypeState, change: SubscriptionChange, initial: Reado
     ...withKnown(state, known),
     subscription,
     acked: record(wildcardEnded ? only(state.acked, subscription.names) : state.acked, [
-      ...listed.map(([name, version]): [string, Held] => [name, {version}]),
+      ...listed.map(([name, version]): [string, HeldVersion] => [name, {version}]),
       ...dropped,
     ]),
     asked: union(without(state.asked, change.dropped), asked),
@@ -42,7 +42,7 @@ export function ask(state: TypeState, change: SubscriptionChange, initial: Reado
  * Takes in what an earlier stream left open: what it sent or removed without an ACK may be there or not, in whatever version,
  * and `initial_resource_versions` lists neither truly (measured on Envoy). So it is sent again, or named as removed.
  */
-export function doubt(state: TypeState, leftover: Leftover): TypeState {
+export function doubt(state: TypeState, leftover: Unanswered): TypeState {
   const names = [...leftover.sent, ...leftover.removed].filter(name => isSubscribed(state.subscription ?? noSubscription, name))
   if (names.length === 0) return state
   const residue = leavesResidue(state.typeUrl) ? new Map([...state.residue, ...names.map(name => residueOf(state, name))]) : state.residue

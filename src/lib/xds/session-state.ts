@@ -1,11 +1,11 @@
 /** The value that a session is, and an empty one to begin with. What happens to it stands in session.ts. */
 import type {Snapshot, TypeUrl} from './snapshot.js'
-import type {Leftover, TypeState} from './type-state.js'
+import type {Unanswered, TypeState} from './type-state.js'
 
 export type Variant = 'delta' | 'sotw'
 
 /** By type: what was refused, or not answered, when a stream ended. */
-export type Reported = ReadonlyMap<TypeUrl, Leftover>
+export type Reported = ReadonlyMap<TypeUrl, Unanswered>
 
 export interface SessionOptions {
   /** How long a removal waits for the ACKs of what could still use the resource; default 5,000. */

@@ -13,7 +13,7 @@ import {aimAt, doubt} from './pending.js'
 import type {Note} from './note.js'
 import type {Offer} from './offer.js'
 import {nextDeadline, nextRemoval} from './removal.js'
-import {hearRequest, type Refusal} from './discovery-request.js'
+import {hearRequest, type InvalidRequest} from './discovery-request.js'
 import type {Reported, Session} from './session-state.js'
 import {resourcesOf, type Snapshot, type TypeUrl} from './snapshot.js'
 import {offerSotw, removeSotw, toSotwResponse} from './sotw.js'
@@ -40,7 +40,7 @@ export interface Step {
   readonly notes: readonly Note[]
   /** When to come back with `wake`; replaces what any earlier step said, also when absent. */
   readonly wakeAt?: Date
-  readonly close?: Refusal
+  readonly close?: InvalidRequest
 }
 
 /**
@@ -62,7 +62,7 @@ export function step(session: Session, input: Input, now: Date): Step {
 interface Heard {
   readonly session: Session
   readonly notes: readonly Note[]
-  readonly close?: Refusal
+  readonly close?: InvalidRequest
 }
 
 function hear(session: Session, input: Input, now: Date): Heard {

@@ -7,7 +7,7 @@ import {createHash} from 'node:crypto'
 import {create} from '@bufbuild/protobuf'
 import {AnySchema} from '@bufbuild/protobuf/wkt'
 import {type DiscoveryResponse, DiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
-import {type Held, heldIn, record} from './versions.js'
+import {type HeldVersion, heldIn, record} from './versions.js'
 import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
 import {awaitsAnswer, earlierOf, noNames, pendingOf, noResidue, residueAmong, type TypeState, withKnown} from './type-state.js'
@@ -60,7 +60,7 @@ function part(state: TypeState, names: readonly string[]): Offer {
  */
 function whole(state: TypeState, {added, omitted}: {readonly added: readonly string[]; readonly omitted: ReadonlySet<string>}): Offer {
   const resources: Resource[] = []
-  const settled: Array<[string, Held | undefined]> = []
+  const settled: Array<[string, HeldVersion | undefined]> = []
   for (const [name, wanted] of state.known.base) if (!state.known.differing.has(name)) resources.push(wanted)
   const adding = new Set(added)
   for (const name of state.known.differing.keys()) {

@@ -1,9 +1,9 @@
 /**
  * What one stream knows of one resource type: what is asked for, wanted, sent, acknowledged, refused and on its way out.
- * Requests and snapshots change it in intake.ts, answers in verdict.ts; what to send next is decided in delta.ts and sotw.ts,
+ * Requests and snapshots change it in pending.ts, answers in ack.ts; what to send next is decided in delta.ts and sotw.ts,
  * when removals may go in removal.ts.
  */
-import {emptyLedger, type Held, heldIn, type Ledger, unsure} from './versions.js'
+import {emptyLedger, type HeldVersion, heldIn, type Versions, unsure} from './versions.js'
 import type {Resource, Resources, TypeUrl} from './snapshot.js'
 import type {Subscription} from './subscription.js'
 import {leavesResidue} from './type-url.js'
@@ -16,7 +16,7 @@ export interface Flight {
   readonly first: number
   readonly last: number
   /** What a NACK puts in doubt: what the response brings. */
-  readonly sent: ReadonlyMap<string, Held>
+  readonly sent: ReadonlyMap<string, HeldVersion>
   readonly removed: readonly string[]
   /** It brings a group of suspects, to learn which of them are good. */
   readonly isProbe: boolean
@@ -37,8 +37,8 @@ export interface TypeState {
   /** What `known` was aimed at last. */
   readonly aim: {readonly source: Resources; readonly subscription: Subscription} | undefined
   /** What the client has by what was sent to it; its base is what is wanted, so that `known.differing` is what is left to do. */
-  readonly known: Ledger
-  readonly acked: Ledger
+  readonly known: Versions
+  readonly acked: Versions
   /** Whether anything of this type was acknowledged on this stream. */
   readonly everAcked: boolean
   /** Names that must be answered, as existing or as missing, even in a version that was refused. */
@@ -64,7 +64,7 @@ export interface TypeState {
 export type Residue = {readonly listed: string | undefined} | {readonly version: string}
 
 /** What an earlier stream of the node left open for a type, by name. */
-export interface Leftover {
+export interface Unanswered {
   /** What a refused or unanswered response brought. */
   readonly sent: readonly string[]
   readonly removed: readonly string[]
@@ -100,7 +100,7 @@ export function openType(typeUrl: TypeUrl, manner: Manner): TypeState {
 }
 
 /** The state with other knowledge of what the client has; what it no longer has needn't leave. */
-export function withKnown(state: TypeState, known: Ledger): TypeState {
+export function withKnown(state: TypeState, known: Versions): TypeState {
   const leaving = [...state.leaving].filter(([name]) => known.differing.get(name) !== undefined)
   return {...state, known, leaving: leaving.length === state.leaving.size ? state.leaving : new Map(leaving)}
 }

@@ -8,7 +8,7 @@ import {messageOf, quote} from '../../lib/model/errors.js'
 import {type Fleet, generationOf, isRegistered} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseOwner, spiffe} from '../../lib/model/names.js'
 import {type Node, type NodeClaim, parseNode} from '../../lib/model/node.js'
-import {type XfccElement, parseXfcc, valuesOf} from './xfcc.js'
+import {type XfccElement, parseXfcc, xfccValues} from './xfcc.js'
 
 /** What is known of the certificate at the other end of a connection. */
 export interface Peer {
@@ -23,7 +23,7 @@ export interface Peer {
 }
 
 /** Each rule by a name that is stable in metrics, log and status. */
-export type RefusalReason =
+export type DenialReason =
   | 'certificate-expired'
   | 'certificate-issuer'
   | 'certificate-missing'
@@ -52,9 +52,9 @@ export type RefusalReason =
   | 'xfcc-on-direct'
   | 'xfcc-uri'
 
-export interface Refusal {
+export interface Denied {
   readonly kind: 'refused'
-  readonly reason: RefusalReason
+  readonly reason: DenialReason
   readonly message: string
   readonly cluster?: Owner
 }
@@ -73,7 +73,7 @@ export interface Admitted {
 const SKEW = 5 * 60_000
 
 /** Judges a stream by its connection's certificate and its XFCC headers, before its first message. */
-export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly string[], now: Date): Admitted | Refusal {
+export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly string[], now: Date): Admitted | Denied {
   const {settings, trust} = fleet
   if (settings === undefined || trust === undefined) return refuse('not-initialized', 'this server has no settings or no trust bundle yet')
   if (peer === undefined) return refuse('certificate-missing', 'the connection carries no client certificate that can be read')
@@ -107,7 +107,7 @@ export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly strin
  * Judges what the first message says: its cluster must be the certificate's.
  * @returns the node, or why it is refused
  */
-export function admitNode(admitted: Admitted, claim: NodeClaim | undefined): Node | Refusal {
+export function admitNode(admitted: Admitted, claim: NodeClaim | undefined): Node | Denied {
   const {cluster} = admitted
   if (claim === undefined) return refuse('node-missing', 'the first request of a stream must carry node', cluster)
   if (claim.cluster !== cluster)
@@ -129,7 +129,7 @@ export function credentialOf(fleet: Fleet, admitted: Pick<Admitted, 'cluster' | 
 }
 
 /** Exactly one element, made by the observability Envoy from the certificate that it verified. */
-function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], now: Date): Admitted | Refusal {
+function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], now: Date): Admitted | Denied {
   if (headers.length === 0) return refuse('xfcc-missing', 'a relayed stream must carry x-forwarded-client-cert')
   let elements: readonly XfccElement[]
   try {
@@ -141,10 +141,10 @@ function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], 
   const [element, ...others] = elements
   if (element === undefined || others.length > 0)
     return refuse('xfcc-elements', `x-forwarded-client-cert must have exactly one element; it has ${elements.length}`)
-  const by = valuesOf(element, 'by')
+  const by = xfccValues(element, 'by')
   if (by.length !== 1 || by[0] !== spiffe.observability(domain))
     return refuse('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; it says ${quote(by.join(', '))}`)
-  const uris = valuesOf(element, 'uri')
+  const uris = xfccValues(element, 'uri')
   const claim = uris.length === 1 ? parseClientUri(uris[0] ?? '', domain) : undefined
   if (claim === undefined)
     return refuse(
@@ -153,7 +153,7 @@ function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], 
     )
   if (claim.cluster === OBSERVABILITY)
     return refuse('relay-observability', "the observability cluster's credential is not accepted through a relay", OBSERVABILITY)
-  const hashes = valuesOf(element, 'hash')
+  const hashes = xfccValues(element, 'hash')
   const fingerprint = hashes[0]
   if (hashes.length !== 1 || fingerprint === undefined || !/^[0-9a-f]{64}$/.test(fingerprint))
     return refuse('xfcc-hash', `x-forwarded-client-cert must carry one SHA-256 hash; it carries ${quote(hashes.join(', '))}`, claim.cluster)
@@ -161,7 +161,7 @@ function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], 
 }
 
 /** Registered, of the current generation, and on record as valid. */
-function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date): Admitted | Refusal {
+function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date): Admitted | Denied {
   const {cluster} = claim
   if (!isRegistered(fleet, cluster)) return refuse('not-registered', `cluster ${quote(cluster)} is not registered`, cluster)
   const generation = generationOf(fleet, cluster)
@@ -194,6 +194,6 @@ function parseClientUri(uri: string, domain: string): {readonly cluster: Owner; 
   }
 }
 
-function refuse(reason: RefusalReason, message: string, cluster?: Owner): Refusal {
+function refuse(reason: DenialReason, message: string, cluster?: Owner): Denied {
   return cluster === undefined ? {kind: 'refused', reason, message} : {kind: 'refused', reason, message, cluster}
 }

@@ -11,16 +11,16 @@ import {
   DiscoveryResponseSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {NodeClaim} from '../../lib/model/node.js'
-import type {Refusal} from './admission.js'
+import type {Denied} from './admission.js'
 
 export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
 export type AdsCall = ServerDuplexStream<AdsRequest, Buffer>
 
 /** Ends a call that is not to be served. `resetAfterMs`: how long its client may keep it. */
-export function refuseCall(call: AdsCall, refusal: Refusal, resetAfterMs: number): void {
+export function refuseCall(call: AdsCall, refusal: Denied, resetAfterMs: number): void {
   call.on('error', ignore)
-  failCall(call, codeOf(refusal), refusal.message, resetAfterMs)
+  failCall(call, grpcCodeOf(refusal), refusal.message, resetAfterMs)
 }
 
 /** Ends a call with an error. Whoever calls this listens to "error". */
@@ -37,7 +37,7 @@ export function endCall(call: AdsCall, resetAfterMs: number): void {
 }
 
 /** The gRPC status of a refusal: a proxy retries UNAVAILABLE, and shows the others to its operator. */
-export function codeOf({reason}: Refusal): status {
+export function grpcCodeOf({reason}: Denied): status {
   if (reason === 'not-initialized') return status.UNAVAILABLE
   if (reason === 'streams') return status.RESOURCE_EXHAUSTED
   return reason === 'node-invalid' || reason === 'node-missing' ? status.INVALID_ARGUMENT : status.PERMISSION_DENIED

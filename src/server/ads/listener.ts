@@ -4,23 +4,23 @@ import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import type {ServerTls} from './tls.js'
-import type {RefusalReason} from './admission.js'
+import type {DenialReason} from './admission.js'
 
-export interface DoorEvents {
+export interface ListenerEvents {
   /** A verified connection that speaks HTTP/2. */
   connected(socket: TLSSocket): void
-  refused(reason: RefusalReason, message: string, peer: string): void
+  refused(reason: DenialReason, message: string, peer: string): void
   /** A connection could not be accepted, for want of open files as a rule. */
   failed(error: Error): void
 }
 
-export interface DoorOptions {
+export interface ListenerOptions {
   readonly listen: HostPort
   readonly handshakeTimeoutMs: number
   readonly connectionsMax: number
 }
 
-export interface Door {
+export interface AdsListener {
   readonly address: HostPort
   /** From now on new connections meet this; open ones stay. */
   use(tls: ServerTls): void
@@ -44,7 +44,7 @@ const TURN = 4
  * Listens; until `use` is called every connection is dropped.
  * @throws AtlasError `failed` where the address can't be bound
  */
-export async function openDoor(options: DoorOptions, events: DoorEvents): Promise<Door> {
+export async function openListener(options: ListenerOptions, events: ListenerEvents): Promise<AdsListener> {
   const sockets = new Set<Socket>()
   const waiting: Socket[] = []
   let turn: NodeJS.Timeout | undefined
@@ -143,7 +143,7 @@ function peerOf(socket: Socket): string {
 }
 
 /** Node verifies after the handshake: the reason then stands in `authorizationError`, not in the error. */
-function explain(error: NodeJS.ErrnoException, socket: TLSSocket): [RefusalReason, string] {
+function explain(error: NodeJS.ErrnoException, socket: TLSSocket): [DenialReason, string] {
   // Null before the handshake, whatever its type says.
   const verdict = socket.authorizationError as unknown
   const code = typeof verdict === 'string' ? verdict : verdict instanceof Error ? verdict.message : undefined

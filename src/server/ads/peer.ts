@@ -1,4 +1,4 @@
-/** The certificate at the other end of a connection, as facts. What they open is decided in identity.ts. */
+/** The certificate at the other end of a connection, as facts. What they open is decided in admission.ts. */
 import {X509Certificate} from 'node:crypto'
 import type {PeerCertificate} from 'node:tls'
 import {readAlternativeNames} from '../../lib/pki/alternative-names.js'

@@ -1,4 +1,4 @@
-/** The ADS server: a door, gRPC behind it, and the streams that are open. What they are sent comes from publish.ts. */
+/** The ADS server: a door, gRPC behind it, and the streams that are open. What they are sent comes from proxies/push.ts. */
 import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
@@ -7,12 +7,12 @@ import type {Variant} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
 import {openTurns} from './turns.js'
 import {type ServerTls, type TlsMaterial, buildServerTls, materialOf, sameMaterial} from './tls.js'
-import {openDoor} from './listener.js'
-import type {RefusalReason} from './admission.js'
+import {openListener} from './listener.js'
+import type {DenialReason} from './admission.js'
 import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
 import {type AdsCall, failCall} from './call.js'
-import {type Stream, type StreamWorld, serveStream} from './stream.js'
+import {type Stream, type StreamDependencies, serveStream} from './stream.js'
 
 /** All durations in milliseconds. */
 export interface ConnectionTimes {
@@ -55,8 +55,8 @@ export interface AdsServer {
 }
 
 /** What the streams need, and who hears of connections that were refused. */
-export interface AdsWorld extends StreamWorld {
-  connectionRefused(reason: RefusalReason, message: string, peer: string): void
+export interface AdsDependencies extends StreamDependencies {
+  connectionRefused(reason: DenialReason, message: string, peer: string): void
 }
 
 /** How many streams end together when the server stops, and the pause until the next, milliseconds. */
@@ -67,7 +67,7 @@ const STOP_PAUSE = 10
  * Listens. Nobody is let in before `use` was given a fleet with a certificate.
  * @throws AtlasError `failed` where the address can't be bound
  */
-export async function openAdsServer(options: AdsOptions, world: AdsWorld): Promise<AdsServer> {
+export async function openAdsServer(options: AdsOptions, dependencies: AdsDependencies): Promise<AdsServer> {
   const {times, log} = options
   const readPeer = openPeerReader()
   const turns = openTurns()
@@ -88,26 +88,26 @@ export async function openAdsServer(options: AdsOptions, world: AdsWorld): Promi
     if (call.cancelled) return
     try {
       const {sslPeerCertificate: certificate} = call.getAuthContext()
-      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), world)
+      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), dependencies)
     } catch (error) {
       // As a rule the connection went away meanwhile, and there is nobody left to tell.
       log.debug('a stream was lost before it began', {error: messageOf(error)})
       call.on('error', ignore)
-      failCall(call, status.INTERNAL, 'the server failed to open this stream', world.times.resetAfterMs)
+      failCall(call, status.INTERNAL, 'the server failed to open this stream', dependencies.times.resetAfterMs)
     }
   }
 
   grpc.addService(adsService, {streamAggregatedResources: handle('sotw'), deltaAggregatedResources: handle('delta')})
   // TLS ends at the door: what comes through it has been verified.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
-  const door = await openDoor(
+  const door = await openListener(
     {listen: options.listen, handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
     {
       connected(socket) {
         injector.injectConnection(socket)
       },
       refused(reason, message, peer) {
-        world.connectionRefused(reason, message, peer)
+        dependencies.connectionRefused(reason, message, peer)
       },
       failed(error) {
         log.error('a connection could not be accepted', {error: error.message})

@@ -1,4 +1,4 @@
-/** One ADS stream: bytes between gRPC and `xds/session.step`. What to say is decided there, who may listen in identity.ts. */
+/** One ADS stream: bytes between gRPC and `xds/session.step`. What to say is decided there, who may listen in admission.ts. */
 import {status} from '@grpc/grpc-js'
 import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {Built} from '../../lib/envoy/build.js'
@@ -9,8 +9,8 @@ import type {Node} from '../../lib/model/node.js'
 import type {Note} from '../../lib/xds/note.js'
 import {type Input, type Reported, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
-import {type AdsCall, type AdsRequest, claimOf, codeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
-import {type Admitted, type Peer, type Refusal, admit, admitNode} from './admission.js'
+import {type AdsCall, type AdsRequest, claimOf, grpcCodeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
+import {type Admitted, type Peer, type Denied, admit, admitNode} from './admission.js'
 import type {Limiter} from './limits.js'
 
 /** Why a stream ended. */
@@ -53,7 +53,7 @@ export interface Stream {
 }
 
 /** What a stream needs of its surroundings. */
-export interface StreamWorld {
+export interface StreamDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
   readonly limiter: Limiter
@@ -67,29 +67,29 @@ export interface StreamWorld {
   noted(stream: Stream, note: Note): void
   sent(stream: Stream, typeUrl: string, bytes: number): void
   throttled(): void
-  refused(refusal: Refusal, peer: string): void
+  refused(refusal: Denied, peer: string): void
   opened(stream: Stream): void
   closed(stream: Stream, reason: EndReason): void
 }
 
 /** Serves a call to its end, or refuses it. `peer` is undefined where the connection shows no certificate that decodes. */
-export function serveStream(call: AdsCall, variant: Variant, sequence: number, peer: Peer | undefined, world: StreamWorld): void {
+export function serveStream(call: AdsCall, variant: Variant, sequence: number, peer: Peer | undefined, deps: StreamDependencies): void {
   const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
-  const outcome = enter(peer, xfcc, world)
+  const outcome = enter(peer, xfcc, deps)
   if (outcome.kind === 'refused') {
-    world.refused(outcome, call.getPeer())
-    refuseCall(call, outcome, world.times.resetAfterMs)
+    deps.refused(outcome, call.getPeer())
+    refuseCall(call, outcome, deps.times.resetAfterMs)
     return
   }
 
-  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, world)
+  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, deps)
   stream.begin()
 }
 
 /** Admitted, and counted in. */
-function enter(peer: Peer | undefined, xfcc: readonly string[], world: StreamWorld): Admitted | Refusal {
-  const outcome = admit(world.fleet(), peer, xfcc, world.now())
-  if (outcome.kind === 'refused' || world.limiter.open(outcome.cluster, world.now().getTime())) return outcome
+function enter(peer: Peer | undefined, xfcc: readonly string[], deps: StreamDependencies): Admitted | Denied {
+  const outcome = admit(deps.fleet(), peer, xfcc, deps.now())
+  if (outcome.kind === 'refused' || deps.limiter.open(outcome.cluster, deps.now().getTime())) return outcome
   const {cluster} = outcome
   return {
     kind: 'refused',
@@ -134,31 +134,31 @@ class OpenStream implements Stream {
   lastSentAt: Date | undefined
   readonly #call: AdsCall
   readonly #opening: Opening
-  readonly #world: StreamWorld
+  readonly #deps: StreamDependencies
   readonly #timers = new Map<Timer, NodeJS.Timeout>()
   /** Responses that the client has neither acknowledged nor refused. */
   #unanswered = 0
   #ended: EndReason | undefined
   #isClosed = false
 
-  constructor(call: AdsCall, opening: Opening, world: StreamWorld) {
+  constructor(call: AdsCall, opening: Opening, deps: StreamDependencies) {
     this.#call = call
     this.#opening = opening
-    this.#world = world
+    this.#deps = deps
     this.sequence = opening.sequence
     this.variant = opening.variant
     this.admitted = opening.admitted
     this.peer = call.getPeer()
-    this.openedAt = world.now()
+    this.openedAt = deps.now()
     this.session = openSession(opening.variant, {
-      removalDelayMs: world.times.removalDelayMs,
+      removalDelayMs: deps.times.removalDelayMs,
       maxNames: NAMES_MAX,
       maxNameLength: NAME_LENGTH_MAX,
     })
   }
 
   begin(): void {
-    const {times} = this.#world
+    const {times} = this.#deps
     this.#call.on('data', (request: AdsRequest) => {
       this.#safely(() => {
         this.#received(request)
@@ -186,13 +186,13 @@ class OpenStream implements Stream {
     this.#after('age', times.maxAgeMs * (1 + Math.random() / 20), () => {
       this.end('age')
     })
-    this.#world.opened(this)
+    this.#deps.opened(this)
   }
 
   update(fleet: Fleet): void {
     const {node} = this
     if (this.#ended !== undefined || node === undefined) return
-    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#world.now())
+    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#deps.now())
     if (outcome.kind === 'refused') {
       this.#refuse(outcome)
       return
@@ -207,14 +207,14 @@ class OpenStream implements Stream {
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    endCall(this.#call, this.#world.times.resetAfterMs)
+    endCall(this.#call, this.#deps.times.resetAfterMs)
   }
 
   #received(request: AdsRequest): void {
     if (this.#ended !== undefined) return
-    const wait = this.#world.limiter.request(this.admitted.cluster, this.#world.now().getTime())
+    const wait = this.#deps.limiter.request(this.admitted.cluster, this.#deps.now().getTime())
     if (wait > 0) {
-      this.#world.throttled()
+      this.#deps.throttled()
       this.#call.pause()
       this.#after('rate', wait, () => this.#call.resume())
     }
@@ -238,7 +238,7 @@ class OpenStream implements Stream {
   #join(request: AdsRequest): boolean {
     this.#clear('first')
     // Until now nothing has told this stream of changes: whoever was cut off since it was opened is out.
-    const again = admit(this.#world.fleet(), this.#opening.peer, this.#opening.xfcc, this.#world.now())
+    const again = admit(this.#deps.fleet(), this.#opening.peer, this.#opening.xfcc, this.#deps.now())
     if (again.kind === 'refused') {
       this.#refuse(again)
       return false
@@ -251,10 +251,10 @@ class OpenStream implements Stream {
       return false
     }
 
-    this.before = this.#world.takeUnrepaired(outcome)
+    this.before = this.#deps.takeUnrepaired(outcome)
     this.node = outcome
-    this.#world.joined(this)
-    this.#give(this.#world.fleet(), outcome)
+    this.#deps.joined(this)
+    this.#give(this.#deps.fleet(), outcome)
     return true
   }
 
@@ -262,7 +262,7 @@ class OpenStream implements Stream {
   #give(fleet: Fleet, node: Node): void {
     const built = this.#built(fleet, node)
     const why = built.kind === 'frozen' ? built.why : undefined
-    if (why !== undefined && why !== this.frozen) this.#world.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
+    if (why !== undefined && why !== this.frozen) this.#deps.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
     this.frozen = why
     if (built.kind === 'frozen') return
     const {before} = this
@@ -273,7 +273,7 @@ class OpenStream implements Stream {
   /** What can't be built freezes the node: what it has stays in force. */
   #built(fleet: Fleet, node: Node): Built {
     try {
-      return this.#world.build(fleet, node)
+      return this.#deps.build(fleet, node)
     } catch (error) {
       return {kind: 'frozen', why: `its resources can't be built: ${messageOf(error)}`}
     }
@@ -281,17 +281,17 @@ class OpenStream implements Stream {
 
   #step(input: Input): void {
     if (this.#ended !== undefined) return
-    const next = step(this.session, input, this.#world.now())
+    const next = step(this.session, input, this.#deps.now())
     this.session = next.session
     for (const note of next.notes) {
-      this.#world.noted(this, note)
+      this.#deps.noted(this, note)
       if (note.kind === 'acked' || note.kind === 'nacked') this.#unanswered = Math.max(0, this.#unanswered - 1)
     }
 
     if (next.send !== undefined) this.#send(next.send)
     if (next.wakeAt === undefined) this.#clear('wake')
     else
-      this.#after('wake', next.wakeAt.getTime() - this.#world.now().getTime(), () => {
+      this.#after('wake', next.wakeAt.getTime() - this.#deps.now().getTime(), () => {
         this.#step({kind: 'wake'})
       })
     if (next.close !== undefined) this.#fail('protocol', status.INVALID_ARGUMENT, next.close.message)
@@ -306,8 +306,8 @@ class OpenStream implements Stream {
     }
 
     const bytes = encodeResponse(response)
-    this.lastSentAt = this.#world.now()
-    this.#world.sent(this, response.typeUrl, bytes.length)
+    this.lastSentAt = this.#deps.now()
+    this.#deps.sent(this, response.typeUrl, bytes.length)
     this.#call.write(bytes, () => {
       this.#safely(() => {
         this.#step({kind: 'writable'})
@@ -315,16 +315,16 @@ class OpenStream implements Stream {
     })
   }
 
-  #refuse(refusal: Refusal): void {
+  #refuse(refusal: Denied): void {
     if (this.#ended !== undefined) return
-    this.#world.refused(refusal, this.peer)
-    this.#fail('refused', codeOf(refusal), refusal.message)
+    this.#deps.refused(refusal, this.peer)
+    this.#fail('refused', grpcCodeOf(refusal), refusal.message)
   }
 
   #fail(reason: EndReason, code: status, details: string): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    failCall(this.#call, code, details, this.#world.times.resetAfterMs)
+    failCall(this.#call, code, details, this.#deps.times.resetAfterMs)
   }
 
   /** Whatever a client makes us trip over costs its own stream, not the server. */
@@ -332,7 +332,7 @@ class OpenStream implements Stream {
     try {
       act()
     } catch (error) {
-      this.#world.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
+      this.#deps.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
       this.#fail('error', status.INTERNAL, 'the server failed to handle this stream')
     }
   }
@@ -342,8 +342,8 @@ class OpenStream implements Stream {
     this.#isClosed = true
     this.#ended ??= 'client'
     for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#world.limiter.close(this.admitted.cluster)
-    this.#world.closed(this, this.#ended)
+    this.#deps.limiter.close(this.admitted.cluster)
+    this.#deps.closed(this, this.#ended)
   }
 
   #after(timer: Timer, milliseconds: number, act: () => void): void {

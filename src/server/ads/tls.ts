@@ -1,4 +1,4 @@
-/** What the ADS port shows and trusts, as a TLS context made from the fleet. Listening is done in door.ts, admission in identity.ts. */
+/** What the ADS port shows and trusts, as a TLS context made from the fleet. Listening is done in listener.ts, admission in admission.ts. */
 import {constants, X509Certificate} from 'node:crypto'
 import {type SecureContext, type SecureContextOptions, createSecureContext} from 'node:tls'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'

@@ -1,4 +1,4 @@
-/** Reads `x-forwarded-client-cert`, in which an Envoy tells what certificate its client had. Whether it is believed is decided in identity.ts. */
+/** Reads `x-forwarded-client-cert`, in which an Envoy tells what certificate its client had. Whether it is believed is decided in admission.ts. */
 import {invalid} from '../../lib/model/errors.js'
 
 /** One hop: its pairs in order, keys in lower case. */
@@ -37,7 +37,7 @@ export function parseXfcc(text: string): readonly XfccElement[] {
 }
 
 /** The values of a key in one element. `key` in lower case. */
-export function valuesOf(element: XfccElement, key: string): readonly string[] {
+export function xfccValues(element: XfccElement, key: string): readonly string[] {
   return element.filter(([other]) => other === key).map(([, value]) => value)
 }
 

@@ -8,17 +8,17 @@ import {type Fault, type Fleet, type ObjectKey, clusterOf, isRegistered} from '.
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import {whyUnsigned} from '../../lib/ops/reconcile.js'
-import type {Refusal} from '../../lib/store/refused.js'
+import type {CommitConflict} from '../../lib/store/refused.js'
 import type {Announcement, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
 import {faultsBetween} from '../fleet-log.js'
 
-export interface Announcer {
+export interface EventRecorder {
   /** What stands as it is when this server begins to lead: said before, as a rule. */
   begin(fleet: Fleet): void
   changed(before: Fleet, after: Fleet, changes: readonly Change[]): void
   /** An object can't be written. */
-  refused(refusal: Refusal): void
+  refused(refusal: CommitConflict): void
 }
 
 /** Said beside the settings: the registration itself is not there any more. */
@@ -28,7 +28,7 @@ const GONE: ReadonlySet<string> = new Set(['Removed', 'Suspended'])
 const CLUSTERS_AT_ONCE = 10
 
 /** Says beside objects what has become of them; failing to is logged and costs nothing else. */
-export function openAnnouncer(store: StateStore, log: Log): Announcer {
+export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
   let proxies: Proxies = new Map()
 
   function say(object: ObjectKey, announcement: Announcement): void {

@@ -6,27 +6,27 @@ import {type StoredChange, isStored, objectOf} from '../../lib/manifest/encode.j
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
-import {ownersOf} from '../../lib/store/batches.js'
+import {ownersConcerned} from '../../lib/store/batches.js'
 import {isNeededByAll} from '../../lib/store/commit.js'
-import type {Refusal} from '../../lib/store/refused.js'
+import type {CommitConflict} from '../../lib/store/refused.js'
 
 /** Milliseconds. */
-export interface RefusalTimes {
+export interface PauseTimes {
   /** The first pause, twice as long each time … */
   readonly refusedMs: number
   /** … up to this. */
   readonly refusedMaxMs: number
 }
 
-export const defaultRefusalTimes: RefusalTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
+export const defaultPauseTimes: PauseTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
 
-export interface Refusals {
+export interface Pauses {
   /** The changes that may be tried now: without what pauses, and whatever of the same owners comes after it. */
   take(changes: readonly Change[]): readonly Change[]
   /** These were written: whatever was refused of them before is forgotten. */
   wrote(changes: readonly Change[]): void
   /** Begins or lengthens the pauses. @returns those that are refused for the first time, or for another reason */
-  refused(refusals: readonly Refusal[]): readonly Refusal[]
+  refused(refusals: readonly CommitConflict[]): readonly CommitConflict[]
   /** Somebody has changed this object: it is worth another try. */
   changed(object: ObjectKey): void
   /** Whose pauses are over. */
@@ -38,13 +38,13 @@ export interface Refusals {
 }
 
 interface Paused {
-  readonly refusal: Refusal
+  readonly refusal: CommitConflict
   readonly count: number
   readonly until: number
 }
 
 /** @param now milliseconds of a clock that only goes forward */
-export function openRefusals(times: RefusalTimes, now: () => number): Refusals {
+export function openPauses(times: PauseTimes, now: () => number): Pauses {
   const paused = new Map<ObjectKey, Paused>()
   return {
     take(changes) {
@@ -52,7 +52,7 @@ export function openRefusals(times: RefusalTimes, now: () => number): Refusals {
       const left = new Set<string>()
       let isAllLeft = false
       const isLeft = (change: StoredChange): boolean => {
-        const [object, owners] = [objectOf(change), ownersOf(change)]
+        const [object, owners] = [objectOf(change), ownersConcerned(change)]
         const pause = paused.get(object)
         const isPausing = pause !== undefined && pause.until > now()
         isAllLeft ||= isPausing && isNeededByAll(object)

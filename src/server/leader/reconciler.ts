@@ -8,18 +8,18 @@ import type {Owner} from '../../lib/model/names.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import {nextDue} from '../../lib/ops/due.js'
 import {isLed} from '../../lib/ops/ask-leader.js'
-import {ownersOf, planReconcile, whyUnsigned} from '../../lib/ops/reconcile.js'
+import {knownOwners, planReconcile, whyUnsigned} from '../../lib/ops/reconcile.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
-import type {World} from '../../lib/ops/dependencies.js'
-import type {Refusal} from '../../lib/store/refused.js'
+import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import type {CommitConflict} from '../../lib/store/refused.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {Log} from '../log.js'
-import {type RefusalTimes, defaultRefusalTimes} from './pauses.js'
-import {type RewriteTimes, defaultRewriteTimes} from './write-conflicts.js'
+import {type PauseTimes, defaultPauseTimes} from './pauses.js'
+import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-conflicts.js'
 import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends RefusalTimes, RewriteTimes {
+export interface ReconcilerTimes extends PauseTimes, WriteConflictTimes {
   /** After a failure the next try waits this long, twice as long each time … */
   readonly retryMs: number
   /** … up to this. */
@@ -33,8 +33,8 @@ export interface ReconcilerTimes extends RefusalTimes, RewriteTimes {
 }
 
 export const defaultReconcilerTimes: ReconcilerTimes = {
-  ...defaultRefusalTimes,
-  ...defaultRewriteTimes,
+  ...defaultPauseTimes,
+  ...defaultWriteConflictTimes,
   retryMs: 100,
   retryMaxMs: 30_000,
   settleMs: 20,
@@ -47,7 +47,7 @@ export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 export interface ReconcilerEvents {
   reconciled(outcome: ReconcileOutcome): void
   /** An object can't be written; told once for each reason. */
-  refused(refusal: Refusal): void
+  refused(refusal: CommitConflict): void
 }
 
 export interface Reconciler {
@@ -69,7 +69,13 @@ const SLICE = 8
 const OWNERS_AT_ONCE = 8
 
 /** Changes are heard from the beginning; nothing is issued before `start`, nor by whoever does not lead. */
-export function openReconciler(store: StateStore, world: World, log: Log, times: ReconcilerTimes, events: ReconcilerEvents): Reconciler {
+export function openReconciler(
+  store: StateStore,
+  deps: OpsDependencies,
+  log: Log,
+  times: ReconcilerTimes,
+  events: ReconcilerEvents,
+): Reconciler {
   let newest: Fleet | undefined
   /** Whom to look at; nobody in particular: everybody, when the time comes. */
   let todo: Set<Owner> | 'all' = 'all'
@@ -83,7 +89,7 @@ export function openReconciler(store: StateStore, world: World, log: Log, times:
   let isStopped = false
   let isLeader = false
   let replicas: readonly string[] | undefined
-  const writer = openWriter({store, world, log, times, refused: events.refused})
+  const writer = openWriter({store, dependencies: deps, log, times, refused: events.refused})
 
   function lookAt(owners: Iterable<Owner> | 'all'): void {
     if (owners === 'all') todo = 'all'
@@ -109,8 +115,8 @@ export function openReconciler(store: StateStore, world: World, log: Log, times:
     todo = new Set()
     tellUnsigned(fleet)
     try {
-      const asks = [...(await inTurns(planAnswers(fleet, world))), ...planReplicas(fleet, replicas, world.now(), {shared: isLed(store)})]
-      const planned = [...asks, ...(await planInTurns(reduceAll(fleet, asks), world, asked, {derives: isLed(store)}))]
+      const asks = [...(await inTurns(planAnswers(fleet, deps))), ...planReplicas(fleet, replicas, deps.now(), {shared: isLed(store)})]
+      const planned = [...asks, ...(await planInTurns(reduceAll(fleet, asks), deps, asked, {derives: isLed(store)}))]
       const missing = writer.take(fleet, planned, asked === 'all' ? 'all' : 'some')
       const isDone = await writer.write(fleet, missing, () => newest ?? fleet)
       failures = 0
@@ -140,7 +146,7 @@ export function openReconciler(store: StateStore, world: World, log: Log, times:
   /** Until the next pass, unless something changes before. */
   function waitAfter(asked: Set<Owner> | 'all'): number {
     if (todo === 'all' || todo.size > 0) return times.settleMs
-    const left = Math.min(untilDue(newest, world.now()) ?? times.lookMs, writer.wait() ?? Infinity)
+    const left = Math.min(untilDue(newest, deps.now()) ?? times.lookMs, writer.wait() ?? Infinity)
     if (left > 0) return Math.min(left, times.lookMs)
     // Due for somebody who was not looked at; or, after everybody was, what can't be issued now.
     return asked === 'all' ? Math.min(times.overdueMs, times.lookMs) : 0
@@ -225,18 +231,18 @@ async function inTurns(parts: Iterable<readonly Change[]>): Promise<readonly Cha
 /** As `planReconcile`, in short turns: a fleet to be signed anew takes seconds. */
 async function planInTurns(
   fleet: Fleet,
-  world: World,
+  deps: OpsDependencies,
   asked: Set<Owner> | 'all',
   {derives}: {readonly derives: boolean},
 ): Promise<readonly Change[]> {
-  const known = ownersOf(fleet)
+  const known = knownOwners(fleet)
   const owners = asked === 'all' ? known : known.filter(owner => asked.has(owner))
   function* parts(): Generator<readonly Change[], void> {
     let planned = fleet
     for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
       const isLast = from + OWNERS_AT_ONCE >= owners.length
       // What tells Thanos Query whom to dial comes once, when all that is dialled has been planned.
-      const missing = planReconcile(planned, world, {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives, announces: isLast})
+      const missing = planReconcile(planned, deps, {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives, announces: isLast})
       planned = reduceAll(planned, missing)
       yield missing
     }

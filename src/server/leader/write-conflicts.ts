@@ -7,16 +7,16 @@ import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
 import {objectNames} from '../../lib/model/names.js'
 
 /** Milliseconds. */
-export interface RewriteTimes {
+export interface WriteConflictTimes {
   /** From the second time on an object is left alone for this long, twice as long each time … */
   readonly rewriteMs: number
   /** … up to this. */
   readonly rewriteMaxMs: number
 }
 
-export const defaultRewriteTimes: RewriteTimes = {rewriteMs: 1000, rewriteMaxMs: 300_000}
+export const defaultWriteConflictTimes: WriteConflictTimes = {rewriteMs: 1000, rewriteMaxMs: 300_000}
 
-export interface Rewrites {
+export interface WriteConflicts {
   /** Those of `changes` that may be made now; the others wait. @param scope `all`: nothing is to be done that is not among them */
   take(fleet: Fleet, changes: readonly Change[], scope: 'all' | 'some'): readonly Change[]
   /** These were made. @param fleet that they were planned on */
@@ -38,7 +38,7 @@ interface Written {
  * @param contested told of an object when it is left alone for the first time
  * @param now milliseconds, of a clock that only goes up
  */
-export function openRewrites(times: RewriteTimes, contested: (object: ObjectKey) => void, now: () => number): Rewrites {
+export function openWriteConflicts(times: WriteConflictTimes, contested: (object: ObjectKey) => void, now: () => number): WriteConflicts {
   const written = new Map<ObjectKey, Written>()
   /** Until when what waits does so. */
   const waiting = new Map<ObjectKey, number>()

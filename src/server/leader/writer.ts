@@ -4,12 +4,12 @@ import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
 import {refusedAnswer} from '../../lib/ops/answer-requests.js'
-import type {World} from '../../lib/ops/dependencies.js'
-import {type Refusal, RefusedCommit} from '../../lib/store/refused.js'
+import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import {type CommitConflict, RefusedCommit} from '../../lib/store/refused.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {Log} from '../log.js'
-import {type RefusalTimes, openRefusals} from './pauses.js'
-import {type RewriteTimes, openRewrites} from './write-conflicts.js'
+import {type PauseTimes, openPauses} from './pauses.js'
+import {type WriteConflictTimes, openWriteConflicts} from './write-conflicts.js'
 
 export interface Writer {
   /** The changes that may be made now. @param scope `all`: nothing is to be done that is not among them */
@@ -32,20 +32,20 @@ export interface Writer {
   failure(): string | undefined
 }
 
-export interface WriterWorld {
+export interface WriterDependencies {
   readonly store: StateStore
-  readonly world: World
+  readonly dependencies: OpsDependencies
   readonly log: Log
-  readonly times: RefusalTimes & RewriteTimes
+  readonly times: PauseTimes & WriteConflictTimes
   /** An object can't be written; told once for each reason. */
-  refused(refusal: Refusal): void
+  refused(refusal: CommitConflict): void
 }
 
 /** Nothing pauses at first. */
-export function openWriter({store, world, log, times, refused}: WriterWorld): Writer {
+export function openWriter({store, dependencies, log, times, refused}: WriterDependencies): Writer {
   const clock = (): number => performance.now()
-  const refusals = openRefusals(times, clock)
-  const rewrites = openRewrites(
+  const refusals = openPauses(times, clock)
+  const rewrites = openWriteConflicts(
     times,
     object => {
       log.warn('somebody else writes over what Atlas writes; it is written again after ever longer pauses', {object})
@@ -53,7 +53,7 @@ export function openWriter({store, world, log, times, refused}: WriterWorld): Wr
     clock,
   )
 
-  function tell(all: readonly Refusal[]): void {
+  function tell(all: readonly CommitConflict[]): void {
     for (const refusal of refusals.refused(all)) {
       const {object, error} = refusal
       log.error('can not be written; it is tried again after ever longer pauses, the rest goes on', {
@@ -66,11 +66,11 @@ export function openWriter({store, world, log, times, refused}: WriterWorld): Wr
   }
 
   /** Whoever asked for what can't be written is told why. */
-  async function answer(all: readonly Refusal[], fleet: Fleet): Promise<void> {
+  async function answer(all: readonly CommitConflict[], fleet: Fleet): Promise<void> {
     const answers = [...fleet.requests].flatMap(([id, request]): Change[] => {
       if (request.state !== 'waiting') return []
       const why = all.find(({owners}) => request.owners.length === 0 || owners.some(owner => request.owners.includes(owner as Owner)))
-      return why === undefined ? [] : [refusedAnswer(id, request, why.error.message, world.now())]
+      return why === undefined ? [] : [refusedAnswer(id, request, why.error.message, dependencies.now())]
     })
     if (answers.length > 0) await store.commit(fleet, answers)
   }

@@ -1,23 +1,23 @@
 /** What streams need of the server and tell it: joins them to publisher and reporter, counts and logs. */
 import {buildSnapshot} from '../../lib/envoy/build.js'
 import type {Note} from '../../lib/xds/note.js'
-import type {RefusalReason} from '../ads/admission.js'
+import type {DenialReason} from '../ads/admission.js'
 import type {Limiter} from '../ads/limits.js'
-import type {AdsWorld} from '../ads/server.js'
+import type {AdsDependencies} from '../ads/server.js'
 import type {Stream, StreamTimes} from '../ads/stream.js'
 import type {Log} from '../log.js'
 import type {Metrics} from '../metrics.js'
-import type {Publisher} from './push.js'
-import {type Reporter, joinReported, leftoversIn, shortType} from './proxies.js'
+import type {Pusher} from './push.js'
+import {type Proxies, joinReported, leftoversIn, shortType} from './proxies.js'
 
-export interface StreamsOptions {
+export interface CallbackDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
   readonly limiter: Limiter
   readonly log: Log
   readonly metrics: Metrics
-  readonly publisher: Publisher
-  readonly reporter: Reporter
+  readonly publisher: Pusher
+  readonly reporter: Proxies
   /** This server's name among the replicas. */
   readonly replica: string
   /** What the other replicas are told of the proxies may be different. */
@@ -25,10 +25,20 @@ export interface StreamsOptions {
 }
 
 /** What streams need from the rest of the server: when they open and close, publisher, reporter, metrics and log hear of it. */
-export function streamsWorld({now, times, limiter, log, metrics, publisher, reporter, replica, reported}: StreamsOptions): AdsWorld {
+export function streamCallbacks({
+  now,
+  times,
+  limiter,
+  log,
+  metrics,
+  publisher,
+  reporter,
+  replica,
+  reported,
+}: CallbackDependencies): AdsDependencies {
   const leave = new Map<Stream, () => void>()
 
-  function refused(reason: RefusalReason, message: string, peer: string): void {
+  function refused(reason: DenialReason, message: string, peer: string): void {
     metrics.refused.inc({reason})
     log.warn('refused', {reason, message, peer})
   }

@@ -10,22 +10,22 @@ import {type AdsServer, type ConnectionTimes, openAdsServer} from '../ads/server
 import type {StreamTimes} from '../ads/stream.js'
 import type {Log} from '../log.js'
 import type {Metrics} from '../metrics.js'
-import {type PublishTimes, type Publisher, openPublisher} from './push.js'
-import type {Reporter} from './proxies.js'
-import {type ReportTimes, type Reports, openReports} from './publish-report.js'
-import {streamsWorld} from './callbacks.js'
+import {type PushTimes, type Pusher, openPusher} from './push.js'
+import type {Proxies} from './proxies.js'
+import {type ReportTimes, type ReportPublisher, openReportPublisher} from './publish-report.js'
+import {streamCallbacks} from './callbacks.js'
 
 /** What is needed of the rest of the server. */
-export interface EnvoysWorld {
+export interface ConnectDependencies {
   readonly store: StateStore
   readonly replica: string
   readonly listen: HostPort
   readonly now: () => Date
-  readonly times: ConnectionTimes & PublishTimes & ReportTimes & StreamTimes
+  readonly times: ConnectionTimes & PushTimes & ReportTimes & StreamTimes
   readonly limits: Partial<StreamLimits>
   readonly log: Log
   readonly metrics: Metrics
-  readonly reporter: Reporter
+  readonly reporter: Proxies
   /** As it is stored. */
   readonly stored: () => Fleet
   readonly report: () => Report
@@ -33,9 +33,9 @@ export interface EnvoysWorld {
 
 export interface Envoys {
   readonly ads: AdsServer
-  readonly publisher: Publisher
+  readonly publisher: Pusher
   /** Undefined where this server is alone. */
-  readonly reports: Reports | undefined
+  readonly reports: ReportPublisher | undefined
   stop(): Promise<void>
 }
 
@@ -43,12 +43,12 @@ export interface Envoys {
 const CONNECTIONS_MAX = 20_000
 
 /** @throws AtlasError `failed` where the address can't be bound */
-export async function openEnvoys(fleet: Fleet, world: EnvoysWorld): Promise<Envoys> {
-  const {store, replica, times, log, metrics, reporter, now} = world
+export async function openEnvoys(fleet: Fleet, dependencies: ConnectDependencies): Promise<Envoys> {
+  const {store, replica, times, log, metrics, reporter, now} = dependencies
   // Before anybody asks: in one piece it would hold up the event loop.
   const ahead = buildAhead(fleet)
   while (ahead.next().done !== true) await nextTurn()
-  const publisher = openPublisher(fleet, times, {
+  const publisher = openPusher(fleet, times, {
     pushed(streams, milliseconds) {
       metrics.pushes.inc()
       metrics.pushSeconds.observe(milliseconds / 1000)
@@ -58,14 +58,18 @@ export async function openEnvoys(fleet: Fleet, world: EnvoysWorld): Promise<Envo
   const reports =
     store.kubernetes === undefined
       ? undefined
-      : openReports(store, replica, times, log, {fleet: world.stored, report: world.report, leftovers: () => reporter.leftovers()})
+      : openReportPublisher(store, replica, times, log, {
+          fleet: dependencies.stored,
+          report: dependencies.report,
+          leftovers: () => reporter.leftovers(),
+        })
   // A pod that comes back has its name again, and what it wrote last of what nodes have refused.
   reporter.recall(fleet.reports.get(replica)?.leftovers ?? [])
   const reported = (what: 'other' | 'refusal'): void => reports?.changed(what)
-  const limiter = openLimiter({...defaultLimits, ...world.limits})
+  const limiter = openLimiter({...defaultLimits, ...dependencies.limits})
   const ads = await openAdsServer(
-    {listen: world.listen, times, connectionsMax: CONNECTIONS_MAX, log},
-    streamsWorld({now, times, limiter, log, metrics, publisher, reporter, replica, reported}),
+    {listen: dependencies.listen, times, connectionsMax: CONNECTIONS_MAX, log},
+    streamCallbacks({now, times, limiter, log, metrics, publisher, reporter, replica, reported}),
   )
   reported('other')
   return {

@@ -5,22 +5,22 @@ import {OBSERVABILITY, type Owner, envoyNames} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Leftover, ProxyReport, RefusalReport, TypeReport, UnrepairedReport} from '../../lib/model/report.js'
 import {readKey} from '../../lib/pki/read.js'
-import {type TypeReport as SessionTypeReport, acknowledgedVersion, describeSession, unrepaired} from '../../lib/xds/describe.js'
+import {type TypeDescription as SessionTypeReport, acknowledgedVersion, describeSession, unrepaired} from '../../lib/xds/describe.js'
 import type {Note} from '../../lib/xds/note.js'
 import type {Reported} from '../../lib/xds/session.js'
 import {isKnownType, typeUrls} from '../../lib/xds/type-url.js'
-import {type Refusal, credentialOf} from '../ads/admission.js'
+import {type Denied, credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
 import {bounded} from '../log.js'
 
-export interface Reporter {
+export interface Proxies {
   opened(stream: Stream): void
   /** The stream's node is known now. */
   joined(stream: Stream): void
   noted(stream: Stream, note: Note): void
   /** Keeps what the stream leaves unrepaired. */
   closed(stream: Stream): void
-  refused(refusal: Refusal, peer: string, now: Date): void
+  refused(refusal: Denied, peer: string, now: Date): void
   /** What this server's life before this one has left: it is told, and given to the nodes, as if this one had seen it. */
   recall(leftovers: readonly Leftover[]): void
   /** What other streams of a node have left unrepaired, ended or still open. What is handed out is the taker's to keep. */
@@ -51,7 +51,7 @@ const LEFT_NAMES_MAX = 2000
 const LEFT_BYTES_MAX = 16_384
 
 /** Gathers what streams report; keeps what is not repaired over their end, bounded for each cluster. */
-export function openReporter(): Reporter {
+export function openProxies(): Proxies {
   const streams = new Set<Stream>()
   const refusals: RefusalReport[] = []
   /** By cluster and id. */

@@ -15,7 +15,7 @@ export interface ReportTimes {
 
 export const defaultReportTimes: ReportTimes = {reportMs: 5000}
 
-export interface Reports {
+export interface ReportPublisher {
   /** Something may be different; a refusal is told without delay. */
   changed(isRefusal: 'refusal' | 'other'): void
   stop(): Promise<void>
@@ -29,7 +29,13 @@ export interface ReportSources {
 }
 
 /** @param replica this server's name; the object is its own alone */
-export function openReports(store: StateStore, replica: string, times: ReportTimes, log: Log, sources: ReportSources): Reports {
+export function openReportPublisher(
+  store: StateStore,
+  replica: string,
+  times: ReportTimes,
+  log: Log,
+  sources: ReportSources,
+): ReportPublisher {
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let writtenAt = -Infinity

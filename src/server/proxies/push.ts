@@ -10,16 +10,16 @@ export interface Subscriber {
   update(fleet: Fleet): void
 }
 
-export interface PublishTimes {
+export interface PushTimes {
   /** What follows a change within this time is gathered, milliseconds … */
   readonly gatherMs: number
   /** … but never for longer than this. */
   readonly gatherMaxMs: number
 }
 
-export const defaultPublishTimes: PublishTimes = {gatherMs: 30, gatherMaxMs: 250}
+export const defaultPushTimes: PushTimes = {gatherMs: 30, gatherMaxMs: 250}
 
-export interface Publisher {
+export interface Pusher {
   /** The newest fleet. */
   fleet(): Fleet
   /** The fleet has changed: the streams concerned learn of it, at once or after the hold-off. */
@@ -29,7 +29,7 @@ export interface Publisher {
   close(): void
 }
 
-export interface PublishEvents {
+export interface PushEvents {
   /** All streams concerned have been handed what changed; `milliseconds` since the first of the changes. */
   pushed(streams: number, milliseconds: number): void
 }
@@ -41,7 +41,7 @@ const SLICE = 8
  * The first change after a quiet time goes out at once, what follows is gathered, so that one change is seen as fast as the wire
  * allows and a burst costs few pushes. What cuts somebody off never waits.
  */
-export function openPublisher(first: Fleet, times: PublishTimes, events: PublishEvents): Publisher {
+export function openPusher(first: Fleet, times: PushTimes, events: PushEvents): Pusher {
   let fleet = first
   const subscribers = new Map<Owner, Set<Subscriber>>()
   /** Whom the gathered changes concern. */

@@ -1,6 +1,6 @@
 /** An ADS credential as its Secret holds it, of an authority of the test's own. */
 import type {Owner} from '../../../src/lib/model/names.js'
-import {wantedCredential} from '../../../src/lib/pki/certificate-specs.js'
+import {credentialSpec} from '../../../src/lib/pki/certificate-specs.js'
 import {issueCredential} from '../../../src/lib/pki/issue.js'
 import {testAuthority} from '../../helpers/pki.js'
 
@@ -8,6 +8,6 @@ import {testAuthority} from '../../helpers/pki.js'
 export function credentialData(owner: Owner): Readonly<Record<'ca.crt' | 'tls.crt' | 'tls.key', string>> {
   const now = new Date()
   const {settings, signer, root, credentialIssuer} = testAuthority(now)
-  const {certificate, key, roots} = issueCredential(wantedCredential(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
+  const {certificate, key, roots} = issueCredential(credentialSpec(settings, owner, 1), credentialIssuer, [root.certificate], now, signer)
   return {'tls.crt': certificate, 'tls.key': key.reveal(), 'ca.crt': roots}
 }

@@ -1,7 +1,7 @@
 import {expect} from 'chai'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {adsBytesReceived, certificatesOf, differing, plainSerial, resourcesOf} from '../../../src/demo/lab/envoy-admin.js'
+import {adsBytesReceived, certificatesOf, differing, plainSerial, dumpedResources} from '../../../src/demo/lab/envoy-admin.js'
 
 describe('demo/envoy-admin', () => {
   const pages: Record<string, unknown> = {
@@ -46,7 +46,7 @@ describe('demo/envoy-admin', () => {
   })
 
   it('reads resources by kind and name, scoped routes one by one', async () => {
-    expect([...(await resourcesOf(admin)).keys()]).to.deep.equal([
+    expect([...(await dumpedResources(admin)).keys()]).to.deep.equal([
       'Clusters thanos/paris',
       'ScopedRoutes thanos/lyon',
       'ScopedRoutes thanos/paris',

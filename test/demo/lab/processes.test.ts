@@ -5,7 +5,7 @@ import {mkdir, mkdtemp, readFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {type Running, openSupervisor} from '../../../src/demo/lab/processes.js'
-import {FOLDER_PREFIX, openRegistry, sweep} from '../../../src/demo/lab/registry.js'
+import {FOLDER_PREFIX, openRegistry, endLeftovers} from '../../../src/demo/lab/registry.js'
 import {waitFor} from '../../../src/demo/lab/wait.js'
 import type {AtlasError} from '../../../src/lib/model/errors.js'
 import {inFolder} from '../../helpers/atlas.js'
@@ -76,7 +76,7 @@ describe('demo/processes', function () {
       process.kill(demo, 'SIGKILL')
       await waitFor('the victim to end', async () => (isAlive({pid: demo}) ? undefined : true), {signal, timeoutMs: 5000})
       expect(isAlive({pid: child})).to.equal(true)
-      expect(sweep(parent)).to.deep.equal([folder])
+      expect(endLeftovers(parent)).to.deep.equal([folder])
       await waitFor('the child to end', async () => (isAlive({pid: child}) ? undefined : true), {signal, timeoutMs: 5000})
       expect(existsSync(folder)).to.equal(false)
     }))
@@ -86,7 +86,7 @@ describe('demo/processes', function () {
       const living = await mkdtemp(path.join(parent, FOLDER_PREFIX))
       openRegistry(living)
       await mkdir(path.join(parent, `${FOLDER_PREFIX}empty`))
-      expect(sweep(parent)).to.deep.equal([])
+      expect(endLeftovers(parent)).to.deep.equal([])
     }))
 })
 

@@ -8,10 +8,10 @@ import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/mode
 import type {ProxyReport, Report, TypeReport} from '../../../src/lib/model/report.js'
 import {planDerived} from '../../../src/lib/ops/derive.js'
 import {nextDue} from '../../../src/lib/ops/due.js'
-import {ownersOf} from '../../../src/lib/ops/reconcile.js'
+import {knownOwners} from '../../../src/lib/ops/reconcile.js'
 import {goatlasObjects} from '../../helpers/goatlas-objects.js'
 import {goatlasAuthority} from '../../helpers/goatlas.js'
-import {testFleet, testSettings, testWorld} from '../../helpers/world.js'
+import {testFleet, testSettings, testDependencies} from '../../helpers/dependencies.js'
 
 const [one, two] = [parseClusterName('downstream1'), parseClusterName('downstream2')]
 const START = '2026-11-23T00:00:00.000Z'
@@ -52,7 +52,7 @@ function fleetWith(...changes: readonly Change[]): Fleet {
     object: keyOf(manifest),
     value: derivedText(manifest),
   }))
-  return reduceAll(testFleet(testWorld(START), [one, two], {...testSettings, namespace: 'monitoring'}), [
+  return reduceAll(testFleet(testDependencies(START), [one, two], {...testSettings, namespace: 'monitoring'}), [
     ...left,
     {kind: 'replicas', value: ['ads-0']},
     ...changes,
@@ -61,9 +61,9 @@ function fleetWith(...changes: readonly Change[]): Fleet {
 
 /** What is written, and what is removed, so many seconds after the start. */
 function plannedAt(fleet: Fleet, seconds: number): {readonly written: readonly string[]; readonly removed: readonly string[]} {
-  const world = testWorld(START)
-  world.pass(seconds)
-  const {written, removed} = planDerived(fleet, fleet.settings ?? testSettings, {owners: ownersOf(fleet), announces: true}, world)
+  const dependencies = testDependencies(START)
+  dependencies.pass(seconds)
+  const {written, removed} = planDerived(fleet, fleet.settings ?? testSettings, {owners: knownOwners(fleet), announces: true}, dependencies)
   const objects = (changes: readonly Change[]): readonly string[] =>
     changes.map(change => (change.kind === 'derived' ? change.object : change.kind))
   return {written: objects(written), removed: objects(removed)}

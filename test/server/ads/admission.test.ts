@@ -5,7 +5,7 @@ import {reduceAll} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
-import {type Admitted, type Peer, type Refusal, admit, admitNode} from '../../../src/server/ads/admission.js'
+import {type Admitted, type Peer, type Denied, admit, admitNode} from '../../../src/server/ads/admission.js'
 import {testCluster} from '../../helpers/fleet.js'
 
 const now = new Date('2026-11-24T00:00:00Z')
@@ -174,7 +174,7 @@ describe('admission of a node', () => {
   })
 
   it('node-cluster: refuses another cluster, naming both', () => {
-    const refusal = admitNode(admitted, {cluster: 'rome', id: 'envoy-0', metadata: undefined}) as Refusal
+    const refusal = admitNode(admitted, {cluster: 'rome', id: 'envoy-0', metadata: undefined}) as Denied
     expect(refusal).to.include({kind: 'refused', reason: 'node-cluster', cluster: 'paris'})
     expect(refusal.message).to.match(/"paris".*"rome".*"envoy-0"/)
   })
@@ -188,7 +188,7 @@ describe('admission of a node', () => {
   })
 
   it('bounds and quotes what a stranger says', () => {
-    const refusal = admitNode(admitted, {cluster: `rome\n${'x'.repeat(10_000)}`, id: 'y'.repeat(10_000), metadata: undefined}) as Refusal
+    const refusal = admitNode(admitted, {cluster: `rome\n${'x'.repeat(10_000)}`, id: 'y'.repeat(10_000), metadata: undefined}) as Denied
     expect(refusal.message.length).to.be.below(400)
     expect(refusal.message).not.to.include('\n')
   })
@@ -246,6 +246,6 @@ function xfcc(parts: {readonly by?: string; readonly hash?: string; readonly uri
   return `By=${parts.by ?? `${domain}/observability`};Hash=${parts.hash ?? hash('a')};URI=${parts.uri ?? `${domain}/ads-client/paris/1`}`
 }
 
-function reasonOf(outcome: Admitted | Refusal): string {
+function reasonOf(outcome: Admitted | Denied): string {
   return outcome.kind === 'refused' ? outcome.reason : 'admitted'
 }

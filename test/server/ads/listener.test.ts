@@ -7,7 +7,7 @@ import {expect} from 'chai'
 import type {CertifiedKey} from '../../../src/lib/model/authority.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
-import {wantedCredential, wantedIssuer, wantedRoot, wantedServer} from '../../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, issuerSpec, rootSpec, serverSpec} from '../../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {type Network, eventually, need, settleAll, startNetwork, subscribe} from '../support/network.js'
@@ -85,22 +85,22 @@ describe('the ADS door', () => {
   })
 
   it('tls-certificate-untrusted: refuses a foreign authority', async () => {
-    const root = issue(wantedRoot(defaultSettings), undefined, new Date(), cryptoSigner)
+    const root = issue(rootSpec(defaultSettings), undefined, new Date(), cryptoSigner)
     await refused('tls-certificate-untrusted', {
-      certified: issue(wantedCredential(defaultSettings, paris, 1), root, new Date(), cryptoSigner),
+      certified: issue(credentialSpec(defaultSettings, paris, 1), root, new Date(), cryptoSigner),
     })
   })
 
   it('tls-certificate-untrusted: refuses an issuer that is not in force, though the root is', async () => {
-    const retired = issue(wantedIssuer(defaultSettings), need(network.store.fleet().authority.get('root')), new Date(), cryptoSigner)
+    const retired = issue(issuerSpec(defaultSettings), need(network.store.fleet().authority.get('root')), new Date(), cryptoSigner)
     await refused('tls-certificate-untrusted', {
-      certified: issue(wantedCredential(defaultSettings, paris, 1), retired, new Date(), cryptoSigner),
+      certified: issue(credentialSpec(defaultSettings, paris, 1), retired, new Date(), cryptoSigner),
     })
   })
 
   it('tls-certificate-expired: refuses what has ended', async () => {
     const issuer = need(network.store.fleet().authority.get('credentialIssuer'))
-    const old = issue({...wantedCredential(defaultSettings, paris, 1), lifetime: 60}, issuer, new Date(Date.now() - 300_000), cryptoSigner)
+    const old = issue({...credentialSpec(defaultSettings, paris, 1), lifetime: 60}, issuer, new Date(Date.now() - 300_000), cryptoSigner)
     await refused('tls-certificate-expired', {certified: old})
   })
 
@@ -143,8 +143,8 @@ describe('the ADS door', () => {
     subscribe(stream, 'paris')
     await settleAll(network, [stream])
     const {authority, trust} = network.store.fleet()
-    const issuer = issue(wantedIssuer(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
-    const server = issue(wantedServer(defaultSettings), issuer, new Date(), cryptoSigner)
+    const issuer = issue(issuerSpec(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
+    const server = issue(serverSpec(defaultSettings), issuer, new Date(), cryptoSigner)
     const next = {...need(trust), issuers: [...need(trust).issuers, issuer.certificate]}
     network.store.write({kind: 'trust', value: next}, {kind: 'server', value: server})
     expect(new X509Certificate((await attempt({certified: credential()})).shown ?? '').serialNumber).to.equal(
@@ -188,7 +188,7 @@ describe('the ADS door', () => {
     expect(first.destroyed).to.equal(false)
     first.destroy()
     const {trust, authority} = network.store.fleet()
-    const other = issue(wantedIssuer(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
+    const other = issue(issuerSpec(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
     network.store.write(
       {kind: 'authority', part: 'credentialIssuer', value: other},
       {kind: 'trust', value: {...need(trust), credentialIssuers: [other.certificate]}},

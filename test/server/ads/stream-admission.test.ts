@@ -2,7 +2,7 @@
 import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import {wantedCredential, wantedIdentity} from '../../../src/lib/pki/certificate-specs.js'
+import {credentialSpec, identitySpec} from '../../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
@@ -102,13 +102,13 @@ describe('admission over gRPC', () => {
 
   it('certificate-issuer: a credential that the issuer of the other plane signed', async () => {
     const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 1), need(authority.get('issuer')), new Date(), cryptoSigner)
+    const key = issue(credentialSpec(defaultSettings, paris, 1), need(authority.get('issuer')), new Date(), cryptoSigner)
     await refuses('certificate-issuer', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
   })
 
   it('certificate-issuer: a relay that the credential issuer signed', async () => {
     const {authority, trust} = network.store.fleet()
-    const wanted = {...wantedIdentity(defaultSettings, 'atlas', 1), purposes: ['client'] as const}
+    const wanted = {...identitySpec(defaultSettings, 'atlas', 1), purposes: ['client'] as const}
     const key = issue(wanted, need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
     const metadata = {'x-forwarded-client-cert': network.xfcc('paris')}
     await refuses('certificate-issuer', connect({address: network.serving.address, roots: need(trust).roots.join(''), key, metadata}))
@@ -116,13 +116,13 @@ describe('admission over gRPC', () => {
 
   it('credential-unknown: a good certificate that is on no record', async () => {
     const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 1), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
+    const key = issue(credentialSpec(defaultSettings, paris, 1), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
     await refuses('credential-unknown', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
   })
 
   it('generation: of an earlier one', async () => {
     const {authority, trust} = network.store.fleet()
-    const key = issue(wantedCredential(defaultSettings, paris, 7), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
+    const key = issue(credentialSpec(defaultSettings, paris, 7), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
     await refuses('generation', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
   })
 
@@ -203,7 +203,7 @@ describe('a cluster that loses its right while connected', () => {
     await stream.next()
     const {trust, authority} = network.store.fleet()
     const other = issue(
-      {...wantedCredential(defaultSettings, paris, 1), ca: {pathLength: 0, isRoot: false}, uris: []},
+      {...credentialSpec(defaultSettings, paris, 1), ca: {pathLength: 0, isRoot: false}, uris: []},
       need(authority.get('root')),
       new Date(),
       cryptoSigner,

@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {SecretText} from '../../../src/lib/model/secret.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
-import {wantedCredentialIssuer, wantedIssuer, wantedRoot, wantedServer} from '../../../src/lib/pki/certificate-specs.js'
+import {credentialIssuerSpec, issuerSpec, rootSpec, serverSpec} from '../../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {buildServerTls, materialOf, sameMaterial} from '../../../src/server/ads/tls.js'
@@ -12,10 +12,10 @@ import {need} from '../support/network.js'
 
 describe('the material of the ADS port', () => {
   const now = new Date()
-  const root = issue(wantedRoot(defaultSettings), undefined, now, cryptoSigner)
-  const issuer = issue(wantedIssuer(defaultSettings), root, now, cryptoSigner)
-  const credentialIssuer = issue(wantedCredentialIssuer(defaultSettings), root, now, cryptoSigner)
-  const server = issue(wantedServer(defaultSettings), issuer, now, cryptoSigner)
+  const root = issue(rootSpec(defaultSettings), undefined, now, cryptoSigner)
+  const issuer = issue(issuerSpec(defaultSettings), root, now, cryptoSigner)
+  const credentialIssuer = issue(credentialIssuerSpec(defaultSettings), root, now, cryptoSigner)
+  const server = issue(serverSpec(defaultSettings), issuer, now, cryptoSigner)
   const fleet: Fleet = {
     ...emptyFleet,
     server,

@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
 import {AtlasError} from '../../../src/lib/model/errors.js'
-import {type XfccElement, parseXfcc, valuesOf} from '../../../src/server/ads/xfcc.js'
+import {type XfccElement, parseXfcc, xfccValues} from '../../../src/server/ads/xfcc.js'
 import {thrownBy} from '../../helpers/thrown.js'
 
 describe('parseXfcc', () => {
@@ -21,7 +21,7 @@ describe('parseXfcc', () => {
   })
 
   it('takes keys in any case and keeps repeated ones', () => {
-    expect(valuesOf(parseXfcc('uri=a;URI=b;Uri=c')[0] ?? [], 'uri')).to.deep.equal(['a', 'b', 'c'])
+    expect(xfccValues(parseXfcc('uri=a;URI=b;Uri=c')[0] ?? [], 'uri')).to.deep.equal(['a', 'b', 'c'])
   })
 
   it('sees as many elements as there are', () => {

@@ -5,14 +5,14 @@ import type {Fleet} from '../../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import type {ProxyReport, Report} from '../../../src/lib/model/report.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
-import {openAnnouncer} from '../../../src/server/leader/events.js'
+import {openEventRecorder} from '../../../src/server/leader/events.js'
 import {silentLog} from '../../../src/server/log.js'
 import {recordsOf} from '../../envoy/fixture.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
-const fleet = testFleet(testWorld(), [paris, lyon])
+const fleet = testFleet(testDependencies(), [paris, lyon])
 
 function proxy(cluster: Owner, differing: Partial<ProxyReport> = {}): ProxyReport {
   const at = '2026-11-23T00:00:00.000Z'
@@ -44,7 +44,7 @@ function said(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly
       lines.push(`${object} ${reason} ${message}`)
     },
   } as unknown as StateStore
-  const announcer = openAnnouncer(store, silentLog)
+  const announcer = openEventRecorder(store, silentLog)
   announcer.begin(before)
   let known = before
   for (const changes of steps) {
@@ -131,7 +131,7 @@ describe('server/announcer', () => {
 
   it('writes no storm of Events when all Envoys come or go at once', () => {
     const names = Array.from({length: 40}, (_, index) => parseClusterName(`c${index}`))
-    const many = testFleet(testWorld(), names)
+    const many = testFleet(testDependencies(), names)
     expect(said(many, [alive('a'), report('a', ...names.map(name => proxy(name)))], [report('a')])).to.deep.equal([])
   })
 })

@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import {openRefusals} from '../../../src/server/leader/pauses.js'
+import {openPauses} from '../../../src/server/leader/pauses.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const service = 'Service/paris-thanos-sidecar0'
@@ -18,7 +18,7 @@ const answer = (owner = paris): Change => ({
 describe('server/refusals', () => {
   it('leaves out what pauses and what comes after it of the same owner, and nothing else', () => {
     let now = 0
-    const refusals = openRefusals({refusedMs: 100, refusedMaxMs: 300}, () => now)
+    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
     const plan: readonly Change[] = [
       derived,
       {kind: 'credential', owner: paris, value: undefined},
@@ -36,7 +36,7 @@ describe('server/refusals', () => {
   })
 
   it('waits longer each time, up to a limit, and forgets what was written or changed', () => {
-    const refusals = openRefusals({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     const waits = [1, 2, 3, 4].map(() => {
       refusals.refused([refusal(service, ['paris'])])
       return refusals.wait()
@@ -50,7 +50,7 @@ describe('server/refusals', () => {
   })
 
   it('tells a reason once, and another one again', () => {
-    const refusals = openRefusals({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     expect(refusals.refused([refusal(service, ['paris'])])).to.have.length(1)
     expect(refusals.refused([refusal(service, ['paris'])])).to.have.length(0)
     expect(refusals.refused([refusal(service, ['paris'], 'another')])).to.have.length(1)
@@ -58,7 +58,7 @@ describe('server/refusals', () => {
   })
 
   it('holds up everything behind what everything rests on', () => {
-    const refusals = openRefusals({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     refusals.refused([refusal('ConfigMap/atlas-trust-bundle', [])])
     const trust: Change = {kind: 'trust', value: undefined}
     expect(refusals.take([trust, {kind: 'identity', owner: lyon, value: undefined}])).to.deep.equal([])

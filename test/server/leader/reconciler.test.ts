@@ -1,11 +1,11 @@
 /** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
 import {expect} from 'chai'
 import type {reduceAll} from '../../../src/lib/model/change.js'
-import type {World} from '../../../src/lib/ops/dependencies.js'
+import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {silentLog} from '../../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {eventually} from '../support/network.js'
 import {type TestStore, testStore} from '../support/store.js'
 
@@ -15,14 +15,14 @@ function inCluster(store: TestStore): TestStore {
 }
 
 describe('the reconciler', () => {
-  const world = testWorld()
+  const dependencies = testDependencies()
   let onLook = (): void => undefined
   /** Tells when the clock is looked at. */
-  const watched: World = {
-    ...world,
+  const watched: OpsDependencies = {
+    ...dependencies,
     now() {
       onLook()
-      return world.now()
+      return dependencies.now()
     },
   }
   let store: TestStore
@@ -31,7 +31,7 @@ describe('the reconciler', () => {
   /** One that leads, and tells itself what it has written, as a store does. */
   async function open(clusters: readonly string[]): Promise<void> {
     store = testStore()
-    store.write(...changesOf(testFleet(world, clusters)))
+    store.write(...changesOf(testFleet(dependencies, clusters)))
     reconciler = openReconciler(inCluster(store), watched, silentLog, defaultReconcilerTimes, {
       reconciled: () => undefined,
       refused: () => undefined,

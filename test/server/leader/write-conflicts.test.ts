@@ -1,7 +1,7 @@
 import {expect} from 'chai'
 import {type Change, reduce, reduceAll} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
-import {type Rewrites, openRewrites} from '../../../src/server/leader/write-conflicts.js'
+import {type WriteConflicts, openWriteConflicts} from '../../../src/server/leader/write-conflicts.js'
 
 const object = 'Service/paris-thanos-sidecar0'
 const wanted: Change = {kind: 'derived', object, value: 'ours'}
@@ -11,7 +11,7 @@ function play(rival: (text: string | undefined, ms: number) => string | undefine
   let ms = 0
   const told: string[] = []
   const writes: number[] = []
-  const rewrites = openRewrites(
+  const rewrites = openWriteConflicts(
     {rewriteMs: 1000, rewriteMaxMs: 16_000},
     name => told.push(name),
     () => ms,
@@ -81,8 +81,8 @@ describe('server/rewrites', () => {
   })
 })
 
-function open(): Rewrites {
-  return openRewrites(
+function open(): WriteConflicts {
+  return openWriteConflicts(
     {rewriteMs: 1000, rewriteMaxMs: 16_000},
     () => undefined,
     () => 0,

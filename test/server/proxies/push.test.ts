@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
-import {type Publisher, openPublisher} from '../../../src/server/proxies/push.js'
+import {type Pusher, openPusher} from '../../../src/server/proxies/push.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {eventually} from '../support/network.js'
 
@@ -11,7 +11,7 @@ const sleep = async (ms: number): Promise<void> => new Promise(resolve => setTim
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 
 describe('publishing', () => {
-  let publisher: Publisher
+  let publisher: Pusher
   let updates: [Owner, Fleet][]
   let pushes: number[]
   const times = {gatherMs: 20, gatherMaxMs: 60}
@@ -19,7 +19,7 @@ describe('publishing', () => {
   beforeEach(() => {
     updates = []
     pushes = []
-    publisher = openPublisher(emptyFleet, times, {pushed: streams => pushes.push(streams)})
+    publisher = openPusher(emptyFleet, times, {pushed: streams => pushes.push(streams)})
     for (const cluster of ['atlas', paris, rome] as const) publisher.subscribe({cluster, update: fleet => updates.push([cluster, fleet])})
   })
 

@@ -31,14 +31,14 @@ export const types = typeUrls
 export async function startNetwork(clusters: readonly string[], options: Partial<ServeOptions> = {}): Promise<Network> {
   const store = testStore()
   const clock = {ahead: 0}
-  const world = {now: () => new Date(Date.now() + clock.ahead), signer: cryptoSigner}
-  await init(store, {}, world)
+  const dependencies = {now: () => new Date(Date.now() + clock.ahead), signer: cryptoSigner}
+  await init(store, {}, dependencies)
   for (const name of clusters) store.write({kind: 'registration', name: parseClusterName(name), value: testCluster(name)})
-  await reconcile(store, world)
+  await reconcile(store, dependencies)
   const open = async (): Promise<Serving> =>
     serve({
       store,
-      world,
+      dependencies,
       listen: {host: '127.0.0.1', port: 0},
       admin: {host: '127.0.0.1', port: 0},
       log: 'silent',

@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {sleep} from '../recorder.js'
 import {killedRound} from './crash.js'
 import {folderOf} from './folder.js'
@@ -7,7 +7,7 @@ import type {Worker} from '../../helpers/worker.js'
 import {work} from './work.js'
 
 describe('store/directory: killed again and again', () => {
-  const folder = folderOf(testFleet(testWorld(new Date().toISOString()), []))
+  const folder = folderOf(testFleet(testDependencies(new Date().toISOString()), []))
 
   it('writers leave a legal store, at whatever moment they are killed', async () => {
     let inTheMiddle = 0

@@ -9,7 +9,7 @@ import {sleep} from '../recorder.js'
 import type {Folder} from './folder.js'
 import {work} from './work.js'
 
-const world = {now: () => new Date(), signer: cryptoSigner}
+const dependencies = {now: () => new Date(), signer: cryptoSigner}
 
 /** One round: a writer adds clusters and is killed after `afterMs` of work. @returns whether it was killed in the middle */
 export async function killedRound(folder: Folder, round: number, afterMs: number): Promise<boolean> {
@@ -19,9 +19,9 @@ export async function killedRound(folder: Folder, round: number, afterMs: number
   await writer.kill()
   const found = await folder.open().load()
   expectLegal(found)
-  const after = await reconcile(folder.open(), world)
+  const after = await reconcile(folder.open(), dependencies)
   expectWhole(after)
-  expect(planReconcile(await folder.open().load(), world)).to.deep.equal([])
+  expect(planReconcile(await folder.open().load(), dependencies)).to.deep.equal([])
   // Where nothing was left to complete, the next commit clears away what was begun.
   await folder.open().commit(after, [{kind: 'endpoints', value: after.endpoints}])
   const hidden = (await readdir(folder.directory)).filter(name => name.startsWith('.') && !name.startsWith('.lock-'))

@@ -11,7 +11,7 @@ import {planReconcile} from '../../../src/lib/ops/reconcile.js'
 import {plain} from '../../helpers/fleet-changes.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {rejectedBy} from '../../helpers/thrown.js'
-import {testWorld} from '../../helpers/world.js'
+import {testDependencies} from '../../helpers/dependencies.js'
 import {until} from '../recorder.js'
 import {fleet, folderOf} from './folder.js'
 
@@ -185,7 +185,7 @@ describe('store/directory: files', () => {
       await folder.write(`my ${name}`, 'kind: [')
     const found = await load()
     expect(faultsOf(found)).to.include.members(['authority/root', 'credential/lyon', 'registration/paris', 'trust'])
-    expect(planReconcile(found, testWorld())).to.deep.equal([])
+    expect(planReconcile(found, testDependencies())).to.deep.equal([])
     expect(found.faults.get('registration/paris')?.message).to.contain('YAML')
   })
 

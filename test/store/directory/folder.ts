@@ -6,7 +6,7 @@ import type {Fleet} from '../../../src/lib/model/fleet.js'
 import type {DirectoryTimes} from '../../../src/lib/store/directory/times.js'
 import {openDirectory} from '../../../src/lib/store/open.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {type Recorder, record} from '../recorder.js'
 import {seed} from './seed.js'
 
@@ -25,7 +25,7 @@ export interface Folder {
 export const quickTimes: Partial<DirectoryTimes> = {quietMs: 40, retryMs: 20}
 
 /** The fleet that every case finds there, of the clusters paris and lyon. */
-export const fleet = testFleet(testWorld(), ['paris', 'lyon'])
+export const fleet = testFleet(testDependencies(), ['paris', 'lyon'])
 
 /** Makes the folder before each case of the `describe` that it stands in, and takes it away after. */
 export function folderOf(held: Fleet = fleet): Folder {

@@ -1,6 +1,6 @@
 import {writeFile} from 'node:fs/promises'
 import {expect} from 'chai'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {sleep} from '../recorder.js'
 import {expectWhole, killedRound} from './crash.js'
 import {folderOf} from './folder.js'
@@ -12,7 +12,7 @@ const now = (): string => new Date().toISOString()
 
 describe('store/directory: processes', function () {
   this.timeout(40_000)
-  const folder = folderOf(testFleet(testWorld(now()), []))
+  const folder = folderOf(testFleet(testDependencies(now()), []))
   const workers: Worker[] = []
   const started = (...args: string[]): Worker => {
     const worker = work(...args)

@@ -8,7 +8,7 @@ import {openDirectory} from '../../../src/lib/store/open.js'
 import {changesOf, plain} from '../../helpers/fleet-changes.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {rejectedBy} from '../../helpers/thrown.js'
-import {testFleet, testWorld} from '../../helpers/world.js'
+import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {type Recorder, sleep, until} from '../recorder.js'
 import {folderOf, quickTimes} from './folder.js'
 import {serverAt, unmoved} from '../../helpers/server.js'
@@ -175,7 +175,7 @@ describe('store/directory: a watch of a directory that', () => {
 
 describe('store/directory: a watch of a git checkout', () => {
   const names = Array.from({length: 40}, (_, index) => `c-${index}`)
-  const many = testFleet(testWorld(), names)
+  const many = testFleet(testDependencies(), names)
   const folder = folderOf(many)
 
   it('sees another branch as so many changes, each once, and nothing removed in between', async () => {

@@ -15,11 +15,11 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`)
 /** Adds the clusters named, one after the other. */
 async function add(names: readonly string[]): Promise<void> {
   const store = openDirectory({directory: target})
-  const world = {now: () => new Date(), signer: cryptoSigner}
+  const dependencies = {now: () => new Date(), signer: cryptoSigner}
   const request = {addresses: [parseAddress('198.51.100.9')]}
   say('begins')
   for (const name of names) {
-    await addCluster(store, name, {request, defaults: targetsOf(defaultStack)}, world)
+    await addCluster(store, name, {request, defaults: targetsOf(defaultStack)}, dependencies)
     say(name)
   }
 }

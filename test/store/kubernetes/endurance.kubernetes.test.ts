@@ -110,9 +110,9 @@ describe('a store in the long run', () => {
 
   it('outlives an API server that hangs, and one that is killed and starts anew; a server says so and goes on', async () => {
     const {cluster} = stage.kubernetes
-    const world = {now: () => new Date(), signer: cryptoSigner}
+    const dependencies = {now: () => new Date(), signer: cryptoSigner}
     const admin = await openNamespace(stage.kubernetes.kubeconfig, stage.namespace)
-    await init(admin, {addresses: [parseAddress('203.0.113.7')]}, world)
+    await init(admin, {addresses: [parseAddress('203.0.113.7')]}, dependencies)
     admin.close()
     const supervisor: Supervisor = await openSupervisor(cluster.folder, {removeFolder: false})
     const address = ownAddress()

@@ -9,7 +9,7 @@ import {testCluster} from '../../helpers/fleet.js'
 import {type FaultProxy, faultProxy} from '../../helpers/kubernetes/fault-proxy.js'
 import type {Kubernetes} from '../../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../../helpers/kubernetes/shared.js'
-import {testSettings} from '../../helpers/world.js'
+import {testSettings} from '../../helpers/dependencies.js'
 import {quickTimes} from './place.js'
 
 export interface Stage {

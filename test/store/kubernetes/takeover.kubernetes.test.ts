@@ -6,14 +6,14 @@ import {parseAddress} from '../../../src/lib/model/address.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
 import {planDerived} from '../../../src/lib/ops/derive.js'
-import {ownersOf} from '../../../src/lib/ops/reconcile.js'
+import {knownOwners} from '../../../src/lib/ops/reconcile.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
 import {goatlasAuthority} from '../../helpers/goatlas.js'
 import {type FaultProxy, faultProxy} from '../../helpers/kubernetes/fault-proxy.js'
 import {createGoatlas} from '../../helpers/kubernetes/goatlas.js'
 import type {Kubernetes} from '../../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../../helpers/kubernetes/shared.js'
-import {testWorld} from '../../helpers/world.js'
+import {testDependencies} from '../../helpers/dependencies.js'
 import {openNamespace, resources} from './place.js'
 
 interface Stored {
@@ -68,7 +68,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
   async function write(...objects: readonly string[]): Promise<void> {
     const fleet = await store.load()
     const settings = fleet.settings ?? expect.fail('no settings')
-    const wanted = new Map([...ownersOf(fleet)].flatMap(owner => [...derivedOf(fleet, settings, owner)]))
+    const wanted = new Map([...knownOwners(fleet)].flatMap(owner => [...derivedOf(fleet, settings, owner)]))
     await store.commit(
       fleet,
       objects.map((object): Change => ({kind: 'derived', object, value: wanted.get(object) ?? expect.fail(`no ${object}`)})),
@@ -149,13 +149,13 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     await kubernetes.request('POST', path, {metadata: {name: 'atlas-coredns', labels}, data})
     const fleet = await store.load()
     const settings = fleet.settings ?? expect.fail('no settings')
-    const {written} = planDerived(fleet, settings, {owners: [], announces: true}, testWorld())
+    const {written} = planDerived(fleet, settings, {owners: [], announces: true}, testDependencies())
     await store.commit(fleet, written)
     const after = await stored('ConfigMap/atlas-coredns')
     expect(after.data?.['Corefile']).to.equal(data?.['Corefile'])
     expect(after.data?.['atlas.zone']).to.contain('_thanos._tcp.sidecars.thanos.atlas. 60 IN SRV 10 100 10901 downstream1-thanos-sidecar0.')
     expect(after.metadata.labels).to.deep.equal({'app.kubernetes.io/managed-by': 'atlas', 'goatlas.io/format': '1'})
-    expect(planDerived(await store.load(), settings, {owners: [], announces: true}, testWorld()).written).to.deep.equal([])
+    expect(planDerived(await store.load(), settings, {owners: [], announces: true}, testDependencies()).written).to.deep.equal([])
   })
 
   it('nothing is made to go with a Service that registers nobody', async () => {

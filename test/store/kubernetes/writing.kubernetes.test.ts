@@ -14,7 +14,7 @@ import {changesOf} from '../../helpers/fleet-changes.js'
 import {testCluster} from '../../helpers/fleet.js'
 import type {Seen} from '../../helpers/kubernetes/fault-proxy.js'
 import {rejectedBy} from '../../helpers/thrown.js'
-import {type TestWorld, testFleet, testSettings, testWorld} from '../../helpers/world.js'
+import {type TestDependencies, testFleet, testSettings, testDependencies} from '../../helpers/dependencies.js'
 import {until} from '../recorder.js'
 import {openNamespace} from './place.js'
 import {type StoredAs, stageOf} from './stage.js'
@@ -26,15 +26,15 @@ const registered = (name: string, address = '198.51.100.4'): Change => {
 
 describe('a namespace that is written to', () => {
   const stage = stageOf()
-  let world: TestWorld
+  let dependencies: TestDependencies
   let store: StateStore
 
   /** Everything that Atlas needs of its own, and these registered, with nothing issued yet. */
   async function begin(names: readonly string[]): Promise<void> {
-    world = testWorld()
+    dependencies = testDependencies()
     const settings = {...testSettings, namespace: stage.namespace, thanosNamespace: stage.namespace}
     const direct = await openNamespace(stage.kubernetes.kubeconfig, stage.namespace)
-    await direct.commit(await direct.load(), [...changesOf(testFleet(world, [], settings)), ...names.map(name => registered(name))])
+    await direct.commit(await direct.load(), [...changesOf(testFleet(dependencies, [], settings)), ...names.map(name => registered(name))])
     direct.close()
     store = await stage.open()
   }
@@ -67,7 +67,7 @@ describe('a namespace that is written to', () => {
       if (seen.body.includes('"c-7-envoy-ads"')) return {kind: 'answer', status: 403, body: {kind: 'Status', code: 403, ...refusal}}
       return {kind: 'delay', ms: 50}
     })
-    const error = await rejectedBy(reconcile(store, world))
+    const error = await rejectedBy(reconcile(store, dependencies))
     expect(error).to.be.instanceOf(RefusedCommit)
     expect(error.message).to.match(
       /refuses to create secrets "c-7-envoy-ads" in namespace .*: .*"keys\.example\.net" denied the request: not on Mondays/,
@@ -77,10 +77,10 @@ describe('a namespace that is written to', () => {
     for (const name of names) expect(isWhole(fleet, name), name).to.equal(name !== 'c-7')
     expect(fleet.endpoints).to.include('c-0-').and.include('c-23-')
     stage.proxy.play()
-    const after = await reconcile(await stage.open(), world)
+    const after = await reconcile(await stage.open(), dependencies)
     expect(names.every(name => isWhole(after, name))).to.equal(true)
     stage.proxy.reset()
-    await reconcile(await stage.open(), world)
+    await reconcile(await stage.open(), dependencies)
     expect(
       stage.proxy.requests().filter(({method}) => method !== 'GET'),
       'nothing is written when nothing changed',
@@ -130,7 +130,7 @@ describe('a namespace that is written to', () => {
     await store.commit(fresh, [gone])
     // Applied: somebody has changed it.
     stage.proxy.play()
-    await reconcile(store, world)
+    await reconcile(store, dependencies)
     const values: Change = {kind: 'derived', object: 'Secret/paris-envoy-values', value: '{"labels":{},"text":"other"}'}
     const held = await store.load()
     stage.proxy.play(async ({method}) => {
@@ -143,7 +143,7 @@ describe('a namespace that is written to', () => {
 
   it('repairs what drifts in what is Atlas’s, leaves what is not, and marks whose it is', async () => {
     await begin(['paris'])
-    await reconcile(store, world)
+    await reconcile(store, dependencies)
     const [sidecar, registration] = [await stage.get('services', 'paris-thanos-sidecar0'), await stage.get('services', 'paris')]
     const managers = sidecar?.metadata.managedFields?.map(({manager, operation}) => `${manager} ${operation}`)
     expect(managers).to.deep.equal(['atlas-controller Apply'])
@@ -162,7 +162,7 @@ describe('a namespace that is written to', () => {
     await patch('secrets', 'paris-envoy-values', {data: {'values.yaml': 'Z2FyYmFnZQ==', mine: 'bWluZQ=='}})
     await patch('configmaps', 'atlas-coredns', {data: {'atlas.zone': 'garbage', Corefile: '. {}'}})
     const zone = (await stage.get('configmaps', 'atlas-coredns'))?.metadata.resourceVersion
-    await reconcile(await stage.open(), world)
+    await reconcile(await stage.open(), dependencies)
     const after = await stage.get('services', 'paris-thanos-sidecar0')
     expect(after?.spec).to.deep.include({publishNotReadyAddresses: true, selector: {'goatlas.io/envoy': 'observability'}})
     expect(after?.spec?.['ports']).to.deep.equal([{name: 'thanos', port: 10_901, targetPort: 10_901, protocol: 'TCP'}])
@@ -182,7 +182,7 @@ describe('a namespace that is written to', () => {
     await begin(['paris', 'lyon'])
     await stage.kubernetes.request('POST', stage.path('services'), theirs)
     const before = await version('services', 'paris-thanos-sidecar0')
-    const error = await rejectedBy(reconcile(store, world))
+    const error = await rejectedBy(reconcile(store, dependencies))
     expect(error.message).to.equal('Service "paris-thanos-sidecar0" is there already and is somebody else\'s')
     expect(error.hint).to.include('rename that Service, or the cluster')
     const fleet = await (await stage.open()).load()
@@ -193,23 +193,26 @@ describe('a namespace that is written to', () => {
   it('lets what is being deleted go: it is made anew when it is gone, and a registration that goes counts as gone', async () => {
     const hold = {metadata: {finalizers: ['example.net/hold']}}
     await begin(['paris', 'lyon'])
-    await reconcile(store, world)
+    await reconcile(store, dependencies)
     await patch('services', 'paris-thanos-sidecar0', hold)
     await stage.remove('services', 'paris-thanos-sidecar0')
     stage.proxy.reset()
-    await reconcile(await stage.open(), world)
+    await reconcile(await stage.open(), dependencies)
     expect(stage.proxy.requests().filter(({method}) => method !== 'GET')).to.deep.equal([])
     const going = await stage.get('services', 'paris-thanos-sidecar0')
     await patch('services', 'paris-thanos-sidecar0', {metadata: {finalizers: null}})
-    await reconcile(await stage.open(), world)
+    await reconcile(await stage.open(), dependencies)
     const anew = await stage.get('services', 'paris-thanos-sidecar0')
     expect(anew?.metadata.uid).not.to.be.oneOf([undefined, going?.metadata.uid])
 
     await patch('services', 'lyon', hold)
     await stage.remove('services', 'lyon')
-    const fleet = await reconcile(await stage.open(), world)
+    const fleet = await reconcile(await stage.open(), dependencies)
     const lyon = testCluster('lyon').name
-    expect([fleet.registrations.has(lyon), fleet.records.get(lyon)?.suspendedSince]).to.deep.equal([false, world.now().toISOString()])
+    expect([fleet.registrations.has(lyon), fleet.records.get(lyon)?.suspendedSince]).to.deep.equal([
+      false,
+      dependencies.now().toISOString(),
+    ])
     const error = await rejectedBy(store.commit(await store.load(), [registered('lyon', '10.0.0.1')]))
     expect([error.code, error.message]).to.deep.equal([
       'failed',
@@ -218,7 +221,7 @@ describe('a namespace that is written to', () => {
     expect(error.hint).to.include('example.net/hold')
     await patch('services', 'lyon', {metadata: {finalizers: null}})
     await store.commit(await store.load(), [registered('lyon', '10.0.0.1')])
-    expect((await reconcile(await stage.open(), world)).records.get(lyon)?.suspendedSince).to.equal(undefined)
+    expect((await reconcile(await stage.open(), dependencies)).records.get(lyon)?.suspendedSince).to.equal(undefined)
   })
 
   it('says in words what else the API server refuses, and never what it was sent', async () => {

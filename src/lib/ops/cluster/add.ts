@@ -10,7 +10,7 @@ import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
 import {type Patience, isLed, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
 import {sameValue} from '../same.js'
-import {type World, settingsOf} from '../dependencies.js'
+import {type OpsDependencies, settingsOf} from '../dependencies.js'
 
 /** What was asked for; what is absent keeps what stands, or takes the default. */
 export interface ClusterRequest {
@@ -38,7 +38,7 @@ export async function addCluster(
   store: StateStore,
   text: string,
   {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets},
-  world: World,
+  dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<AddResult> {
   const committed = await commitPlan(
@@ -46,7 +46,7 @@ export async function addCluster(
     fleet => {
       settingsOf(fleet, store)
       const changes = planAdd(fleet, text, {request, defaults})
-      return isLed(store) ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+      return isLed(store) ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
     },
     options,
   )
@@ -54,7 +54,7 @@ export async function addCluster(
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
   if (isLed(store) && options.dryRun !== true && waitMs !== undefined)
-    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, world})
+    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
   const {before} = committed
   const previous = clusterOf(before, name)
   return {...committed, cluster, previous, restored: previous === undefined && before.records.get(name)?.registration !== undefined}

@@ -9,7 +9,7 @@ import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
 import {type Patience, isLed, newRequest, waitForAnswer} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
 import {planRemoval} from '../revoke.js'
-import {type World, settingsOf} from '../dependencies.js'
+import {type OpsDependencies, settingsOf} from '../dependencies.js'
 import {clusterNames} from './list.js'
 
 /**
@@ -19,7 +19,7 @@ import {clusterNames} from './list.js'
 export async function removeCluster(
   store: StateStore,
   text: string,
-  world: World,
+  dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<Committed> {
   if (!isLed(store))
@@ -27,12 +27,12 @@ export async function removeCluster(
       store,
       fleet => {
         settingsOf(fleet, store)
-        return planRemove(fleet, text, world)
+        return planRemove(fleet, text, dependencies)
       },
       options,
     )
-  if (options.dryRun === true) return foretold(store, text, world)
-  const {id, value} = newRequest('remove', [], world)
+  if (options.dryRun === true) return foretold(store, text, dependencies)
+  const {id, value} = newRequest('remove', [], dependencies)
   const committed = await commitPlan(
     store,
     fleet => {
@@ -41,25 +41,25 @@ export async function removeCluster(
     },
     options,
   )
-  if (waitMs !== undefined) await waitForAnswer(store, id, `cluster ${text} is not removed yet`, {waitMs, world})
+  if (waitMs !== undefined) await waitForAnswer(store, id, `cluster ${text} is not removed yet`, {waitMs, dependencies})
   return committed
 }
 
 /** What the leader will do: whoever asks may hold no right to see the keys that go. */
-async function foretold(store: StateStore, text: string, world: World): Promise<Committed> {
+async function foretold(store: StateStore, text: string, dependencies: OpsDependencies): Promise<Committed> {
   const before = await store.load()
   settingsOf(before, store)
   const name = requireCluster(before, text)
-  const seen = planRemoval(before, name, world)
+  const seen = planRemoval(before, name, dependencies)
   const unseen = (['identity', 'credential'] as const).filter(kind => !seen.some(change => change.kind === kind))
   const changes = [...seen, ...unseen.map((kind): Change => ({kind, owner: name, value: undefined}))]
   return {before, changes, after: reduceAll(before, changes)}
 }
 
-function planRemove(fleet: Fleet, text: string, world: World): readonly Change[] {
+function planRemove(fleet: Fleet, text: string, dependencies: OpsDependencies): readonly Change[] {
   const name = requireCluster(fleet, text)
-  const changes = planRemoval(fleet, name, world)
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), world)]
+  const changes = planRemoval(fleet, name, dependencies)
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
 }
 
 /** A cluster that is there: registered (readably or not), or suspended. @throws AtlasError `not-found`, naming those that are */

@@ -11,9 +11,9 @@ import type {ClusterName} from '../../model/names.js'
 import {type Settings, defaultSettings} from '../../model/settings.js'
 import {defaultStack, targetsOf} from '../../model/stack.js'
 import {isRootOf2021, reissueRoot} from '../../pki/goatlas-root.js'
-import {wantedRoot} from '../../pki/certificate-specs.js'
+import {rootSpec} from '../../pki/certificate-specs.js'
 import {readCertificates} from '../../pki/read.js'
-import type {World} from '../dependencies.js'
+import type {OpsDependencies} from '../dependencies.js'
 
 /** What was taken over, and what of it people should look at. */
 export interface Adoption {
@@ -46,10 +46,10 @@ export function standardSettings(fleet: Fleet, chosen: Pick<Partial<Settings>, '
  * The changes that adopt an installation: none where there is nothing of 2021, or it was adopted already.
  * @throws AtlasError `failed` where its root can't be used any more
  */
-export function planAdopt(fleet: Fleet, settings: Settings, world: World): readonly Change[] {
+export function planAdopt(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): readonly Change[] {
   const root = fleet.authority.get('root')
   if (root === undefined || !isRootOf2021(root)) return []
-  return [{kind: 'authority', part: 'root', value: reissueRoot(wantedRoot(settings), root, world.now(), world.signer)}]
+  return [{kind: 'authority', part: 'root', value: reissueRoot(rootSpec(settings), root, dependencies.now(), dependencies.signer)}]
 }
 
 /** What changes that were planned on `before` have taken over; undefined: nothing of 2021. */

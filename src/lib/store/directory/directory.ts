@@ -10,7 +10,7 @@ import {openFiles} from './files.js'
 import {type Lock, livingOwner, tryLock} from './lock.js'
 import {observe} from './observe.js'
 import type {DirectoryTimes} from './times.js'
-import {makeFolder, replace, sweep} from './write.js'
+import {makeFolder, replace, removeTemporaryFiles} from './write.js'
 
 export interface DirectoryOptions {
   /** Whether a directory that is not there is an empty store; it is then made, with mode 0700, at the first commit. */
@@ -41,7 +41,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       if (create) await prepare(directory)
       const lock = await waitForLock(path.join(directory, '.commit.lock'), times.lockMs, description)
       try {
-        await sweep(directory)
+        await removeTemporaryFiles(directory)
         // One look at all files, so that each object is found under whatever name it stands.
         await files.scan()
         return await work()

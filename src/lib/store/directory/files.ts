@@ -9,7 +9,7 @@ import {parseYaml, renderYaml} from '../../manifest/yaml.js'
 import {AtlasError, messageOf, quote} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject} from '../objects.js'
-import {codeOf, remove, replace, unreachable} from './write.js'
+import {errnoOf, remove, replace, unreachable} from './write.js'
 
 /** Larger files are refused: Kubernetes takes objects up to about 1.5 MiB. */
 const SIZE_MAX = 4 << 20
@@ -52,7 +52,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
       wasSeen = true
       return names.sort()
     } catch (error) {
-      if (create && !wasSeen && codeOf(error) === 'ENOENT') return []
+      if (create && !wasSeen && errnoOf(error) === 'ENOENT') return []
       throw unreachable(directory, error)
     }
   }
@@ -63,7 +63,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     try {
       stat = await lstat(file, {bigint: true})
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return name.includes('\uFFFD') ? unnamed(name) : undefined
+      if (errnoOf(error) === 'ENOENT') return name.includes('\uFFFD') ? unnamed(name) : undefined
       throw unreachable(directory, error)
     }
 
@@ -166,7 +166,7 @@ async function readObject(file: string, stat: BigIntStats, before: StoredObject 
     if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) await handle.chmod(0o600).catch(() => undefined)
     return object
   } catch (error) {
-    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${codeOf(error) ?? messageOf(error)}`)
+    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${errnoOf(error) ?? messageOf(error)}`)
   } finally {
     await handle?.close()
   }

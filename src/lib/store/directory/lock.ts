@@ -2,7 +2,7 @@
 import {createHash, randomBytes} from 'node:crypto'
 import {link, readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {codeOf} from './write.js'
+import {errnoOf} from './write.js'
 
 export interface LockOwner {
   readonly pid: number
@@ -48,7 +48,7 @@ async function create(file: string, owner: LockOwner): Promise<boolean> {
     await link(draft, file)
     return true
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
+    if (errnoOf(error) === 'EEXIST') return false
     throw error
   } finally {
     await unlink(draft).catch(() => undefined)
@@ -90,7 +90,7 @@ async function ownerOf(file: string): Promise<LockOwner | undefined> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
 
@@ -116,7 +116,7 @@ async function isAlive({pid, start}: LockOwner): Promise<boolean> {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    return codeOf(error) === 'EPERM'
+    return errnoOf(error) === 'EPERM'
   }
 
   return start === '' || (await startOf(pid)) === start

@@ -67,7 +67,7 @@ export async function remove(file: string): Promise<void> {
  * Clears away drafts of writers that were killed: of files at once, since nobody else writes while the lock is held; of locks when
  * they are older than any attempt at one takes.
  */
-export async function sweep(directory: string): Promise<void> {
+export async function removeTemporaryFiles(directory: string): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
     if (!LOCK_DRAFT.test(name) && !FILE_DRAFT.test(name)) continue
     const file = path.join(directory, name)
@@ -85,7 +85,7 @@ export function unreachable(directory: string, error: unknown): AtlasError {
 }
 
 /** The code of a system's error, such as `ENOENT`. */
-export function codeOf(error: unknown): string | undefined {
+export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
@@ -93,7 +93,7 @@ const FILE_DRAFT = /^\..+\.yaml\.[0-9a-f]{12}$/
 const LOCK_DRAFT = /^\.lock-[0-9a-f]{16}$|^\.(commit|serve)\.lock\./
 
 function notWritten(file: string, error: unknown): AtlasError {
-  const what = codeOf(error) === 'EISDIR' ? 'a directory stands in its place' : messageOf(error)
+  const what = errnoOf(error) === 'EISDIR' ? 'a directory stands in its place' : messageOf(error)
   return new AtlasError('unreachable', `${path.basename(file)} can't be written to the directory ${path.dirname(file)}: ${what}`, {
     hint: 'the store must be writable, with room on its disk; then run the command again',
     cause: error,

@@ -13,7 +13,7 @@ export interface Asked {
 }
 
 /** As much of `metav1.Status` as is read. */
-interface Status {
+interface ApiStatus {
   readonly message?: unknown
   readonly reason?: unknown
   readonly details?: {
@@ -24,7 +24,7 @@ interface Status {
 }
 
 /** An answer that is no success. */
-export interface Answer {
+export interface ApiResponse {
   readonly code: number
   readonly body: unknown
   /** When the server wants to be asked again, milliseconds from now; undefined: it does not say. */
@@ -32,30 +32,30 @@ export interface Answer {
 }
 
 /** What the API server has refused, and how, for those to whom it makes a difference. */
-export class Refusal extends AtlasError {
+export class ApiError extends AtlasError {
   readonly status: number
   readonly retryAfterMs: number | undefined
 
-  constructor({code: status, retryAfterMs}: Answer, {code, message, hint}: Told) {
+  constructor({code: status, retryAfterMs}: ApiResponse, {code, message, hint}: ErrorText) {
     super(code, message, hint === undefined ? {} : {hint})
     this.status = status
     this.retryAfterMs = retryAfterMs
   }
 }
 
-interface Told {
+interface ErrorText {
   readonly code: ErrorCode
   readonly message: string
   readonly hint?: string
 }
 
 /** The error for an answer that is no success. Never with a value from the object: it may be a key. */
-export function refusalOf(answer: Answer, asked: Asked, as: string): Refusal {
-  const status = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as Status
-  return new Refusal(answer, told(answer.code, status, asked, as))
+export function refusalOf(answer: ApiResponse, asked: Asked, as: string): ApiError {
+  const status = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as ApiStatus
+  return new ApiError(answer, told(answer.code, status, asked, as))
 }
 
-function told(code: number, status: Status, asked: Asked, as: string): Told {
+function told(code: number, status: ApiStatus, asked: Asked, as: string): ErrorText {
   const message = typeof status.message === 'string' ? status.message : ''
   const what = describe(asked)
   switch (code) {
@@ -112,7 +112,7 @@ function told(code: number, status: Status, asked: Asked, as: string): Told {
  * Either a right is missing, which the authorizer says in these words (apiserver, `responsewriters.ForbiddenMessage`), or something
  * that comes after it objects: admission, a quota, a policy.
  */
-function forbidden(message: string, asked: Asked, as: string): Told {
+function forbidden(message: string, asked: Asked, as: string): ErrorText {
   const denied = /(?:^|: )User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "/.exec(message)
   if (denied !== null) {
     // An apply of what is not there takes the right to create it, too.
@@ -162,7 +162,7 @@ export function ruleFor({verb, resource, group, name}: Asked): string {
   return `  - apiGroups: ["${group}"]\n    resources: ["${resource}"]${names}\n    verbs: ["${verb}"]`
 }
 
-function causesOf({details}: Status): string {
+function causesOf({details}: ApiStatus): string {
   const causes = (details?.causes ?? []).map(({field, reason}) => `${String(field)} (${String(reason)})`)
   return causes.length === 0 ? '' : `: ${causes.slice(0, 5).join(', ')}`
 }

@@ -5,7 +5,7 @@ import type {Socket} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Access} from './access.js'
-import {type Answer, type Asked, refusalOf} from './api-error.js'
+import {type ApiResponse, type Asked, refusalOf} from './api-error.js'
 
 export interface ApiRequest {
   readonly asked: Asked
@@ -199,14 +199,14 @@ function whenConnected(socket: Socket & {readonly secureConnecting?: boolean}, g
   else go()
 }
 
-async function answerOf(response: IncomingMessage): Promise<Answer> {
+async function answerOf(response: IncomingMessage): Promise<ApiResponse> {
   const body = parsed(await textOf(response))
   const seconds = Number(response.headers['retry-after'] ?? Number.NaN)
   return {code: response.statusCode ?? 0, body, retryAfterMs: Number.isFinite(seconds) ? Math.max(0, seconds) * 1000 : undefined}
 }
 
 /** When to ask again, milliseconds from now; undefined: the answer is final. With jitter, or all that were sent away come back at once. */
-function busyFor({code, retryAfterMs}: Answer): number | undefined {
+function busyFor({code, retryAfterMs}: ApiResponse): number | undefined {
   if (code !== 429 && (code < 500 || retryAfterMs === undefined)) return undefined
   return Math.max(100, retryAfterMs ?? 1000) * (1 + Math.random() / 4)
 }

@@ -28,7 +28,7 @@ export interface Observation {
   heardAt(): number | undefined
 }
 
-interface Running {
+interface RunningInformer {
   readonly cache: Cache
   readonly feeds: readonly Feed[]
   readonly observers: Set<Observer>
@@ -39,9 +39,9 @@ interface Running {
 
 /** @param secrets names of the Secrets that are read, or all of Atlas's */
 export function openObservation(client: Client, secrets: 'all' | readonly string[], times: FeedTimes): Observation {
-  let running: Running | undefined
+  let running: RunningInformer | undefined
 
-  function start(): Running {
+  function start(): RunningInformer {
     const cache = openCache()
     const observers = new Set<Observer>()
     const stopping = new AbortController()
@@ -86,7 +86,7 @@ export function openObservation(client: Client, secrets: 'all' | readonly string
     return {cache, feeds, observers, stopping, synced, isSynced: false}
   }
 
-  function leave(of: Running, observer: Observer): void {
+  function leave(of: RunningInformer, observer: Observer): void {
     of.observers.delete(observer)
     if (of.observers.size > 0) return
     of.stopping.abort()

@@ -1,4 +1,4 @@
-/** Leases (coordination.k8s.io/v1): read, take, renew and give back one. Who may, and when, is decided in election.ts and presence.ts. */
+/** Leases (coordination.k8s.io/v1): read, take, renew and give back one. Who may, and when, is decided in election.ts and heartbeat.ts. */
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
 import type {Asked} from './api-error.js'

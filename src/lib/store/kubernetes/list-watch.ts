@@ -6,7 +6,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
-import {type Asked, Refusal} from './api-error.js'
+import {type Asked, ApiError} from './api-error.js'
 
 /** Which objects: all of a kind in a namespace, or those that a selector leaves. */
 export interface Selection {
@@ -133,7 +133,7 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
     failures += 1
     // The first one is a cut connection as a rule; nobody need hear of it if the next attempt gets through.
     if (failures > 1) events.lost(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
-    return error instanceof Refusal ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX) : 0
+    return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX) : 0
   }
 
   /** Lists where that is needed, and watches until the watch ends. @returns why it ended; undefined: in good order */
@@ -184,7 +184,7 @@ export async function listAll(
     try {
       page = await listPage(client, selection, {limit: String(PAGE), ...(next !== undefined && {continue: next})}, signal)
     } catch (error) {
-      if (next === undefined || !(error instanceof Refusal) || error.status !== 410) throw error
+      if (next === undefined || !(error instanceof ApiError) || error.status !== 410) throw error
       objects.length = 0
       page = await listPage(client, selection, {}, signal)
     }
@@ -264,7 +264,7 @@ function isObject(object: Partial<RawObject> | undefined): object is RawObject {
 
 /** Whether a version must be listed anew: the server does not know it any more, or finds something wrong with it. */
 function isForgotten(error: unknown): boolean {
-  return error instanceof WatchError || (error instanceof Refusal && [400, 410, 422, 504].includes(error.status))
+  return error instanceof WatchError || (error instanceof ApiError && [400, 410, 422, 504].includes(error.status))
 }
 
 function selectorOf({fieldSelector, name}: Selection): Readonly<Record<string, string>> {
