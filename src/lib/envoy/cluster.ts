@@ -21,7 +21,7 @@ import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
 import {duration, pack, socketAddress} from './pieces.js'
-import {remember} from './remember.js'
+import {remember} from '../model/remember.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 

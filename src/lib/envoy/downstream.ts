@@ -9,7 +9,7 @@ import type {Resource} from '../xds/snapshot.js'
 import {sidecarCluster} from './cluster.js'
 import {sidecarListener} from './listener.js'
 import {resourceOf} from './pieces.js'
-import {remember} from './remember.js'
+import {remember} from '../model/remember.js'
 import {sidecarRoutes} from './route.js'
 
 /** All but the secrets. A pending cluster's Envoy is ready before anybody dials it. */

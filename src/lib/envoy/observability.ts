@@ -13,7 +13,7 @@ import {deniedAdsClients} from './door.js'
 import {shownGeneration} from './generation.js'
 import {adsListener, thanosListener} from './listener.js'
 import {resourceOf} from './pieces.js'
-import {remember} from './remember.js'
+import {remember} from '../model/remember.js'
 import {adsRoutes} from './route.js'
 import {thanosScope} from './scope.js'
 

@@ -5,7 +5,7 @@ import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import {envoyNames} from '../model/names.js'
 import {toResource} from '../xds/resource.js'
 import type {Resource} from '../xds/snapshot.js'
-import {remember} from './remember.js'
+import {remember} from '../model/remember.js'
 
 /** `identity`: the node's certificate, with the issuers that its peers need, and its key. */
 export const identitySecret: (identity: CertifiedKey) => Resource = remember(({certificate, key}: CertifiedKey) =>

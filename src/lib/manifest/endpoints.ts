@@ -2,6 +2,7 @@
 import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf} from '../model/fleet.js'
 import {sidecarName} from '../model/names.js'
+import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {tlsKeys} from './secrets.js'
 import {renderYaml} from './yaml.js'
@@ -32,17 +33,11 @@ export function endpointOf(settings: Settings, service: string): string {
 
 const NONE = renderYaml({endpoints: []})
 
-const blocks = new WeakMap<Cluster, {readonly settings: Settings; readonly text: string}>()
-
 /** A cluster's part of the list; remembered, since one change among a thousand clusters leaves all others as they were. */
-function blockOf(cluster: Cluster, settings: Settings): string {
-  const known = blocks.get(cluster)
-  if (known?.settings === settings) return known.text
+const blockOf = remember((cluster: Cluster, settings: Settings): string => {
   const endpoints = replicasOf(cluster).map(replica => endpoint(settings, sidecarName(cluster.name, replica)))
-  const text = indented(endpoints, '  ').replaceAll(/^( +tls_config: ).+$/gm, '$1*atlas')
-  blocks.set(cluster, {settings, text})
-  return text
-}
+  return indented(endpoints, '  ').replaceAll(/^( +tls_config: ).+$/gm, '$1*atlas')
+})
 
 function endpoint(settings: Settings, service: string) {
   const address = endpointOf(settings, service)

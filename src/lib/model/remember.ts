@@ -1,11 +1,11 @@
 /** The cache that makes building incremental: a result lives as long as the immutable value that it was built from. */
 
-/** How many results are kept for one value: nodes differ in their addresses, as a rule in few. */
+/** Results kept for one value; the oldest is dropped when there are more. Nodes usually differ in a few addresses only. */
 const KEPT = 8
 
 /**
- * `build`, remembering its last results per first argument (compared by identity, held weakly) and remaining arguments (compared one
- * by one). The fleet shares what a change did not touch, so what did not change is found here, the very same object.
+ * `build` with a cache of its last results, by first argument (compared by identity, held weakly) and remaining arguments (compared
+ * one by one). A fleet after a change shares what the change did not touch, so the results for that are found here, the same objects.
  */
 export function remember<Key extends object, Rest extends readonly unknown[], Result>(
   build: (key: Key, ...rest: Rest) => Result,

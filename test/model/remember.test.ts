@@ -1,20 +1,20 @@
 import {expect} from 'chai'
-import {remember} from '../../src/lib/envoy/remember.js'
+import {remember} from '../../src/lib/model/remember.js'
 
-describe('envoy/remember', () => {
+describe('model/remember', () => {
   const counted = (): {built: () => number; build: (key: object, ...rest: readonly unknown[]) => object} => {
     let built = 0
     return {built: () => built, build: remember((...all: readonly [object, ...unknown[]]) => ({number: ++built, all}))}
   }
 
-  it('gives the very object again for the same value and equal arguments', () => {
+  it('returns the same object for the same value and equal arguments', () => {
     const {built, build} = counted()
     const key = {}
     expect(build(key, 'a', 1)).to.equal(build(key, 'a', 1))
     expect(built()).to.equal(1)
   })
 
-  it('tells values apart by identity, however equal, and arguments one by one', () => {
+  it('distinguishes values by identity, however equal, and compares arguments one by one', () => {
     const {build} = counted()
     const [key, twin] = [{a: 1}, {a: 1}]
     expect(build(key, 'a')).to.not.equal(build(twin, 'a'))
@@ -22,7 +22,7 @@ describe('envoy/remember', () => {
     expect(build(key, undefined)).to.not.equal(build(key, 'a'))
   })
 
-  it('keeps the newest eight of one value, since strangers choose some arguments', () => {
+  it('keeps the newest eight of one value, since nodes choose some arguments', () => {
     const {built, build} = counted()
     const key = {}
     const first = build(key, 0)
