@@ -1,5 +1,6 @@
 /** Keeps the fleet in memory as the store has it, and where this server writes, has the store kept as it should be (reconciler.ts). */
 import {setTimeout as sleep} from 'node:timers/promises'
+import {backOff} from '../lib/model/back-off.js'
 import {type Change, reduceAll} from '../lib/model/change.js'
 import {AtlasError} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
@@ -95,7 +96,7 @@ export async function startController(
         early.length = 0
         if (attempt === 0) log.warn('waiting for the store', {store: store.description, error: error.message, hint: error.hint})
         events.waiting(error)
-        await sleep(Math.min(times.waitMaxMs, times.waitMs * 2 ** Math.min(attempt, 10)), undefined, {signal: stopping.signal})
+        await sleep(backOff(attempt + 1, {first: times.waitMs, longest: times.waitMaxMs}), undefined, {signal: stopping.signal})
       }
     }
   }

@@ -3,6 +3,7 @@
  * for good holds up nobody else.
  */
 import {type StoredChange, isStored, objectOf} from '../../lib/manifest/encode.js'
+import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
@@ -73,7 +74,7 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
       return refusals.filter(refusal => {
         const before = paused.get(refusal.object)
         const count = (before?.count ?? 0) + 1
-        const pause = Math.min(times.refusedMaxMs, times.refusedMs * 2 ** Math.min(count - 1, 20))
+        const pause = backOff(count, {first: times.refusedMs, longest: times.refusedMaxMs})
         paused.set(refusal.object, {refusal, count, until: now() + pause})
         return before?.refusal.error.message !== refusal.error.message
       })

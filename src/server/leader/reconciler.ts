@@ -1,6 +1,7 @@
 /** When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What it is, ops/reconcile plans. */
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {derivedOwner, isMarked} from '../../lib/manifest/derived.js'
+import {backOff, withJitter} from '../../lib/model/back-off.js'
 import {type Change, concerned, reduceAll} from '../../lib/model/change.js'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
@@ -154,8 +155,8 @@ export function openReconciler(
 
   function failed(error: unknown): number {
     const isConflict = error instanceof AtlasError && error.code === 'conflict'
-    const wait = backOff(isConflict ? times.settleMs : times.retryMs, failures, times.retryMaxMs)
     failures += 1
+    const wait = retryDelay(failures, isConflict ? times.settleMs : times.retryMs, times.retryMaxMs)
     if (!isConflict) {
       failure = messageOf(error)
       log.error('could not issue what is due', {error: failure, failures})
@@ -285,6 +286,6 @@ function untilDue(fleet: Fleet | undefined, now: Date): number | undefined {
   }
 }
 
-function backOff(first: number, failures: number, most: number): number {
-  return Math.min(most, first * 2 ** Math.min(failures, 20)) * (0.75 + 0.5 * Math.random())
+function retryDelay(failures: number, first: number, longest: number): number {
+  return withJitter(backOff(failures, {first, longest}), Math.random())
 }

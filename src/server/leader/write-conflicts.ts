@@ -2,6 +2,7 @@
  * Keeps this server from writing in a circle with somebody else: another controller, the 2021 program left running, a policy that
  * changes what is written. What was written over once is written again at once; who goes on meets ever longer pauses.
  */
+import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
 import {objectNames} from '../../lib/model/names.js'
@@ -29,8 +30,8 @@ export interface WriteConflicts {
 interface Written {
   readonly text: string
   readonly at: number
-  /** So long it is left alone after that. */
-  readonly pause: number
+  /** How often in a row something else has written over it. */
+  readonly overwritten: number
   readonly isTold: boolean
 }
 
@@ -50,11 +51,16 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
     return last === undefined || present === undefined || last.text === present ? undefined : last
   }
 
+  /** When an object may be written again. */
+  function freeAt({at, overwritten}: Written): number {
+    return at + backOff(overwritten, {first: times.rewriteMs, longest: times.rewriteMaxMs})
+  }
+
   function isFree(text: Text): boolean {
     const last = writtenOver(text)
     waiting.delete(text.object)
-    if (last === undefined || now() >= last.at + last.pause) return true
-    waiting.set(text.object, last.at + last.pause)
+    if (last === undefined || now() >= freeAt(last)) return true
+    waiting.set(text.object, freeAt(last))
     if (!last.isTold) contested(text.object)
     written.set(text.object, {...last, isTold: true})
     return false
@@ -80,8 +86,8 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
 
         const last = writtenOver(text)
         const isQuiet = last === undefined || now() - last.at > 2 * times.rewriteMaxMs
-        const pause = isQuiet ? 0 : Math.min(times.rewriteMaxMs, Math.max(times.rewriteMs, last.pause * 2))
-        written.set(text.object, {text: text.wanted, at: now(), pause, isTold: !isQuiet && last.isTold})
+        const overwritten = isQuiet ? 0 : last.overwritten + 1
+        written.set(text.object, {text: text.wanted, at: now(), overwritten, isTold: !isQuiet && last.isTold})
       }
     },
 

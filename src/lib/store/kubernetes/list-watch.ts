@@ -4,6 +4,7 @@
  * others' business.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
+import {backOff, withJitter} from '../../model/back-off.js'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Client} from './client.js'
 import {type Asked, ApiError} from './api-error.js'
@@ -159,7 +160,8 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
       const wanted = failure === undefined ? 0 : failed(failure)
       // A server that ends every watch at once must not be asked without a pause; one that ran, however it ended, is begun again at once.
       hasty = isLong ? 0 : hasty + 1
-      const pause = Math.max(wanted, hasty > 1 ? backOff(times, hasty - 2) : 0)
+      const backedOff = backOff(hasty - 1, {first: times.retryMs, longest: times.retryMaxMs})
+      const pause = Math.max(wanted, withJitter(backedOff, Math.random()))
       if (pause > 0) await sleep(pause, undefined, {signal})
     }
   }
@@ -278,9 +280,4 @@ function askedOf({resource, namespace, name}: Selection, verb: 'list' | 'watch')
 
 function pathOf({resource, namespace}: Selection): string {
   return `/api/v1/namespaces/${namespace}/${resource}`
-}
-
-/** With jitter, so that servers that lost the API server together don't come back together. */
-function backOff({retryMs, retryMaxMs}: FeedTimes, failures: number): number {
-  return Math.min(retryMaxMs, retryMs * 2 ** Math.min(failures, 20)) * (0.5 + Math.random() / 2)
 }
