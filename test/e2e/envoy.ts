@@ -1,5 +1,5 @@
 /** One real Envoy of a test's network: made from the bootstrap that Atlas hands out, started, killed, frozen, started again. */
-import {readFile} from 'node:fs/promises'
+import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {isReady} from '../../src/demo/lab/envoy-admin.js'
 import {linesSince, logLength} from '../../src/demo/lab/log-file.js'
@@ -11,6 +11,7 @@ import type {Owner} from '../../src/lib/model/names.js'
 import {joining} from '../../src/lib/ops/cluster/values.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {noDeprecated} from '../helpers/envoy-static.js'
+import type {OldRelease} from '../helpers/old-release.js'
 
 /** Which of the two ways to speak xDS. */
 export type Variant = 'delta' | 'sotw'
@@ -62,6 +63,8 @@ interface Making {
   readonly supervisor: Supervisor
   readonly program: string
   readonly variant?: Variant
+  /** An earlier release writes bootstrap and files instead of the present one. */
+  readonly release?: OldRelease | undefined
 }
 
 /** Writes the bootstrap; the Envoy is not started yet. */
@@ -128,12 +131,34 @@ interface BootstrapJson {
   typed_dns_resolver_config?: object
 }
 
-async function writeBootstrap({owner, place, store, variant}: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
+async function writeBootstrap(making: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
+  const {owner, place, store, variant, release} = making
+  if (release !== undefined) {
+    await writeWith(release, making, nodeId, folder, admin)
+    return
+  }
+
   const found = await joining(store, owner)
   const {address, bindAddress = address, ports = new Map()} = place
   const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports, admin})
   const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant, place.nameServer)} : file))
   await writeFiles(folder, patched)
+}
+
+/** The store of an earlier release is the folder `store` beside the Envoys' folders. */
+async function writeWith(
+  release: OldRelease,
+  {owner, place, folder: root, variant}: Making,
+  nodeId: string,
+  folder: string,
+  admin: HostPort,
+) {
+  const {address, bindAddress = address} = place
+  const where = ['--node-id', nodeId, '--bind-address', bindAddress, '--local-address', address, '--admin', renderHostPort(admin)]
+  const store = path.join(root, 'store')
+  await release.run('cluster', 'values', owner, '--store', store, '--format', 'bootstrap', '--output', folder, ...where)
+  const file = path.join(folder, 'envoy.json')
+  await writeFile(file, patch(await readFile(file, 'utf8'), variant, place.nameServer), {mode: 0o600})
 }
 
 function patch(text: string, variant: Variant | undefined, nameServer: HostPort | undefined): string {

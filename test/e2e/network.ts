@@ -4,10 +4,10 @@
  */
 import path from 'node:path'
 import type {Running} from '../../src/demo/lab/processes.js'
-import {renderHostPort} from '../../src/lib/model/address.js'
+import {renderAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {targetsOf, defaultStack} from '../../src/lib/model/stack.js'
-import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {type ClusterRequest, addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
 import {statusOf} from '../../src/lib/ops/status.js'
 import {openDirectory} from '../../src/lib/store/open.js'
@@ -28,7 +28,8 @@ export interface Network extends Scene, Pick<Stage, 'close' | 'makeEnvoy' | 'onC
   readonly server: () => Running
   /** What the server knows of the proxies. */
   report(): Promise<Report>
-  startServer(): Promise<void>
+  /** @param bin which release serves; the network's own where none is named */
+  startServer(bin?: string): Promise<void>
   /** Registers a cluster, or changes its registration, as `atlas cluster add` does. */
   register(name: string, registration?: Registration): Promise<void>
   /** Registers a cluster and starts its backends and its Envoy, which may not be ready yet. */
@@ -59,7 +60,9 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
   let server: Running | undefined
 
   await options.found?.(path.join(folder, 'store'))
-  await init(store, settingsFor(address, [6305], options.settings), dependencies)
+  const settings = settingsFor(address, [6305], options.settings)
+  if (options.release === undefined) await init(store, settings, dependencies)
+  else await options.release.run('init', '--store', path.join(folder, 'store'), ...initFlags(settings))
   const observability = await stage.makeObservability()
 
   const network: Network = {
@@ -76,15 +79,27 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
       return server
     },
 
-    async startServer() {
+    async startServer(bin = options.release?.bin ?? atlasBin) {
       const times = Object.entries(options.times ?? {}).flatMap(([name, value]) => ['--time', `${name}=${value}`])
       const addresses = ['--listen', renderHostPort({host: address, port: 6305}), '--admin', renderHostPort(admin)]
-      const args = [atlasBin, 'serve', '--store', path.join(folder, 'store'), ...addresses, ...times]
+      const args = [bin, 'serve', '--store', path.join(folder, 'store'), ...addresses, ...times]
       server = await supervisor.start({name: 'atlas-serve', program: process.execPath, args})
       await untilAnswers(admin, '/healthz', supervisor.crashed)
     },
 
     async register(name, registration = {}) {
+      if (options.release !== undefined) {
+        await options.release.run(
+          'cluster',
+          'add',
+          name,
+          '--store',
+          path.join(folder, 'store'),
+          ...addFlags(stage.requestFor(name, registration)),
+        )
+        return
+      }
+
       const input = {request: stage.requestFor(name, registration), defaults: targetsOf(defaultStack)}
       await addCluster(store, name, input, dependencies)
     },
@@ -101,4 +116,23 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
   await observability.untilReady()
   for (const {envoy} of stage.members.values()) await envoy.untilReady()
   return network
+}
+
+/** The same settings as flags of `atlas init`, for an earlier release. */
+function initFlags({addresses = [], adsServers = [], timeouts = {}, lifetimes = {}}: Choices): readonly string[] {
+  const durations = Object.entries({...timeouts, ...lifetimes}).map(([name, seconds]) => `${name}=${Number(seconds) * 1000}ms`)
+  return [
+    ...addresses.flatMap(address => ['--address', renderAddresses([address])]),
+    ...adsServers.flatMap(server => ['--ads-server', renderHostPort(server)]),
+    ...durations.flatMap(duration => ['--set', duration]),
+  ]
+}
+
+function addFlags({addresses = [], replicas = 1, services}: ClusterRequest): readonly string[] {
+  const {thanos} = services ?? {}
+  return [
+    ...addresses.flatMap(address => ['--address', renderAddresses([address])]),
+    ...['--replicas', String(replicas)],
+    ...(thanos === undefined ? [] : ['--thanos', `${thanos.host}:${thanos.port}`]),
+  ]
 }

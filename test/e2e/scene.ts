@@ -16,6 +16,7 @@ import type {Status} from '../../src/lib/ops/status.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {type EnvoyVersion, envoyProgram} from '../helpers/envoy-program.js'
+import type {OldRelease} from '../helpers/old-release.js'
 import {type Backend, serveBackend} from './backend.js'
 import {type Place, type TestEnvoy, type Variant, openEnvoy} from './envoy.js'
 
@@ -26,6 +27,8 @@ export interface SceneOptions {
   readonly variant?: Variant
   /** Whose Envoy is an older one. */
   readonly envoyVersion?: (owner: Owner) => EnvoyVersion
+  /** An earlier release sets everything up: installation, registrations, bootstraps, the first server. */
+  readonly release?: OldRelease
 }
 
 export interface Registration {
@@ -125,6 +128,7 @@ export async function openStage(options: SceneOptions, store: (folder: string) =
         store: store(folder),
         supervisor,
         program: await envoyProgram(options.envoyVersion?.(owner)),
+        release: options.release,
         ...(options.variant === undefined ? {} : {variant: options.variant}),
       })
 
