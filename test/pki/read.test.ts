@@ -45,6 +45,29 @@ describe('pki/read: facts', () => {
     expect(facts.subjectKeyId).to.equal(undefined)
   })
 
+  for (const field of [
+    'validFromDate',
+    'validToDate',
+    'raw',
+    'subject',
+    'issuer',
+    'serialNumber',
+    'subjectAltName',
+    'ca',
+    'keyUsage',
+    'publicKey',
+  ])
+    it(`a certificate whose ${field} does not decode is refused`, () => {
+      const certificate = new X509Certificate(root.certificate)
+      Object.defineProperty(certificate, field, {
+        get() {
+          throw new Error('error:03000072:digital envelope routines::decode error')
+        },
+      })
+      const error = thrownBy(() => factsOf(certificate, 'the root'))
+      expect([error.code, error.message]).to.deep.equal(['invalid', `the root must have fields that decode; its ${field} does not`])
+    })
+
   it('is asked once for each object', () => {
     const identity = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
     const issuers = [issuer.certificate]

@@ -1,4 +1,5 @@
-/** Fields of a certificate that X509Certificate doesn't give: its names as bytes, and some extensions. For what OpenSSL has decoded. */
+/** The fields of a certificate: those that node:crypto reads, and those that it does not (its names as bytes, some extensions). */
+import type {X509Certificate} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'
 import {type DerElement, readDer} from './der.js'
 
@@ -18,6 +19,29 @@ export interface CertificateFields {
 }
 
 /**
+ * One field by node:crypto, which decodes each of them only when it is read: a certificate that was parsed may still fail here.
+ * @param what names the certificate in messages, such as "the root"
+ * @throws AtlasError `invalid`
+ */
+export function fieldOf<Field extends keyof X509Certificate>(
+  certificate: X509Certificate,
+  field: Field,
+  what: string,
+): X509Certificate[Field] {
+  try {
+    return certificate[field]
+  } catch {
+    throw new AtlasError('invalid', `${what} must have fields that decode; its ${field} does not`)
+  }
+}
+
+/** DER of the public key (SubjectPublicKeyInfo). @throws AtlasError `invalid` where the key is of an unknown kind or does not decode */
+export function publicKeyOf(certificate: X509Certificate, what: string): Uint8Array {
+  return fieldOf(certificate, 'publicKey', what).export({type: 'spki', format: 'der'})
+}
+
+/**
+ * The fields that node:crypto does not read.
  * @param raw DER of a certificate
  * @throws AtlasError `invalid`
  */

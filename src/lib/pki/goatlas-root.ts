@@ -3,12 +3,13 @@ import type {X509Certificate} from 'node:crypto'
 import type {CertifiedKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {assembleCertificate} from './assemble.js'
-import {readFields} from './fields.js'
+import {publicKeyOf, readFields} from './fields.js'
 import type {CertificateSpec} from './certificate-specs.js'
 import {algorithmOf, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {type KeyFacts, readKey} from './read.js'
 import {BACKDATED} from './rotation.js'
+import {isSignedBy} from './signed.js'
 import type {Signer} from './signer.js'
 
 /**
@@ -48,7 +49,7 @@ export function reissueRoot(wanted: CertificateSpec, root: CertifiedKey, now: Da
     subject: fields.subject,
     notBefore: wholeSeconds(now.getTime() - BACKDATED * 1000),
     notAfter: facts.notAfter,
-    spki: old.publicKey.export({type: 'spki', format: 'der'}),
+    spki: publicKeyOf(old, wanted.name),
     ...(fields.subjectKeyId !== undefined && {subjectKeyId: fields.subjectKeyId}),
     authorityKeyId: undefined,
     ca: wanted.ca,
@@ -71,7 +72,7 @@ export function rootsIn(root: CertifiedKey | undefined): readonly string[] {
   const [own, ...others] = parseCertificates(root.certificate, 'the root')
   if (own === undefined) return []
   const identity = identityOf(own)
-  const earlier = others.filter(other => identityOf(other) === identity && other.verify(own.publicKey))
+  const earlier = others.filter(other => isSignedBy(other, own) && identityOf(other) === identity)
   return [...earlier.reverse(), own].map(certificate => renderCertificates([certificate]))
 }
 
@@ -80,8 +81,7 @@ const WEAK = 'must have an EC key, or an RSA key of at least 2048 bits'
 
 /** Name and key, in hex. */
 function identityOf(certificate: X509Certificate): string {
-  const key = certificate.publicKey.export({type: 'spki', format: 'der'})
-  return Buffer.concat([readFields(certificate.raw).subject, key]).toString('hex')
+  return Buffer.concat([readFields(certificate.raw).subject, publicKeyOf(certificate, 'the root')]).toString('hex')
 }
 
 /** Completes "it …". */

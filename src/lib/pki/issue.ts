@@ -3,7 +3,7 @@ import type {KeyObject, X509Certificate} from 'node:crypto'
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {type CertificateParts, type SignatureAlgorithm, assembleCertificate, assembleName, keyIdOf} from './assemble.js'
-import {type CertificateFields, readFields} from './fields.js'
+import {type CertificateFields, fieldOf, publicKeyOf, readFields} from './fields.js'
 import type {CertificateSpec} from './certificate-specs.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {type KeyFacts, readKey} from './read.js'
@@ -86,10 +86,11 @@ function itself(name: Uint8Array, generated: GeneratedKey): Authority {
 function authorityOf(issuer: CertifiedKey, wanted: CertificateSpec, now: Date): Authority {
   const refuse = (why: string): AtlasError =>
     new AtlasError('failed', `${wanted.name} can't be signed: its issuer ${why}`, {hint: 'restore the issuer, or issue it anew'})
-  const facts = readKey(issuer, `the issuer of ${wanted.name}`)
+  const what = `the issuer of ${wanted.name}`
+  const facts = readKey(issuer, what)
   const fault = faultOf(facts, wanted, now)
   if (fault !== undefined) throw refuse(fault)
-  const algorithm = algorithmOf(parsePrivateKey(issuer.key, `the private key of the issuer of ${wanted.name}`))
+  const algorithm = algorithmOf(parsePrivateKey(issuer.key, `the private key of ${what}`))
   if (algorithm === undefined) throw refuse('must have an EC key, or an RSA key of at least 2048 bits')
   const certificates = parseCertificates(issuer.certificate)
   const [certificate] = certificates
@@ -101,7 +102,7 @@ function authorityOf(issuer: CertifiedKey, wanted: CertificateSpec, now: Date): 
     name: fields.subject,
     keyId: keyIdIn(fields, certificate),
     end: facts.notAfter.getTime(),
-    chain: renderCertificates(certificates.filter(each => each.subject !== each.issuer)),
+    chain: renderCertificates(certificates.filter(each => fieldOf(each, 'subject', what) !== fieldOf(each, 'issuer', what))),
   }
 }
 
@@ -120,5 +121,5 @@ function faultOf(facts: KeyFacts, wanted: CertificateSpec, now: Date): string | 
 
 /** What the issuer calls its key, or, where an old one names it not, what we would call it. */
 function keyIdIn(fields: CertificateFields, certificate: X509Certificate): string {
-  return fields.subjectKeyId ?? keyIdOf(certificate.publicKey.export({type: 'spki', format: 'der'}))
+  return fields.subjectKeyId ?? keyIdOf(publicKeyOf(certificate, 'the issuer'))
 }

@@ -89,14 +89,15 @@ function decodeBase64(body: string, what: string): Uint8Array {
 
 function parseCertificate(der: Uint8Array, what: string): X509Certificate {
   const parsed = tryParse(der)
-  // OpenSSL ignores what stands behind the certificate.
-  if (parsed !== undefined && Buffer.compare(parsed.raw, der) === 0) return parsed
+  if (parsed !== undefined) return parsed
   throw new AtlasError('invalid', `${what} must be an X.509 certificate; its bytes do not decode as one`)
 }
 
 function tryParse(der: Uint8Array): X509Certificate | undefined {
   try {
-    return new X509Certificate(der)
+    const parsed = new X509Certificate(der)
+    // OpenSSL ignores bytes behind the certificate.
+    return Buffer.compare(parsed.raw, der) === 0 ? parsed : undefined
   } catch {
     return undefined
   }

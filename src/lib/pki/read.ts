@@ -3,7 +3,7 @@ import {type KeyObject, type X509Certificate, createHash} from 'node:crypto'
 import type {CertifiedKey, Credential, CredentialRecord} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {readAlternativeNames} from './alternative-names.js'
-import {type KeyUsage, readFields} from './fields.js'
+import {type KeyUsage, fieldOf, publicKeyOf, readFields} from './fields.js'
 import type {Purpose} from './certificate-specs.js'
 import {parseCertificates, parsePrivateKey} from './pem.js'
 
@@ -84,23 +84,24 @@ export function recordOfCredential(credential: Credential): CredentialRecord {
 
 /** The facts of a certificate that is decoded already. @throws AtlasError `invalid` */
 export function factsOf(certificate: X509Certificate, what = 'the certificate'): CertificateFacts {
-  const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate]
+  const field = <Field extends keyof X509Certificate>(name: Field): X509Certificate[Field] => fieldOf(certificate, name, what)
+  const [notBefore, notAfter, raw] = [field('validFromDate'), field('validToDate'), field('raw')]
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
     throw new AtlasError('invalid', `${what} must say from when until when it is valid; its dates do not decode`)
-  const {pathLength, keyUsages, subjectKeyId, authorityKeyId} = readFields(certificate.raw)
+  const {pathLength, keyUsages, subjectKeyId, authorityKeyId} = readFields(raw)
   return {
-    subject: oneLine(certificate.subject),
-    issuer: oneLine(certificate.issuer),
-    serial: certificate.serialNumber.toLowerCase(),
+    subject: oneLine(field('subject')),
+    issuer: oneLine(field('issuer')),
+    serial: field('serialNumber').toLowerCase(),
     notBefore,
     notAfter,
-    ...readAlternativeNames(certificate.subjectAltName, what),
-    isCa: certificate.ca,
+    ...readAlternativeNames(field('subjectAltName'), what),
+    isCa: field('ca'),
     pathLength,
     keyUsages,
-    purposes: purposesOf(certificate),
-    sha256: sha256(certificate.raw),
-    keySha256: sha256(publicKeyOf(certificate, what).export({type: 'spki', format: 'der'})),
+    purposes: purposesOf(field('keyUsage')),
+    sha256: sha256(raw),
+    keySha256: sha256(publicKeyOf(certificate, what)),
     subjectKeyId,
     authorityKeyId,
   }
@@ -121,18 +122,9 @@ function matches(certificate: X509Certificate, key: KeyObject): boolean {
   }
 }
 
-function purposesOf(certificate: X509Certificate): CertificateFacts['purposes'] {
-  // @types/node has it as always present; without the extension it is undefined.
-  const usages = certificate.keyUsage as readonly string[] | undefined
+/** @types/node declares the usages as always present; without the extension node:crypto gives undefined. */
+function purposesOf(usages: readonly string[] | undefined): CertificateFacts['purposes'] {
   return usages?.map(oid => PURPOSES.get(oid) ?? oid)
-}
-
-function publicKeyOf(certificate: X509Certificate, what: string): KeyObject {
-  try {
-    return certificate.publicKey
-  } catch {
-    throw new AtlasError('invalid', `${what} must carry a public key of a known kind; its own does not decode`)
-  }
 }
 
 function oneLine(name: string | undefined): string {

@@ -35,6 +35,15 @@ export function issuerOf(certificate: X509Certificate, issuers: readonly string[
   return signerOf(certificate, anchorsOf(issuers))?.facts
 }
 
+/** Whether names and key identifiers fit, the issuer may sign, and it did; false where one of the two does not decode. */
+export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+  } catch {
+    return false
+  }
+}
+
 /**
  * Whether one of the roots that a credential carries (PEM, together) signed the issuer with this fingerprint, one of `issuers`.
  * @throws AtlasError `invalid` where a root or an issuer does not decode
@@ -75,15 +84,6 @@ function anchorOf(certificate: X509Certificate): Anchor {
 
 function signerOf(certificate: X509Certificate, anchors: readonly Anchor[]): Anchor | undefined {
   return anchors.find(anchor => anchor.facts.isCa && isSignedBy(certificate, anchor.certificate))
-}
-
-/** Names and key identifiers fit, the issuer may sign, and it did. */
-function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
-  } catch {
-    return false
-  }
 }
 
 function lastEnd(anchors: readonly Anchor[]): Date | undefined {
