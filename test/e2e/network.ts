@@ -120,7 +120,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
 
 /** The same settings as flags of `atlas init`, for an earlier release. */
 function initFlags({addresses = [], adsServers = [], timeouts = {}, lifetimes = {}}: Choices): readonly string[] {
-  const durations = Object.entries({...timeouts, ...lifetimes}).map(([name, seconds]) => `${name}=${Number(seconds) * 1000}ms`)
+  const durations = Object.entries({...timeouts, ...lifetimes}).map(([name, seconds]) => `${name}=${seconds * 1000}ms`)
   return [
     ...addresses.flatMap(address => ['--address', renderAddresses([address])]),
     ...adsServers.flatMap(server => ['--ads-server', renderHostPort(server)]),
