@@ -110,7 +110,10 @@ interface Sought {
   readonly signal: AbortSignal
 }
 
-/** The listener's access log is the only place where Envoy says why it refused a client certificate (facts/envoy.md 2). */
+/**
+ * The listener's access log is the only place where Envoy says why it refused a client certificate
+ * (docs/explanation/envoy.md#refused-certificates).
+ */
 async function findReason(log: string, from: number, {reason, what, signal}: Sought): Promise<void> {
   const probe = async (): Promise<true | undefined> => {
     const failures = linesSince(log, from).map(line => failureIn(line))

@@ -47,7 +47,10 @@ export async function untilEnvoyReady({owner, admin}: RunningEnvoy, signal: Abor
   })
 }
 
-/** Several on one machine share no memory (facts/envoy.md 1); its access log is written at once, since the proofs read it. */
+/**
+ * Several Envoys run on one machine (docs/explanation/envoy.md#several-envoys-on-one-machine). Access logs are written at once: the
+ * proofs read them.
+ */
 const envoyFlags = [
   '--disable-hot-restart',
   '--concurrency',

@@ -1,4 +1,7 @@
-/** Several replicas of the server, which are killed, ended, replaced and confused with each other: what the proxies run with and what is told of them stays right. */
+/**
+ * Several replicas of the server, which are killed, ended, replaced and confused with each other: what the proxies run with and what
+ * is told of them stays right.
+ */
 import {expect} from 'chai'
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -73,7 +76,7 @@ describe('e2e: replicas of the server', function () {
       const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(called.length), nodeId: `atlas-${called}`})
       await onlyAt(envoy.folder, third)
       await envoy.start()
-      // CDS takes what is good in a response that it refuses, and does not list it afterwards (facts/envoy.md 11).
+      // CDS takes what is good in a response that it refuses, and does not list it afterwards (docs/explanation/envoy.md#nack).
       await until(network, 'the refusal', async () => (await statOf(envoy, 'cluster_manager.cds.update_rejected')) === 1)
       await until(network, 'what came with it to be in use', async () => (await dumpOf(envoy)).includes('thanos/extra'))
       const refused = async (): Promise<boolean> =>

@@ -1,6 +1,7 @@
 /**
  * A snapshot as a bootstrap that needs no ADS: routes inside their listeners, scopes inside theirs, secrets beside them. What is
- * replaced is only where things come from; a secret from ADS in a static cluster would crash Envoy (facts/envoy.md 10).
+ * replaced is only where things come from; a secret from ADS in a static cluster would crash Envoy
+ * (docs/explanation/envoy.md#secrets-of-bootstrap-clusters).
  */
 import type {JsonObject, JsonValue} from '@bufbuild/protobuf'
 import type {Snapshot} from '../../src/lib/xds/snapshot.js'

@@ -13,7 +13,7 @@ const stock = testFleet(testDependencies(), ['a', 'b', 'c'])
 const signer = (part: AuthorityPart): string => stock.authority.get(part)?.certificate ?? ''
 const [root, issuer, credentialIssuer] = [signer('root'), signer('issuer'), signer('credentialIssuer')]
 
-/** Texts that some reader of YAML takes for something else (facts/ecosystem.md 7.2), or that a careless writer garbles. */
+/** Texts that some YAML library takes for something else (`on`, `1_000`, `0o17`, `12:30:45`), or that a careless writer garbles. */
 export const trickyTexts: readonly string[] = [
   ...[
     '',

@@ -12,7 +12,7 @@ import {listed, seconds} from '../words.js'
 import {untilAnswered} from './paths.js'
 import {askStatus} from './status.js'
 
-/** The promise (design, part 3). */
+/** A removed cluster is cut off within this time (promise 2). */
 const LIMIT_MS = 10_000
 
 /** Removes `member`, whose Envoy goes on running and trying with the credential it has. */

@@ -14,7 +14,10 @@ import {extension} from './pieces.js'
 /** What Thanos Query asks each endpoint again and again, to learn what it holds. */
 const THANOS_INFO = '/thanos.info.Info/Info'
 
-/** Where a connection ends, and why: a refused client certificate shows its reason here and nowhere else (facts/envoy.md 2). */
+/**
+ * Where a connection ends, and why: a refused client certificate shows its reason here and nowhere else
+ * (docs/explanation/envoy.md#refused-certificates).
+ */
 export function connectionLog(listener: string): AccessLog {
   return log(
     {

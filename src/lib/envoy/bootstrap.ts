@@ -88,7 +88,7 @@ function metadata({bindAddress, localAddress, ports}: BootstrapOptions): JsonObj
 
 /**
  * Delta ADS. Envoy waits for its clusters and listeners without end (0 s, not its 15): until then it is not ready and says so, rather
- * than ready with nothing. Its own back-off (to 30 s) would be too slow after an outage (facts/envoy.md 5).
+ * than ready with nothing. Its own back-off (to 30 s) would be too slow after an outage (docs/explanation/envoy.md#reconnecting-to-ads).
  */
 function dynamicResources(owner: Owner): Bootstrap_DynamicResources {
   const backOff = {baseInterval: duration(0.2), maxInterval: duration(owner === OBSERVABILITY ? 1 : 4)}

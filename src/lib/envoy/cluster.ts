@@ -25,7 +25,10 @@ import {remember} from '../model/remember.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 
-/** Far above what one Atlas carries, so that only Envoy's defaults (1024) are out of the way (facts/envoy.md 4). */
+/**
+ * Far above what one Atlas carries, so that only Envoy's defaults (1024) are out of the way
+ * (docs/explanation/envoy.md#relayed-ads-streams).
+ */
 const MOST_REQUESTS = 100_000
 const MOST_CONNECTIONS = 10_000
 
@@ -83,7 +86,7 @@ export function adsCluster(
 
 /**
  * A downstream Envoy's way to one Thanos sidecar, inside its own cluster: plaintext, and no HTTP/2 pings, for which a sidecar's gRPC
- * server ends connections (facts/envoy.md 4): TCP finds a dead one.
+ * server ends connections (docs/explanation/envoy.md#relayed-ads-streams): TCP finds a dead one.
  */
 export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: number): EnvoyCluster {
   return envoyCluster({
@@ -131,7 +134,8 @@ function envoyCluster(wanted: ClusterSpec): EnvoyCluster {
       ? {}
       : {
           healthChecks: [wanted.healthCheck],
-          // One endpoint is the rule here; by default Envoy sends to a dead one all the same (panic, facts/envoy.md 9).
+          // Most clusters have one endpoint; by default Envoy sends to it even when it is down
+          // (docs/explanation/envoy.md#a-peer-that-stops-answering).
           commonLbConfig: {healthyPanicThreshold: {value: 0}},
           ignoreHealthOnHostRemoval: isNamed(hosts),
         }),

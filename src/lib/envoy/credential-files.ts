@@ -10,7 +10,7 @@ import type {TlsSecrets} from './tls.js'
 /**
  * Where the files are, below one directory; the first three are named as the keys of a Secret `kubernetes.io/tls`.
  * To be written in this order, and all before Envoy starts: it does not recover from a missing `ca.crt`, and ends without an SDS file
- * (facts/envoy.md 3). To replace one, write another beside it and rename.
+ * (docs/explanation/envoy.md#certificate-files). To replace one, write another beside it and rename.
  */
 export const bootstrapPaths = {
   certificate: 'certs/tls.crt',
@@ -53,7 +53,10 @@ function sdsFile(secret: MessageInitShape<typeof SecretSchema>): string {
   return `${JSON.stringify(toJson(DiscoveryResponseSchema, file, {registry: createRegistry(SecretSchema), useProtoFieldName: true}), undefined, 2)}\n`
 }
 
-/** Kubernetes swaps a Secret's files by renaming a folder: the folders are watched, not the files (facts/xds.md 4.1). */
+/**
+ * Kubernetes swaps a Secret's files by renaming a folder: the folders are watched, not the files
+ * (docs/explanation/envoy.md#certificate-files).
+ */
 function fromFile(name: string, directory: string, path: string): SdsSecretConfig {
   return create(SdsSecretConfigSchema, {
     name,

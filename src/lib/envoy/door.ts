@@ -31,7 +31,10 @@ export function doorFilter(allowed: readonly PeerName[], except?: PeerName): Htt
   return create(HttpFilterSchema, extension(DOOR, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', principals)}))
 }
 
-/** An empty filter for what `denial` puts into the routes: a listener that changed would cut every stream (facts/envoy.md 6). */
+/**
+ * An empty filter for what `denial` puts into the routes: a changed listener cuts every stream
+ * (docs/explanation/envoy.md#listener-updates).
+ */
 export function deniedFilter(): HttpFilter {
   return create(HttpFilterSchema, extension(DENIED, RbacFilterSchema, {}))
 }

@@ -7,7 +7,7 @@ import {duration} from './pieces.js'
 /**
  * `relay`: a connection that carries the ADS streams of many clusters. One cluster that reads nothing must not use up what they
  * share: sixteen streams of its (the server's limit) hold 1 MiB of 256.
- * `edge`: little traffic, any network in front; `bulk`: query results over long distances (facts/xds.md 3.4).
+ * `edge`: little traffic, any network in front; `bulk`: query results over long distances (docs/explanation/envoy.md#http2-windows).
  */
 export type Window = 'bulk' | 'edge' | 'relay'
 

@@ -132,7 +132,10 @@ function internalGuard({internalTls, clients, trustDomain, timeouts}: Settings, 
   }
 }
 
-/** `stream_idle_timeout` 0: an ADS stream is idle for hours, and pings are no activity (facts/envoy.md 4); the routes bound streams. */
+/**
+ * `stream_idle_timeout` 0: an ADS stream is idle for hours, and the routes bound streams
+ * (docs/explanation/envoy.md#how-connections-and-streams-end).
+ */
 function common(name: string, filters: readonly HttpFilter[]) {
   return {
     statPrefix: name,

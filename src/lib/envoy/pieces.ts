@@ -14,7 +14,7 @@ export function duration(seconds: number): Duration {
 
 /**
  * How long a stream may live on connections that live `connection` seconds: 10 % longer. Only both together make a rotation or a
- * revocation reach every connection: a connection that carries a stream never ends by its own limit (facts/envoy.md 4).
+ * revocation reach every connection (docs/explanation/envoy.md#how-connections-and-streams-end).
  */
 export function streamLifetime(connection: number): Duration {
   return duration(connection * 1.1)

@@ -66,7 +66,7 @@ export function thanosHosts({timeouts}: Settings, cluster: Cluster): readonly Vi
 
 type Action = MessageInitShape<typeof RouteActionSchema>
 
-/** A bare `name1*` would take `name10` too (facts/envoy.md 8). */
+/** A bare `name1*` would take `name10` too (docs/explanation/envoy.md#per-replica-virtual-hosts). */
 function sidecarHost(name: string, cluster: ClusterName, replicas: readonly number[], action: Action): VirtualHost {
   return create(VirtualHostSchema, {
     name,

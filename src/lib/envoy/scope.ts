@@ -7,8 +7,8 @@ import type {Settings} from '../model/settings.js'
 import {thanosHosts} from './route.js'
 
 /**
- * The key is what the listener cuts from the host name, the cluster's name, and never changes (facts/routes.md 2, pitfall 4);
- * `validate_clusters` is off, or one scope ahead of its cluster would cost all of them (pitfall 1).
+ * The key is what the listener cuts from the host name, the cluster's name, and never changes (docs/explanation/envoy.md#scoped-routes);
+ * `validate_clusters` is off, or one scope ahead of its cluster would cost all of them.
  */
 export function thanosScope(settings: Settings, cluster: Cluster): ScopedRouteConfiguration {
   const name = envoyNames.thanosOf(cluster.name)

@@ -19,7 +19,7 @@ export const identitySecret: (identity: CertifiedKey) => Resource = remember(({c
   ),
 )
 
-/** `trust`: the issuers in force, no roots: a retired issuer's certificates open nothing (design, part 7). */
+/** `trust`: the issuers in force, no roots: a retired issuer's certificates open nothing (docs/explanation/envoy.md#trust-anchors). */
 export const trustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) => validation(envoyNames.trust, trust.issuers))
 
 /** `ads-trust`: the credential issuers in force; ADS credentials open the ADS doors and nothing else. */
@@ -27,7 +27,7 @@ export const adsTrustSecret: (trust: TrustBundle) => Resource = remember((trust:
   validation(envoyNames.adsTrust, trust.credentialIssuers),
 )
 
-/** Without name matchers of its own: those of the TLS contexts that use it would be widened (facts/xds.md 3.7). */
+/** Without name matchers of its own: they would widen those of the TLS contexts (docs/explanation/envoy.md#trust-anchors). */
 function validation(name: string, anchors: readonly string[]): Resource {
   return toResource(
     name,

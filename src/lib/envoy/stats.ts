@@ -1,4 +1,7 @@
-/** Which statistics Envoy keeps: what status, dashboards and alerts read. It has 124 for each cluster otherwise (facts/envoy.md 12). */
+/**
+ * Which statistics Envoy keeps: what status, dashboards and alerts read. Envoy has 124 per cluster otherwise
+ * (docs/explanation/envoy.md#statistics).
+ */
 import {create} from '@bufbuild/protobuf'
 import {type StatsMatcher, StatsMatcherSchema} from '../../gen/envoy/config/metrics/v3/stats_pb.js'
 

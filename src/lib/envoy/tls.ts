@@ -70,7 +70,7 @@ function bySds(name: string): SdsSecretConfig {
   return create(SdsSecretConfigSchema, {name, sdsConfig: fromAds})
 }
 
-/** Clients of Envoy speak TLS 1.2 at most unless told (facts/xds.md 3.2): both ends are told. */
+/** As a client, Envoy speaks TLS 1.2 at most unless it is set (docs/explanation/envoy.md#tls-versions): it is set at both ends. */
 function commonTls(secrets: TlsSecrets, peers: readonly PeerName[]): CommonTlsContext {
   return create(CommonTlsContextSchema, {
     tlsParams: {tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3},

@@ -99,7 +99,7 @@ function othersSpec(existing: Manifest | undefined): Manifest['spec'] {
   return existing?.metadata.labels?.[labels.format] === undefined ? existing?.spec : undefined
 }
 
-/** A Service that the 2021 program left has no format, and there a number that can't be read meant 1 (facts/ecosystem.md 1.1). */
+/** A Service that the 2021 program left has no format, and there a number that can't be read meant 1. */
 function decodeReplicas(own: Readonly<Record<string, string>>): number {
   const text = own[labels.replicas]
   if (text === undefined) return 1

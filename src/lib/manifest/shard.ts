@@ -2,7 +2,7 @@
 import {createHash} from 'node:crypto'
 import {SHARDS} from '../model/names.js'
 
-/** First byte of SHA-256(name) mod 32 (design, part 5). */
+/** The first byte of SHA-256(name), modulo 32. Stored objects depend on it: it never changes. */
 export function shardOf(owner: string): number {
   return (createHash('sha256').update(owner).digest()[0] ?? 0) % SHARDS
 }

@@ -9,7 +9,7 @@ import type {Settings} from '../model/settings.js'
 
 /**
  * The zone as text: byte-stable, sorted, and `previous` itself where nothing is different. CoreDNS reloads a zone only when its serial
- * is another one, so every text that differs has a higher one: `max(previous + 1, now)` (facts/ecosystem.md 4).
+ * is another one, so every text that differs has a higher one: `max(previous + 1, now)`.
  *
  * Records of a cluster whose registration can't be read, and never could, stay as they stand in `previous`: unknown is not removed.
  * @param previous the text in force, of whatever origin: the 2021 program's, a chart's, an earlier one of this function

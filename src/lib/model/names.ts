@@ -20,7 +20,7 @@ export const REPLICAS_MAX = 1000
 /**
  * A cluster's name as found in a store: an RFC 1035 label, short enough for every name derived from it.
  * `atlas` is the observability cluster's own; a name that contains `-thanos-sidecar` could never be routed to
- * (the scope key is what stands before it, facts/routes.md 2).
+ * (the scope key is what comes before it, docs/explanation/envoy.md#scoped-routes).
  * @throws AtlasError `invalid`
  */
 export function parseClusterName(text: string): ClusterName {
@@ -80,7 +80,7 @@ export function parseOwner(text: string): Owner {
   return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
 }
 
-/** Names of the objects in the state store (design, part 5). */
+/** Names of the objects in the state store (docs/explanation/architecture.md#what-is-stored). */
 export const objectNames = {
   fleet: 'atlas-fleet',
   root: 'atlas-ca',
@@ -112,7 +112,7 @@ export const leaseNames = {
 /** How many Secrets the identities, and ConfigMaps the records, are spread over. */
 export const SHARDS = 32
 
-/** SPIFFE names, the URI SANs of Atlas's certificates (design, part 7). */
+/** SPIFFE names, the URI SANs of Atlas's certificates (docs/explanation/security.md#certificates). */
 export const spiffe = {
   observability: (domain: string): string => `spiffe://${domain}/observability`,
   ads: (domain: string): string => `spiffe://${domain}/ads`,
@@ -136,7 +136,7 @@ export const sni = {
   observability: (domain: string): string => `observability.${domain}`,
   ads: (domain: string): string => `ads.${domain}`,
   downstream: (domain: string, cluster: ClusterName): string => `${cluster}.downstream.${domain}`,
-  /** Every Service beside Atlas's own: Thanos Query dials those of the sidecars (design, part 7). */
+  /** Every Service beside Atlas's own: Thanos Query connects to those of the sidecars. */
   anyService: (namespace: string, clusterDomain: string): string => `*.${namespace}.svc.${clusterDomain}`,
 } as const
 

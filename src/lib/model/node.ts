@@ -1,4 +1,7 @@
-/** One Envoy, by what it says of itself. Nothing here grants anything: its certificate decides whose it is (design, part 7). */
+/**
+ * One Envoy, by what it says of itself. Nothing here grants anything: its certificate decides whose it is
+ * (docs/explanation/security.md).
+ */
 import {parseAddress} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import {type Owner, parseOwner} from './names.js'

@@ -96,7 +96,10 @@ export interface Leftover {
 /** What one server replica says of its proxies to all others; kept until the leader drops it. */
 export interface ReplicaReport {
   readonly report: Report
-  /** What nodes have refused and no later stream has repaired: whoever serves a node next must be told (facts/envoy.md 11). */
+  /**
+   * What nodes have refused and no later stream has repaired: the server that serves the node next must know it
+   * (docs/explanation/envoy.md#nack).
+   */
   readonly leftovers: readonly Leftover[]
   /** SHA-256, lower-case hex, of what it says apart from times: equal digest, nothing new. */
   readonly digest: string

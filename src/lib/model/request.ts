@@ -16,7 +16,7 @@ export interface Request {
   readonly message?: string
 }
 
-/** How long an answer stays to be read, milliseconds (design, part 5). */
+/** After this time, milliseconds, the leader removes an answer. */
 export const ANSWER_KEPT = 3_600_000
 
 /** The id of no request: to remove it makes the object that requests are put into. */

@@ -13,7 +13,10 @@ export interface Lifetimes {
   readonly suspension: number
 }
 
-/** Durations in seconds, as Envoy is told them (design, part 6; facts/envoy.md 4 and 9). */
+/**
+ * Durations in seconds, for Envoy (docs/explanation/envoy.md#how-connections-and-streams-end and
+ * docs/explanation/envoy.md#a-peer-that-stops-answering).
+ */
 export interface ProxyTimeouts {
   readonly connect: number
   /** Longest life of a connection on the ADS path; its streams live 10 % longer. */

@@ -46,7 +46,7 @@ function isOld({state, answeredAt, requestedAt}: Request, now: Date): boolean {
 
 /** What has waited for so long, milliseconds, nobody waits for any more. */
 const WAITING_KEPT = 24 * 3_600_000
-/** Clocks may differ by this much, milliseconds (design, part 7). */
+/** Clocks may differ by this much, milliseconds: an answer from further in the future is removed. */
 const SKEW = 5 * 60_000
 const OWNERS_AT_ONCE = 8
 

@@ -1,4 +1,7 @@
-/** What each certificate should be: the table of design part 7. Making one is issue.ts, comparing one with it is judge.ts. */
+/**
+ * What each certificate should be: the tree of docs/explanation/security.md#certificates. Making one is issue.ts, comparing one with
+ * it is judge.ts.
+ */
 import {type ClientName, type Owner, OBSERVABILITY, sni, spiffe} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 

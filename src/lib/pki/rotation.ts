@@ -2,10 +2,10 @@
 import type {CertificateFacts} from './read.js'
 import type {CertificateSpec} from './certificate-specs.js'
 
-/** How far before the present a certificate's life begins, in seconds, so that clocks which differ accept it (design, part 7). */
+/** How far before the present a certificate's life begins, in seconds, so that clocks which differ accept it. */
 export const BACKDATED = 600
 
-/** How far the clocks of two machines may differ, in seconds (design, part 7). */
+/** How far the clocks of two machines may differ, in seconds: a certificate is admitted for so long after its end. */
 export const CLOCK_SKEW = 300
 
 /** Over which part of its life renewals are spread, so that certificates issued together are not replaced together. */

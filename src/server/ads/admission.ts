@@ -1,6 +1,6 @@
 /**
  * Admission: whose stream is it, and may it be served? Pure. The certificate decides, never what a node says of itself
- * (design, part 7). Who verified the connection is the TLS layer's business; that an issuer of one plane can't vouch for the
+ * (docs/explanation/security.md). Who verified the connection is the TLS layer's business; that an issuer of one plane can't vouch for the
  * other is decided here.
  */
 import type {CredentialRecord} from '../../lib/model/authority.js'
@@ -69,7 +69,7 @@ export interface Admitted {
   readonly path: 'direct' | 'relay'
 }
 
-/** Clocks may differ by this much, milliseconds (design, part 7). */
+/** Clocks may differ by this much, milliseconds: a certificate is admitted for so long after its end. */
 const SKEW = 5 * 60_000
 
 /** Judges a stream by its connection's certificate and its XFCC headers, before its first message. */

@@ -20,7 +20,7 @@ export type EndReason = 'age' | 'client' | 'error' | 'protocol' | 'refused' | 's
 export interface StreamTimes {
   /**
    * A stream is ended at this age or up to a twentieth later: after its client's connection was asked to go (1 h), so that it comes
-   * back on a fresh one, and before Envoy cuts it (66 min; facts/envoy.md 4).
+   * back on a fresh one, and before Envoy cuts it (66 min; docs/explanation/envoy.md#how-connections-and-streams-end).
    */
   readonly maxAgeMs: number
   /** A stream whose first request does not come within this time is ended. */

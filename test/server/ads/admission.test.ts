@@ -1,4 +1,4 @@
-/** Every rule of admission, by its name (design, part 7). */
+/** Every rule of admission, by its name (docs/explanation/security.md). */
 import {expect} from 'chai'
 import type {CredentialRecord} from '../../../src/lib/model/authority.js'
 import {reduceAll} from '../../../src/lib/model/change.js'

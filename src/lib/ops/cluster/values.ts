@@ -63,7 +63,10 @@ export async function joining(store: StateStore, text: string): Promise<Joining>
   }
 }
 
-/** Certificates first, then what names them: Envoy reads a file when it is told of it, and not again (facts/envoy.md 3). */
+/**
+ * Certificates first, then the files that name them: Envoy does not recover from the other order
+ * (docs/explanation/envoy.md#certificate-files).
+ */
 function bootstrapFiles(settings: Settings, credential: Credential, options: BootstrapOptions): readonly OutputFile[] {
   requireAddress(settings, options.owner)
   const sds = Object.entries(sdsFiles(options.directory)).map(([path, text]) => ({path, text}))

@@ -1,4 +1,7 @@
-/** Which Kubernetes cluster is spoken to, as whom, in which namespace. The library that reads kubeconfigs is loaded here alone, when it is needed. */
+/**
+ * Which Kubernetes cluster is spoken to, as whom, in which namespace. The library that reads kubeconfigs is loaded here alone, when it
+ * is needed.
+ */
 import {existsSync, readFileSync} from 'node:fs'
 import {Agent as HttpAgent} from 'node:http'
 import {Agent as HttpsAgent, type RequestOptions} from 'node:https'
@@ -165,7 +168,8 @@ function podNamespace(): string | undefined {
 }
 
 /**
- * The library's agents open a connection for every request (facts/ecosystem.md 2). Ours keep them; a new one is made when the
+ * The library's agents open a connection for every request. Ours keep them; a new one is made
+ * when the
  * certificates are others. What goes through a proxy keeps the library's, which knows how.
  */
 function openAgents(

@@ -9,7 +9,7 @@ import {type Asking, type Lease, annotateLease, listLeases, microTime, openPatie
 
 /** All durations in milliseconds. */
 export interface PresenceTimes {
-  /** A replica that has not renewed for so long is dead (design, part 5). */
+  /** A replica whose Lease was not renewed for this long counts as dead. */
   readonly replicaMs: number
   /** How often it renews. */
   readonly replicaRenewMs: number
