@@ -1,6 +1,7 @@
 /**
  * `npm run generate`: writes what is generated and committed: from the compiled commands oclif.manifest.json and docs/reference/commands.md;
- * package-lock.json without addresses and with an entry for every platform's package.
+ * package-lock.json without addresses and with an entry for every platform's package; in chart atlas, the templates that it shares with
+ * chart envoy, because either chart must install from its folder alone.
  * With --check it writes nothing and fails where a file is not what it would write.
  */
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
@@ -21,11 +22,14 @@ const files = {
   'oclif.manifest.json': await pretty('oclif.manifest.json', renderManifest(config)),
   'docs/reference/commands.md': await pretty('docs/reference/commands.md', renderCommands(config)),
   'package-lock.json': renderLock(),
+  ...Object.fromEntries(
+    ['_bootstrap.tpl', '_envoy.tpl'].map(name => [`charts/atlas/templates/${name}`, contentOf(`charts/envoy/templates/${name}`)]),
+  ),
 }
 
 for (const [name, wanted] of Object.entries(files)) {
   const path = join(root, name)
-  const actual = existsSync(path) ? readFileSync(path, 'utf8') : undefined
+  const actual = existsSync(path) ? contentOf(name) : undefined
   if (actual === wanted) continue
   if (process.argv.includes('--check')) {
     process.stderr.write(`${name} is ${actual === undefined ? 'missing' : 'out of date'}: npm run generate\n`)
@@ -42,6 +46,10 @@ async function pretty(name, content) {
 }
 
 function renderLock() {
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const lock = JSON.parse(contentOf('package-lock.json'))
   return `${JSON.stringify(completeLock(lock), undefined, 2)}\n`
+}
+
+function contentOf(name) {
+  return readFileSync(join(root, name), 'utf8')
 }

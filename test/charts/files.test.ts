@@ -1,4 +1,4 @@
-/** What the charts' files hold, read as they are: versions, the templates that stand in both, values and what is said of them. */
+/** What the charts' files hold, read as they are: versions, values and their documentation. */
 import {readFileSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -47,13 +47,6 @@ for (const chart of charts)
       for (const name of ciNames(chart)) expect(text(chart, `ci/${name}-values.yaml`), name).to.match(/^# [A-Z].*[.)]\n/)
     })
   })
-
-describe('both charts', () => {
-  it('render an Envoy with the very same templates', () => {
-    for (const file of ['_bootstrap.tpl', '_envoy.tpl'])
-      expect(text('atlas', `templates/${file}`), file).to.equal(text('envoy', `templates/${file}`))
-  })
-})
 
 /** Paths of values that the schema has rules for; a map that may hold anything is one value. */
 function* pathsIn(schema: Schema, without: readonly string[], at = ''): Generator<string> {

@@ -1,5 +1,5 @@
 {{/*
-An Envoy's ConfigMap and container. This file stands in both charts, byte by byte the same, as _bootstrap.tpl does.
+An Envoy's ConfigMap and container. Edit this file in chart envoy: `npm run generate` copies it to chart atlas.
 */}}
 
 {{/* Data of the ConfigMap. Takes what goatlas.envoy.bootstrap takes, and drainSeconds. */}}

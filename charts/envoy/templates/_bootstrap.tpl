@@ -1,6 +1,6 @@
 {{/*
 The files of an Envoy: its bootstrap, the two SDS files through which it reads its credential, and how it is drained.
-This file stands in both charts, byte by byte the same (test/charts/files.test.ts), so that either chart can be installed alone.
+Edit this file in chart envoy: `npm run generate` copies it to chart atlas, so that either chart can be installed alone.
 The bootstrap is what src/lib/envoy/bootstrap.ts builds, and the stats listener beside it (test/charts/bootstrap.kubernetes.test.ts).
 */}}
 
