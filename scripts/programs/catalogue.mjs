@@ -1,4 +1,8 @@
-/** Which real programs there are, in which version, and how each is had. How they are used is the business of src/demo and the tests. */
+/** Which real programs there are, in which version, and where each comes from. How they are used is the business of src/demo and the tests. */
+import {readFileSync} from 'node:fs'
+
+/** The versions that the demo looks for, too. Read as a file: Node 18 imports JSON only with an experimental syntax. */
+const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json', import.meta.url), 'utf8'))
 
 /**
  * @typedef {object} Program
@@ -18,15 +22,17 @@
  *   `modules` is how many modules a cold build downloads (measured: the module's own go.sum makes it a constant)
  */
 
-/** Those first that are fetched in seconds: what takes minutes to build delays nobody who waits for them. @type {Program[]} */
+/** Those that the demo runs. */
+export const demoPrograms = Object.keys(demo)
+
+/** Downloads come before builds: a lane that needs only downloads starts within seconds. @type {Program[]} */
 export const programs = [
-  envoy('envoy', '1.40.0'),
+  envoy('envoy', demo.envoy.version),
   envoy('envoy-1.39', '1.39.3'),
   envoy('envoy-1.38', '1.38.3'),
   {
     name: 'prometheus',
-    version: '2',
-    fits: output => atLeast(/prometheus, version (\d+)\.(\d+)/.exec(output), [2, 42]),
+    ...ofTheDemo(demo.prometheus),
     sources: [
       {way: 'debian', package: 'prometheus', member: 'usr/bin/prometheus'},
       {
@@ -107,15 +113,14 @@ export const programs = [
   kubernetes('kube-controller-manager', {modules: 146}),
   {
     name: 'thanos',
-    version: '0.42.5',
-    fits: output => /thanos, version 0\.42\.\d+/.test(output),
+    ...ofTheDemo(demo.thanos),
     sources: [
       {
         way: 'go',
         module: 'github.com/thanos-io/thanos',
-        version: 'v0.42.5',
+        version: `v${demo.thanos.version}`,
         main: './cmd/thanos',
-        ldflags: '-X github.com/prometheus/common/version.Version=0.42.5',
+        ldflags: `-X github.com/prometheus/common/version.Version=${demo.thanos.version}`,
         // as its own .promu.yml says: without it labels are cast to another layout, and a sidecar panics at the first Info call
         tags: 'slicelabels',
         modules: 266,
@@ -140,6 +145,11 @@ export function programNamed(name) {
  */
 export function variableOf(name) {
   return `ATLAS_${name.toUpperCase().replaceAll(/[-.]/g, '_')}`
+}
+
+/** @param {{version: string, fits: string}} entry of catalogue.json */
+function ofTheDemo({version, fits}) {
+  return {version, fits: output => new RegExp(fits).test(output)}
 }
 
 function envoy(name, version) {
@@ -190,10 +200,4 @@ function layer(version, sha512, member) {
     member,
     platform: 'linux-x64',
   }
-}
-
-function atLeast(match, [major, minor]) {
-  if (match === null) return false
-  const [gotMajor, gotMinor] = match.slice(1).map(Number)
-  return gotMajor > major || (gotMajor === major && gotMinor >= minor)
 }

@@ -1,4 +1,7 @@
-/** Finds a real program: as ATLAS_<NAME>, on PATH, in the cache (README.md beside this file). Brings none. */
+/**
+ * Finds a real program: as ATLAS_<NAME>, on PATH, in the cache (README.md beside this file). Downloads none.
+ * src/demo/lab/programs.ts does the same for the demo: it is TypeScript and shipped, and this file runs on Node 18 before the first compilation.
+ */
 import {spawnSync} from 'node:child_process'
 import {accessSync, constants, statSync} from 'node:fs'
 import {delimiter, join} from 'node:path'

@@ -1,4 +1,8 @@
-/** A lock file with its owner's pid and start time, so that a killed owner's lock is taken over. What it guards stays correct without it. */
+/**
+ * A lock file with its owner's pid and start time, so that a killed owner's lock is taken over. What it guards stays correct without it.
+ * src/lib/store/directory has a lock of its own, which guards the store: it is TypeScript, and this file runs on Node 18 before the first
+ * compilation.
+ */
 import {linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'

@@ -1,11 +1,9 @@
 /** `npm run demo`: starts bringing the real programs that are missing, in the background, and runs `atlas demo` at once. */
 import {spawn} from 'node:child_process'
 import {join} from 'node:path'
+import {demoPrograms} from '../programs/catalogue.mjs'
 import {root} from '../setup/checkout.mjs'
 import {runInForeground} from '../setup/child.mjs'
-
-/** Those that src/demo/lab/catalogue.ts names. */
-const programs = ['envoy', 'prometheus', 'thanos']
 
 const bringing = await startBringing()
 try {
@@ -16,7 +14,7 @@ try {
 
 /** Resolves when each missing program has its status file: the demo then knows what to wait for. */
 async function startBringing() {
-  const child = spawn(process.execPath, [join(root, 'scripts/programs/main.mjs'), 'ensure', ...programs], {
+  const child = spawn(process.execPath, [join(root, 'scripts/programs/main.mjs'), 'ensure', ...demoPrograms], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // a process group of its own: ended as a whole, with the compilers in it, and out of reach of the terminal's Ctrl-C
     detached: true,

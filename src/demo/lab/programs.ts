@@ -5,6 +5,7 @@ import {homedir} from 'node:os'
 import path from 'node:path'
 import {promisify} from 'node:util'
 import {AtlasError} from '../../lib/model/errors.js'
+import {isAlive} from '../../lib/store/directory/process.js'
 import type {Program} from './catalogue.js'
 import {pause} from './wait.js'
 
@@ -130,7 +131,7 @@ async function readStatus(file: string): Promise<Bringing | undefined> {
   const status = parseStatus(text)
   if (status === undefined || status.state === 'failed') return status
   const isFresh = Date.now() - Date.parse(status.updated) < STALE_MS
-  return isFresh && (await isAlive(status)) ? status : undefined
+  return isFresh && isAlive(status.pid, status.startTicks ?? '') ? status : undefined
 }
 
 interface ProgramStatus extends Bringing {
@@ -146,16 +147,4 @@ function parseStatus(text: string): ProgramStatus | undefined {
   } catch {
     return undefined
   }
-}
-
-async function isAlive({pid, startTicks}: ProgramStatus): Promise<boolean> {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-
-  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  const actual = line?.slice(line.lastIndexOf(')') + 2).split(' ')[19]
-  return startTicks === undefined || actual === undefined || startTicks === actual
 }

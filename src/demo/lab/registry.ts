@@ -2,6 +2,7 @@
 import {execFileSync} from 'node:child_process'
 import {appendFileSync, readFileSync, readdirSync, rmSync} from 'node:fs'
 import path from 'node:path'
+import {startOf} from '../../lib/store/directory/process.js'
 
 export interface Registry {
   add(pid: number): void
@@ -15,7 +16,7 @@ export const FOLDER_PREFIX = 'atlas-demo-'
 /** Opens the list in `folder`; its first line is this very process. */
 export function openRegistry(folder: string): Registry {
   const add = (pid: number): void => {
-    appendFileSync(path.join(folder, FILE), `${pid} ${startOf(pid) ?? ''}\n`, {mode: 0o600})
+    appendFileSync(path.join(folder, FILE), `${pid} ${startNow(pid)}\n`, {mode: 0o600})
   }
   add(process.pid)
   return {add}
@@ -68,26 +69,18 @@ function readList(folder: string): readonly RegistryEntry[] {
 }
 
 function isRunning({pid, start}: RegistryEntry): boolean {
-  return start !== '' && startOf(pid) === start
+  return start !== '' && startNow(pid) === start
 }
 
-/** When a process started, in the system's own words; undefined for one that is not there. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the program's name in brackets and may hold blanks and brackets itself.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? undefined : fields[19]
-  } catch {
-    return process.platform === 'linux' ? undefined : startByPs(pid)
-  }
+/** When a process started, as the system prints it; '' for one that has ended. */
+function startNow(pid: number): string {
+  return process.platform === 'linux' ? startOf(pid) : startByPs(pid)
 }
 
-function startByPs(pid: number): string | undefined {
+function startByPs(pid: number): string {
   try {
-    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {encoding: 'utf8'}).trim()
-    return text === '' ? undefined : text
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {encoding: 'utf8'}).trim()
   } catch {
-    return undefined
+    return ''
   }
 }

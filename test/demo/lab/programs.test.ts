@@ -1,7 +1,6 @@
 import {expect} from 'chai'
 import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {programNamed} from '../../../scripts/programs/catalogue.mjs'
 import {programs} from '../../../src/demo/lab/catalogue.js'
 import {type Bringing, availability, awaitProgram, findProgram, renderBringing} from '../../../src/demo/lab/programs.js'
 import {inFolder} from '../../helpers/atlas.js'
@@ -96,10 +95,6 @@ describe('demo/programs', () => {
     expect(prometheus.fits('prometheus, version 2.42.0+ds (branch: debian/sid)')).to.equal(true)
     expect(prometheus.fits('prometheus, version 3.0.1 (branch: HEAD)')).to.equal(true)
     expect(prometheus.fits('prometheus, version 2.41.0')).to.equal(false)
-  })
-
-  it('looks for the versions that scripts/programs brings', () => {
-    for (const {name, version: wanted} of Object.values(programs)) expect(programNamed(name).version).to.equal(wanted)
   })
 })
 

@@ -2,6 +2,7 @@
 import {createHash, randomBytes} from 'node:crypto'
 import {link, readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
+import {isAlive, startOf} from './process.js'
 import {errnoOf} from './write.js'
 
 export interface LockOwner {
@@ -23,13 +24,13 @@ export interface Lock {
  * @returns the lock, or its present owner
  */
 export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
-  const owner: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
+  const owner: LockOwner = {pid: process.pid, start: startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
   for (;;) {
     // Asked first, so that waiting for a lock leaves the directory in peace.
     const present = await ownerOf(file)
     if (present === undefined) {
       if (await create(file, owner)) return {release: async () => release(file, owner)}
-    } else if (await isAlive(present)) return {owner: present}
+    } else if (isAlive(present.pid, present.start)) return {owner: present}
     else await takeAway(file, present)
   }
 }
@@ -37,7 +38,7 @@ export async function tryLock(file: string, note?: LockOwner['note']): Promise<L
 /** The living owner of a lock, if it has one. */
 export async function livingOwner(file: string): Promise<LockOwner | undefined> {
   const owner = await ownerOf(file)
-  return owner !== undefined && (await isAlive(owner)) ? owner : undefined
+  return owner !== undefined && isAlive(owner.pid, owner.start) ? owner : undefined
 }
 
 /** A link to a finished file appears whole or not at all, and never over another (link(2)): as O_EXCL, with the content in it. */
@@ -62,7 +63,7 @@ async function create(file: string, owner: LockOwner): Promise<boolean> {
  */
 async function takeAway(file: string, dead: LockOwner): Promise<void> {
   const gate = `${file}.${dead.token}`
-  const taker: LockOwner = {pid: process.pid, start: await startOf(process.pid), token: newToken()}
+  const taker: LockOwner = {pid: process.pid, start: startOf(process.pid), token: newToken()}
   if (await create(gate, taker)) {
     try {
       const present = await ownerOf(file)
@@ -75,7 +76,7 @@ async function takeAway(file: string, dead: LockOwner): Promise<void> {
   }
 
   const other = await ownerOf(gate)
-  if (other !== undefined && !(await isAlive(other))) await takeAway(gate, other)
+  if (other !== undefined && !isAlive(other.pid, other.start)) await takeAway(gate, other)
   else await new Promise(resolve => setTimeout(resolve, 5))
 }
 
@@ -109,21 +110,4 @@ function parseOwner(text: string): LockOwner | undefined {
 
 function newToken(): string {
   return randomBytes(8).toString('hex')
-}
-
-async function isAlive({pid, start}: LockOwner): Promise<boolean> {
-  if (pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    return errnoOf(error) === 'EPERM'
-  }
-
-  return start === '' || (await startOf(pid)) === start
-}
-
-/** Field 22 of /proc/<pid>/stat (proc(5)), counted behind the command's name, which may hold anything. */
-async function startOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
