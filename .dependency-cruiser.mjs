@@ -27,7 +27,7 @@ const upward = floors
 function livesIn(name, path, homes) {
   return {
     name: `${name}-lives-in-its-room`,
-    comment: `Whoever replaces it has one place to look: ${homes}`,
+    comment: `Its replacement concerns one place: ${homes}`,
     severity: 'error',
     from: {path: '^src/', pathNot: homes},
     to: {path},

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `atlas` program: refuses a Node that is too old, answers --version by itself, leaves the rest to the commands. */
+/** The `atlas` program: refuses a Node that is too old, answers --version without oclif, leaves the rest to the commands. */
 import {existsSync, readFileSync} from 'node:fs'
 import * as nodeModule from 'node:module'
 import {homedir, userInfo} from 'node:os'
@@ -20,13 +20,13 @@ if (!fits(process.versions.node, engines.node)) {
 } else {
   nodeModule.enableCompileCache?.()
   ensureUser()
-  // whoever reads has had enough, as `head` has; oclif would wait for ever for the rest to be written
+  // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.
   process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())
   const {flush, run} = await import('@oclif/core')
   await run(process.argv.slice(2), import.meta.url).then(() => flush(), explain)
 }
 
-/** A container's user may stand in no list of users; packages that look for its home or its shell there would end the program. */
+/** A container's user may be missing from /etc/passwd; packages that look up its home or its shell there would end the program. */
 function ensureUser() {
   if (process.env.HOME !== undefined && process.env.SHELL !== undefined) return
   try {

@@ -3,6 +3,8 @@ import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
 import {compile, root} from '../setup/checkout.mjs'
 import {runQuietly} from '../setup/child.mjs'
+import {checkCitations} from './citations.mjs'
+import {checkWords} from './words.mjs'
 
 /**
  * @typedef {object} Step
@@ -54,6 +56,8 @@ const steps = [
       '.',
     ],
   },
+  {name: 'citations', what: 'what comments and pages cite is there', work: checkCitations},
+  {name: 'words', what: 'plain words', work: checkWords},
   {name: 'generated', what: 'generated files are up to date', run: ['scripts/tasks/generate.mjs', '--check']},
 ]
 
