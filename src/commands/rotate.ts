@@ -1,10 +1,9 @@
 /** `atlas rotate`: new leaf certificates, at once. */
 import {Args} from '@oclif/core'
-import {StoreCommand} from '../lib/cli/base-command.js'
+import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag, patienceOf, waitFlags} from '../lib/cli/flags/common.js'
 import {sameStore} from '../lib/cli/flags/store.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {dependencies} from '../lib/cli/world.js'
 import {isLed} from '../lib/ops/ask-leader.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 

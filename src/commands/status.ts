@@ -1,9 +1,8 @@
 /** `atlas status`: what the proxies have acknowledged. */
 import {Flags} from '@oclif/core'
-import {StoreCommand} from '../lib/cli/base-command.js'
+import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {renderStatus} from '../lib/cli/text/status.js'
-import {dependencies} from '../lib/cli/world.js'
 import {type Status as FleetStatus, status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {

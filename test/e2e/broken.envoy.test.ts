@@ -1,7 +1,7 @@
 /** A broken object costs its own cluster its updates, and nobody what they have, over a restart of the server too; mending heals. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {askAds} from '../../src/demo/lab/ads-client.js'
 import {credentialIn} from '../../src/demo/lab/certificates.js'

@@ -5,7 +5,7 @@
 import type {Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseOwner} from '../../src/lib/model/names.js'

@@ -1,7 +1,7 @@
 /** 200 registered clusters at one observability Envoy, three of them with an Envoy of their own: one more concerns two Envoys alone. */
 import {expect} from 'chai'
 import {differing, dumpedResources} from '../../src/demo/lab/envoy-admin.js'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'

@@ -12,7 +12,7 @@ import {type Choices, init} from '../../src/lib/ops/init.js'
 import {statusOf} from '../../src/lib/ops/status.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {atlasBin} from '../helpers/atlas.js'
 import {type Member, type Registration, type Scene, type SceneOptions, type Stage, openStage, settingsFor, untilAnswers} from './scene.js'
 

@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {ANSWERED_BY, oneCall} from './backend.js'

@@ -3,7 +3,7 @@
  * towards its Envoys as soon as one has refused something, so that it never repairs it. Its reports are those of any replica. To be killed.
  */
 import {Duplex} from 'node:stream'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseListen} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'

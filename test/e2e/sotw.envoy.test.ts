@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {identityIn} from '../../src/demo/lab/certificates.js'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'

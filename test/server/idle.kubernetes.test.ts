@@ -1,7 +1,7 @@
 /** A fleet in which nothing happens: the API server is asked for nothing but Leases. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {dependencies} from '../../src/lib/cli/world.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import {init} from '../../src/lib/ops/init.js'

@@ -1,6 +1,6 @@
 /** `atlas cluster list`: every downstream cluster, a line each. */
 import {StoreCommand} from '../../lib/cli/base-command.js'
-import {type ClusterJson, clusterJson} from '../../lib/cli/text/cluster-json.js'
+import {type ClusterJson, clusterJson} from '../../lib/cli/text/cluster.js'
 import {renderTable} from '../../lib/cli/text/render.js'
 import {sameStore} from '../../lib/cli/flags/store.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'

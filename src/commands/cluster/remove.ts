@@ -1,11 +1,10 @@
 /** `atlas cluster remove`: revokes a downstream cluster and removes what is stored of it. */
 import {Args} from '@oclif/core'
-import {StoreCommand} from '../../lib/cli/base-command.js'
+import {dependencies, StoreCommand} from '../../lib/cli/base-command.js'
 import {confirmFlags, dryRunFlag, patienceOf, waitFlags} from '../../lib/cli/flags/common.js'
 import {renderLeaving} from '../../lib/cli/text/joining.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/text/render.js'
-import {dependencies} from '../../lib/cli/world.js'
 import {parseClusterName} from '../../lib/model/names.js'
 import {isLed} from '../../lib/ops/ask-leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'

@@ -1,8 +1,13 @@
 /** What all commands share: flags, `--json`, words on stderr and data on stdout, errors and exit codes. */
 import {Command, ux} from '@oclif/core'
+import type {OpsDependencies} from '../ops/dependencies.js'
+import {cryptoSigner} from '../pki/signer.js'
 import type {StateStore} from '../store/store.js'
 import {type ErrorReport, exitCodes, renderError, reportOf} from './text/error.js'
 import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './flags/store.js'
+
+/** The system's clock and node:crypto, for the use cases. */
+export const dependencies: OpsDependencies = {now: () => new Date(), signer: cryptoSigner}
 
 const SILENT_MS = 3000
 

@@ -9,7 +9,7 @@ import {
 } from '../../gen/envoy/config/accesslog/v3/accesslog_pb.js'
 import {StdoutAccessLogSchema} from '../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import {envoyNames} from '../model/names.js'
-import {extension} from './pieces.js'
+import {extension} from './core.js'
 
 /** What Thanos Query asks each endpoint again and again, to learn what it holds. */
 const THANOS_INFO = '/thanos.info.Info/Info'

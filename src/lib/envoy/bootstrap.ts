@@ -23,7 +23,7 @@ import {nodeMetadata} from '../model/node.js'
 import {adsServersOf, type Settings} from '../model/settings.js'
 import {adsCluster} from './cluster.js'
 import {credentialSecrets} from './credential-files.js'
-import {duration, extension, fromAds, socketAddress} from './pieces.js'
+import {duration, extension, fromAds, socketAddress} from './core.js'
 import {statsMatcher} from './stats.js'
 
 export interface BootstrapOptions {

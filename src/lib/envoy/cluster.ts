@@ -20,7 +20,7 @@ import {type Cluster, dialledPort, downstreamPorts, targetOf} from '../model/clu
 import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
-import {duration, pack, socketAddress} from './pieces.js'
+import {duration, pack, socketAddress} from './core.js'
 import {remember} from '../model/remember.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'

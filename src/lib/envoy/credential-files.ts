@@ -4,7 +4,7 @@ import {ApiVersion} from '../../gen/envoy/config/core/v3/config_source_pb.js'
 import {type SdsSecretConfig, SdsSecretConfigSchema, SecretSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import {DiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {envoyNames} from '../model/names.js'
-import {pack} from './pieces.js'
+import {pack} from './core.js'
 import type {TlsSecrets} from './tls.js'
 
 /**

@@ -8,7 +8,7 @@ import type {Settings} from '../model/settings.js'
 import type {Resource} from '../xds/snapshot.js'
 import {sidecarCluster} from './cluster.js'
 import {sidecarListener} from './listener.js'
-import {resourceOf} from './pieces.js'
+import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
 import {sidecarRoutes} from './route.js'
 

@@ -2,7 +2,7 @@
 import {create} from '@bufbuild/protobuf'
 import {type Http2ProtocolOptions, Http2ProtocolOptionsSchema} from '../../gen/envoy/config/core/v3/protocol_pb.js'
 import type {ProxyTimeouts} from '../model/settings.js'
-import {duration} from './pieces.js'
+import {duration} from './core.js'
 
 /**
  * `relay`: a connection that carries the ADS streams of many clusters. One cluster that reads nothing must not use up what they

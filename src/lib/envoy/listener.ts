@@ -20,9 +20,9 @@ import type {HostPort} from '../model/address.js'
 import {envoyNames, OBSERVABILITY, SIDECAR_SEPARATOR, spiffe} from '../model/names.js'
 import type {InternalPort, Settings} from '../model/settings.js'
 import {connectionLog, requestLog} from './access-log.js'
-import {deniedFilter, doorFilter} from './door.js'
+import {denyFilter, allowFilter} from './rbac.js'
 import {http2} from './http2.js'
-import {duration, extension, fromAds, socketAddress} from './pieces.js'
+import {duration, extension, fromAds, socketAddress} from './core.js'
 import {deliveredSecrets, downstreamTls, type PeerName} from './tls.js'
 
 /** Connections that one listener holds at a time; more are closed as they come. */
@@ -47,7 +47,7 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
     at,
     bufferBytes: 65_536, // many clients, little traffic
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.ads, [doorFilter([clients], own), deniedFilter()]),
+      ...common(envoyNames.ads, [allowFilter([clients], own), denyFilter()]),
       accessLog: [requestLog(envoyNames.ads, 'nothing')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.ads, configSource: fromAds}},
@@ -107,7 +107,7 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
     name: envoyNames.thanos,
     at,
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.thanos, [doorFilter([observability])]),
+      ...common(envoyNames.thanos, [allowFilter([observability])]),
       accessLog: [requestLog(envoyNames.thanos, 'health-checks')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
@@ -126,7 +126,7 @@ function internalGuard({internalTls, clients, trustDomain, timeouts}: Settings, 
   if (!internalTls.includes(port)) return {filters: [], protocol: {codecType: Codec.AUTO}, transport: {}}
   const names = clients.map((client): PeerName => ({exact: spiffe.client(trustDomain, client)}))
   return {
-    filters: [doorFilter(names)],
+    filters: [allowFilter(names)],
     protocol: {codecType: Codec.HTTP2, commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)}},
     transport: {tls: downstreamTls(deliveredSecrets(envoyNames.trust), names)},
   }

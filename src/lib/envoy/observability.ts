@@ -9,13 +9,12 @@ import {listenedPort, type Node} from '../model/node.js'
 import type {InternalPort, Settings} from '../model/settings.js'
 import type {Resource} from '../xds/snapshot.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
-import {deniedAdsClients} from './door.js'
+import {deniedAdsClients} from './rbac.js'
 import {shownGeneration} from './generation.js'
 import {adsListener, thanosListener} from './listener.js'
-import {resourceOf} from './pieces.js'
+import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
-import {adsRoutes} from './route.js'
-import {thanosScope} from './scope.js'
+import {adsRoutes, thanosScope} from './route.js'
 
 /** All but the secrets. A cluster that is pending gets nothing: nobody could dial it. */
 export function observabilityResources(fleet: Fleet, settings: Settings, node: Node): readonly Resource[] {

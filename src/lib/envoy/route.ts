@@ -1,4 +1,4 @@
-/** Routes: what a listener passes on, where to, and for how long. */
+/** Routes and scoped routes: which requests a listener forwards, to which Envoy cluster, and for how long. */
 import {create, type MessageInitShape} from '@bufbuild/protobuf'
 import {
   type Route,
@@ -8,11 +8,12 @@ import {
   VirtualHostSchema,
 } from '../../gen/envoy/config/route/v3/route_components_pb.js'
 import {type RouteConfiguration, RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
+import {type ScopedRouteConfiguration, ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
 import {type Cluster, replicasOf} from '../model/cluster.js'
 import {type ClusterName, envoyNames, sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {denial} from './door.js'
-import {duration, streamLifetime} from './pieces.js'
+import {denyRoutes} from './rbac.js'
+import {duration} from './core.js'
 
 /** The path of the health check on `envoyNames.healthHost`. */
 export const HEALTH_PATH = '/healthz'
@@ -32,7 +33,7 @@ export function adsRoutes({timeouts}: Settings, denied: readonly string[]): Rout
         ),
       },
     ],
-    typedPerFilterConfig: denial(denied),
+    typedPerFilterConfig: denyRoutes(denied),
   })
 }
 
@@ -59,9 +60,23 @@ export function sidecarRoutes({timeouts}: Settings, cluster: Cluster): RouteConf
 }
 
 /** The observability side of a cluster: every replica's name, and no other, to the cluster's Envoy. */
-export function thanosHosts({timeouts}: Settings, cluster: Cluster): readonly VirtualHost[] {
+function thanosHosts({timeouts}: Settings, cluster: Cluster): readonly VirtualHost[] {
   const action = longStream(envoyNames.thanosOf(cluster.name), timeouts.thanosConnection)
   return [sidecarHost(cluster.name, cluster.name, replicasOf(cluster), action)]
+}
+
+/**
+ * 10901: one scope per cluster, so that adding or removing a cluster costs a few hundred bytes at any fleet size. The scope's key is
+ * the cluster's name, which the listener cuts from the host name; it must never change, because Envoy loses a scope when two scopes
+ * swap keys (docs/explanation/envoy.md#scoped-routes). `validate_clusters` is off: with it, one scope that arrives before its cluster makes Envoy refuse all scopes.
+ */
+export function thanosScope(settings: Settings, cluster: Cluster): ScopedRouteConfiguration {
+  const name = envoyNames.thanosOf(cluster.name)
+  return create(ScopedRouteConfigurationSchema, {
+    name,
+    key: {fragments: [{type: {case: 'stringKey', value: cluster.name}}]},
+    routeConfiguration: {name, validateClusters: false, virtualHosts: [...thanosHosts(settings, cluster)]},
+  })
 }
 
 type Action = MessageInitShape<typeof RouteActionSchema>
@@ -80,14 +95,16 @@ function route(path: {case: 'path' | 'prefix'; value: string}, action: Action): 
 }
 
 /**
- * For streams that may last as long as a query or an ADS session: without Envoy's 15 s, with a bound above the connection's.
- * Retried once, and only where the request was never sent; with `connect_timeout` 2 s that stays below Thanos's 5 s.
+ * For streams that last as long as a query or an ADS session: instead of Envoy's route timeout of 15 s, a limit 10 % above the
+ * connection's. Both limits are needed for a rotation or a revocation to reach every connection: a connection that carries a
+ * stream never ends by its own limit (docs/explanation/envoy.md#how-connections-and-streams-end).
+ * A request is retried once, and only if it was never sent; with `connect_timeout` 2 s that stays below Thanos's 5 s.
  */
 function longStream(cluster: string, connectionLifetime: number): Action {
   return {
     clusterSpecifier: {case: 'cluster', value: cluster},
     timeout: duration(0),
-    maxStreamDuration: {maxStreamDuration: streamLifetime(connectionLifetime)},
+    maxStreamDuration: {maxStreamDuration: duration(connectionLifetime * 1.1)},
     retryPolicy: {retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1},
   }
 }

@@ -15,7 +15,7 @@ import {
   UpstreamTlsContextSchema,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import {envoyNames} from '../model/names.js'
-import {extension, fromAds} from './pieces.js'
+import {extension, fromAds} from './core.js'
 
 /** The name that a peer's certificate must carry as URI SAN. */
 export type PeerName = {readonly exact: string} | {readonly prefix: string}

@@ -6,9 +6,18 @@ import {
   ResourceSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {record} from './versions.js'
-import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
-import {awaitsAnswer, earlierOf, noNames, pendingOf, residueAmong, type TypeState, withKnown, withoutResidue} from './type-state.js'
+import {
+  awaitsAnswer,
+  type Offer,
+  earlierOf,
+  noNames,
+  pendingOf,
+  residueAmong,
+  type TypeState,
+  withKnown,
+  withoutResidue,
+} from './type-state.js'
 import {allowsWildcard} from './type-url.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */

@@ -8,9 +8,8 @@ import {create} from '@bufbuild/protobuf'
 import {AnySchema} from '@bufbuild/protobuf/wkt'
 import {type DiscoveryResponse, DiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {type HeldVersion, heldIn, record} from './versions.js'
-import type {Offer} from './offer.js'
 import type {Resource} from './snapshot.js'
-import {awaitsAnswer, earlierOf, noNames, pendingOf, noResidue, residueAmong, type TypeState, withKnown} from './type-state.js'
+import {awaitsAnswer, type Offer, earlierOf, noNames, pendingOf, noResidue, residueAmong, type TypeState, withKnown} from './type-state.js'
 
 /** What is to be added or answered next; undefined when there is nothing of the kind. */
 export function offerSotw(state: TypeState): Offer | undefined {

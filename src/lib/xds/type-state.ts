@@ -60,6 +60,18 @@ export interface TypeState {
   readonly nack: Nack | undefined
 }
 
+/** The next response of a type before it has a nonce. Planned in delta.ts and sotw.ts, chosen in session.ts. */
+export interface Offer {
+  /** The type's state once this is sent. */
+  readonly state: TypeState
+  readonly resources: readonly Resource[]
+  readonly removed: readonly string[]
+  /** What of `resources` the client hasn't acknowledged: what a NACK would be about. */
+  readonly sent: ReadonlyMap<string, HeldVersion>
+  /** It brings a group of suspects. */
+  readonly isProbe: boolean
+}
+
 /** In which versions a resource may lie unused at the client: in this one, or in any but what the client lists. */
 export type Residue = {readonly listed: string | undefined} | {readonly version: string}
 

@@ -1,4 +1,4 @@
-/** Small pieces that every Envoy message is put together from: durations, addresses, extensions, where configuration comes from. */
+/** The messages that all others contain: Duration, Any, Address, ConfigSource (mostly of `envoy.config.core.v3`), and how an extension is named. */
 import {create, type DescMessage, type MessageInitShape, type MessageShape} from '@bufbuild/protobuf'
 import {type Any, type Duration, DurationSchema} from '@bufbuild/protobuf/wkt'
 import {type Address, AddressSchema} from '../../gen/envoy/config/core/v3/address_pb.js'
@@ -10,14 +10,6 @@ import type {Resource} from '../xds/snapshot.js'
 export function duration(seconds: number): Duration {
   const milliseconds = Math.round(seconds * 1000)
   return create(DurationSchema, {seconds: BigInt(Math.floor(milliseconds / 1000)), nanos: (milliseconds % 1000) * 1_000_000})
-}
-
-/**
- * How long a stream may live on connections that live `connection` seconds: 10 % longer. Only both together make a rotation or a
- * revocation reach every connection (docs/explanation/envoy.md#how-connections-and-streams-end).
- */
-export function streamLifetime(connection: number): Duration {
-  return duration(connection * 1.1)
 }
 
 /** The message as a resource under its own name. */

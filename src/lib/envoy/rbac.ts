@@ -1,4 +1,4 @@
-/** Who may pass a door beyond what TLS can say: role-based access control by the name in the client's verified certificate. */
+/** Envoy's RBAC filter: which clients a listener admits by the name in their verified certificate, beyond what TLS can decide. */
 import {create} from '@bufbuild/protobuf'
 import type {Any} from '@bufbuild/protobuf/wkt'
 import {type RBAC, RBACSchema, RBAC_Action, type Principal, PrincipalSchema} from '../../gen/envoy/config/rbac/v3/rbac_pb.js'
@@ -12,7 +12,7 @@ import type {Fleet} from '../model/fleet.js'
 import {generationOf, isRegistered} from '../model/fleet.js'
 import {spiffe} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {extension, pack} from './pieces.js'
+import {extension, pack} from './core.js'
 import {type PeerName, sanMatcher} from './tls.js'
 
 /** The names of the two filters; the second is filled in by routes. */
@@ -20,7 +20,7 @@ const DOOR = 'atlas.door'
 const DENIED = 'atlas.denied'
 
 /** The door's own rule, which no cluster that comes or goes changes: any of these names, and not that one. */
-export function doorFilter(allowed: readonly PeerName[], except?: PeerName): HttpFilter {
+export function allowFilter(allowed: readonly PeerName[], except?: PeerName): HttpFilter {
   const principals = allowed.map(name =>
     except === undefined
       ? peer(name)
@@ -32,15 +32,15 @@ export function doorFilter(allowed: readonly PeerName[], except?: PeerName): Htt
 }
 
 /**
- * An empty filter for what `denial` puts into the routes: a changed listener cuts every stream
+ * An empty filter that `denyRoutes` fills in per route: a changed listener cuts every stream
  * (docs/explanation/envoy.md#listener-updates).
  */
-export function deniedFilter(): HttpFilter {
+export function denyFilter(): HttpFilter {
   return create(HttpFilterSchema, extension(DENIED, RbacFilterSchema, {}))
 }
 
 /** `typed_per_filter_config` that refuses the names; a refusal names itself `rbac_access_denied_matched_policy[denied]`. */
-export function denial(names: readonly string[]): Record<string, Any> {
+export function denyRoutes(names: readonly string[]): Record<string, Any> {
   if (names.length === 0) return {}
   const principals = names.map(name => peer({exact: name}))
   return {[DENIED]: pack(RBACPerRouteSchema, {rbac: {rules: rules(RBAC_Action.DENY, 'denied', principals)}})}
