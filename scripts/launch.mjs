@@ -31,7 +31,7 @@ try {
   process.exitCode = await launch()
 } catch (error) {
   tell(error.message)
-  // whoever reads the last line of a test run finds a true one here too
+  // A program that reads the last line of a test run finds a true one here too.
   if (name === 'test') process.stdout.write('0 passed, 1 failed\n')
   process.exitCode = 1
 }

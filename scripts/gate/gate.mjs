@@ -1,4 +1,4 @@
-/** The gate: every check that is not a test. Steps run two at a time; each says its time, and what it found only when it found something. */
+/** The gate: every check that is not a test. Steps run two at a time; each prints its time, and what it found. */
 import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
 import {compile, root} from '../setup/checkout.mjs'

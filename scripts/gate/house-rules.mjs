@@ -1,4 +1,4 @@
-/** ESLint rules of this house that no package has; which files they hold for is said in eslint.config.js. */
+/** ESLint rules of this house that no package has; eslint.config.js sets which files they hold for. */
 
 /** Every file begins by saying what it is for. */
 const firstLineSaysWhat = {

@@ -1,6 +1,6 @@
 /**
- * Makes package-lock.json serve everybody: no download addresses, and an entry for each platform's package, also where npm could not ask for it.
- * `npm ci` refuses a lock that lacks an optional package, even one for another platform. Such an entry has no hash until npm writes it anew.
+ * Makes package-lock.json serve every machine: no download addresses, and an entry for each platform's package, also where npm could not ask for it.
+ * `npm ci` refuses a lock that lacks an optional package, even one for another platform. Such an entry has no hash until npm writes the entry again.
  */
 
 const systems = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32']

@@ -1,4 +1,4 @@
-/** Runs one lane of tests in mocha and says truly what came of it. */
+/** Runs one lane of tests in mocha and reports truly how it ended. */
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'

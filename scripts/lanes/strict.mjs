@@ -1,5 +1,5 @@
 /**
- * Loaded into every mocha run: a process warning fails it, a rejected promise that nobody waits for (mocha passes over those),
+ * Loaded into every mocha run: a process warning fails it, a rejected promise that no code awaits (mocha passes over those),
  * and a process that does not end because something was left open.
  */
 import {setImmediate} from 'node:timers/promises'
@@ -10,7 +10,7 @@ const graceMs = Number(process.env.ATLAS_TEST_GRACE_MS ?? 10_000)
 const troubles = new Map()
 
 process.on('warning', warning => troubles.set(warning, `warning: ${warning.stack ?? warning}`))
-process.on('unhandledRejection', (reason, promise) => troubles.set(promise, `rejected, and nobody waited: ${reason?.stack ?? reason}`))
+process.on('unhandledRejection', (reason, promise) => troubles.set(promise, `rejected, and not awaited: ${reason?.stack ?? reason}`))
 
 /** Mocha's root hooks. */
 export const mochaHooks = {

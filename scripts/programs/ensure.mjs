@@ -1,4 +1,4 @@
-/** Brings the programs that are missing, one after the other, each once per version whoever asks; says how far it is. */
+/** Brings the programs that are missing, one after the other, each once per version also when several processes ask; reports the progress. */
 import {readFileSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {cachePath, makeWhole} from '../setup/cache.mjs'
@@ -64,7 +64,7 @@ async function make(program, report) {
   const errors = []
   for (const source of program.sources) {
     try {
-      // what stands there without a working binary is of no use to anybody
+      // what is there without a working binary is of no use
       rmSync(home, {recursive: true, force: true})
       await makeWhole(home, directory => ways[source.way](source, {directory, binary: join(directory, program.name), report}))
       return cachedBinary(program)
@@ -84,6 +84,6 @@ function describeFailure(program, error, report) {
     `${program.name} ${program.version} can't be had: ${error.message}`,
     `Its log, ${log}, ends with:`,
     ...last.map(line => `  ${line}`),
-    `Mend that, or put ${program.name} on PATH, or name it in ${variableOf(program.name)}.`,
+    `Fix that, or put ${program.name} on PATH, or name it in ${variableOf(program.name)}.`,
   ].join('\n')
 }

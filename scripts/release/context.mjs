@@ -25,7 +25,7 @@ export async function makeContext(directory, {root, tarball, epoch}) {
   rewrite(join(root, 'package-lock.json'), join(app, 'package-lock.json'), withoutDevelopment)
   rewrite(join(app, 'package.json'), join(app, 'package.json'), ({devDependencies: _, scripts: __, ...rest}) => rest)
 
-  // anew and not from the checkout: npm compares each package with the lock's hash
+  // installed again and not copied from the checkout: npm compares each package with the lock's hash
   const [npm, ...first] = npmCommand()
   await runQuietly(npm, [...first, 'ci', ...npmFlags], {cwd: app})
   const bill = await makeBillOfMaterials(app, epoch)

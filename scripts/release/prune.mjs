@@ -2,7 +2,7 @@
 import {lstatSync, readdirSync, readFileSync, rmSync} from 'node:fs'
 import {basename, dirname, extname, join, relative} from 'node:path'
 
-/** A list of what is kept, so that a new kind of file is left out until somebody asks for it. */
+/** A list of what is kept, so that a new kind of file is left out until it is added here. */
 const kept = new Set(['.js', '.cjs', '.mjs', '.json', '.proto'])
 /** The licences of packages ask to go where the packages go. */
 const legal = /^(licen[cs]e|notice|copying)\b/i
@@ -70,7 +70,7 @@ function relativeImports(source) {
   )
 }
 
-/** As Node's CommonJS resolution would, among `files`; what only a type checker would find is nobody's need. */
+/** As Node's CommonJS resolution would, among `files`; what only a type checker would find is not needed. */
 function resolve(path, files) {
   const plain = relative('.', path)
   const candidates = [plain, ...['js', 'json', 'node', 'cjs', 'mjs'].map(ending => `${plain}.${ending}`), join(plain, 'index.js')]

@@ -24,7 +24,7 @@ export async function readCheckout(root) {
 }
 
 /**
- * What stands against publishing what was just made.
+ * What prevents publishing what was just made.
  * @param {{version: string, changelog: string, changed: string[], tags: string[]}} facts
  * @returns {string[]} one sentence each; none when all is well
  */

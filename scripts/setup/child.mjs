@@ -4,7 +4,7 @@ import {constants} from 'node:os'
 
 /**
  * Runs a program with our terminal and resolves to the exit code to end with (128 + signal when it was killed).
- * Ctrl-C reaches it by itself, through the terminal; SIGTERM and SIGHUP are passed on.
+ * The terminal sends Ctrl-C to it directly; SIGTERM and SIGHUP are passed on.
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} [options]

@@ -71,7 +71,7 @@ export function startOf(pid) {
 }
 
 /**
- * Who holds the lock; undefined when nobody does.
+ * The owner of the lock; undefined when it is free.
  * @param {string} file
  * @returns {{content: string, pid: number, started?: string} | undefined}
  */
@@ -81,7 +81,7 @@ export function readOwner(file) {
   try {
     return {content, ...JSON.parse(content)}
   } catch {
-    // not one of ours, or a full disk: pid 0 is nobody
+    // Not one of ours, or a full disk: no process has pid 0.
     return {content, pid: 0}
   }
 }

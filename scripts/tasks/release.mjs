@@ -1,6 +1,6 @@
 /**
  * `npm run release [-- --dry-run] [--output DIR]`: makes all that is published, and leaves it in dist/release. It never publishes:
- * without --dry-run it also says what stands against publishing, or prints the commands that do it.
+ * without --dry-run it also prints what prevents publishing, or the commands that do it.
  */
 import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -55,7 +55,7 @@ async function release({isDryRun, target}) {
   return 0
 }
 
-/** An earlier release goes first: what stands there at the end is of this run or nothing. Another folder's content is left alone. */
+/** An earlier release goes first: what is there at the end is of this run or nothing. Another folder's content is left alone. */
 function clear(target) {
   if (existsSync(target) && readdirSync(target).length > 0 && !existsSync(join(target, checksums)) && target !== join(root, 'dist/release'))
     throw new Error(`--output: wanted an empty folder or an earlier release, got ${target} with other files`)
