@@ -1,4 +1,7 @@
-/** The lanes of tests: which files, which real programs, how long. How one is run is in run.mjs. */
+/** The lanes of tests: which files, which real programs, how long, on which seeds. How one is run is in run.mjs. */
+import {readdirSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {root} from '../setup/checkout.mjs'
 
 /**
  * @typedef {object} Lane
@@ -8,8 +11,15 @@
  * @property {string[]} programs real programs that must be there
  * @property {NodeJS.Platform[] | undefined} platforms where it can run; undefined is everywhere
  * @property {number} testSeconds longest a single test may take unless it says otherwise
- * @property {number} laneMinutes longest the whole may take: past it, something hangs
+ * @property {number} laneMinutes longest one run of it may take: past it, something hangs
+ * @property {number} [randomRuns] how often it runs, each time on a new seed; without: once, on the fixed seed (seed.mjs)
  */
+
+/** Every test file with a property test. */
+function propertyTests() {
+  const files = readdirSync(join(root, 'test'), {recursive: true}).map(name => join('test', name))
+  return files.filter(file => file.endsWith('.test.ts') && readFileSync(join(root, file), 'utf8').includes("from 'fast-check'"))
+}
 
 /** @type {Lane[]} */
 export const lanes = [
@@ -57,8 +67,19 @@ export const lanes = [
     platforms: ['linux'],
     testSeconds: 3600,
     laneMinutes: 240,
+    randomRuns: 1,
+  },
+  {
+    name: 'random',
+    files: propertyTests(),
+    ignore: [],
+    programs: [],
+    platforms: undefined,
+    testSeconds: 60,
+    laneMinutes: 10,
+    randomRuns: 20,
   },
 ]
 
 /** Those that `npm test` runs. */
-export const everydayLanes = lanes.filter(({name}) => name !== 'long')
+export const everydayLanes = lanes.filter(({randomRuns}) => randomRuns === undefined)

@@ -1,4 +1,5 @@
 /** Runs one lane of tests in mocha and reports truly how it ended. */
+import {randomInt} from 'node:crypto'
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -18,16 +19,34 @@ import {root} from '../setup/checkout.mjs'
 /**
  * @param {import('./lanes.mjs').Lane} lane
  * @param {{programs: Record<string, string>, only?: string[], stdio?: 'inherit' | 'ignore'}} how paths of the real programs; files to run instead of all;
- *   where mocha's own words go
+ *   where mocha's output goes
  * @returns {Promise<Outcome>}
  */
-export async function runLane(lane, {programs, only = [], stdio = 'inherit'}) {
+export async function runLane(lane, how) {
   const start = Date.now()
+  const outcome = {name: lane.name, passed: 0, failed: [], leftOut: []}
+  for (const seed of seedsOf(lane)) {
+    if (lane.randomRuns !== undefined && how.stdio !== 'ignore') process.stderr.write(`\nATLAS_SEED=${seed}\n`)
+    const {passed, failed, leftOut} = await runOnce(lane, seed, how)
+    outcome.passed += passed
+    outcome.failed.push(...failed.map(title => (lane.randomRuns === undefined ? title : `${title} (ATLAS_SEED=${seed})`)))
+    outcome.leftOut = leftOut
+  }
+  return {...outcome, seconds: (Date.now() - start) / 1000}
+}
+
+/** A seed that the caller has set is used alone: that is how a failure is repeated. Undefined: the fixed one. */
+function seedsOf({randomRuns}) {
+  if (randomRuns === undefined || process.env.ATLAS_SEED !== undefined) return [process.env.ATLAS_SEED]
+  return Array.from({length: randomRuns}, () => String(randomInt(2 ** 31)))
+}
+
+async function runOnce(lane, seed, {programs, only = [], stdio = 'inherit'}) {
   const folder = mkdtempSync(join(tmpdir(), 'atlas-lane-'))
   const file = join(folder, 'result.json')
+  const env = {...process.env, ...namedPrograms(programs), ATLAS_LANE_RESULT: file, ...(seed !== undefined && {ATLAS_SEED: seed})}
   try {
-    const code = await runMocha(lane, only, {stdio, env: {...process.env, ...namedPrograms(programs), ATLAS_LANE_RESULT: file}})
-    return {name: lane.name, seconds: (Date.now() - start) / 1000, ...judge(lane, code, readResult(file))}
+    return judge(lane, await runMocha(lane, only, {stdio, env}), readResult(file))
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }

@@ -1,10 +1,17 @@
 /** A lane tells the truth: what fails, hangs, warns or does not run at all is never counted as passed. */
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
-import {lanes} from '../../scripts/lanes/lanes.mjs'
+import fc from 'fast-check'
+import {type Lane, everydayLanes, lanes} from '../../scripts/lanes/lanes.mjs'
 import {runLane} from '../../scripts/lanes/run.mjs'
+import {seed} from '../../scripts/lanes/seed.mjs'
+import {root} from '../../scripts/setup/checkout.mjs'
+
+/** For files outside of the checkout. */
+const fastCheck = createRequire(join(root, 'package.json')).resolve('fast-check')
 
 describe('a lane', function () {
   this.timeout(20_000)
@@ -18,10 +25,10 @@ describe('a lane', function () {
     delete process.env['ATLAS_TEST_GRACE_MS']
   })
 
-  async function outcomeOf(code: string) {
+  async function outcomeOf(code: string, more: Partial<Lane> = {}) {
     const file = join(folder, 'a.test.ts')
     writeFileSync(file, code)
-    const lane = {name: 'sample', files: [file], ignore: [], programs: [], platforms: undefined, testSeconds: 2, laneMinutes: 1}
+    const lane = {name: 'sample', files: [file], ignore: [], programs: [], platforms: undefined, testSeconds: 2, laneMinutes: 1, ...more}
     return runLane(lane, {programs: {}, stdio: 'ignore'})
   }
 
@@ -52,7 +59,7 @@ describe('a lane', function () {
     expect(failed[0]).to.include('after all')
   })
 
-  it('fails when a promise is rejected that nobody waits for', async () => {
+  it('fails when a promise is rejected that nothing waits for', async () => {
     const {failed} = await outcomeOf(`it('forgets', done => { Promise.reject(new Error('lost')); setTimeout(done, 50) })`)
     expect(failed).to.have.length(1)
   })
@@ -65,12 +72,53 @@ describe('a lane', function () {
   it('fails on it.only', async () => {
     expect((await outcomeOf(`it.only('one', () => {}); it('two', () => {})`)).failed).to.have.length(1)
   })
+
+  const property = (body: string): string =>
+    `import fc from ${JSON.stringify(fastCheck)}
+    it('holds', () => fc.assert(fc.property(fc.integer({min: 1}), value => ${body}), {numRuns: 3}))`
+
+  it('sets the seed of the fast-check that test files import', () => {
+    expect(fc.readConfigureGlobal().seed).to.equal(seed)
+  })
+
+  it('chooses the same at random in every run', async () => {
+    const seen = join(folder, 'seen')
+    const code = property(`{ process.getBuiltinModule('node:fs').appendFileSync(${JSON.stringify(seen)}, value + ' ') }`)
+    expect((await outcomeOf(code)).passed + (await outcomeOf(code)).passed).to.equal(2)
+    const values = readFileSync(seen, 'utf8').trimEnd().split(' ')
+    expect([values.length, values.slice(3)]).to.deep.equal([6, values.slice(0, 3)])
+  })
+
+  it('with random runs, runs so often, each time on another seed, and names the seed of a failure and the case to keep', async () => {
+    const log = join(folder, 'log')
+    const code = `import {appendFileSync} from 'node:fs'
+    after(() => appendFileSync(${JSON.stringify(log)}, process.env.ATLAS_SEED + '\\n'))
+    afterEach(function () { appendFileSync(${JSON.stringify(log)}, String(this.currentTest.err?.message) + '\\n') })
+    ${property('value < 1')}`
+    const {passed, failed} = await outcomeOf(code, {randomRuns: 2})
+    const text = readFileSync(log, 'utf8')
+    const seeds = [...text.matchAll(/^\d+$/gm)].map(([seed]) => seed)
+    expect([passed, new Set(seeds).size]).to.deep.equal([0, 2])
+    expect(failed).to.deep.equal(seeds.map(seed => `holds (ATLAS_SEED=${seed})`))
+    for (const seed of seeds) expect(text).to.include(`examples: [[1]], // seed ${Number(seed) | 0}, path 0`)
+  })
 })
 
 describe('the lanes', () => {
-  it('share no file, and every test file is in one', () => {
-    const suffixes = lanes.filter(({name}) => name !== 'unit').map(({name, files}) => [`test/**/*.${name}.test.ts`, ...files])
-    for (const [wanted, ...files] of suffixes) expect(files).to.deep.equal([wanted])
-    expect(lanes.find(({name}) => name === 'unit')?.ignore).to.deep.equal(['test/**/*.{envoy,kubernetes,real,long}.test.ts'])
+  const named = (name: string): Lane => lanes.find(lane => lane.name === name) ?? expect.fail(`no lane ${name}`)
+
+  it('share no file but with `random`, and every test file is in one', () => {
+    for (const {name, files} of lanes.filter(lane => !['unit', 'random'].includes(lane.name)))
+      expect(files).to.deep.equal([`test/**/*.${name}.test.ts`])
+    expect(named('unit').ignore).to.deep.equal(['test/**/*.{envoy,kubernetes,real,long}.test.ts'])
+  })
+
+  it('`random` holds every file with property tests, and is not run by `npm test`', () => {
+    expect(named('random').files).to.include.members([
+      'test/pki/pem.test.ts',
+      'test/xds/session.model.test.ts',
+      'test/store/batches.test.ts',
+    ])
+    expect(everydayLanes.map(({name}) => name)).to.deep.equal(['unit', 'envoy', 'kubernetes', 'real'])
   })
 })

@@ -99,7 +99,7 @@ describe('xds/session model', () => {
             client.drain()
             client.check()
           }),
-          {numRuns: Number(process.env['ATLAS_MODEL_RUNS'] ?? 300)},
+          {numRuns: 300},
         )
       })
 })

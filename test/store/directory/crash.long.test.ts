@@ -1,5 +1,6 @@
 import {expect} from 'chai'
 import {testFleet, testDependencies} from '../../helpers/dependencies.js'
+import {randomSource} from '../../helpers/random.js'
 import {sleep} from '../recorder.js'
 import {killedRound} from './crash.js'
 import {folderOf} from './folder.js'
@@ -9,9 +10,11 @@ import {work} from './work.js'
 describe('store/directory: killed again and again', () => {
   const folder = folderOf(testFleet(testDependencies(new Date().toISOString()), []))
 
+  const random = randomSource('when a process is killed')
+
   it('writers leave a legal store, at whatever moment they are killed', async () => {
     let inTheMiddle = 0
-    for (let round = 0; round < 100; round += 1) if (await killedRound(folder, round, Math.random() * 400)) inTheMiddle += 1
+    for (let round = 0; round < 100; round += 1) if (await killedRound(folder, round, random() * 400)) inTheMiddle += 1
     expect(inTheMiddle).to.be.greaterThan(30)
   })
 
@@ -23,7 +26,7 @@ describe('store/directory: killed again and again', () => {
       const [victim, ...others] = takers
       if (victim === undefined) throw new Error('nobody to kill')
       await victim.line(line => line === 'begins')
-      await sleep(Math.random() * 100)
+      await sleep(random() * 100)
       await victim.kill()
       said.push(...victim.said)
       takers = [...others, work('lock', file, '1000000')]

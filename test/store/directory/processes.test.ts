@@ -1,6 +1,7 @@
 import {writeFile} from 'node:fs/promises'
 import {expect} from 'chai'
 import {testFleet, testDependencies} from '../../helpers/dependencies.js'
+import {randomSource} from '../../helpers/random.js'
 import {sleep} from '../recorder.js'
 import {expectWhole, killedRound} from './crash.js'
 import {folderOf} from './folder.js'
@@ -36,8 +37,10 @@ describe('store/directory: processes', function () {
     for (const name of names) expect(after.endpoints).to.contain(`${name}-thanos-sidecar0`)
   })
 
+  const random = randomSource('when a process is killed')
+
   it('one that is killed in a commit leaves a legal store, which the next completes', async () => {
-    for (const round of [1, 2]) await killedRound(folder, round, Math.random() * 300)
+    for (const round of [1, 2]) await killedRound(folder, round, random() * 300)
   })
 
   it('a server holds the store for its life; the second is told who, and may when the first was killed', async () => {
@@ -60,7 +63,7 @@ describe('store/directory: processes', function () {
     await victim.line(line => line === 'begins')
     const takers = [1, 2, 3].map(() => started('lock', file, '60'))
     await Promise.all(takers.map(async taker => taker.line(line => line === 'begins')))
-    await sleep(50 + Math.random() * 50)
+    await sleep(50 + random() * 50)
     await victim.kill()
     expect(await Promise.all(takers.map(async taker => taker.ended))).to.deep.equal([0, 0, 0])
     expect(takers.flatMap(taker => taker.said).filter(line => line.startsWith('not alone'))).to.deep.equal([])

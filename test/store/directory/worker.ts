@@ -7,6 +7,7 @@ import {addCluster} from '../../../src/lib/ops/cluster/add.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {tryLock} from '../../../src/lib/store/directory/lock.js'
 import {openDirectory} from '../../../src/lib/store/open.js'
+import {randomSource} from '../../helpers/random.js'
 import {serverAt, unmoved} from '../../helpers/server.js'
 
 const [what = '', target = '', ...rest] = process.argv.slice(2)
@@ -39,6 +40,7 @@ async function serve(): Promise<void> {
 /** Takes a lock so often, and sees that it is alone inside. */
 async function lock(rounds: number): Promise<void> {
   const inside = `${target}.inside`
+  const random = randomSource('how long a lock is held')
   say('begins')
   for (let round = 0; round < rounds;) {
     const taken = await tryLock(target)
@@ -50,7 +52,7 @@ async function lock(rounds: number): Promise<void> {
     const other = readOr(inside, '')
     if (other !== '' && isAlive(Number(other))) say(`not alone: ${other}`)
     writeFileSync(inside, String(process.pid))
-    await sleep(Math.random() * 2)
+    await sleep(random() * 2)
     if (readOr(inside, '') !== String(process.pid)) say('not alone: somebody came in')
     unlinkSync(inside)
     await taken.release()

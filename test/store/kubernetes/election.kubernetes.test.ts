@@ -4,6 +4,7 @@ import type {AtlasError} from '../../../src/lib/model/errors.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import type {HoldEvents, StateStore} from '../../../src/lib/store/store.js'
 import {testCluster} from '../../helpers/fleet.js'
+import {randomSource} from '../../helpers/random.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {type Worker, startWorker} from '../../helpers/worker.js'
 import {record, sleep, until} from '../recorder.js'
@@ -69,11 +70,12 @@ describe('servers that share a namespace', () => {
   it('lead one at a time: who is halted for longer than its Lease writes nothing afterwards, whatever the clocks say', async () => {
     const all = [contend('a', 'controller', -3_600_000), contend('b', 'controller', 86_400_000)] as const
     await Promise.all(all.map(async child => child.line(line => line === 'takes part')))
+    const random = randomSource('when the leader is halted')
     for (let round = 0; round < 2; round += 1) {
       const leads = (child: Worker): boolean => child.said.findLast(line => line === 'leads' || line === 'yields') === 'leads'
       await until(() => all.some(child => leads(child) && child.said.at(-1)?.startsWith('wrote') === true), LONG)
       const [first, second] = leads(all[0]) ? all : ([all[1], all[0]] as const)
-      await sleep(50 + 100 * Math.random())
+      await sleep(50 + 100 * random())
       const before = second.said.length
       first.signal('SIGSTOP')
       await until(() => second.said.slice(before).includes('leads') && writesAfter(second, before) > 3, LONG)
@@ -100,12 +102,7 @@ describe('servers that share a namespace', () => {
   it('never write two at a time while Leases are cut off, lost, late and refused', async () => {
     const names = ['a', 'b', 'c']
     const times = {leaseMs: 1000, renewMs: 500, leaseRetryMs: 40}
-    let seed = 7
-    const random = (): number => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
-      return seed / 2 ** 31
-    }
-
+    const random = randomSource('faults of Leases')
     // Whoever leads can not renew from time to time; beside that, whatever may happen happens.
     let [victim, badUntil] = ['', 0]
     stage.proxy.play(seen => {
@@ -124,15 +121,13 @@ describe('servers that share a namespace', () => {
     })
     const ended = new AbortController()
     const work = names.map(async name => {
+      const chosen = randomSource(`what ${name} writes`)
       const store = await stage.open(times)
       const watch = await record(store)
       await takePart(store, name)
       while (!ended.signal.aborted) {
-        const cluster = testCluster('paris', {
-          addresses: [parseAddress(`${name}.example.net`)],
-          replicas: 1 + Math.floor(Math.random() * 900),
-        })
-        const own = testCluster(`${name}-${Math.floor(Math.random() * 1e9)}`, {addresses: cluster.addresses})
+        const cluster = testCluster('paris', {addresses: [parseAddress(`${name}.example.net`)], replicas: 1 + Math.floor(chosen() * 900)})
+        const own = testCluster(`${name}-${Math.floor(chosen() * 1e9)}`, {addresses: cluster.addresses})
         await store
           .commit(watch.fleet, [
             {kind: 'registration', name: cluster.name, value: cluster},

@@ -7,6 +7,7 @@ import {defaultKubernetesTimes} from '../../../src/lib/store/kubernetes/times.js
 import {plain} from '../../helpers/fleet-changes.js'
 import type {Fault} from '../../helpers/kubernetes/fault.js'
 import type {Seen} from '../../helpers/kubernetes/fault-proxy.js'
+import {randomSource} from '../../helpers/random.js'
 import {type Recorder, record, sleep, until} from '../recorder.js'
 import {quickTimes} from './place.js'
 import {stageOf} from './stage.js'
@@ -242,11 +243,8 @@ describe('a namespace that is watched', () => {
       ended.signal,
     )
     await until(() => isListed)
-    let [seed, cuts] = [42, 0]
-    const random = (): number => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
-      return seed / 2 ** 31
-    }
+    const random = randomSource('cuts of a watch')
+    let cuts = 0
 
     stage.proxy.play(seen => {
       if (!seen.isWatch || random() < 0.2) return undefined

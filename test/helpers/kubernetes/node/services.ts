@@ -1,6 +1,7 @@
 /** Services as a node has them: connections to their ports go to Pods that are ready; one that asks for a load balancer gets its address. */
 import {type Server, type Socket, connect, createServer} from 'node:net'
 import type {Kubernetes} from '../kubernetes.js'
+import {randomSource} from '../../random.js'
 import type {Pods} from './pods.js'
 
 export interface Services {
@@ -44,13 +45,15 @@ export function openServices(kubernetes: Kubernetes, {servicesAddress, balancerA
     await kubernetes.request('PATCH', at, {status}, {contentType: 'application/merge-patch+json'})
   }
 
+  const random = randomSource('pods of a Service')
+
   function forward({metadata, spec}: Service, address: string): void {
     for (const {port, targetPort} of spec.ports ?? []) {
       const at = `${address}:${port}`
       if (forwards.has(at)) continue
       const server = createServer(client => {
         const ready = pods.endpoints(metadata.namespace, spec.selector ?? {}, targetPort)
-        const chosen = ready[Math.floor(Math.random() * ready.length)]
+        const chosen = ready[Math.floor(random() * ready.length)]
         if (chosen === undefined) client.destroy()
         else join(client, connect(chosen))
       })
