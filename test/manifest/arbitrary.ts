@@ -1,11 +1,11 @@
 /** Any fleet that can be: names, addresses, numbers and texts at random, certificates from a small stock. */
 import fc, {type Arbitrary} from 'fast-check'
-import {type Address, type HostPort, parseAddress} from '../../src/lib/model/address.js'
+import {type Address, type HostPort, isDnsName, parseAddress} from '../../src/lib/model/address.js'
 import type {AuthorityPart, CertifiedKey, Credential, CredentialRecord, DeniedName, OwnerRecord} from '../../src/lib/model/authority.js'
 import {type Cluster, type DownstreamPort, type ServiceTarget, downstreamPorts} from '../../src/lib/model/cluster.js'
 import {parseDuration} from '../../src/lib/model/duration.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
-import {type ClusterName, type Owner, isDnsName, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import {type ClusterName, type Owner, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {type Settings, defaultSettings, internalPorts} from '../../src/lib/model/settings.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
 

@@ -90,5 +90,5 @@ describe('model/address', () => {
         }
       }),
     )
-  })
+  }).timeout(60_000)
 })

@@ -23,7 +23,7 @@ describe('model/change', () => {
     expect(reduceAll(fleet, [])).to.equal(fleet)
   })
 
-  it('a broken registration is served as it was last accepted, and is over when it is mended or removed', () => {
+  it('a broken registration is served as it was last accepted, and the fault is over when it is repaired or removed', () => {
     const registration = testCluster('paris')
     const good = reduceAll(emptyFleet, [
       {kind: 'registration', name: paris, value: registration},
@@ -35,9 +35,9 @@ describe('model/change', () => {
     expect(clustersOf(broken)).to.deep.equal([registration])
     expect(isRegistered(broken, paris)).to.equal(true)
 
-    const mended = reduce(broken, {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 3})})
-    expect(mended.faults.size).to.equal(0)
-    expect(clusterOf(mended, paris)?.replicas).to.equal(3)
+    const repaired = reduce(broken, {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 3})})
+    expect(repaired.faults.size).to.equal(0)
+    expect(clusterOf(repaired, paris)?.replicas).to.equal(3)
 
     const removed = reduce(broken, {kind: 'registration', name: paris, value: undefined})
     expect(clusterOf(removed, paris)).to.equal(undefined)

@@ -1,19 +1,19 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
+import {isDnsName} from '../../src/lib/model/address.js'
 import {AtlasError} from '../../src/lib/model/errors.js'
 import {
   CLUSTER_NAME_MAX,
   REPLICAS_MAX,
   objectNames,
-  isDnsName,
   parseClusterName,
   parseNewClusterName,
   parseOwner,
-  parseTrustDomain,
   sidecarName,
   sni,
   spiffe,
 } from '../../src/lib/model/names.js'
+import {parseTrustDomain} from '../../src/lib/model/settings.js'
 import {thrownBy} from '../helpers/thrown.js'
 
 describe('model/names', () => {

@@ -1,6 +1,7 @@
 /** Fleet and node -> snapshot: pure, and incremental, since every builder remembers what it made of an untouched value. */
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
+import {subjectOf} from '../model/kinds.js'
 import {OBSERVABILITY} from '../model/names.js'
 import type {Node} from '../model/node.js'
 import {type Resource, type Snapshot, toSnapshot} from '../xds/snapshot.js'
@@ -19,7 +20,7 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
   const {settings, trust} = fleet
   const identity = fleet.identities.get(node.cluster)
   if (settings === undefined) return frozen(fleet, 'settings', 'there are no settings yet')
-  if (identity === undefined) return frozen(fleet, `identity/${node.cluster}`, `the identity of ${node.cluster} is not issued yet`)
+  if (identity === undefined) return frozen(fleet, subjectOf('identity', node.cluster), `the identity of ${node.cluster} is not issued yet`)
   if (trust === undefined) return frozen(fleet, 'trust', 'there is no trust bundle yet')
   if (node.cluster === OBSERVABILITY) {
     if (!anchored(trust, 'issuers') || !anchored(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
@@ -28,7 +29,7 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
 
   if (!anchored(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
   const cluster = clusterOf(fleet, node.cluster)
-  if (cluster === undefined) return frozen(fleet, `registration/${node.cluster}`, `the cluster ${node.cluster} is not registered`)
+  if (cluster === undefined) return frozen(fleet, subjectOf('registration', node.cluster), `the cluster ${node.cluster} is not registered`)
   return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)
 }
 

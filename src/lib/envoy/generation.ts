@@ -1,6 +1,6 @@
 /** Which generation a cluster's Envoy shows: what its record says, or while that is broken and unknown, what its certificate says. */
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, generationOf} from '../model/fleet.js'
+import {type Fleet, generationOf, isBroken} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {readKey} from '../pki/read.js'
@@ -10,7 +10,7 @@ import {readKey} from '../pki/read.js'
  * carry, and cut it off (promise 6). The identity in the store is what SDS delivers there.
  */
 export function shownGeneration(fleet: Fleet, {trustDomain}: Settings, name: ClusterName): number {
-  if (fleet.records.has(name) || !fleet.faults.has(`record/${name}`)) return generationOf(fleet, name)
+  if (fleet.records.has(name) || !isBroken(fleet, 'record', name)) return generationOf(fleet, name)
   const prefix = spiffe.downstream(trustDomain, name, 0).slice(0, -1)
   const shown = urisOf(fleet, name).find(uri => uri.startsWith(prefix))
   return shown === undefined || !/^[1-9]\d*$/.test(shown.slice(prefix.length))

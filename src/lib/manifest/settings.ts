@@ -2,14 +2,18 @@
 import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
 import {parseDuration, renderDuration} from '../model/duration.js'
 import {AtlasError} from '../model/errors.js'
-import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../model/names.js'
+import {parseClientName} from '../model/names.js'
 import {
   type Lifetimes,
   type ProxyTimeouts,
   type Settings,
   defaultSettings,
   parseClientDirectory,
+  parseClusterDomain,
+  parseEndpointTemplate,
   parseInternalPort,
+  parseNamespace,
+  parseTrustDomain,
   requireClients,
 } from '../model/settings.js'
 import type {Manifest} from './manifest.js'

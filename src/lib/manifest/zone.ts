@@ -3,8 +3,8 @@
  * can be dialled, for Thanos Query's `dnssrvnoa+`. Names and record format are those of the 2021 program.
  */
 import {isPending, replicasOf} from '../model/cluster.js'
-import {type Fleet, clustersOf} from '../model/fleet.js'
-import {objectNames, sidecarName} from '../model/names.js'
+import {type Fleet, clustersOf, isBroken} from '../model/fleet.js'
+import {objectKey, objectNames, sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 
 /**
@@ -66,7 +66,7 @@ const RECORD =
 function heldRecords(fleet: Fleet, previous: string): readonly string[] {
   const served = new Set<string>(clustersOf(fleet).map(cluster => cluster.name))
   const isHeld = (name: string): boolean =>
-    !served.has(name) && (fleet.faults.has(`registration/${name}`) || fleet.faults.has(`object/Service/${name}`))
+    !served.has(name) && (isBroken(fleet, 'registration', name) || isBroken(fleet, 'object', objectKey('Service', name)))
   return [...previous.matchAll(RECORD)].flatMap(([, port, target = '', name = '']) =>
     isHeld(name) ? [recordOf(port === 'grpc' ? 'grpc' : 'thanos', target)] : [],
   )

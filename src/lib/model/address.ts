@@ -1,7 +1,6 @@
 /** Addresses and ports that people write: parsed once, printed one way. */
 import {isIPv4, isIPv6} from 'node:net'
 import {invalid} from './errors.js'
-import {isDnsName} from './names.js'
 
 export interface Address {
   readonly kind: 'dns' | 'ipv4' | 'ipv6'
@@ -77,4 +76,13 @@ export function parseListen(text: string, what: string): HostPort {
 
 export function renderHostPort({host, port}: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** RFC 1123 host name in lower case, at most 253 characters; a last label of digits alone is refused, it reads as an address. */
+export function isDnsName(text: string): boolean {
+  return (
+    text.length <= 253 &&
+    /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) &&
+    !/(^|\.)\d+$/.test(text)
+  )
 }

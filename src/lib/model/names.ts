@@ -1,26 +1,33 @@
-/** Every derived name: objects, certificates, SNI, Envoy resources, DNS. Names are parsed here once and computed nowhere else. */
+/** Every derived name: objects, certificates, SNI, Envoy resources, DNS. Names are made and taken apart here, and nowhere else. */
 import {invalid} from './errors.js'
 
 /** A name that `parseClusterName` accepted. */
 export type ClusterName = string & {readonly __brand: 'ClusterName'}
 
-/** Who may be admitted to an internal port that speaks mutual TLS, such as Thanos Query: a name that `parseClientName` accepted. */
+/** A client of the internal ports in mutual TLS, such as Thanos Query: a name that `parseClientName` accepted. */
 export type ClientName = string & {readonly __brand: 'ClientName'}
 
-/** Whose identity, credential, record or node it is: a downstream cluster's, or the observability cluster's (`atlas`). */
+/** The owner of an identity, credential, record or node: a downstream cluster, or the observability cluster (`atlas`). */
 export type Owner = ClusterName | 'atlas'
 
 export const OBSERVABILITY = 'atlas'
 
-const SIDECAR = '-thanos-sidecar'
+/** `<kind>/<name>` of a stored object, such as `Secret/atlas-ca`. */
+export type ObjectKey = string
+
+/** In host names of sidecars this comes after the cluster's name, which is the scope key. */
+export const SIDECAR_SEPARATOR = '-thanos-sidecar'
 /** `<cluster>-thanos-sidecar<N>` with N up to three digits is a Service name, at most 63 characters (RFC 1035). */
-export const CLUSTER_NAME_MAX = 63 - SIDECAR.length - 3
+export const CLUSTER_NAME_MAX = 63 - SIDECAR_SEPARATOR.length - 3
 export const REPLICAS_MAX = 1000
 
+const CREDENTIAL_SUFFIX = '-envoy-ads'
+const VALUES_SUFFIX = '-envoy-values'
+
 /**
- * A cluster's name as found in a store: an RFC 1035 label, short enough for every name derived from it.
- * `atlas` is the observability cluster's own; a name that contains `-thanos-sidecar` could never be routed to
- * (the scope key is what comes before it, docs/explanation/envoy.md#scoped-routes).
+ * A cluster's name as found in a store: an RFC 1035 label, short enough for every name derived from it. `atlas` is the observability
+ * cluster's own. A name that contains `-thanos-sidecar` could not be routed to, since the scope key is the text before that
+ * (docs/explanation/envoy.md#scoped-routes).
  * @throws AtlasError `invalid`
  */
 export function parseClusterName(text: string): ClusterName {
@@ -30,7 +37,7 @@ export function parseClusterName(text: string): ClusterName {
   if (text.length > CLUSTER_NAME_MAX)
     throw invalid(what, `at most ${CLUSTER_NAME_MAX} characters long, since Service names are derived from it`, text)
   if (text === OBSERVABILITY) throw invalid(what, 'another than "atlas", the observability cluster\'s own', text)
-  if (text.includes(SIDECAR)) throw invalid(what, `free of "${SIDECAR}", which Atlas appends itself`, text)
+  if (text.includes(SIDECAR_SEPARATOR)) throw invalid(what, `free of "${SIDECAR_SEPARATOR}", which Atlas appends itself`, text)
   return text as ClusterName
 }
 
@@ -41,17 +48,8 @@ export function parseNewClusterName(text: string): ClusterName {
   return name
 }
 
-function isClusterName(text: string): text is ClusterName {
-  try {
-    parseClusterName(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /**
- * The name of a server replica, a pod's name as a rule: part of the names of its ConfigMap and its Lease.
+ * The name of a server replica, usually its pod's name: part of the names of its ConfigMap and its Lease.
  * @throws AtlasError `invalid`
  */
 export function parseReplicaName(text: string): string {
@@ -61,23 +59,35 @@ export function parseReplicaName(text: string): string {
 }
 
 /**
- * The name of a client of the internal ports: part of a certificate's name and of its Secret's, which must not be that of an ADS
- * credential or of a cluster's values.
+ * The name of a client of the internal ports: part of its certificate's name and of its Secret's name, which must not be that of an
+ * ADS credential or of a cluster's values.
  * @throws AtlasError `invalid`
  */
 export function parseClientName(text: string, what = "a client's name"): ClientName {
   const isName = text.length <= CLIENT_NAME_MAX && /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text)
-  if (!isName || /-envoy-(ads|values)$/.test(text))
+  if (!isName || text.endsWith(CREDENTIAL_SUFFIX) || text.endsWith(VALUES_SUFFIX))
     throw invalid(what, `a name such as "thanos": lower-case letters, digits and "-", at most ${CLIENT_NAME_MAX} of them`, text)
   return text as ClientName
 }
 
-/** Its certificate's subject must not be longer than X.509 allows. */
+/** A longer name is refused: it would not fit into the subject of the client's X.509 certificate. */
 const CLIENT_NAME_MAX = 40
 
 /** @throws AtlasError `invalid` */
 export function parseOwner(text: string): Owner {
   return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
+}
+
+/** The owner of that name; undefined where the text is no name of an owner. */
+export function ownerIn(text: string): Owner | undefined {
+  return attempt(parseOwner, text)
+}
+
+/** Makes a name out of another one, and takes it apart again. */
+export interface DerivedName<T> {
+  (from: T): string
+  /** What the name was made from; undefined for a name of another form. */
+  readonly parse: (name: string) => T | undefined
 }
 
 /** Names of the objects in the state store (docs/explanation/architecture.md#what-is-stored). */
@@ -92,25 +102,38 @@ export const objectNames = {
   zone: 'atlas-coredns',
   requests: 'atlas-requests',
   replicas: 'atlas-replicas',
-  report: (replica: string): string => `atlas-proxies-${replica}`,
-  values: (owner: Owner): string => `${owner}-envoy-values`,
-  registration: (cluster: ClusterName): string => cluster,
-  credential: (owner: Owner): string => `${owner}-envoy-ads`,
-  client: (client: ClientName): string => `atlas-client-${client}`,
+  report: derived('atlas-proxies-', '', String),
+  values: derived('', VALUES_SUFFIX, parseOwner),
+  registration: derived('', '', parseClusterName),
+  credential: derived('', CREDENTIAL_SUFFIX, parseOwner),
+  client: derived('atlas-client-', '', text => parseClientName(text)),
   identities: (shard: number): string => `atlas-identities-${twoDigits(shard)}`,
   records: (shard: number): string => `atlas-records-${twoDigits(shard)}`,
 } as const
 
-/** Names of the Leases: who writes, and which server replicas live. */
-export const leaseNames = {
-  leader: 'atlas',
-  replica: (replica: string): string => `${leaseNames.replicas}${replica}`,
-  /** What the name of every replica's Lease begins with. */
-  replicas: 'atlas-ads-',
-} as const
+/** Names of the Leases: the leader's, and one for each server replica that serves Envoys. */
+export const leaseNames = {leader: 'atlas', replica: derived('atlas-ads-', '', String)} as const
 
 /** How many Secrets the identities, and ConfigMaps the records, are spread over. */
 export const SHARDS = 32
+
+export function objectKey(kind: string, name: string): ObjectKey {
+  return `${kind}/${name}`
+}
+
+/** The kind and the name in a key that `objectKey` made. */
+export function parseObjectKey(key: ObjectKey): {readonly kind: string; readonly name: string} {
+  const slash = key.indexOf('/')
+  return {kind: key.slice(0, slash), name: key.slice(slash + 1)}
+}
+
+/** The owner of a derived object (`manifest/derived.ts`); `zone` for the zone, which all clusters share; undefined for any other key. */
+export function derivedOwner(key: ObjectKey): Owner | 'zone' | undefined {
+  const {kind, name} = parseObjectKey(key)
+  if (kind === 'Service') return parseSidecarName(name)?.cluster
+  if (kind === 'ConfigMap') return name === objectNames.zone ? 'zone' : undefined
+  return kind === 'Secret' ? objectNames.values.parse(name) : undefined
+}
 
 /** SPIFFE names, the URI SANs of Atlas's certificates (docs/explanation/security.md#certificates). */
 export const spiffe = {
@@ -124,7 +147,7 @@ export const spiffe = {
   adsClientsOf: (domain: string, owner: Owner): string => `${spiffe.adsClients(domain)}${owner}/`,
 } as const
 
-/** The generation in a cluster's certificate name of either plane; undefined for a name of another kind, or of somebody else. */
+/** The generation in an identity's or ADS credential's name of `owner`; undefined for a name of another kind or owner. */
 export function generationIn(uri: string, domain: string, owner: Owner): number | undefined {
   const prefixes = [spiffe.adsClientsOf(domain, owner), `${spiffe.downstreams(domain)}${owner}/`]
   const number = prefixes.filter(prefix => uri.startsWith(prefix)).map(prefix => uri.slice(prefix.length))[0]
@@ -136,7 +159,7 @@ export const sni = {
   observability: (domain: string): string => `observability.${domain}`,
   ads: (domain: string): string => `ads.${domain}`,
   downstream: (domain: string, cluster: ClusterName): string => `${cluster}.downstream.${domain}`,
-  /** Every Service beside Atlas's own: Thanos Query connects to those of the sidecars. */
+  /** Every Service in Atlas's namespace: Thanos Query connects to the Services of the sidecars. */
   anyService: (namespace: string, clusterDomain: string): string => `*.${namespace}.svc.${clusterDomain}`,
 } as const
 
@@ -150,67 +173,40 @@ export const envoyNames = {
   thanos: 'thanos',
   thanosOf: (cluster: ClusterName): string => `thanos/${cluster}`,
   sidecar: (replica: number): string => `sidecar/${replica}`,
-  /** The bootstrap's own: the cluster through which an Envoy dials ADS, and the secrets of its files. */
+  /** The bootstrap's own: the cluster through which an Envoy connects to ADS, and the secrets in its files. */
   bootstrap: {cluster: 'xds', credential: 'ads-credential', roots: 'ads-roots'},
-  /** Host name of the health check that a downstream Envoy answers itself; no sidecar's name (it lacks the separator). */
+  /** Host name of the health check that a downstream Envoy answers itself; no sidecar's name (it has no separator). */
   healthHost: 'atlas-health',
 } as const
 
-/** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, by which Thanos Query dials replica N. */
+/** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, of replica N for Thanos Query. */
 export function sidecarName(cluster: ClusterName, replica: number): string {
-  return `${cluster}${SIDECAR}${replica}`
+  return `${cluster}${SIDECAR_SEPARATOR}${replica}`
 }
 
-/** The cluster and the replica of a name that `sidecarName` made; undefined for any other. */
+/** The cluster and the replica in a name that `sidecarName` made; undefined for any other. */
 export function parseSidecarName(text: string): {readonly cluster: ClusterName; readonly replica: number} | undefined {
-  const match = /^(.+)-thanos-sidecar(0|[1-9][0-9]{0,2})$/.exec(text)
-  if (match?.[1] === undefined || !isClusterName(match[1])) return undefined
-  return {cluster: match[1], replica: Number(match[2])}
+  const [name = '', replica = '', ...rest] = text.split(SIDECAR_SEPARATOR)
+  const isNumber = rest.length === 0 && /^(0|[1-9][0-9]{0,2})$/.test(replica)
+  const cluster = isNumber ? attempt(parseClusterName, name) : undefined
+  return cluster === undefined ? undefined : {cluster, replica: Number(replica)}
 }
 
-/** What stands behind the cluster's name in every host name of a sidecar; the scope key's separator. */
-export const SIDECAR_SEPARATOR = SIDECAR
-
-/**
- * A trust domain: DNS labels, as SPIFFE asks (SPIFFE-ID section 2.1), and short enough to be a DNS SAN's tail.
- * @throws AtlasError `invalid`
- */
-export function parseTrustDomain(text: string): string {
-  if (text.length > 150 || !isDnsName(text))
-    throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
-  return text
+function derived<T extends string>(prefix: string, suffix: string, parse: (text: string) => T): DerivedName<T> {
+  return Object.assign((from: T) => `${prefix}${from}${suffix}`, {
+    parse(name: string) {
+      const isDerived = name.startsWith(prefix) && name.endsWith(suffix) && name.length > prefix.length + suffix.length
+      return isDerived ? attempt(parse, name.slice(prefix.length, name.length - suffix.length)) : undefined
+    },
+  })
 }
 
-/** The name of a Kubernetes namespace: an RFC 1123 label. @throws AtlasError `invalid` */
-export function parseNamespace(text: string, what = 'a namespace'): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid(what, 'the name of a Kubernetes namespace', text)
-  return text
-}
-
-/** The DNS domain of a Kubernetes cluster. @throws AtlasError `invalid` */
-export function parseClusterDomain(text: string, what = 'a cluster domain'): string {
-  if (!isDnsName(text)) throw invalid(what, 'a DNS name, such as cluster.local', text)
-  return text
-}
-
-/**
- * An address with {service} in it, without which every cluster would get the same one, and a port.
- * @throws AtlasError `invalid`
- */
-export function parseEndpointTemplate(text: string, what = 'an endpoint template'): string {
-  const wanted = 'an address that contains {service} and ends in a port, such as {service}.{namespace}.svc.{clusterDomain}:10901'
-  const isTemplate = text.length <= 512 && text.includes('{service}') && /^[!-~]+:[0-9]{1,5}$/.test(text)
-  if (!isTemplate) throw invalid(what, wanted, text)
-  return text
-}
-
-/** RFC 1123 host name in lower case, at most 253 characters; a last label of digits alone is refused, it reads as an address. */
-export function isDnsName(text: string): boolean {
-  return (
-    text.length <= 253 &&
-    /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) &&
-    !/(^|\.)\d+$/.test(text)
-  )
+function attempt<T>(parse: (text: string) => T, text: string): T | undefined {
+  try {
+    return parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function twoDigits(shard: number): string {

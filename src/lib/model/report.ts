@@ -1,5 +1,5 @@
 /** What a server knows of the proxies it serves: the answer of `/status` on its admin port, read by `atlas status`. */
-import type {Fault, Subject} from './fault.js'
+import type {Fault} from './fault.js'
 import type {Owner} from './names.js'
 
 /** How a node stands with one type of resource: has all that was sent, has not answered yet, has refused something. */
@@ -81,7 +81,8 @@ export interface Report {
   readonly withoutProxy: readonly Owner[]
   readonly refusals: readonly RefusalReport[]
   readonly unrepaired: readonly UnrepairedReport[]
-  readonly faults: readonly (Fault & {readonly subject: Subject})[]
+  /** Each with its subject: that of the server's version, which may be another one than the reader's. */
+  readonly faults: readonly (Fault & {readonly subject: string})[]
 }
 
 /** Names of one type that a node may have without listing them, or list without having them. */

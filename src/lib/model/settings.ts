@@ -1,5 +1,5 @@
 /** What an installation has chosen, once, in ConfigMap `atlas-fleet`. Every duration of the product is here or a flag of `serve`. */
-import type {Address, HostPort} from './address.js'
+import {type Address, type HostPort, isDnsName} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import type {ClientName} from './names.js'
 
@@ -120,5 +120,38 @@ export function parseInternalPort(text: string, what = 'an internal port'): Inte
 /** An absolute path. @throws AtlasError `invalid` */
 export function parseClientDirectory(text: string, what = 'the directory of a client certificate'): string {
   if (text.length > 200 || !/^(\/[\w.-]+)+$/.test(text)) throw invalid(what, 'an absolute path, such as /etc/atlas-client', text)
+  return text
+}
+
+/**
+ * A trust domain: DNS labels, as SPIFFE asks (SPIFFE-ID section 2.1), and short enough to be a DNS SAN's tail.
+ * @throws AtlasError `invalid`
+ */
+export function parseTrustDomain(text: string): string {
+  if (text.length > 150 || !isDnsName(text))
+    throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
+  return text
+}
+
+/** The name of a Kubernetes namespace: an RFC 1123 label. @throws AtlasError `invalid` */
+export function parseNamespace(text: string, what = 'a namespace'): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid(what, 'the name of a Kubernetes namespace', text)
+  return text
+}
+
+/** The DNS domain of a Kubernetes cluster. @throws AtlasError `invalid` */
+export function parseClusterDomain(text: string, what = 'a cluster domain'): string {
+  if (!isDnsName(text)) throw invalid(what, 'a DNS name, such as cluster.local', text)
+  return text
+}
+
+/**
+ * An address with {service} in it, without which every cluster would get the same one, and a port.
+ * @throws AtlasError `invalid`
+ */
+export function parseEndpointTemplate(text: string, what = 'an endpoint template'): string {
+  const wanted = 'an address that contains {service} and ends in a port, such as {service}.{namespace}.svc.{clusterDomain}:10901'
+  const isTemplate = text.length <= 512 && text.includes('{service}') && /^[!-~]+:[0-9]{1,5}$/.test(text)
+  if (!isTemplate) throw invalid(what, wanted, text)
   return text
 }

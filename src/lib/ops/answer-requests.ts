@@ -1,7 +1,7 @@
 /** What the leader does for those who hold no keys: it answers the requests that wait. Asking is in ask-leader.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
-import {type Fleet, isRegistered} from '../model/fleet.js'
+import {type Fleet, isRegistered, isBroken, brokenNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
@@ -15,8 +15,7 @@ import type {OpsDependencies} from './dependencies.js'
  * whoever iterates can let others in between.
  */
 export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Generator<readonly Change[], void> {
-  for (const subject of fleet.faults.keys())
-    if (subject.startsWith('request/')) yield [{kind: 'request', id: subject.slice('request/'.length), value: undefined}]
+  for (const id of brokenNames(fleet, 'request')) yield [{kind: 'request', id, value: undefined}]
   let planned = fleet
   for (const [id, request] of fleet.requests) {
     if (isOld(request, dependencies.now())) {
@@ -52,7 +51,7 @@ const OWNERS_AT_ONCE = 8
 
 /** A leader that has just begun makes the issuer before anything else: until then nobody has failed. */
 function isIssuerToCome(fleet: Fleet): boolean {
-  return whyUnsigned(fleet) === undefined && !fleet.authority.has('issuer') && !fleet.faults.has('authority/issuer')
+  return whyUnsigned(fleet) === undefined && !fleet.authority.has('issuer') && !isBroken(fleet, 'authority', 'issuer')
 }
 
 /** The work first, then the answer: a leader that dies between the two does the work again, which does no harm. */

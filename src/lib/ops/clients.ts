@@ -1,7 +1,7 @@
 /** The certificates of the clients of the internal ports: one for each client that the settings name, and none for anybody else. */
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import type {Change} from '../model/change.js'
-import type {Fleet} from '../model/fleet.js'
+import {type Fleet, isBroken} from '../model/fleet.js'
 import type {ClientName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {clientSpec} from '../pki/certificate-specs.js'
@@ -36,10 +36,10 @@ export function issueClients(
   names: readonly ClientName[],
   dependencies: OpsDependencies,
 ): readonly Change[] {
-  const {trust, faults} = fleet
+  const {trust} = fleet
   if (trust === undefined) return []
   return names
-    .filter(name => !faults.has(`client/${name}`))
+    .filter(name => !isBroken(fleet, 'client', name))
     .map(name => ({
       kind: 'client',
       name,

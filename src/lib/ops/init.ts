@@ -4,7 +4,7 @@
  */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import type {Fleet} from '../model/fleet.js'
+import {type Fleet, faultOf} from '../model/fleet.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
 import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
@@ -134,8 +134,7 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
 
 /** Overwriting what can't be read would lose it: a root above all. */
 function refuseBroken(fleet: Fleet): void {
-  for (const subject of ['settings', 'authority/root'] as const) {
-    const fault = fleet.faults.get(subject)
+  for (const fault of [faultOf(fleet, 'settings'), faultOf(fleet, 'authority', 'root')]) {
     if (fault !== undefined)
       throw new AtlasError('failed', `${fault.source ?? fault.object} can't be read: ${fault.message}`, {
         hint: `mend ${fault.key} there, or restore it from a backup; init overwrites nothing`,

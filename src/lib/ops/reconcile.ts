@@ -6,7 +6,7 @@
 import {renderEndpoints} from '../manifest/endpoints.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from '../model/authority.js'
 import {type Change, reduce} from '../model/change.js'
-import {type Fleet, generationOf, isRegistered, recordOf} from '../model/fleet.js'
+import {type Fleet, generationOf, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, serverSpec} from '../pki/certificate-specs.js'
@@ -74,7 +74,7 @@ export function planReconcile(
 
 /** Why nothing at all is signed or written, whatever is due; undefined: what is due is issued. */
 export function whyUnsigned(fleet: Fleet): string | undefined {
-  if (fleet.settings === undefined || fleet.faults.has('settings'))
+  if (fleet.settings === undefined || isBroken(fleet, 'settings'))
     return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
   if (!fleet.authority.has('root')) return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
   // The root of a 2021 installation becomes Atlas's when somebody says so, and signs nothing before.
@@ -85,10 +85,7 @@ export function whyUnsigned(fleet: Fleet): string | undefined {
 
 /** Everybody with a registration or a record, the observability cluster first, then by name. */
 export function knownOwners(fleet: Fleet): readonly Owner[] {
-  const held = [...fleet.faults.keys()]
-    .filter(subject => subject.startsWith('registration/'))
-    .map(subject => subject.slice('registration/'.length))
-  const names = new Set<string>([...fleet.registrations.keys(), ...held, ...fleet.records.keys()])
+  const names = new Set<string>([...registeredNames(fleet), ...fleet.records.keys()])
   names.delete(OBSERVABILITY)
   return [OBSERVABILITY, ...([...names].sort() as ClusterName[])]
 }
@@ -123,7 +120,7 @@ class Plan {
 
   /** Whoever signs must be trusted before the first of its signatures is delivered. */
   trust(): void {
-    if (this.#fleet.faults.has('trust')) return
+    if (isBroken(this.#fleet, 'trust')) return
     const {authority, trust} = this.#fleet
     const wanted: TrustBundle = {
       roots: including(trust?.roots, rootsIn(authority.get('root'))),
@@ -139,7 +136,7 @@ class Plan {
 
   server(): void {
     const issuer = this.#signer('issuer')
-    if (issuer === undefined || this.#fleet.faults.has('server')) return
+    if (issuer === undefined || isBroken(this.#fleet, 'server')) return
     const wanted = serverSpec(this.#settings)
     if (this.#isDue(this.#fleet.server, wanted))
       this.#add({kind: 'server', value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
@@ -160,14 +157,11 @@ class Plan {
   }
 
   #isAtFault(owner: Owner): boolean {
-    return (
-      this.#fleet.faults.size > 0 &&
-      (['record', 'identity', 'credential', 'registration'] as const).some(kind => this.#fleet.faults.has(`${kind}/${owner}`))
-    )
+    return (['record', 'identity', 'credential', 'registration'] as const).some(kind => isBroken(this.#fleet, kind, owner))
   }
 
   #owner(owner: Owner): void {
-    if (this.#fleet.faults.has(`record/${owner}`)) return
+    if (isBroken(this.#fleet, 'record', owner)) return
     const before = rememberedOf(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
       this.#unregistered(owner, before)
@@ -182,20 +176,20 @@ class Plan {
   }
 
   endpoints(): void {
-    if (this.#fleet.faults.has('endpoints')) return
+    if (isBroken(this.#fleet, 'endpoints')) return
     const text = renderEndpoints(this.#fleet)
     if (text !== this.#fleet.endpoints) this.#add({kind: 'endpoints', value: text})
   }
 
   #issuer(part: AuthorityPart, wanted: CertificateSpec): void {
     const root = this.#signer('root')
-    if (root === undefined || this.#fleet.authority.has(part) || this.#fleet.faults.has(`authority/${part}`)) return
+    if (root === undefined || this.#fleet.authority.has(part) || isBroken(this.#fleet, 'authority', part)) return
     this.#add({kind: 'authority', part, value: issue(wanted, root, this.#deps.now(), this.#deps.signer)})
   }
 
   #identity(owner: Owner): void {
     const issuer = this.#signer('issuer')
-    if (issuer === undefined || this.#fleet.faults.has(`identity/${owner}`)) return
+    if (issuer === undefined || isBroken(this.#fleet, 'identity', owner)) return
     const wanted = identitySpec(this.#settings, owner, generationOf(this.#fleet, owner))
     if (!this.#isDue(this.#fleet.identities.get(owner), wanted)) return
     this.#add({kind: 'identity', owner, value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
@@ -205,7 +199,7 @@ class Plan {
   #credential(owner: Owner): void {
     const issuer = this.#signer('credentialIssuer')
     const roots = this.#fleet.trust?.roots
-    if (issuer === undefined || roots === undefined || this.#fleet.faults.has(`credential/${owner}`)) return
+    if (issuer === undefined || roots === undefined || isBroken(this.#fleet, 'credential', owner)) return
     const wanted = credentialSpec(this.#settings, owner, generationOf(this.#fleet, owner))
     const present = this.#fleet.credentials.get(owner)
     const kept = present !== undefined && !this.#isCredentialDue(present, wanted)

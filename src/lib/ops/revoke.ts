@@ -1,7 +1,7 @@
 /** Taking a cluster out for good: its names open nothing from now on, then its objects go. */
 import type {DeniedName, OwnerRecord} from '../model/authority.js'
 import type {Change} from '../model/change.js'
-import type {Fleet} from '../model/fleet.js'
+import {type Fleet, isBroken} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
 import {rememberedOf} from './recover.js'
@@ -18,11 +18,9 @@ export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDe
   const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
   const value: OwnerRecord = {...rest, generation: record.generation + 1, credentials, denied}
   const changes: Change[] = [{kind: 'record', owner: name, value}]
-  if (fleet.registrations.has(name) || fleet.faults.has(`registration/${name}`))
-    changes.push({kind: 'registration', name, value: undefined})
-  if (fleet.identities.has(name) || fleet.faults.has(`identity/${name}`)) changes.push({kind: 'identity', owner: name, value: undefined})
-  if (fleet.credentials.has(name) || fleet.faults.has(`credential/${name}`))
-    changes.push({kind: 'credential', owner: name, value: undefined})
+  if (fleet.registrations.has(name) || isBroken(fleet, 'registration', name)) changes.push({kind: 'registration', name, value: undefined})
+  if (fleet.identities.has(name) || isBroken(fleet, 'identity', name)) changes.push({kind: 'identity', owner: name, value: undefined})
+  if (fleet.credentials.has(name) || isBroken(fleet, 'credential', name)) changes.push({kind: 'credential', owner: name, value: undefined})
   return changes
 }
 

@@ -1,7 +1,7 @@
 /** Issuing leaves anew before they are due: identities, and the ADS server's own. Also the remedy for a broken one. */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, isRegistered} from '../model/fleet.js'
+import {type Fleet, isRegistered, faultOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
@@ -54,7 +54,7 @@ export function planLeaves(
   if (settings === undefined || issuer === undefined)
     throw new AtlasError(
       'failed',
-      fleet.faults.get('authority/issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
+      faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
   const now = dependencies.now()

@@ -1,6 +1,6 @@
 /** How the fleet stands: what a server's report says, beside what is stored. Reading the report is the caller's. */
 import {AtlasError} from '../model/errors.js'
-import {type Fault, type Fleet, type Subject, clustersOf, isRegistered} from '../model/fleet.js'
+import {type Fault, type Fleet, clustersOf, isRegistered} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
@@ -47,7 +47,7 @@ export interface Status {
   readonly leader?: string
   readonly proxies: readonly ProxyStatus[]
   readonly withoutProxy: readonly Owner[]
-  readonly faults: readonly (Fault & {readonly subject: Subject})[]
+  readonly faults: readonly (Fault & {readonly subject: string})[]
   readonly refusals: readonly RefusalReport[]
   /** What casts doubt on all this: nobody leads, or a replica that counts as living is silent. */
   readonly warnings: readonly string[]

@@ -4,14 +4,13 @@ import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
 import {type Cluster, dialledPort, downstreamPorts} from '../../lib/model/cluster.js'
 import {messageOf} from '../../lib/model/errors.js'
-import {type Fault, type Fleet, type ObjectKey, clusterOf, isRegistered} from '../../lib/model/fleet.js'
+import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isRegistered, isBroken} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import type {CommitConflict} from '../../lib/store/refused.js'
 import type {Announcement, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
-import {faultsBetween} from '../fleet-log.js'
 
 export interface EventRecorder {
   /** What stands as it is when this server begins to lead: said before, as a rule. */
@@ -68,9 +67,9 @@ export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
 
     changed(before, after, changes) {
       if (changes.some(({kind}) => kind === 'registration' || kind === 'authority')) sayUnsigned(after)
-      const {broken, mended} = faultsBetween(before, after)
+      const {broken, repaired} = faultsBetween(before, after)
       for (const [, fault] of broken) sayBroken(fault, {isNew: true})
-      for (const [, {object, key}] of mended)
+      for (const [, {object, key}] of repaired)
         say(object, {type: 'Normal', reason: 'Mended', message: `${key} can be read again`, isNew: true})
       for (const change of changes) for (const [owner, news] of newsOf(before, after, change)) sayOf(owner, news, {isNew: true})
       if (!changes.some(({kind}) => kind === 'report' || kind === 'replicas')) return
@@ -90,7 +89,7 @@ function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
   if (change.kind === 'record') return newsOfRecord(change.owner, before.records.get(change.owner), change.value)
   if (change.kind === 'credential') {
     if (change.owner === OBSERVABILITY) return []
-    const isFirst = !before.credentials.has(change.owner) && !before.faults.has(`credential/${change.owner}`)
+    const isFirst = !before.credentials.has(change.owner) && !isBroken(before, 'credential', change.owner)
     return change.value === undefined || !isFirst
       ? []
       : [[change.owner, {type: 'Normal', reason: 'Registered', message: joined(after, change.owner)}]]

@@ -1,10 +1,11 @@
 /** When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What it is, ops/reconcile plans. */
 import {setImmediate as nextTurn} from 'node:timers/promises'
-import {derivedOwner, isMarked} from '../../lib/manifest/derived.js'
+import {isMarked} from '../../lib/manifest/derived.js'
 import {backOff, withJitter} from '../../lib/model/back-off.js'
-import {type Change, concerned, reduceAll} from '../../lib/model/change.js'
+import {type Change, madeDue, reduceAll} from '../../lib/model/change.js'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
-import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import {nextDue} from '../../lib/ops/due.js'
@@ -252,27 +253,13 @@ async function planInTurns(
   return inTurns(parts())
 }
 
-/** Whose certificates and records a change may make due. */
-function touchedBy(change: Change, fleet: Fleet): readonly Owner[] | 'all' {
-  if (change.kind === 'credential') return [change.owner]
-  if (change.kind === 'derived') return ownersOfDerived([change.object])
-  if (change.kind === 'report') return ownersOfDerived(foreignIn(fleet))
-  if (change.kind === 'external') return 'all'
-  if (change.kind === 'authority') return 'all'
-  if (change.kind === 'fault' && /^(?:authority|client|credential|server)\b/.test(change.subject)) return 'all'
-  // What belongs to nobody is looked at in every pass.
-  return ownedByNobody.has(change.kind) ? ['atlas'] : concerned(change)
+/** The owners that a change makes the leader look at: a proxy's report may release what the program of 2021 has left. */
+function touchedBy(change: Change, fleet: Fleet): Owners {
+  return change.kind === 'report' ? ownersOfForeign(fleet) : madeDue(change)
 }
 
-const ownedByNobody: ReadonlySet<Change['kind']> = new Set(['client', 'endpoints', 'request', 'server'])
-
-function ownersOfDerived(objects: readonly ObjectKey[]): readonly Owner[] {
-  return objects.map(object => derivedOwner(object)).map(owner => (owner === undefined || owner === 'zone' ? 'atlas' : owner))
-}
-
-/** What the program of 2021 has left, and a proxy's report may release. */
-function foreignIn(fleet: Fleet): readonly ObjectKey[] {
-  return [...fleet.derived].flatMap(([object, text]) => (isMarked(text) ? [] : [object]))
+function ownersOfForeign(fleet: Fleet): readonly Owner[] {
+  return [...fleet.derived].flatMap(([object, text]) => (isMarked(text) ? [] : ownersOfDerived(object)))
 }
 
 /** Milliseconds, negative for what is overdue; undefined where nothing is to come. */

@@ -1,5 +1,5 @@
 /** The fleet as it is now, handed to the streams that a change concerns. What a node is to have is built in `envoy/`. */
-import {type Change, concerned} from '../../lib/model/change.js'
+import {type Change, concerned, cutsOff} from '../../lib/model/change.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 
@@ -134,20 +134,6 @@ export function openPusher(first: Fleet, times: PushTimes, events: PushEvents): 
       subscribers.clear()
     },
   }
-}
-
-/** Whether a change may take a right away: a registration that is gone, a record that suspends, revokes or denies. */
-function cutsOff(change: Change): boolean {
-  if (change.kind === 'registration') return change.value === undefined
-  if (change.kind === 'trust') return true
-  if (change.kind !== 'record') return false
-  const record = change.value
-  return (
-    record === undefined ||
-    record.suspendedSince !== undefined ||
-    record.denied.length > 0 ||
-    record.credentials.some(credential => credential.state === 'revoked')
-  )
 }
 
 function observabilityFirst(a: Owner, b: Owner): number {

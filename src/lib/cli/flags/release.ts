@@ -3,7 +3,8 @@ import {Flags} from '@oclif/core'
 import {type ReleaseFormat, parseArgoDestination, parseInterval} from '../../manifest/formats.js'
 import {type Release, defaultRelease, parseChart, parseChartVersion, parseReleaseName} from '../../manifest/release.js'
 import {AtlasError} from '../../model/errors.js'
-import {OBSERVABILITY, type Owner, parseNamespace} from '../../model/names.js'
+import {OBSERVABILITY, type Owner} from '../../model/names.js'
+import {parseNamespace} from '../../model/settings.js'
 import {bootstrapFlags} from './bootstrap.js'
 
 /** The formats that `--format` takes. */

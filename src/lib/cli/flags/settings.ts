@@ -3,8 +3,16 @@ import {Flags} from '@oclif/core'
 import {parseAddresses, parseHostPort, parsePort} from '../../model/address.js'
 import {parseDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
-import {parseClientName, parseClusterDomain, parseEndpointTemplate, parseNamespace, parseTrustDomain} from '../../model/names.js'
-import {defaultSettings, parseClientDirectory, parseInternalPort} from '../../model/settings.js'
+import {parseClientName} from '../../model/names.js'
+import {
+  defaultSettings,
+  parseClientDirectory,
+  parseClusterDomain,
+  parseEndpointTemplate,
+  parseInternalPort,
+  parseNamespace,
+  parseTrustDomain,
+} from '../../model/settings.js'
 import type {Choices} from '../../ops/init.js'
 import {joined, present} from './common.js'
 

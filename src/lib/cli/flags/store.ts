@@ -1,7 +1,7 @@
 /** Which store a command works on: a directory of manifests, or a Kubernetes namespace. */
 import {Flags} from '@oclif/core'
 import {AtlasError} from '../../model/errors.js'
-import {parseNamespace} from '../../model/names.js'
+import {parseNamespace} from '../../model/settings.js'
 import type {DirectoryTimes} from '../../store/directory/times.js'
 import type {KubernetesTimes} from '../../store/kubernetes/times.js'
 import {openCluster, openDirectory} from '../../store/open.js'

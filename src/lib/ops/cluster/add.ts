@@ -3,7 +3,7 @@ import type {Address} from '../../model/address.js'
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
 import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, isPending} from '../../model/cluster.js'
-import {type Fleet, clusterOf} from '../../model/fleet.js'
+import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
@@ -62,7 +62,7 @@ export async function addCluster(
 
 function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets}): readonly Change[] {
   const known = parseClusterName(text)
-  const isKnown = fleet.registrations.has(known) || fleet.faults.has(`registration/${known}`) || fleet.records.has(known)
+  const isKnown = fleet.registrations.has(known) || isBroken(fleet, 'registration', known) || fleet.records.has(known)
   const name = isKnown ? known : parseNewClusterName(text)
   const present = fleet.registrations.get(name)
   const cluster = checkCluster(

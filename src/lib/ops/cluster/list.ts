@@ -1,6 +1,6 @@
 /** The clusters there are, and in what state each is. */
 import type {Cluster} from '../../model/cluster.js'
-import {type Fault, type Fleet, clusterOf} from '../../model/fleet.js'
+import {type Fault, type Fleet, clusterOf, isBroken, registeredNames, faultOf} from '../../model/fleet.js'
 import type {ClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {settingsOf} from '../dependencies.js'
@@ -28,13 +28,10 @@ export async function listClusters(store: StateStore): Promise<readonly ClusterE
 
 /** Registered, readably or not, and suspended ones; by name. */
 export function clusterNames(fleet: Fleet): readonly ClusterName[] {
-  const broken = [...fleet.faults.keys()]
-    .filter(subject => subject.startsWith('registration/'))
-    .map(subject => subject.slice('registration/'.length) as ClusterName)
   const suspended = [...fleet.records.values()]
     .filter(record => record.registration !== undefined && record.owner !== 'atlas')
     .map(record => record.owner as ClusterName)
-  return [...new Set([...fleet.registrations.keys(), ...broken, ...suspended])].sort()
+  return [...new Set([...registeredNames(fleet), ...suspended])].sort()
 }
 
 /** What is known of one cluster; of a broken or suspended registration, the last that was accepted. */
@@ -45,14 +42,14 @@ export function clusterEntry(fleet: Fleet, name: ClusterName): ClusterEntry {
     name,
     state: stateOf(fleet, name),
     cluster: cluster ?? record?.registration,
-    fault: fleet.faults.get(`registration/${name}`),
+    fault: faultOf(fleet, 'registration', name),
     suspendedSince: record?.suspendedSince,
     generation: record?.generation ?? 1,
   }
 }
 
 function stateOf(fleet: Fleet, name: ClusterName): ClusterState {
-  if (fleet.faults.has(`registration/${name}`)) return 'broken'
+  if (isBroken(fleet, 'registration', name)) return 'broken'
   const registration = fleet.registrations.get(name)
   if (registration === undefined) return 'suspended'
   return registration.addresses.length === 0 ? 'pending' : 'ready'

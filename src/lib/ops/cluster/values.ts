@@ -6,7 +6,7 @@ import {defaultRelease} from '../../manifest/release.js'
 import {valuesOf} from '../../manifest/values.js'
 import type {Credential} from '../../model/authority.js'
 import {AtlasError} from '../../model/errors.js'
-import {type Fleet, dialledAddresses} from '../../model/fleet.js'
+import {type Fleet, dialledAddresses, faultOf} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {StateStore} from '../../store/store.js'
@@ -80,7 +80,7 @@ function bootstrapFiles(settings: Settings, credential: Credential, options: Boo
 }
 
 function credentialOf(fleet: Fleet, owner: Owner): Credential {
-  const fault = fleet.faults.get(`credential/${owner}`)
+  const fault = faultOf(fleet, 'credential', owner)
   if (fault !== undefined)
     throw new AtlasError(
       'failed',

@@ -3,8 +3,8 @@
  * cluster's own new Envoy has acknowledged its configuration: then whoever dials it is led to ours (docs/how-to/migrate-from-goatlas.md).
  */
 import {derivedOwner, isMarked} from '../../manifest/derived.js'
-import {type Fleet, type ObjectKey} from '../../model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../../model/names.js'
+import {type Fleet, type ObjectKey, isBroken} from '../../model/fleet.js'
+import {OBSERVABILITY, type Owner, objectKey} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {ProxyTimeouts} from '../../model/settings.js'
 
@@ -21,9 +21,9 @@ export function takeoverDue(fleet: Fleet): number {
 }
 
 /** Whether a cluster's registration, or what was remembered of it, can't be read: then nothing of what leads to it is changed. */
-export function isAtFault({faults}: Fleet, owner: Owner): boolean {
+export function isAtFault(fleet: Fleet, owner: Owner): boolean {
   return (
-    faults.size > 0 && [`registration/${owner}`, `object/Service/${owner}`, `record/${owner}`].some(subject => faults.has(subject as never))
+    isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner)) || isBroken(fleet, 'record', owner)
   )
 }
 

@@ -26,10 +26,10 @@ export function heartbeatOf(lease: Lease): Heartbeat | undefined {
     spec,
   } = lease
   const twin = twinAt(lease)
-  const isReplicas = name.startsWith(leaseNames.replicas)
-  if ((!isReplicas && name !== leaseNames.leader) || spec?.renewTime === undefined) return undefined
+  const replica = leaseNames.replica.parse(name)
+  if ((replica === undefined && name !== leaseNames.leader) || spec?.renewTime === undefined) return undefined
   return {
-    replica: isReplicas ? name.slice(leaseNames.replicas.length) : undefined,
+    replica,
     holder: spec.holderIdentity ?? '',
     renewedAt: new Date(spec.renewTime).toISOString(),
     seconds: spec.leaseDurationSeconds ?? 0,
@@ -188,15 +188,14 @@ export function watchPresence(
   let [looked, lookedAt] = [0, performance.now()]
 
   async function look(): Promise<void> {
-    const leases = (await listLeases(client, {signal, timeoutMs: times.replicaMs / 2})).filter(({metadata}) =>
-      metadata.name.startsWith(leaseNames.replicas),
-    )
+    const leases = await listLeases(client, {signal, timeoutMs: times.replicaMs / 2})
     // An API server that was away has kept everybody from renewing: nobody is older for it.
     looked += Math.min(performance.now() - lookedAt, times.replicaLookMs * 2)
     lookedAt = performance.now()
     const alive: string[] = []
     for (const lease of leases) {
-      const replica = lease.metadata.name.slice(leaseNames.replicas.length)
+      const replica = leaseNames.replica.parse(lease.metadata.name)
+      if (replica === undefined) continue
       const sign = signOf(lease)
       if (seen.get(replica)?.sign !== sign) seen.set(replica, {sign, at: looked})
       const age = looked - (seen.get(replica)?.at ?? 0)

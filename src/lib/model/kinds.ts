@@ -1,0 +1,262 @@
+/**
+ * What the fleet holds, kind by kind: the field of `Fleet`, the change that sets it, and one row of facts about it. A new kind is a
+ * field, a change and a row here, and one row in manifest/kinds.ts, which says how it is stored. `reduce` applies changes (change.ts).
+ */
+import type {Address} from './address.js'
+import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
+import type {Cluster} from './cluster.js'
+import type {Fault} from './fault.js'
+import {type ClientName, type ClusterName, OBSERVABILITY, type ObjectKey, type Owner, derivedOwner} from './names.js'
+import type {ReplicaReport} from './report.js'
+import {NO_REQUEST, type Request, describeRequest} from './request.js'
+import type {Settings} from './settings.js'
+
+/** A stored object's version: opaque, equal only for equal content. */
+export type Revision = string
+
+/** All that Atlas knows, as one immutable value. */
+export interface Fleet {
+  /** Undefined before `init`. */
+  readonly settings: Settings | undefined
+  readonly authority: ReadonlyMap<AuthorityPart, CertifiedKey>
+  readonly trust: TrustBundle | undefined
+  /** Registrations as people wrote them; one that does not decode is absent here and named in `faults`. */
+  readonly registrations: ReadonlyMap<ClusterName, Cluster>
+  /** What SDS delivers; `atlas` is the observability cluster's. */
+  readonly identities: ReadonlyMap<Owner, CertifiedKey>
+  readonly credentials: ReadonlyMap<Owner, Credential>
+  /** The certificates of the clients of the internal ports in mutual TLS. */
+  readonly clients: ReadonlyMap<ClientName, Credential>
+  /** The ADS server's own certificate. */
+  readonly server: CertifiedKey | undefined
+  readonly records: ReadonlyMap<Owner, OwnerRecord>
+  /** The endpoints file for Thanos Query, as stored. */
+  readonly endpoints: string | undefined
+  /** What Kubernetes keeps beside the fleet and can be made from it at any time (manifest/derived.ts): one text of Atlas's parts each. */
+  readonly derived: ReadonlyMap<ObjectKey, string>
+  /** The addresses of the external Service of the observability Envoy, from its load balancer's status; empty while it has none. */
+  readonly external: readonly Address[] | undefined
+  /** What people have asked the leader to do, by an id. */
+  readonly requests: ReadonlyMap<string, Request>
+  /** The last report of each server replica, living or dead, about its proxies. */
+  readonly reports: ReadonlyMap<string, ReplicaReport>
+  /** The living server replicas, as the leader sees them; undefined before a leader has written the list. */
+  readonly replicas: readonly string[] | undefined
+  readonly faults: ReadonlyMap<Subject, Fault>
+  readonly revisions: ReadonlyMap<ObjectKey, Revision>
+}
+
+/** What is committed to a store, and what a store reports. A value of undefined removes the entry. */
+export type Change =
+  | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
+  | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
+  | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
+  | {readonly kind: 'endpoints'; readonly value: string | undefined}
+  | {readonly kind: 'external'; readonly value: readonly Address[] | undefined}
+  | {readonly kind: 'fault'; readonly subject: Subject; readonly value: Fault | undefined}
+  | {readonly kind: 'identity'; readonly owner: Owner; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'record'; readonly owner: Owner; readonly value: OwnerRecord | undefined}
+  | {readonly kind: 'registration'; readonly name: ClusterName; readonly value: Cluster | undefined}
+  | {readonly kind: 'replicas'; readonly value: readonly string[] | undefined}
+  | {readonly kind: 'report'; readonly replica: string; readonly value: ReplicaReport | undefined}
+  | {readonly kind: 'request'; readonly id: string; readonly value: Request | undefined}
+  | {readonly kind: 'revision'; readonly object: ObjectKey; readonly value: Revision | undefined}
+  | {readonly kind: 'server'; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'settings'; readonly value: Settings | undefined}
+  | {readonly kind: 'trust'; readonly value: TrustBundle | undefined}
+
+export type Kind = Change['kind']
+export type ChangeOf<K extends Kind> = Extract<Change, {readonly kind: K}>
+
+/** The field of a change that names the entry; `never` where the fleet holds one value of the kind. */
+type NameField<K extends Kind> = Exclude<keyof ChangeOf<K>, 'kind' | 'value'>
+
+/** Kinds of entries, each of which can be at fault; of some the fleet holds one, of the others many, by name. */
+export type EntryKind = Exclude<Kind, 'fault' | 'revision'>
+type SingleKind = {[K in EntryKind]: [NameField<K>] extends [never] ? K : never}[EntryKind]
+
+/** What can be at fault on its own: an entry, or an object that holds no known entry. Made by `subjectOf`. */
+export type Subject = SingleKind | `${Exclude<EntryKind, SingleKind>}/${string}` | `object/${string}`
+
+export type SubjectKind = EntryKind | 'object'
+
+/** Some owners, or all. */
+export type Owners = readonly Owner[] | 'all'
+
+/** The facts about one kind of change. `name` is the entry's name, empty where the fleet holds one value. */
+interface AnyRow {
+  /** Where the fleet holds it. */
+  readonly field: keyof Fleet
+  /** The field of the change that names the entry. */
+  readonly name: string | undefined
+  /** For people, after "write" or "remove". */
+  noun(name: string): string
+  /** For people, in place of "write <noun>". */
+  sentence?(change: Change): string
+  /** Owners whose Envoys the change may concern. */
+  envoys(name: string): Owners
+  /** Owners whose certificates, records and derived objects the leader looks at again. */
+  due(name: string): Owners
+  /** Whether the change may take a right away: it is then sent to the Envoys without delay. */
+  cutsOff?(value: Change['value']): boolean
+  /** The fleet holds no broken entry of this kind: it must not be used as if it were good. All other kinds keep the last good one. */
+  readonly absentWhenBroken?: true
+}
+
+/** The same, as the types of one kind's changes allow. */
+type Row<K extends Kind> = Omit<AnyRow, 'cutsOff' | 'field' | 'name' | 'sentence'> & {
+  readonly field: FieldOf<K>
+  readonly name: [NameField<K>] extends [never] ? undefined : NameField<K>
+  sentence?(change: ChangeOf<K>): string
+  cutsOff?(value: ChangeOf<K>['value']): boolean
+}
+
+/** The fields of a fleet that can hold what a kind's changes set. */
+type FieldOf<K extends Kind> = {[F in keyof Fleet]: [Fleet[F], Held<K>] extends [Held<K>, Fleet[F]] ? F : never}[keyof Fleet]
+type Held<K extends Kind> = [NameField<K>] extends [never]
+  ? ChangeOf<K>['value']
+  : ReadonlyMap<ChangeOf<K>[NameField<K>], NonNullable<ChangeOf<K>['value']>>
+
+const all = (): Owners => 'all'
+const none = (): Owners => []
+const observability = (): Owners => [OBSERVABILITY]
+const own = (owner: Owner): Owners => [owner]
+/** A downstream cluster's own Envoys, and those of the observability cluster, which connect to them. */
+const bothEnds = (owner: Owner): Owners => (owner === OBSERVABILITY ? [OBSERVABILITY] : [owner, OBSERVABILITY])
+
+export const changeKinds: {readonly [K in Kind]: Row<K>} = {
+  authority: {
+    field: 'authority',
+    name: 'part',
+    noun: part => `the ${part === 'credentialIssuer' ? 'credential issuer' : part} certificate`,
+    envoys: none,
+    due: all,
+    absentWhenBroken: true,
+  },
+  client: {
+    field: 'clients',
+    name: 'name',
+    noun: name => `the certificate of client ${name}`,
+    envoys: none,
+    due: observability,
+    absentWhenBroken: true,
+  },
+  credential: {
+    field: 'credentials',
+    name: 'owner',
+    noun: owner => `the ADS credential of ${owner}`,
+    envoys: none,
+    due: own,
+    absentWhenBroken: true,
+  },
+  derived: {field: 'derived', name: 'object', noun: object => object, envoys: none, due: ownersOfDerived},
+  endpoints: {field: 'endpoints', name: undefined, noun: () => 'the endpoints for Thanos Query', envoys: none, due: observability},
+  external: {
+    field: 'external',
+    name: undefined,
+    noun: () => 'the addresses of the external Service',
+    sentence: () => 'the external Service has other addresses',
+    envoys: none,
+    due: all,
+  },
+  fault: {
+    field: 'faults',
+    name: 'subject',
+    noun: subject => `the fault of ${subject}`,
+    sentence: ({subject, value}) => (value === undefined ? `${subject} is repaired` : `${subject} is broken: ${value.message}`),
+    envoys: subject => ownersOfSubject(subject as Subject, 'envoys'),
+    due: subject => ownersOfSubject(subject as Subject, 'due'),
+  },
+  identity: {field: 'identities', name: 'owner', noun: owner => `the identity of ${owner}`, envoys: own, due: own, absentWhenBroken: true},
+  record: {
+    field: 'records',
+    name: 'owner',
+    noun: owner => `the record of ${owner}`,
+    envoys: bothEnds,
+    due: bothEnds,
+    cutsOff: record =>
+      record === undefined ||
+      record.suspendedSince !== undefined ||
+      record.denied.length > 0 ||
+      record.credentials.some(({state}) => state === 'revoked'),
+  },
+  registration: {
+    field: 'registrations',
+    name: 'name',
+    noun: name => `the registration of ${name}`,
+    envoys: bothEnds,
+    due: bothEnds,
+    cutsOff: cluster => cluster === undefined,
+    absentWhenBroken: true,
+  },
+  replicas: {field: 'replicas', name: undefined, noun: () => 'the list of living server replicas', envoys: none, due: none},
+  report: {field: 'reports', name: 'replica', noun: replica => `the report of server replica ${replica}`, envoys: none, due: none},
+  request: {
+    field: 'requests',
+    name: 'id',
+    noun: id => `request ${id}`,
+    sentence({id, value}) {
+      if (id === NO_REQUEST) return 'write the place for requests'
+      if (value === undefined) return `remove request ${id}`
+      return `${value.state === 'waiting' ? 'ask the leader' : `answer, ${value.state}`}: ${describeRequest(value)}`
+    },
+    envoys: none,
+    due: observability,
+  },
+  revision: {
+    field: 'revisions',
+    name: 'object',
+    noun: object => `the revision of ${object}`,
+    sentence: ({object, value}) => `${object} is now at ${value ?? 'no revision'}`,
+    envoys: none,
+    due: none,
+  },
+  server: {field: 'server', name: undefined, noun: () => "the ADS server's certificate", envoys: none, due: observability},
+  settings: {field: 'settings', name: undefined, noun: () => 'the settings', envoys: all, due: all},
+  trust: {field: 'trust', name: undefined, noun: () => 'the trust bundle', envoys: all, due: all, cutsOff: () => true},
+}
+
+export const emptyFleet = Object.fromEntries(
+  Object.values(changeKinds).map(({field, name}: AnyRow) => [field, name === undefined ? undefined : new Map()]),
+) as unknown as Fleet
+
+/** The row of a change's kind. */
+export function rowOf(change: Change): AnyRow {
+  return changeKinds[change.kind]
+}
+
+/** The name of the entry that a change is about; empty where the fleet holds one value of the kind. */
+export function nameIn(change: Change): string {
+  const {name} = rowOf(change)
+  return name === undefined ? '' : ((change as unknown as Readonly<Record<string, string>>)[name] ?? '')
+}
+
+/** The change of that kind, entry and value. */
+export function changeOf<K extends Kind>(kind: K, name: string, value: ChangeOf<K>['value']): ChangeOf<K> {
+  const row: AnyRow = changeKinds[kind]
+  return {kind, ...(row.name !== undefined && {[row.name]: name}), value} as unknown as ChangeOf<K>
+}
+
+/** The subject of an entry, or of an object that holds no known entry; `name` is empty where the fleet holds one value of the kind. */
+export function subjectOf(kind: SubjectKind, name = ''): Subject {
+  return (name === '' ? kind : `${kind}/${name}`) as Subject
+}
+
+/** What `subjectOf` put together. */
+export function parseSubject(subject: Subject): {readonly kind: SubjectKind; readonly name: string} {
+  const slash = subject.indexOf('/')
+  const kind = (slash < 0 ? subject : subject.slice(0, slash)) as SubjectKind
+  return {kind, name: slash < 0 ? '' : subject.slice(slash + 1)}
+}
+
+function ownersOfSubject(subject: Subject, column: 'due' | 'envoys'): Owners {
+  const {kind, name} = parseSubject(subject)
+  return kind === 'object' ? [] : changeKinds[kind][column](name)
+}
+
+/** The owners of a derived object. */
+export function ownersOfDerived(object: ObjectKey): readonly Owner[] {
+  const owner = derivedOwner(object)
+  return owner === undefined || owner === 'zone' ? [OBSERVABILITY] : [owner]
+}
