@@ -1,19 +1,18 @@
 /**
  * docs/how-to/install.md, every command in its order, as it stands there, by the packages of a real release, on two real API servers.
- * There is no kubelet, registry or container engine here: `stand-ins` below says what each command becomes for want of them.
+ * There is no kubelet, registry or container engine here: test/helpers/stand-ins.ts says what each command becomes for want of them.
  */
-import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
-import {chmodSync, mkdirSync, writeFileSync} from 'node:fs'
+import {type ChildProcess, spawn} from 'node:child_process'
+import {writeFileSync} from 'node:fs'
 import {cp} from 'node:fs/promises'
-import {dirname, join} from 'node:path'
+import {join} from 'node:path'
 import {expect} from 'chai'
 import {load} from 'js-yaml'
-import {npmCommand} from '../../scripts/setup/npm.mjs'
 import type {Ran} from '../helpers/atlas.js'
-import {program} from '../helpers/kubernetes/programs.js'
 import {type Block, blocksOf, shell} from '../helpers/page.js'
 import {releaseOnce, temporary, version} from '../helpers/release.js'
 import {freePort, readiness} from '../helpers/serving.js'
+import {environmentOf, placeStandIns} from '../helpers/stand-ins.js'
 import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
 
 /** What is played elsewhere, or can't be here. */
@@ -40,11 +39,7 @@ describe('docs/how-to/install.md', function () {
     clusters = started
     blocks = await blocksOf('how-to/install.md')
     await cp(made, folder, {recursive: true})
-    for (const [name, text] of Object.entries(standIns())) {
-      mkdirSync(join(folder, 'bin'), {recursive: true})
-      writeFileSync(join(folder, 'bin', name), `#!/bin/bash\n${text}`)
-      chmodSync(join(folder, 'bin', name), 0o755)
-    }
+    placeStandIns(folder)
     await clusters.observability.kubectl(['create', 'namespace', 'monitoring'])
   })
   after(async () => {
@@ -59,15 +54,7 @@ describe('docs/how-to/install.md', function () {
       .filter(command => !leftOut.some(one => (typeof one === 'string' ? command === one : one.test(command))))
 
   async function run(command: string): Promise<Ran> {
-    const env = {
-      KUBECONFIG: clusters.kubeconfig,
-      HOME: folder,
-      PATH: [join(folder, 'bin'), join(folder, 'npm/bin'), dirname(process.execPath), '/usr/bin', '/bin'].join(':'),
-      npm_config_prefix: join(folder, 'npm'),
-      npm_config_cache: process.env['npm_config_cache'] ?? join(process.env['HOME'] ?? '', '.npm'),
-      ATLAS_STORE: undefined,
-    }
-    const ran = await shell(command, {cwd: folder, env})
+    const ran = await shell(command, {cwd: folder, env: environmentOf(folder, clusters.kubeconfig)})
     expect(ran.code, `${command}\n${ran.stdout}${ran.stderr}`).to.equal(0)
     return ran
   }
@@ -155,60 +142,4 @@ describe('docs/how-to/install.md', function () {
     for (const command of rest) await run(command)
     expect((await run('kubectl get namespaces --output name')).stdout).not.to.include('namespace/atlas')
   })
-
-  /**
-   * `helm`: charts come from the release's files instead of a registry, hooks are run by hand (below), tests are left out.
-   * `kubectl rollout status`: what would be waited for must be there. `npm install` of the registry's copy: of the release's.
-   */
-  function standIns(): Record<string, string> {
-    const [helm, kubectl] = [program('helm'), program('kubectl')]
-    return {
-      helm: `set -eu
-args=()
-while [ $# -gt 0 ]; do
-  case "$1" in
-    oci://ghcr.io/goatlas-io/charts/*) args+=("./\${1##*/}-${version}.tgz");;
-    --version) shift;;
-    *) args+=("$1");;
-  esac
-  shift
-done
-case " \${args[*]} " in
-  ' test '*) exec ${helm} status "\${args[@]:1}";;
-  *' --install atlas '*)
-    # its hook is what a kubelet would run: the arguments of the Job, by the installed program
-    ${helm} "\${args[@]}" --no-hooks
-    exec ${process.execPath} --input-type=module --eval ${quoted(runHook)} <(${helm} get hooks atlas --namespace atlas);;
-  *' get '*|*' history '*) exec ${helm} "\${args[@]}";;
-  *) exec ${helm} "\${args[@]}" --no-hooks;;
-esac
-`,
-      kubectl: `set -eu
-args=()
-for word in "$@"; do case "$word" in rollout) args+=(get);; status|--timeout|5m) ;; *) args+=("$word");; esac; done
-exec ${kubectl} "\${args[@]}"
-`,
-      npm: `exec ${npm()} "\${@/@goatlas\\/atlas@${version}/./goatlas-atlas-${version}.tgz}"\n`,
-    }
-  }
 })
-
-/** Finds the Job `atlas-init` among the hooks in the file that it is given, and runs its arguments. */
-const runHook = `
-import {execFileSync} from 'node:child_process'
-import {readFileSync} from 'node:fs'
-import {createRequire} from 'node:module'
-const {loadAll} = createRequire(${JSON.stringify(import.meta.url)})('js-yaml')
-const job = loadAll(readFileSync(process.argv[1], 'utf8')).find(object => object?.kind === 'Job')
-execFileSync('atlas', job.spec.template.spec.containers[0].args, {stdio: 'inherit'})
-`
-
-/** The npm that runs this, in full: by its name alone the stand-in would find itself. */
-function npm(): string {
-  const [command, ...first] = npmCommand()
-  return [command === 'npm' ? execFileSync('/bin/sh', ['-c', 'command -v npm'], {encoding: 'utf8'}).trim() : command, ...first].join(' ')
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
-}
