@@ -62,6 +62,13 @@ export default {
       from: {path: '^src/commands/(.+)'},
       to: {path: '^src/commands/', pathNot: '^src/commands/$1'},
     },
+    {
+      name: 'lab-does-not-know-the-demo',
+      comment: 'Tests use the laboratory without the demo: the demo imports it, never the reverse.',
+      severity: 'error',
+      from: {path: '^src/demo/lab/'},
+      to: {path: '^src/demo/', pathNot: '^src/demo/lab/'},
+    },
     {name: 'no-cycle', comment: 'A knot can only be understood whole.', severity: 'error', from: {path: '^src/'}, to: {circular: true}},
     {
       name: 'no-orphan',

@@ -4,8 +4,8 @@ import {PROGRAM} from './atlas-cli.js'
 import type {Network} from './network.js'
 
 /** Prints the addresses of everything with a page. @param query where Thanos Query answers, if it runs */
-export function showAddresses({stage, members, observability}: Network, query: HostPort | undefined): void {
-  const {screen, sites} = stage
+export function showAddresses({context, members, observability}: Network, query: HostPort | undefined): void {
+  const {screen, sites} = context
   const {address, ports} = sites.observability
   screen.step('Open')
   const lines: [title: string, address: HostPort, page: string][] = []
@@ -21,7 +21,7 @@ export function showAddresses({stage, members, observability}: Network, query: H
 
   for (const [title, address, page] of lines) screen.detail(`${title.padEnd(24)}http://${renderHostPort(address)}${page}`)
   screen.step('Try, in another terminal')
-  screen.command(`export ATLAS_STORE=${stage.folder}/store`)
+  screen.command(`export ATLAS_STORE=${context.folder}/store`)
   for (const command of ['status', 'cluster list', 'rotate']) screen.command(`${PROGRAM} ${command}`)
   screen.step('Ctrl-C ends everything and removes its files')
 }

@@ -5,17 +5,17 @@ import {AtlasError} from '../lib/model/errors.js'
 import {openDirectory} from '../lib/store/open.js'
 import {openAtlasCli} from './atlas-cli.js'
 import {type ProgramName, programs} from './lab/catalogue.js'
-import {type Claimed, claimSites, hasManyLoopbackAddresses} from './lab/free-addresses.js'
+import {type ReservedSites, reserveSites, hasManyLoopbackAddresses} from './lab/free-addresses.js'
 import {openFolder} from './lab/folder.js'
 import {type Network, joinCluster, openNetwork, startStandIn} from './network.js'
 import {openSupervisor} from './lab/processes.js'
 import {type Availability, type Environment, awaitProgram, availability, renderBringing} from './lab/programs.js'
 import type {Proof} from './proof.js'
 import {untilReachable} from './proofs/paths.js'
-import {proveWithEnvoyAlone, proveWithMonitoring} from './prove.js'
-import {type MonitoringPrograms, placesOf, startMonitoring, startPrometheuses} from './take-over.js'
+import {proveWithEnvoyAlone, proveWithMonitoring} from './proofs/run-proofs.js'
+import {type MonitoringPrograms, sitesByCluster, startMonitoring, startPrometheuses} from './monitoring.js'
 import type {Screen} from './screen.js'
-import type {Stage} from './stage.js'
+import type {DemoContext} from './context.js'
 import {showAddresses} from './addresses.js'
 
 export interface DemoOptions {
@@ -49,8 +49,8 @@ export async function runDemo(options: DemoOptions, dependencies: DemoDependenci
   const envoy = await findEnvoy(dependencies)
   const endings: (() => Promise<void>)[] = []
   try {
-    const stage = await openStage(options, {...dependencies, envoy}, endings)
-    const network = await openNetwork(stage)
+    const context = await openContext(options, {...dependencies, envoy}, endings)
+    const network = await openNetwork(context)
     endings.push(async () => network.close())
     return await showAndProve(network, options, dependencies)
   } finally {
@@ -59,12 +59,12 @@ export async function runDemo(options: DemoOptions, dependencies: DemoDependenci
 }
 
 /** @param endings gets, in order, how to undo what was done */
-async function openStage(
+async function openContext(
   options: DemoOptions,
   {envoy, screen, interrupted}: DemoDependencies & {envoy: string},
   endings: (() => Promise<void>)[],
-): Promise<Stage> {
-  const {sites, release} = await claim(options, screen)
+): Promise<DemoContext> {
+  const {sites, release} = await reserveAddresses(options, screen)
   endings.push(release)
   const folder = await openFolder(options.keep)
   endings.push(async () => {
@@ -91,7 +91,7 @@ async function openStage(
 }
 
 async function showAndProve(network: Network, options: DemoOptions, dependencies: DemoDependencies): Promise<DemoResult> {
-  const {stage} = network
+  const {context} = network
   const {screen} = dependencies
   await joinAll(network, options.clusters)
   const thief = await thiefIn(network)
@@ -99,7 +99,7 @@ async function showAndProve(network: Network, options: DemoOptions, dependencies
   if (prometheus.kind === 'found') await startPrometheuses(network, prometheus.path)
   screen.step('Proofs with Envoy alone')
   const first = await proveWithEnvoyAlone(network, thief)
-  const monitoring = await findMonitoring(dependencies, stage.signal)
+  const monitoring = await findMonitoring(dependencies, context.signal)
   const query = monitoring === undefined ? undefined : await startMonitoring(network, monitoring)
   screen.step(query === undefined ? 'Proofs on the running network, without Thanos' : 'Proofs on the running network, with Thanos Query')
   const second = await proveWithMonitoring(network, {query, programs: monitoring})
@@ -110,9 +110,9 @@ async function showAndProve(network: Network, options: DemoOptions, dependencies
 }
 
 async function joinAll(network: Network, clusters: number): Promise<void> {
-  const {stage} = network
-  for (const {name, site} of placesOf(stage.sites).slice(0, clusters)) {
-    stage.screen.step(`Downstream cluster ${name}, at ${site.address}`)
+  const {context} = network
+  for (const {name, site} of sitesByCluster(context.sites).slice(0, clusters)) {
+    context.screen.step(`Downstream cluster ${name}, at ${site.address}`)
     await joinCluster(network, name, site, await startStandIn(name, site))
   }
 
@@ -120,19 +120,19 @@ async function joinAll(network: Network, clusters: number): Promise<void> {
 }
 
 /** Whose keys are stolen: the last cluster's, or where there is only one, those of a cluster that is registered and never starts. */
-async function thiefIn({members, stage}: Network): Promise<string> {
+async function thiefIn({members, context}: Network): Promise<string> {
   const last = members.length > 1 ? members.at(-1)?.name : undefined
   if (last !== undefined) return last
-  stage.screen.step('Another cluster, registered only, to be the thief')
-  await stage.atlas.run('cluster', 'add', 'guest')
+  context.screen.step('Another cluster, registered only, to be the thief')
+  await context.atlas.run('cluster', 'add', 'guest')
   return 'guest'
 }
 
 /** One more address than clusters: for the cluster that is added while all runs. */
-async function claim({oneAddress, clusters}: DemoOptions, screen: Screen): Promise<Claimed> {
+async function reserveAddresses({oneAddress, clusters}: DemoOptions, screen: Screen): Promise<ReservedSites> {
   const isSpacious = oneAddress || (await hasManyLoopbackAddresses())
   if (!isSpacious) screen.warn('this machine answers on 127.0.0.1 alone (as macOS does): the demo goes on as with --one-address')
-  return claimSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
+  return reserveSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
 }
 
 async function findEnvoy(dependencies: DemoDependencies): Promise<string> {
@@ -207,7 +207,7 @@ function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
 
 /** Returns on Ctrl-C; a crash ends it with the crash's reason. */
 async function waitForCtrlC(network: Network, query: HostPort | undefined, interrupted: AbortSignal): Promise<void> {
-  const {signal} = network.stage
+  const {signal} = network.context
   showAddresses(network, query)
   await new Promise<void>(resolve => {
     if (signal.aborted) resolve()

@@ -5,7 +5,7 @@ import {bootstrapPaths} from '../lib/envoy/credential-files.js'
 import type {Owner} from '../lib/model/names.js'
 import {isReady} from './lab/envoy-admin.js'
 import type {Running} from './lab/processes.js'
-import type {Stage} from './stage.js'
+import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
 export interface EnvoySpec {
@@ -24,18 +24,18 @@ export interface RunningEnvoy {
 }
 
 /** Starts the Envoy of `owner` by the very path that anybody outside Kubernetes takes. It may not be ready yet. */
-export async function startEnvoy(spec: EnvoySpec, stage: Stage): Promise<RunningEnvoy> {
+export async function startEnvoy(spec: EnvoySpec, context: DemoContext): Promise<RunningEnvoy> {
   const {owner, address} = spec
   const admin = {host: address, port: spec.adminPort}
-  const folder = path.join(stage.folder, 'envoy', owner)
+  const folder = path.join(context.folder, 'envoy', owner)
   const ports = [...spec.ports]
     .filter(([standard, port]) => standard !== port)
     .flatMap(([standard, port]) => ['--port', `${standard}=${port}`])
   const place = ['--bind-address', address, '--local-address', address, '--admin', renderHostPort(admin), ...ports]
-  await stage.atlas.run('cluster', 'values', owner, '--format', 'bootstrap', '--output', folder, ...place)
+  await context.atlas.run('cluster', 'values', owner, '--format', 'bootstrap', '--output', folder, ...place)
   const bootstrap = path.join(folder, bootstrapPaths.bootstrap)
-  stage.screen.command(`envoy -c ${bootstrap}`)
-  const running = await stage.supervisor.start({name: `envoy-${owner}`, program: stage.envoy, args: ['-c', bootstrap, ...envoyFlags]})
+  context.screen.command(`envoy -c ${bootstrap}`)
+  const running = await context.supervisor.start({name: `envoy-${owner}`, program: context.envoy, args: ['-c', bootstrap, ...envoyFlags]})
   return {owner, running, admin}
 }
 

@@ -11,7 +11,7 @@ import {type RunningEnvoy, startEnvoy, untilEnvoyReady} from './envoys.js'
 import {type StandIn, serveStandIn} from './lab/health.js'
 import type {Running} from './lab/processes.js'
 import type {DownstreamSite} from './lab/sites.js'
-import type {Stage} from './stage.js'
+import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
 export interface Member {
@@ -27,7 +27,7 @@ export interface Member {
 export type Backend = {readonly kind: 'sidecar'; readonly running: Running} | {readonly kind: 'stand-in'; readonly standIn: StandIn}
 
 export interface Network {
-  readonly stage: Stage
+  readonly context: DemoContext
   readonly observability: RunningEnvoy
   /** The file that `atlas serve` writes for Thanos Query. */
   readonly endpoints: string
@@ -46,33 +46,33 @@ export function clusterNameAt(index: number): ClusterName {
 }
 
 /** Creates an installation and starts what the observability cluster runs. */
-export async function openNetwork(stage: Stage): Promise<Network> {
-  const {sites, screen} = stage
+export async function openNetwork(context: DemoContext): Promise<Network> {
+  const {sites, screen} = context
   const {address, ports} = sites.observability
   screen.step('A fresh installation with a certificate authority of its own')
-  screen.command(`export ATLAS_STORE=${stage.folder}/store`)
+  screen.command(`export ATLAS_STORE=${context.folder}/store`)
   const template = `dns://${address}:${ports.dns}/{service}.{namespace}.svc.{clusterDomain}:${ports.thanos}`
   const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads)]
   const server = renderHostPort({host: address, port: ports.server})
-  await stage.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort, ...pace)
+  await context.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort, ...pace)
 
   screen.step('The server: certificates, configuration over ADS, endpoints for Thanos Query')
-  await mkdir(path.join(stage.folder, 'thanos'), {mode: 0o700})
-  const endpoints = path.join(stage.folder, 'thanos', 'endpoints.yaml')
-  const running = await startServer(stage, endpoints)
+  await mkdir(path.join(context.folder, 'thanos'), {mode: 0o700})
+  const endpoints = path.join(context.folder, 'thanos', 'endpoints.yaml')
+  const running = await startServer(context, endpoints)
 
   screen.step('The observability Envoy')
   const standard = new Map([
     [10_900, ports.ads],
     [10_901, ports.thanos],
   ])
-  const observability = await startEnvoy({owner: OBSERVABILITY, address, adminPort: ports.envoyAdmin, ports: standard}, stage)
-  await untilEnvoyReady(observability, stage.signal)
+  const observability = await startEnvoy({owner: OBSERVABILITY, address, adminPort: ports.envoyAdmin, ports: standard}, context)
+  await untilEnvoyReady(observability, context.signal)
   const {namespace, clusterDomain} = defaultSettings
   const dns = await serveDns({host: address, port: ports.dns}, {suffix: `${namespace}.svc.${clusterDomain}`, address})
   const members: Member[] = []
   return {
-    stage,
+    context,
     observability,
     endpoints,
     members,
@@ -85,7 +85,7 @@ export async function openNetwork(stage: Stage): Promise<Network> {
 }
 
 /** Starts `atlas serve` and waits until it is ready and has written the endpoints. */
-export async function startServer({atlas, supervisor, sites, signal}: Stage, endpoints: string): Promise<Running> {
+export async function startServer({atlas, supervisor, sites, signal}: DemoContext, endpoints: string): Promise<Running> {
   const {address, ports} = sites.observability
   const admin = renderHostPort({host: address, port: ports.serverAdmin})
   const args = ['--listen', renderHostPort({host: address, port: ports.server}), '--admin', admin, '--thanos-endpoints', endpoints]
@@ -105,15 +105,15 @@ export async function startServer({atlas, supervisor, sites, signal}: Stage, end
 
 /** Registers a cluster and starts its Envoy, in front of a backend that runs already. It may not be ready yet. */
 export async function joinCluster(network: Network, name: ClusterName, site: DownstreamSite, backend: Backend): Promise<Member> {
-  const {stage, members} = network
+  const {context, members} = network
   const {address, ports} = site
   const dialled = ports.thanos === downstreamPorts.thanos ? [] : ['--port', `${downstreamPorts.thanos}=${ports.thanos}`]
   const thanos = renderHostPort({host: address, port: ports.sidecarGrpc})
-  await stage.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...dialled)
+  await context.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...dialled)
   const standard = new Map([[downstreamPorts.thanos, ports.thanos]])
-  const envoy = await startEnvoy({owner: name, address, adminPort: ports.envoyAdmin, ports: standard}, stage)
+  const envoy = await startEnvoy({owner: name, address, adminPort: ports.envoyAdmin, ports: standard}, context)
   const {namespace, clusterDomain} = defaultSettings
-  const authority = `${sidecarName(name, 0)}.${namespace}.svc.${clusterDomain}:${stage.sites.observability.ports.thanos}`
+  const authority = `${sidecarName(name, 0)}.${namespace}.svc.${clusterDomain}:${context.sites.observability.ports.thanos}`
   const member: Member = {name, site, envoy, authority, backend}
   members.push(member)
   return member
@@ -139,7 +139,7 @@ export async function stopMember(network: Network, member: Member): Promise<void
 }
 
 /** Where Thanos Query reaches every sidecar: the observability Envoy's plaintext port. */
-export function thanosDoor({sites}: Stage): HostPort {
+export function thanosAddress({sites}: DemoContext): HostPort {
   return {host: sites.observability.address, port: sites.observability.ports.thanos}
 }
 

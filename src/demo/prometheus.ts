@@ -5,12 +5,12 @@ import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import type {ProgramSpec, Running} from './lab/processes.js'
 import {queryInstant} from './lab/query-api.js'
 import type {DownstreamSite} from './lab/sites.js'
-import type {Stage} from './stage.js'
+import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
 /** Starts the Prometheus of `cluster`. It needs some 6 s until it has scraped for the first time: begin early. */
-export async function startPrometheus(cluster: string, site: DownstreamSite, program: string, stage: Stage): Promise<Running> {
-  return stage.supervisor.start(await prometheusSpec(cluster, site, program, stage.folder))
+export async function startPrometheus(cluster: string, site: DownstreamSite, program: string, context: DemoContext): Promise<Running> {
+  return context.supervisor.start(await prometheusSpec(cluster, site, program, context.folder))
 }
 
 /** Waits for the first sample. */

@@ -5,7 +5,7 @@ import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import type {ProgramSpec, Running} from './lab/processes.js'
 import {untilScraped} from './prometheus.js'
 import type {DownstreamSite, QuerySite} from './lab/sites.js'
-import type {Stage} from './stage.js'
+import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
 /** Starts the sidecar of `cluster`, whose Prometheus runs, and waits until it is ready. */
@@ -13,7 +13,7 @@ export async function startSidecar(
   cluster: string,
   site: DownstreamSite,
   program: string,
-  {supervisor, folder, signal}: Stage,
+  {supervisor, folder, signal}: DemoContext,
 ): Promise<Running> {
   // A sidecar that does not find its Prometheus tries again after 30 s only, and one whose Prometheus is empty is not asked for 5 s.
   await untilScraped(cluster, site, signal)
@@ -26,7 +26,7 @@ export async function startSidecar(
  * Starts Thanos Query on the endpoints file that `atlas serve` writes, and waits until it is ready.
  * @returns where it answers
  */
-export async function startQuery(endpoints: string, program: string, {supervisor, sites, signal}: Stage): Promise<HostPort> {
+export async function startQuery(endpoints: string, program: string, {supervisor, sites, signal}: DemoContext): Promise<HostPort> {
   await supervisor.start(querySpec(sites.query, endpoints, program))
   const http = {host: sites.query.address, port: sites.query.ports.http}
   await untilReady('Thanos Query', http, signal)

@@ -8,7 +8,7 @@ import path from 'node:path'
 import {expect} from 'chai'
 import {openAtlasCli} from '../../src/demo/atlas-cli.js'
 import {programs} from '../../src/demo/lab/catalogue.js'
-import {claimSites} from '../../src/demo/lab/free-addresses.js'
+import {reserveSites} from '../../src/demo/lab/free-addresses.js'
 import {openFolder} from '../../src/demo/lab/folder.js'
 import {linesSince, logLength} from '../../src/demo/lab/log-file.js'
 import {type Network, joinCluster, openNetwork} from '../../src/demo/network.js'
@@ -17,7 +17,7 @@ import {findProgram} from '../../src/demo/lab/programs.js'
 import {startPrometheus} from '../../src/demo/prometheus.js'
 import {clustersIn, queryInstant, storesOf} from '../../src/demo/lab/query-api.js'
 import type {Screen} from '../../src/demo/screen.js'
-import {placesOf, sidecarAt} from '../../src/demo/take-over.js'
+import {sitesByCluster, sidecarAt} from '../../src/demo/monitoring.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
 import type {Credential} from '../../src/lib/model/authority.js'
@@ -39,7 +39,7 @@ describe('e2e: internal TLS, with Thanos', function () {
   let versions = 0
 
   before(async () => {
-    const {sites, release} = await claimSites('own', 1)
+    const {sites, release} = await reserveSites('own', 1)
     undo.push(release)
     const folder = await openFolder(undefined)
     undo.push(folder.dispose)
@@ -49,13 +49,13 @@ describe('e2e: internal TLS, with Thanos', function () {
     const directory = path.join(folder.path, 'store')
     const atlas = openAtlasCli({store: directory, supervisor, signal, onCommand: quiet})
     const [envoy, prometheus, found] = await Promise.all([programOf('envoy'), programOf('prometheus'), programOf('thanos')])
-    const stage = {folder: folder.path, sites, screen: silent, supervisor, atlas, store: openDirectory({directory}), envoy, signal}
+    const context = {folder: folder.path, sites, screen: silent, supervisor, atlas, store: openDirectory({directory}), envoy, signal}
     thanos = found
     mount = path.join(folder.path, 'client')
-    network = await openNetwork(stage)
+    network = await openNetwork(context)
     undo.push(() => network.close())
-    const [paris = expect.fail('there is no place')] = placesOf(sites)
-    await startPrometheus(paris.name, paris.site, prometheus, stage)
+    const [paris = expect.fail('there is no place')] = sitesByCluster(sites)
+    await startPrometheus(paris.name, paris.site, prometheus, context)
     await joinCluster(network, paris.name, paris.site, await sidecarAt(network, paris, {prometheus, thanos}))
     // The file holds the cluster before Thanos Query reads it for the first time.
     query = await startQuery()
@@ -65,10 +65,10 @@ describe('e2e: internal TLS, with Thanos', function () {
     for (const act of undo.reverse()) await act()
   })
 
-  const http = () => ({host: network.stage.sites.query.address, port: network.stage.sites.query.ports.http})
+  const http = () => ({host: network.context.sites.query.address, port: network.context.sites.query.ports.http})
 
   async function startQuery(): Promise<Running> {
-    const {supervisor, sites} = network.stage
+    const {supervisor, sites} = network.context
     return supervisor.start({
       name: 'thanos-query',
       program: thanos,
@@ -95,12 +95,12 @@ describe('e2e: internal TLS, with Thanos', function () {
 
   async function untilAnswered(): Promise<void> {
     const answered = async (): Promise<true | undefined> => ((await clusters()) === 'paris' ? true : undefined)
-    await waitFor('Thanos Query to answer with series of paris', answered, {signal: network.stage.signal, timeoutMs: 45_000})
+    await waitFor('Thanos Query to answer with series of paris', answered, {signal: network.context.signal, timeoutMs: 45_000})
   }
 
   async function certificate(): Promise<Credential> {
-    return waitFor('the certificate of the client', async () => (await network.stage.store.load()).clients.get(client), {
-      signal: network.stage.signal,
+    return waitFor('the certificate of the client', async () => (await network.context.store.load()).clients.get(client), {
+      signal: network.context.signal,
       timeoutMs: 10_000,
     })
   }
@@ -127,12 +127,12 @@ describe('e2e: internal TLS, with Thanos', function () {
 
   async function untilSeen({certificate: crt}: Credential, mark: number): Promise<void> {
     const wanted = new X509Certificate(crt).fingerprint256.replaceAll(':', '').toLowerCase()
-    const options = {signal: network.stage.signal, timeoutMs: 30_000}
+    const options = {signal: network.context.signal, timeoutMs: 30_000}
     await waitFor('a connection with that certificate', async () => (fingerprints(mark).includes(wanted) ? true : undefined), options)
   }
 
   it('one that runs while 10901 is switched loses its clusters, until it begins anew with each endpoint', async () => {
-    const {atlas, signal} = network.stage
+    const {atlas, signal} = network.context
     await atlas.run('init', '--client', client, '--client-directory', mount)
     await place(await certificate())
     await atlas.run('init', '--internal-tls', '10901', '--set', 'thanosConnection=3s')
@@ -152,7 +152,7 @@ describe('e2e: internal TLS, with Thanos', function () {
   it('shows the certificate that was issued anew as soon as it lies in its place, without being told', async () => {
     const [before, mark] = [await certificate(), logLength(network.observability.running.log)]
     await untilSeen(before, mark)
-    await network.stage.atlas.run('rotate')
+    await network.context.atlas.run('rotate')
     const after = await certificate()
     expect(after.certificate).to.not.equal(before.certificate)
     await place(after)
@@ -162,14 +162,14 @@ describe('e2e: internal TLS, with Thanos', function () {
   })
 
   it("reaches a cluster by a name that is not on Envoy's certificate, since the file says which one is", async () => {
-    const {address, ports} = network.stage.sites.observability
+    const {address, ports} = network.context.sites.observability
     const template = `dns://${address}:${ports.dns}/{service}.outside.{namespace}.svc.{clusterDomain}:${ports.thanos}`
-    await network.stage.atlas.run('init', '--endpoint-template', template)
+    await network.context.atlas.run('init', '--endpoint-template', template)
     const renamed = async (): Promise<true | undefined> => {
       const stores = await storesOf(http())
       return stores.some(({name, error}) => name.includes('.outside.') && error === '') ? true : undefined
     }
-    await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.stage.signal, timeoutMs: 45_000})
+    await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.context.signal, timeoutMs: 45_000})
     await untilAnswered()
   })
 })

@@ -5,7 +5,7 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import {claimSites} from '../../src/demo/lab/free-addresses.js'
+import {reserveSites} from '../../src/demo/lab/free-addresses.js'
 import {type ProgramSpec, type Running, type Supervisor, openSupervisor} from '../../src/demo/lab/processes.js'
 import {type HostPort, parseAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import {type ClusterName, type Owner, OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
@@ -104,7 +104,7 @@ export async function openStage(options: SceneOptions, store: (folder: string) =
   try {
     const folder = await mkdtemp(path.join(tmpdir(), 'atlas-e2e-'))
     undo.push(() => rm(folder, {recursive: true, force: true, maxRetries: 3}))
-    const {sites, release} = await claimSites('own', options.clusters.length + (options.spare ?? 0))
+    const {sites, release} = await reserveSites('own', options.clusters.length + (options.spare ?? 0))
     undo.push(release)
     const supervisor = await openSupervisor(folder, {removeFolder: true})
     undo.push(() => supervisor.stopAll(500))

@@ -1,6 +1,6 @@
 /** Whoever should not be let in: knocking at a network's doors with any certificate, and servers that pretend to be somebody else. */
 import {type TLSSocket, createServer} from 'node:tls'
-import type {TlsTarget, TlsProbe, Visitor} from '../../src/demo/lab/tls-probe.js'
+import type {TlsTarget, TlsProbe, TlsClient} from '../../src/demo/lab/tls-probe.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import type {HostPort} from '../../src/lib/model/address.js'
@@ -32,7 +32,7 @@ export function serverDoor({address}: Scene, fleet: Fleet): TlsTarget {
 }
 
 /** Knocks at an Envoy's door, and waits for what its log of connections says of it. */
-export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: Visitor): Promise<TlsProbe & {readonly failure: string}> {
+export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: TlsClient): Promise<TlsProbe & {readonly failure: string}> {
   const mark = door.envoy.mark()
   const result = await probeTls(door, visitor)
   // an Envoy older than 1.40 writes null where a newer one leaves an empty value out

@@ -8,8 +8,8 @@ import {type TlsTarget, tlsOptions} from './tls-probe.js'
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** What a visitor says of itself: whose node it is. */
-export interface Claim {
+/** What a client says of itself: whose node it is. */
+export interface AdsNode {
   readonly cluster: string
   readonly id: string
 }
@@ -18,10 +18,10 @@ export interface Claim {
  * Asks for clusters on a delta stream and waits for the first answer.
  * @throws Error when the connection is refused or nothing comes
  */
-export async function askAds(door: TlsTarget, certificate: CertifiedKey, node: Claim): Promise<GrpcReply> {
+export async function askAds(target: TlsTarget, certificate: CertifiedKey, node: AdsNode): Promise<GrpcReply> {
   const request = create(DeltaDiscoveryRequestSchema, {node: {cluster: node.cluster, id: node.id}, typeUrl: typeUrls.cluster})
-  return callOnce(openTls(door, tlsOptions(door, {certificate})), {
-    authority: door.servername,
+  return callOnce(openTls(target, tlsOptions(target, {certificate})), {
+    authority: target.servername,
     path: METHOD,
     message: toBinary(DeltaDiscoveryRequestSchema, request),
     timeoutMs: 5000,

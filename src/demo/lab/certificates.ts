@@ -13,7 +13,7 @@ export function settingsIn(fleet: Fleet): Settings {
   return required(fleet.settings, 'its settings')
 }
 
-/** The issuers in force: what a visitor needs to trust the doors. */
+/** The issuers in force: what a client needs to trust the servers. */
 export function issuersIn(fleet: Fleet): readonly string[] {
   return required(fleet.trust, 'its trust bundle').issuers
 }

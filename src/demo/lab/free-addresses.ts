@@ -6,7 +6,7 @@ import {AtlasError} from '../../lib/model/errors.js'
 import {holderOf} from './port-holder.js'
 import {BLOCKS, type Layout, type Sites, planSites, tcpPorts} from './sites.js'
 
-export interface Claimed {
+export interface ReservedSites {
   readonly sites: Sites
   release(): Promise<void>
 }
@@ -22,12 +22,12 @@ export async function hasManyLoopbackAddresses(): Promise<boolean> {
  * Claims the first block of addresses that is free as a whole. The claim is a listening socket: it ends with this process.
  * @throws AtlasError `conflict`, naming a busy port and who holds it, when there is none
  */
-export async function claimSites(layout: Layout, downstreams: number): Promise<Claimed> {
+export async function reserveSites(layout: Layout, downstreams: number): Promise<ReservedSites> {
   const busy: Busy[] = []
   for (let block = 0; block < BLOCKS; block += 1) {
     const sites = planSites(layout, block, downstreams)
-    const [server, error] = await listen(sites.claim)
-    const taken = error === undefined ? await findBusy(sites) : {...sites.claim, protocol: 'tcp' as const, reason: error.message}
+    const [server, error] = await listen(sites.lock)
+    const taken = error === undefined ? await findBusy(sites) : {...sites.lock, protocol: 'tcp' as const, reason: error.message}
     if (taken === undefined) return {sites, release: () => close(server)}
     await close(server)
     busy.push(taken)

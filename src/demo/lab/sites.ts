@@ -35,7 +35,7 @@ export interface Sites {
   readonly query: QuerySite
   readonly downstreams: readonly DownstreamSite[]
   /** Bound by the demo as long as it lives, so that a second one takes other addresses. */
-  readonly claim: HostPort
+  readonly lock: HostPort
 }
 
 export type Layout = 'one' | 'own'
@@ -83,7 +83,7 @@ function ownAddresses(block: number, downstreams: number): Sites {
     observability: {address: address(1), ports: observabilityPorts},
     query: {address: address(2), ports: queryPorts},
     downstreams: count(downstreams, index => ({address: address(FIRST_DOWNSTREAM_HOST + index), ports: downstreamSitePorts})),
-    claim: {host: address(254), port: ADS_PORT},
+    lock: {host: address(254), port: ADS_PORT},
   }
 }
 
@@ -96,7 +96,7 @@ function oneAddress(block: number, downstreams: number): Sites {
   })
   return {
     layout: 'one',
-    claim: {host: ONE_ADDRESS, port: take()},
+    lock: {host: ONE_ADDRESS, port: take()},
     observability: site(observabilityPorts),
     query: site(queryPorts),
     downstreams: count(downstreams, () => site(downstreamSitePorts)),

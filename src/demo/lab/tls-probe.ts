@@ -1,4 +1,4 @@
-/** Knocks at a TLS door and counts what comes out: the probe by which a refused client and the right one are compared. */
+/** Knocks at a TLS target and counts what comes out: the probe by which a refused client and the right one are compared. */
 import {type TLSSocket, connect} from 'node:tls'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {HostPort} from '../../lib/model/address.js'
@@ -7,36 +7,36 @@ import type {CertifiedKey} from '../../lib/model/authority.js'
 export interface TlsTarget extends HostPort {
   /** SNI; a name on the server's certificate. */
   readonly servername: string
-  /** PEM: what the visitor trusts, so that it knows that it speaks to the door it means. */
+  /** PEM: what the client trusts, so that it knows that it speaks to the target it means. */
   readonly ca: readonly string[]
 }
 
-export interface Visitor {
+export interface TlsClient {
   /** Undefined: none is shown. */
   readonly certificate?: CertifiedKey
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 export interface TlsProbe {
-  /** How many bytes came out of the door inside TLS. */
+  /** How many bytes came out of the target inside TLS. */
   readonly bytes: number
   /** The TLS alert in words, such as `certificate required`; undefined where there was none. */
   readonly alert: string | undefined
-  /** The serial of the certificate that the door showed, lower-case hex. */
+  /** The serial of the certificate that the target showed, lower-case hex. */
   readonly serial: string | undefined
 }
 
 /**
  * Completes a handshake, greets as an HTTP/2 client does, and waits for the first byte or the end.
- * @throws Error when the door can't be reached, or shows a certificate that the visitor does not trust
+ * @throws Error when the target can't be reached, or shows a certificate that the client does not trust
  */
-export async function probeTls(door: TlsTarget, visitor: Visitor, timeoutMs = 5000): Promise<TlsProbe> {
-  const socket = connect({...tlsOptions(door, visitor), host: door.host, port: door.port, ALPNProtocols: ['h2']})
+export async function probeTls(target: TlsTarget, client: TlsClient, timeoutMs = 5000): Promise<TlsProbe> {
+  const socket = connect({...tlsOptions(target, client), host: target.host, port: target.port, ALPNProtocols: ['h2']})
   let bytes = 0
   let serial: string | undefined
   const alert = await new Promise<string | undefined>((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new Error(`${door.host}:${door.port} neither answered nor closed within ${timeoutMs / 1000} s`))
+      reject(new Error(`${target.host}:${target.port} neither answered nor closed within ${timeoutMs / 1000} s`))
     }, timeoutMs)
     const settle = (text: string | undefined): void => {
       clearTimeout(timer)
@@ -66,8 +66,8 @@ export async function probeTls(door: TlsTarget, visitor: Visitor, timeoutMs = 50
   return {bytes, alert, serial}
 }
 
-/** What node:tls and node:http2 are to be told to visit a door; a leaf of an issuer in force is trusted without its root. */
-export function tlsOptions({servername, ca}: Pick<TlsTarget, 'ca' | 'servername'>, {certificate, maxVersion}: Visitor) {
+/** What node:tls and node:http2 are to be told to visit a target; a leaf of an issuer in force is trusted without its root. */
+export function tlsOptions({servername, ca}: Pick<TlsTarget, 'ca' | 'servername'>, {certificate, maxVersion}: TlsClient) {
   return {
     servername,
     ca: [...ca],

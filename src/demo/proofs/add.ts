@@ -7,7 +7,7 @@ import {type Backend, type Member, type Network, joinCluster} from '../network.j
 import {insist} from '../proof.js'
 import type {DownstreamSite} from '../lab/sites.js'
 import {untilAnswered, untilReachable} from './paths.js'
-import {counted, seconds} from '../words.js'
+import {counted, seconds} from '../format.js'
 import {askStatus, untilSynced} from './status.js'
 
 export interface Newcomer {

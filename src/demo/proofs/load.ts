@@ -4,11 +4,11 @@ import {messageOf} from '../../lib/model/errors.js'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
 import {healthCall, watchCall} from '../lab/health.js'
 import {type LoadResult, type LoadRequest, startLoad} from '../lab/load.js'
-import {type Member, type Network, thanosDoor} from '../network.js'
+import {type Member, type Network, thanosAddress} from '../network.js'
 import {insist} from '../proof.js'
 import {clustersIn, queryInstant} from '../lab/query-api.js'
 import {pause} from '../lab/wait.js'
-import {counted} from '../words.js'
+import {counted} from '../format.js'
 
 /** What was done under load, and what the load did, in words. */
 export interface UnderLoad<T> {
@@ -28,7 +28,7 @@ const AROUND_MS = 1500
  * @throws Disproof when a request failed or a stream broke
  */
 export async function underLoad<T>(network: Network, query: HostPort | undefined, work: () => Promise<T>): Promise<UnderLoad<T>> {
-  const {signal} = network.stage
+  const {signal} = network.context
   const load = startNetworkLoad(network, query)
   try {
     await pause(AROUND_MS, signal)
@@ -47,14 +47,14 @@ interface NetworkLoad {
 }
 
 function startNetworkLoad(network: Network, query: HostPort | undefined): NetworkLoad {
-  const door = thanosDoor(network.stage)
+  const address = thanosAddress(network.context)
   const members = [...network.members]
-  const channels = members.map(() => openPlain(door))
+  const channels = members.map(() => openPlain(address))
   const calls = members.flatMap(({name, authority}, index) => {
-    const channel = channels[index] ?? openPlain(door)
-    return [onChannel(name, authority, channel), onNewConnection(name, authority, door)]
+    const channel = channels[index] ?? openPlain(address)
+    return [onChannel(name, authority, channel), onNewConnection(name, authority, address)]
   })
-  const watches = members.map(member => watch(member, door))
+  const watches = members.map(member => watch(member, address))
   const load = startLoad(query === undefined ? calls : [...calls, promql(members, query)], PAUSE_MS)
   const end = async (): Promise<{result: LoadResult; broken: readonly string[]}> => {
     const result = await load.stop()
@@ -90,9 +90,9 @@ function onChannel(name: string, authority: string, channel: Channel): LoadReque
   }
 }
 
-function onNewConnection(name: string, authority: string, door: HostPort): LoadRequest {
+function onNewConnection(name: string, authority: string, address: HostPort): LoadRequest {
   return async () => {
-    const {grpcStatus, status} = await callOnce(openPlain(door), healthCall(authority))
+    const {grpcStatus, status} = await callOnce(openPlain(address), healthCall(authority))
     if (grpcStatus !== grpcCodes.ok) throw new Error(`${name}: gRPC status ${grpcStatus ?? 'none'}, HTTP ${status}, on a new connection`)
   }
 }
@@ -106,8 +106,8 @@ function promql(members: readonly Member[], query: HostPort): LoadRequest {
 }
 
 /** A stream that must still be open when it is ended. @returns why it broke */
-function watch({name, authority}: Member, door: HostPort): {end(): string | undefined} {
-  const channel = openPlain(door)
+function watch({name, authority}: Member, address: HostPort): {end(): string | undefined} {
+  const channel = openPlain(address)
   const state: {broken?: string; ended?: true} = {}
   const settle = (reason: string): void => {
     if (state.ended === undefined) state.broken = `${name}: ${reason}`

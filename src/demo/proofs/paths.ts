@@ -2,20 +2,20 @@
 import type {HostPort} from '../../lib/model/address.js'
 import {callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
 import {ANSWERED_BY, healthCall, isServing} from '../lab/health.js'
-import {type Member, type Network, thanosDoor} from '../network.js'
+import {type Member, type Network, thanosAddress} from '../network.js'
 import {Disproof, insist} from '../proof.js'
 import {clustersIn, queryInstant, storesOf} from '../lab/query-api.js'
 import {waitFor} from '../lab/wait.js'
-import {counted, listed} from '../words.js'
+import {counted, listed} from '../format.js'
 
 /** A gRPC call to each cluster's sidecar by name, through the observability Envoy and the cluster's own; a name of nobody leads nowhere. */
 export async function envoyPath(network: Network): Promise<string> {
-  const {members, stage} = network
-  const door = thanosDoor(stage)
+  const {members, context} = network
+  const address = thanosAddress(context)
   const times: number[] = []
   for (const {name, authority} of members) {
     const begin = performance.now()
-    const answer = await callOnce(openPlain(door), healthCall(authority))
+    const answer = await callOnce(openPlain(address), healthCall(authority))
     times.push(performance.now() - begin)
     insist(answer.grpcStatus === grpcCodes.ok, `${authority} answered gRPC status ${answer.grpcStatus ?? 'none'} (HTTP ${answer.status})`)
     insist(isServing(answer.messages[0]), `${authority} does not serve`)
@@ -25,7 +25,7 @@ export async function envoyPath(network: Network): Promise<string> {
 
   const [first] = members
   const nobody = first?.authority.replace(first.name, 'nobody') ?? ''
-  const {grpcStatus} = await callOnce(openPlain(door), healthCall(nobody))
+  const {grpcStatus} = await callOnce(openPlain(address), healthCall(nobody))
   insist(grpcStatus === grpcCodes.unimplemented, `an unknown cluster answered gRPC status ${grpcStatus ?? 'none'}`)
   return `gRPC calls through both Envoys over HTTP/2 with mutual TLS: ${listed(members.map(({name}) => name))} answered, each for itself, within ${Math.ceil(Math.max(...times))} ms; an unknown name was refused`
 }
@@ -35,11 +35,11 @@ export async function untilReachable(network: Network, {name, authority}: Member
   await waitFor(
     `calls to reach ${name} through both Envoys`,
     async () => {
-      const answer = await callOnce(openPlain(thanosDoor(network.stage)), healthCall(authority, 3000))
+      const answer = await callOnce(openPlain(thanosAddress(network.context)), healthCall(authority, 3000))
       if (answer.grpcStatus === grpcCodes.ok) return true
       throw new Error(`gRPC status ${answer.grpcStatus ?? 'none'} ${answer.grpcMessage}`)
     },
-    {signal: network.stage.signal, timeoutMs: 30_000},
+    {signal: network.context.signal, timeoutMs: 30_000},
   )
 }
 
@@ -73,6 +73,6 @@ export async function untilAnswered(network: Network, query: HostPort, wanted: r
       if (got === clusters) return true
       throw new Error(`it answers with series of ${got === '' ? 'nobody' : got}`)
     },
-    {signal: network.stage.signal, timeoutMs: 60_000},
+    {signal: network.context.signal, timeoutMs: 60_000},
   )
 }

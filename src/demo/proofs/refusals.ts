@@ -1,45 +1,45 @@
-/** Proofs that Envoy alone gives: doors that face another cluster open for nobody but the one they are meant for. */
+/** Proofs that Envoy alone gives: ports that face another cluster open for nobody but the one they are meant for. */
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import {askAds, resourcesInAnswer} from '../lab/ads-client.js'
-import {type GuardedDoor, type DoorRefusal, adsDoor, allDoors, mustRefuse, serverDoor, sidecarDoor} from '../doors.js'
+import {type MtlsPort, type ExpectedRefusal, adsPort, allMtlsPorts, mustRefuse, serverPort, sidecarPort} from '../mtls-ports.js'
 import {grpcCodes} from '../lab/grpc.js'
 import type {Network} from '../network.js'
 import {Disproof, insist} from '../proof.js'
 import {credentialIn, forge, identityIn} from '../lab/certificates.js'
-import {counted, listed, range} from '../words.js'
+import {counted, listed, range} from '../format.js'
 
 /** No certificate: TLS ends, not one byte comes out. */
 export async function noCertificateRefused(network: Network): Promise<string> {
-  const {store, signal} = network.stage
-  const doors = allDoors(network, await store.load())
-  const refusal: DoorRefusal = {
+  const {store, signal} = network.context
+  const ports = allMtlsPorts(network, await store.load())
+  const refusal: ExpectedRefusal = {
     who: 'a client without a certificate',
-    visitor: {},
+    client: {},
     alert: /certificate required/,
     reason: /PEER_DID_NOT_RETURN_A_CERTIFICATE/,
   }
-  const gifts = await inTurn(doors, async door => mustRefuse(door, refusal, signal))
-  return `${titles(doors)}: 0 bytes, TLS alert "certificate required"; each gave its rightful client ${range(gifts)} bytes of HTTP/2 at once`
+  const gifts = await inTurn(ports, async port => mustRefuse(port, refusal, signal))
+  return `${titles(ports)}: 0 bytes, TLS alert "certificate required"; each gave its rightful client ${range(gifts)} bytes of HTTP/2 at once`
 }
 
 /** Another authority's certificates, with our very names on them. */
 export async function foreignCertificateRefused(network: Network): Promise<string> {
-  const {store, signal} = network.stage
+  const {store, signal} = network.context
   const fleet = await store.load()
   const forged = forge(fleet)
-  const visit = async (door: GuardedDoor, certificate: DoorRefusal['visitor']['certificate']): Promise<number> => {
+  const visit = async (port: MtlsPort, certificate: ExpectedRefusal['client']['certificate']): Promise<number> => {
     const who = 'a client with a certificate of another authority'
-    const visitor = certificate === undefined ? {} : {certificate}
-    return mustRefuse(door, {who, visitor, alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}, signal)
+    const client = certificate === undefined ? {} : {certificate}
+    return mustRefuse(port, {who, client, alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}, signal)
   }
   const owner = network.members[0]?.name ?? OBSERVABILITY
-  const ads = adsDoor(network, fleet)
-  const server = serverDoor(network, fleet)
-  const sidecars = network.members.map(member => sidecarDoor(member, fleet))
+  const ads = adsPort(network, fleet)
+  const server = serverPort(network, fleet)
+  const sidecars = network.members.map(member => sidecarPort(member, fleet))
   const gifts = [
     await visit(ads, forged.credential(owner)),
     await visit(server, forged.credential(OBSERVABILITY)),
-    ...(await inTurn(sidecars, async door => visit(door, forged.observability))),
+    ...(await inTurn(sidecars, async port => visit(port, forged.observability))),
   ]
   return `${titles([ads, server, ...sidecars])}: 0 bytes and TLS alert "unknown ca" for certificates that carry our names but another root's signature; rightful clients got ${range(gifts)} bytes`
 }
@@ -49,48 +49,48 @@ export async function foreignCertificateRefused(network: Network): Promise<strin
  * @param thief a registered cluster, whose keys somebody has stolen
  */
 export async function otherClusterRefused(network: Network, thief: string): Promise<string> {
-  const {store, signal} = network.stage
+  const {store, signal} = network.context
   const fleet = await store.load()
   const owner = [...fleet.identities.keys()].find(name => name === thief)
   insist(owner !== undefined, `there is no cluster ${thief} to steal from`)
   const identity = identityIn(fleet, owner)
   const credential = credentialIn(fleet, owner)
-  const sidecars = network.members.filter(({name}) => name !== owner).map(member => sidecarDoor(member, fleet))
-  for (const door of sidecars) {
+  const sidecars = network.members.filter(({name}) => name !== owner).map(member => sidecarPort(member, fleet))
+  for (const port of sidecars) {
     await mustRefuse(
-      door,
-      {who: `${thief}'s identity`, visitor: {certificate: identity}, alert: /certificate unknown/, reason: /SAN_matcher/},
+      port,
+      {who: `${thief}'s identity`, client: {certificate: identity}, alert: /certificate unknown/, reason: /SAN_matcher/},
       signal,
     )
-    await mustRefuse(door, {who: `${thief}'s ADS credential`, visitor: {certificate: credential}, ...notTrusted}, signal)
+    await mustRefuse(port, {who: `${thief}'s ADS credential`, client: {certificate: credential}, ...notTrusted}, signal)
   }
 
-  const ads = adsDoor(network, fleet)
-  await mustRefuse(ads, {who: `${thief}'s identity`, visitor: {certificate: identity}, ...notTrusted}, signal)
+  const ads = adsPort(network, fleet)
+  await mustRefuse(ads, {who: `${thief}'s identity`, client: {certificate: identity}, ...notTrusted}, signal)
   return `with ${thief}'s own keys: ${titles(sidecars)} refused its identity (wrong name on a good certificate) and its ADS credential (of another issuer), 10900 refused its identity; rightful clients passed the same ${sidecars.length * 2 + 1} probes`
 }
 
 /** A credential opens ADS for its own cluster's node, and for no other, on either way. */
 export async function adsWrongNodeRefused(network: Network, thief: string, victim: string): Promise<string> {
-  const fleet = await network.stage.store.load()
+  const fleet = await network.context.store.load()
   const owner = [...fleet.credentials.keys()].find(name => name === thief)
   insist(owner !== undefined, `there is no cluster ${thief} to steal from`)
   const credential = credentialIn(fleet, owner)
   const id = 'proof'
   const messages: string[] = []
-  for (const door of [adsDoor(network, fleet), serverDoor(network, fleet)]) {
+  for (const port of [adsPort(network, fleet), serverPort(network, fleet)]) {
     for (const cluster of [victim, OBSERVABILITY]) {
-      const {grpcStatus, grpcMessage, messages: got} = await askAds(door, credential, {cluster, id})
-      insist(got.length === 0, `${door.title} sent configuration of ${cluster} to ${thief}`)
+      const {grpcStatus, grpcMessage, messages: got} = await askAds(port, credential, {cluster, id})
+      insist(got.length === 0, `${port.title} sent configuration of ${cluster} to ${thief}`)
       insist(
         grpcStatus === grpcCodes.permissionDenied,
-        `${door.title} answered gRPC status ${grpcStatus ?? 'none'} (${grpcMessage}) to ${thief} as ${cluster}`,
+        `${port.title} answered gRPC status ${grpcStatus ?? 'none'} (${grpcMessage}) to ${thief} as ${cluster}`,
       )
       messages.push(grpcMessage)
     }
   }
 
-  const own = await askAds(adsDoor(network, fleet), credential, {cluster: thief, id})
+  const own = await askAds(adsPort(network, fleet), credential, {cluster: thief, id})
   const resources = resourcesInAnswer(own)
   if (resources === undefined)
     throw new Disproof(`${thief} was refused as itself, too: gRPC status ${own.grpcStatus ?? 'none'} (${own.grpcMessage})`)
@@ -106,8 +106,8 @@ async function inTurn<T, R>(values: readonly T[], use: (value: T) => Promise<R>)
 }
 
 /** `10900, 6305, 11901 of paris, lyon and oslo`. */
-function titles(doors: readonly GuardedDoor[]): string {
-  const clusters = doors.flatMap(({title}) => (title.startsWith('11901 of ') ? [title.slice('11901 of '.length)] : []))
-  const others = doors.map(({title}) => title).filter(title => !title.startsWith('11901 of '))
+function titles(ports: readonly MtlsPort[]): string {
+  const clusters = ports.flatMap(({title}) => (title.startsWith('11901 of ') ? [title.slice('11901 of '.length)] : []))
+  const others = ports.map(({title}) => title).filter(title => !title.startsWith('11901 of '))
   return [...others, ...(clusters.length > 0 ? [`11901 of ${listed(clusters)}`] : [])].join(', ')
 }

@@ -1,14 +1,14 @@
 /** Proof: a removed cluster is cut off within seconds, whatever keys it keeps. */
 import type {HostPort} from '../../lib/model/address.js'
 import {askAds} from '../lab/ads-client.js'
-import {adsDoor, serverDoor} from '../doors.js'
+import {adsPort, serverPort} from '../mtls-ports.js'
 import {callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
 import {healthCall} from '../lab/health.js'
-import {type Member, type Network, thanosDoor} from '../network.js'
+import {type Member, type Network, thanosAddress} from '../network.js'
 import {insist} from '../proof.js'
 import {credentialIn} from '../lab/certificates.js'
 import {waitFor} from '../lab/wait.js'
-import {listed, seconds} from '../words.js'
+import {listed, seconds} from '../format.js'
 import {untilAnswered} from './paths.js'
 import {askStatus} from './status.js'
 
@@ -17,21 +17,21 @@ const LIMIT_MS = 10_000
 
 /** Removes `member`, whose Envoy goes on running and trying with the credential it has. */
 export async function removeCutsOff(network: Network, member: Member, query: HostPort | undefined): Promise<string> {
-  const {stage} = network
+  const {context} = network
   const {name} = member
-  const fleet = await stage.store.load()
+  const fleet = await context.store.load()
   const credential = credentialIn(fleet, name)
-  const doors = [adsDoor(network, fleet), serverDoor(network, fleet)]
-  await stage.atlas.run('cluster', 'remove', name, '--yes')
+  const ports = [adsPort(network, fleet), serverPort(network, fleet)]
+  await context.atlas.run('cluster', 'remove', name, '--yes')
   const begin = performance.now()
-  const options = {signal: stage.signal, timeoutMs: LIMIT_MS}
-  await waitFor(`calls to ${name} to be refused`, async () => isUnknown(stage, member), options)
-  for (const door of doors) {
+  const options = {signal: context.signal, timeoutMs: LIMIT_MS}
+  await waitFor(`calls to ${name} to be refused`, async () => isUnknown(context, member), options)
+  for (const port of ports) {
     const refusedAt = async (): Promise<true | undefined> => {
-      const {grpcStatus} = await askAds(door, credential, {cluster: name, id: 'proof'})
+      const {grpcStatus} = await askAds(port, credential, {cluster: name, id: 'proof'})
       return grpcStatus === grpcCodes.permissionDenied ? true : undefined
     }
-    await waitFor(`${door.title} to refuse the credential of ${name}`, refusedAt, options)
+    await waitFor(`${port.title} to refuse the credential of ${name}`, refusedAt, options)
   }
 
   const streamsEnded = async (): Promise<true | undefined> => {
@@ -46,7 +46,7 @@ export async function removeCutsOff(network: Network, member: Member, query: Hos
   return `${time} after "cluster remove": calls to ${name} lead nowhere, its ADS stream is ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps trying; ${listed(rest)} as before`
 }
 
-async function isUnknown(stage: Network['stage'], {authority}: Member): Promise<true | undefined> {
-  const {grpcStatus} = await callOnce(openPlain(thanosDoor(stage)), healthCall(authority))
+async function isUnknown(context: Network['context'], {authority}: Member): Promise<true | undefined> {
+  const {grpcStatus} = await callOnce(openPlain(thanosAddress(context)), healthCall(authority))
   return grpcStatus === grpcCodes.unimplemented ? true : undefined
 }

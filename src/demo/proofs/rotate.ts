@@ -2,7 +2,7 @@
 import type {HostPort} from '../../lib/model/address.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import {readKey} from '../../lib/pki/read.js'
-import {allDoors} from '../doors.js'
+import {allMtlsPorts} from '../mtls-ports.js'
 import {certificatesOf, plainSerial} from '../lab/envoy-admin.js'
 import type {RunningEnvoy} from '../envoys.js'
 import {probeTls} from '../lab/tls-probe.js'
@@ -10,13 +10,13 @@ import {type Network, startServer} from '../network.js'
 import {insist} from '../proof.js'
 import {identityIn} from '../lab/certificates.js'
 import {pause, waitFor} from '../lab/wait.js'
-import {counted, seconds} from '../words.js'
+import {counted, seconds} from '../format.js'
 import {underLoad} from './load.js'
 import {untilSynced} from './status.js'
 
 /** @param query Thanos Query, where there is one */
 export async function rotateUnderLoad(network: Network, query: HostPort | undefined): Promise<string> {
-  const {atlas, store, signal} = network.stage
+  const {atlas, store, signal} = network.context
   const envoys = [network.observability, ...network.members.map(({envoy}) => envoy)]
   const {result, calm} = await underLoad(network, query, async () => {
     const before = await store.load()
@@ -25,18 +25,18 @@ export async function rotateUnderLoad(network: Network, query: HostPort | undefi
     const after = await store.load()
     for (const envoy of envoys) await untilRenewed(envoy, before, after, signal)
     const time = seconds(performance.now() - begin)
-    return {time, doors: await showsNewLeaves(network, after)}
+    return {time, ports: await showsNewLeaves(network, after)}
   })
-  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${result.time} after "rotate" began; ${result.doors} ports show them to new connections; meanwhile ${calm}`
+  return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${result.time} after "rotate" began; ${result.ports} ports show them to new connections; meanwhile ${calm}`
 }
 
 /** The server is killed and started again under load: Envoys go on with what they have, and come back to it. */
 export async function serverKilled(network: Network, query: HostPort | undefined): Promise<string> {
-  const {stage} = network
+  const {context} = network
   const {result, calm} = await underLoad(network, query, async () => {
     await network.server.kill()
-    await pause(WITHOUT_SERVER_MS, stage.signal)
-    network.server = await startServer(stage, network.endpoints)
+    await pause(WITHOUT_SERVER_MS, context.signal)
+    network.server = await startServer(context, network.endpoints)
     const begin = performance.now()
     const {proxies} = await untilSynced(network, BACK_MS)
     return {synced: proxies.filter(({state}) => state === 'synced').length, time: seconds(performance.now() - begin)}
@@ -62,16 +62,16 @@ async function untilRenewed({owner, admin}: RunningEnvoy, before: Fleet, after: 
   )
 }
 
-/** How many doors show the leaf that the store holds to a new visitor. */
+/** How many ports show the leaf that the store holds to a new client. */
 async function showsNewLeaves(network: Network, fleet: Fleet): Promise<number> {
-  const doors = allDoors(network, fleet).filter(({log}) => log !== undefined)
+  const ports = allMtlsPorts(network, fleet).filter(({log}) => log !== undefined)
   const serials = [network.observability, ...network.members.map(({envoy}) => envoy)].map(({owner}) =>
     plainSerial(readKey(identityIn(fleet, owner)).serial),
   )
-  for (const door of doors) {
-    const {serial} = await probeTls(door, {certificate: door.rightful})
-    insist(serials.includes(plainSerial(serial ?? '')), `${door.title} still shows serial ${serial ?? 'none'} to new connections`)
+  for (const port of ports) {
+    const {serial} = await probeTls(port, {certificate: port.admitted})
+    insist(serials.includes(plainSerial(serial ?? '')), `${port.title} still shows serial ${serial ?? 'none'} to new connections`)
   }
 
-  return doors.length
+  return ports.length
 }

@@ -4,8 +4,8 @@ import type {Network} from '../network.js'
 import {waitFor} from '../lab/wait.js'
 
 /** Asks for the status once. */
-export async function askStatus({stage}: Network): Promise<Status> {
-  return stage.atlas.json<Status>('status')
+export async function askStatus({context}: Network): Promise<Status> {
+  return context.atlas.json<Status>('status')
 }
 
 /**
@@ -22,6 +22,6 @@ export async function untilSynced(network: Network, timeoutMs: number): Promise<
       if (lagging.length === 0) return status
       throw new Error(`not yet: ${lagging.join(', ')}`)
     },
-    {signal: network.stage.signal, timeoutMs},
+    {signal: network.context.signal, timeoutMs},
   )
 }

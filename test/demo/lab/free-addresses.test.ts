@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import {type Server, createServer} from 'node:net'
-import {claimSites} from '../../../src/demo/lab/free-addresses.js'
+import {reserveSites} from '../../../src/demo/lab/free-addresses.js'
 import {holderOf} from '../../../src/demo/lab/port-holder.js'
 import {BLOCKS, planSites} from '../../../src/demo/lab/sites.js'
 import {rejectedBy} from '../../helpers/thrown.js'
@@ -12,27 +12,27 @@ describe('demo/claim', () => {
   })
 
   it('gives two demos different addresses, and the first again when it is over', async () => {
-    const first = await claimSites('one', 1)
-    const second = await claimSites('one', 1)
-    expect(second.sites.claim.port).to.be.above(first.sites.claim.port)
+    const first = await reserveSites('one', 1)
+    const second = await reserveSites('one', 1)
+    expect(second.sites.lock.port).to.be.above(first.sites.lock.port)
     await first.release()
-    const third = await claimSites('one', 1)
-    expect(third.sites.claim).to.deep.equal(first.sites.claim)
+    const third = await reserveSites('one', 1)
+    expect(third.sites.lock).to.deep.equal(first.sites.lock)
     await Promise.all([second.release(), third.release()])
   })
 
   it('passes over a block with a busy port', async () => {
-    const first = await claimSites('one', 1)
+    const first = await reserveSites('one', 1)
     await first.release()
     await hold(first.sites.observability.ports.thanos)
-    const second = await claimSites('one', 1)
-    expect(second.sites.claim).not.to.deep.equal(first.sites.claim)
+    const second = await reserveSites('one', 1)
+    expect(second.sites.lock).not.to.deep.equal(first.sites.lock)
     await second.release()
   })
 
   it('names the port, and who holds it, when there are no addresses left', async () => {
     for (let block = 0; block < BLOCKS; block += 1) await hold(planSites('one', block, 1).observability.ports.thanos).catch(() => undefined)
-    const error = await rejectedBy(claimSites('one', 1))
+    const error = await rejectedBy(reserveSites('one', 1))
     expect(error.code).to.equal('conflict')
     expect(error.message).to.match(/needs TCP port 127\.0\.0\.1:\d+, but it is busy/)
     if (process.platform === 'linux') expect(error.message).to.contain(`process ${process.pid}`)

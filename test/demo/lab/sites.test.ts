@@ -19,7 +19,7 @@ describe('demo/sites', () => {
   for (const layout of ['own', 'one'] as Layout[])
     it(`never gives a place twice, in any block (${layout})`, () => {
       const places = Array.from({length: BLOCKS}, (_, block) => planSites(layout, block, DOWNSTREAMS_MAX)).flatMap(sites => [
-        sites.claim,
+        sites.lock,
         ...tcpPorts(sites),
       ])
       const texts = places.map(({host, port}) => `${host}:${port}`)

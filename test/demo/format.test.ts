@@ -1,7 +1,7 @@
 import {expect} from 'chai'
-import {counted, listed, range, seconds} from '../../src/demo/words.js'
+import {counted, listed, range, seconds} from '../../src/demo/format.js'
 
-describe('demo/words', () => {
+describe('demo/format', () => {
   it('puts numbers and lists as a sentence needs them', () => {
     expect([listed([]), listed(['a']), listed(['a', 'b', 'c'])]).to.deep.equal(['', 'a', 'a, b and c'])
     expect([counted(1, 'byte'), counted(0, 'byte')]).to.deep.equal(['1 byte', '0 bytes'])

@@ -1,14 +1,14 @@
 /** The proofs in their order: first those that Envoy alone gives, then those on the whole network. */
-import type {HostPort} from '../lib/model/address.js'
-import {OBSERVABILITY} from '../lib/model/names.js'
-import {type Network, startStandIn, stopMember} from './network.js'
-import {Disproof, type Proof, runProof} from './proof.js'
-import {type Newcomer, addWhileRunning} from './proofs/add.js'
-import {envoyPath, thanosQuery} from './proofs/paths.js'
-import {adsWrongNodeRefused, foreignCertificateRefused, noCertificateRefused, otherClusterRefused} from './proofs/refusals.js'
-import {removeCutsOff} from './proofs/remove.js'
-import {rotateUnderLoad, serverKilled} from './proofs/rotate.js'
-import {type MonitoringPrograms, placesOf, sidecarAt} from './take-over.js'
+import type {HostPort} from '../../lib/model/address.js'
+import {OBSERVABILITY} from '../../lib/model/names.js'
+import {type Network, startStandIn, stopMember} from '../network.js'
+import {Disproof, type Proof, runProof} from '../proof.js'
+import {type Newcomer, addWhileRunning} from './add.js'
+import {envoyPath, thanosQuery} from './paths.js'
+import {adsWrongNodeRefused, foreignCertificateRefused, noCertificateRefused, otherClusterRefused} from './refusals.js'
+import {removeCutsOff} from './remove.js'
+import {rotateUnderLoad, serverKilled} from './rotate.js'
+import {type MonitoringPrograms, sitesByCluster, sidecarAt} from '../monitoring.js'
 
 /** @param thief whose keys are stolen */
 export async function proveWithEnvoyAlone(network: Network, thief: string): Promise<readonly Proof[]> {
@@ -43,11 +43,11 @@ export async function proveWithMonitoring(network: Network, {query, programs}: M
 
 type Claims = readonly (readonly [name: string, prove: () => Promise<string>])[]
 
-async function inOrder({stage}: Network, claims: Claims): Promise<readonly Proof[]> {
+async function inOrder({context}: Network, claims: Claims): Promise<readonly Proof[]> {
   const proofs: Proof[] = []
   for (const [name, prove] of claims) {
-    const proof = await runProof(name, prove, stage.signal)
-    stage.screen.proof(proof)
+    const proof = await runProof(name, prove, context.signal)
+    context.screen.proof(proof)
     proofs.push(proof)
   }
 
@@ -56,7 +56,7 @@ async function inOrder({stage}: Network, claims: Claims): Promise<readonly Proof
 
 /** What a new cluster brings along before it is registered: its monitoring. */
 async function prepareNewcomer(network: Network, programs: MonitoringPrograms | undefined): Promise<Newcomer> {
-  const place = placesOf(network.stage.sites).at(-1)
+  const place = sitesByCluster(network.context.sites).at(-1)
   if (place === undefined) throw new Error('no address was kept for the cluster that is added')
   const backend = programs === undefined ? await startStandIn(place.name, place.site) : await sidecarAt(network, place, programs)
   return {...place, backend}

@@ -5,7 +5,7 @@ import type {Supervisor} from './lab/processes.js'
 import type {Screen} from './screen.js'
 import type {Sites} from './lab/sites.js'
 
-export interface Stage {
+export interface DemoContext {
   /** All that the demo writes is below. */
   readonly folder: string
   readonly sites: Sites

@@ -13,27 +13,27 @@ export interface MonitoringPrograms {
 }
 
 /** Where a cluster is, or will be. */
-export interface Place {
+export interface ClusterSite {
   readonly name: ClusterName
   readonly site: DownstreamSite
 }
 
 /** The clusters of the demo in order; the last one joins while all runs. */
-export function placesOf({downstreams}: Sites): readonly Place[] {
+export function sitesByCluster({downstreams}: Sites): readonly ClusterSite[] {
   return downstreams.map((site, index) => ({name: clusterNameAt(index), site}))
 }
 
 /** Starts every Prometheus that does not run yet. */
-export async function startPrometheuses({stage, prometheuses}: Network, program: string): Promise<void> {
-  for (const {name, site} of placesOf(stage.sites)) {
-    if (!prometheuses.has(name)) prometheuses.set(name, await startPrometheus(name, site, program, stage))
+export async function startPrometheuses({context, prometheuses}: Network, program: string): Promise<void> {
+  for (const {name, site} of sitesByCluster(context.sites)) {
+    if (!prometheuses.has(name)) prometheuses.set(name, await startPrometheus(name, site, program, context))
   }
 }
 
 /** Puts sidecars in the stand-ins' places and starts Thanos Query. @returns where it answers */
 export async function startMonitoring(network: Network, programs: MonitoringPrograms): Promise<HostPort> {
-  const {stage, members} = network
-  stage.screen.step(`A Prometheus with a Thanos sidecar in each of ${members.map(({name}) => name).join(', ')}`)
+  const {context, members} = network
+  context.screen.step(`A Prometheus with a Thanos sidecar in each of ${members.map(({name}) => name).join(', ')}`)
   await startPrometheuses(network, programs.prometheus)
   await Promise.all(
     members.map(async member => {
@@ -41,11 +41,11 @@ export async function startMonitoring(network: Network, programs: MonitoringProg
       member.backend = await sidecarAt(network, member, programs)
     }),
   )
-  stage.screen.step(`Thanos Query, at ${stage.sites.query.address}, on the endpoints file that Atlas writes`)
-  return startQuery(network.endpoints, programs.thanos, stage)
+  context.screen.step(`Thanos Query, at ${context.sites.query.address}, on the endpoints file that Atlas writes`)
+  return startQuery(network.endpoints, programs.thanos, context)
 }
 
 /** Starts a cluster's sidecar; its Prometheus runs. */
-export async function sidecarAt({stage}: Network, {name, site}: Place, {thanos}: MonitoringPrograms): Promise<Backend> {
-  return {kind: 'sidecar', running: await startSidecar(name, site, thanos, stage)}
+export async function sidecarAt({context}: Network, {name, site}: ClusterSite, {thanos}: MonitoringPrograms): Promise<Backend> {
+  return {kind: 'sidecar', running: await startSidecar(name, site, thanos, context)}
 }

@@ -5,7 +5,7 @@ import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
 import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
-import {type GuardedDoor, mustRefuse} from '../../src/demo/doors.js'
+import {type MtlsPort, mustRefuse} from '../../src/demo/mtls-ports.js'
 import {callOnce, openTls} from '../../src/demo/lab/grpc.js'
 import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {Disproof} from '../../src/demo/proof.js'
@@ -16,30 +16,30 @@ const ours = testAuthority(now, 'ours')
 const foreign = testAuthority(now, 'foreign')
 const identity = ({settings, issuer, signer}: typeof ours): CertifiedKey => issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
 const signal = new AbortController().signal
-const refusal = {who: 'nobody', visitor: {}, alert: /./, reason: /./}
+const refusal = {who: 'nobody', client: {}, alert: /./, reason: /./}
 
-describe('demo/doors', () => {
+describe('demo/mtls-ports', () => {
   const servers: Server[] = []
   after(() => {
     for (const server of servers) server.close()
   })
 
-  it('lets the rightful visitor in and counts the bytes', async () => {
-    const {bytes, alert, serial} = await probeTls(await openDoor({asks: true}), {certificate: identity(ours)})
+  it('lets the rightful client in and counts the bytes', async () => {
+    const {bytes, alert, serial} = await probeTls(await openPort({asks: true}), {certificate: identity(ours)})
     expect(bytes).to.be.above(0)
     expect(alert).to.equal(undefined)
     expect(serial).to.match(/^[0-9a-f]+$/)
   })
 
-  it('counts no byte for a visitor that is refused', async () => {
-    const door = await openDoor({asks: true})
+  it('counts no byte for a client that is refused', async () => {
+    const door = await openPort({asks: true})
     expect((await probeTls(door, {})).bytes).to.equal(0)
     expect((await probeTls(door, {certificate: identity(foreign)})).bytes).to.equal(0)
     expect((await probeTls(door, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
   })
 
   it('does not take a door that it does not trust for a refusal', async () => {
-    const door = await openDoor({asks: true})
+    const door = await openPort({asks: true})
     const error = await probeTls({...door, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch(
       (caught: unknown) => caught,
     )
@@ -47,36 +47,36 @@ describe('demo/doors', () => {
   })
 
   it('does not take a closed port for a refusal', async () => {
-    const error = await probeTls({...(await openDoor({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
+    const error = await probeTls({...(await openPort({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
     expect(error).to.have.property('code', 'ECONNREFUSED')
   })
 
   it('disproves that a door refuses when it does not', async () => {
-    const error = await mustRefuse(await openDoor({asks: false}), refusal, signal).catch((caught: unknown) => caught)
+    const error = await mustRefuse(await openPort({asks: false}), refusal, signal).catch((caught: unknown) => caught)
     expect(error).to.be.instanceOf(Disproof)
     expect(String(error)).to.match(/a door gave \d+ bytes to nobody/)
   })
 
   it('disproves a door that refuses everybody', async () => {
-    const door = {...(await openDoor({asks: true})), rightful: identity(foreign)}
+    const door = {...(await openPort({asks: true})), admitted: identity(foreign)}
     const error = await mustRefuse(door, refusal, signal).catch((caught: unknown) => caught)
-    expect(String(error)).to.contain('gave nothing to its rightful visitor either')
+    expect(String(error)).to.contain('gave nothing to its rightful client either')
   })
 
   it('believes a refusal by an Envoy only for the reason that is claimed', async () => {
-    const door = {...(await openDoor({asks: true})), log: '/nonexistent'}
+    const door = {...(await openPort({asks: true})), log: '/nonexistent'}
     const error = await mustRefuse(door, {...refusal, alert: /unknown ca/}, signal).catch((caught: unknown) => caught)
     expect(String(error)).to.contain('closed on nobody with the TLS alert "certificate required", not /unknown ca/')
   })
 
   it('speaks gRPC through a door', async () => {
-    const door = await openDoor({asks: true})
+    const door = await openPort({asks: true})
     const call = {path: '/a/b', message: new Uint8Array(), timeoutMs: 5000, until: 'end' as const}
     const answer = await callOnce(openTls(door, tlsOptions(door, {certificate: identity(ours)})), call)
     expect(answer.grpcStatus).to.equal(12)
   })
 
-  async function openDoor({asks}: {asks: boolean}): Promise<GuardedDoor> {
+  async function openPort({asks}: {asks: boolean}): Promise<MtlsPort> {
     const own = identity(ours)
     const server = createSecureServer({
       cert: own.certificate,
@@ -100,7 +100,7 @@ describe('demo/doors', () => {
       port: (server.address() as AddressInfo).port,
       servername: `observability.${defaultSettings.trustDomain}`,
       ca: [ours.issuer.certificate],
-      rightful: own,
+      admitted: own,
       log: undefined,
     }
   }
