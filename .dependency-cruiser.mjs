@@ -91,12 +91,11 @@ export default {
     livesIn('protobuf', 'node_modules/@bufbuild/', '^src/(gen|lib/xds|lib/envoy|server|demo)/'),
     livesIn('forge', 'node_modules/(@types/)?node-forge/', '^src/lib/pki/'),
     livesIn('yaml', 'node_modules/js-yaml/', '^src/lib/manifest/'),
-    livesIn('kubernetes', 'node_modules/@kubernetes/', '^src/lib/store/kubernetes/'),
     livesIn('grpc', 'node_modules/@grpc/', '^src/(server|demo)/'),
     livesIn('metrics-and-log', 'node_modules/(prom-client|pino)/', '^src/server/'),
     livesIn('oclif', 'node_modules/@oclif/', '^src/(commands|lib/cli)/'),
     livesIn('inquirer', 'node_modules/(@inquirer|inquirer)/', '^src/lib/cli/'),
-    livesIn('child-processes', '^(node:)?child_process$', '^src/demo/'),
+    livesIn('child-processes', '^(node:)?child_process$', '^src/(demo/|lib/store/kubernetes/kubeconfig/exec\\.ts$)'),
     {
       name: 'product-does-not-know-its-tests',
       comment: 'Tests, benchmarks and scripts are not shipped.',

@@ -106,12 +106,12 @@ describe('a command that a cluster refuses', () => {
       ['away', /the API server 127\.0\.0\.1:1 of context "admin" does not answer: .*ECONNREFUSED/],
       ['strange', /the certificate of the API server \S+ is not accepted: .*certificate/],
       ['expired', /does not accept the credentials of context "admin" \(401 Unauthorized\)\n.*log in to the cluster again/],
-      ['broken', /the kubeconfig \S+ can't be read: it is no kubeconfig/],
-      ['list', /the kubeconfig/],
+      ['broken', /the kubeconfig \S+ can't be read: wanted YAML; .* at line \d+/],
+      ['list', /the kubeconfig \S+ can't be read: the file must be an object, and is a list/],
       ['undecided', /the kubeconfig has no current context; there are: admin/],
       ['lost', /there is no context "elsewhere"; there are: admin/],
-      ['homeless', /context "admin" names a cluster that is not in the kubeconfig/],
-      ['nobody', /context "admin" names a user who is not in the kubeconfig/],
+      ['homeless', /context "admin" names the cluster "elsewhere", which is not in the kubeconfig/],
+      ['nobody', /context "admin" names the user "nobody", which is not in the kubeconfig/],
       ['nonsense', /the address of the API server is no URL/],
     ]
     await Promise.all(
@@ -121,7 +121,7 @@ describe('a command that a cluster refuses', () => {
       }),
     )
     expectRefusal(await asAdmin('cluster', 'list', '--context', 'other'), 5, /there is no context "other"; there are: admin/)
-    expectRefusal(await run('/nowhere/kubeconfig', 'cluster', 'list'), 5, /\/nowhere\/kubeconfig can't be read: it is not there/)
+    expectRefusal(await run('/nowhere/kubeconfig', 'cluster', 'list'), 5, /\/nowhere\/kubeconfig can't be read: it does not exist/)
     const json = await run(await file('away.kubeconfig', files.away), 'cluster', 'list', '--json')
     expect(json.code).to.equal(5)
     expect(JSON.parse(json.stdout)).to.have.nested.property('error.code', 'unreachable')

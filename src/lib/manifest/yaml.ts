@@ -1,5 +1,5 @@
 /** YAML text to plain values and back: the only place that knows the YAML library. */
-import {YAMLException, dump, loadAll} from 'js-yaml'
+import {CORE_SCHEMA, type LoadOptions, YAMLException, boolYaml11Tag, dump, loadAll, mergeTag} from 'js-yaml'
 import {AtlasError} from '../model/errors.js'
 
 /**
@@ -18,6 +18,16 @@ export function parseYaml(text: string): unknown {
   )
 }
 
+/**
+ * The first document of a text that kubectl reads as well, by kubectl's reader: JSON or YAML with aliases, merge keys and the booleans of
+ * YAML 1.1; of two equal keys the last one counts; null where the text is empty. Only for files that belong to the person who runs Atlas.
+ * @throws AtlasError `invalid` where it does not parse; never with a part of the text
+ */
+export function parseKubectlYaml(text: string): unknown {
+  const isJson = text.trimStart().startsWith('{')
+  return (isJson ? parsedJson(text) : undefined) ?? parseDocuments(text, kubectlReader)[0] ?? null
+}
+
 /** Byte-stable: keys in the order that they stand in, no line is folded, strings that another reader could take for a number are quoted. */
 export function renderYaml(value: unknown): string {
   return dump(value, {lineWidth: -1, noRefs: true})
@@ -28,9 +38,21 @@ export function renderDocuments(values: readonly unknown[]): string {
   return values.map(value => renderYaml(value)).join('---\n')
 }
 
-function parseDocuments(text: string): readonly unknown[] {
+/** A kubeconfig that is written by hand has a few aliases; more than these are a mistake, or an attack on memory. */
+const kubectlReader: LoadOptions = {schema: CORE_SCHEMA.withTags(boolYaml11Tag, mergeTag), json: true, maxAliases: 1000}
+
+/** Undefined where it is no JSON: YAML in braces begins like it. */
+function parsedJson(text: string): unknown {
   try {
-    return loadAll(text, {maxAliases: 0})
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function parseDocuments(text: string, options: LoadOptions = {maxAliases: 0}): readonly unknown[] {
+  try {
+    return loadAll(text, options)
   } catch (error) {
     // The library's message quotes the text around the fault, which may be a key: only the reason and the place are passed on.
     if (error instanceof YAMLException) throw new AtlasError('invalid', `wanted YAML; ${reasonOf(error)}${place(error)}`)

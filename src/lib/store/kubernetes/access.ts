@@ -1,20 +1,19 @@
-/**
- * Which Kubernetes cluster is spoken to, as whom, in which namespace. The library that reads kubeconfigs is loaded here alone, when it
- * is needed.
- */
-import {existsSync, readFileSync} from 'node:fs'
-import {Agent as HttpAgent} from 'node:http'
-import {Agent as HttpsAgent, type RequestOptions} from 'node:https'
-import {homedir} from 'node:os'
-import path from 'node:path'
-import type {KubeConfig} from '@kubernetes/client-node'
-import {AtlasError, quote} from '../../model/errors.js'
+/** Which Kubernetes cluster is connected to, as which user, in which namespace, by kubectl's rules. The rules are in kubeconfig/. */
+import type {RequestOptions} from 'node:http'
 import {defaultSettings} from '../../model/settings.js'
+import {type Agents, openAgents} from './kubeconfig/agents.js'
+import {type Credentials, openCredentials} from './kubeconfig/credentials.js'
+import {readFiles} from './kubeconfig/files.js'
+import {podNamespace, podTarget} from './kubeconfig/in-cluster.js'
+import {type Material, readMaterial} from './kubeconfig/material.js'
+import {proxyFor} from './kubeconfig/proxy.js'
+import {type Target, selectTarget} from './kubeconfig/select.js'
+import {unusable} from './kubeconfig/unusable.js'
 
 export interface KubernetesChoice {
-  /** The pod's own in a cluster, else `atlas`. */
+  /** The pod's own in a cluster, else `atlas`; a context's namespace is that of other programs. */
   readonly namespace?: string
-  /** Context of the kubeconfig; its current one where nothing is said. */
+  /** Context of the kubeconfig; undefined: its current one. */
   readonly context?: string
   /** A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the service account of the pod that this runs in. */
   readonly kubeconfig?: string
@@ -23,56 +22,45 @@ export interface KubernetesChoice {
 export interface Access {
   readonly server: URL
   readonly namespace: string
-  /** Who speaks, for messages: `context obs`, or `the pod's service account`. */
+  /** Who sends requests, for messages: `context obs`, or `the pod's service account`. */
   readonly as: string
-  /** Headers, certificates and a connection that is kept, for one request. */
-  options(): Promise<RequestOptions>
+  /** Headers, certificates and a connection that is kept, for one request to `url`. */
+  options(url: URL): Promise<RequestOptions>
   /**
-   * Reads kubeconfig, tokens and certificates anew, after a request that was begun at `since` (milliseconds of `performance.now`)
-   * was not accepted: they may have been replaced on disk.
+   * Reads kubeconfig, tokens and certificates again, and has a program give credentials again, after a request that was begun at `since`
+   * (milliseconds of `performance.now`) was not accepted: they may have been replaced.
    * @returns whether another attempt is worth making
    */
   renew(since: number): boolean
-  /** Lets idle connections go. */
+  /** Closes idle connections. */
   close(): void
 }
 
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-
-/** Whoever's credentials are not accepted reads them anew at most this often, milliseconds: some run a program for it. */
+/** Credentials that are not accepted are read again at most this often, milliseconds: some run a program for it. */
 const RENEW = 1000
+/** Files that a kubeconfig names are read again after this, milliseconds: a pod's token is replaced long before it expires. */
+const REREAD = 10_000
 
 /** @throws AtlasError `unreachable` where no cluster is configured, or its configuration can't be used */
 export async function openAccess(choice: KubernetesChoice): Promise<Access> {
-  const {KubeConfig: Config} = await import('@kubernetes/client-node')
-  const read = (): ReturnType<typeof load> => load(new Config(), choice)
-  const {isInCluster, server, isProxied, ...first} = read()
-  let {config} = first
+  const {isInCluster, target} = findTarget(choice)
+  const agents = openAgents(target, proxyFor(target.server, target.cluster.proxyUrl, process.env))
+  let user = openUser(target)
   let renewedAt = -Infinity
-  const agents = openAgents(server, {isProxied})
   return {
-    server,
-    namespace: choice.namespace ?? (isInCluster ? podNamespace() : undefined) ?? defaultSettings.namespace,
-    as: isInCluster ? "the pod's service account" : `context ${quote(config.getCurrentContext())}`,
-    async options() {
-      const options: RequestOptions = {headers: {}}
-      try {
-        await config.applyToHTTPSOptions(options)
-      } catch (error) {
-        throw unusable(`the credentials of ${config.getCurrentContext()} can't be had: ${withoutText(error)}`, error)
-      }
-
-      return agents.use(options)
-    },
+    server: target.server,
+    namespace: choice.namespace ?? (isInCluster ? podNamespace(process.env) : undefined) ?? defaultSettings.namespace,
+    as: target.as,
+    options: async url => user.options(url, agents),
     renew(since) {
       if (renewedAt > since) return true
       if (performance.now() - renewedAt < RENEW) return false
       renewedAt = performance.now()
       try {
-        const fresh = read()
+        const fresh = findTarget(choice).target
         // Another address would be another cluster.
-        if (fresh.server.href === server.href) ({config} = fresh)
-        return fresh.server.href === server.href
+        if (fresh.server.href === target.server.href) user = openUser(fresh)
+        return fresh.server.href === target.server.href
       } catch {
         // It is being written; what was read before is as good as ever.
         return false
@@ -82,156 +70,39 @@ export async function openAccess(choice: KubernetesChoice): Promise<Access> {
   }
 }
 
-interface Loaded {
-  readonly config: KubeConfig
-  readonly isInCluster: boolean
-  readonly server: URL
-  readonly isProxied: boolean
+function findTarget({kubeconfig: file, context}: KubernetesChoice): {readonly target: Target; readonly isInCluster: boolean} {
+  const {kubeconfig, missing} = readFiles(file)
+  const target = missing === undefined || context !== undefined ? selectTarget(kubeconfig, context) : missing
+  if (typeof target !== 'string') return {target, isInCluster: false}
+  const pod = podTarget(process.env)
+  if (pod === undefined) throw unusable(`${target}, and this is no pod with a service account`)
+  return {target: pod, isInCluster: true}
 }
 
-/** What the choice comes to. */
-function load(config: KubeConfig, choice: KubernetesChoice): Loaded {
-  const isInCluster = loadFiles(config, choice)
-  if (choice.context !== undefined) useContext(config, choice.context)
-  const name = config.getCurrentContext() as string | undefined
-  if (name === undefined || name === '') throw unusable(`the kubeconfig has no current context; there are: ${contextsOf(config)}`)
-  if (config.getContextObject(name) === null) throw unusable(`there is no context ${quote(name)}; there are: ${contextsOf(config)}`)
-  const cluster = config.getCurrentCluster()
-  if (cluster === null) throw unusable(`context ${quote(name)} names a cluster that is not in the kubeconfig`)
-  if (config.getCurrentUser() === null) throw unusable(`context ${quote(name)} names a user who is not in the kubeconfig`)
-  return {config, isInCluster, server: parseServer(cluster.server), isProxied: cluster.proxyUrl !== undefined}
-}
+/** What a user sends, from files that are read again from time to time. */
+function openUser(target: Target): {options(url: URL, agents: Agents): Promise<RequestOptions>} {
+  const credentialsFor = openCredentials(target)
+  let material: Material = readMaterial(target)
+  let readAt = performance.now()
 
-/** @returns whether it is the pod's own service account */
-function loadFiles(config: KubeConfig, {kubeconfig}: KubernetesChoice): boolean {
-  const files = kubeconfig === undefined ? defaultFiles() : [kubeconfig]
-  const [first, ...others] = files
-  if (first === undefined) {
-    if (!existsSync(path.join(SERVICE_ACCOUNT, 'token')))
-      throw unusable('there is no --kubeconfig, no KUBECONFIG, no ~/.kube/config, and this is no pod with a service account')
-    config.loadFromCluster()
-    return true
-  }
-
-  for (const file of [first, ...others]) {
+  function current(): Material {
+    if (performance.now() - readAt < REREAD) return material
+    readAt = performance.now()
     try {
-      // The first one decides about the current context, as in kubectl.
-      if (file === first) config.loadFromFile(file)
-      else {
-        const {constructor} = config
-        const other = new (constructor as new () => KubeConfig)()
-        other.loadFromFile(file)
-        config.mergeConfig(other, true)
-      }
-    } catch (error) {
-      throw unusable(`the kubeconfig ${file} can't be read: ${reasonOf(error)}`, error)
+      material = readMaterial(target)
+    } catch {
+      // A file is being replaced; what was read before counts until it is readable.
     }
+
+    return material
   }
 
-  return false
-}
-
-/** As kubectl: files of KUBECONFIG that are not there are passed over. */
-function defaultFiles(): readonly string[] {
-  const named = (process.env['KUBECONFIG'] ?? '').split(path.delimiter).filter(file => file !== '')
-  const present = named.filter(file => existsSync(file))
-  if (named.length > 0 && present.length === 0) throw unusable(`KUBECONFIG names ${named.join(', ')}, which is not there`)
-  if (present.length > 0) return present
-  const standard = path.join(homedir(), '.kube', 'config')
-  return existsSync(standard) ? [standard] : []
-}
-
-function useContext(config: KubeConfig, context: string): void {
-  if (config.getContextObject(context) === null) throw unusable(`there is no context ${quote(context)}; there are: ${contextsOf(config)}`)
-  config.setCurrentContext(context)
-}
-
-function contextsOf(config: KubeConfig): string {
-  const known = config.getContexts().map(({name}) => name)
-  return known.length === 0 ? 'none' : known.slice(0, 20).join(', ')
-}
-
-function parseServer(text: string): URL {
-  try {
-    return new URL(text)
-  } catch {
-    throw unusable(`the address of the API server is no URL: ${text.slice(0, 80)}`)
-  }
-}
-
-function podNamespace(): string | undefined {
-  try {
-    return readFileSync(path.join(SERVICE_ACCOUNT, 'namespace'), 'utf8').trim() || undefined
-  } catch {
-    return undefined
-  }
-}
-
-/**
- * The library's agents open a connection for every request. Ours keep them; a new one is made
- * when the
- * certificates are others. What goes through a proxy keeps the library's, which knows how.
- */
-function openAgents(
-  server: URL,
-  {isProxied}: {readonly isProxied: boolean},
-): {use(options: RequestOptions): RequestOptions; close(): void} {
-  const http = new HttpAgent(KEPT)
-  let current: {readonly agent: HttpsAgent; readonly material: string} | undefined
   return {
-    use(options) {
-      const {ca, cert, key, passphrase, pfx, servername, rejectUnauthorized} = options
-      if (isProxied) return options
-      if (server.protocol === 'http:') return {...options, agent: http}
-      const material = JSON.stringify(
-        [ca, cert, key, passphrase, pfx, servername, rejectUnauthorized].map(part =>
-          Buffer.isBuffer(part) ? part.toString('base64') : part,
-        ),
-      )
-      if (current?.material !== material) {
-        const tls = {ca, cert, key, passphrase, pfx, servername, rejectUnauthorized}
-        const agent = new HttpsAgent({
-          ...KEPT,
-          ...(Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)) as object),
-        })
-        if (current !== undefined) retire(current.agent)
-        current = {agent, material}
-      }
-
-      return {headers: options.headers, auth: options.auth, agent: current.agent}
-    },
-    close() {
-      http.destroy()
-      current?.agent.destroy()
+    async options(url, agents) {
+      const now = current()
+      const credentials: Credentials = await credentialsFor(now)
+      const {headers, ...options} = agents.use(url, credentials, now)
+      return {...options, headers: {...(headers as object | undefined), ...credentials.headers}}
     },
   }
-}
-
-/** Requests under way on it end by themselves, and their connections with them. */
-function retire(agent: HttpsAgent): void {
-  agent.maxFreeSockets = 0
-  for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
-}
-
-/** Idle connections are pinged by TCP and kept; the API server closes them when it likes. */
-const KEPT = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
-
-function unusable(what: string, cause?: unknown): AtlasError {
-  return new AtlasError('unreachable', `no Kubernetes cluster can be spoken to: ${what}`, {
-    hint: 'name one with --kubeconfig and --context, or name a directory of manifests with --store',
-    cause,
-  })
-}
-
-/** Without what the file says: it may be a key. */
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  if (code === 'ENOENT') return 'it is not there'
-  return code ?? 'it is no kubeconfig'
-}
-
-/** A program that gives credentials may have printed them where words were expected. */
-function withoutText(error: unknown): string {
-  if (error instanceof SyntaxError) return 'what gives them out prints no JSON'
-  return error instanceof Error ? quote(error.message).slice(1, -1) : 'for no reason that is known'
 }

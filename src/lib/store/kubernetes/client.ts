@@ -49,11 +49,11 @@ export function openClient(access: Access): Client {
   let count = 0
 
   async function send(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    const options = await access.options()
     const {server} = access
     const url = new URL(server)
     url.pathname = `${server.pathname.replace(/\/$/, '')}${request.path}`
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
+    const options = await access.options(url)
     const body = request.body === undefined ? undefined : JSON.stringify(request.body)
     const headers = {
       ...(options.headers as Readonly<Record<string, string>> | undefined),
