@@ -204,7 +204,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
           expect(isRegistered(found, paris)).to.equal(true)
         }
 
-        // Whatever is at fault is neither issued anew nor suspended nor removed. (Thanos's endpoints follow from the rest.)
+        // What is at fault is neither issued again nor suspended nor removed. (Thanos's endpoints follow from the rest.)
         for (const found of [watch.fleet, cold])
           expect(planReconcile(found, dependencies).filter(({kind}) => kind !== 'endpoints')).to.deep.equal([])
         // A watch that begins now is no wiser than a cold load, and is healed all the same.
@@ -269,7 +269,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
       })
     }
 
-    it('an object of another program, and one without the label, is nobody’s', async () => {
+    it('an object of another program, and one without the label, is not Atlas’s', async () => {
       const base = await filled()
       const {registrations: _, ...rest} = plain(base)
       for (const object of ['Service/prometheus', 'ConfigMap/grafana', 'Secret/atlas-envoy', 'Secret/-envoy-ads'].slice(0, 3)) {
@@ -318,7 +318,7 @@ function damagedContract(
     expect(planReconcile(found, dependencies).filter(change => 'owner' in change || change.kind === 'registration')).to.deep.equal([])
   })
 
-  it('a Service that can not be read, and of which nothing is known, registers nobody', async () => {
+  it('a Service that can not be read, and of which nothing is known, registers no cluster', async () => {
     await filled()
     await stage.place.put('Service/nice', await objectAt(stage.place, 'Service/paris'))
     await stage.place.damage('Service/nice')

@@ -233,7 +233,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
 
     if (!isCluster)
       describe('hold', () => {
-        it('one server at a time, named to the second and to whoever asks', async () => {
+        it('one server at a time, named to the second and to every command', async () => {
           await stage.filled()
           expect(await stage.store.holder()).to.equal(undefined)
           const held = await stage.store.hold(serverAt('http://127.0.0.1:6309'), unmoved)

@@ -1,4 +1,4 @@
-/** Clusters that nobody can reach, by no name, no answer or no end: they delay nothing of any other. */
+/** Clusters that cannot be reached (no name, no answer, no end of an answer) delay no other cluster. */
 import {expect} from 'chai'
 import {createSocket} from 'node:dgram'
 import {type Socket, connect} from 'node:net'
@@ -8,7 +8,7 @@ import {oneCall, streamCall} from './backend.js'
 import {hostOf, queryDoor, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
-/** A call that meets nobody's trouble takes milliseconds; on a busy machine, some dozens. */
+/** An undisturbed call takes milliseconds; on a busy machine, some dozens. */
 const SOON_MS = 500
 /** The promise: a change is there within this. */
 const CHANGE_MS = 1000
@@ -133,7 +133,7 @@ describe('e2e: clusters that are not there', function () {
 
 type Outcome = Socket | 'nothing' | 'refused'
 
-/** Takes all places in a listener's queue, and then has its process stopped: whoever comes now is not even answered by the kernel. */
+/** Takes all places in a listener's queue, and then has its process stopped: not even the kernel answers a new connection. */
 async function fill(host: string, stop: () => void): Promise<readonly Socket[]> {
   let first: Outcome = 'refused'
   for (let time = 0; first === 'refused' && time < 100; time += 1) {

@@ -1,4 +1,4 @@
-/** An installation whose root the 2021 program made (RSA-4096): real Envoys trust it, and nobody whom that program gave a certificate. */
+/** An installation whose root the 2021 program made (RSA-4096): real Envoys trust it, and no certificate that that program issued. */
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -71,7 +71,7 @@ describe('e2e: an adopted root', function () {
     expect((await probeTls(sidecarDoor(network, fleet, paris), {certificate: identityIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
   })
 
-  it('its one server certificate is believed by nobody, though every bootstrap trusts the root that signed it', async () => {
+  it('its one server certificate is refused by every Envoy, though every bootstrap trusts the root that signed it', async () => {
     const believesNobody = async (port: number, impostor: CertifiedKey): Promise<void> => {
       const found = await impersonate({host: network.address, port}, impostor)
       try {

@@ -1,4 +1,4 @@
-/** A broken object costs its own cluster its updates, and nobody what they have, over a restart of the server too; mending heals. */
+/** A broken object costs its own cluster its updates, and no Envoy what it has, over a restart too; a repair restores the updates. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {dependencies} from '../../src/lib/cli/base-command.js'
@@ -103,7 +103,7 @@ describe('e2e: broken objects', function () {
     expect(proxy?.remark).to.include(files.identities('lyon')).and.to.match(/lyon/)
   })
 
-  it('a generation is not forgotten with its record: nobody pins or admits an earlier one', async () => {
+  it('a generation is not forgotten with its record: no Envoy and no server accepts an earlier one', async () => {
     const {envoy} = network.member('oslo')
     for (const each of [network.observability, envoy]) {
       await each.kill()
@@ -123,14 +123,14 @@ describe('e2e: broken objects', function () {
     await until(network, 'the second replica to be routed to', async () => (await whoAnswers(network, 'rome', 1)) !== 'gRPC status 12', 2)
   })
 
-  it('mending heals', async () => {
+  it('a repair restores the updates', async () => {
     for (const heal of Object.values(mend)) await heal()
     await until(network, 'the server to find all well', async () => (await faults()).length === 0)
     await untilReachable(network)
     await untilSynced(network)
   })
 
-  it('a broken trust bundle leaves every Envoy as it was, over a restart too; nobody new is let in on the strength of it', async () => {
+  it('a broken trust bundle leaves every Envoy as it was, over a restart too; it admits no new client', async () => {
     await network.register('rome')
     await until(network, 'the change to be seen', async () => (await whoAnswers(network, 'rome', 1)) === 'gRPC status 12')
     await untilSynced(network)

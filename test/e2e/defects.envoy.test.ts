@@ -58,7 +58,7 @@ describe('e2e: defects of the 2021 program', function () {
     }
   }
 
-  it('D1: 10900 gives nobody configuration or keys without a certificate, nor with one under another name', async () => {
+  it('D1: 10900 gives configuration and keys to no client without a certificate, nor to one under another name', async () => {
     const stranger = await knockLogged(network, adsDoor(network, fleet), {})
     expect(stranger).to.include({bytes: 0, alert: 'certificate required'})
     await callOnce(openPlain({host: network.address, port: 10_900}), oneCall('anything')).then(
@@ -84,7 +84,7 @@ describe('e2e: defects of the 2021 program', function () {
     expect(asObservability.failure).to.match(/SAN_matcher.*downstream\/lyon/)
   })
 
-  it('D3: certificates carry names, both ends of every connection check them, and clients say whom they mean', async () => {
+  it('D3: certificates carry names, both ends of every connection check them, and clients send the name of the server', async () => {
     for (const owner of owners) expect(readKey(identityIn(fleet, owner)).uris).to.have.length(1)
     const contexts = await network.observability.page('/config_dump?resource=dynamic_active_clusters')
     const pinned = await network.member(paris).envoy.page('/config_dump?resource=dynamic_listeners')
@@ -175,7 +175,7 @@ function tracesOf(text: string): readonly string[] {
   return [text, ...['', 'x', 'xx'].map(shift => Buffer.from(`${shift}${text}`).toString('base64').slice(4, -4))]
 }
 
-/** A port that nobody has at this moment. */
+/** A port that is free at this moment. */
 async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -1,4 +1,4 @@
-/** Every door of the table in docs/explanation/security.md, on a running network: whom each lets in, and who else knocks in vain. */
+/** Every door of the table in docs/explanation/security.md, on a running network: which client each admits, and which it refuses. */
 import {expect} from 'chai'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/lab/certificates.js'
@@ -32,7 +32,7 @@ describe('e2e: doors', function () {
   })
   after(() => closeNetwork(network))
 
-  /** Each knocks in vain and for its own reason, then the rightful one gets what HTTP/2 begins with. */
+  /** Each of these clients is refused for its own reason, then the right one gets the first bytes of HTTP/2. */
   async function opensToNobodyBut(
     rightful: CertifiedKey,
     door: EnvoyDoor,

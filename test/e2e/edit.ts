@@ -1,4 +1,4 @@
-/** How tests break and mend what is stored, with an editor's means: the text of a manifest's file. */
+/** How tests break and repair what is stored, as an editor would: in the text of a manifest's file. */
 import {readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {shardOf} from '../../src/lib/manifest/shard.js'

@@ -1,4 +1,4 @@
-/** One real Envoy of a test's network: made from the bootstrap that Atlas hands out, started, killed, frozen, started again. */
+/** One real Envoy of a test's network: made from the bootstrap that Atlas writes, started, killed, frozen, started again. */
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {isReady} from '../../src/demo/lab/envoy-admin.js'
@@ -40,12 +40,12 @@ export interface TestEnvoy {
   pid(): number
   /** SIGKILL, and gone when this resolves. */
   kill(): Promise<void>
-  /** SIGSTOP: the kernel goes on accepting connections for it, and nobody answers. */
+  /** SIGSTOP: the kernel goes on accepting connections for it, and none is answered. */
   freeze(): void
   thaw(): void
   /** Until it has all that it waits for at its start. */
   untilReady(seconds?: number): Promise<void>
-  /** Has Atlas hand out its files again, as they are now: bootstrap, credential and all. */
+  /** Has Atlas write its files again, as they are now: bootstrap, credential and all. */
   writeFiles(): Promise<void>
   /** What it printed since `mark`, as JSON objects; its own words are left out. */
   logged(log: 'connection' | 'request', mark?: number): readonly Record<string, string>[]

@@ -1,6 +1,6 @@
 /**
  * An installation in a namespace of a real API server: server replicas under the accounts and with the rights of chart `atlas`
- * (replica.ts), real Envoys and backends (scene.ts), and whoever works on it with kubectl or the command line.
+ * (replica.ts), real Envoys and backends (scene.ts), and operators who work on it with kubectl or the command line.
  */
 import type {Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
@@ -51,7 +51,7 @@ export interface Installation
 export interface Namespace {
   readonly kubernetes: Kubernetes
   readonly namespace: string
-  /** A kubeconfig of somebody with Role atlas-cluster-admin and no other right. */
+  /** A kubeconfig of an operator with Role atlas-cluster-admin and no other right. */
   readonly person: string
   /** `atlas …args` on this namespace, by the administrator unless said otherwise. */
   run(args: readonly string[], kubeconfig?: string): Promise<Ran>

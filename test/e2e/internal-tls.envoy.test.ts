@@ -1,4 +1,4 @@
-/** 10901 switched to mutual TLS and back, on a running network: whom it lets in, where it is reached, and what the switch cuts. */
+/** 10901 switched to mutual TLS and back, on a running network: which clients it admits, where it is reached, and what the switch cuts. */
 import {expect} from 'chai'
 import {callOnce, openPlain, openTls} from '../../src/demo/lab/grpc.js'
 import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
@@ -67,7 +67,7 @@ describe('e2e: internal TLS', function () {
     expect(await opensTo(clientIn(thanos))).to.equal(false)
   })
 
-  it('switched on under a stream, ends it at drain time, and speaks plaintext to nobody', async () => {
+  it('switched on under a stream, ends it at drain time, and answers no client in plaintext', async () => {
     const stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf(paris), 30)).then(
       () => 'ended',
       () => 'cut',
@@ -81,7 +81,7 @@ describe('e2e: internal TLS', function () {
     expect(performance.now() - since).to.be.lessThan(10_000)
   })
 
-  it('lets in the clients that are named, and nobody else', async () => {
+  it('admits the clients that are named, and no other', async () => {
     const forged = forge(fleet)
     const strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>> = {
       nobody: [undefined, /PEER_DID_NOT_RETURN_A_CERTIFICATE/],
@@ -117,7 +117,7 @@ describe('e2e: internal TLS', function () {
     expect((await knockLogged(network, ads, visitor)).failure).to.match(/unable_to_get_local_issuer_certificate/)
   })
 
-  it('a certificate that was issued anew is let in, the old one until it ends', async () => {
+  it('a replaced certificate is admitted, the old one until it expires', async () => {
     const before = clientIn(thanos)
     await rotateLeaves(network.store, [], dependencies)
     fleet = await network.store.load()
@@ -171,7 +171,7 @@ describe('e2e: internal TLS', function () {
     await envoy.kill()
   })
 
-  it('refuses to speak mutual TLS to nobody', async () => {
+  it('refuses to switch to mutual TLS without a client', async () => {
     const refused = await init(network.store, {clients: []}, dependencies).catch((error: unknown) => error)
     expect(refused)
       .to.be.instanceOf(Error)

@@ -78,7 +78,7 @@ describe('e2e: internal TLS, with Thanos', function () {
         `--http-address=${renderHostPort(http())}`,
         `--endpoint.sd-config-file=${network.endpoints}`,
         '--endpoint.sd-config-reload-interval=1s',
-        // Its standard is 5 min, after which it begins anew with an endpoint that does not answer.
+        // Its default is 5 min, after which it tries an endpoint again that does not answer.
         '--store.unhealthy-timeout=3s',
         '--grpc-grace-period=1s',
         '--http-grace-period=1s',
@@ -87,7 +87,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     })
   }
 
-  /** Whose series Thanos Query answers with; nobody's, too, where it knows no endpoint or one that does not answer. */
+  /** The clusters whose series Thanos Query answers with; none where it knows no endpoint or one that does not answer. */
   async function clusters(): Promise<string> {
     const series = await queryInstant(http(), 'up').catch(() => [])
     return clustersIn(series).join()
@@ -131,7 +131,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     await waitFor('a connection with that certificate', async () => (fingerprints(mark).includes(wanted) ? true : undefined), options)
   }
 
-  it('one that runs while 10901 is switched loses its clusters, until it begins anew with each endpoint', async () => {
+  it('one that runs while 10901 is switched loses its clusters, until it tries each endpoint again', async () => {
     const {atlas, signal} = network.context
     await atlas.run('init', '--client', client, '--client-directory', mount)
     await place(await certificate())
@@ -149,7 +149,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     expect((await storesOf(http())).map(({error, clusters}) => ({error, clusters}))).to.deep.equal([{error: '', clusters: ['paris']}])
   })
 
-  it('shows the certificate that was issued anew as soon as it lies in its place, without being told', async () => {
+  it('shows the replaced certificate as soon as its file is there, without a restart', async () => {
     const [before, mark] = [await certificate(), logLength(network.observability.running.log)]
     await untilSeen(before, mark)
     await network.context.atlas.run('rotate')

@@ -12,12 +12,12 @@ import type {Scene} from './scene.js'
 import path from 'node:path'
 import {messageOf} from '../../src/lib/model/errors.js'
 
-/** The host name by which Thanos Query dials replica `replica`. */
+/** The host name by which Thanos Query connects to replica `replica`. */
 export function hostOf(cluster: string, replica = 0): string {
   return `${sidecarName(cluster as Parameters<typeof sidecarName>[0], replica)}.atlas.svc.cluster.local:10901`
 }
 
-/** 10901, where Thanos Query dials. */
+/** 10901, to which Thanos Query connects. */
 export function queryDoor({address}: Scene): {host: string; port: number} {
   return {host: address, port: 10_901}
 }

@@ -25,7 +25,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     await stage.close()
   })
 
-  it('when its old Envoy ends nobody notices but whoever has not connected anew', async () => {
+  it('when its old Envoy ends, only clients that have not reconnected notice', async () => {
     const mark = stage.query.mark()
     expect(await stage.play('6. Restart Thanos Query')).to.match(/\b10\.96\.\d+\.\d+$/)
     await stage.old.get('downstream1')?.stop()

@@ -37,7 +37,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(names.map(name => stage.wayOf(name))).to.deep.equal(['old', 'old', 'old'])
   })
 
-  it('a look and a copy: nobody else can read it, and it holds what the old controller has made', async () => {
+  it('a look and a copy, which no other user can read, and which holds what the old controller has made', async () => {
     const found = await stage.play('Before you begin')
     for (const name of names) expect(found).to.match(new RegExp(`^${NAMESPACE} +${name} `, 'm'))
     await stage.run(stage.blocks.find(({heading}) => heading === '1. Keep a copy')?.text ?? '')
@@ -121,7 +121,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     stage.expectAnswers(mark, ...names)
   })
 
-  it('nobody writes while nothing happens', async () => {
+  it('no program writes while nothing happens', async () => {
     // the first reports come within 5 s
     await sleep(6000)
     const before = versions(await stage.objects())
@@ -157,7 +157,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(nodePort).to.equal(NEW_PORT)
   })
 
-  it('whoever has a connection from before is answered on it, the old way', async () => {
+  it('a connection from before is answered the old way', async () => {
     const authority1 = `downstream1-thanos-sidecar0.${NAMESPACE}.svc.cluster.local:10901`
     expect((await kept!.call(oneCall(authority1))).headers[ANSWERED_BY]).to.equal('downstream1/0')
   })
@@ -178,7 +178,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     stage.expectAnswers(mark, ...names)
   })
 
-  it('everything goes back, to what it was, and nobody is without an answer', async () => {
+  it('everything goes back, to what it was, and every request is answered', async () => {
     const mark = stage.query.mark()
     const heading = 'Back again: everything'
     const [stopController, ...rest] = stage.commands(heading)

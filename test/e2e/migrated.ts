@@ -17,14 +17,14 @@ export function versions(objects: Objects): ReadonlyMap<string, string> {
   return new Map([...objects].map(([key, {metadata}]) => [key, metadata.resourceVersion]))
 }
 
-/** Nobody has written the Services that lead to these clusters since `before`. */
+/** No program has written the Services that lead to these clusters since `before`. */
 export function expectSameServices(before: Objects, after: Objects, clusters: readonly string[]): void {
   for (const [key, object] of before)
     if (clusters.some(name => key.startsWith(`Service/${name}-thanos-sidecar`)))
       expect(after.get(key)?.metadata.resourceVersion, key).to.equal(object.metadata.resourceVersion)
 }
 
-/** A Service that leads to Atlas's observability Envoy and nowhere else, and that nobody else owns. */
+/** A Service that leads to Atlas's observability Envoy and nowhere else, and has no other owner. */
 export function expectOurs(object: Stored | undefined): void {
   expect(object?.spec).to.deep.include({
     selector: {'goatlas.io/envoy': 'observability'},

@@ -60,7 +60,7 @@ export interface Migration {
   writes(): readonly string[]
   /** The log of the server that leads. */
   log(): Promise<string>
-  /** Starts an Envoy of Atlas from what `cluster values` hands out; waits until it is ready. */
+  /** Starts an Envoy of Atlas from what `cluster values` prints; waits until it is ready. */
   startEnvoy(name: string, place: EnvoyPlace): Promise<Running>
   until(what: string, holds: () => Promise<boolean> | boolean, seconds?: number): Promise<void>
   /** Ended in reverse order. */

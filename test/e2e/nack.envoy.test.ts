@@ -1,4 +1,4 @@
-/** A resource that an Envoy refuses: the rest of what it was sent works, status shows its words, and nobody else notices. */
+/** A resource that an Envoy refuses: the rest of what it was sent works, status shows its message, and no other Envoy notices. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createServer} from 'node:net'

@@ -20,7 +20,7 @@ import {type Query, openQuery} from './query.js'
 export const names = ['downstream1', 'downstream2', 'downstream3'] as const
 export type Name = (typeof names)[number]
 
-/** Where the new Envoy of the first cluster is dialled, on the address of the old one. */
+/** The address of the new Envoy of the first cluster, which was the old one's. */
 export const NEW_PORT = 31_901
 
 export interface OldAndNew extends Migration {
@@ -43,7 +43,7 @@ export interface OldAndNew extends Migration {
   wayOf(name: string): string
   /** Each of them has been answered by its own sidecar since `mark`, every single time. */
   expectAnswers(mark: number, ...clusters: readonly Name[]): void
-  /** Nobody has written the Services that lead to them, from the beginning. */
+  /** No program has written the Services that lead to them, from the beginning. */
   expectUntouched(objects: Objects, ...clusters: readonly Name[]): void
 }
 
@@ -66,7 +66,7 @@ export async function openOldAndNew(): Promise<OldAndNew> {
   const migration = await openMigration(folder, authority, {
     '203.0.113.7': addresses.atlas,
     '198.51.100.1 ': `${addresses.downstream1} `,
-    // nobody resolves the names of that stack here
+    // there is no resolver for the names of that stack here
     '--stack kube-prometheus-stack=prometheus': `--thanos ${replicas}{replica}:10901 --address ${addresses.downstream2}`,
   })
   const close = async (): Promise<void> => {

@@ -38,7 +38,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     await Promise.all(names.map(untilGone))
   }
 
-  it('D16: it runs in any namespace, and the names that are dialled are of that namespace', async () => {
+  it('D16: it runs in any namespace, and the names that Envoys connect to are of that namespace', async () => {
     const {endpoints} = await network.fleet()
     const address = `paris-thanos-sidecar0.${network.namespace}.svc.cluster.local:10901`
     expect(endpoints).to.contain(address)
@@ -48,7 +48,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect((await network.get('services/paris-thanos-sidecar0'))?.spec?.['selector']).to.deep.equal({'goatlas.io/envoy': 'observability'})
   })
 
-  it('D18: a registration without an address, and one with nonsense in it, cost nobody but themselves, and are told of beside the object', async () => {
+  it('D18: a registration without an address, and one with nonsense in it, cost no other cluster anything, and are reported beside the object', async () => {
     const others = load(network)
     const pids = [...network.ads, ...network.controllers].map(replica => replica.pid())
     await apply('rome', {'goatlas.io/addresses': ''})
@@ -86,7 +86,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
   })
 
   it('D22: a cluster for which something can not be written keeps no other from getting all of its own', async () => {
-    // Somebody else's Service has the name that Thanos Query is to dial.
+    // Another program's Service has the name that Thanos Query is to connect to.
     await network.kubectl(['create', 'service', 'clusterip', 'aarau-thanos-sidecar0', '--tcp=80:80'])
     await apply('aarau')
     await apply('zug')
@@ -97,7 +97,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect((await network.get('services/aarau-thanos-sidecar0'))?.spec?.['selector'], "somebody else's stays").to.deep.equal({
       app: 'aarau-thanos-sidecar0',
     })
-    // Tried again by itself: nobody need touch the registration.
+    // Retried automatically: the registration need not be touched.
     await network.kubectl(['delete', 'service', 'aarau-thanos-sidecar0'])
     await until(network, 'it to be made', async () => (await network.fleet()).derived.has('Service/aarau-thanos-sidecar0'))
     await until(network, 'nothing to be told any more', async () => (await leader.readiness()).warnings.length === 0)

@@ -164,7 +164,7 @@ describe('e2e: the operators on Kubernetes', function () {
     expect(identityIn(suspended, paris).certificate).to.equal(identityIn(before, paris).certificate)
     expect(credentialIn(suspended, paris).certificate).to.equal(credentialIn(before, paris).certificate)
 
-    // As a GitOps tool does it: what stands in its repository, applied anew.
+    // As a GitOps tool does it: what is in its repository, applied again.
     const {metadata, spec, ...kind} = JSON.parse(registration) as {metadata: Record<string, unknown>; spec: Record<string, unknown>}
     const {name, labels, annotations} = metadata
     const again = {

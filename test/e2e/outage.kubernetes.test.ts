@@ -32,7 +32,7 @@ describe('e2e: the API server gone', function () {
     await kubernetes.cluster.end()
   })
 
-  it('Envoys go on, one that starts anew is configured, a replica that starts waits and says so; then everything converges', async () => {
+  it('Envoys go on, one that restarts is configured, a replica that starts waits and reports it; then everything converges', async () => {
     const [first] = network.ads
     const [controller] = network.controllers
     if (first === undefined || controller === undefined) throw new Error('no replicas')

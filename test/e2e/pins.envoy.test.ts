@@ -1,4 +1,4 @@
-/** Every dialler makes sure whom it dials: whoever answers in another's place, with another's certificate, is not talked to. */
+/** Every client checks the server's name: it does not talk to a server that answers in another's place with another's certificate. */
 import {expect} from 'chai'
 import {forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
@@ -45,7 +45,7 @@ describe('e2e: pins', function () {
     await untilReachable(network, [paris])
   })
 
-  /** While an impostor answers at a port, whoever dials it breaks off; once the true one is back, all is as before. */
+  /** While an impostor answers at a port, its clients break off; once the true server is back, all is as before. */
   async function believesNobody(port: number, impostors: Readonly<Record<string, CertifiedKey>>): Promise<void> {
     for (const [who, key] of Object.entries(impostors)) {
       const impostor = await impersonate({host: network.address, port}, key)

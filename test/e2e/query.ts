@@ -23,7 +23,7 @@ export interface Query {
 export interface Question {
   readonly at: number
   readonly way: Way | undefined
-  /** Who answered; undefined: nobody. */
+  /** The backend that answered; undefined: none did. */
   readonly by: string | undefined
   readonly why?: string
 }

@@ -139,7 +139,7 @@ describe('e2e: replicas of the server', function () {
     await remove('turin')
   })
 
-  it('a Lease that somebody deletes is taken again by one of them, and both go on', async () => {
+  it('a Lease that is deleted is taken again by one of them, and both go on', async () => {
     await network.kubectl(['delete', 'lease', 'atlas'])
     expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(5000)
     const leads = async (): Promise<number> =>

@@ -1,4 +1,4 @@
-/** Certificates are replaced under load: leaves on command and by themselves, the ADS credential by its files; no request fails. */
+/** Certificates are replaced under load: leaves on command and automatically, the ADS credential by its files; no request fails. */
 import {expect} from 'chai'
 import {unlink} from 'node:fs/promises'
 import path from 'node:path'
@@ -69,7 +69,7 @@ describe('e2e: rotation', function () {
     }
   }
 
-  it('all leaves are issued anew, and every Envoy shows the new one alone, to new connections too', async () => {
+  it('all leaves are replaced, and every Envoy shows the new one alone, to new connections too', async () => {
     const before = await stored()
     await rotateLeaves(network.store, [], dependencies)
     await untilShown(before, 10)
@@ -111,7 +111,7 @@ describe('e2e: rotation', function () {
     await untilSynced(network)
   })
 
-  it('leaves renew by themselves, all of them, before they end', async () => {
+  it('leaves are renewed automatically, all of them, before they expire', async () => {
     await untilShown(rotated, LEAF)
     const fleet = await network.store.load()
     for (const owner of owners) expect(readKey(identityIn(fleet, owner)).notAfter.getTime()).to.be.greaterThan(Date.now())

@@ -1,5 +1,5 @@
 /**
- * The Envoys and backends of one test, on loopback addresses that nobody else uses, and whatever else the test starts: all of it is
+ * The Envoys and backends of one test, on loopback addresses of their own, and whatever else the test starts: all of it is
  * ended whatever happens. Which store and servers they have is the business of network.ts and installation.ts.
  */
 import {mkdtemp, rm} from 'node:fs/promises'
@@ -33,7 +33,7 @@ export interface SceneOptions {
 
 export interface Registration {
   readonly replicas?: number
-  /** Where it is dialled instead of at its own Envoy. */
+  /** The address to connect to, instead of its own Envoy's. */
   readonly address?: string
 }
 
@@ -54,7 +54,7 @@ export interface Scene {
   readonly address: string
   readonly observability: TestEnvoy
   readonly members: ReadonlyMap<string, Member>
-  /** Aborts when a process ended that nobody ended. */
+  /** Aborts when a process ended that the test did not end. */
   readonly crashed: AbortSignal
   /** By name; throws where there is none. */
   member(name: string): Member

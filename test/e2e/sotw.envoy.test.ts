@@ -83,7 +83,7 @@ describe('e2e: state of the world', function () {
   })
 })
 
-/** In this variant a version is a response's, not a resource's: a new stream counts anew. */
+/** In this variant a version is a response's, not a resource's: a new stream starts to count again. */
 function withoutVersions(dump = ''): string {
   return dump.replaceAll(/"version_info": "[^"]*"/g, '"version_info": ""')
 }

@@ -92,7 +92,7 @@ describe('taking over a 2021 installation', function () {
     expect(store.get('Secret/atlas-ca')).to.include({type: 'Opaque'})
   })
 
-  it('whoever lost the trust bundle gets both roots again', async () => {
+  it('a lost trust bundle is written again with both roots', async () => {
     const {store, fleet} = await adopted()
     store.put('ConfigMap/atlas-trust-bundle', undefined)
     expect((await reconcile(store, dependencies)).trust?.roots).to.deep.equal(fleet.trust?.roots)
@@ -193,7 +193,7 @@ describe('taking over a 2021 installation', function () {
     }
   })
 
-  it('a server that runs before init has adopted signs nothing with a root that nobody gave it; afterwards it does', async () => {
+  it('a server that runs before init has adopted signs nothing with a root that was not given to it; afterwards it does', async () => {
     const store = namespaceWith()
     await store.commit(await store.load(), [{kind: 'settings', value: {...defaultSettings, ...choices, namespace: 'monitoring'}}])
     const before = await reconcile(store, dependencies)
@@ -306,7 +306,7 @@ describe('taking over a 2021 installation', function () {
       expect(JSON.stringify(valuesOf(fleet.settings ?? defaultSettings, first))).not.to.match(/alertmanager/i)
     })
 
-    it('D31: the values of the observability cluster are YAML, and say where and whom to dial, over TLS', async () => {
+    it('D31: the values of the observability cluster are YAML, and hold the address and the name of the ADS server, over TLS', async () => {
       const {fleet} = await adopted()
       const settings = fleet.settings ?? expect.fail('no settings')
       const values = valuesOf(settings, 'atlas')

@@ -91,7 +91,7 @@ describe('a server on a store', () => {
       expect(await openDirectory({directory}).holder()).to.equal(undefined)
     })
 
-    it('a registration broken by hand costs nobody anything, and is named with its file', async () => {
+    it('a registration broken by hand costs no Envoy anything, and is named with its file', async () => {
       const store = openDirectory({directory})
       await start(store)
       await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])

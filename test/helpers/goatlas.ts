@@ -16,12 +16,12 @@ export interface GoatlasAuthority {
   /** The one server certificate, and the one client certificate, of the whole fleet: a common name, no alternative names. */
   readonly server: CertifiedKey
   readonly client: CertifiedKey
-  /** Another certificate of the same CA, for whoever asks under another name. */
+  /** Another certificate of the same CA, for clients that ask under another name. */
   issue(commonName: string, purpose: 'clientAuth' | 'serverAuth'): CertifiedKey
 }
 
 export interface GoatlasOptions {
-  /** Go 1.15 and later name the key of an authority by themselves; the program was built with 1.16. */
+  /** Go 1.15 and later add the key identifier of an authority; the program was built with 1.16. */
   readonly keyIdentifier?: boolean
   readonly from?: Date
   readonly until?: Date

@@ -105,7 +105,7 @@ function storeOver(place: Place): MemoryStore {
     },
 
     async announce() {
-      // Nobody looks here.
+      // Events have no reader here.
     },
   }
 

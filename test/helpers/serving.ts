@@ -1,4 +1,4 @@
-/** What a test needs of a server that it starts as a process: a port that nobody has, and the moment when it is ready. */
+/** What a test needs of a server that it starts as a process: a port that is free, and the moment when it is ready. */
 import {once} from 'node:events'
 import {type AddressInfo, createServer} from 'node:net'
 import {setTimeout} from 'node:timers/promises'

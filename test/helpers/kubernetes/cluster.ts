@@ -15,7 +15,7 @@ export interface Cluster {
   /** https://ADDRESS:PORT, the same over every restart. */
   readonly url: string
   readonly caFile: string
-  /** Signs certificates of servers and users that the API server, and whoever reads a kubeconfig, believes. */
+  /** Signs certificates of servers and users that the API server, and every reader of a kubeconfig, believes. */
   readonly ca: Certified
   /** The path of an administrator's kubeconfig. */
   readonly kubeconfig: string
@@ -27,7 +27,7 @@ export interface Cluster {
   readonly folder: string
   readonly etcd: Part
   readonly apiServer: Part
-  /** Garbage collection and the end of namespaces; not started by itself. */
+  /** Garbage collection and the end of namespaces; started only on request. */
   readonly controllers: Part
   /** Kills all of it and removes its folder. */
   end(): Promise<void>
@@ -86,7 +86,7 @@ interface Place {
   readonly ports: readonly [number, number, number]
 }
 
-/** On a loopback address that nobody else has, nobody takes the ports while a server is down between two starts. */
+/** On a loopback address of its own, no other process takes the ports while a server is down between two starts. */
 async function freePlace(): Promise<Place> {
   for (;;) {
     const address = `127.${randomInt(64, 255)}.${randomInt(256)}.${randomInt(1, 255)}`

@@ -1,4 +1,4 @@
-/** The custom resource definitions of Flux, k3s, Argo CD, the Prometheus operator and the Gateway API in a test's cluster: they stay until it ends, and harm nobody. */
+/** The custom resource definitions of Flux, k3s, Argo CD, the Prometheus operator and the Gateway API in a test's cluster: they stay until it ends, and harm no other test. */
 import {readFile} from 'node:fs/promises'
 import {setTimeout} from 'node:timers/promises'
 import {loadAll} from 'js-yaml'

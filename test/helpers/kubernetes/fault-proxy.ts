@@ -64,7 +64,7 @@ export interface FaultProxy {
   close(): Promise<void>
 }
 
-/** Opens one; whoever opens it closes it. */
+/** Opens one; its caller closes it. */
 export async function faultProxy({cluster, url, kubeconfig: admin}: Kubernetes): Promise<FaultProxy> {
   const {address, ca, folder} = cluster
   const {certificate, key} = await certify({name: 'fault-proxy', addresses: [address]}, ca)
@@ -81,7 +81,7 @@ export async function faultProxy({cluster, url, kubeconfig: admin}: Kubernetes):
   }
 
   const server = createSecureServer({allowHTTP1: true, cert: certificate, key}, (request, response) => {
-    // a client that goes away while it is being heard, or a script that throws: nobody is left to be told
+    // A client that goes away during its request, or a script that throws: there is no client left to answer.
     serve(request, response).catch(() => request.destroy())
   })
   const sockets = new Set<Socket>()

@@ -17,7 +17,7 @@ describe('the shared cluster', () => {
     expect((await sharedKubernetes()).url).to.equal(kubernetes.url)
   })
 
-  it('lets nobody else read its kubeconfig', async () => {
+  it('lets no other user read its kubeconfig', async () => {
     expect((await stat(kubernetes.kubeconfig)).mode & 0o777).to.equal(0o600)
   })
 
@@ -58,7 +58,7 @@ describe('the shared cluster', () => {
 
   it('knows no stranger', async () => {
     const answer = await fetch(`${kubernetes.url}/version`).catch((error: unknown) => error)
-    expect(answer).to.be.instanceOf(TypeError) // its certificate is signed by nobody that Node knows
+    expect(answer).to.be.instanceOf(TypeError) // its certificate is signed by no authority that Node knows
     expect((await kubernetes.kubectl(['get', 'namespaces', '--token=wrong', `--server=${kubernetes.url}`])).code).to.equal(1)
   })
 

@@ -19,7 +19,7 @@ export function program(name: ProgramName): string {
   return known
 }
 
-/** Runs one that ends by itself; after a minute it is killed (code null). */
+/** Runs one that ends without a signal; after a minute it is killed (code null). */
 export async function run(
   name: ProgramName,
   args: readonly string[],

@@ -2,7 +2,7 @@
 import {type Cluster, type ClusterOptions, startCluster} from './cluster.js'
 import {type Kubernetes, openKubernetes} from './kubernetes.js'
 
-/** The cluster that all test files of this process share: whoever uses it keeps to a namespace of its own. */
+/** The cluster that all test files of this process share: each keeps to a namespace of its own. */
 export async function sharedKubernetes(): Promise<Kubernetes> {
   shared ??= startCluster()
   return openKubernetes(await shared)
