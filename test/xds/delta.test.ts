@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {describeSession, unrepaired} from '../../src/lib/xds/session.js'
+import {describeSession, unacknowledged} from '../../src/lib/xds/session.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {Stream, type Words} from './stream.js'
 
@@ -291,7 +291,7 @@ describe('xds/session delta', () => {
       expect(stream.push({listener: {l: '1'}})).to.deep.equal(['cluster -a'])
       expect(stream.nack('cluster', 'no')).to.deep.equal([])
       expect(stream.wait(10_000)).to.deep.equal([])
-      expect(unrepaired(stream.session).get(typeUrls.cluster)?.sent).to.deep.equal(['a'])
+      expect(unacknowledged(stream.session).get(typeUrls.cluster)?.sent).to.deep.equal(['a'])
       expect(stream.push({cluster: {a: '1'}, listener: {l: '1'}})).to.deep.equal(['cluster +a=1'])
     })
   })
@@ -386,7 +386,7 @@ describe('xds/session delta', () => {
       const first = opened({cluster: {good: '1', bad: 'bad'}})
       first.ask('cluster')
       first.nack('cluster', 'bad')
-      const before = unrepaired(first.session)
+      const before = unacknowledged(first.session)
       const second = opened()
       second.push({}, before)
       second.ask('cluster')
@@ -419,9 +419,9 @@ describe('xds/session delta', () => {
         ]),
       )
       second.ask('cluster')
-      expect(unrepaired(second.session).get(typeUrls.cluster)?.sent, 'sent, not acknowledged').to.deep.equal(['x'])
+      expect(unacknowledged(second.session).get(typeUrls.cluster)?.sent, 'sent, not acknowledged').to.deep.equal(['x'])
       second.ack('cluster')
-      expect([...unrepaired(second.session).keys()], 'a type not asked for yet').to.deep.equal([typeUrls.scope])
+      expect([...unacknowledged(second.session).keys()], 'a type not asked for yet').to.deep.equal([typeUrls.scope])
     })
 
     it('removes again what it had brought, when the removal was never answered', () => {
@@ -429,7 +429,7 @@ describe('xds/session delta', () => {
       first.ask('scope')
       first.ack('scope')
       first.push({})
-      const before = unrepaired(first.session)
+      const before = unacknowledged(first.session)
       expect(before.get(typeUrls.scope)).to.deep.equal({sent: [], removed: ['a']})
       const second = opened()
       second.push({}, before)
@@ -440,9 +440,9 @@ describe('xds/session delta', () => {
     it('counts a response that was never answered as one', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
-      expect(unrepaired(stream.session).get(typeUrls.cluster)).to.deep.equal({sent: ['a'], removed: []})
+      expect(unacknowledged(stream.session).get(typeUrls.cluster)).to.deep.equal({sent: ['a'], removed: []})
       stream.ack('cluster')
-      expect(unrepaired(stream.session).size).to.equal(0)
+      expect(unacknowledged(stream.session).size).to.equal(0)
     })
   })
 })

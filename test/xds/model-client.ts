@@ -11,7 +11,7 @@ import {
   DiscoveryRequestSchema,
   type DiscoveryResponse,
 } from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
-import {describeSession, type Input, openSession, type Session, step, unrepaired, type Variant} from '../../src/lib/xds/session.js'
+import {describeSession, type Input, openSession, type Session, step, unacknowledged, type Variant} from '../../src/lib/xds/session.js'
 import type {Snapshot} from '../../src/lib/xds/snapshot.js'
 import {allowsWildcard, typeUrls} from '../../src/lib/xds/type-url.js'
 import {type Kind, kindOf, show} from './stream.js'
@@ -174,7 +174,7 @@ export class ModelClient {
     for (const {kind, names} of this.#unanswered.values()) for (const name of names) this.#shelf(kind).doubted.add(name)
     // Asked for and not answered is as good as in doubt.
     for (const shelf of this.shelves.values()) for (const name of shelf.owed) shelf.doubted.add(name)
-    const before = unrepaired(this.session)
+    const before = unacknowledged(this.session)
     this.session = openSession(this.variant)
     this.inbox = []
     this.outbox = []
@@ -229,7 +229,8 @@ export class ModelClient {
       const bad = wanted.some(([, {version}]) => isBad(version))
       const wantedState = this.snapshot === undefined ? 'stale' : bad ? 'nack' : 'synced'
       if (report?.state !== wantedState) this.#fail(`${kind} is ${report?.state} in status, it should be ${wantedState}`)
-      if (!bad && this.snapshot !== undefined && unrepaired(this.session).has(typeUrls[kind])) this.#fail(`${kind} is kept as unrepaired`)
+      if (!bad && this.snapshot !== undefined && unacknowledged(this.session).has(typeUrls[kind]))
+        this.#fail(`${kind} is kept as unrepaired`)
     }
   }
 

@@ -2,7 +2,7 @@ import {create, fromBinary, toBinary} from '@bufbuild/protobuf'
 import {expect} from 'chai'
 import fc from 'fast-check'
 import {DeltaDiscoveryRequestSchema, DiscoveryRequestSchema} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
-import {describeSession, type Input, openSession, step, unrepaired, type Variant} from '../../src/lib/xds/session.js'
+import {describeSession, type Input, openSession, step, unacknowledged, type Variant} from '../../src/lib/xds/session.js'
 import {resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {pushOrder, typeUrls} from '../../src/lib/xds/type-url.js'
 import {snapshotOf} from './stream.js'
@@ -86,7 +86,7 @@ describe('xds/session fuzz', () => {
             }
 
             describeSession(session)
-            unrepaired(session)
+            unacknowledged(session)
           })
         }),
         {numRuns: 500},

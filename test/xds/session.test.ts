@@ -2,7 +2,7 @@ import {create} from '@bufbuild/protobuf'
 import {expect} from 'chai'
 import {DiscoveryRequestSchema} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
 import {acknowledgedVersion, describeSession} from '../../src/lib/xds/session.js'
-import {namesIn} from '../../src/lib/xds/ack.js'
+import {namesInMessage} from '../../src/lib/xds/ack.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {Stream} from './stream.js'
 
@@ -170,7 +170,7 @@ describe('xds/session', () => {
       const stream = new Stream('delta')
       stream.ask('cluster')
       for (let version = 1; version <= 1000; version += 1) stream.push({cluster: {a: `${version}`, [`b${version % 3}`]: '1'}})
-      const flights = stream.session.types.get(typeUrls.cluster)?.flights ?? []
+      const flights = stream.session.types.get(typeUrls.cluster)?.inFlight ?? []
       expect(flights.length).to.be.at.most(64)
       const last = Number(stream.nonces.get('cluster'))
       for (let nonce = 1; nonce <= last; nonce += 1) stream.ack('cluster', {nonce: `${nonce}`})
@@ -253,9 +253,12 @@ describe('xds/verdict namesIn', () => {
   it('finds whole names in what Envoy says', () => {
     const names = ['badc', 'badip', 'bad', 'okl', 'thanos/c1', 'thanos/c1000', 'a']
     const cds = 'Error adding/updating cluster(s) badc: Proto constraint validation failed, badip: malformed IP address'
-    expect(namesIn(cds, names)).to.deep.equal(['badc', 'badip'])
-    expect(namesIn('Duplicate entry of domain X in route thanos/c1000', names)).to.deep.equal(['thanos/c1000'])
-    expect(namesIn("scope key conflict found, first scope is 'a', second scope is 'thanos/c1'", names)).to.deep.equal(['thanos/c1', 'a'])
-    expect(namesIn('Failed to load private key from <inline>', names)).to.deep.equal([])
+    expect(namesInMessage(cds, names)).to.deep.equal(['badc', 'badip'])
+    expect(namesInMessage('Duplicate entry of domain X in route thanos/c1000', names)).to.deep.equal(['thanos/c1000'])
+    expect(namesInMessage("scope key conflict found, first scope is 'a', second scope is 'thanos/c1'", names)).to.deep.equal([
+      'thanos/c1',
+      'a',
+    ])
+    expect(namesInMessage('Failed to load private key from <inline>', names)).to.deep.equal([])
   })
 })

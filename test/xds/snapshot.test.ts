@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import {resourcesOf, type Resource, toSnapshot} from '../../src/lib/xds/snapshot.js'
-import {allowsWildcard, isKnownType, pushOrder, removalOrder, typeUrls} from '../../src/lib/xds/type-url.js'
+import {allowsWildcard, isServedType, pushOrder, removalOrder, typeUrls} from '../../src/lib/xds/type-url.js'
 
 function resource(typeUrl: string, name: string, version = '1'): Resource {
   return {typeUrl, name, version, body: new Uint8Array()}
@@ -41,6 +41,6 @@ describe('xds/type-url', () => {
 
   it('allows the wildcard for clusters, listeners and scopes alone', () => {
     expect(pushOrder.filter(type => allowsWildcard(type))).to.deep.equal([typeUrls.cluster, typeUrls.listener, typeUrls.scope])
-    expect(isKnownType('type.googleapis.com/envoy.service.runtime.v3.Runtime')).to.equal(false)
+    expect(isServedType('type.googleapis.com/envoy.service.runtime.v3.Runtime')).to.equal(false)
   })
 })

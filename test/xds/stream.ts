@@ -10,7 +10,7 @@ import {
   type Input,
   type Note,
   openSession,
-  type Reported,
+  type UnacknowledgedByType,
   type Session,
   type SessionOptions,
   step,
@@ -114,7 +114,7 @@ export class Stream {
     return this.ack(kind, {error, ...said})
   }
 
-  push(words: Words, before?: Reported): readonly string[] {
+  push(words: Words, before?: UnacknowledgedByType): readonly string[] {
     this.#snapshot = snapshotOf(words, this.#snapshot)
     return this.take({kind: 'snapshot', snapshot: this.#snapshot, ...(before === undefined ? {} : {before})})
   }

@@ -1,15 +1,15 @@
 import {expect} from 'chai'
 import fc from 'fast-check'
 import {
-  emptyLedger,
+  emptyVersions,
   versionEntries,
   type HeldVersion,
-  heldIn,
-  type Versions,
-  only,
+  heldVersion,
+  type VersionMap,
+  onlyNames,
   rebase,
-  record,
-  unsure,
+  setVersions,
+  unknownVersion,
 } from '../../src/lib/xds/versions.js'
 import type {Resource, Resources} from '../../src/lib/xds/snapshot.js'
 
@@ -21,19 +21,19 @@ function base(versions: Record<string, string>): Resources {
   return new Map(Object.entries(versions).map(([name, version]) => [name, resource(name, version)]))
 }
 
-function show(ledger: Versions): Record<string, string> {
+function show(ledger: VersionMap): Record<string, string> {
   return Object.fromEntries([...versionEntries(ledger)].map(([name, held]): [string, string] => [name, held.version]).sort())
 }
 
 describe('xds/ledger', () => {
   it('records what was given and taken away', () => {
-    const ledger = record(rebase(emptyLedger, base({})), [
+    const ledger = setVersions(rebase(emptyVersions, base({})), [
       ['a', {version: '1'}],
       ['b', {version: '1'}],
     ])
     expect(
       show(
-        record(ledger, [
+        setVersions(ledger, [
           ['a', undefined],
           ['b', {version: '2'}],
         ]),
@@ -43,34 +43,34 @@ describe('xds/ledger', () => {
   })
 
   it('differs from what is wanted in exactly what is left to do', () => {
-    const has = record(emptyLedger, [
+    const has = setVersions(emptyVersions, [
       ['same', {version: '1'}],
       ['old', {version: '1'}],
       ['gone', {version: '1'}],
-      ['doubt', unsure],
+      ['doubt', unknownVersion],
     ])
     const ledger = rebase(has, base({same: '1', old: '2', fresh: '1', doubt: '1'}))
     expect([...ledger.differing.keys()].sort()).to.deep.equal(['doubt', 'fresh', 'gone', 'old'])
-    expect(heldIn(ledger, 'fresh')).to.equal(undefined)
-    expect(heldIn(ledger, 'same')?.version).to.equal('1')
+    expect(heldVersion(ledger, 'fresh')).to.equal(undefined)
+    expect(heldVersion(ledger, 'same')?.version).to.equal('1')
   })
 
   it('takes a new object of equal version for the same', () => {
-    const ledger = rebase(rebase(emptyLedger, base({})), base({a: '1'}))
-    const given = record(ledger, [['a', {version: '1'}]])
+    const ledger = rebase(rebase(emptyVersions, base({})), base({a: '1'}))
+    const given = setVersions(ledger, [['a', {version: '1'}]])
     expect(given.differing.size).to.equal(0)
     expect(rebase(given, base({a: '1'})).differing.size).to.equal(0)
   })
 
   it('keeps only the names it is told to', () => {
     const ledger = rebase(
-      record(emptyLedger, [
+      setVersions(emptyVersions, [
         ['a', {version: '1'}],
         ['b', {version: '1'}],
       ]),
       base({a: '1', b: '1'}),
     )
-    expect(show(only(ledger, ['b', 'c']))).to.deep.equal({b: '1'})
+    expect(show(onlyNames(ledger, ['b', 'c']))).to.deep.equal({b: '1'})
   })
 
   it('says what a plain map would say, whatever is done to it (property)', () => {
@@ -84,12 +84,12 @@ describe('xds/ledger', () => {
     fc.assert(
       fc.property(fc.array(act), acts => {
         const plain = new Map<string, string>()
-        let ledger = emptyLedger
+        let ledger = emptyVersions
         for (const done of acts) {
           if (done.kind === 'base') ledger = rebase(ledger, base(done.versions))
           else {
             const held: HeldVersion | undefined = done.kind === 'give' ? {version: done.version} : undefined
-            ledger = record(ledger, [[done.name, held]])
+            ledger = setVersions(ledger, [[done.name, held]])
             if (held === undefined) plain.delete(done.name)
             else plain.set(done.name, held.version)
           }

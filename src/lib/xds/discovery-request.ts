@@ -1,13 +1,13 @@
-/** Takes a request of either variant into a session: who asks, the answer to an earlier response, then what is asked for. */
+/** Handles a DiscoveryRequest or DeltaDiscoveryRequest: its node, its ACK or NACK of an earlier response, then its subscription. */
 import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
-import {aimAt, ask, doubt} from './pending.js'
+import {applySnapshot, applySubscription, applyUnacknowledged} from './pending.js'
 import {NACK_TEXT_MAX, type Note} from './note.js'
 import type {Session} from './session-state.js'
 import {resourcesOf} from './snapshot.js'
 import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
 import {openType, type TypeState} from './type-state.js'
-import {allowsWildcard, isKnownType} from './type-url.js'
-import {acknowledge, refuse, settle} from './ack.js'
+import {allowsWildcard, isServedType} from './type-url.js'
+import {handleAck, handleNack, clearRepairedNack} from './ack.js'
 
 /** Why a stream must end. */
 export interface InvalidRequest {
@@ -15,7 +15,8 @@ export interface InvalidRequest {
   readonly message: string
 }
 
-export interface HeardRequest {
+/** A session after an input, and what happened. */
+export interface SessionUpdate {
   readonly session: Session
   readonly notes: readonly Note[]
   readonly close?: InvalidRequest
@@ -23,57 +24,60 @@ export interface HeardRequest {
 
 type EitherRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
+/** How many names one note holds; further names are not logged. */
 const NOTED_NAMES_MAX = 100
 
 /**
  * The session after a request.
  * @throws Error for a request of the other variant
  */
-export function hearRequest(session: Session, request: EitherRequest, now: Date): HeardRequest {
+export function handleRequest(session: Session, request: EitherRequest, now: Date): SessionUpdate {
   const {typeUrl, node} = request
-  if (typeUrl === '') return refusal(session, 'A request on an aggregated stream must have a type_url')
+  if (typeUrl === '') return closeWith(session, 'A request on an aggregated stream must have a type_url')
   if (node !== undefined && session.node !== undefined && (node.id !== session.node.id || node.cluster !== session.node.cluster)) {
     const note: Note = {kind: 'node-changed', was: `${session.node.cluster} ${session.node.id}`, is: `${node.cluster} ${node.id}`}
-    return {...refusal(session, 'The node of a stream may not change'), notes: [note]}
+    return {...closeWith(session, 'The node of a stream may not change'), notes: [note]}
   }
 
   const named = session.node === undefined && node !== undefined ? {...session, node: {id: node.id, cluster: node.cluster}} : session
-  return isKnownType(typeUrl) ? hearKnown(named, request, now) : park(named, typeUrl)
+  return isServedType(typeUrl) ? handleServedType(named, request, now) : handleUnknownType(named, typeUrl)
 }
 
-/** A type that isn't served keeps its stream open: the client may ask for others. */
-function park(session: Session, typeUrl: string): HeardRequest {
+/** A request for a type that isn't served is ignored, and its stream stays open: the client may request others. */
+function handleUnknownType(session: Session, typeUrl: string): SessionUpdate {
   const type = typeUrl.slice(0, 200)
   if (session.unknownTypes.has(type)) return {session, notes: []}
   const {maxUnknownTypes} = session.options
   if (session.unknownTypes.size >= maxUnknownTypes)
-    return refusal(session, `A stream may ask for at most ${maxUnknownTypes} types that are not served here`)
+    return closeWith(session, `A stream may request at most ${maxUnknownTypes} types that are not served here`)
   const unknownTypes = new Set([...session.unknownTypes, type])
   return {session: {...session, unknownTypes}, notes: [{kind: 'unknown-type', typeUrl: type}]}
 }
 
-function hearKnown(session: Session, request: EitherRequest, now: Date): HeardRequest {
+function handleServedType(session: Session, request: EitherRequest, now: Date): SessionUpdate {
   const {typeUrl} = request
-  const opened = session.types.get(typeUrl) ?? openType(typeUrl, mannerOf(session, typeUrl))
-  const answered = hearAnswer(opened, request)
-  const change = changeOf(session, request, answered.state)
+  const opened = session.types.get(typeUrl) ?? openType(typeUrl, responseModeOf(session, typeUrl))
+  const answered = handleAnswer(opened, request)
+  const change = subscriptionChangeOf(session, request, answered.state)
   const excess = excessOf(session, typeUrl, change)
-  if (excess !== undefined) return refusal(session, excess)
+  if (excess !== undefined) return closeWith(session, excess)
 
-  const asked = ask(answered.state, change, answered.state.subscription === undefined ? initialOf(request) : {})
-  const leftover = session.before.get(typeUrl)
-  const state = leftover === undefined ? asked : doubt(asked, leftover)
-  const aimed = session.snapshot === undefined ? state : aimAt(state, resourcesOf(session.snapshot, typeUrl), now)
-  const settled = settle(aimed)
-  const before = leftover === undefined ? session.before : new Map([...session.before].filter(([type]) => type !== typeUrl))
-  const repaired: readonly Note[] = settled === aimed ? [] : [{kind: 'repaired', typeUrl}]
+  const initial = answered.state.subscription === undefined ? initialVersionsOf(request) : {}
+  const subscribed = applySubscription(answered.state, change, initial)
+  const earlier = session.unacknowledged.get(typeUrl)
+  const state = earlier === undefined ? subscribed : applyUnacknowledged(subscribed, earlier)
+  const targeted = session.snapshot === undefined ? state : applySnapshot(state, resourcesOf(session.snapshot, typeUrl), now)
+  const next = clearRepairedNack(targeted)
+  const unacknowledged =
+    earlier === undefined ? session.unacknowledged : new Map([...session.unacknowledged].filter(([type]) => type !== typeUrl))
+  const repaired: readonly Note[] = next === targeted ? [] : [{kind: 'repaired', typeUrl}]
   return {
-    session: {...session, before, types: new Map(session.types).set(typeUrl, settled)},
+    session: {...session, unacknowledged, types: new Map(session.types).set(typeUrl, next)},
     notes: [...answered.notes, ...subscriptionNotes(opened, change), ...repaired],
   }
 }
 
-/** A stream holds the names that it was asked for as long as it lives, so there is an end to their number and length. */
+/** A session keeps the names that its client subscribed to as long as the stream lives, so their number and length are bounded. */
 function excessOf(session: Session, typeUrl: string, {subscription, asked}: SubscriptionChange): string | undefined {
   const {maxNames, maxNameLength} = session.options
   if (subscription.names.size > maxNames)
@@ -84,29 +88,29 @@ function excessOf(session: Session, typeUrl: string, {subscription, asked}: Subs
 }
 
 /** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
-function hearAnswer(state: TypeState, request: EitherRequest): {readonly state: TypeState; readonly notes: readonly Note[]} {
+function handleAnswer(state: TypeState, request: EitherRequest): {readonly state: TypeState; readonly notes: readonly Note[]} {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
   // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
   const number = /^[1-9]\d*$/.test(nonce) ? Number(nonce) : 0
   const message = errorDetail?.message.slice(0, NACK_TEXT_MAX)
-  const verdict = message === undefined ? acknowledge(state, number) : refuse(state, number, message)
-  if (verdict === undefined) return {state, notes: [{kind: 'stale-nonce', typeUrl, nonce: nonce.slice(0, 100)}]}
-  const {flight, refused} = verdict
+  const result = message === undefined ? handleAck(state, number) : handleNack(state, number, message)
+  if (result === undefined) return {state, notes: [{kind: 'stale-nonce', typeUrl, nonce: nonce.slice(0, 100)}]}
+  const {response, rejected} = result
   const note: Note =
     message === undefined
       ? {
           kind: 'acked',
           typeUrl,
           nonce,
-          versions: new Map([...flight.sent].map(([name, held]) => [name, held.version])),
-          removed: flight.removed,
+          versions: new Map([...response.sent].map(([name, held]) => [name, held.version])),
+          removed: response.removed,
         }
-      : {kind: 'nacked', typeUrl, nonce, message, names: [...flight.sent.keys()], removed: flight.removed, refused}
-  return {state: verdict.state, notes: [note]}
+      : {kind: 'nacked', typeUrl, nonce, message, names: [...response.sent.keys()], removed: response.removed, refused: rejected}
+  return {state: result.state, notes: [note]}
 }
 
-function changeOf(session: Session, request: EitherRequest, state: TypeState): SubscriptionChange {
+function subscriptionChangeOf(session: Session, request: EitherRequest, state: TypeState): SubscriptionChange {
   const rules = {allowsWildcard: allowsWildcard(request.typeUrl)}
   const isDelta = request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest'
   if (isDelta !== (session.variant === 'delta')) throw new Error(`A ${session.variant} session was given a ${request.$typeName}`)
@@ -115,13 +119,13 @@ function changeOf(session: Session, request: EitherRequest, state: TypeState): S
     : subscribeSotw(state.subscription, request.resourceNames, rules)
 }
 
-function initialOf(request: EitherRequest): Readonly<Record<string, string>> {
+function initialVersionsOf(request: EitherRequest): Readonly<Record<string, string>> {
   return request.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryRequest' ? request.initialResourceVersions : {}
 }
 
-function mannerOf(session: Session, typeUrl: string): TypeState['manner'] {
-  if (session.variant === 'delta') return 'changes'
-  return allowsWildcard(typeUrl) ? 'all' : 'some'
+function responseModeOf(session: Session, typeUrl: string): TypeState['mode'] {
+  if (session.variant === 'delta') return 'delta'
+  return allowsWildcard(typeUrl) ? 'full' : 'partial'
 }
 
 function subscriptionNotes(before: TypeState, change: SubscriptionChange): readonly Note[] {
@@ -141,6 +145,6 @@ function subscriptionNotes(before: TypeState, change: SubscriptionChange): reado
   return notes
 }
 
-function refusal(session: Session, message: string): HeardRequest {
+function closeWith(session: Session, message: string): SessionUpdate {
   return {session, notes: [], close: {code: 'INVALID_ARGUMENT', message}}
 }

@@ -1,4 +1,4 @@
-/** What happened in a session, as data for log, status and counters. */
+/** What happened in a session, as data for the log, `status` and metrics. */
 import type {TypeUrl} from './snapshot.js'
 
 export type Note =
@@ -14,7 +14,7 @@ export type Note =
       readonly kind: 'acked'
       readonly typeUrl: TypeUrl
       readonly nonce: string
-      /** What the response had brought, by name. */
+      /** The versions that the response held, by name. */
       readonly versions: ReadonlyMap<string, string>
       readonly removed: readonly string[]
     }
@@ -22,21 +22,21 @@ export type Note =
       readonly kind: 'nacked'
       readonly typeUrl: TypeUrl
       readonly nonce: string
-      /** The client's words, cut at NACK_TEXT_MAX characters: a stranger's text. */
+      /** The client's `error_detail`, cut at NACK_TEXT_MAX characters because a client chooses it. */
       readonly message: string
-      /** The resources that the response had brought. */
+      /** The resources that the response held. */
       readonly names: readonly string[]
       readonly removed: readonly string[]
-      /** Those of them that were refused alone: not sent again in this version. */
+      /** Those of them that were NACKed alone: not sent again in this version. */
       readonly refused: readonly string[]
     }
-  /** Nothing is left of the type's NACK. */
+  /** The type's NACK is repaired. */
   | {readonly kind: 'repaired'; readonly typeUrl: TypeUrl}
-  /** Removed after the delay, without the ACKs that it waited for. */
+  /** Removed after the delay, without the ACKs that the removal waited for. */
   | {readonly kind: 'removal-forced'; readonly typeUrl: TypeUrl; readonly names: readonly string[]}
-  /** An answer to a response that was answered or replaced before, or never sent: neither ACK nor NACK. */
+  /** The nonce of a response that was answered or replaced before, or never sent: neither ACK nor NACK. */
   | {readonly kind: 'stale-nonce'; readonly typeUrl: TypeUrl; readonly nonce: string}
-  /** A type that is not served: the request is parked, once noted. */
+  /** A type that is not served: the request is ignored, and noted once. */
   | {readonly kind: 'unknown-type'; readonly typeUrl: TypeUrl}
   | {readonly kind: 'duplicate-names'; readonly typeUrl: TypeUrl; readonly names: readonly string[]}
   /** "*" for a type that is only served by name. */
@@ -44,4 +44,5 @@ export type Note =
   | {readonly kind: 'node-changed'; readonly was: string; readonly is: string}
   | {readonly kind: 'closed'; readonly message: string}
 
+/** How many characters of a NACK's message are kept; the rest is cut. */
 export const NACK_TEXT_MAX = 4096

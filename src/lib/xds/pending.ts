@@ -1,113 +1,124 @@
-/** What a request, an earlier stream or a snapshot makes of what is known of a type; what is to be sent then follows from the difference. */
-import {type HeldVersion, heldIn, only, rebase, record, unsure} from './versions.js'
-import type {Resources} from './snapshot.js'
+/**
+ * What is pending for one resource type: how a request, an earlier stream or a new snapshot changes what the client is known to
+ * have and what it is to have. The difference is what delta.ts and sotw.ts send.
+ */
+import {
+  forgetVersions,
+  type HeldVersion,
+  heldVersion,
+  onlyNames,
+  rebase,
+  removeVersions,
+  setVersions,
+  unknownVersion,
+  type VersionMap,
+} from './versions.js'
+import type {Resource, Resources} from './snapshot.js'
 import {isSubscribed, noSubscription, type Subscription, type SubscriptionChange} from './subscription.js'
-import {keepSuspects, type Unanswered, noLeaving, noNames, type Residue, stillSuspect, type TypeState, withKnown} from './type-state.js'
-import {leavesResidue} from './type-url.js'
+import {
+  filterSuspects,
+  noNames,
+  nothingToRemove,
+  stillSuspect,
+  type TypeState,
+  type Unacknowledged,
+  type Unapplied,
+  withKnown,
+} from './type-state.js'
+import {keepsUnapplied} from './type-url.js'
 
 /**
- * Takes in what a request asks for. `initial` are the versions that the client says it has (delta, first request of the type).
- * What is asked for by name is sent even if the client seems to have it (comment on `resource_names_subscribe`; Envoy's
- * clusters wait for it, envoy #22418). A name it lists but that doesn't exist isn't waited for: it leaves like any other.
+ * The state after a request subscribed and unsubscribed names. `initial` are the `initial_resource_versions` of a delta client's
+ * first request of the type. A name that the client subscribes is sent even if the client seems to have it (comment on
+ * `resource_names_subscribe`; Envoy's clusters wait for it, envoyproxy/envoy#22418). A name that the client lists but that doesn't
+ * exist isn't answered at once: it is removed like any other.
  */
-export function ask(state: TypeState, change: SubscriptionChange, initial: Readonly<Record<string, string>> = {}): TypeState {
+export function applySubscription(state: TypeState, change: SubscriptionChange, initial: Readonly<Record<string, string>> = {}): TypeState {
   const {subscription, wildcardBegan, wildcardEnded} = change
-  const listed = Object.entries(initial).filter(([name]) => isSubscribed(subscription, name))
-  const before = record(
-    wildcardEnded ? only(state.known, subscription.names) : state.known,
-    listed.map(([name, version]) => [name, {version}]),
-  )
-  const dropped = change.dropped.map((name): [string, undefined] => [name, undefined])
-  const sure = record(before, dropped)
-  const known = record(
-    sure,
-    change.asked.filter(name => heldIn(sure, name) !== undefined).map(name => [name, unsure]),
-  )
-  const asked = change.asked.filter(name => !Object.hasOwn(initial, name))
-  const anew = new Set(change.asked)
+  const restrict = (versions: VersionMap): VersionMap => (wildcardEnded ? onlyNames(versions, subscription.names) : versions)
+  const listed = Object.entries(initial)
+    .filter(([name]) => isSubscribed(subscription, name))
+    .map(([name, version]): [string, HeldVersion] => [name, {version}])
+  const known = removeVersions(setVersions(restrict(state.known), listed), change.dropped)
+  const isHeld = (name: string): boolean => heldVersion(known, name) !== undefined
+  const subscribedAgain = new Set(change.asked)
   return {
-    ...withKnown(state, known),
+    ...withKnown(state, forgetVersions(known, change.asked.filter(isHeld))),
     subscription,
-    acked: record(wildcardEnded ? only(state.acked, subscription.names) : state.acked, [
-      ...listed.map(([name, version]): [string, HeldVersion] => [name, {version}]),
-      ...dropped,
-    ]),
-    asked: union(without(state.asked, change.dropped), asked),
-    answerDue: state.answerDue || wildcardBegan || (state.manner === 'all' && change.asked.length > 0),
-    suspects: keepSuspects(state.suspects, name => !anew.has(name)),
+    acked: removeVersions(setVersions(restrict(state.acked), listed), change.dropped),
+    requested: union(
+      without(state.requested, change.dropped),
+      change.asked.filter(name => !Object.hasOwn(initial, name)),
+    ),
+    responseDue: state.responseDue || wildcardBegan || (state.mode === 'full' && change.asked.length > 0),
+    suspects: filterSuspects(state.suspects, name => !subscribedAgain.has(name)),
   }
 }
 
 /**
- * Takes in what an earlier stream left open: what it sent or removed without an ACK may be there or not, in whatever version,
- * and `initial_resource_versions` lists neither truly (measured on Envoy). So it is sent again, or named as removed.
+ * The state with what an earlier stream left unacknowledged. Envoy may or may not have what that stream sent or removed, in any
+ * version, and `initial_resource_versions` lists neither correctly (measured on Envoy). So it is sent again, or named as removed.
  */
-export function doubt(state: TypeState, leftover: Unanswered): TypeState {
-  const names = [...leftover.sent, ...leftover.removed].filter(name => isSubscribed(state.subscription ?? noSubscription, name))
+export function applyUnacknowledged(state: TypeState, earlier: Unacknowledged): TypeState {
+  const names = [...earlier.sent, ...earlier.removed].filter(name => isSubscribed(state.subscription ?? noSubscription, name))
   if (names.length === 0) return state
-  const residue = leavesResidue(state.typeUrl) ? new Map([...state.residue, ...names.map(name => residueOf(state, name))]) : state.residue
-  // A SotW client lists nothing, and is sent everything.
-  if (state.manner !== 'changes') return {...state, residue}
-  return {
-    ...withKnown(
-      {...state, residue},
-      record(
-        state.known,
-        names.map(name => [name, unsure]),
-      ),
-    ),
-    acked: record(
-      state.acked,
-      names.map(name => [name, undefined]),
-    ),
-  }
+  const kept = keepsUnapplied(state.typeUrl) ? names.map(name => unappliedOf(state, name)) : []
+  const unapplied = kept.length === 0 ? state.unapplied : new Map([...state.unapplied, ...kept])
+  // A SotW client lists no versions, and is sent everything.
+  if (state.mode !== 'delta') return {...state, unapplied}
+  return {...withKnown({...state, unapplied}, forgetVersions(state.known, names)), acked: removeVersions(state.acked, names)}
 }
 
-/** Aims at the snapshot's resources: what differs from them is what is left to do. Costs next to nothing when neither they nor the subscription changed. */
-export function aimAt(state: TypeState, source: Resources, now: Date): TypeState {
+/**
+ * The state with a new snapshot's resources as its target: where the client's versions differ from them is what is left to send.
+ * Costs next to nothing when neither the resources nor the subscription changed.
+ */
+export function applySnapshot(state: TypeState, source: Resources, now: Date): TypeState {
   const {subscription} = state
   if (subscription === undefined) return state
-  const same = state.aim?.source === source && state.aim.subscription === subscription
-  const known = rebase(state.known, same ? state.known.base : wantedFrom(source, subscription))
-  const aimed = {...state, aim: {source, subscription}, known}
-  const next = {...aimed, suspects: stillSuspect(aimed, state.suspects)}
-  const stuck = state.stuck.size === 0 ? noNames : new Set([...state.stuck].filter(name => !known.base.has(name)))
-  return depart({...next, stuck, asked: state.manner === 'changes' ? state.asked : within(state.asked, known.base)}, now)
+  const same = state.target?.source === source && state.target.subscription === subscription
+  const known = rebase(state.known, same ? state.known.base : subscribedResources(source, subscription))
+  const targeted = {...state, target: {source, subscription}, known}
+  const isGone = (name: string): boolean => !known.base.has(name)
+  return scheduleRemovals(
+    {
+      ...targeted,
+      suspects: stillSuspect(targeted, state.suspects),
+      nackedRemovals: state.nackedRemovals.size === 0 ? noNames : new Set([...state.nackedRemovals].filter(name => isGone(name))),
+      requested: state.mode === 'delta' ? state.requested : within(state.requested, known.base),
+    },
+    now,
+  )
 }
 
-function residueOf(state: TypeState, name: string): [string, Residue] {
-  return [name, {listed: heldIn(state.known, name)?.version}]
+function unappliedOf(state: TypeState, name: string): [string, Unapplied] {
+  return [name, {listed: heldVersion(state.known, name)?.version}]
 }
 
-function depart(state: TypeState, now: Date): TypeState {
-  const leaving = new Map<string, number>()
-  // A SotW client that asked by name is never told of a removal: it keeps what it has. Of what it refused nothing is left to do.
+/** Notes since when each resource is to be removed that the client has and the snapshot hasn't. */
+function scheduleRemovals(state: TypeState, now: Date): TypeState {
+  const toRemove = new Map<string, number>()
+  // A SotW client that subscribed by name isn't told of removals: it keeps what it has. Nothing is left to do for what it NACKed.
   const forgotten: string[] = []
   for (const [name, held] of state.known.differing) {
-    if (held === undefined || state.known.base.has(name) || state.stuck.has(name)) continue
-    if (state.manner !== 'some') leaving.set(name, state.leaving.get(name) ?? now.getTime())
-    else if (held.version === unsure.version) forgotten.push(name)
+    if (held === undefined || state.known.base.has(name) || state.nackedRemovals.has(name)) continue
+    if (state.mode !== 'partial') toRemove.set(name, state.toRemove.get(name) ?? now.getTime())
+    else if (held.version === unknownVersion.version) forgotten.push(name)
   }
 
-  const known =
-    forgotten.length === 0
-      ? state.known
-      : record(
-          state.known,
-          forgotten.map(name => [name, undefined]),
-        )
-  return {...state, known, leaving: leaving.size === 0 ? noLeaving : leaving}
+  const known = removeVersions(state.known, forgotten)
+  return {...state, known, toRemove: toRemove.size === 0 ? nothingToRemove : toRemove}
 }
 
-function wantedFrom(source: Resources, subscription: Subscription): Resources {
+function subscribedResources(source: Resources, subscription: Subscription): Resources {
   if (subscription.wildcard !== 'none') return source
-  const wanted = new Map<string, NonNullable<ReturnType<Resources['get']>>>()
+  const subscribed = new Map<string, Resource>()
   for (const name of subscription.names) {
     const resource = source.get(name)
-    if (resource !== undefined) wanted.set(name, resource)
+    if (resource !== undefined) subscribed.set(name, resource)
   }
 
-  return wanted
+  return subscribed
 }
 
 function union(names: ReadonlySet<string>, more: readonly string[]): ReadonlySet<string> {

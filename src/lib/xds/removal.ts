@@ -1,57 +1,56 @@
 /**
  * When removals may go (make before break). Additions and changes of all types are sent first; then a removal waits until what
  * could still use the resource is acknowledged on this stream: listeners, scopes and routes in their new form, and the removal
- * of what stood before it in removal order. Nobody waits for ever: after the delay it goes without these ACKs.
+ * of what comes before it in removal order. No removal waits for ever: after the delay it goes without these ACKs.
  */
 import {type Snapshot, resourcesOf, type TypeUrl} from './snapshot.js'
 import {allowsWildcard, removalOrder, routingTypes} from './type-url.js'
-import {awaitsAnswer, isBlocked, type TypeState} from './type-state.js'
+import {awaitsAck, isOutOfDate, type TypeState} from './type-state.js'
 
 export type TypeStates = ReadonlyMap<TypeUrl, TypeState>
 
 export interface Removal {
   readonly state: TypeState
   readonly names: readonly string[]
-  /** The delay is over, but not everything that could use them is acknowledged. */
+  /** The delay is over before everything that could use the resources is acknowledged. */
   readonly forced: boolean
 }
 
 export interface RemovalRules {
   readonly snapshot: Snapshot
-  /** How long a removal waits for acknowledgements at most. */
+  /** How long a removal waits for ACKs; then it goes without them. */
   readonly delayMs: number
 }
 
-/** The next removal that may go; all that is to be added must have been sent. */
+/** The next removal that may go, once all additions were sent. */
 export function nextRemoval(types: TypeStates, rules: RemovalRules, now: Date): Removal | undefined {
-  const routed = isRoutingSettled(types, rules.snapshot)
-  let free = routed
+  let isFree = isRoutingSettled(types, rules.snapshot)
   for (const typeUrl of removalOrder) {
     const state = types.get(typeUrl)
     if (state === undefined || !mayRemove(state)) continue
-    const due = [...state.leaving].filter(([, since]) => since + rules.delayMs <= now.getTime()).map(([name]) => name)
-    if (free && state.leaving.size > 0) return {state, names: [...state.leaving.keys()], forced: false}
+    const due = [...state.toRemove].filter(([, since]) => since + rules.delayMs <= now.getTime()).map(([name]) => name)
+    if (isFree && state.toRemove.size > 0) return {state, names: [...state.toRemove.keys()], forced: false}
     if (due.length > 0) return {state, names: due, forced: true}
-    free &&= state.leaving.size === 0 && state.flights.every(flight => flight.removed.length === 0)
+    isFree &&= state.toRemove.size === 0 && state.inFlight.every(flight => flight.removed.length === 0)
   }
 
   return undefined
 }
 
-/** When the next removal goes even without an ACK. */
-export function nextDeadline(types: TypeStates, delayMs: number): Date | undefined {
-  const since = [...types.values()].filter(mayRemove).flatMap(state => [...state.leaving.values()])
+/** When the next removal goes even without the ACKs. */
+export function nextRemovalDeadline(types: TypeStates, delayMs: number): Date | undefined {
+  const since = [...types.values()].filter(mayRemove).flatMap(state => [...state.toRemove.values()])
   return since.length === 0 ? undefined : new Date(since.reduce((a, b) => Math.min(a, b)) + delayMs)
 }
 
-/** A SotW removal is a response with all the rest, so it waits for an answer where additions do. */
+/** A SotW removal is a response that holds all other resources, so it waits for an ACK where additions do. */
 function mayRemove(state: TypeState): boolean {
-  return state.manner !== 'all' || !awaitsAnswer(state)
+  return state.mode !== 'full' || !awaitsAck(state)
 }
 
 /**
- * Whether the client is known to route by the present snapshot. On a new stream that needs an ACK of this stream: what the
- * client lists as its versions says nothing of what it still uses.
+ * Whether the client is known to route by the present snapshot. On a new stream that takes an ACK on this stream: the versions that
+ * the client lists don't show what it still uses.
  */
 function isRoutingSettled(types: TypeStates, snapshot: Snapshot): boolean {
   const asked = routingTypes
@@ -67,5 +66,5 @@ function isAsked({subscription}: TypeState): boolean {
 }
 
 function isSettled(state: TypeState): boolean {
-  return state.everAcked && state.flights.length === 0 && !isBlocked(state)
+  return state.everAcked && state.inFlight.length === 0 && !isOutOfDate(state)
 }

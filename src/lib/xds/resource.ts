@@ -1,12 +1,13 @@
-/** Message -> bytes -> resource: equal content has equal bytes, and equal bytes an equal version, in every process and after every restart. */
+/** Message -> bytes -> resource: equal content has equal bytes and an equal version, in every process and after every restart. */
 import {createHash} from 'node:crypto'
 import {clone, create, toBinary, type DescField, type DescMessage, type Message, type MessageShape} from '@bufbuild/protobuf'
 import {type Any, AnySchema} from '@bufbuild/protobuf/wkt'
+import {remember} from '../model/remember.js'
 import type {Resource} from './snapshot.js'
 
 /**
- * A resource of the message: its bytes, and as version their hash (xDS protocol: "versions belong to resources, not streams";
- * a counter would restart with the server and name other content).
+ * A resource of the message: its bytes, and their hash as version (xDS protocol: "versions belong to resources, not streams"; a
+ * counter would start again with the server and give other content the same version).
  */
 export function toResource<Desc extends DescMessage>(name: string, schema: Desc, message: MessageShape<Desc>): Resource {
   const body = encodeMessage(schema, message)
@@ -23,7 +24,7 @@ export function typeUrlOf(schema: DescMessage): string {
   return `type.googleapis.com/${schema.typeName}`
 }
 
-/** Protobuf leaves the order of map entries open; here they go by key. What is inside an Any is bytes already: pack it with `toAny`. */
+/** Bytes with map entries in the order of their keys, which protobuf leaves open. The content of an Any is bytes already: pack it with `toAny`. */
 function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
   if (!isUnordered(schema, message)) return toBinary(schema, message)
   const copy = clone(schema, message)
@@ -31,7 +32,7 @@ function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageS
   return toBinary(schema, copy)
 }
 
-/** Whether a map in it, at any depth, could be in another order: seldom, and then only is it worth a copy. */
+/** Whether a map in the message, at any depth, could have another order. That is rare, and only then a sorted copy is made. */
 function isUnordered(schema: DescMessage, message: Message): boolean {
   return mapFieldsOf(schema).some(field => {
     const {value} = slotOf(field, message)
@@ -52,7 +53,7 @@ function sortMaps(schema: DescMessage, message: Message): void {
   }
 }
 
-/** Where protobuf-es keeps a field: beside the others, or as the chosen one of its oneof. */
+/** Where protobuf-es keeps a field: as a property of the message, or as the chosen case of its oneof. */
 function slotOf(field: DescField, message: Message): {value: object | undefined; holder: Record<string, unknown>; key: string} {
   const values = message as unknown as Record<string, unknown>
   if (field.oneof === undefined) return {value: values[field.localName] as object | undefined, holder: values, key: field.localName}
@@ -87,25 +88,13 @@ function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown])
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-const mapFields = new WeakMap<DescMessage, readonly DescField[]>()
+/** The fields that are maps, or can contain one at any depth. */
+const mapFieldsOf = remember((schema: DescMessage): readonly DescField[] => schema.fields.filter(field => hasMap(field, new Set())))
 
-/** The fields in which a map can be, themselves or below. */
-function mapFieldsOf(schema: DescMessage): readonly DescField[] {
-  const known = mapFields.get(schema)
-  if (known !== undefined) return known
-  const found = schema.fields.filter(
-    field => field.fieldKind === 'map' || isStruct(field) || (field.message !== undefined && hasMap(field.message, new Set())),
-  )
-  mapFields.set(schema, found)
-  return found
-}
-
-function hasMap(schema: DescMessage, seen: Set<DescMessage>): boolean {
-  seen.add(schema)
-  return schema.fields.some(
-    field =>
-      field.fieldKind === 'map' ||
-      isStruct(field) ||
-      (field.message !== undefined && !seen.has(field.message) && hasMap(field.message, seen)),
-  )
+function hasMap(field: DescField, seen: Set<DescMessage>): boolean {
+  if (field.fieldKind === 'map' || isStruct(field)) return true
+  const {message} = field
+  if (message === undefined || seen.has(message)) return false
+  seen.add(message)
+  return message.fields.some(below => hasMap(below, seen))
 }

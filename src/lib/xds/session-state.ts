@@ -1,53 +1,53 @@
-/** The value that a session is, and an empty one to begin with. What happens to it stands in session.ts. */
+/** The state of a session, and a new one. session.ts changes it. */
 import type {Snapshot, TypeUrl} from './snapshot.js'
-import type {Unanswered, TypeState} from './type-state.js'
+import type {Unacknowledged, TypeState} from './type-state.js'
 
 export type Variant = 'delta' | 'sotw'
 
-/** By type: what was refused, or not answered, when a stream ended. */
-export type Reported = ReadonlyMap<TypeUrl, Unanswered>
+/** What was NACKed or unanswered when a stream ended, by type. */
+export type UnacknowledgedByType = ReadonlyMap<TypeUrl, Unacknowledged>
 
 export interface SessionOptions {
-  /** How long a removal waits for the ACKs of what could still use the resource; default 5,000. */
+  /** How long a removal waits for the ACKs of what could still use the resource; then it is sent without them. Default 5,000. */
   readonly removalDelayMs?: number
-  /** How many names of one type a stream may subscribe to; default 10,000. */
+  /** How many names of one type a stream may subscribe to; more end it with INVALID_ARGUMENT. Default 10,000. */
   readonly maxNames?: number
-  /** How long such a name may be; default 512 characters. */
+  /** How many characters such a name may have; more end the stream with INVALID_ARGUMENT. Default 512. */
   readonly maxNameLength?: number
-  /** How many types that are not served a stream may ask for; default 32. */
+  /** How many types that aren't served a stream may request; more end it with INVALID_ARGUMENT. Default 32. */
   readonly maxUnknownTypes?: number
 }
 
 export interface Session {
   readonly variant: Variant
   readonly options: Required<SessionOptions>
-  /** What the first request with a node said; a later one may not say otherwise. */
+  /** The node of the first request that had one. A request with another node ends the stream. */
   readonly node: {readonly id: string; readonly cluster: string} | undefined
   readonly snapshot: Snapshot | undefined
-  /** What earlier streams left open, of types that this stream hasn't asked for yet. */
-  readonly before: Reported
+  /** What earlier streams left unacknowledged, of types that this stream hasn't requested yet. */
+  readonly unacknowledged: UnacknowledgedByType
   readonly types: ReadonlyMap<TypeUrl, TypeState>
   readonly unknownTypes: ReadonlySet<TypeUrl>
   readonly lastNonce: number
-  /** A response is with the transport, unwritten. */
-  readonly busy: boolean
+  /** The transport hasn't written the last response yet. */
+  readonly awaitsWritable: boolean
   readonly closed: boolean
 }
 
 const defaults: Required<SessionOptions> = {removalDelayMs: 5000, maxNames: 10_000, maxNameLength: 512, maxUnknownTypes: 32}
 
-/** A stream that has just been opened. */
+/** The session of a stream that was just opened. */
 export function openSession(variant: Variant, options: SessionOptions = {}): Session {
   return {
     variant,
     options: {...defaults, ...options},
     node: undefined,
     snapshot: undefined,
-    before: new Map(),
+    unacknowledged: new Map(),
     types: new Map(),
     unknownTypes: new Set(),
     lastNonce: 0,
-    busy: false,
+    awaitsWritable: false,
     closed: false,
   }
 }

@@ -1,4 +1,4 @@
-/** What a node is to have: resources by type and name, immutable; equal bytes have equal versions. */
+/** Snapshot: the resources that a node is to have, by type and name. Immutable; equal bytes have equal versions. */
 
 /** `type.googleapis.com/` + message name. */
 export type TypeUrl = string
@@ -20,14 +20,14 @@ export type Snapshot = ReadonlyMap<TypeUrl, Resources>
 
 const none: Resources = new Map()
 
-/** The resources of one type; a type that the snapshot doesn't name has none. */
+/** The resources of one type; none where the snapshot doesn't have the type. */
 export function resourcesOf(snapshot: Snapshot, typeUrl: TypeUrl): Resources {
   return snapshot.get(typeUrl) ?? none
 }
 
 /**
- * A snapshot of these resources that shares with `previous` what is equal, so that a session sees by reference what changed:
- * equal resources are the very objects of before, and a type without a change is the very map of before.
+ * A snapshot of these resources that shares equal parts with `previous`, so that a session sees by reference what changed: an
+ * equal resource is the same object as in `previous`, and an unchanged type the same map.
  * @throws Error for two resources of one type and name with different content
  */
 export function toSnapshot(resources: Iterable<Resource>, previous: Snapshot = new Map()): Snapshot {
@@ -37,18 +37,18 @@ export function toSnapshot(resources: Iterable<Resource>, previous: Snapshot = n
     const twin = ofType.get(resource.name)
     if (twin !== undefined && twin.version !== resource.version)
       throw new Error(`A snapshot must hold one resource of a name; ${resource.typeUrl} ${JSON.stringify(resource.name)} is there twice`)
-    types.set(resource.typeUrl, ofType.set(resource.name, shared(resource, previous)))
+    types.set(resource.typeUrl, ofType.set(resource.name, shareResource(resource, previous)))
   }
 
-  return new Map([...types].map(([typeUrl, ofType]) => [typeUrl, sharedMap(ofType, resourcesOf(previous, typeUrl))]))
+  return new Map([...types].map(([typeUrl, ofType]) => [typeUrl, shareMap(ofType, resourcesOf(previous, typeUrl))]))
 }
 
-function shared(resource: Resource, previous: Snapshot): Resource {
+function shareResource(resource: Resource, previous: Snapshot): Resource {
   const before = resourcesOf(previous, resource.typeUrl).get(resource.name)
   return before?.version === resource.version ? before : resource
 }
 
-function sharedMap(resources: Resources, before: Resources): Resources {
+function shareMap(resources: Resources, before: Resources): Resources {
   if (resources.size !== before.size) return resources
   for (const [name, resource] of resources) if (before.get(name) !== resource) return resources
   return before

@@ -1,4 +1,4 @@
-/** What a client asks for of one type on one stream, and how a request of either variant changes it. Answers are made elsewhere. */
+/** What a client subscribes to of one type on one stream, and how a request of either variant changes it. delta.ts and sotw.ts answer. */
 
 export interface Subscription {
   /** `legacy`: by a first request without names; `explicit`: by the name "*" (xDS protocol, "How the client specifies what resources to return"). */
@@ -6,22 +6,22 @@ export interface Subscription {
   readonly names: ReadonlySet<string>
 }
 
-/** What a request made of a subscription. */
+/** A subscription after a request, and how it differs from before. */
 export interface SubscriptionChange {
   readonly subscription: Subscription
-  /** Names to answer for, even if the client seems to have them. */
+  /** Names that must be answered even if the client seems to have them. */
   readonly asked: readonly string[]
-  /** Names that the client no longer wants, and has dropped by itself. */
+  /** Names that the client unsubscribed, and dropped without being told. */
   readonly dropped: readonly string[]
   readonly wildcardBegan: boolean
   readonly wildcardEnded: boolean
   /** Names that the request held more than once. */
   readonly duplicates: readonly string[]
-  /** "*" for a type that is only asked for by name. */
+  /** "*" for a type that is only served by name. */
   readonly wildcardRefused: boolean
 }
 
-/** How the type of the request may be asked for. */
+/** How the type of the request may be subscribed. */
 export interface SubscriptionRules {
   readonly allowsWildcard: boolean
 }
@@ -30,7 +30,7 @@ const WILDCARD = '*'
 
 export const noSubscription: Subscription = {wildcard: 'none', names: new Set()}
 
-/** Whether the name is asked for. */
+/** Whether the client subscribes to the name. */
 export function isSubscribed(subscription: Subscription, name: string): boolean {
   return subscription.wildcard !== 'none' || subscription.names.has(name)
 }
@@ -38,7 +38,7 @@ export function isSubscribed(subscription: Subscription, name: string): boolean 
 /**
  * The subscription after a delta request; `before` is undefined for the first request of the type on the stream.
  * Subscribing a name doesn't end a legacy wildcard, unsubscribing "*" does; the last name unsubscribed leaves nothing, never all.
- * A name both unsubscribed and subscribed was dropped and taken up again: it is subscribed.
+ * A name that one request both unsubscribes and subscribes was dropped and added again: it is subscribed.
  */
 export function subscribeDelta(
   before: Subscription | undefined,
@@ -64,8 +64,8 @@ export function subscribeDelta(
 }
 
 /**
- * The subscription after a SotW request, which lists all that is wanted; `before` is undefined for the first request of the
- * type on the stream. Without names it means all only as long as no request of the stream had names.
+ * The subscription after a SotW request, which lists all names; `before` is undefined for the first request of the type on the
+ * stream. A request without names subscribes to all resources only as long as no request of the stream had names.
  */
 export function subscribeSotw(before: Subscription | undefined, listed: readonly string[], rules: SubscriptionRules): SubscriptionChange {
   const names = new Set(listed)

@@ -1,9 +1,9 @@
-/** Which resource types there are, in which order they are pushed and removed. Data only; what is done with it stands in session.ts and removal.ts. */
+/** The resource types, and in which order they are pushed and removed. Data alone: session.ts and removal.ts use it. */
 import type {TypeUrl} from './snapshot.js'
 
 const config = 'type.googleapis.com/envoy.config'
 
-/** The resource types of an aggregated stream, by the word that Atlas uses for them. */
+/** The resource types of an aggregated stream, by Atlas's word for each. */
 export const typeUrls = {
   cluster: `${config}.cluster.v3.Cluster`,
   endpoint: `${config}.endpoint.v3.ClusterLoadAssignment`,
@@ -39,22 +39,22 @@ export const routingTypes: readonly TypeUrl[] = [typeUrls.listener, typeUrls.sco
 const wildcardTypes: ReadonlySet<TypeUrl> = new Set([typeUrls.cluster, typeUrls.listener, typeUrls.scope])
 const known: ReadonlySet<TypeUrl> = new Set(pushOrder)
 
-/** Whether a stream may carry the type; a request for any other is parked, not refused. */
-export function isKnownType(typeUrl: TypeUrl): boolean {
+/** Whether the type is served. A request for any other is ignored; the stream goes on. */
+export function isServedType(typeUrl: TypeUrl): boolean {
   return known.has(typeUrl)
 }
 
 /**
- * Whether a client keeps of a refused response what stood before the bad resource, without using it, and takes the same again
- * for no change: an ACK without effect. Measured on Envoy 1.40 with scopes; what it keeps must be removed or replaced first.
+ * Whether a client keeps the resources of a NACKed response that come before the bad one, without applying them. It ACKs the same
+ * versions again without effect, so what it keeps must be removed or replaced first. Measured on Envoy 1.40 with scopes.
  */
-export function leavesResidue(typeUrl: TypeUrl): boolean {
+export function keepsUnapplied(typeUrl: TypeUrl): boolean {
   return typeUrl === typeUrls.scope
 }
 
 /**
- * Whether the type may be asked for without names, and then also whether a SotW response holds all there is, so that
- * omission deletes (CDS, LDS, SRDS). All others are asked for by name, and absence deletes nothing.
+ * Whether the type may be subscribed without names (CDS, LDS, SRDS). A SotW response of such a type holds all resources, so omission
+ * deletes. All other types are subscribed by name, and omission deletes nothing.
  */
 export function allowsWildcard(typeUrl: TypeUrl): boolean {
   return wildcardTypes.has(typeUrl)

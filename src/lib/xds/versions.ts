@@ -1,56 +1,66 @@
 /**
- * Who has which version of what: a map from name to version, kept as the difference to a map of resources that it shares
- * with the snapshot. What the ledger differs in from what is wanted is then what is left to send; a change costs the size
- * of the difference, and a client that has everything costs no memory, however many resources there are.
+ * Which client has which version of which resource: a map from name to version, kept as the difference to a map of resources that
+ * it shares with the snapshot. With the resources that are wanted as its base, the difference is what is left to send. A change
+ * costs the size of the difference, and a client that has everything costs no memory, however many resources there are.
  */
 import type {Resource, Resources} from './snapshot.js'
 
-/** What is had: a resource, or its version alone where the body was never ours (`initial_resource_versions`). */
+/** One version: that of a resource, or a version alone where the server doesn't have the body (`initial_resource_versions`). */
 export interface HeldVersion {
   readonly version: string
   readonly body?: Uint8Array
 }
 
-export interface Versions {
+export interface VersionMap {
   readonly base: Resources
-  /** Where the ledger differs from `base`; undefined = not had. Never an entry that says what `base` says. */
+  /** Where the map differs from `base`; undefined = the client doesn't have the name. Never an entry that equals `base`. */
   readonly differing: ReadonlyMap<string, HeldVersion | undefined>
 }
 
-/** Something is had, and nobody knows in which version: it is never equal to anything wanted. */
-export const unsure: HeldVersion = {version: ''}
+/** The client has the resource in a version that isn't known: never equal to a version that is wanted. */
+export const unknownVersion: HeldVersion = {version: ''}
 
-export const emptyLedger: Versions = {base: new Map(), differing: new Map()}
+export const emptyVersions: VersionMap = {base: new Map(), differing: new Map()}
 
-/** What is had of a name; undefined for nothing. */
-export function heldIn(ledger: Versions, name: string): HeldVersion | undefined {
-  const held = ledger.differing.get(name)
-  return held === undefined && !ledger.differing.has(name) ? ledger.base.get(name) : held
+/** The version of a name; undefined where the client doesn't have it. */
+export function heldVersion(versions: VersionMap, name: string): HeldVersion | undefined {
+  const held = versions.differing.get(name)
+  return held === undefined && !versions.differing.has(name) ? versions.base.get(name) : held
 }
 
-/** The ledger after these names were given (a version) or taken away (undefined). */
-export function record(ledger: Versions, entries: Iterable<readonly [string, HeldVersion | undefined]>): Versions {
+/** The map with these entries set; undefined removes a name. */
+export function setVersions(versions: VersionMap, entries: Iterable<readonly [string, HeldVersion | undefined]>): VersionMap {
   let differing: Map<string, HeldVersion | undefined> | undefined
   for (const [name, held] of entries) {
-    differing ??= new Map(ledger.differing)
-    if (ledger.base.get(name)?.version === held?.version) differing.delete(name)
+    differing ??= new Map(versions.differing)
+    if (versions.base.get(name)?.version === held?.version) differing.delete(name)
     else differing.set(name, held)
   }
 
-  return differing === undefined ? ledger : {base: ledger.base, differing}
+  return differing === undefined ? versions : {base: versions.base, differing}
 }
 
-/** The same ledger told against another base: `differing` is then the difference to `base`. Unchanged resources are compared by reference. */
-export function rebase(ledger: Versions, base: Resources): Versions {
-  if (ledger.base === base) return ledger
+/** The map with these names removed. */
+export function removeVersions(versions: VersionMap, names: Iterable<string>): VersionMap {
+  return setVersions(versions, entriesOf(names, undefined))
+}
+
+/** The map after these names got a version that isn't known. */
+export function forgetVersions(versions: VersionMap, names: Iterable<string>): VersionMap {
+  return setVersions(versions, entriesOf(names, unknownVersion))
+}
+
+/** The same versions against another base: `differing` becomes the difference to `base`. Unchanged resources are compared by reference. */
+export function rebase(versions: VersionMap, base: Resources): VersionMap {
+  if (versions.base === base) return versions
   const differing = new Map<string, HeldVersion | undefined>()
   for (const [name, wanted] of base) {
-    const before = ledger.base.get(name)
+    const before = versions.base.get(name)
     if (before !== wanted && before?.version !== wanted.version) differing.set(name, before)
   }
 
-  for (const [name, before] of goneFrom(ledger.base, base, differing)) differing.set(name, before)
-  for (const [name, held] of ledger.differing) {
+  for (const [name, before] of goneFrom(versions.base, base, differing)) differing.set(name, before)
+  for (const [name, held] of versions.differing) {
     if (base.get(name)?.version === held?.version) differing.delete(name)
     else differing.set(name, held)
   }
@@ -58,16 +68,20 @@ export function rebase(ledger: Versions, base: Resources): Versions {
   return {base, differing}
 }
 
-/** The ledger with these names alone. */
-export function only(ledger: Versions, names: Iterable<string>): Versions {
-  const kept = [...names].map((name): [string, HeldVersion | undefined] => [name, heldIn(ledger, name)])
-  return record(emptyLedger, kept)
+/** The map with these names alone. */
+export function onlyNames(versions: VersionMap, names: Iterable<string>): VersionMap {
+  const kept = [...names].map((name): [string, HeldVersion | undefined] => [name, heldVersion(versions, name)])
+  return setVersions(emptyVersions, kept)
 }
 
-/** All that is had, by name; for `status`, not for every push. */
-export function* versionEntries(ledger: Versions): Iterable<[string, HeldVersion]> {
-  for (const [name, held] of ledger.base) if (!ledger.differing.has(name)) yield [name, held]
-  for (const [name, held] of ledger.differing) if (held !== undefined) yield [name, held]
+/** All entries by name. Costs the size of the map: for `status`, not for every push. */
+export function* versionEntries(versions: VersionMap): Iterable<[string, HeldVersion]> {
+  for (const [name, held] of versions.base) if (!versions.differing.has(name)) yield [name, held]
+  for (const [name, held] of versions.differing) if (held !== undefined) yield [name, held]
+}
+
+function entriesOf(names: Iterable<string>, held: HeldVersion | undefined): readonly (readonly [string, HeldVersion | undefined])[] {
+  return [...names].map(name => [name, held])
 }
 
 function* goneFrom(

@@ -7,7 +7,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Note} from '../../lib/xds/note.js'
-import {type Input, type Reported, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
+import {type Input, type UnacknowledgedByType, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
 import {type AdsCall, type AdsRequest, claimOf, grpcCodeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
 import {type Admitted, type Peer, type Denied, admit, admitNode} from './admission.js'
@@ -45,7 +45,7 @@ export interface Stream {
   readonly session: Session
   readonly frozen: string | undefined
   /** What other streams of the node left unrepaired and the session has not been given yet: a frozen node is given nothing. */
-  readonly before: Reported | undefined
+  readonly before: UnacknowledgedByType | undefined
   readonly lastSentAt: Date | undefined
   /** Takes what it is to have now, or ends where it is admitted no more. */
   update(fleet: Fleet): void
@@ -61,7 +61,7 @@ export interface StreamDependencies {
   fleet(): Fleet
   build(fleet: Fleet, node: Node): Built
   /** What other streams of the node left unrepaired. */
-  takeUnrepaired(node: Node): Reported | undefined
+  takeUnrepaired(node: Node): UnacknowledgedByType | undefined
   /** The node is known; from now on `update` is called when something changes. */
   joined(stream: Stream): void
   noted(stream: Stream, note: Note): void
@@ -130,7 +130,7 @@ class OpenStream implements Stream {
   node: Node | undefined
   session: Session
   frozen: string | undefined
-  before: Reported | undefined
+  before: UnacknowledgedByType | undefined
   lastSentAt: Date | undefined
   readonly #call: AdsCall
   readonly #opening: Opening

@@ -5,10 +5,10 @@ import {OBSERVABILITY, type Owner, envoyNames} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Leftover, ProxyReport, RefusalReport, TypeReport, UnrepairedReport} from '../../lib/model/report.js'
 import {readKey} from '../../lib/pki/read.js'
-import {type TypeDescription as SessionTypeReport, acknowledgedVersion, describeSession, unrepaired} from '../../lib/xds/describe.js'
+import {type TypeDescription as SessionTypeReport, acknowledgedVersion, describeSession, unacknowledged} from '../../lib/xds/describe.js'
 import type {Note} from '../../lib/xds/note.js'
-import type {Reported} from '../../lib/xds/session.js'
-import {isKnownType, typeUrls} from '../../lib/xds/type-url.js'
+import type {UnacknowledgedByType} from '../../lib/xds/session.js'
+import {isServedType, typeUrls} from '../../lib/xds/type-url.js'
 import {type Denied, credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
 import {bounded} from '../log.js'
@@ -24,7 +24,7 @@ export interface Proxies {
   /** What this server's life before this one has left: it is told, and given to the nodes, as if this one had seen it. */
   recall(leftovers: readonly Leftover[]): void
   /** What other streams of a node have left unrepaired, ended or still open. What is handed out is the taker's to keep. */
-  takeUnrepaired(node: Node): Reported | undefined
+  takeUnrepaired(node: Node): UnacknowledgedByType | undefined
   streams(): Iterable<Stream>
   /** Each open stream whose node is known. */
   proxies(fleet: Fleet): readonly ProxyReport[]
@@ -56,12 +56,12 @@ export function openProxies(): Proxies {
   const refusals: RefusalReport[] = []
   /** By cluster and id. */
   const named = new Map<string, Set<Stream>>()
-  const kept = new Map<Owner, Map<string, Reported>>()
+  const kept = new Map<Owner, Map<string, UnacknowledgedByType>>()
   const nackNames = new WeakMap<Stream, Map<string, readonly string[]>>()
   const leaves = new Map<Owner, ReadonlyMap<string, string>>()
 
-  function keep(node: Pick<Node, 'cluster' | 'id'>, reported: Reported): void {
-    const ofCluster = kept.get(node.cluster) ?? new Map<string, Reported>()
+  function keep(node: Pick<Node, 'cluster' | 'id'>, reported: UnacknowledgedByType): void {
+    const ofCluster = kept.get(node.cluster) ?? new Map<string, UnacknowledgedByType>()
     kept.set(node.cluster, ofCluster)
     const before = ofCluster.get(node.id)
     ofCluster.delete(node.id)
@@ -105,7 +105,7 @@ export function openProxies(): Proxies {
       const equal = named.get(keyOf(stream.node))
       equal?.delete(stream)
       if (equal?.size === 0) named.delete(keyOf(stream.node))
-      const left = merged([stream.before, unrepaired(stream.session)])
+      const left = merged([stream.before, unacknowledged(stream.session)])
       if (left.size > 0) keep(stream.node, left)
     },
 
@@ -122,7 +122,7 @@ export function openProxies(): Proxies {
       const ofCluster = kept.get(node.cluster)
       const left = [
         ofCluster?.get(node.id),
-        ...[...(named.get(keyOf(node)) ?? [])].flatMap(stream => [stream.before, unrepaired(stream.session)]),
+        ...[...(named.get(keyOf(node)) ?? [])].flatMap(stream => [stream.before, unacknowledged(stream.session)]),
       ]
       ofCluster?.delete(node.id)
       if (ofCluster?.size === 0) kept.delete(node.cluster)
@@ -167,7 +167,7 @@ export function openProxies(): Proxies {
         if (stream.node === undefined) return []
         // What is merely unanswered is listed by the node when it comes back; what it refused it keeps a part of and does not list.
         const nacked = new Set(describeSession(stream.session).flatMap(({typeUrl, state}) => (state === 'nack' ? [typeUrl] : [])))
-        const left = new Map([...merged([stream.before, unrepaired(stream.session)])].filter(([typeUrl]) => nacked.has(typeUrl)))
+        const left = new Map([...merged([stream.before, unacknowledged(stream.session)])].filter(([typeUrl]) => nacked.has(typeUrl)))
         return leftoversOf(stream.node, left)
       })
       return boundedLeftovers([...ended, ...open])
@@ -187,19 +187,21 @@ export function openProxies(): Proxies {
 }
 
 /** What other replicas have told of a node. */
-export function leftoversIn(fleet: Fleet, own: string, node: Node): Reported {
+export function leftoversIn(fleet: Fleet, own: string, node: Node): UnacknowledgedByType {
   const told = [...fleet.reports].filter(([replica]) => replica !== own).flatMap(([, {leftovers}]) => leftovers)
   return reportedBy(told.filter(({cluster, id}) => cluster === node.cluster && id === node.id))
 }
 
 /** Of one node. */
-function reportedBy(leftovers: readonly Leftover[]): Reported {
-  const known = leftovers.filter(({typeUrl}) => isKnownType(typeUrl))
-  return merged(known.map(({typeUrl, sent, removed}): Reported => new Map([[typeUrl, {sent, removed}]]) as Reported))
+function reportedBy(leftovers: readonly Leftover[]): UnacknowledgedByType {
+  const known = leftovers.filter(({typeUrl}) => isServedType(typeUrl))
+  return merged(
+    known.map(({typeUrl, sent, removed}): UnacknowledgedByType => new Map([[typeUrl, {sent, removed}]]) as UnacknowledgedByType),
+  )
 }
 
 /** Both together; undefined where there is nothing. */
-export function joinReported(all: readonly (Reported | undefined)[]): Reported | undefined {
+export function joinReported(all: readonly (UnacknowledgedByType | undefined)[]): UnacknowledgedByType | undefined {
   const joined = merged(all)
   return joined.size === 0 ? undefined : joined
 }
@@ -215,7 +217,7 @@ function boundedLeftovers(all: readonly Leftover[]): readonly Leftover[] {
   })
 }
 
-function leftoversOf({cluster, id}: Pick<Node, 'cluster' | 'id'>, reported: Reported): readonly Leftover[] {
+function leftoversOf({cluster, id}: Pick<Node, 'cluster' | 'id'>, reported: UnacknowledgedByType): readonly Leftover[] {
   return [...reported].map(([typeUrl, {sent, removed}]) => ({
     cluster,
     id,
@@ -227,7 +229,7 @@ function leftoversOf({cluster, id}: Pick<Node, 'cluster' | 'id'>, reported: Repo
 
 /** The last name of a type that is served, such as `Cluster`; `other` for whatever else a client may have made up. */
 export function shortType(typeUrl: string): string {
-  return isKnownType(typeUrl) ? typeUrl.slice(typeUrl.lastIndexOf('.') + 1) : 'other'
+  return isServedType(typeUrl) ? typeUrl.slice(typeUrl.lastIndexOf('.') + 1) : 'other'
 }
 
 function typeReport({typeUrl, state, sent, acked, nack}: SessionTypeReport, names: readonly string[] | undefined): TypeReport {
@@ -254,7 +256,7 @@ function identityReport(stream: Stream, leaves: ReadonlyMap<string, string>): Pi
   return {identity: {version, ...(notAfter === undefined ? {} : {notAfter})}}
 }
 
-function merged(all: readonly (Reported | undefined)[]): Reported {
+function merged(all: readonly (UnacknowledgedByType | undefined)[]): UnacknowledgedByType {
   const result = new Map<string, {readonly sent: readonly string[]; readonly removed: readonly string[]}>()
   for (const reported of all) {
     for (const [typeUrl, {sent, removed}] of reported ?? []) {
