@@ -1,4 +1,4 @@
-/** The files with which the charts start an Envoy: equal to what Atlas itself hands out, and accepted by a real Envoy. */
+/** The files with which the charts start an Envoy: equal to what Atlas itself writes, and accepted by a real Envoy. */
 import {expect} from 'chai'
 import {load} from 'js-yaml'
 import {buildBootstrap} from '../../src/lib/envoy/bootstrap.js'

@@ -1,4 +1,4 @@
-/** A pod's Envoy, started as the charts start it: what it says of itself, what it shows to whom, and how it leaves. */
+/** A pod's Envoy, started as the charts start it: its node, the certificates that it shows, and how it ends. */
 import {readFile, writeFile} from 'node:fs/promises'
 import http2 from 'node:http2'
 import path from 'node:path'

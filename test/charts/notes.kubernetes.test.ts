@@ -52,7 +52,7 @@ describe('the notes', () => {
     expect(await notes('atlas', 'nodeport', ['adsPort=443'])).to.include('The nodes listen on 30900: something must lead there from 443')
   })
 
-  it('name the port that is dialled downstream', async () => {
+  it('name the port that the observability Envoy connects to', async () => {
     expect(await notes('envoy', 'nodeport')).to.include('--port 11901=31901')
     expect(await notes('envoy', 'default')).to.include('atlas cluster add paris --address HOST\n')
   })

@@ -101,7 +101,7 @@ describe('the accounts of chart atlas (D29)', () => {
 
   it('of the discovery service: writes its own report and Lease, and no other', async () => {
     for (const replica of ['atlas-ads-0', 'atlas-ads-1']) {
-      // The leader makes it: whoever may make ConfigMaps speaks for the fleet.
+      // The leader makes it: an account that may create ConfigMaps speaks for the fleet.
       await may('controller', ['POST', 'v1/configmaps', map(`atlas-proxies-${replica}`)])
       await may('ads', ['PATCH', `v1/configmaps/atlas-proxies-${replica}`, {data: {a: 'b'}}])
       const leases = 'coordination.k8s.io/v1/leases'

@@ -143,7 +143,7 @@ async function init(stage: Stage): Promise<void> {
   expect(await runAtlas(stage, 'Job/atlas-init', 'atlas-init')).to.include({code: 0})
 }
 
-/** A pod of the image that ends by itself. */
+/** A pod of the image that runs to its end. */
 async function runAtlas(stage: Stage, workload: string, account: string) {
   const pod = await openPod(stage.objects, workload, {folder: stage.folder, address: ownAddress(), podName: account})
   return stage.supervisor.run(await asImage(stage, pod, account, account))

@@ -70,7 +70,7 @@ for (const chart of charts)
     })
 
 describe('the plaintext ports of the observability Envoy', () => {
-  it('are let in from this namespace and from that of Thanos alone, unless somebody says otherwise', async () => {
+  it('are let in from this namespace and from that of Thanos alone, unless values say otherwise', async () => {
     const from = async (set: readonly string[]): Promise<unknown> => {
       const {spec} = findObject(await objectsOf({chart: 'atlas', ci: 'default', set}), 'NetworkPolicy', 'atlas-envoy')
       const rule = (spec as unknown as Policy).ingress.find(({ports}) => ports.some(({port}) => port === 10_901))
@@ -120,7 +120,7 @@ describe('the internal ports that speak mutual TLS', () => {
     }
   })
 
-  it('are exposed only when somebody says so', async () => {
+  it('are exposed only when values say so', async () => {
     const objects = await objectsOf({...exposed, set: ['service.clients.enabled=false']})
     expect(objects.some(({metadata}) => metadata.name === 'atlas-clients')).to.equal(false)
   })
@@ -139,7 +139,7 @@ describe('the port that downstream clusters dial', () => {
   })
 })
 
-describe('the Services that Thanos Query dials', () => {
+describe('the Services that Thanos Query connects to', () => {
   it('find the pods of the observability Envoy by the label that the controller selects', async () => {
     for (const rendering of [
       {chart: 'atlas', ci: 'default'},

@@ -159,7 +159,7 @@ describe('commands: init and cluster', function () {
       expect(changed.value.error.code).to.equal('conflict')
     }))
 
-  it('removal asks; where nobody can answer it wants --yes', () =>
+  it('removal asks; without a terminal it needs --yes', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder)

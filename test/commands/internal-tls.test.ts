@@ -30,7 +30,7 @@ describe('commands: init, with internal TLS', function () {
       expect(secret('thanos')).to.equal(false)
     }))
 
-  it('refuses what would admit nobody, and ports and names that can not be', () =>
+  it('refuses what would admit no client, and ports and names that can not be', () =>
     inFolder(async store => {
       await atlas('init', '--store', store)
       const refusals: readonly (readonly [args: readonly string[], says: RegExp])[] = [

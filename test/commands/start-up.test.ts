@@ -60,7 +60,7 @@ describe('commands: start-up and help', function () {
       expect(added.stderr).to.match(/cluster-add.*deprecated/is)
     }))
 
-  it('ends without a word when nobody reads on, as in "atlas --help | head -1"', async () => {
+  it('ends without a message when its output is not read, as in "atlas --help | head -1"', async () => {
     const child = spawn(process.execPath, [atlasBin, '--help'], {stdio: ['ignore', 'pipe', 'pipe']})
     child.stdout.destroy()
     let stderr = ''

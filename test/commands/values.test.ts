@@ -126,7 +126,7 @@ describe('commands: cluster values', function () {
       }
     }))
 
-  it('without an address to dial, only the Secret is handed out', () =>
+  it('without an address to connect to, only the Secret is printed', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder)

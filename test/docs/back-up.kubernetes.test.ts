@@ -121,7 +121,7 @@ describe('docs/how-to/back-up-and-restore.md, for Kubernetes', () => {
       expect(after.get('Service/paris')!.metadata.uid).not.to.equal(before.get('Service/paris')!.metadata.uid)
     }))
 
-  it('a restore over what is there mends what was changed, and keeps what came later', () =>
+  it('a restore over what is there repairs what was changed, and keeps what came later', () =>
     inFolder(async folder => {
       const [backUp] = commandsOf('Kubernetes: back up')
       await play(backUp, folder)

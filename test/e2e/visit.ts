@@ -1,4 +1,4 @@
-/** Whoever should not be let in: knocking at a network's doors with any certificate, and servers that pretend to be somebody else. */
+/** Clients that should be refused, with any certificate, and servers that pretend to be another one. */
 import {type TLSSocket, createServer} from 'node:tls'
 import type {TlsTarget, TlsProbe, TlsClient} from '../../src/demo/lab/tls-probe.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
@@ -11,7 +11,7 @@ import type {TestEnvoy} from './envoy.js'
 import {until} from './look.js'
 import type {Scene} from './scene.js'
 
-/** A door with the Envoy whose it is, which alone says why it refused somebody. */
+/** A door with the Envoy whose it is, which alone logs why it refused a client. */
 export interface EnvoyDoor extends TlsTarget {
   readonly envoy: TestEnvoy
 }
@@ -31,7 +31,7 @@ export function serverDoor({address}: Scene, fleet: Fleet): TlsTarget {
   return {host: address, port: 6305, servername: sni.ads(settingsIn(fleet).trustDomain), ca: issuersIn(fleet)}
 }
 
-/** Knocks at an Envoy's door, and waits for what its log of connections says of it. */
+/** Connects to a port of an Envoy, and waits for the entry in its log of connections. */
 export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: TlsClient): Promise<TlsProbe & {readonly failure: string}> {
   const mark = door.envoy.mark()
   const result = await probeTls(door, visitor)
@@ -50,7 +50,7 @@ export interface Impostor {
   close(): Promise<void>
 }
 
-/** Answers where somebody else should, with a certificate that is not that one's; asks for a client's, and takes any. */
+/** Answers in another server's place, with another certificate; asks for a client's, and takes any. */
 export async function impersonate({host, port}: HostPort, {certificate, key}: CertifiedKey): Promise<Impostor> {
   const refusals: string[] = []
   const open = new Set<TLSSocket>()

@@ -25,7 +25,7 @@ describe('the Dockerfile', () => {
     expect(fits('24.21.0', engines.node)).to.equal(true)
   })
 
-  it('starts what the charts expect, as a user that is nobody, given by number', () => {
+  it('starts what the charts expect, as an unprivileged user, given by number', () => {
     const {entrypoint, user, environment} = readImage(text)
     expect(entrypoint).to.deep.equal(['node', '/app/bin/run.js'])
     expect(user).to.equal('65532:65532')

@@ -28,7 +28,7 @@ describe('prune', () => {
     expect(pruned(Object.fromEntries([...kept, ...alsoKept].map(name => [name, ''])))).to.have.members([...kept, ...alsoKept])
   })
 
-  it('leaves out types, maps, documents, tests, hidden folders, links, and kinds of file that nobody has asked for', () => {
+  it('leaves out types, maps, documents, tests, hidden folders, links, and kinds of file that are not on the list', () => {
     const left = [
       'x.d.ts',
       'x.js.map',

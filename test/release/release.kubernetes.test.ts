@@ -51,7 +51,7 @@ describe('a release', function () {
 
   it('survives a build, which takes away what has lost its source', async () => {
     writeFileSync(orphan, '')
-    // without this note dist is compiled anew
+    // without this note dist is compiled again
     rmSync(join(checkout, 'node_modules/.cache/atlas/dist'), {force: true})
     await run(process.execPath, [join(checkout, 'scripts/launch.mjs'), 'build'])
     expect({earlier: existsSync(earlier), orphan: existsSync(orphan)}).to.deep.equal({earlier: true, orphan: false})
@@ -130,7 +130,7 @@ describe('a release', function () {
     expect(keys).to.deep.equal([])
   })
 
-  it('has files in the context that are root’s, and that nobody else can change', async () => {
+  it('has files in the context that are root’s, and that no other user can change', async () => {
     const {stdout} = await run('tar', ['--numeric-owner', '-tvzf', join(made, `atlas-image-context-${version}.tar.gz`)])
     const entries = stdout.trim().split('\n')
     expect(entries.filter(line => !/^(drwxr-xr-x|-rw[-x]r-[-x]r-[-x]) 0\/0 /.test(line))).to.deep.equal([])

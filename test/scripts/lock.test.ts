@@ -55,12 +55,12 @@ describe('withLock', () => {
     expect(await withLock(file, async () => 'done')).to.equal('done')
   })
 
-  it('takes over a file that names nobody', async () => {
+  it('takes over a file that names no process', async () => {
     writeFileSync(file, '')
     expect(await withLock(file, async () => 'done')).to.equal('done')
   })
 
-  it('waits for a living owner and says once for whom', async () => {
+  it('waits for a living owner and reports once which one', async () => {
     const waited: number[] = []
     let finish: () => void = () => undefined
     const first = withLock(file, () => new Promise<void>(resolve => (finish = resolve)))

@@ -25,7 +25,7 @@ export interface PodProcess {
   preStop(program: string, name: string): ProgramSpec
 }
 
-/** A loopback address that, by all likelihood, nobody else has. */
+/** A loopback address that, in all likelihood, is free. */
 export function ownAddress(): string {
   return `127.${randomInt(64, 255)}.${randomInt(256)}.${randomInt(1, 255)}`
 }
