@@ -4,10 +4,8 @@ import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
-import fc from 'fast-check'
 import {type Lane, everydayLanes, lanes} from '../../scripts/lanes/lanes.mjs'
 import {runLane} from '../../scripts/lanes/run.mjs'
-import {seed} from '../../scripts/lanes/seed.mjs'
 import {root} from '../../scripts/setup/checkout.mjs'
 
 /** For files outside of the checkout. */
@@ -19,6 +17,7 @@ describe('a lane', function () {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'atlas-lanes-'))
     process.env['ATLAS_TEST_GRACE_MS'] = '300'
+    delete process.env['ATLAS_SEED']
   })
   afterEach(() => {
     rmSync(folder, {recursive: true})
@@ -76,10 +75,6 @@ describe('a lane', function () {
   const property = (body: string): string =>
     `import fc from ${JSON.stringify(fastCheck)}
     it('holds', () => fc.assert(fc.property(fc.integer({min: 1}), value => ${body}), {numRuns: 3}))`
-
-  it('sets the seed of the fast-check that test files import', () => {
-    expect(fc.readConfigureGlobal().seed).to.equal(seed)
-  })
 
   it('chooses the same at random in every run', async () => {
     const seen = join(folder, 'seen')
