@@ -4,9 +4,13 @@ import {parseAddresses} from '../../src/lib/model/address.js'
 import {reduce, reduceAll} from '../../src/lib/model/change.js'
 import {emptyFleet, type Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
+import {credentialSpec} from '../../src/lib/pki/certificate-specs.js'
+import {issueCredential} from '../../src/lib/pki/issue.js'
+import {withRecovered} from '../../src/lib/pki/recover.js'
 import {testCluster} from '../helpers/fleet.js'
+import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
-import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf} from './fixture.js'
+import {broken, build, changed, fleetOf, identityOf, names, nodeOf, recordsOf, textOf} from './fixture.js'
 
 const atlas = nodeOf('atlas')
 const paris = testCluster('paris')
@@ -88,5 +92,22 @@ describe('envoy/build: what is broken stays as it is (promise 6)', () => {
     expect(changed(build(before, atlas), build(restarted, atlas))).to.deep.equal([])
     const neither = {...restarted, identities: new Map([...restarted.identities, [paris.name, identityOf('paris')]])}
     expect(names(build(neither, atlas), 'cluster')).to.include('thanos/paris')
+  })
+
+  it('while the record is broken, the pin follows the identity that SDS delivers, also where the credential is of a later generation', () => {
+    const now = new Date('2026-11-24T00:00:00.000Z')
+    const authority = testAuthority(now)
+    const {settings, credentialIssuer, root, signer} = authority
+    const credential = issueCredential(credentialSpec(settings, paris.name, 2), credentialIssuer, [root.certificate], now, signer)
+    const before = certified(fleet, now, authority)
+    const later = {...before, records: new Map(), credentials: new Map([[paris.name, credential]])}
+    const broke = reduce(later, broken('record/paris', 'ConfigMap/atlas-records-04', 'paris'))
+    expect(withRecovered(broke).records.get(paris.name)?.generation).to.equal(2)
+    for (const served of [broke, withRecovered(broke)]) {
+      const pinned = textOf(build(served, atlas), 'cluster', 'thanos/paris')
+      expect(pinned)
+        .to.equal(textOf(build(before, atlas), 'cluster', 'thanos/paris'))
+        .and.to.include('/downstream/paris/1')
+    }
   })
 })

@@ -10,7 +10,7 @@ import type {InternalPort, Settings} from '../model/settings.js'
 import type {Resource} from '../xds/snapshot.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
 import {deniedAdsClients} from './rbac.js'
-import {shownGeneration} from './generation.js'
+import {pinnedGeneration} from '../pki/recover.js'
 import {adsListener, thanosListener} from './listener.js'
 import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
@@ -21,7 +21,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
   const clusters = clustersOf(fleet).filter(cluster => !isPending(cluster))
   return [
     adsServers(settings),
-    ...clusters.map(cluster => toThanos(cluster, settings, shownGeneration(fleet, settings, cluster.name))),
+    ...clusters.map(cluster => toThanos(cluster, settings, pinnedGeneration(fleet, settings, cluster.name))),
     adsDoor(settings, node.bindAddress, listenedPort(node, 10_900)),
     thanosDoor(settings, internalAddress(settings, node, 10_901), listenedPort(node, 10_901)),
     adsPaths(settings, deniedAdsClients(fleet, settings).join(' ')),
@@ -36,7 +36,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
 export function* observabilityAhead(fleet: Fleet, settings: Settings): Generator<undefined, void> {
   for (const [index, cluster] of clustersOf(fleet).entries()) {
     if (isPending(cluster)) continue
-    toThanos(cluster, settings, shownGeneration(fleet, settings, cluster.name))
+    toThanos(cluster, settings, pinnedGeneration(fleet, settings, cluster.name))
     thanosPaths(cluster, settings)
     if (index % AT_ONCE === AT_ONCE - 1) yield
   }

@@ -22,7 +22,7 @@ import {isOf2021} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
 import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
 import {isLed} from './ask-leader.js'
-import {rememberedOf} from './recover.js'
+import {recordOrRecovered} from '../pki/recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
 import {sameValue} from './same.js'
 import type {OpsDependencies} from './dependencies.js'
@@ -162,7 +162,7 @@ class Plan {
 
   #owner(owner: Owner): void {
     if (isBroken(this.#fleet, 'record', owner)) return
-    const before = rememberedOf(this.#fleet, owner)
+    const before = recordOrRecovered(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
       this.#unregistered(owner, before)
       return

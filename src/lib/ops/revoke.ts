@@ -4,7 +4,7 @@ import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
-import {rememberedOf} from './recover.js'
+import {recordOrRecovered} from '../pki/recover.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -12,7 +12,7 @@ import type {OpsDependencies} from './dependencies.js'
  * credential is revoked, the old names are denied until the last certificate that carries them has ended.
  */
 export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDependencies): readonly Change[] {
-  const record = rememberedOf(fleet, name)
+  const record = recordOrRecovered(fleet, name)
   const denied = [...record.denied, ...deniedNames(fleet, name, record, dependencies)]
   const {registration: _r, suspendedSince: _s, ...rest} = record
   const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))

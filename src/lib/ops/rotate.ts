@@ -11,7 +11,7 @@ import {issueClients} from './clients.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 import {type Patience, isLed, newRequest, waitForAnswer} from './ask-leader.js'
-import {rememberedOf} from './recover.js'
+import {recordOrRecovered} from '../pki/recover.js'
 import {type OpsDependencies, readableSettings, settingsOf} from './dependencies.js'
 
 export interface RotateResult extends Committed {
@@ -59,7 +59,7 @@ export function planLeaves(
     )
   const now = dependencies.now()
   const changes: Change[] = owners.map(owner => {
-    const wanted = identitySpec(settings, owner, rememberedOf(fleet, owner).generation)
+    const wanted = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
     return {kind: 'identity', owner, value: issue(wanted, issuer, now, dependencies.signer)}
   })
   if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now, dependencies.signer)})

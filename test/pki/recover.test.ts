@@ -3,7 +3,7 @@ import {reduce, reduceAll} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {generationIn, parseClusterName} from '../../src/lib/model/names.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
-import {rememberedOf, withRecovered} from '../../src/lib/ops/recover.js'
+import {recordOrRecovered, withRecovered} from '../../src/lib/pki/recover.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {testCluster} from '../helpers/fleet.js'
@@ -12,7 +12,7 @@ import {reconciled, testFleet, testDependencies} from '../helpers/dependencies.j
 const paris = parseClusterName('paris')
 const fault = {object: 'ConfigMap/atlas-records-22', key: 'the whole object', message: 'broken'}
 
-describe('ops/recover', () => {
+describe('pki/recover', () => {
   const dependencies = testDependencies()
   /** Paris was removed and added again. */
   const removed = reduceAll(testFleet(dependencies), planRemoval(testFleet(dependencies), paris, dependencies))
@@ -24,7 +24,7 @@ describe('ops/recover', () => {
     )
 
   it('knows a lost record by the certificates in the store', () => {
-    const {generation, registration, credentials, denied} = rememberedOf(without(second, ['record']), paris)
+    const {generation, registration, credentials, denied} = recordOrRecovered(without(second, ['record']), paris)
     expect({generation, registration: registration?.name}).to.deep.equal({generation: 2, registration: 'paris'})
     expect(denied.map(({name}) => name)).to.deep.equal(second.records.get(paris)?.denied.map(({name}) => name))
     for (const [index, {until}] of denied.entries()) expect(until > (second.records.get(paris)?.denied[index]?.until ?? '')).to.equal(true)
@@ -34,14 +34,14 @@ describe('ops/recover', () => {
         state: 'valid',
       },
     ])
-    expect(rememberedOf(without(second, ['record', 'identity']), paris).generation).to.equal(2)
-    expect(rememberedOf(without(second, ['record', 'credential']), paris)).to.deep.include({generation: 2, credentials: []})
+    expect(recordOrRecovered(without(second, ['record', 'identity']), paris).generation).to.equal(2)
+    expect(recordOrRecovered(without(second, ['record', 'credential']), paris)).to.deep.include({generation: 2, credentials: []})
   })
 
   it('takes the later generation where two stand side by side, and no credential of the earlier', () => {
     const first = testFleet(dependencies)
     const mixed: Fleet = {...without(second, ['record']), credentials: first.credentials}
-    expect(rememberedOf(mixed, paris)).to.deep.include({generation: 2, credentials: []})
+    expect(recordOrRecovered(mixed, paris)).to.deep.include({generation: 2, credentials: []})
   })
 
   it('serves what is recovered, and nothing else is touched', () => {
