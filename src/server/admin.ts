@@ -1,4 +1,4 @@
-/** The admin port: health, readiness, metrics and status over plain HTTP, for this machine. What they say is decided elsewhere. */
+/** The admin port: /healthz, /readyz, /metrics and /status over plain HTTP. What the answers contain is decided by readiness.ts and report.ts. */
 import {type IncomingMessage, type ServerResponse, createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
@@ -7,9 +7,9 @@ import type {Report} from '../lib/model/report.js'
 
 export interface Readiness {
   readonly ready: boolean
-  /** Why not. */
+  /** Why this server is not ready. */
   readonly reasons: readonly string[]
-  /** What is wrong though it serves. */
+  /** What is wrong although this server serves. */
   readonly warnings: readonly string[]
 }
 
@@ -40,7 +40,7 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
   server.maxConnections = 256
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? 'another program has that port: choose one with --admin' : undefined
+      const hint = error.code === 'EADDRINUSE' ? 'another program uses that port: choose one with --admin' : undefined
       reject(
         new AtlasError('failed', `the admin port ${renderHostPort(listen)} can't be opened: ${error.message}`, {
           cause: error,
@@ -50,7 +50,7 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
     })
     server.listen(listen.port, listen.host, resolve)
   })
-  // A connection that can't be accepted, for want of open files, is no reason to end.
+  // Emitted when a connection can't be accepted because the process has too many open files: the server goes on.
   server.on('error', () => undefined)
   const {address, port} = server.address() as AddressInfo
   return {
@@ -68,7 +68,7 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
 async function answer(sources: AdminSources, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD')
-    send(response, 405, json({error: 'only GET and HEAD are answered here'}))
+    send(response, 405, json({error: 'only GET and HEAD are supported'}))
     return
   }
 
@@ -90,9 +90,9 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
     }
 
     case '/status': {
-      // It names every proxy and whoever was refused; elsewhere, in a pod's network, that is nobody's business.
+      // It names every proxy and every refused client, which other pods in a cluster must not learn.
       if (!isLoopback(request.socket.remoteAddress)) {
-        send(response, 403, json({error: '/status is answered on the loopback interface only'}))
+        send(response, 403, json({error: '/status is available on the loopback interface only'}))
         break
       }
 
@@ -101,7 +101,7 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
     }
 
     default: {
-      send(response, 404, json({error: 'there are /healthz, /readyz, /metrics and /status'}))
+      send(response, 404, json({error: 'not found: the paths are /healthz, /readyz, /metrics and /status'}))
     }
   }
 }

@@ -1,17 +1,17 @@
-/** Keeps the endpoints file of a Thanos Query that runs on this machine: the plain file, rewritten whenever the fleet's text differs. */
+/** The endpoints file of a Thanos Query on this machine (`--thanos-endpoints`): rewritten whenever the fleet's endpoints change. */
 import {messageOf} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import {replace} from '../lib/store/directory/write.js'
+import type {FleetObserver} from './current-fleet.js'
 import type {Log} from './log.js'
 
-export interface EndpointsFile {
-  /** Writes what the fleet says now, in the background; one write at a time, the newest text last. */
-  use(fleet: Fleet): void
+/** Writes in the background, one write at a time, the newest text last. */
+export interface EndpointsFile extends FleetObserver {
   /** Resolves when nothing is left to write. */
   settled(): Promise<void>
 }
 
-/** A write that fails is logged and tried again at the next change or after `retryMs`. */
+/** A write that fails is logged, and tried again at the next change or after `retryMs`. */
 export function openEndpointsFile(file: string, log: Log, retryMs = 5000): EndpointsFile {
   let [wanted, written]: [string | undefined, string | undefined] = [undefined, undefined]
   let writing: Promise<void> = Promise.resolve()
@@ -34,11 +34,16 @@ export function openEndpointsFile(file: string, log: Log, retryMs = 5000): Endpo
     writing = writing.then(write)
   }
 
+  function use(fleet: Fleet): void {
+    if (fleet.endpoints === undefined) return
+    wanted = fleet.endpoints
+    queue()
+  }
+
   return {
-    use(fleet) {
-      if (fleet.endpoints === undefined) return
-      wanted = fleet.endpoints
-      queue()
+    started: use,
+    changed({after}) {
+      use(after)
     },
     settled: async () => writing,
   }

@@ -1,5 +1,18 @@
 /** Every metric of the server, in a registry of its own. Labels take few values: never a node's id, never text from outside. */
 import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client'
+import {type Fleet, clustersOf} from '../lib/model/fleet.js'
+
+/** What the gauges show. */
+export interface Measured {
+  readonly isReady: boolean
+  readonly isLeading: boolean
+  readonly isStoreReachable: boolean
+  /** Milliseconds of `performance.now`. */
+  readonly storeHeardAt: number | undefined
+  readonly fleet: Fleet
+  readonly frozenStreams: number
+  readonly certificateEnd: Date | undefined
+}
 
 export type Metrics = ReturnType<typeof openMetrics>
 
@@ -76,4 +89,16 @@ export function openMetrics() {
       registers,
     }),
   }
+}
+
+/** Sets every gauge but `streams`, which is counted as streams open and close. */
+export function setGauges(metrics: Metrics, measured: Measured): void {
+  metrics.ready.set(Number(measured.isReady))
+  metrics.leader.set(Number(measured.isLeading))
+  metrics.storeUp.set(Number(measured.isStoreReachable))
+  if (measured.storeHeardAt !== undefined) metrics.storeSilence.set((performance.now() - measured.storeHeardAt) / 1000)
+  metrics.clusters.set(clustersOf(measured.fleet).length)
+  metrics.faults.set(measured.fleet.faults.size)
+  metrics.frozen.set(measured.frozenStreams)
+  metrics.certificateEnd.set((measured.certificateEnd?.getTime() ?? 0) / 1000)
 }

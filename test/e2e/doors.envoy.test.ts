@@ -110,7 +110,7 @@ describe('e2e: doors', function () {
     expect((await ask('directly', credentialIn(fleet, OBSERVABILITY), OBSERVABILITY)).outcome).to.equal('served')
     const refused = [
       {key: identityIn(fleet, OBSERVABILITY), node: OBSERVABILITY, reason: /must carry x-forwarded-client-cert/},
-      {key: identityIn(fleet, paris), node: paris, reason: /opens nothing here/},
+      {key: identityIn(fleet, paris), node: paris, reason: /is not accepted here/},
     ]
     for (const {key, node, reason} of refused) {
       const {outcome, details} = await ask('directly', key, node)

@@ -206,7 +206,7 @@ describe('e2e: replicas of the server', function () {
     for (const replica of [second, third]) expect((await replica.readiness()).ready).to.equal(true)
     expect((await network.status()).warnings.join(), 'status').to.contain(words)
     expect((await network.status()).servers.map(({address}) => address)).to.include(renderHostPort(third.listen))
-    const told = second.log().filter(({msg}) => String(msg).startsWith('can not take part among the servers'))
+    const told = second.log().filter(({msg}) => String(msg).startsWith('can not take part in leader election'))
     expect(told, 'once').to.have.length(1)
 
     await third.stop()

@@ -69,7 +69,7 @@ export function handleNack(state: TypeState, nonce: number, message: string): Ac
     ...withKnown(state, forgetVersions(state.known, [...doubtful.map(([name]) => name), ...notRemoved])),
     inFlight,
     acked: setVersions(state.acked, acceptedEntries(state, overtaken)),
-    nack: {message, names: [...response.sent.keys()].slice(0, NACK_NAMES_MAX)},
+    nack: {message, names: [...response.sent.keys(), ...response.removed].slice(0, NACK_NAMES_MAX)},
     nackedRemovals: notRemoved.length === 0 ? state.nackedRemovals : new Set([...state.nackedRemovals, ...notRemoved]),
     // A resource that is NACKed alone isn't kept by the client.
     unapplied: !keepsUnapplied(state.typeUrl) || isAlone ? state.unapplied : withUnapplied(state.unapplied, current),

@@ -16,7 +16,7 @@ export interface TypeDescription {
   readonly state: 'nack' | 'stale' | 'synced'
   /** The client's message in its last NACK, until that is repaired. */
   readonly nack?: string
-  /** The names that the NACKed response held, at most 100. */
+  /** The names that the NACKed response sent or removed, at most 100. */
   readonly nackNames?: readonly string[]
   /** Resources that were NACKed alone, with the client's message. */
   readonly refused: ReadonlyMap<string, string>

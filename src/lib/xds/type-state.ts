@@ -25,7 +25,7 @@ export interface InFlightResponse {
 export interface Nack {
   /** The client's `error_detail`. */
   readonly message: string
-  /** The names that the NACKed response held. */
+  /** The names that the NACKed response sent or removed, at most 100. */
   readonly names: readonly string[]
 }
 

@@ -44,6 +44,11 @@ export function isServedType(typeUrl: TypeUrl): boolean {
   return known.has(typeUrl)
 }
 
+/** The last name of a type that is served, such as `Cluster`; `other` for any type that a client may have made up. */
+export function shortType(typeUrl: string): string {
+  return isServedType(typeUrl) ? typeUrl.slice(typeUrl.lastIndexOf('.') + 1) : 'other'
+}
+
 /**
  * Whether a client keeps the resources of a NACKed response that come before the bad one, without applying them. It ACKs the same
  * versions again without effect, so what it keeps must be removed or replaced first. Measured on Envoy 1.40 with scopes.

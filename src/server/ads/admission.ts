@@ -1,7 +1,8 @@
 /**
- * Admission: whose stream is it, and may it be served? Pure. The certificate decides, never what a node says of itself
- * (docs/explanation/security.md). Who verified the connection is the TLS layer's business; that an issuer of one plane can't vouch for the
- * other is decided here.
+ * Admission to ADS: whose stream is it, and may it be served? Pure. Streams come directly, or through the observability Envoy's
+ * listener 10900, which relays them with the client's certificate in `x-forwarded-client-cert`. The certificate decides, never what a
+ * node says of itself (docs/explanation/security.md). The TLS layer has verified the connection; that the issuers of one plane can't
+ * vouch for the other is decided here.
  */
 import type {CredentialRecord} from '../../lib/model/authority.js'
 import {messageOf, quote} from '../../lib/model/errors.js'
@@ -22,7 +23,7 @@ export interface Peer {
   isSignedBy(issuers: readonly string[]): boolean
 }
 
-/** Each rule by a name that is stable in metrics, log and status. */
+/** Why a connection or stream is denied. The names are stable in metrics, log and /status. */
 export type DenialReason =
   | 'certificate-expired'
   | 'certificate-issuer'
@@ -53,7 +54,7 @@ export type DenialReason =
   | 'xfcc-uri'
 
 export interface Denied {
-  readonly kind: 'refused'
+  readonly kind: 'denied'
   readonly reason: DenialReason
   readonly message: string
   readonly cluster?: Owner
@@ -69,57 +70,57 @@ export interface Admitted {
   readonly path: 'direct' | 'relay'
 }
 
-/** Clocks may differ by this much, milliseconds: a certificate is admitted for so long after its end. */
+/** Milliseconds. Clocks may differ by this much: so long before its begin and after its end a certificate is admitted. */
 const SKEW = 5 * 60_000
 
 /** Judges a stream by its connection's certificate and its XFCC headers, before its first message. */
 export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly string[], now: Date): Admitted | Denied {
   const {settings, trust} = fleet
-  if (settings === undefined || trust === undefined) return refuse('not-initialized', 'this server has no settings or no trust bundle yet')
-  if (peer === undefined) return refuse('certificate-missing', 'the connection carries no client certificate that can be read')
+  if (settings === undefined || trust === undefined) return deny('not-initialized', 'this server has no settings or no trust bundle yet')
+  if (peer === undefined) return deny('certificate-missing', 'the connection carries no client certificate that can be read')
   const [uri, ...more] = peer.uris
   if (uri === undefined || more.length > 0)
-    return refuse('certificate-name', `the certificate must carry exactly one URI; it carries ${peer.uris.length}`)
+    return deny('certificate-name', `the certificate must carry exactly one URI; it carries ${peer.uris.length}`)
   const isRelay = uri === spiffe.observability(settings.trustDomain)
   const claim = isRelay ? undefined : parseClientUri(uri, settings.trustDomain)
   if (!isRelay && claim === undefined)
-    return refuse(
+    return deny(
       'certificate-name',
-      `the certificate's name ${quote(uri)} opens nothing here; wanted ${spiffe.adsClients(settings.trustDomain)}<cluster>/<generation>`,
+      `the certificate's name ${quote(uri)} is not accepted here; wanted ${spiffe.adsClients(settings.trustDomain)}<cluster>/<generation>`,
     )
   const isOver = peer.notAfter.getTime() + SKEW < now.getTime() || peer.notBefore.getTime() - SKEW > now.getTime()
   if (isOver)
-    return refuse(
+    return deny(
       'certificate-expired',
       `the certificate of ${quote(uri)} is valid from ${peer.notBefore.toISOString()} to ${peer.notAfter.toISOString()}`,
     )
   if (!peer.isSignedBy(isRelay ? trust.issuers : trust.credentialIssuers))
-    return refuse(
+    return deny(
       'certificate-issuer',
       `the certificate of ${quote(uri)} is not signed by ${isRelay ? 'an issuer' : 'a credential issuer'} in force`,
     )
   if (claim === undefined) return admitRelayed(fleet, settings.trustDomain, xfcc, now)
-  if (xfcc.length > 0) return refuse('xfcc-on-direct', 'a direct connection must not carry x-forwarded-client-cert', claim.cluster)
+  if (xfcc.length > 0) return deny('xfcc-on-direct', 'a direct connection must not carry x-forwarded-client-cert', claim.cluster)
   return admitCredential(fleet, {...claim, fingerprint: peer.sha256, path: 'direct'}, now)
 }
 
 /**
- * Judges what the first message says: its cluster must be the certificate's.
- * @returns the node, or why it is refused
+ * Judges the node of the first request: its cluster must be the certificate's.
+ * @returns the node, or why it is denied
  */
 export function admitNode(admitted: Admitted, claim: NodeClaim | undefined): Node | Denied {
   const {cluster} = admitted
-  if (claim === undefined) return refuse('node-missing', 'the first request of a stream must carry node', cluster)
+  if (claim === undefined) return deny('node-missing', 'the first request of a stream must carry node', cluster)
   if (claim.cluster !== cluster)
-    return refuse(
+    return deny(
       'node-cluster',
-      `the certificate is ${quote(cluster)}'s, but node.cluster says ${quote(claim.cluster)} (node.id ${quote(claim.id)})`,
+      `the certificate is ${quote(cluster)}'s, but node.cluster is ${quote(claim.cluster)} (node.id ${quote(claim.id)})`,
       cluster,
     )
   try {
     return parseNode(claim)
   } catch (error) {
-    return refuse('node-invalid', messageOf(error), cluster)
+    return deny('node-invalid', messageOf(error), cluster)
   }
 }
 
@@ -128,56 +129,61 @@ export function credentialOf(fleet: Fleet, admitted: Pick<Admitted, 'cluster' | 
   return fleet.records.get(admitted.cluster)?.credentials.find(credential => credential.sha256 === admitted.fingerprint)
 }
 
+/** @param cluster the cluster of the certificate, where that much is known */
+export function deny(reason: DenialReason, message: string, cluster?: Owner): Denied {
+  return cluster === undefined ? {kind: 'denied', reason, message} : {kind: 'denied', reason, message, cluster}
+}
+
 /** Exactly one element, made by the observability Envoy from the certificate that it verified. */
 function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], now: Date): Admitted | Denied {
-  if (headers.length === 0) return refuse('xfcc-missing', 'a relayed stream must carry x-forwarded-client-cert')
+  if (headers.length === 0) return deny('xfcc-missing', 'a relayed stream must carry x-forwarded-client-cert')
   let elements: readonly XfccElement[]
   try {
     elements = headers.flatMap(header => parseXfcc(header))
   } catch (error) {
-    return refuse('xfcc-malformed', messageOf(error))
+    return deny('xfcc-malformed', messageOf(error))
   }
 
   const [element, ...others] = elements
   if (element === undefined || others.length > 0)
-    return refuse('xfcc-elements', `x-forwarded-client-cert must have exactly one element; it has ${elements.length}`)
+    return deny('xfcc-elements', `x-forwarded-client-cert must have exactly one element; it has ${elements.length}`)
   const by = xfccValues(element, 'by')
   if (by.length !== 1 || by[0] !== spiffe.observability(domain))
-    return refuse('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; it says ${quote(by.join(', '))}`)
+    return deny('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; it is made by ${quote(by.join(', '))}`)
   const uris = xfccValues(element, 'uri')
   const claim = uris.length === 1 ? parseClientUri(uris[0] ?? '', domain) : undefined
   if (claim === undefined)
-    return refuse(
+    return deny(
       'xfcc-uri',
       `x-forwarded-client-cert must name one ${spiffe.adsClients(domain)}<cluster>/<generation>; it names ${quote(uris.join(', '))}`,
     )
   if (claim.cluster === OBSERVABILITY)
-    return refuse('relay-observability', "the observability cluster's credential is not accepted through a relay", OBSERVABILITY)
+    return deny('relay-observability', "the observability cluster's credential is not accepted through a relay", OBSERVABILITY)
   const hashes = xfccValues(element, 'hash')
   const fingerprint = hashes[0]
   if (hashes.length !== 1 || fingerprint === undefined || !/^[0-9a-f]{64}$/.test(fingerprint))
-    return refuse('xfcc-hash', `x-forwarded-client-cert must carry one SHA-256 hash; it carries ${quote(hashes.join(', '))}`, claim.cluster)
+    return deny('xfcc-hash', `x-forwarded-client-cert must carry one SHA-256 hash; it carries ${quote(hashes.join(', '))}`, claim.cluster)
   return admitCredential(fleet, {...claim, fingerprint, path: 'relay'}, now)
 }
 
 /** Registered, of the current generation, and on record as valid. */
 function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date): Admitted | Denied {
   const {cluster} = claim
-  if (!isRegistered(fleet, cluster)) return refuse('not-registered', `cluster ${quote(cluster)} is not registered`, cluster)
+  if (!isRegistered(fleet, cluster)) return deny('not-registered', `cluster ${quote(cluster)} is not registered`, cluster)
   const generation = generationOf(fleet, cluster)
   if (claim.generation !== generation)
-    return refuse(
+    return deny(
       'generation',
       `the credential of ${quote(cluster)} is of generation ${claim.generation}; the present one is ${generation}`,
       cluster,
     )
   const credential = credentialOf(fleet, claim)
   if (credential === undefined)
-    return refuse('credential-unknown', `no credential ${claim.fingerprint} of ${quote(cluster)} is on record`, cluster)
+    return deny('credential-unknown', `no credential ${claim.fingerprint} of ${quote(cluster)} is on record`, cluster)
   if (credential.state !== 'valid')
-    return refuse('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
+    return deny('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
   if (Date.parse(credential.notAfter) + SKEW < now.getTime())
-    return refuse('credential-expired', `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}`, cluster)
+    return deny('credential-expired', `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}`, cluster)
   return {kind: 'admitted', ...claim}
 }
 
@@ -192,8 +198,4 @@ function parseClientUri(uri: string, domain: string): {readonly cluster: Owner; 
   } catch {
     return undefined
   }
-}
-
-function refuse(reason: DenialReason, message: string, cluster?: Owner): Denied {
-  return cluster === undefined ? {kind: 'refused', reason, message} : {kind: 'refused', reason, message, cluster}
 }

@@ -1,4 +1,4 @@
-/** One gRPC call of either method: its end with a status, its bytes, what its first request claims. When it ends is decided in stream.ts. */
+/** One gRPC call of either ADS method: how it is ended, its bytes, and the node of its first request. When it ends is decided in stream.ts. */
 import {constants} from 'node:http2'
 import {toBinary} from '@bufbuild/protobuf'
 import {type ServerDuplexStream, status} from '@grpc/grpc-js'
@@ -17,15 +17,15 @@ export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
 export type AdsCall = ServerDuplexStream<AdsRequest, Buffer>
 
-/** Ends a call that is not to be served. `resetAfterMs`: how long its client may keep it. */
-export function refuseCall(call: AdsCall, refusal: Denied, resetAfterMs: number): void {
+/** Ends a call that is not admitted. @param resetAfterMs how long its client may keep it */
+export function denyCall(call: AdsCall, denial: Denied, resetAfterMs: number): void {
   call.on('error', ignore)
-  failCall(call, grpcCodeOf(refusal), refusal.message, resetAfterMs)
+  failCall(call, grpcCodeOf(denial), denial.message, resetAfterMs)
 }
 
-/** Ends a call with an error. Whoever calls this listens to "error". */
+/** Ends a call with an error. The caller must listen to "error". */
 export function failCall(call: AdsCall, code: status, details: string, resetAfterMs: number): void {
-  // What grpc-js makes of an "error" is the call's status; percent-encoding it throws on half a surrogate pair.
+  // grpc-js turns the "error" into the call's status; percent-encoding it throws on half a surrogate pair.
   call.emit('error', {code, details: details.replaceAll(/\p{Surrogate}/gu, '?')})
   resetLater(call, resetAfterMs)
 }
@@ -36,7 +36,7 @@ export function endCall(call: AdsCall, resetAfterMs: number): void {
   resetLater(call, resetAfterMs)
 }
 
-/** The gRPC status of a refusal: a proxy retries UNAVAILABLE, and shows the others to its operator. */
+/** The gRPC status of a denial: an Envoy retries UNAVAILABLE, and shows the others to its operator. */
 export function grpcCodeOf({reason}: Denied): status {
   if (reason === 'not-initialized') return status.UNAVAILABLE
   if (reason === 'streams') return status.RESOURCE_EXHAUSTED
@@ -52,11 +52,11 @@ export function encodeResponse(response: DeltaDiscoveryResponse | DiscoveryRespo
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** What a request says of its node; undefined where it says nothing. */
+/** The node that a request names; undefined where it names none. */
 export function claimOf({node}: AdsRequest): NodeClaim | undefined {
   if (node === undefined) return undefined
-  const {cluster, id, metadata, userAgentName: userAgent, userAgentVersionType: said} = node
-  const version = said.case === 'userAgentBuildVersion' ? said.value.version : undefined
+  const {cluster, id, metadata, userAgentName: userAgent, userAgentVersionType: agent} = node
+  const version = agent.case === 'userAgentBuildVersion' ? agent.value.version : undefined
   return {
     cluster,
     id,
@@ -67,15 +67,15 @@ export function claimOf({node}: AdsRequest): NodeClaim | undefined {
 }
 
 /**
- * Frees the stream of a client that reads no more, or never ends its own half. grpc-js offers no way to do so and keeps the HTTP/2
- * stream in private fields; where these change, the stream ends with its connection.
+ * Resets the stream of a client that does not read, or never ends its own half. grpc-js has no call for it and keeps the HTTP/2 stream
+ * in private fields; should these change, the stream ends with its connection.
  */
 function resetLater(call: AdsCall, milliseconds: number): void {
   const {call: inner} = call as unknown as {readonly call?: {readonly stream?: {close?(code: number): void}}}
   setTimeout(() => inner?.stream?.close?.(constants.NGHTTP2_CANCEL), milliseconds).unref()
 }
 
-/** An error of a call is told by its end; without a listener it would end the process. */
+/** The end of the call shows the error; without a listener it would end the process. */
 function ignore(): void {
-  // Nothing else is to be done.
+  // Nothing is left to do.
 }

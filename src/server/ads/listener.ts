@@ -1,28 +1,33 @@
-/** The ADS port's listening side: TCP, TLS 1.3 with a client certificate, and why somebody was not let in. gRPC begins behind it. */
+/**
+ * The listener of the ADS port (6305): TCP, TLS 1.3 with a client certificate, and why a connection is denied. gRPC begins behind it;
+ * which streams are admitted, of the observability Envoy's port 10900 too, is decided in admission.ts.
+ */
 import {type AddressInfo, type Server, Socket, createServer as createTcpServer} from 'node:net'
 import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import type {ServerTls} from './tls.js'
-import type {DenialReason} from './admission.js'
+import {type Denied, deny} from './admission.js'
 
 export interface ListenerEvents {
   /** A verified connection that speaks HTTP/2. */
   connected(socket: TLSSocket): void
-  refused(reason: DenialReason, message: string, peer: string): void
-  /** A connection could not be accepted, for want of open files as a rule. */
+  denied(denial: Denied, peer: string): void
+  /** A connection could not be accepted, as a rule because the process has too many open files. */
   failed(error: Error): void
 }
 
 export interface ListenerOptions {
-  readonly listen: HostPort
   readonly handshakeTimeoutMs: number
   readonly connectionsMax: number
 }
 
 export interface AdsListener {
-  readonly address: HostPort
-  /** From now on new connections meet this; open ones stay. */
+  /** @throws AtlasError `failed` where the address can't be bound */
+  listen(at: HostPort): Promise<void>
+  /** Undefined before `listen`. */
+  readonly address: () => HostPort | undefined
+  /** New connections meet this from now on; open ones stay. */
   use(tls: ServerTls): void
   /** Takes no new connections. */
   close(): void
@@ -33,18 +38,15 @@ export interface AdsListener {
 }
 
 /**
- * A thousand clients that come at once are let in a few in each turn, so that their handshakes don't hold up the event loop. Nobody
- * waits for anybody's handshake to end: clients that say nothing cost a place in the queue, and no time.
+ * Handshakes that begin in one turn: when a thousand clients connect at once, their handshakes must not block the event loop. None
+ * waits for another to end: a client that sends nothing holds a place among the open connections, and delays no other.
  */
-const ADMITTED_PER_TURN = 4
-/** Milliseconds. */
+const HANDSHAKES_PER_TURN = 4
+/** Until the next turn, milliseconds. */
 const TURN = 4
 
-/**
- * Listens; until `use` is called every connection is dropped.
- * @throws AtlasError `failed` where the address can't be bound
- */
-export async function openListener(options: ListenerOptions, events: ListenerEvents): Promise<AdsListener> {
+/** Does not listen yet. Until `use` is called every connection is dropped. */
+export function openListener(options: ListenerOptions, events: ListenerEvents): AdsListener {
   const sockets = new Set<Socket>()
   const waiting: Socket[] = []
   let turn: NodeJS.Timeout | undefined
@@ -57,7 +59,7 @@ export async function openListener(options: ListenerOptions, events: ListenerEve
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2'],
     handshakeTimeout: options.handshakeTimeoutMs,
-    // Node calls this with the connection as `this`; its address is gone when the refusal is told, unless it was read before.
+    // Node calls this with the connection as `this`. The address is read now: by the time of a denial it is gone.
     SNICallback(this: unknown, _name, done) {
       if (this instanceof Socket) peerOf(this)
       done(null, tls?.context)
@@ -67,13 +69,12 @@ export async function openListener(options: ListenerOptions, events: ListenerEve
     socket.on('error', ignore)
     if (socket.alpnProtocol === 'h2') events.connected(socket)
     else {
-      events.refused('tls-handshake', 'the client does not offer HTTP/2 (ALPN "h2")', peerOf(socket))
+      events.denied(deny('tls-handshake', 'the client does not offer HTTP/2 (ALPN "h2")'), peerOf(socket))
       socket.destroy()
     }
   })
   tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    const [reason, message] = explain(error, socket)
-    events.refused(reason, message, peerOf(socket))
+    events.denied(explain(error, socket), peerOf(socket))
     socket.destroy()
   })
 
@@ -90,31 +91,32 @@ export async function openListener(options: ListenerOptions, events: ListenerEve
     }
 
     waiting.push(socket)
-    turn ??= setTimeout(admit, 0)
+    turn ??= setTimeout(beginHandshakes, 0)
   })
   tcpServer.maxConnections = options.connectionsMax
 
-  function admit(): void {
+  function beginHandshakes(): void {
     turn = undefined
-    for (let admitted = 0; waiting.length > 0 && admitted < ADMITTED_PER_TURN;) {
+    for (let begun = 0; waiting.length > 0 && begun < HANDSHAKES_PER_TURN;) {
       const socket = waiting.shift()
       if (socket === undefined || socket.destroyed) continue
-      admitted += 1
+      begun += 1
       tlsServer.emit('connection', socket)
       socket.resume()
     }
 
-    if (waiting.length > 0) turn = setTimeout(admit, TURN)
+    if (waiting.length > 0) turn = setTimeout(beginHandshakes, TURN)
   }
 
-  await listening(tcpServer, options.listen)
-  for (const server of [tcpServer, tlsServer])
-    server.on('error', (error: Error) => {
-      events.failed(error)
-    })
-  const {address: host, port} = tcpServer.address() as AddressInfo
   return {
-    address: {host, port},
+    async listen(at) {
+      await listening(tcpServer, at)
+      for (const server of [tcpServer, tlsServer]) server.on('error', events.failed)
+    },
+    address() {
+      const bound = tcpServer.address() as AddressInfo | null
+      return bound === null ? undefined : {host: bound.address, port: bound.port}
+    },
     use(next) {
       tlsServer.setSecureContext(next.fallback)
       tls = next
@@ -136,37 +138,37 @@ export async function openListener(options: ListenerOptions, events: ListenerEve
   }
 }
 
-/** HOST:PORT of the other end; `unknown` where the connection is gone already and nobody asked before. */
+/** HOST:PORT of the other end; `unknown` where the connection is closed and this was not called before. */
 function peerOf(socket: Socket): string {
   const {remoteAddress: host, remotePort: port} = socket
   return host === undefined || port === undefined ? 'unknown' : renderHostPort({host, port})
 }
 
-/** Node verifies after the handshake: the reason then stands in `authorizationError`, not in the error. */
-function explain(error: NodeJS.ErrnoException, socket: TLSSocket): [DenialReason, string] {
+/** Node verifies after the handshake: the reason is then in `authorizationError`, not in the error. */
+function explain(error: NodeJS.ErrnoException, socket: TLSSocket): Denied {
   // Null before the handshake, whatever its type says.
   const verdict = socket.authorizationError as unknown
   const code = typeof verdict === 'string' ? verdict : verdict instanceof Error ? verdict.message : undefined
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
-    return ['tls-certificate-expired', `the client's certificate is not valid now (${code})`]
+    return deny('tls-certificate-expired', `the client's certificate is not valid now (${code})`)
   if (code !== undefined)
-    return [
+    return deny(
       'tls-certificate-untrusted',
       typeof socket.servername === 'string' && socket.servername !== ''
         ? `the client's certificate is not from an authority that is trusted here (${code})`
-        : `the client sends no server name (SNI), so nobody is trusted (${code})`,
-    ]
+        : `the client sends no server name (SNI), and without one no certificate is trusted (${code})`,
+    )
   switch (error.code) {
     case 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE': {
-      return ['tls-certificate-missing', 'the client shows no certificate']
+      return deny('tls-certificate-missing', 'the client shows no certificate')
     }
 
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL': {
-      return ['tls-protocol', 'the client does not speak TLS 1.3']
+      return deny('tls-protocol', 'the client does not speak TLS 1.3')
     }
 
     default: {
-      return ['tls-handshake', `the TLS handshake failed (${error.code ?? error.message})`]
+      return deny('tls-handshake', `the TLS handshake failed (${error.code ?? error.message})`)
     }
   }
 }
@@ -174,14 +176,14 @@ function explain(error: NodeJS.ErrnoException, socket: TLSSocket): [DenialReason
 async function listening(server: Server, listen: HostPort): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? {hint: 'another program has that port: choose one with --listen'} : {}
+      const hint = error.code === 'EADDRINUSE' ? {hint: 'another program uses that port: choose one with --listen'} : {}
       reject(new AtlasError('failed', `the ADS port ${renderHostPort(listen)} can't be opened: ${error.message}`, {cause: error, ...hint}))
     })
     server.listen(listen.port, listen.host, resolve)
   })
 }
 
-/** An error of a connection is told by its close; without a listener it would end the process. */
+/** A connection that fails is closed, which is noticed; without this an error would end the process. */
 function ignore(): void {
-  // Nothing else is to be done.
+  // Nothing is left to do.
 }

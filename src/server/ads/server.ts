@@ -1,4 +1,4 @@
-/** The ADS server: a door, gRPC behind it, and the streams that are open. What they are sent comes from proxies/push.ts. */
+/** The ADS server: its listener, gRPC behind it, and how its streams begin and end. What a stream sends is decided in stream.ts and proxies/push.ts. */
 import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
@@ -8,7 +8,6 @@ import type {Log} from '../log.js'
 import {openTurns} from './turns.js'
 import {type ServerTls, type TlsMaterial, buildServerTls, materialOf, sameMaterial} from './tls.js'
 import {openListener} from './listener.js'
-import type {DenialReason} from './admission.js'
 import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
 import {type AdsCall, failCall} from './call.js'
@@ -16,14 +15,15 @@ import {type Stream, type StreamDependencies, serveStream} from './stream.js'
 
 /** All durations in milliseconds. */
 export interface ConnectionTimes {
-  /** A connection is asked to go at this age, give or take a tenth; its streams stay (one relay connection carries a fleet). */
+  /** A connection of this age, give or take a tenth, is sent GOAWAY; its streams stay (one relay connection carries a fleet). */
   readonly connectionAgeMs: number
-  /** A connection that was quiet for this long is pinged … */
+  /** A connection that has been quiet for this long is pinged … */
   readonly keepaliveMs: number
-  /** … and cut when it does not answer. */
+  /** … and cut when the answer takes longer than this. */
   readonly keepaliveTimeoutMs: number
+  /** A TLS handshake that takes longer is broken off. */
   readonly handshakeTimeoutMs: number
-  /** How long `stop` waits for clients to go. */
+  /** Connections that are still open so long after the beginning of `stop` are cut. */
   readonly stopGraceMs: number
 }
 
@@ -36,38 +36,38 @@ export const defaultConnectionTimes: ConnectionTimes = {
 }
 
 export interface AdsOptions {
-  readonly listen: HostPort
   readonly times: ConnectionTimes
   readonly connectionsMax: number
   readonly log: Log
 }
 
 export interface AdsServer {
-  readonly address: HostPort
-  /** Shows and trusts what the fleet says from now on. What can't be used is left out, and the one before stays. */
+  /**
+   * Answers from now on. A connection is dropped while there is no certificate in use.
+   * @throws AtlasError `failed` where the address can't be bound
+   */
+  listen(at: HostPort): Promise<void>
+  /** Undefined before `listen`. */
+  readonly address: () => HostPort | undefined
+  /** New connections meet the fleet's certificate and trust from now on; where these can't be used, the ones before stay in use. */
   use(fleet: Fleet): void
-  /** When the certificate in use ends; undefined while there is none, and nobody is let in. */
-  certificateEnd(): Date | undefined
+  /** When the certificate in use ends; undefined while there is none. */
+  readonly certificateEnd: () => Date | undefined
   /** Why the newest certificate or trust is not in use. */
-  problem(): string | undefined
-  /** Lets the clients go: no new connections, streams ended in batches, what is left cut after the grace time. */
+  readonly problem: () => string | undefined
+  /** Takes no new connections, ends the streams in batches, and cuts what is left after the grace time. */
   stop(streams: () => Iterable<Stream>): Promise<void>
 }
 
-/** What the streams need, and who hears of connections that were refused. */
-export interface AdsDependencies extends StreamDependencies {
-  connectionRefused(reason: DenialReason, message: string, peer: string): void
-}
+/** What streams need of the rest of the server. */
+export type AdsDependencies = StreamDependencies
 
 /** How many streams end together when the server stops, and the pause until the next, milliseconds. */
 const STOP_BATCH = 32
 const STOP_PAUSE = 10
 
-/**
- * Listens. Nobody is let in before `use` was given a fleet with a certificate.
- * @throws AtlasError `failed` where the address can't be bound
- */
-export async function openAdsServer(options: AdsOptions, dependencies: AdsDependencies): Promise<AdsServer> {
+/** Answers nothing before `listen`. */
+export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies): AdsServer {
   const {times, log} = options
   const readPeer = openPeerReader()
   const turns = openTurns()
@@ -78,7 +78,7 @@ export async function openAdsServer(options: AdsOptions, dependencies: AdsDepend
     (call: AdsCall): void => {
       sequence += 1
       const number = sequence
-      // A relay that comes back opens the streams of a whole fleet at once.
+      // In turns: a relay that reconnects opens the streams of a whole fleet at once.
       turns.add(() => {
         begin(call, variant, number)
       })
@@ -90,7 +90,7 @@ export async function openAdsServer(options: AdsOptions, dependencies: AdsDepend
       const {sslPeerCertificate: certificate} = call.getAuthContext()
       serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), dependencies)
     } catch (error) {
-      // As a rule the connection went away meanwhile, and there is nobody left to tell.
+      // As a rule the connection was closed meanwhile.
       log.debug('a stream was lost before it began', {error: messageOf(error)})
       call.on('error', ignore)
       failCall(call, status.INTERNAL, 'the server failed to open this stream', dependencies.times.resetAfterMs)
@@ -98,19 +98,17 @@ export async function openAdsServer(options: AdsOptions, dependencies: AdsDepend
   }
 
   grpc.addService(adsService, {streamAggregatedResources: handle('sotw'), deltaAggregatedResources: handle('delta')})
-  // TLS ends at the door: what comes through it has been verified.
+  // TLS ends at the listener: a connection that it passes on has been verified.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
-  const door = await openListener(
-    {listen: options.listen, handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
+  const listener = openListener(
+    {handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
     {
       connected(socket) {
         injector.injectConnection(socket)
       },
-      refused(reason, message, peer) {
-        dependencies.connectionRefused(reason, message, peer)
-      },
+      denied: dependencies.denied,
       failed(error) {
-        log.error('a connection could not be accepted', {error: error.message})
+        log.error('can not accept a connection', {error: error.message})
       },
     },
   )
@@ -119,7 +117,8 @@ export async function openAdsServer(options: AdsOptions, dependencies: AdsDepend
   let tls: ServerTls | undefined
   let problem: string | undefined
   return {
-    address: door.address,
+    listen: listener.listen,
+    address: listener.address,
     certificateEnd: () => tls?.notAfter,
     problem: () => problem,
 
@@ -129,30 +128,30 @@ export async function openAdsServer(options: AdsOptions, dependencies: AdsDepend
       material = next
       try {
         tls = buildServerTls(next)
-        door.use(tls)
+        listener.use(tls)
         problem = undefined
         log.info('certificate and trust in use', {notAfter: tls.notAfter.toISOString(), anchors: next.anchors.length})
       } catch (error) {
         problem = messageOf(error)
-        log.error('certificate or trust not usable; the ones before stay', {error: problem})
+        log.error('can not use the new certificate or trust; the ones before stay in use', {error: problem})
       }
     },
 
     async stop(streams) {
-      door.close()
+      listener.close()
       grpc.tryShutdown(ignore)
       const grace = setTimeout(() => {
-        door.destroy()
+        listener.destroy()
       }, times.stopGraceMs)
       await endAll([...streams()])
-      await door.emptied()
+      await listener.emptied()
       clearTimeout(grace)
       grpc.forceShutdown()
     },
   }
 }
 
-/** In random order and in batches, so that the clients don't all come back at once. */
+/** In random order and in batches, so that the clients don't all reconnect at once. */
 async function endAll(streams: Stream[]): Promise<void> {
   const order = streams.map(stream => ({stream, at: Math.random()})).sort((a, b) => a.at - b.at)
   for (let from = 0; from < order.length; from += STOP_BATCH) {
@@ -167,12 +166,12 @@ function grpcOptions(times: ConnectionTimes): ServerOptions {
     'grpc.keepalive_time_ms': times.keepaliveMs,
     'grpc.keepalive_timeout_ms': times.keepaliveTimeoutMs,
     'grpc.max_receive_message_length': 4 * 1024 * 1024,
-    // Bookkeeping of every connection that nobody reads here (grpc-node #2068).
+    // Bookkeeping of every connection, which nothing reads here (grpc-node #2068).
     'grpc.enable_channelz': 0,
   }
 }
 
-/** What ends is told elsewhere: the door knows when the last connection is gone, a call that failed has its status. */
+/** The listener knows when the last connection is closed, and a call that failed has its status. */
 function ignore(): void {
-  // Nothing else is to be done.
+  // Nothing is left to do.
 }

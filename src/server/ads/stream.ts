@@ -1,37 +1,25 @@
-/** One ADS stream: bytes between gRPC and `xds/session.step`. What to say is decided there, who may listen in admission.ts. */
+/**
+ * One ADS stream, from its first request to its end: moves bytes between gRPC and `xds/session.step`, which decides what to send.
+ * Admission is decided in admission.ts; the limits on the client are in stream-limits.ts.
+ */
 import {status} from '@grpc/grpc-js'
 import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {Built} from '../../lib/envoy/build.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
-import {OBSERVABILITY} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Note} from '../../lib/xds/note.js'
 import {type Input, type UnacknowledgedByType, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
+import type {Snapshot} from '../../lib/xds/snapshot.js'
 import type {Log} from '../log.js'
-import {type AdsCall, type AdsRequest, claimOf, grpcCodeOf, encodeResponse, endCall, failCall, refuseCall} from './call.js'
-import {type Admitted, type Peer, type Denied, admit, admitNode} from './admission.js'
-import type {Limiter} from './limits.js'
+import {type AdsCall, type AdsRequest, claimOf, denyCall, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
+import {type Admitted, type Denied, type Peer, admit, admitNode, deny} from './admission.js'
+import type {ClusterLimiter} from './cluster-limits.js'
+import {type StreamLimits, type StreamTimes, openStreamLimits, sessionLimits} from './stream-limits.js'
+import {openTimers} from './timers.js'
 
 /** Why a stream ended. */
 export type EndReason = 'age' | 'client' | 'error' | 'protocol' | 'refused' | 'stop'
-
-/** All durations in milliseconds. */
-export interface StreamTimes {
-  /**
-   * A stream is ended at this age or up to a twentieth later: after its client's connection was asked to go (1 h), so that it comes
-   * back on a fresh one, and before Envoy cuts it (66 min; docs/explanation/envoy.md#how-connections-and-streams-end).
-   */
-  readonly maxAgeMs: number
-  /** A stream whose first request does not come within this time is ended. */
-  readonly firstRequestMs: number
-  /** How long a client that has stopped reading may keep an ended stream. */
-  readonly resetAfterMs: number
-  /** How long removals wait at most for acknowledgements (session). */
-  readonly removalDelayMs: number
-}
-
-export const defaultStreamTimes: StreamTimes = {maxAgeMs: 62 * 60_000, firstRequestMs: 30_000, resetAfterMs: 5000, removalDelayMs: 5000}
 
 /** A stream as the rest of the server sees it. */
 export interface Stream {
@@ -43,74 +31,68 @@ export interface Stream {
   /** Known once the first request has come. */
   readonly node: Node | undefined
   readonly session: Session
+  /** Why the node is sent nothing. */
   readonly frozen: string | undefined
-  /** What other streams of the node left unrepaired and the session has not been given yet: a frozen node is given nothing. */
+  /** What other streams of the node have left unrepaired, until the session takes it over, which the session of a frozen node does not. */
   readonly before: UnacknowledgedByType | undefined
   readonly lastSentAt: Date | undefined
-  /** Takes what it is to have now, or ends where it is admitted no more. */
+  /** The fleet has changed: ends where the client is no longer admitted, and sends the node what is new otherwise. */
   update(fleet: Fleet): void
   end(reason: EndReason): void
 }
 
-/** What a stream needs of its surroundings. */
+/** What a stream needs of the rest of the server. */
 export interface StreamDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
-  readonly limiter: Limiter
+  readonly limiter: ClusterLimiter
   readonly log: Log
   fleet(): Fleet
-  build(fleet: Fleet, node: Node): Built
-  /** What other streams of the node left unrepaired. */
+  /** @param previous the node's last snapshot, with which the new one shares what is equal */
+  build(fleet: Fleet, node: Node, previous: Snapshot | undefined): Built
+  /** What other streams of the node have left unrepaired; the stream keeps it from now on. */
   takeUnrepaired(node: Node): UnacknowledgedByType | undefined
+  opened(stream: Stream): void
   /** The node is known; from now on `update` is called when something changes. */
   joined(stream: Stream): void
   noted(stream: Stream, note: Note): void
   sent(stream: Stream, typeUrl: string, bytes: number): void
   throttled(): void
-  refused(refusal: Denied, peer: string): void
-  opened(stream: Stream): void
+  denied(denial: Denied, peer: string): void
   closed(stream: Stream, reason: EndReason): void
 }
 
-/** Serves a call to its end, or refuses it. `peer` is undefined where the connection shows no certificate that decodes. */
-export function serveStream(call: AdsCall, variant: Variant, sequence: number, peer: Peer | undefined, deps: StreamDependencies): void {
+/** Serves a call until it ends, or denies it. @param peer undefined: the connection has no certificate that can be read */
+export function serveStream(
+  call: AdsCall,
+  variant: Variant,
+  sequence: number,
+  peer: Peer | undefined,
+  dependencies: StreamDependencies,
+): void {
   const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
-  const outcome = enter(peer, xfcc, deps)
-  if (outcome.kind === 'refused') {
-    deps.refused(outcome, call.getPeer())
-    refuseCall(call, outcome, deps.times.resetAfterMs)
+  const outcome = admitAndCount(peer, xfcc, dependencies)
+  if (outcome.kind === 'denied') {
+    dependencies.denied(outcome, call.getPeer())
+    denyCall(call, outcome, dependencies.times.resetAfterMs)
     return
   }
 
-  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, deps)
+  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, dependencies)
   stream.begin()
 }
 
-/** Admitted, and counted in. */
-function enter(peer: Peer | undefined, xfcc: readonly string[], deps: StreamDependencies): Admitted | Denied {
-  const outcome = admit(deps.fleet(), peer, xfcc, deps.now())
-  if (outcome.kind === 'refused' || deps.limiter.open(outcome.cluster, deps.now().getTime())) return outcome
+/** An admitted stream counts among its cluster's, until it is closed. */
+function admitAndCount(
+  peer: Peer | undefined,
+  xfcc: readonly string[],
+  {fleet, now, limiter}: Pick<StreamDependencies, 'fleet' | 'limiter' | 'now'>,
+): Admitted | Denied {
+  const outcome = admit(fleet(), peer, xfcc, now())
+  if (outcome.kind === 'denied' || limiter.open(outcome.cluster, now().getTime())) return outcome
   const {cluster} = outcome
-  return {
-    kind: 'refused',
-    reason: 'streams',
-    message: `cluster "${cluster}" has as many open streams as it may, or opens them too fast`,
-    cluster,
-  }
+  return deny('streams', `cluster "${cluster}" has as many open streams as it may, or opens them too fast`, cluster)
 }
-
-/** Node's timers fire at once beyond 2^31 - 1 ms. */
-const LONGEST_TIMER = 2 ** 31 - 1
-
-/** What a node asks for by name is its secrets and route tables: a few. */
-const NAMES_MAX = 512
-const NAME_LENGTH_MAX = 256
-/** More than a proxy that is slow, or that warms clusters, ever leaves unanswered. */
-const UNANSWERED_MAX = 256
-/** What a node may claim to have: a downstream one has a handful, the observability Envoy some for each cluster. */
-const VERSIONS_MAX = {downstream: 1000, observability: 200_000} as const
-
-type Timer = 'age' | 'first' | 'rate' | 'wake'
 
 interface Opening {
   readonly variant: Variant
@@ -120,7 +102,7 @@ interface Opening {
   readonly admitted: Admitted
 }
 
-/** A class, because it is one thing with an identity and a life; its protocol state is the value `session`. */
+/** A class, because a stream has an identity and a life; its protocol state is the value `session`. */
 class OpenStream implements Stream {
   readonly sequence: number
   readonly variant: Variant
@@ -134,31 +116,46 @@ class OpenStream implements Stream {
   lastSentAt: Date | undefined
   readonly #call: AdsCall
   readonly #opening: Opening
-  readonly #deps: StreamDependencies
-  readonly #timers = new Map<Timer, NodeJS.Timeout>()
-  /** Responses that the client has neither acknowledged nor refused. */
-  #unanswered = 0
+  readonly #dependencies: StreamDependencies
+  readonly #timers = openTimers(act => {
+    this.#safely(act)
+  })
+  readonly #limits: StreamLimits
   #ended: EndReason | undefined
   #isClosed = false
 
-  constructor(call: AdsCall, opening: Opening, deps: StreamDependencies) {
+  constructor(call: AdsCall, opening: Opening, dependencies: StreamDependencies) {
+    const {now, times, limiter} = dependencies
+    const {cluster} = opening.admitted
     this.#call = call
     this.#opening = opening
-    this.#deps = deps
+    this.#dependencies = dependencies
     this.sequence = opening.sequence
     this.variant = opening.variant
     this.admitted = opening.admitted
     this.peer = call.getPeer()
-    this.openedAt = deps.now()
-    this.session = openSession(opening.variant, {
-      removalDelayMs: deps.times.removalDelayMs,
-      maxNames: NAMES_MAX,
-      maxNameLength: NAME_LENGTH_MAX,
+    this.openedAt = now()
+    this.session = openSession(opening.variant, {removalDelayMs: times.removalDelayMs, ...sessionLimits})
+    this.#limits = openStreamLimits({
+      call,
+      cluster,
+      times,
+      limiter,
+      timers: this.#timers,
+      now,
+      silent: () => {
+        this.#deny(deny('node-missing', 'the first request did not come in time', cluster))
+      },
+      old: () => {
+        this.end('age')
+      },
+      throttled: () => {
+        dependencies.throttled()
+      },
     })
   }
 
   begin(): void {
-    const {times} = this.#deps
     this.#call.on('data', (request: AdsRequest) => {
       this.#safely(() => {
         this.#received(request)
@@ -170,31 +167,20 @@ class OpenStream implements Stream {
     this.#call.on('error', () => {
       this.end('error')
     })
-    // grpc-js says "cancelled" at every end of a call, whoever ended it.
+    // grpc-js emits "cancelled" at every end of a call, whichever side has ended it.
     for (const event of ['cancelled', 'close'])
       this.#call.on(event, () => {
         this.#close()
       })
-    this.#after('first', times.firstRequestMs, () => {
-      this.#refuse({
-        kind: 'refused',
-        reason: 'node-missing',
-        message: 'the first request did not come in time',
-        cluster: this.admitted.cluster,
-      })
-    })
-    this.#after('age', times.maxAgeMs * (1 + Math.random() / 20), () => {
-      this.end('age')
-    })
-    this.#deps.opened(this)
+    this.#dependencies.opened(this)
   }
 
   update(fleet: Fleet): void {
     const {node} = this
     if (this.#ended !== undefined || node === undefined) return
-    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#deps.now())
-    if (outcome.kind === 'refused') {
-      this.#refuse(outcome)
+    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#dependencies.now())
+    if (outcome.kind === 'denied') {
+      this.#deny(outcome)
       return
     }
 
@@ -207,62 +193,47 @@ class OpenStream implements Stream {
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    endCall(this.#call, this.#deps.times.resetAfterMs)
+    endCall(this.#call, this.#dependencies.times.resetAfterMs)
   }
 
   #received(request: AdsRequest): void {
     if (this.#ended !== undefined) return
-    const wait = this.#deps.limiter.request(this.admitted.cluster, this.#deps.now().getTime())
-    if (wait > 0) {
-      this.#deps.throttled()
-      this.#call.pause()
-      this.#after('rate', wait, () => this.#call.resume())
-    }
-
+    this.#limits.received(request)
     if (this.node === undefined && !this.#join(request)) return
-    const most = this.admitted.cluster === OBSERVABILITY ? VERSIONS_MAX.observability : VERSIONS_MAX.downstream
-    const versions = 'initialResourceVersions' in request ? Object.keys(request.initialResourceVersions) : []
-    if (versions.length > most || versions.some(name => name.length > NAME_LENGTH_MAX)) {
-      this.#fail(
-        'protocol',
-        status.INVALID_ARGUMENT,
-        `initial_resource_versions must name at most ${most} resources, none longer than ${NAME_LENGTH_MAX}`,
-      )
-      return
-    }
-
-    this.#step({kind: 'request', request})
+    const breach = this.#limits.check(request)
+    if (breach === undefined) this.#step({kind: 'request', request})
+    else this.#fail('protocol', breach.code, breach.message)
   }
 
-  /** The first request says which node it is; false where it is refused. */
+  /** The first request names the node. @returns whether it is admitted */
   #join(request: AdsRequest): boolean {
-    this.#clear('first')
-    // Until now nothing has told this stream of changes: whoever was cut off since it was opened is out.
-    const again = admit(this.#deps.fleet(), this.#opening.peer, this.#opening.xfcc, this.#deps.now())
-    if (again.kind === 'refused') {
-      this.#refuse(again)
+    this.#limits.joined()
+    // A stream is updated only once its node is known: its cluster may have been cut off since it was opened.
+    const again = admit(this.#dependencies.fleet(), this.#opening.peer, this.#opening.xfcc, this.#dependencies.now())
+    if (again.kind === 'denied') {
+      this.#deny(again)
       return false
     }
 
     this.admitted = again
     const outcome = admitNode(again, claimOf(request))
     if ('kind' in outcome) {
-      this.#refuse(outcome)
+      this.#deny(outcome)
       return false
     }
 
-    this.before = this.#deps.takeUnrepaired(outcome)
+    this.before = this.#dependencies.takeUnrepaired(outcome)
     this.node = outcome
-    this.#deps.joined(this)
-    this.#give(this.#deps.fleet(), outcome)
+    this.#dependencies.joined(this)
+    this.#give(this.#dependencies.fleet(), outcome)
     return true
   }
 
-  /** A frozen node is sent nothing and nothing is taken from it (promise 6). */
+  /** A frozen node is sent nothing, and keeps what it has (promise 6). */
   #give(fleet: Fleet, node: Node): void {
     const built = this.#built(fleet, node)
     const why = built.kind === 'frozen' ? built.why : undefined
-    if (why !== undefined && why !== this.frozen) this.#deps.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
+    if (why !== undefined && why !== this.frozen) this.#dependencies.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
     this.frozen = why
     if (built.kind === 'frozen') return
     const {before} = this
@@ -270,10 +241,10 @@ class OpenStream implements Stream {
     this.#step({kind: 'snapshot', snapshot: built.snapshot, ...(before === undefined ? {} : {before})})
   }
 
-  /** What can't be built freezes the node: what it has stays in force. */
+  /** A configuration that can't be built freezes the node. */
   #built(fleet: Fleet, node: Node): Built {
     try {
-      return this.#deps.build(fleet, node)
+      return this.#dependencies.build(fleet, node, this.session.snapshot)
     } catch (error) {
       return {kind: 'frozen', why: `its resources can't be built: ${messageOf(error)}`}
     }
@@ -281,33 +252,33 @@ class OpenStream implements Stream {
 
   #step(input: Input): void {
     if (this.#ended !== undefined) return
-    const next = step(this.session, input, this.#deps.now())
+    const next = step(this.session, input, this.#dependencies.now())
     this.session = next.session
     for (const note of next.notes) {
-      this.#deps.noted(this, note)
-      if (note.kind === 'acked' || note.kind === 'nacked') this.#unanswered = Math.max(0, this.#unanswered - 1)
+      this.#dependencies.noted(this, note)
+      if (note.kind === 'acked' || note.kind === 'nacked') this.#limits.answered()
     }
 
     if (next.send !== undefined) this.#send(next.send)
-    if (next.wakeAt === undefined) this.#clear('wake')
+    if (next.wakeAt === undefined) this.#timers.clear('wake')
     else
-      this.#after('wake', next.wakeAt.getTime() - this.#deps.now().getTime(), () => {
+      this.#timers.set('wake', next.wakeAt.getTime() - this.#dependencies.now().getTime(), () => {
         this.#step({kind: 'wake'})
       })
     if (next.close !== undefined) this.#fail('protocol', status.INVALID_ARGUMENT, next.close.message)
   }
 
-  /** At most one response is unwritten. A callback of a cut stream never comes; its end is told by "cancelled". */
+  /** At most one response is unwritten. On a stream that is cut the callback never comes; its end shows in "cancelled". */
   #send(response: DeltaDiscoveryResponse | DiscoveryResponse): void {
-    this.#unanswered += 1
-    if (this.#unanswered > UNANSWERED_MAX) {
-      this.#fail('protocol', status.RESOURCE_EXHAUSTED, `more than ${UNANSWERED_MAX} responses were left unanswered`)
+    const breach = this.#limits.sent()
+    if (breach !== undefined) {
+      this.#fail('protocol', breach.code, breach.message)
       return
     }
 
     const bytes = encodeResponse(response)
-    this.lastSentAt = this.#deps.now()
-    this.#deps.sent(this, response.typeUrl, bytes.length)
+    this.lastSentAt = this.#dependencies.now()
+    this.#dependencies.sent(this, response.typeUrl, bytes.length)
     this.#call.write(bytes, () => {
       this.#safely(() => {
         this.#step({kind: 'writable'})
@@ -315,24 +286,24 @@ class OpenStream implements Stream {
     })
   }
 
-  #refuse(refusal: Denied): void {
+  #deny(denial: Denied): void {
     if (this.#ended !== undefined) return
-    this.#deps.refused(refusal, this.peer)
-    this.#fail('refused', grpcCodeOf(refusal), refusal.message)
+    this.#dependencies.denied(denial, this.peer)
+    this.#fail('refused', grpcCodeOf(denial), denial.message)
   }
 
   #fail(reason: EndReason, code: status, details: string): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    failCall(this.#call, code, details, this.#deps.times.resetAfterMs)
+    failCall(this.#call, code, details, this.#dependencies.times.resetAfterMs)
   }
 
-  /** Whatever a client makes us trip over costs its own stream, not the server. */
+  /** An error that a client causes ends its own stream, and not the server. */
   #safely(act: () => void): void {
     try {
       act()
     } catch (error) {
-      this.#deps.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
+      this.#dependencies.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
       this.#fail('error', status.INTERNAL, 'the server failed to handle this stream')
     }
   }
@@ -341,28 +312,8 @@ class OpenStream implements Stream {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#ended ??= 'client'
-    for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#deps.limiter.close(this.admitted.cluster)
-    this.#deps.closed(this, this.#ended)
-  }
-
-  #after(timer: Timer, milliseconds: number, act: () => void): void {
-    if (this.#isClosed) return
-    this.#clear(timer)
-    this.#timers.set(
-      timer,
-      setTimeout(
-        () => {
-          this.#timers.delete(timer)
-          this.#safely(act)
-        },
-        Math.min(Math.max(0, milliseconds), LONGEST_TIMER),
-      ),
-    )
-  }
-
-  #clear(timer: Timer): void {
-    clearTimeout(this.#timers.get(timer))
-    this.#timers.delete(timer)
+    this.#timers.close()
+    this.#dependencies.limiter.close(this.admitted.cluster)
+    this.#dependencies.closed(this, this.#ended)
   }
 }

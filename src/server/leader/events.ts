@@ -1,4 +1,4 @@
-/** What becomes of clusters and of broken objects, said by the leader beside the objects themselves: Kubernetes Events. */
+/** Kubernetes Events, recorded by the leader on the objects that they are about: what happens to clusters, and which objects are broken. */
 import {renderAddresses} from '../../lib/model/address.js'
 import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
@@ -11,72 +11,73 @@ import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import type {CommitConflict} from '../../lib/store/refused.js'
 import type {Announcement, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
+import type {FleetUpdate} from '../current-fleet.js'
 
 export interface EventRecorder {
-  /** What stands as it is when this server begins to lead: said before, as a rule. */
+  /** This server begins to lead: records what is broken, in Events that an earlier leader has recorded as a rule. */
   begin(fleet: Fleet): void
-  changed(before: Fleet, after: Fleet, changes: readonly Change[]): void
+  changed(update: FleetUpdate): void
   /** An object can't be written. */
   refused(refusal: CommitConflict): void
 }
 
-/** Said beside the settings: the registration itself is not there any more. */
+/** Events that are recorded on the settings, since the registration is deleted. */
 const GONE: ReadonlySet<string> = new Set(['Removed', 'Suspended'])
 
-/** When proxies of more clusters than this come, go or refuse at once, it is the servers' doing, and not worth as many Events. */
+/** When Envoys of more clusters than this connect, disconnect or refuse at once, a server is the cause, and no Event is recorded. */
 const CLUSTERS_AT_ONCE = 10
 
-/** Says beside objects what has become of them; failing to is logged and costs nothing else. */
+/** An Event that can't be recorded is logged, and stops nothing. */
 export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
-  let proxies: Proxies = new Map()
-
-  function say(object: ObjectKey, announcement: Announcement): void {
+  function record(object: ObjectKey, announcement: Announcement): void {
     store.announce(object, announcement).catch((error: unknown) => {
-      log.warn('could not be said beside the object', {object, error: messageOf(error)})
+      log.warn('can not record an Event', {object, reason: announcement.reason, error: messageOf(error)})
     })
   }
 
-  function sayOf(cluster: Owner, {type, reason, message}: News, {isNew}: {readonly isNew: boolean}): void {
+  function recordFor(cluster: Owner, {type, reason, message}: News, {isNew}: {readonly isNew: boolean}): void {
     if (cluster !== OBSERVABILITY && !GONE.has(reason))
-      say(`Service/${objectNames.registration(cluster)}`, {type, reason, message: bounded(message), isNew})
-    else say(`ConfigMap/${objectNames.fleet}`, {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
+      record(`Service/${objectNames.registration(cluster)}`, {type, reason, message: bounded(message), isNew})
+    else record(`ConfigMap/${objectNames.fleet}`, {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
   }
 
-  function sayBroken({object, key, message}: Fault, {isNew}: {readonly isNew: boolean}): void {
-    say(object, {type: 'Warning', reason: 'Broken', message: bounded(`${key}: ${message}. What was known before stays in force.`), isNew})
+  function recordBroken({object, key, message}: Fault, {isNew}: {readonly isNew: boolean}): void {
+    record(object, {
+      type: 'Warning',
+      reason: 'Broken',
+      message: bounded(`${key}: ${message}. The last valid state stays in effect.`),
+      isNew,
+    })
   }
 
-  /** Whoever registers a cluster that gets nothing looks at the registration first. */
-  function sayUnsigned(fleet: Fleet): void {
+  /** On registrations: an operator whose new cluster gets no certificate looks there first. */
+  function recordUnsigned(fleet: Fleet): void {
     const message = whyUnsigned(fleet)
     if (message === undefined) return
     for (const name of fleet.registrations.keys())
-      if (!fleet.credentials.has(name)) sayOf(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
+      if (!fleet.credentials.has(name)) recordFor(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
   }
 
   return {
     refused({object, error}) {
-      say(object, {type: 'Warning', reason: 'Refused', message: bounded(`it can not be written: ${error.message}`), isNew: true})
+      record(object, {type: 'Warning', reason: 'Refused', message: bounded(`it can not be written: ${error.message}`), isNew: true})
     },
 
     begin(fleet) {
-      proxies = proxiesOf(fleet)
-      for (const fault of fleet.faults.values()) sayBroken(fault, {isNew: false})
-      sayUnsigned(fleet)
+      for (const fault of fleet.faults.values()) recordBroken(fault, {isNew: false})
+      recordUnsigned(fleet)
     },
 
-    changed(before, after, changes) {
-      if (changes.some(({kind}) => kind === 'registration' || kind === 'authority')) sayUnsigned(after)
+    changed({before, after, changes}) {
+      if (changes.some(({kind}) => kind === 'registration' || kind === 'authority')) recordUnsigned(after)
       const {broken, repaired} = faultsBetween(before, after)
-      for (const [, fault] of broken) sayBroken(fault, {isNew: true})
+      for (const [, fault] of broken) recordBroken(fault, {isNew: true})
       for (const [, {object, key}] of repaired)
-        say(object, {type: 'Normal', reason: 'Mended', message: `${key} can be read again`, isNew: true})
-      for (const change of changes) for (const [owner, news] of newsOf(before, after, change)) sayOf(owner, news, {isNew: true})
+        record(object, {type: 'Normal', reason: 'Repaired', message: `${key} can be read again`, isNew: true})
+      for (const change of changes) for (const [owner, news] of newsOf(before, after, change)) recordFor(owner, news, {isNew: true})
       if (!changes.some(({kind}) => kind === 'report' || kind === 'replicas')) return
-      const known = proxies
-      proxies = proxiesOf(after)
-      for (const news of newsOfProxies(known, proxies, after))
-        if (news.length <= CLUSTERS_AT_ONCE) for (const [owner, one] of news) sayOf(owner, one, {isNew: true})
+      for (const news of newsOfProxies(proxiesOf(before), proxiesOf(after), after))
+        if (news.length <= CLUSTERS_AT_ONCE) for (const [owner, one] of news) recordFor(owner, one, {isNew: true})
     },
   }
 }
@@ -84,7 +85,7 @@ export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
 type News = Omit<Announcement, 'isNew'>
 type NewsOf = readonly (readonly [Owner, News])[]
 
-/** What a change of the store says of a cluster. */
+/** What a change in the store means for a cluster. */
 function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
   if (change.kind === 'record') return newsOfRecord(change.owner, before.records.get(change.owner), change.value)
   if (change.kind === 'credential') {
@@ -108,34 +109,35 @@ function joined(fleet: Fleet, owner: ClusterName): string {
 }
 
 function placeOf(cluster: Cluster): string {
-  if (cluster.addresses.length === 0) return `nobody dials it before it has an address: atlas cluster add ${cluster.name} --address HOST`
-  return `the observability Envoy dials ${renderAddresses(cluster.addresses)}, port ${dialledPort(cluster, downstreamPorts.thanos)}`
+  if (cluster.addresses.length === 0)
+    return `the observability Envoy connects to it once it has an address: atlas cluster add ${cluster.name} --address HOST`
+  return `the observability Envoy connects to ${renderAddresses(cluster.addresses)}, port ${dialledPort(cluster, downstreamPorts.thanos)}`
 }
 
-/** A record follows the registration: it says when that was lost, and when it came back. */
+/** A record follows the registration: it shows when the registration was deleted, and when it was restored. */
 function newsOfRecord(owner: Owner, before: OwnerRecord | undefined, after: OwnerRecord | undefined): NewsOf {
   if (before?.registration === undefined || after === undefined) return []
   if (after.registration === undefined)
-    return [[owner, {type: 'Normal', reason: 'Removed', message: 'removed for good: its certificates open nothing any more'}]]
+    return [[owner, {type: 'Normal', reason: 'Removed', message: 'removed for good: its certificates are no longer accepted'}]]
   if (before.suspendedSince === after.suspendedSince) return []
   if (after.suspendedSince === undefined)
-    return [[owner, {type: 'Normal', reason: 'Restored', message: 'it is registered again, with the certificates that it had'}]]
-  const message = `its registration is gone since ${after.suspendedSince}: it is refused; registered again in time, it is restored`
+    return [[owner, {type: 'Normal', reason: 'Restored', message: 'registered again, with the certificates that it had'}]]
+  const message = `its registration was deleted at ${after.suspendedSince}, and its connections are refused; register it again to restore it`
   return [[owner, {type: 'Warning', reason: 'Suspended', message}]]
 }
 
-/** The connected proxies of each cluster, by what living servers say. */
-type Proxies = ReadonlyMap<Owner, readonly ProxyReport[]>
+/** The connected Envoys of each cluster, by the reports of the servers that are alive. */
+type Connected = ReadonlyMap<Owner, readonly ProxyReport[]>
 
-function proxiesOf({replicas = [], reports}: Fleet): Proxies {
+function proxiesOf({replicas = [], reports}: Fleet): Connected {
   const proxies = new Map<Owner, ProxyReport[]>()
   for (const proxy of replicas.flatMap(replica => reports.get(replica)?.report.proxies ?? []))
     proxies.set(proxy.cluster, [...(proxies.get(proxy.cluster) ?? []), proxy])
   return proxies
 }
 
-/** Who has come, who has gone, and who refuses what; each a list of its own. */
-function newsOfProxies(before: Proxies, after: Proxies, fleet: Fleet): readonly NewsOf[] {
+/** The first Envoys that have connected, the last that are gone, and new refusals; each a list of its own. */
+function newsOfProxies(before: Connected, after: Connected, fleet: Fleet): readonly NewsOf[] {
   const came = [...after].filter(([owner]) => !before.has(owner))
   const went = [...before.keys()].filter(owner => !after.has(owner) && isRegistered(fleet, owner))
   const refused = [...after].flatMap(([owner, proxies]) => {
@@ -146,10 +148,13 @@ function newsOfProxies(before: Proxies, after: Proxies, fleet: Fleet): readonly 
       .map(message => [owner, {type: 'Warning', reason: 'EnvoyRefused', message}] as const)
   })
   return [
-    came.map(([owner, [proxy]]) => [owner, {type: 'Normal', reason: 'EnvoyConnected', message: `${proxy?.id ?? 'its Envoy'} has joined`}]),
+    came.map(([owner, [proxy]]) => [
+      owner,
+      {type: 'Normal', reason: 'EnvoyConnected', message: `${proxy?.id ?? 'its Envoy'} is connected`},
+    ]),
     went.map(owner => [
       owner,
-      {type: 'Warning', reason: 'EnvoyLost', message: 'no Envoy of it is connected any more; one that runs keeps what it has'},
+      {type: 'Warning', reason: 'EnvoyLost', message: 'no Envoy of this cluster is connected; one that still runs keeps its configuration'},
     ]),
     refused,
   ]

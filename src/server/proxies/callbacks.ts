@@ -1,46 +1,53 @@
-/** What streams need of the server and tell it: joins them to publisher and reporter, counts and logs. */
+/** What happens when an ADS stream opens, learns its node, hears an answer, or ends: pushes, proxies, report, metrics and log take note. */
 import {buildSnapshot} from '../../lib/envoy/build.js'
 import type {Note} from '../../lib/xds/note.js'
-import type {DenialReason} from '../ads/admission.js'
-import type {Limiter} from '../ads/limits.js'
+import {shortType} from '../../lib/xds/type-url.js'
+import type {Denied} from '../ads/admission.js'
+import type {ClusterLimiter} from '../ads/cluster-limits.js'
 import type {AdsDependencies} from '../ads/server.js'
-import type {Stream, StreamTimes} from '../ads/stream.js'
-import type {Log} from '../log.js'
+import type {StreamTimes} from '../ads/stream-limits.js'
+import type {Stream} from '../ads/stream.js'
+import type {CurrentFleet} from '../current-fleet.js'
+import type {Log, LogLevel} from '../log.js'
 import type {Metrics} from '../metrics.js'
+import type {Proxies} from './proxies.js'
+import type {ReportPublisher} from './publish-report.js'
 import type {Pusher} from './push.js'
-import {type Proxies, joinReported, leftoversIn, shortType} from './proxies.js'
 
 export interface CallbackDependencies {
+  readonly fleet: Pick<CurrentFleet, 'served'>
   readonly now: () => Date
   readonly times: StreamTimes
-  readonly limiter: Limiter
+  readonly limiter: ClusterLimiter
   readonly log: Log
   readonly metrics: Metrics
-  readonly publisher: Pusher
-  readonly reporter: Proxies
-  /** This server's name among the replicas. */
-  readonly replica: string
-  /** What the other replicas are told of the proxies may be different. */
-  readonly reported: (what: 'other' | 'refusal') => void
+  readonly pusher: Pusher
+  readonly proxies: Proxies
+  /** This server's report on its proxies may be different. */
+  readonly mayDiffer: ReportPublisher['mayDiffer']
 }
 
-/** What streams need from the rest of the server: when they open and close, publisher, reporter, metrics and log hear of it. */
+/** What ADS needs of the rest of the server. */
 export function streamCallbacks({
+  fleet,
   now,
   times,
   limiter,
   log,
   metrics,
-  publisher,
-  reporter,
-  replica,
-  reported,
+  pusher,
+  proxies,
+  mayDiffer,
 }: CallbackDependencies): AdsDependencies {
   const leave = new Map<Stream, () => void>()
 
-  function refused(reason: DenialReason, message: string, peer: string): void {
+  function denied(denial: Denied, peer: string): void {
+    const {reason, message} = denial
     metrics.refused.inc({reason})
-    log.warn('refused', {reason, message, peer})
+    // Port probes and load balancers break off a handshake all the time.
+    const level: LogLevel = reason === 'tls-handshake' ? 'debug' : 'warn'
+    log[level]('refused', {reason, message, peer})
+    if (level === 'warn') proxies.denied(denial, peer, now())
   }
 
   return {
@@ -48,46 +55,30 @@ export function streamCallbacks({
     times,
     limiter,
     log,
-    fleet: () => publisher.fleet(),
+    fleet: fleet.served,
     build: buildSnapshot,
-    takeUnrepaired: node => joinReported([reporter.takeUnrepaired(node), leftoversIn(publisher.fleet(), replica, node)]),
-
-    connectionRefused(reason, message, peer) {
-      // Probes of ports and of load balancers break off like this all the time.
-      if (reason === 'tls-handshake') {
-        metrics.refused.inc({reason})
-        log.debug('refused', {reason, message, peer})
-        return
-      }
-
-      reporter.refused({kind: 'refused', reason, message}, peer, now())
-      refused(reason, message, peer)
-    },
-
-    refused(refusal, peer) {
-      reporter.refused(refusal, peer, now())
-      refused(refusal.reason, refusal.message, peer)
-    },
+    takeUnrepaired: proxies.takeUnrepaired,
+    denied,
 
     opened(stream) {
       metrics.streams.inc({variant: stream.variant, path: stream.admitted.path})
-      reporter.opened(stream)
+      proxies.opened(stream)
     },
 
     joined(stream) {
-      reporter.joined(stream)
-      reported('other')
+      proxies.joined(stream)
+      mayDiffer('other')
       leave.set(
         stream,
-        publisher.subscribe({
+        pusher.subscribe({
           cluster: stream.admitted.cluster,
-          update: fleet => {
-            stream.update(fleet)
+          update: current => {
+            stream.update(current)
           },
         }),
       )
       log.info('stream open', {
-        ...who(stream),
+        ...fieldsOf(stream),
         variant: stream.variant,
         path: stream.admitted.path,
         envoy: stream.node?.envoyVersion,
@@ -98,8 +89,7 @@ export function streamCallbacks({
 
     noted(stream, note) {
       metrics.notes.inc({note: note.kind, type: 'typeUrl' in note ? shortType(note.typeUrl) : ''})
-      reporter.noted(stream, note)
-      if (note.kind !== 'subscribed') reported(note.kind === 'nacked' ? 'refusal' : 'other')
+      if (note.kind !== 'subscribed') mayDiffer(note.kind === 'nacked' ? 'refusal' : 'other')
       logNote(log, stream, note)
     },
 
@@ -117,19 +107,19 @@ export function streamCallbacks({
       metrics.streamsEnded.inc({reason})
       leave.get(stream)?.()
       leave.delete(stream)
-      reporter.closed(stream)
-      reported('other')
-      if (stream.node !== undefined) log.info('stream ended', {...who(stream), reason})
+      proxies.closed(stream)
+      mayDiffer('other')
+      if (stream.node !== undefined) log.info('stream ended', {...fieldsOf(stream), reason})
     },
   }
 }
 
-function who(stream: Stream): {readonly cluster: string; readonly node: string; readonly stream: number} {
+function fieldsOf(stream: Stream): {readonly cluster: string; readonly node: string; readonly stream: number} {
   return {cluster: stream.admitted.cluster, node: stream.node?.id ?? '', stream: stream.sequence}
 }
 
 function logNote(log: Log, stream: Stream, note: Note): void {
-  const fields = {...who(stream), type: 'typeUrl' in note ? shortType(note.typeUrl) : ''}
+  const fields = {...fieldsOf(stream), type: 'typeUrl' in note ? shortType(note.typeUrl) : ''}
   switch (note.kind) {
     case 'acked': {
       log.debug('acknowledged', {...fields, nonce: note.nonce, resources: note.versions.size, removed: note.removed.length})
@@ -158,22 +148,22 @@ function logNote(log: Log, stream: Stream, note: Note): void {
     }
 
     case 'removal-forced': {
-      log.info('removed without waiting any longer', {...fields, names: note.names})
+      log.info('removed without the ACKs that the removal waited for', {...fields, names: note.names})
       break
     }
 
     case 'node-changed': {
-      log.warn('node changed on its stream', {...fields, was: note.was, is: note.is})
+      log.warn('the node has changed during its stream', {...fields, was: note.was, is: note.is})
       break
     }
 
     case 'closed': {
-      log.warn('stream closed for a breach of the protocol', {...fields, message: note.message})
+      log.warn('stream closed: the client broke the protocol', {...fields, message: note.message})
       break
     }
 
     case 'unknown-type': {
-      log.info('asked for a type that is not served', {...fields, typeUrl: note.typeUrl})
+      log.info('subscription to a type that is not served', {...fields, typeUrl: note.typeUrl})
       break
     }
 

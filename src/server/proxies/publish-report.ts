@@ -1,41 +1,40 @@
-/** Writes what this server knows of its proxies for the other replicas and for `status`: a refusal at once, the rest now and then. */
+/** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
 import {digestOf} from '../../lib/manifest/replica.js'
+import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
-import type {Fleet} from '../../lib/model/fleet.js'
 import {objectNames} from '../../lib/model/names.js'
 import type {Leftover, Report} from '../../lib/model/report.js'
 import type {StateStore} from '../../lib/store/store.js'
+import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
 import type {Log} from '../log.js'
 
 /** Milliseconds. */
 export interface ReportTimes {
-  /** What is no refusal is written at most this often. */
+  /** A report without a new refusal is written at most this often. */
   readonly reportMs: number
 }
 
 export const defaultReportTimes: ReportTimes = {reportMs: 5000}
 
-export interface ReportPublisher {
-  /** Something may be different; a refusal is told without delay. */
-  changed(isRefusal: 'refusal' | 'other'): void
+export interface ReportPublisher extends FleetObserver {
+  /** The report may be different: after a refusal it is written at once. */
+  mayDiffer(why: 'other' | 'refusal'): void
   stop(): Promise<void>
 }
 
-export interface ReportSources {
-  /** As it is stored. */
-  fleet(): Fleet
+export interface ReportPublisherDependencies {
+  readonly fleet: Pick<CurrentFleet, 'stored'>
+  readonly store: StateStore
+  /** This server's name; no other server writes the report of that name. */
+  readonly replica: string
+  readonly times: ReportTimes
+  readonly log: Log
   report(): Report
   leftovers(): readonly Leftover[]
 }
 
-/** @param replica this server's name; the object is its own alone */
-export function openReportPublisher(
-  store: StateStore,
-  replica: string,
-  times: ReportTimes,
-  log: Log,
-  sources: ReportSources,
-): ReportPublisher {
+/** Writes nothing before something may differ. */
+export function openReportPublisher({fleet, store, replica, times, log, ...sources}: ReportPublisherDependencies): ReportPublisher {
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let writtenAt = -Infinity
@@ -45,11 +44,11 @@ export function openReportPublisher(
   async function write(): Promise<void> {
     const [report, leftovers] = [sources.report(), sources.leftovers()]
     const digest = digestOf(report, leftovers)
-    const fleet = sources.fleet()
-    // The leader makes the object; until then there is nobody to read it either.
-    const isThere = fleet.revisions.has(`ConfigMap/${objectNames.report(replica)}`)
-    if (!isThere || fleet.reports.get(replica)?.digest === digest) return
-    await store.commit(fleet, [{kind: 'report', replica, value: {report, leftovers, digest}}])
+    const base = fleet.stored()
+    // The leader creates the object; while there is no leader no other server reads it either.
+    const isThere = base.revisions.has(`ConfigMap/${objectNames.report(replica)}`)
+    if (!isThere || base.reports.get(replica)?.digest === digest) return
+    await store.commit(base, [{kind: 'report', replica, value: {report, leftovers, digest}}])
   }
 
   function later(): void {
@@ -73,8 +72,8 @@ export function openReportPublisher(
           failure = undefined
         },
         (error: unknown) => {
-          // Told once: the next attempt comes by itself.
-          if (messageOf(error) !== failure) log.warn('could not write the report on the proxies', {error: messageOf(error)})
+          // Logged once for each reason, since it is tried again.
+          if (messageOf(error) !== failure) log.warn('can not write the report on the proxies', {error: messageOf(error)})
           failure = messageOf(error)
           isWanted = true
         },
@@ -86,13 +85,23 @@ export function openReportPublisher(
       })
   }
 
+  function mayDiffer(why: 'other' | 'refusal'): void {
+    if (isStopped) return
+    isUrgent ||= why === 'refusal' && failure === undefined
+    if (isUrgent) start()
+    else if (writing === undefined) later()
+    else isWanted = true
+  }
+
+  /** Reports of other servers are not part of this one's; that its own object now exists is a reason to write it. */
+  function isNews(change: Change): boolean {
+    return change.kind === 'report' ? change.replica === replica : change.kind !== 'revision'
+  }
+
   return {
-    changed(what) {
-      if (isStopped) return
-      isUrgent ||= what === 'refusal' && failure === undefined
-      if (isUrgent) start()
-      else if (writing === undefined) later()
-      else isWanted = true
+    mayDiffer,
+    changed({changes}) {
+      if (changes.some(change => isNews(change))) mayDiffer('other')
     },
     async stop() {
       isStopped = true

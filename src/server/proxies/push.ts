@@ -1,50 +1,47 @@
-/** The fleet as it is now, handed to the streams that a change concerns. What a node is to have is built in `envoy/`. */
+/** Pushes: which streams take the current fleet after a change, and when (the debounce). What a node is sent is built in `envoy/`. */
 import {type Change, concerned, cutsOff} from '../../lib/model/change.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Fleet} from '../../lib/model/fleet.js'
+import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
 
-/** One stream, as far as publishing goes. */
+/** One stream, as far as pushes go. */
 export interface Subscriber {
   readonly cluster: Owner
-  /** The fleet may have changed for this stream: ends itself where it is admitted no more, else takes what it is to have. */
+  /** The fleet has changed: the stream ends itself where it is no longer admitted, and sends its node what is new otherwise. */
   update(fleet: Fleet): void
 }
 
 export interface PushTimes {
-  /** What follows a change within this time is gathered, milliseconds … */
+  /** Changes that follow a push are gathered until none has come for so many milliseconds … */
   readonly gatherMs: number
-  /** … but never for longer than this. */
+  /** … and then pushed together; after so many milliseconds at the latest. */
   readonly gatherMaxMs: number
 }
 
 export const defaultPushTimes: PushTimes = {gatherMs: 30, gatherMaxMs: 250}
 
-export interface Pusher {
-  /** The newest fleet. */
-  fleet(): Fleet
-  /** The fleet has changed: the streams concerned learn of it, at once or after the hold-off. */
-  publish(fleet: Fleet, changes: readonly Change[]): void
-  /** Adds a stream; the returned function takes it out again. It is not updated until something changes. */
+/** As an observer it pushes a change to the streams concerned, at once or after the debounce. */
+export interface Pusher extends FleetObserver {
+  /** Adds a stream; the returned function removes it. It is not updated before something changes. */
   subscribe(subscriber: Subscriber): () => void
   close(): void
 }
 
 export interface PushEvents {
-  /** All streams concerned have been handed what changed; `milliseconds` since the first of the changes. */
+  /** All streams concerned are updated; `milliseconds` since the first of the changes. */
   pushed(streams: number, milliseconds: number): void
 }
 
-/** Longest turn of work before others are let in, milliseconds. */
-const SLICE = 8
+/** After so many milliseconds of updates other work gets a turn. */
+const TURN = 8
 
 /**
- * The first change after a quiet time goes out at once, what follows is gathered, so that one change is seen as fast as the wire
- * allows and a burst costs few pushes. What cuts somebody off never waits.
+ * The first change after a quiet time is pushed at once and the changes after it are gathered, so that one change arrives as fast as
+ * the wire allows and a burst costs few pushes. A change that may take a right away never waits.
  */
-export function openPusher(first: Fleet, times: PushTimes, events: PushEvents): Pusher {
-  let fleet = first
+export function openPusher(fleet: Pick<CurrentFleet, 'served'>, times: PushTimes, events: PushEvents): Pusher {
   const subscribers = new Map<Owner, Set<Subscriber>>()
-  /** Whom the gathered changes concern. */
+  /** The owners that the gathered changes concern. */
   let dirty: Set<Owner> | 'all' = new Set()
   let dirtySince: number | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -86,14 +83,14 @@ export function openPusher(first: Fleet, times: PushTimes, events: PushEvents): 
     run()
   }
 
-  /** Each stream gets the fleet of the moment at which its turn comes. */
+  /** Each stream takes the fleet as it is when its turn comes. */
   function run(): void {
     if (running === undefined) return
-    const until = performance.now() + SLICE
+    const until = performance.now() + TURN
     for (const subscriber of queue) {
       queue.delete(subscriber)
       running.streams += 1
-      subscriber.update(fleet)
+      subscriber.update(fleet.served())
       if (performance.now() > until) break
     }
 
@@ -107,10 +104,7 @@ export function openPusher(first: Fleet, times: PushTimes, events: PushEvents): 
   }
 
   return {
-    fleet: () => fleet,
-
-    publish(next, changes) {
-      fleet = next
+    changed({changes}) {
       if (!add(changes)) return
       dirtySince ??= performance.now()
       if (gathering === undefined || changes.some(change => cutsOff(change))) flush()

@@ -175,7 +175,7 @@ describe('admission of a node', () => {
 
   it('node-cluster: refuses another cluster, naming both', () => {
     const refusal = admitNode(admitted, {cluster: 'rome', id: 'envoy-0', metadata: undefined}) as Denied
-    expect(refusal).to.include({kind: 'refused', reason: 'node-cluster', cluster: 'paris'})
+    expect(refusal).to.include({kind: 'denied', reason: 'node-cluster', cluster: 'paris'})
     expect(refusal.message).to.match(/"paris".*"rome".*"envoy-0"/)
   })
 
@@ -247,5 +247,5 @@ function xfcc(parts: {readonly by?: string; readonly hash?: string; readonly uri
 }
 
 function reasonOf(outcome: Admitted | Denied): string {
-  return outcome.kind === 'refused' ? outcome.reason : 'admitted'
+  return outcome.kind === 'denied' ? outcome.reason : 'admitted'
 }

@@ -49,7 +49,7 @@ function said(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly
   let known = before
   for (const changes of steps) {
     const after = reduceAll(known, changes)
-    announcer.changed(known, after, changes)
+    announcer.changed({before: known, after, changes})
     known = after
   }
 
@@ -63,7 +63,7 @@ describe('server/announcer', () => {
     const issued: Change = {kind: 'credential', owner: paris, value: credential}
     const lines = said(before, [issued], [issued])
     expect(lines).to.deep.equal([
-      'Service/paris Registered its Envoy may join with the ADS credential in Secret paris-envoy-ads; the observability Envoy dials 198.51.100.4, port 11901',
+      'Service/paris Registered its Envoy may join with the ADS credential in Secret paris-envoy-ads; the observability Envoy connects to 198.51.100.4, port 11901',
     ])
   })
 
@@ -73,9 +73,9 @@ describe('server/announcer', () => {
     ]
     const lines = said(fleet, register({replicas: 2}), register({addresses: []}), register({}), register({ports: new Map([[11_901, 443]])}))
     expect(lines).to.deep.equal([
-      'Service/paris Moved nobody dials it before it has an address: atlas cluster add paris --address HOST',
-      'Service/paris Moved the observability Envoy dials 198.51.100.4, port 11901',
-      'Service/paris Moved the observability Envoy dials 198.51.100.4, port 443',
+      'Service/paris Moved the observability Envoy connects to it once it has an address: atlas cluster add paris --address HOST',
+      'Service/paris Moved the observability Envoy connects to 198.51.100.4, port 11901',
+      'Service/paris Moved the observability Envoy connects to 198.51.100.4, port 443',
     ])
   })
 
@@ -88,7 +88,7 @@ describe('server/announcer', () => {
     const lines = said(fleet, record({registration}), suspended, suspended, record({registration}), suspended, record({generation: 2}))
     expect(lines.map(line => line.split(' ').slice(0, 3).join(' '))).to.deep.equal([
       'ConfigMap/atlas-fleet Suspended paris:',
-      'Service/paris Restored it',
+      'Service/paris Restored registered',
       'ConfigMap/atlas-fleet Suspended paris:',
       'ConfigMap/atlas-fleet Removed paris:',
     ])
@@ -105,9 +105,9 @@ describe('server/announcer', () => {
       [report('a', proxy(OBSERVABILITY, {id: 'atlas-0'}))],
     )
     expect(lines).to.deep.equal([
-      'Service/paris EnvoyConnected paris-0 has joined',
-      'Service/paris EnvoyLost no Envoy of it is connected any more; one that runs keeps what it has',
-      'ConfigMap/atlas-fleet EnvoyConnected atlas: atlas-0 has joined',
+      'Service/paris EnvoyConnected paris-0 is connected',
+      'Service/paris EnvoyLost no Envoy of this cluster is connected; one that still runs keeps its configuration',
+      'ConfigMap/atlas-fleet EnvoyConnected atlas: atlas-0 is connected',
     ])
   })
 

@@ -1,7 +1,7 @@
 /** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
 import {expect} from 'chai'
-import type {reduceAll} from '../../../src/lib/model/change.js'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
+import {defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/current-fleet.js'
 import {silentLog} from '../../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
@@ -32,15 +32,17 @@ describe('the reconciler', () => {
   async function open(clusters: readonly string[]): Promise<void> {
     store = testStore()
     store.write(...changesOf(testFleet(dependencies, clusters)))
-    reconciler = openReconciler(inCluster(store), watched, silentLog, defaultReconcilerTimes, {
+    const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
+    reconciler = openReconciler({
+      fleet,
+      store: inCluster(store),
+      dependencies: watched,
+      log: silentLog,
+      times: defaultReconcilerTimes,
       reconciled: () => undefined,
       refused: () => undefined,
     })
-    const told = {
-      changed: (changes: Parameters<typeof reduceAll>[1]) => reconciler.changed(store.fleet(), changes),
-      failed: () => undefined,
-    }
-    await store.watch({...told, recovered: () => undefined}, new AbortController().signal)
+    await fleet.follow([reconciler], new AbortController().signal)
     reconciler.lead(true)
   }
   afterEach(async () => {
@@ -51,7 +53,7 @@ describe('the reconciler', () => {
   it('writes down who lives though it hears of it while it looks at everything and finds nothing to do', async () => {
     await open(['paris'])
     reconciler.living([])
-    await reconciler.start(store.fleet())
+    await reconciler.start()
     await eventually(() => store.fleet().replicas !== undefined, 'nobody lives yet')
     await new Promise(resolve => setTimeout(resolve, 100))
     // The clock is looked at for requests, for the list of replicas, and then for certificates: the list has been read by then.

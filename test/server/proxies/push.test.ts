@@ -11,7 +11,8 @@ const sleep = async (ms: number): Promise<void> => new Promise(resolve => setTim
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 
 describe('publishing', () => {
-  let publisher: Pusher
+  let pusher: Pusher
+  let current: Fleet
   let updates: [Owner, Fleet][]
   let pushes: number[]
   const times = {gatherMs: 20, gatherMaxMs: 60}
@@ -19,13 +20,20 @@ describe('publishing', () => {
   beforeEach(() => {
     updates = []
     pushes = []
-    publisher = openPusher(emptyFleet, times, {pushed: streams => pushes.push(streams)})
-    for (const cluster of ['atlas', paris, rome] as const) publisher.subscribe({cluster, update: fleet => updates.push([cluster, fleet])})
+    current = emptyFleet
+    pusher = openPusher({served: () => current}, times, {pushed: streams => pushes.push(streams)})
+    for (const cluster of ['atlas', paris, rome] as const) pusher.subscribe({cluster, update: fleet => updates.push([cluster, fleet])})
   })
 
   afterEach(() => {
-    publisher.close()
+    pusher.close()
   })
+
+  function push(fleet: Fleet, changes: readonly Change[]): void {
+    const before = current
+    current = fleet
+    pusher.changed({before, after: fleet, changes})
+  }
 
   function registered(name = paris): Change {
     return {kind: 'registration', name, value: testCluster(name)}
@@ -34,12 +42,12 @@ describe('publishing', () => {
   const whom = (): readonly Owner[] => updates.map(([owner]) => owner)
 
   it('hands the first change of a quiet time on at once, to whom it concerns, the observability cluster first', () => {
-    publisher.publish(emptyFleet, [registered()])
+    push(emptyFleet, [registered()])
     expect(whom()).to.deep.equal(['atlas', 'paris'])
   })
 
   it('hands on nothing that concerns no node', async () => {
-    publisher.publish(emptyFleet, [
+    push(emptyFleet, [
       {kind: 'endpoints', value: ''},
       {kind: 'revision', object: 'x', value: '1'},
     ])
@@ -48,9 +56,9 @@ describe('publishing', () => {
   })
 
   it('gathers what follows, and hands on the newest', async () => {
-    publisher.publish(emptyFleet, [registered()])
+    push(emptyFleet, [registered()])
     const fleets = Array.from({length: 10}, () => ({...emptyFleet}))
-    for (const fleet of fleets) publisher.publish(fleet, [registered(rome)])
+    for (const fleet of fleets) push(fleet, [registered(rome)])
     expect(whom()).to.deep.equal(['atlas', 'paris'])
     await sleep(50)
     expect(whom()).to.deep.equal(['atlas', 'paris', 'atlas', 'rome'])
@@ -59,11 +67,11 @@ describe('publishing', () => {
   })
 
   it('gathers no longer than the longest time', async () => {
-    publisher.publish(emptyFleet, [registered()])
+    push(emptyFleet, [registered()])
     const begin = performance.now()
     let third = 0
     while (performance.now() - begin < 150) {
-      publisher.publish(emptyFleet, [registered(rome)])
+      push(emptyFleet, [registered(rome)])
       if (pushes.length >= 2 && third === 0) third = performance.now() - begin
       await sleep(5)
     }
@@ -72,39 +80,39 @@ describe('publishing', () => {
   })
 
   it('never lets a removal, a suspension or a revocation wait', () => {
-    publisher.publish(emptyFleet, [registered()])
-    publisher.publish(emptyFleet, [registered(rome)])
+    push(emptyFleet, [registered()])
+    push(emptyFleet, [registered(rome)])
     expect(whom()).to.have.length(2)
-    publisher.publish(emptyFleet, [{kind: 'registration', name: paris, value: undefined}])
+    push(emptyFleet, [{kind: 'registration', name: paris, value: undefined}])
     expect(whom()).to.have.length(5)
     const record = {owner: rome, generation: 1, credentials: [], denied: []}
-    publisher.publish(emptyFleet, [{kind: 'record', owner: rome, value: {...record, suspendedSince: '2026-01-01T00:00:00Z'}}])
+    push(emptyFleet, [{kind: 'record', owner: rome, value: {...record, suspendedSince: '2026-01-01T00:00:00Z'}}])
     expect(whom()).to.have.length(7)
   })
 
   it('lets an ordinary record wait', () => {
-    publisher.publish(emptyFleet, [registered()])
-    publisher.publish(emptyFleet, [{kind: 'record', owner: rome, value: {owner: rome, generation: 1, credentials: [], denied: []}}])
+    push(emptyFleet, [registered()])
+    push(emptyFleet, [{kind: 'record', owner: rome, value: {owner: rome, generation: 1, credentials: [], denied: []}}])
     expect(whom()).to.have.length(2)
   })
 
   it('forgets a stream that has left, even while it waits for its turn', () => {
     const left: string[] = []
-    const leave = publisher.subscribe({cluster: paris, update: () => left.push('paris')})
-    publisher.subscribe({
+    const leave = pusher.subscribe({cluster: paris, update: () => left.push('paris')})
+    pusher.subscribe({
       cluster: 'atlas',
       update: () => {
         leave()
       },
     })
-    publisher.publish(emptyFleet, [registered()])
+    push(emptyFleet, [registered()])
     expect(left).to.deep.equal([])
   })
 
   it('does long work in turns, with the newest fleet for those who come late', async () => {
     const seen: Fleet[] = []
     for (let count = 0; count < 50; count += 1)
-      publisher.subscribe({
+      pusher.subscribe({
         cluster: paris,
         update(fleet) {
           const until = performance.now() + 1
@@ -113,9 +121,9 @@ describe('publishing', () => {
         },
       })
     const [first, second] = [{...emptyFleet}, {...emptyFleet}]
-    publisher.publish(first, [{kind: 'settings', value: undefined}])
+    push(first, [{kind: 'settings', value: undefined}])
     expect(seen.length, 'in the first turn').to.be.within(1, 15)
-    publisher.publish(second, [{kind: 'settings', value: undefined}])
+    push(second, [{kind: 'settings', value: undefined}])
     await eventually(() => pushes.length === 1, 'all have had their turn')
     expect(seen.at(-1)).to.equal(second)
     expect(seen.length).to.be.within(50, 100)

@@ -138,7 +138,7 @@ describe('a store in the long run', () => {
       expect(await warnings()).to.equal('')
 
       cluster.apiServer.pause()
-      await until(async () => (await warnings()).includes('nothing was heard of the store for'), LONG)
+      await until(async () => (await warnings()).includes('the store has not answered for'), LONG)
       expect(await server.metric('atlas_store_silence_seconds')).to.be.within(4, 15)
       expect((await server.readiness()).ready).to.equal(true)
       cluster.apiServer.resume()
@@ -146,7 +146,7 @@ describe('a store in the long run', () => {
 
       await cluster.apiServer.kill()
       await until(async () => (await server.metric('atlas_store_up')) === 0, LONG)
-      expect(await warnings()).to.include('the store can not be read; what was known stays in force')
+      expect(await warnings()).to.include('the store can not be read; serving the last known fleet')
       expect((await server.readiness()).ready).to.equal(true)
       await cluster.apiServer.start()
       await until(async () => (await server.metric('atlas_store_up')) === 1 && (await warnings()) === '', LONG)

@@ -1,14 +1,14 @@
 /** What one cluster may ask for. */
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import {openLimiter} from '../../../src/server/ads/limits.js'
+import {openClusterLimiter} from '../../../src/server/ads/cluster-limits.js'
 
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 const limits = {streamsPerCluster: 2, streamsOfObservability: 3, requestsPerSecond: 10, requestBurst: 15}
 
 describe('limits', () => {
   it('bound the streams of each cluster by itself', () => {
-    const limiter = openLimiter(limits)
+    const limiter = openClusterLimiter(limits)
     expect([limiter.open(paris, 0), limiter.open(paris, 0), limiter.open(paris, 0), limiter.open(rome, 0)]).to.deep.equal([
       true,
       true,
@@ -21,7 +21,7 @@ describe('limits', () => {
   })
 
   it('bound the requests of a cluster: a burst, then a rate', () => {
-    const limiter = openLimiter(limits)
+    const limiter = openClusterLimiter(limits)
     limiter.open(paris, 1000)
     const waits = (now: number, count: number): readonly number[] => Array.from({length: count}, () => limiter.request(paris, now))
     expect(waits(1000, 7)).to.deep.equal([0, 0, 0, 0, 0, 100, 200])
@@ -30,7 +30,7 @@ describe('limits', () => {
   })
 
   it('are not escaped by opening streams anew, nor by a clock that goes back', () => {
-    const limiter = openLimiter(limits)
+    const limiter = openClusterLimiter(limits)
     limiter.open(paris, 1000)
     for (let count = 0; count < 5; count += 1) limiter.request(paris, 1000)
     limiter.close(paris)
@@ -40,7 +40,7 @@ describe('limits', () => {
   })
 
   it('bound how fast streams are opened', () => {
-    const limiter = openLimiter(limits)
+    const limiter = openClusterLimiter(limits)
     const reopened = (now: number): boolean => {
       const isOpen = limiter.open(paris, now)
       if (isOpen) limiter.close(paris)

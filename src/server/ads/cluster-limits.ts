@@ -1,7 +1,7 @@
-/** How much one cluster may ask for: open streams, and requests in a time. Who it is was decided before. */
+/** What one cluster may ask for in all its streams together: open streams, and requests a second. Limits on one stream: stream-limits.ts. */
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 
-export interface StreamLimits {
+export interface ClusterLimits {
   /** Open streams of one downstream cluster. */
   readonly streamsPerCluster: number
   /** Open streams of the observability cluster. */
@@ -11,16 +11,21 @@ export interface StreamLimits {
   readonly requestBurst: number
 }
 
-export const defaultLimits: StreamLimits = {streamsPerCluster: 16, streamsOfObservability: 256, requestsPerSecond: 200, requestBurst: 2000}
+export const defaultClusterLimits: ClusterLimits = {
+  streamsPerCluster: 16,
+  streamsOfObservability: 256,
+  requestsPerSecond: 200,
+  requestBurst: 2000,
+}
 
-/** A stream costs as much as so many requests: the first answers are the large ones. */
+/** Opening a stream counts as so many requests, since the first responses are the large ones. */
 const STREAM_COST = 10
 
-export interface Limiter {
-  /** Counts a stream in; false where the cluster has as many as it may, or opens them too fast. `now` in milliseconds. */
+export interface ClusterLimiter {
+  /** Counts a stream; false where the cluster has as many as it may, or opens them too fast. @param now milliseconds */
   open(cluster: Owner, now: number): boolean
   close(cluster: Owner): void
-  /** Counts a request; the milliseconds to wait before the next one is read, 0 as a rule. */
+  /** Counts a request. @returns the milliseconds until the next one may be read, 0 as a rule */
   request(cluster: Owner, now: number): number
 }
 
@@ -31,7 +36,7 @@ interface Account {
 }
 
 /** Counts the streams and requests of each cluster against the limits. */
-export function openLimiter(limits: StreamLimits): Limiter {
+export function openClusterLimiter(limits: ClusterLimits): ClusterLimiter {
   const accounts = new Map<Owner, Account>()
 
   function earn(account: Account, now: number): void {
@@ -54,7 +59,7 @@ export function openLimiter(limits: StreamLimits): Limiter {
 
     close(cluster) {
       const account = accounts.get(cluster)
-      // The account outlives its streams: opening one anew must not fill it.
+      // The account is kept: a cluster that closes and opens streams must not get new tokens by it.
       if (account !== undefined) account.streams -= 1
     },
 

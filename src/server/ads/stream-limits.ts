@@ -1,0 +1,112 @@
+/**
+ * The limits on the client of one stream: how long it may be silent, how fast it may ask, how much it may name and leave unanswered.
+ * A client that exceeds one is read later or loses this stream. What all streams of a cluster may ask for: cluster-limits.ts.
+ */
+import {status} from '@grpc/grpc-js'
+import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
+import type {SessionOptions} from '../../lib/xds/session.js'
+import type {AdsCall, AdsRequest} from './call.js'
+import type {ClusterLimiter} from './cluster-limits.js'
+import type {Timers} from './timers.js'
+
+/** Milliseconds. */
+export interface StreamTimes {
+  /**
+   * A stream is ended at this age or up to a twentieth later: after its connection was sent GOAWAY (1 h), so that the client returns on
+   * a new one, and before Envoy cuts the stream (66 min; docs/explanation/envoy.md#how-connections-and-streams-end).
+   */
+  readonly maxAgeMs: number
+  /** A stream is ended when its first request takes longer than this. */
+  readonly firstRequestMs: number
+  /** How long a client that does not read may keep a stream that is ended; then it is reset. */
+  readonly resetAfterMs: number
+  /** A removal that has waited so long for acknowledgements is sent without them. */
+  readonly removalDelayMs: number
+}
+
+export const defaultStreamTimes: StreamTimes = {maxAgeMs: 62 * 60_000, firstRequestMs: 30_000, resetAfterMs: 5000, removalDelayMs: 5000}
+
+/** More names of one type, or longer ones, break the protocol: an Envoy names its secrets and route tables, which are a few. */
+export const sessionLimits: SessionOptions = {maxNames: 512, maxNameLength: 256}
+
+/** More `initial_resource_versions` end the stream: a downstream Envoy has a handful, the observability Envoy some for each cluster. */
+const VERSIONS_MAX = {downstream: 1000, observability: 200_000} as const
+const VERSION_NAME_LENGTH_MAX = 256
+
+/** More unanswered responses end the stream: an Envoy that is slow, or that warms clusters, leaves far fewer. */
+const UNANSWERED_MAX = 256
+
+/** Why a stream is ended. */
+export interface Breach {
+  readonly code: status
+  readonly message: string
+}
+
+export interface StreamLimitsOptions {
+  readonly call: AdsCall
+  readonly cluster: Owner
+  readonly times: StreamTimes
+  readonly limiter: ClusterLimiter
+  readonly timers: Timers
+  readonly now: () => Date
+  /** The first request did not come in time. */
+  silent(): void
+  /** The stream has reached its greatest age. */
+  old(): void
+  /** Requests come too fast: the next one is read later. */
+  throttled(): void
+}
+
+export interface StreamLimits {
+  /** The first request has come. */
+  joined(): void
+  /** Counts a request. */
+  received(request: AdsRequest): void
+  /** Whether a request claims too much. */
+  check(request: AdsRequest): Breach | undefined
+  /** Counts a response. */
+  sent(): Breach | undefined
+  /** A response was acknowledged or refused. */
+  answered(): void
+}
+
+/** From now on the client's time runs. */
+export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
+  const {call, cluster, times, limiter, timers, now, throttled} = options
+  let unanswered = 0
+  timers.set('first request', times.firstRequestMs, options.silent)
+  timers.set('age', times.maxAgeMs * (1 + Math.random() / 20), options.old)
+  return {
+    joined() {
+      timers.clear('first request')
+    },
+
+    received() {
+      const wait = limiter.request(cluster, now().getTime())
+      if (wait <= 0) return
+      throttled()
+      call.pause()
+      timers.set('rate', wait, () => call.resume())
+    },
+
+    check(request) {
+      const versions = 'initialResourceVersions' in request ? Object.keys(request.initialResourceVersions) : []
+      const most = cluster === OBSERVABILITY ? VERSIONS_MAX.observability : VERSIONS_MAX.downstream
+      if (versions.length <= most && versions.every(name => name.length <= VERSION_NAME_LENGTH_MAX)) return undefined
+      return {
+        code: status.INVALID_ARGUMENT,
+        message: `initial_resource_versions must name at most ${most} resources, none longer than ${VERSION_NAME_LENGTH_MAX}`,
+      }
+    },
+
+    sent() {
+      unanswered += 1
+      if (unanswered <= UNANSWERED_MAX) return undefined
+      return {code: status.RESOURCE_EXHAUSTED, message: `more than ${UNANSWERED_MAX} responses were left unanswered`}
+    },
+
+    answered() {
+      unanswered = Math.max(0, unanswered - 1)
+    },
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The current fleet, and its only owner: follows the store, and passes every change to the server's observers in their order. All
+ * other parts of the server ask here and keep no copy. What the observers do with a change is theirs.
+ */
+import {setTimeout as sleep} from 'node:timers/promises'
+import {backOff} from '../lib/model/back-off.js'
+import {type Change, reduceAll} from '../lib/model/change.js'
+import {AtlasError} from '../lib/model/errors.js'
+import {type Fleet, emptyFleet} from '../lib/model/fleet.js'
+import {withRecovered} from '../lib/pki/recover.js'
+import type {StateStore, Watcher} from '../lib/store/store.js'
+import type {Log} from './log.js'
+
+/** Milliseconds. */
+export interface FirstReadTimes {
+  /** A store that can't be read at the start is tried again after this time, twice as long after each failure … */
+  readonly waitMs: number
+  /** … up to this. */
+  readonly waitMaxMs: number
+}
+
+export const defaultFirstReadTimes: FirstReadTimes = {waitMs: 250, waitMaxMs: 5000}
+
+/** What became visible in the store together; `before` and `after` are fleets as they are served. */
+export interface FleetUpdate {
+  readonly before: Fleet
+  readonly after: Fleet
+  readonly changes: readonly Change[]
+}
+
+/** A part of the server that acts when the fleet changes. Both are called synchronously, and must not throw. */
+export interface FleetObserver {
+  /** The store has been read in full for the first time. */
+  started?(fleet: Fleet): void
+  /** After every change, this server's own commits included. */
+  changed(update: FleetUpdate): void
+}
+
+export interface CurrentFleet {
+  /** As Envoys are served: as stored, with what could be recovered of lost records. Empty before the first read. */
+  readonly served: () => Fleet
+  /** As the store has it: what a commit is based on. Empty before the first read. */
+  readonly stored: () => Fleet
+  /** Whether the store was read in full at least once. */
+  readonly isKnown: () => boolean
+  /** Whether the store can be read now. */
+  readonly isReachable: () => boolean
+  /** Why the first read has failed so far. */
+  readonly firstReadFailure: () => string | undefined
+  /**
+   * Reads the store in full, and passes on what changes in it until `stopping` aborts. Resolves after the first read. A cluster whose
+   * API server does not answer, or that has no Atlas yet, is waited for: servers may start before either.
+   * @throws AtlasError what `store.watch` throws, of a store of files
+   */
+  follow(observers: readonly FleetObserver[], stopping: AbortSignal): Promise<void>
+}
+
+/** Nothing is read before `follow`. */
+export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTimes): CurrentFleet {
+  let [stored, served]: [Fleet, Fleet] = [emptyFleet, emptyFleet]
+  let [isKnown, isReachable] = [false, false]
+  let firstReadFailure: string | undefined
+
+  async function firstRead(watcher: Watcher, onFailure: () => void, stopping: AbortSignal): Promise<Fleet> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await store.watch(watcher, stopping)
+      } catch (error) {
+        const isWaitedFor = error instanceof AtlasError && store.kubernetes !== undefined && !stopping.aborted
+        if (!isWaitedFor) throw error
+        if (failures === 1) log.warn('waiting for the store', {store: store.description, error: error.message, hint: error.hint})
+        firstReadFailure = error.message
+        onFailure()
+        await sleep(backOff(failures, {first: times.waitMs, longest: times.waitMaxMs}), undefined, {signal: stopping})
+      }
+    }
+  }
+
+  return {
+    served: () => served,
+    stored: () => stored,
+    isKnown: () => isKnown,
+    isReachable: () => isReachable,
+    firstReadFailure: () => firstReadFailure,
+
+    async follow(observers, stopping) {
+      /** Changes that the store reports before it has returned the fleet that they apply to. */
+      const early: Change[] = []
+
+      function change(changes: readonly Change[]): void {
+        const before = served
+        stored = reduceAll(stored, changes)
+        served = withRecovered(stored)
+        for (const observer of observers) observer.changed({before, after: served, changes})
+      }
+
+      const watcher: Watcher = {
+        changed(changes) {
+          if (isKnown) change(changes)
+          else early.push(...changes)
+        },
+        failed(error) {
+          isReachable = false
+          log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
+        },
+        recovered() {
+          isReachable = true
+          log.info('the store can be read again', {store: store.description})
+        },
+      }
+      stored = await firstRead(watcher, () => early.splice(0), stopping)
+      served = withRecovered(stored)
+      isKnown = true
+      isReachable = true
+      for (const observer of observers) observer.started?.(served)
+      if (early.length > 0) change(early)
+    },
+  }
+}

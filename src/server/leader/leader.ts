@@ -1,0 +1,58 @@
+/** What the leader alone does: issues and writes what is due (reconciler.ts), and records Kubernetes Events (events.ts). */
+import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import type {StateStore} from '../../lib/store/store.js'
+import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {Log} from '../log.js'
+import {openEventRecorder} from './events.js'
+import {type ReconcileOutcome, type Reconciler, type ReconcilerTimes, openReconciler} from './reconciler.js'
+
+export interface LeaderDependencies {
+  readonly fleet: CurrentFleet
+  readonly store: StateStore
+  readonly dependencies: OpsDependencies
+  readonly log: Log
+  readonly times: ReconcilerTimes
+  /** Called after each pass of the reconciler. */
+  reconciled(outcome: ReconcileOutcome): void
+}
+
+export interface Leader {
+  /** Records Events while this server leads. */
+  readonly events: FleetObserver
+  /** Issues what a change makes due while this server leads. */
+  readonly reconciler: FleetObserver
+  /** Whether this server leads; it does not until this is called. */
+  lead(isLeader: boolean): void
+  /** The server replicas that are alive. */
+  readonly living: Reconciler['living']
+  readonly start: Reconciler['start']
+  readonly failure: Reconciler['failure']
+  readonly stop: Reconciler['stop']
+}
+
+/** Hears of changes from the beginning, and does nothing about them before it leads. */
+export function openLeader({fleet, store, dependencies, log, times, reconciled}: LeaderDependencies): Leader {
+  const events = openEventRecorder(store, log)
+  const reconciler = openReconciler({fleet, store, dependencies, log, times, reconciled, refused: events.refused})
+  let isLeading = false
+  return {
+    events: {
+      started(known) {
+        if (isLeading) events.begin(known)
+      },
+      changed(update) {
+        if (isLeading) events.changed(update)
+      },
+    },
+    reconciler,
+    lead(isLeader) {
+      isLeading = isLeader
+      reconciler.lead(isLeader)
+      if (isLeader && fleet.isKnown()) events.begin(fleet.served())
+    },
+    living: reconciler.living,
+    start: reconciler.start,
+    failure: reconciler.failure,
+    stop: reconciler.stop,
+  }
+}

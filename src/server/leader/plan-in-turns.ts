@@ -1,0 +1,56 @@
+/** Plans a pass of the reconciler in short turns, so that streams and the admin port are served meanwhile. What is due is decided in ops/. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {type Change, reduceAll} from '../../lib/model/change.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import type {Owner} from '../../lib/model/names.js'
+import {planAnswers} from '../../lib/ops/answer-requests.js'
+import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import {knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
+
+/** After so many milliseconds of planning other work gets a turn. */
+const TURN = 8
+
+/** Owners that are planned for without a look at the clock. */
+const OWNERS_AT_ONCE = 8
+
+/** As `planReconcile`: signing for a whole fleet takes seconds. */
+export async function planInTurns(
+  fleet: Fleet,
+  dependencies: OpsDependencies,
+  only: ReadonlySet<Owner> | 'all',
+  {derives}: {readonly derives: boolean},
+): Promise<readonly Change[]> {
+  const known = knownOwners(fleet)
+  const owners = only === 'all' ? known : known.filter(owner => only.has(owner))
+  function* parts(): Generator<readonly Change[], void> {
+    let planned = fleet
+    for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
+      const isLast = from + OWNERS_AT_ONCE >= owners.length
+      // The endpoints for Thanos Query come once, after everything that they point to.
+      const scope = {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives, announces: isLast}
+      const missing = planReconcile(planned, dependencies, scope)
+      planned = reduceAll(planned, missing)
+      yield missing
+    }
+  }
+
+  return inTurns(parts())
+}
+
+/** As `planAnswers`. */
+export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies): Promise<readonly Change[]> {
+  return inTurns(planAnswers(fleet, dependencies))
+}
+
+async function inTurns(parts: Iterable<readonly Change[]>): Promise<readonly Change[]> {
+  const all: Change[] = []
+  let until = performance.now() + TURN
+  for (const changes of parts) {
+    all.push(...changes)
+    if (performance.now() < until) continue
+    await nextTurn()
+    until = performance.now() + TURN
+  }
+
+  return all
+}

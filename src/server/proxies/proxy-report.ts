@@ -1,0 +1,79 @@
+/** One open stream as /status shows it: which node it is, what the node has acknowledged, and with which certificates it runs. */
+import {identitySecret} from '../../lib/envoy/secret.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import {type Owner, envoyNames} from '../../lib/model/names.js'
+import type {Node} from '../../lib/model/node.js'
+import type {ProxyReport, TypeReport} from '../../lib/model/report.js'
+import {readKey} from '../../lib/pki/read.js'
+import {type TypeDescription, acknowledgedVersion, describeSession} from '../../lib/xds/describe.js'
+import {shortType, typeUrls} from '../../lib/xds/type-url.js'
+import {credentialOf} from '../ads/admission.js'
+import type {Stream} from '../ads/stream.js'
+import type {CurrentFleet} from '../current-fleet.js'
+import {bounded} from '../log.js'
+
+/** @param equalIds how many open streams carry the node's cluster and id */
+export type ProxyReporter = (stream: Stream, node: Node, equalIds: number) => ProxyReport
+
+/** Names of a refused response that are shown; the others are in the log. */
+const NACK_NAMES_MAX = 20
+
+/** Ends of identities that are remembered for each owner; a node that runs with an older one is shown without an end. */
+const IDENTITIES_MAX = 4
+
+/** Remembers when the last identities of each owner end, so that a node that still runs with one is shown with its end. */
+export function openProxyReporter(fleet: Pick<CurrentFleet, 'served'>): ProxyReporter {
+  const ends = new Map<Owner, ReadonlyMap<string, string>>()
+
+  /** When the owner's present identity ends, and those before it that its nodes may still run with, by version. */
+  function identityEnds(owner: Owner): ReadonlyMap<string, string> {
+    const before = ends.get(owner) ?? new Map<string, string>()
+    const identity = fleet.served().identities.get(owner)
+    if (identity === undefined) return before
+    const {version} = identitySecret(identity)
+    if (before.has(version)) return before
+    const after = new Map([...before, [version, readKey(identity).notAfter.toISOString()] as const].slice(-IDENTITIES_MAX))
+    ends.set(owner, after)
+    return after
+  }
+
+  return (stream, node, equalIds) => ({
+    cluster: node.cluster,
+    id: node.id,
+    ...(node.envoyVersion === undefined ? {} : {envoyVersion: node.envoyVersion}),
+    sequence: stream.sequence,
+    variant: stream.variant,
+    path: stream.admitted.path,
+    connectedSince: stream.openedAt.toISOString(),
+    ...(stream.lastSentAt === undefined ? {} : {lastChange: stream.lastSentAt.toISOString()}),
+    types: describeSession(stream.session).map(type => typeReport(type)),
+    credential: credentialReport(fleet.served(), stream),
+    ...identityReport(stream, identityEnds(node.cluster)),
+    ...(stream.frozen === undefined ? {} : {frozen: bounded(stream.frozen)}),
+    equalIds,
+  })
+}
+
+function typeReport({typeUrl, state, sent, acked, nack, nackNames}: TypeDescription): TypeReport {
+  const acknowledged = [...sent].filter(([name, version]) => version !== '' && acked.get(name) === version).length
+  return {
+    type: shortType(typeUrl),
+    state,
+    sent: sent.size,
+    acknowledged,
+    ...(nack === undefined ? {} : {nack: bounded(nack)}),
+    ...(nackNames === undefined ? {} : {nackNames: nackNames.slice(0, NACK_NAMES_MAX)}),
+  }
+}
+
+function credentialReport(fleet: Fleet, {admitted}: Stream): ProxyReport['credential'] {
+  const record = credentialOf(fleet, admitted)
+  return {sha256: admitted.fingerprint, ...(record === undefined ? {} : {notAfter: record.notAfter, rootsDigest: record.rootsDigest})}
+}
+
+function identityReport(stream: Stream, ends: ReadonlyMap<string, string>): Pick<ProxyReport, 'identity'> {
+  const version = acknowledgedVersion(stream.session, typeUrls.secret, envoyNames.identity)
+  if (version === undefined || version === '') return {}
+  const notAfter = ends.get(version)
+  return {identity: {version, ...(notAfter === undefined ? {} : {notAfter})}}
+}

@@ -1,0 +1,108 @@
+/** The part of a server that serves Envoys: ADS, the pushes, and in a shared store the report for the other servers. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {buildAhead} from '../../lib/envoy/build.js'
+import {type HostPort, renderHostPort} from '../../lib/model/address.js'
+import type {Report} from '../../lib/model/report.js'
+import type {StateStore} from '../../lib/store/store.js'
+import {type ClusterLimits, defaultClusterLimits, openClusterLimiter} from '../ads/cluster-limits.js'
+import {type ConnectionTimes, openAdsServer} from '../ads/server.js'
+import type {StreamTimes} from '../ads/stream-limits.js'
+import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {Log} from '../log.js'
+import type {Metrics} from '../metrics.js'
+import {streamCallbacks} from './callbacks.js'
+import type {Proxies} from './proxies.js'
+import {type ReportTimes, openReportPublisher} from './publish-report.js'
+import {type PushTimes, openPusher} from './push.js'
+
+export interface EnvoyServiceDependencies {
+  readonly fleet: CurrentFleet
+  readonly store: StateStore
+  /** This server's name among the servers of the store. */
+  readonly replica: string
+  readonly now: () => Date
+  readonly times: ConnectionTimes & PushTimes & ReportTimes & StreamTimes
+  readonly limits: Partial<ClusterLimits>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly proxies: Proxies
+  readonly report: () => Report
+}
+
+export interface EnvoyService {
+  /** New connections meet the fleet's certificate and trust. */
+  readonly tls: FleetObserver
+  /** Open streams take what a change makes of their configuration, or end. */
+  readonly pushes: FleetObserver
+  /** Other servers learn what has become of the proxies; undefined: there are no other servers. */
+  readonly reports: FleetObserver | undefined
+  /**
+   * Answers ADS from now on. The fleet must be known.
+   * @throws AtlasError `failed` where the address can't be bound
+   */
+  listen(at: HostPort): Promise<void>
+  /** HOST:PORT of ADS; empty before `listen`. */
+  readonly address: () => string
+  /** When the certificate in use ends; undefined while there is none. */
+  readonly certificateEnd: () => Date | undefined
+  /** Why the newest certificate or trust is not in use. */
+  readonly problem: () => string | undefined
+  /** Ends the streams, then everything else. */
+  stop(): Promise<void>
+}
+
+/** More connections are refused: more than a fleet needs without a relay, and few enough to leave files for the rest of the process. */
+const CONNECTIONS_MAX = 20_000
+
+/** No Envoy is served before `listen`. */
+export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyService {
+  const {fleet, store, replica, times, log, metrics, proxies, now, report} = dependencies
+  const pusher = openPusher(fleet, times, {
+    pushed(streams, milliseconds) {
+      metrics.pushes.inc()
+      metrics.pushSeconds.observe(milliseconds / 1000)
+      log.debug('pushed', {streams, milliseconds: Math.round(milliseconds)})
+    },
+  })
+  const reports =
+    store.kubernetes === undefined
+      ? undefined
+      : openReportPublisher({fleet, store, replica, times, log, report, leftovers: proxies.leftovers})
+  const limiter = openClusterLimiter({...defaultClusterLimits, ...dependencies.limits})
+  const ads = openAdsServer(
+    {times, connectionsMax: CONNECTIONS_MAX, log},
+    streamCallbacks({fleet, now, times, limiter, log, metrics, pusher, proxies, mayDiffer: why => reports?.mayDiffer(why)}),
+  )
+  return {
+    tls: {
+      started: ads.use,
+      changed({after}) {
+        ads.use(after)
+      },
+    },
+    pushes: pusher,
+    reports,
+
+    async listen(at) {
+      // Before the first Envoy asks: building everything at once would block the event loop.
+      const ahead = buildAhead(fleet.served())
+      while (ahead.next().done !== true) await nextTurn()
+      proxies.recall()
+      await ads.listen(at)
+      reports?.mayDiffer('other')
+    },
+
+    address() {
+      const address = ads.address()
+      return address === undefined ? '' : renderHostPort(address)
+    },
+    certificateEnd: ads.certificateEnd,
+    problem: ads.problem,
+
+    async stop() {
+      await ads.stop(proxies.streams)
+      await reports?.stop()
+      pusher.close()
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** Whether this server is ready, why it is not, and what is wrong although it is: the answer of /readyz, and a part of /status. */
+import type {Fleet} from '../lib/model/fleet.js'
+import type {ServerRole, StateStore} from '../lib/store/store.js'
+import {whyUnsigned} from '../lib/ops/reconcile.js'
+import {readKey} from '../lib/pki/read.js'
+import type {Readiness} from './admin.js'
+import type {CurrentFleet} from './current-fleet.js'
+import type {Leader} from './leader/leader.js'
+import type {Membership} from './membership.js'
+import type {EnvoyService} from './proxies/serve-envoys.js'
+
+/** `starting` until the store was read and ADS is answered. */
+export type Phase = 'serving' | 'starting' | 'stopping'
+
+/** Milliseconds. */
+export interface ReadinessTimes {
+  /** A store that has not answered for longer than this is warned of; it is heard from every minute at the least. */
+  readonly silenceMs: number
+}
+
+export const defaultReadinessTimes: ReadinessTimes = {silenceMs: 90_000}
+
+/** The parts of the server that are asked. */
+export interface ReadinessSources {
+  readonly role: ServerRole
+  readonly phase: () => Phase
+  readonly fleet: CurrentFleet
+  readonly membership: Membership
+  readonly leader: Leader | undefined
+  readonly envoys: EnvoyService | undefined
+  readonly store: Pick<StateStore, 'heardAt'>
+  readonly now: () => Date
+  readonly times: ReadinessTimes
+}
+
+/** One line for each reason and warning. */
+export function readinessOf(sources: ReadinessSources): Readiness {
+  const reasons = [...reasonsOf(sources)]
+  return {ready: reasons.length === 0, reasons, warnings: sources.fleet.isKnown() ? [...warningsOf(sources)] : []}
+}
+
+function* reasonsOf({phase, fleet, envoys}: ReadinessSources): Iterable<string> {
+  const failure = fleet.firstReadFailure()
+  if (!fleet.isKnown()) yield failure === undefined ? 'the store has not been read yet' : `waiting for the store: ${failure}`
+  else if (envoys !== undefined && envoys.certificateEnd() === undefined)
+    yield 'there is no certificate to serve with yet; the leader issues it'
+  else if (phase() === 'starting') yield 'the server is still starting'
+  if (phase() === 'stopping') yield 'the server is stopping'
+}
+
+function* warningsOf({role, fleet, membership, leader, envoys, store, now, times}: ReadinessSources): Iterable<string> {
+  const heardAt = store.heardAt()
+  const silence = heardAt === undefined ? 0 : performance.now() - heardAt
+  if (!fleet.isReachable()) yield 'the store can not be read; serving the last known fleet'
+  else if (silence > times.silenceMs) yield `the store has not answered for ${Math.round(silence / 1000)} s; serving the last known fleet`
+  // A server of role ads may not read the signing keys, and does not know whether they are there.
+  if (role !== 'ads') yield* signingWarnings(fleet.served(), now())
+  const failure = leader?.failure()
+  if (failure !== undefined) yield `what is due could not be issued: ${failure}`
+  for (const problem of [envoys?.problem(), membership.failure()]) if (problem !== undefined) yield problem
+}
+
+/** From two thirds of its life on, a signing certificate is warned of: what it signs ends with it, and after that it signs nothing. */
+function* signingWarnings(fleet: Fleet, now: Date): Iterable<string> {
+  const unsigned = whyUnsigned(fleet)
+  if (unsigned !== undefined) yield unsigned
+  for (const [part, key] of fleet.authority) {
+    const {notBefore, notAfter} = readKey(key)
+    if (now.getTime() <= notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)) continue
+    const name = part === 'credentialIssuer' ? 'credential issuer' : part
+    yield `the ${name} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`
+  }
+}

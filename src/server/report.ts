@@ -1,0 +1,35 @@
+/** What this server knows of itself and of its proxies: the answer of /status, and in a shared store the report for the other servers. */
+import type {Report} from '../lib/model/report.js'
+import type {StateStore} from '../lib/store/store.js'
+import type {Readiness} from './admin.js'
+import type {CurrentFleet} from './current-fleet.js'
+import type {Proxies} from './proxies/proxies.js'
+
+/** The parts of the server that are asked. */
+export interface ReportSources {
+  readonly store: Pick<StateStore, 'description'>
+  readonly fleet: CurrentFleet
+  readonly proxies: Proxies
+  readonly readiness: () => Readiness
+  /** HOST:PORT of ADS; empty where this server does not answer it. */
+  readonly address: () => string
+  readonly startedAt: Date
+  readonly now: () => Date
+}
+
+/** As of now. */
+export function reportOf({store, fleet, proxies, readiness, address, startedAt, now}: ReportSources): Report {
+  return {
+    format: 1,
+    at: now().toISOString(),
+    startedAt: startedAt.toISOString(),
+    address: address(),
+    ...readiness(),
+    store: {description: store.description, reachable: fleet.isReachable()},
+    proxies: proxies.reports(),
+    withoutProxy: proxies.ownersWithout(),
+    refusals: proxies.denials(),
+    unrepaired: proxies.unrepaired(),
+    faults: [...fleet.served().faults].map(([subject, fault]) => ({...fault, subject})),
+  }
+}
