@@ -47,10 +47,10 @@ export function badCitations({path, text}, repository) {
   ]
 }
 
-/** Paths of the repository between backticks in a page, and names of source files in a comment. The changelog speaks of the past. */
+/** Paths and source files of the repository between backticks in a page, and names of source files in a comment. The changelog speaks of the past. */
 function namedFiles(path, text) {
   if (path === 'CHANGELOG.md') return []
-  if (path.endsWith('.md')) return text.matchAll(/`((?:src|test|scripts|bench|bin|proto|charts|docs)\/[\w./-]+)`/g)
+  if (path.endsWith('.md')) return text.matchAll(/`((?:src|test|scripts|bench|bin|proto|charts|docs)\/[\w./-]+|[\w./-]+\.(?:ts|mjs))`/g)
   if (!path.endsWith('.ts')) return []
   return commentsAndTitles(text).matchAll(/(?<![\w./<>*-])((?:[\w-]+\/)*[\w-]+\.ts)\b/g)
 }

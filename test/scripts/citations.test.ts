@@ -29,6 +29,6 @@ describe('gate: citations', () => {
   it('finds a file that was renamed, in comments and in pages, and looks at no string', () => {
     expect(cited('/** Decided in judgement.ts. */')).to.deep.equal(['src/a.ts:1: judgement.ts: there is no such file'])
     expect(cited("const globs = ['**/*.ts', 'judgement.ts'] // a list")).to.deep.equal([])
-    expect(cited('`src/lib/pki/judgement.ts`', 'docs/b.md')).to.have.length(1)
+    expect(cited('`src/lib/pki/judgement.ts`, `judgement.ts`, `pki/judge.ts`', 'docs/b.md')).to.have.length(2)
   })
 })
