@@ -11,11 +11,11 @@ import {StdoutAccessLogSchema} from '../../gen/envoy/extensions/access_loggers/s
 import {envoyNames} from '../model/names.js'
 import {extension} from './core.js'
 
-/** What Thanos Query asks each endpoint again and again, to learn what it holds. */
+/** Thanos Query calls it on each endpoint every few seconds, to learn which labels and times the endpoint has. */
 const THANOS_INFO = '/thanos.info.Info/Info'
 
 /**
- * Where a connection ends, and why: a refused client certificate shows its reason here and nowhere else
+ * One line per connection, when it ends. The only place where Envoy shows why it refused a client certificate
  * (docs/explanation/envoy.md#refused-certificates).
  */
 export function connectionLog(listener: string): AccessLog {
@@ -38,9 +38,9 @@ export function connectionLog(listener: string): AccessLog {
 }
 
 /**
- * One line per request, when it ends. On the Thanos path (`unlogged: 'routine'`) all that went well of what Thanos Query asks every
- * few seconds of every replica is left out: it would be most of the log. With `'health-checks'` those too: only where their host
- * name leads nowhere else, or whoever sends it would go unseen.
+ * One line per request, when it ends. `unlogged: 'routine'` leaves out successful calls of `Info`, which would be most of the log on
+ * the Thanos path. `'health-checks'` leaves out health checks too, by their host name: only for a listener where that name leads
+ * nowhere else, because any client can send it.
  */
 export function requestLog(listener: string, unlogged: 'health-checks' | 'nothing' | 'routine'): AccessLog {
   return log(
@@ -68,7 +68,7 @@ export function requestLog(listener: string, unlogged: 'health-checks' | 'nothin
   )
 }
 
-const asks = create(AccessLogFilterSchema, {
+const routine = create(AccessLogFilterSchema, {
   filterSpecifier: {
     case: 'orFilter',
     value: {
@@ -82,9 +82,9 @@ const asks = create(AccessLogFilterSchema, {
 
 const filters = {
   nothing: undefined,
-  routine: asks,
+  routine,
   'health-checks': create(AccessLogFilterSchema, {
-    filterSpecifier: {case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), asks]}},
+    filterSpecifier: {case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), routine]}},
   }),
 }
 

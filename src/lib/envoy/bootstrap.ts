@@ -1,6 +1,6 @@
 /**
- * The bootstrap with which an Envoy joins: who it is, where it dials ADS, and what it guards itself with. It never changes while the
- * Envoy lives: its certificates come from files that may be replaced. Writing the files is left to others.
+ * The bootstrap with which an Envoy joins: its node, where it connects to ADS, and its limits. A bootstrap never changes while the
+ * Envoy runs; its certificates come from files that may be replaced. The caller writes the files.
  */
 import {create, createRegistry, type JsonObject, toJson} from '@bufbuild/protobuf'
 import {
@@ -30,7 +30,7 @@ export interface BootstrapOptions {
   readonly owner: Owner
   /** Which replica; 1 to 128 printable characters. */
   readonly nodeId: string
-  /** The folder in which `bootstrapPaths` are found: the files are named by path. */
+  /** The folder that `bootstrapPaths` are below, on the machine that Envoy runs on. */
   readonly directory: string
   /** Where the listeners for other clusters bind; Atlas's default is 0.0.0.0. */
   readonly bindAddress?: string
@@ -38,9 +38,9 @@ export interface BootstrapOptions {
   readonly localAddress?: string
   /** Ports listened on instead of the standard ones. */
   readonly ports?: ReadonlyMap<number, number>
-  /** Where Envoy's own pages answer: a loopback address, 127.0.0.1:9901 unless said. They show secrets and can stop it. */
+  /** Where Envoy's own pages answer: a loopback address, default 127.0.0.1:9901. They show secrets and can stop Envoy. */
   readonly admin?: HostPort
-  /** The heap at which Envoy refuses requests; 1 GiB unless said. */
+  /** At 95 % of this heap Envoy refuses requests; default 1 GiB. */
   readonly maxHeapBytes?: number
   /** Envoy runtime keys, such as `envoy.features.fail_on_any_deprecated_feature`. */
   readonly runtime?: JsonObject
@@ -48,11 +48,12 @@ export interface BootstrapOptions {
 
 const ADMIN: HostPort = {host: '127.0.0.1', port: 9901}
 const MAX_HEAP = 1024 ** 3
+/** Connections of all listeners together; Envoy closes further ones at once. */
 const MAX_CONNECTIONS = 50_000
 
 /**
  * The text of `envoy.json`, byte-stable.
- * @throws AtlasError `failed` for a downstream cluster when nobody has said where it will dial
+ * @throws AtlasError `failed` for a downstream cluster while the address that its Envoy would connect to is not set
  */
 export function buildBootstrap(settings: Settings, options: BootstrapOptions): string {
   const admin = options.admin ?? ADMIN
@@ -61,7 +62,7 @@ export function buildBootstrap(settings: Settings, options: BootstrapOptions): s
     dynamicResources: dynamicResources(options.owner),
     staticResources: {clusters: [controlPlane(settings, options)]},
     admin: {address: socketAddress(admin.host, admin.port), ignoreGlobalConnLimit: true},
-    // A static layer alone: without one, Envoy's admin page could change these.
+    // A static layer alone: without a layer, Envoy's admin page could change these keys.
     layeredRuntime: {layers: [{name: 'atlas', layerSpecifier: {case: 'staticLayer', value: options.runtime ?? {}}}]},
     overloadManager: overloadManager(options.maxHeapBytes ?? MAX_HEAP),
     statsConfig: {statsMatcher: statsMatcher()},
@@ -69,7 +70,7 @@ export function buildBootstrap(settings: Settings, options: BootstrapOptions): s
   return `${JSON.stringify(toJson(BootstrapSchema, bootstrap, {registry, useProtoFieldName: true}), undefined, 2)}\n`
 }
 
-/** What stands in a bootstrap's Anys. */
+/** The messages in a bootstrap's Anys. */
 const registry = createRegistry(
   DnsClusterSchema,
   DownstreamConnectionsConfigSchema,
@@ -87,8 +88,9 @@ function metadata({bindAddress, localAddress, ports}: BootstrapOptions): JsonObj
 }
 
 /**
- * Delta ADS. Envoy waits for its clusters and listeners without end (0 s, not its 15): until then it is not ready and says so, rather
- * than ready with nothing. Its own back-off (to 30 s) would be too slow after an outage (docs/explanation/envoy.md#reconnecting-to-ads).
+ * Delta ADS. Envoy waits for its first clusters and listeners without a limit (0 s; Envoy's default is 15 s), so it reports "not
+ * ready" instead of serving without configuration. Envoy's default back-off (up to 30 s) is too slow after an outage
+ * (docs/explanation/envoy.md#reconnecting-to-ads).
  */
 function dynamicResources(owner: Owner): Bootstrap_DynamicResources {
   const backOff = {baseInterval: duration(0.2), maxInterval: duration(owner === OBSERVABILITY ? 1 : 4)}
@@ -107,7 +109,7 @@ function dynamicResources(owner: Owner): Bootstrap_DynamicResources {
   })
 }
 
-/** The observability Envoy dials the ADS servers; every other the observability Envoy, which relays. Each is pinned to that. */
+/** The observability Envoy connects to the ADS servers, a downstream Envoy to the observability Envoy's relay, each pinned to that name. */
 function controlPlane(settings: Settings, {owner, directory}: BootstrapOptions): EnvoyCluster {
   const {trustDomain} = settings
   const direct = owner === OBSERVABILITY
@@ -123,13 +125,13 @@ function controlPlane(settings: Settings, {owner, directory}: BootstrapOptions):
 
 function relaysOf({addresses, adsPort}: Settings): readonly HostPort[] {
   if (addresses.length === 0)
-    throw new AtlasError('failed', 'it is not known where downstream clusters dial the observability cluster', {
-      hint: 'say it with "atlas init --address HOST"',
+    throw new AtlasError('failed', 'the observability cluster has no address that downstream Envoys could connect to', {
+      hint: 'set it with "atlas init --address HOST"',
     })
   return addresses.map(({host}) => ({host, port: adsPort}))
 }
 
-/** Before memory ends: first the heap is shrunk, then requests are refused; connections have a limit that admin is free of. */
+/** Before memory runs out Envoy shrinks its heap, then refuses requests. The limit of connections doesn't apply to its admin listener. */
 function overloadManager(maxHeapBytes: number): OverloadManager {
   const heap = 'envoy.resource_monitors.fixed_heap'
   const at = (action: string, value: number) => ({

@@ -1,4 +1,4 @@
-/** Fleet and node -> snapshot: pure, and incremental, since every builder remembers what it made of an untouched value. */
+/** Fleet and node -> snapshot. Pure and incremental: every builder remembers its result for an unchanged value. */
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
 import {subjectOf} from '../model/kinds.js'
@@ -10,12 +10,12 @@ import {observabilityAhead, observabilityResources} from './observability.js'
 import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
 
 /**
- * What a node is to have; or, where what it needs is broken or not there yet, why it is to be left as it is: nothing sent, nothing
- * removed (promise 6). `why` names the object and key at fault, never key material.
+ * A node's snapshot; or `frozen` where something that it needs can't be read or doesn't exist yet: nothing is sent to the node and
+ * nothing removed (promise 6). `why` names the object and key at fault, never key material.
  */
 export type Built = {readonly kind: 'frozen'; readonly why: string} | {readonly kind: 'snapshot'; readonly snapshot: Snapshot}
 
-/** `previous`: the node's last snapshot, whose maps are shared where nothing changed; without it the result is equal, but shares less. */
+/** `previous`: the node's last snapshot. Its unchanged maps are shared; without it the result is equal, but shares less. */
 export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Built {
   const {settings, trust} = fleet
   const identity = fleet.identities.get(node.cluster)
@@ -23,25 +23,25 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
   if (identity === undefined) return frozen(fleet, subjectOf('identity', node.cluster), `the identity of ${node.cluster} is not issued yet`)
   if (trust === undefined) return frozen(fleet, 'trust', 'there is no trust bundle yet')
   if (node.cluster === OBSERVABILITY) {
-    if (!anchored(trust, 'issuers') || !anchored(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
+    if (!hasAnchors(trust, 'issuers') || !hasAnchors(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
     return snapshot([...observabilityResources(fleet, settings, node), ...secrets(identity, trust), adsTrustSecret(trust)], previous)
   }
 
-  if (!anchored(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
+  if (!hasAnchors(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
   const cluster = clusterOf(fleet, node.cluster)
   if (cluster === undefined) return frozen(fleet, subjectOf('registration', node.cluster), `the cluster ${node.cluster} is not registered`)
   return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)
 }
 
-/** Builds ahead what a first snapshot would take long for; to be iterated to its end with pauses between, and dropped at will. */
+/** Builds ahead the parts that make a first snapshot slow. The caller iterates with pauses, and may stop at any time. */
 export function* buildAhead(fleet: Fleet): Generator<undefined, void> {
   if (fleet.settings !== undefined) yield* observabilityAhead(fleet, fleet.settings)
 }
 
 const EMPTY_TRUST = 'the trust bundle holds no issuer or no credential issuer yet'
 
-/** Envoy refuses a context without anchors, and with it the whole door. */
-function anchored(trust: TrustBundle, part: 'credentialIssuers' | 'issuers'): boolean {
+/** Envoy refuses a TLS context without trust anchors, and with it the whole listener. */
+function hasAnchors(trust: TrustBundle, part: 'credentialIssuers' | 'issuers'): boolean {
   return trust[part].length > 0
 }
 
@@ -49,7 +49,7 @@ function secrets(identity: CertifiedKey, trust: TrustBundle): readonly Resource[
   return [identitySecret(identity), trustSecret(trust)]
 }
 
-/** The subject's fault says more than that something is missing. */
+/** Names the subject's fault where there is one, which explains more than that something is missing. */
 function frozen(fleet: Fleet, subject: Subject, missing: string): Built {
   const fault = fleet.faults.get(subject)
   if (fault === undefined) return {kind: 'frozen', why: missing}

@@ -1,4 +1,4 @@
-/** Envoy's clusters: whom a node dials, how it makes sure who answers, and when it gives up. */
+/** Envoy's clusters: which peers a node connects to, how it verifies them, and after which times it gives up. */
 import {create} from '@bufbuild/protobuf'
 import type {Any} from '@bufbuild/protobuf/wkt'
 import {CircuitBreakersSchema} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
@@ -26,20 +26,20 @@ import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 
 /**
- * Far above what one Atlas carries, so that only Envoy's defaults (1024) are out of the way
+ * Circuit breakers, far above what one Atlas carries: Envoy's defaults (1024) would refuse requests of a large fleet
  * (docs/explanation/envoy.md#relayed-ads-streams).
  */
-const MOST_REQUESTS = 100_000
-const MOST_CONNECTIONS = 10_000
+const MAX_REQUESTS = 100_000
+const MAX_CONNECTIONS = 10_000
 
-/** The observability Envoy's way to one downstream Envoy's 11901. The cluster has an address. */
+/** From the observability Envoy to port 11901 of one downstream Envoy. The cluster must have an address. */
 export function thanosCluster(settings: Settings, cluster: Cluster, generation: number): EnvoyCluster {
   const {trustDomain, timeouts} = settings
   const port = dialledPort(cluster, downstreamPorts.thanos)
   return envoyCluster({
     name: envoyNames.thanosOf(cluster.name),
     hosts: cluster.addresses.map(({host}) => ({host, port})),
-    family: DnsLookupFamily.ALL, // the health check finds out which of them answer
+    family: DnsLookupFamily.ALL, // the health check finds the addresses that answer
     timeouts,
     window: 'bulk',
     connectionLifetime: timeouts.thanosConnection,
@@ -51,7 +51,7 @@ export function thanosCluster(settings: Settings, cluster: Cluster, generation: 
   })
 }
 
-/** The observability Envoy's way to `atlas serve`, for the ADS streams that it relays. */
+/** From the observability Envoy to `atlas serve`, for the ADS streams that it relays. */
 export function adsServersCluster(settings: Settings): EnvoyCluster {
   return adsCluster(settings, {
     name: envoyNames.adsServers,
@@ -62,7 +62,7 @@ export function adsServersCluster(settings: Settings): EnvoyCluster {
   })
 }
 
-/** A cluster for ADS streams; the bootstrap's too, where the secrets come from files. */
+/** A cluster for ADS streams: the relay's, and that of a bootstrap, where the secrets come from files. */
 export function adsCluster(
   {timeouts}: Settings,
   to: {
@@ -78,15 +78,15 @@ export function adsCluster(
     hosts: to.hosts,
     family: DnsLookupFamily.V4_PREFERRED,
     timeouts,
-    window: to.window ?? 'edge',
+    window: to.window ?? 'ads',
     connectionLifetime: timeouts.adsConnection,
     tls: upstreamTls(to.secrets, to.server),
   })
 }
 
 /**
- * A downstream Envoy's way to one Thanos sidecar, inside its own cluster: plaintext, and no HTTP/2 pings, for which a sidecar's gRPC
- * server ends connections (docs/explanation/envoy.md#relayed-ads-streams): TCP finds a dead one.
+ * From a downstream Envoy to one Thanos sidecar inside its own cluster: plaintext, without HTTP/2 pings, because a sidecar's gRPC
+ * server ends connections that ping (docs/explanation/envoy.md#relayed-ads-streams). TCP keepalive detects a dead sidecar.
  */
 export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: number): EnvoyCluster {
   return envoyCluster({
@@ -104,17 +104,17 @@ interface ClusterSpec {
   readonly family: DnsLookupFamily
   readonly timeouts: ProxyTimeouts
   readonly window: Window
-  /** Seconds; connections without TLS live on. */
+  /** Seconds, after which a connection is replaced; without it, never. */
   readonly connectionLifetime?: number
   readonly tls?: TransportSocket
   readonly healthCheck?: HealthCheck
 }
 
-function envoyCluster(wanted: ClusterSpec): EnvoyCluster {
-  const {name, hosts, timeouts, tls} = wanted
+function envoyCluster(spec: ClusterSpec): EnvoyCluster {
+  const {name, hosts, timeouts, tls} = spec
   return create(ClusterSchema, {
     name,
-    ...discovery(wanted),
+    ...discovery(spec),
     connectTimeout: duration(timeouts.connect),
     loadAssignment: {
       clusterName: name,
@@ -128,12 +128,12 @@ function envoyCluster(wanted: ClusterSpec): EnvoyCluster {
     },
     circuitBreakers,
     upstreamConnectionOptions: connectionOptions(timeouts),
-    typedExtensionProtocolOptions: protocolOptions(timeouts, wanted.window, wanted.connectionLifetime, tls !== undefined),
+    typedExtensionProtocolOptions: protocolOptions(timeouts, spec.window, spec.connectionLifetime, tls !== undefined),
     ...(tls === undefined ? {} : {transportSocket: tls}),
-    ...(wanted.healthCheck === undefined
+    ...(spec.healthCheck === undefined
       ? {}
       : {
-          healthChecks: [wanted.healthCheck],
+          healthChecks: [spec.healthCheck],
           // Most clusters have one endpoint; by default Envoy sends to it even when it is down
           // (docs/explanation/envoy.md#a-peer-that-stops-answering).
           commonLbConfig: {healthyPanicThreshold: {value: 0}},
@@ -142,7 +142,7 @@ function envoyCluster(wanted: ClusterSpec): EnvoyCluster {
   })
 }
 
-/** IP addresses are taken as they are; one name among them and Envoy resolves all, addresses to themselves. */
+/** STATIC for IP addresses alone. With one DNS name among them Envoy resolves all, and an address resolves to itself. */
 function discovery({hosts, family}: ClusterSpec): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
   if (!isNamed(hosts)) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
   return {
@@ -166,7 +166,7 @@ function isNamed(hosts: readonly HostPort[]): boolean {
   return hosts.some(({host}) => parseAddress(host).kind === 'dns')
 }
 
-/** Answered by the downstream Envoy itself over the same mutual TLS, so that one dead sidecar does not take its neighbours out. */
+/** The downstream Envoy itself answers the check over the same mutual TLS, so one dead sidecar doesn't take out the whole cluster. */
 const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck =>
   create(HealthCheckSchema, {
     timeout: duration(timeouts.healthTimeout),
@@ -183,35 +183,33 @@ const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck =>
 )
 
 const circuitBreakers = create(CircuitBreakersSchema, {
-  thresholds: [
-    {maxConnections: MOST_CONNECTIONS, maxPendingRequests: MOST_REQUESTS, maxRequests: MOST_REQUESTS, maxRetries: MOST_REQUESTS},
-  ],
+  thresholds: [{maxConnections: MAX_CONNECTIONS, maxPendingRequests: MAX_REQUESTS, maxRequests: MAX_REQUESTS, maxRetries: MAX_REQUESTS}],
 })
 
 const connectionOptions = remember((timeouts: ProxyTimeouts) =>
   create(UpstreamConnectionOptionsSchema, {
     tcpKeepalive: {
       keepaliveProbes: 3,
-      keepaliveTime: whole(timeouts.keepaliveInterval),
-      keepaliveInterval: whole(timeouts.keepaliveTimeout),
+      keepaliveTime: wholeSeconds(timeouts.keepaliveInterval),
+      keepaliveInterval: wholeSeconds(timeouts.keepaliveTimeout),
     },
   }),
 )
 
-/** HTTP/2 alone, without asking; pings where `pinged`. */
+/** HTTP/2 without negotiation; with pings where `pings`. */
 const protocolOptions = remember(
-  (timeouts: ProxyTimeouts, window: Window, connectionLifetime: number | undefined, pinged: boolean): Record<string, Any> => ({
+  (timeouts: ProxyTimeouts, window: Window, connectionLifetime: number | undefined, pings: boolean): Record<string, Any> => ({
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': pack(HttpProtocolOptionsSchema, {
       ...(connectionLifetime === undefined ? {} : {commonHttpProtocolOptions: {maxConnectionDuration: duration(connectionLifetime)}}),
       upstreamProtocolOptions: {
         case: 'explicitHttpConfig',
-        value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(window, pinged ? timeouts : undefined)}},
+        value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(window, pings ? timeouts : undefined)}},
       },
     }),
   }),
 )
 
-/** The kernel counts in whole seconds, one at least. */
-function whole(seconds: number): number {
+/** TCP keepalive takes whole seconds, at least one. */
+function wholeSeconds(seconds: number): number {
   return Math.max(1, Math.round(seconds))
 }

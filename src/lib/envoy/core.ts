@@ -12,7 +12,7 @@ export function duration(seconds: number): Duration {
   return create(DurationSchema, {seconds: BigInt(Math.floor(milliseconds / 1000)), nanos: (milliseconds % 1000) * 1_000_000})
 }
 
-/** The message as a resource under its own name. */
+/** The message as a resource with the message's name. */
 export function resourceOf<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc> & {readonly name: string}): Resource {
   return toResource(message.name, schema, message)
 }
@@ -31,14 +31,14 @@ export function extension<Desc extends DescMessage>(
   return {name, configType: {case: 'typedConfig', value: pack(schema, message)}}
 }
 
-/** `host` is an IP address, or a name where Envoy resolves names. `::` takes IPv4 as well. */
+/** `host` is an IP address, or a DNS name where Envoy resolves names. `::` accepts IPv4 as well. */
 export function socketAddress(host: string, port: number): Address {
   return create(AddressSchema, {
     address: {case: 'socketAddress', value: {address: host, portSpecifier: {case: 'portValue', value: port}, ipv4Compat: host === '::'}},
   })
 }
 
-/** Over the ADS stream, with Envoy's own 15 s for the first answer: a snapshot never names a resource that is not in it. */
+/** Over ADS, with Envoy's default wait of 15 s: a snapshot never refers to a resource that it doesn't have, so the wait ends early. */
 export const fromAds: ConfigSource = create(ConfigSourceSchema, {
   configSourceSpecifier: {case: 'ads', value: {}},
   resourceApiVersion: ApiVersion.V3,

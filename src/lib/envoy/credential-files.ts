@@ -1,4 +1,4 @@
-/** The files beside a bootstrap: the ADS credential, and the two SDS files through which Envoy reads it anew whenever it is replaced. */
+/** The files beside a bootstrap: the ADS credential, and two SDS files, through which Envoy reads a replaced credential again. */
 import {create, createRegistry, type MessageInitShape, toJson} from '@bufbuild/protobuf'
 import {ApiVersion} from '../../gen/envoy/config/core/v3/config_source_pb.js'
 import {type SdsSecretConfig, SdsSecretConfigSchema, SecretSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
@@ -8,9 +8,9 @@ import {pack} from './core.js'
 import type {TlsSecrets} from './tls.js'
 
 /**
- * Where the files are, below one directory; the first three are named as the keys of a Secret `kubernetes.io/tls`.
- * To be written in this order, and all before Envoy starts: it does not recover from a missing `ca.crt`, and ends without an SDS file
- * (docs/explanation/envoy.md#certificate-files). To replace one, write another beside it and rename.
+ * Paths of the files below one directory. The first three have the names of a `kubernetes.io/tls` Secret's keys.
+ * Write all of them in this order before Envoy starts: Envoy doesn't recover from a missing `ca.crt`, and exits where an SDS file is
+ * missing (docs/explanation/envoy.md#certificate-files). To replace a file, write the new one beside it and rename.
  */
 export const bootstrapPaths = {
   certificate: 'certs/tls.crt',
@@ -21,7 +21,7 @@ export const bootstrapPaths = {
   bootstrap: 'envoy.json',
 } as const
 
-/** The text of the two SDS files, by path below the directory. They hold paths alone, no key. */
+/** The text of the two SDS files, by path below the directory. They hold paths, no key. */
 export function sdsFiles(directory: string): Readonly<Record<string, string>> {
   const watchedDirectory = {path: `${directory}/certs`}
   const at = (path: string) => ({specifier: {case: 'filename' as const, value: `${directory}/${path}`}})
@@ -40,7 +40,7 @@ export function sdsFiles(directory: string): Readonly<Record<string, string>> {
   }
 }
 
-/** What the bootstrap's TLS context says of them. */
+/** These files as the secrets of the bootstrap's TLS context. */
 export function credentialSecrets(directory: string): TlsSecrets {
   return {
     own: fromFile(envoyNames.bootstrap.credential, directory, bootstrapPaths.sdsCredential),
@@ -54,7 +54,7 @@ function sdsFile(secret: MessageInitShape<typeof SecretSchema>): string {
 }
 
 /**
- * Kubernetes swaps a Secret's files by renaming a folder: the folders are watched, not the files
+ * Envoy watches the folders, not the files, because Kubernetes replaces a Secret's files by renaming a folder
  * (docs/explanation/envoy.md#certificate-files).
  */
 function fromFile(name: string, directory: string, path: string): SdsSecretConfig {

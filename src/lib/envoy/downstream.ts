@@ -1,4 +1,4 @@
-/** What a downstream Envoy gets: the door in front of its Thanos sidecars (11901), and the way to each of them. */
+/** What a downstream Envoy gets: a listener in front of its Thanos sidecars (11901), its routes, and a cluster for each sidecar. */
 import {ClusterSchema} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
 import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
 import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
@@ -12,23 +12,23 @@ import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
 import {sidecarRoutes} from './route.js'
 
-/** All but the secrets. A pending cluster's Envoy is ready before anybody dials it. */
+/** All resources but the secrets. A pending cluster's Envoy gets them too, and is ready before the cluster has an address. */
 export function downstreamResources(cluster: Cluster, settings: Settings, node: Node): readonly Resource[] {
   return [
-    ...sidecars(cluster, settings),
-    sidecarDoor(settings, node.bindAddress, listenedPort(node, downstreamPorts.thanos)),
-    sidecarPaths(cluster, settings),
+    ...sidecarClusters(cluster, settings),
+    sidecarListenerResource(settings, node.bindAddress, listenedPort(node, downstreamPorts.thanos)),
+    sidecarRoutesResource(cluster, settings),
   ]
 }
 
-const sidecars = remember((cluster: Cluster, settings: Settings) =>
+const sidecarClusters = remember((cluster: Cluster, settings: Settings) =>
   replicasOf(cluster).map(replica => resourceOf(ClusterSchema, sidecarCluster(settings, cluster, replica))),
 )
 
-const sidecarDoor = remember((settings: Settings, host: string, port: number) =>
+const sidecarListenerResource = remember((settings: Settings, host: string, port: number) =>
   resourceOf(ListenerSchema, sidecarListener(settings, {host, port})),
 )
 
-const sidecarPaths = remember((cluster: Cluster, settings: Settings) =>
+const sidecarRoutesResource = remember((cluster: Cluster, settings: Settings) =>
   resourceOf(RouteConfigurationSchema, sidecarRoutes(settings, cluster)),
 )

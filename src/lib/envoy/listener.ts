@@ -1,5 +1,5 @@
 /**
- * Listeners: the doors of a node. Not a byte of them depends on which clusters are registered: Envoy answers a changed listener by
+ * Listeners. Not a byte of them depends on which clusters are registered: Envoy answers a changed listener by
  * cutting its streams at drain time, so what varies with the fleet lives in clusters, routes, scopes and secrets.
  */
 import {create} from '@bufbuild/protobuf'
@@ -25,19 +25,19 @@ import {http2} from './http2.js'
 import {duration, extension, fromAds, socketAddress} from './core.js'
 import {deliveredSecrets, downstreamTls, type PeerName} from './tls.js'
 
-/** Connections that one listener holds at a time; more are closed as they come. */
-const MOST_CONNECTIONS = 10_000
+/** Connections that one listener holds at a time; Envoy closes further ones at once. */
+const MAX_CONNECTIONS = 10_000
 
-/** Streams that one connection carries at a time. An Envoy opens one ADS stream; Thanos Query one per replica and query. */
-const streams = {ads: 8, thanos: 1024} as const
+/** Streams on one connection; further ones wait at the client. An Envoy opens one ADS stream, Thanos Query one per replica and query. */
+const MAX_STREAMS = {ads: 8, thanos: 1024} as const
 
-/** Seconds in which a client must have finished its TLS handshake, and then sent the headers of a request that it began. */
-const HANDSHAKE = 5
-const REQUEST_HEADERS = 10
+/** Seconds for a client's TLS handshake, and for the headers of a request that it began; Envoy then closes the connection or the request. */
+const HANDSHAKE_TIMEOUT = 5
+const REQUEST_HEADERS_TIMEOUT = 10
 
 /**
- * 10900, the ADS relay: any downstream cluster's ADS credential, never the observability Envoy's own. The server behind believes
- * the XFCC element that is set here, and finds no other: what the client sends of it is dropped.
+ * 10900, the ADS relay: admits any downstream cluster's ADS credential, never the observability Envoy's own. It replaces any
+ * `x-forwarded-client-cert` header of the client's by one from the verified certificate, which the ADS server trusts.
  */
 export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Listener {
   const clients: PeerName = {prefix: spiffe.adsClients(trustDomain)}
@@ -57,25 +57,25 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
         maxConnectionDuration: duration(timeouts.adsConnection),
         headersWithUnderscoresAction: Underscores.REJECT_REQUEST,
       },
-      http2ProtocolOptions: http2('edge', timeouts, streams.ads),
+      http2ProtocolOptions: http2('ads', timeouts, MAX_STREAMS.ads),
     }),
     tls: downstreamTls(deliveredSecrets(envoyNames.adsTrust), [clients]),
   })
 }
 
 /**
- * 10901, for Thanos Query: plaintext, on the pod's own address, or mutual TLS. The cluster is what stands before `-thanos-sidecar` in
- * the host name.
+ * 10901, for Thanos Query: plaintext on the node's local address, or mutual TLS. The part of the host name before `-thanos-sidecar` is
+ * the cluster, and selects the scope.
  */
 export function thanosListener(settings: Settings, at: HostPort): Listener {
-  const guard = internalGuard(settings, 10_901)
+  const protection = internalProtection(settings, 10_901)
   return listener({
     name: envoyNames.thanos,
     at,
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.thanos, guard.filters),
+      ...common(envoyNames.thanos, protection.filters),
       accessLog: [requestLog(envoyNames.thanos, 'routine')],
-      ...guard.protocol,
+      ...protection.protocol,
       routeSpecifier: {
         case: 'scopedRoutes',
         value: {
@@ -90,17 +90,17 @@ export function thanosListener(settings: Settings, at: HostPort): Listener {
               },
             ],
           },
-          rdsConfigSource: fromAds, // required, and unused with scopes that carry their routes
+          rdsConfigSource: fromAds, // required, but unused: the scopes carry their routes
           configSpecifier: {case: 'scopedRds', value: {scopedRdsConfigSource: fromAds}},
         },
       },
-      http2ProtocolOptions: http2('bulk', settings.timeouts, streams.thanos),
+      http2ProtocolOptions: http2('bulk', settings.timeouts, MAX_STREAMS.thanos),
     }),
-    ...guard.transport,
+    ...protection.transport,
   })
 }
 
-/** 11901, in front of the Thanos sidecars: the observability Envoy alone. */
+/** 11901, in front of the Thanos sidecars: admits the observability Envoy alone. */
 export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort): Listener {
   const observability: PeerName = {exact: spiffe.observability(trustDomain)}
   return listener({
@@ -112,17 +112,17 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
       commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)},
-      http2ProtocolOptions: http2('bulk', timeouts, streams.thanos),
+      http2ProtocolOptions: http2('bulk', timeouts, MAX_STREAMS.thanos),
     }),
     tls: downstreamTls(deliveredSecrets(envoyNames.trust), [observability]),
   })
 }
 
 /**
- * What guards an internal port: nothing, or mutual TLS that admits the clients of the settings. Connections end in time, so that
- * none outlives its certificate, or its issuer's being in force, for long.
+ * The protection of an internal port: none, or mutual TLS that admits the clients of the settings. Connections have a maximum
+ * duration, so that none goes on for long after its certificate ends or its issuer is no longer trusted.
  */
-function internalGuard({internalTls, clients, trustDomain, timeouts}: Settings, port: InternalPort) {
+function internalProtection({internalTls, clients, trustDomain, timeouts}: Settings, port: InternalPort) {
   if (!internalTls.includes(port)) return {filters: [], protocol: {codecType: Codec.AUTO}, transport: {}}
   const names = clients.map((client): PeerName => ({exact: spiffe.client(trustDomain, client)}))
   return {
@@ -133,7 +133,7 @@ function internalGuard({internalTls, clients, trustDomain, timeouts}: Settings, 
 }
 
 /**
- * `stream_idle_timeout` 0: an ADS stream is idle for hours, and the routes bound streams
+ * No `stream_idle_timeout`: an ADS stream is idle for hours. The routes limit how long streams last
  * (docs/explanation/envoy.md#how-connections-and-streams-end).
  */
 function common(name: string, filters: readonly HttpFilter[]) {
@@ -141,7 +141,7 @@ function common(name: string, filters: readonly HttpFilter[]) {
     statPrefix: name,
     useRemoteAddress: true,
     streamIdleTimeout: duration(0),
-    requestHeadersTimeout: duration(REQUEST_HEADERS),
+    requestHeadersTimeout: duration(REQUEST_HEADERS_TIMEOUT),
     httpFilters: [...filters, create(HttpFilterSchema, extension('envoy.filters.http.router', RouterSchema, {}))],
   }
 }
@@ -151,7 +151,7 @@ interface ListenerSpec {
   readonly at: HostPort
   readonly manager: HttpConnectionManager
   readonly tls?: TransportSocket
-  /** What one connection may keep in memory; Envoy's 1 MiB unless said. */
+  /** Limit of one connection's buffers; Envoy's default is 1 MiB. */
   readonly bufferBytes?: number
 }
 
@@ -167,11 +167,11 @@ function listener({name, at, manager, tls, bufferBytes}: ListenerSpec): Listener
         filters: [
           extension('envoy.filters.network.connection_limit', ConnectionLimitSchema, {
             statPrefix: name,
-            maxConnections: BigInt(MOST_CONNECTIONS),
+            maxConnections: BigInt(MAX_CONNECTIONS),
           }),
           extension('envoy.filters.network.http_connection_manager', HttpConnectionManagerSchema, manager),
         ],
-        ...(tls === undefined ? {} : {transportSocket: tls, transportSocketConnectTimeout: duration(HANDSHAKE)}),
+        ...(tls === undefined ? {} : {transportSocket: tls, transportSocketConnectTimeout: duration(HANDSHAKE_TIMEOUT)}),
       },
     ],
   })

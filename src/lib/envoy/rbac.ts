@@ -15,11 +15,11 @@ import type {Settings} from '../model/settings.js'
 import {extension, pack} from './core.js'
 import {type PeerName, sanMatcher} from './tls.js'
 
-/** The names of the two filters; the second is filled in by routes. */
-const DOOR = 'atlas.door'
-const DENIED = 'atlas.denied'
+/** The names of the two filters. They are part of every listener: another name would change it, and cut its streams. */
+const ALLOW_FILTER = 'atlas.door'
+const DENY_FILTER = 'atlas.denied'
 
-/** The door's own rule, which no cluster that comes or goes changes: any of these names, and not that one. */
+/** Admits clients with any of the `allowed` names but `except`. Adding or removing a cluster doesn't change it. */
 export function allowFilter(allowed: readonly PeerName[], except?: PeerName): HttpFilter {
   const principals = allowed.map(name =>
     except === undefined
@@ -28,7 +28,7 @@ export function allowFilter(allowed: readonly PeerName[], except?: PeerName): Ht
           identifier: {case: 'andIds', value: {ids: [peer(name), {identifier: {case: 'notId', value: peer(except)}}]}},
         }),
   )
-  return create(HttpFilterSchema, extension(DOOR, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', principals)}))
+  return create(HttpFilterSchema, extension(ALLOW_FILTER, RbacFilterSchema, {rules: rules(RBAC_Action.ALLOW, 'door', principals)}))
 }
 
 /**
@@ -36,19 +36,19 @@ export function allowFilter(allowed: readonly PeerName[], except?: PeerName): Ht
  * (docs/explanation/envoy.md#listener-updates).
  */
 export function denyFilter(): HttpFilter {
-  return create(HttpFilterSchema, extension(DENIED, RbacFilterSchema, {}))
+  return create(HttpFilterSchema, extension(DENY_FILTER, RbacFilterSchema, {}))
 }
 
-/** `typed_per_filter_config` that refuses the names; a refusal names itself `rbac_access_denied_matched_policy[denied]`. */
+/** A `typed_per_filter_config` that denies these names; Envoy logs such a denial as `rbac_access_denied_matched_policy[denied]`. */
 export function denyRoutes(names: readonly string[]): Record<string, Any> {
   if (names.length === 0) return {}
   const principals = names.map(name => peer({exact: name}))
-  return {[DENIED]: pack(RBACPerRouteSchema, {rbac: {rules: rules(RBAC_Action.DENY, 'denied', principals)}})}
+  return {[DENY_FILTER]: pack(RBACPerRouteSchema, {rbac: {rules: rules(RBAC_Action.DENY, 'denied', principals)}})}
 }
 
 /**
- * The names of ADS credentials that open 10900 no more, sorted: those of earlier generations until their certificates end,
- * and the present one of a cluster that is remembered but not registered: suspended, or removed.
+ * The names of ADS credentials that 10900 denies, sorted: those of earlier generations until their certificates end, and the current
+ * name of a cluster that has a record but no registration, because it is suspended or removed.
  */
 export function deniedAdsClients(fleet: Fleet, {trustDomain}: Settings): readonly string[] {
   const earlier = [...fleet.records.values()].flatMap(record => record.denied.map(({name}) => name))
@@ -62,7 +62,7 @@ function rules(action: RBAC_Action, policy: string, principals: Principal[]): RB
   return create(RBACSchema, {action, policies: {[policy]: {permissions: [{rule: {case: 'any', value: true}}], principals}}})
 }
 
-/** Not `authenticated`, which falls back to other fields of the certificate where there is no URI. */
+/** Not `authenticated`, which uses other fields of a certificate that has no URI. */
 function peer(name: PeerName): Principal {
   return create(PrincipalSchema, {
     identifier: {

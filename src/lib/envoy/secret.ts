@@ -1,4 +1,4 @@
-/** Secrets as SDS delivers them. The only file of this room in which a private key is read. */
+/** Secrets as SDS delivers them. The only file of this room that reads a private key. */
 import {create} from '@bufbuild/protobuf'
 import {SecretSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
@@ -7,7 +7,7 @@ import {toResource} from '../xds/resource.js'
 import type {Resource} from '../xds/snapshot.js'
 import {remember} from '../model/remember.js'
 
-/** `identity`: the node's certificate, with the issuers that its peers need, and its key. */
+/** `identity`: the node's certificate with its issuer, and its key. */
 export const identitySecret: (identity: CertifiedKey) => Resource = remember(({certificate, key}: CertifiedKey) =>
   toResource(
     envoyNames.identity,
@@ -22,7 +22,7 @@ export const identitySecret: (identity: CertifiedKey) => Resource = remember(({c
 /** `trust`: the issuers in force, no roots: a retired issuer's certificates open nothing (docs/explanation/envoy.md#trust-anchors). */
 export const trustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) => validation(envoyNames.trust, trust.issuers))
 
-/** `ads-trust`: the credential issuers in force; ADS credentials open the ADS doors and nothing else. */
+/** `ads-trust`: the credential issuers in force, for the ADS listener alone: an ADS credential opens no other port. */
 export const adsTrustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) =>
   validation(envoyNames.adsTrust, trust.credentialIssuers),
 )

@@ -1,11 +1,11 @@
 /**
- * Which statistics Envoy keeps: what status, dashboards and alerts read. Envoy has 124 per cluster otherwise
+ * Which statistics Envoy keeps: those that status, dashboards and alerts read. Without this it keeps 124 for every cluster
  * (docs/explanation/envoy.md#statistics).
  */
 import {create} from '@bufbuild/protobuf'
 import {type StatsMatcher, StatsMatcherSchema} from '../../gen/envoy/config/metrics/v3/stats_pb.js'
 
-/** Kept whole: there is one of each, whatever the fleet's size. */
+/** Kept whole: their number doesn't grow with the fleet. */
 const prefixes = [
   'access_logs.',
   'cluster_manager.',
@@ -22,7 +22,7 @@ const prefixes = [
   'cluster.ads-servers.',
 ]
 
-/** Of every cluster, and of nothing else. */
+/** Kept of every cluster. */
 const suffixes = [
   '.membership_healthy',
   '.membership_total',
@@ -56,7 +56,7 @@ const suffixes = [
   '.upstream_rq_total',
 ]
 
-/** What the bootstrap says of it: all else is never counted. */
+/** For the bootstrap: Envoy doesn't create any other statistic. */
 export function statsMatcher(): StatsMatcher {
   return create(StatsMatcherSchema, {
     statsMatcher: {

@@ -1,4 +1,4 @@
-/** The two ends of every mutual TLS connection: TLS 1.3 alone, certificates by SDS, and who the other side must be. */
+/** The client and server ends of every mutual TLS connection: TLS 1.3 alone, certificates by SDS, and the name that the peer must have. */
 import {create} from '@bufbuild/protobuf'
 import {type TransportSocket, TransportSocketSchema} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {
@@ -31,7 +31,7 @@ export function deliveredSecrets(trust: string): TlsSecrets {
   return {own: bySds(envoyNames.identity), trust: bySds(trust)}
 }
 
-/** The client's end. */
+/** The client's end: accepts a server with this name alone. */
 export function upstreamTls(secrets: TlsSecrets, server: {readonly name: PeerName; readonly sni: string}): TransportSocket {
   return create(
     TransportSocketSchema,
@@ -56,7 +56,7 @@ export function downstreamTls(secrets: TlsSecrets, clients: readonly PeerName[])
   )
 }
 
-/** A match of the name among a certificate's URI SANs, and nowhere else in it. */
+/** Matches the name among a certificate's URI SANs, and nowhere else in it. */
 export function sanMatcher(name: PeerName): SubjectAltNameMatcher {
   return create(SubjectAltNameMatcherSchema, {
     sanType: SubjectAltNameMatcher_SanType.URI,
@@ -70,13 +70,13 @@ function bySds(name: string): SdsSecretConfig {
   return create(SdsSecretConfigSchema, {name, sdsConfig: fromAds})
 }
 
-/** As a client, Envoy speaks TLS 1.2 at most unless it is set (docs/explanation/envoy.md#tls-versions): it is set at both ends. */
+/** As a client, Envoy uses at most TLS 1.2 by default (docs/explanation/envoy.md#tls-versions), so both ends set the version. */
 function commonTls(secrets: TlsSecrets, peers: readonly PeerName[]): CommonTlsContext {
   return create(CommonTlsContextSchema, {
     tlsParams: {tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3},
     alpnProtocols: ['h2'],
     tlsCertificateSdsSecretConfigs: [secrets.own],
-    // Combined, so that the names stand here and the SDS secret, which is shared, carries anchors alone: matchers of both would add up.
+    // Combined: the names are here, and the shared SDS secret holds anchors alone. Envoy would add up the matchers of both.
     validationContextType: {
       case: 'combinedValidationContext',
       value: {
