@@ -1,9 +1,9 @@
-/** What a reader can open or type while the demo runs. */
+/** The pages that a user can open and the commands to try while the demo runs. */
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {PROGRAM} from './atlas-cli.js'
 import type {Network} from './network.js'
 
-/** Prints the addresses of everything with a page. @param query where Thanos Query answers, if it runs */
+/** Prints the address of every program that has a page. @param query the address of Thanos Query, if it runs */
 export function showAddresses({context, members, observability}: Network, query: HostPort | undefined): void {
   const {screen, sites} = context
   const {address, ports} = sites.observability

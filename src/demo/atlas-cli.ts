@@ -1,13 +1,13 @@
-/** Runs Atlas's own command line as its users do: as a process. */
+/** Runs the `atlas` command line as a process, as a user would. */
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {AtlasError} from '../lib/model/errors.js'
 import type {ProgramSpec, Supervisor} from './lab/processes.js'
 
 export interface AtlasCli {
-  /** Runs a command to its end, having shown it. @returns its stdout @throws AtlasError `failed` with what it printed */
+  /** Shows a command and runs it to its end. @returns its stdout @throws AtlasError `failed` with the command's output */
   run(...args: string[]): Promise<string>
-  /** As `run` with `--json`, unshown: the parsed value. */
+  /** Runs a command with `--json`, without showing it. @returns the parsed value */
   json<T>(...args: string[]): Promise<T>
   /** A command that goes on running, such as `serve`. */
   spec(name: string, ...args: string[]): ProgramSpec
@@ -17,13 +17,13 @@ export interface AtlasCliOptions {
   /** The state store's directory. */
   readonly store: string
   readonly supervisor: Supervisor
-  /** When it aborts, its reason counts, not what a command said that was ended with all else. */
+  /** When it aborts, commands throw its reason and not their own errors, since every process is being stopped. */
   readonly signal: AbortSignal
-  /** Told each command line before it runs, as a reader who has set ATLAS_STORE would type it. */
+  /** Called with each command line before it runs, as a user who has set ATLAS_STORE would type it. */
   readonly onCommand: (text: string) => void
 }
 
-/** The command line of this very installation. */
+/** The command line of the installation that runs the demo. */
 export function openAtlasCli({store, supervisor, signal, onCommand}: AtlasCliOptions): AtlasCli {
   const spec = (name: string, args: readonly string[]): ProgramSpec => ({
     name,
@@ -53,7 +53,7 @@ export function openAtlasCli({store, supervisor, signal, onCommand}: AtlasCliOpt
 
 const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
-/** How a reader runs the command line: by name where it is installed, else by path. */
+/** How a user runs the command line: by name where it is installed, else by path. */
 export const PROGRAM = programName(process.argv[1] ?? '')
 
 function programName(invoked: string): string {
@@ -63,7 +63,7 @@ function programName(invoked: string): string {
   return relative.startsWith('..') ? RUN : relative
 }
 
-/** The user's own settings of Atlas are no business of the demo's. */
+/** The environment without the user's own Atlas settings, which name another store. */
 function environment(): NodeJS.ProcessEnv {
   const {ATLAS_STORE: _store, ATLAS_CONTENT_TYPE: _type, ...env} = process.env
   return env

@@ -1,4 +1,4 @@
-/** The demo from beginning to end: starts everything, proves, waits, and ends everything. What each part does stands in its own file. */
+/** The demo from start to end: starts every program, runs the proofs, waits for Ctrl-C, stops every program. Each part has its own file. */
 import path from 'node:path'
 import type {HostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'
@@ -9,7 +9,7 @@ import {type ReservedSites, reserveSites, hasManyLoopbackAddresses} from './lab/
 import {openFolder} from './lab/folder.js'
 import {type Network, joinCluster, openNetwork, startStandIn} from './network.js'
 import {openSupervisor} from './lab/processes.js'
-import {type Availability, type Environment, awaitProgram, availability, renderBringing} from './lab/programs.js'
+import {type Availability, type Environment, awaitProgram, availability, renderPending} from './lab/programs.js'
 import type {Proof} from './proof.js'
 import {untilReachable} from './proofs/paths.js'
 import {proveWithEnvoyAlone, proveWithMonitoring} from './proofs/run-proofs.js'
@@ -21,16 +21,16 @@ import {showAddresses} from './addresses.js'
 export interface DemoOptions {
   /** Downstream clusters at the start; one more joins later. */
   readonly clusters: number
-  /** Prove, tear down, and return, instead of waiting for Ctrl-C. */
+  /** Run the proofs, stop everything and return, instead of waiting for Ctrl-C. */
   readonly once: boolean
-  /** A directory for everything, that stays. */
+  /** An empty directory for all files, which is not removed at the end; undefined: a temporary one. */
   readonly keep?: string
   readonly oneAddress: boolean
 }
 
 export interface DemoResult {
   readonly proofs: readonly Proof[]
-  /** Names of proofs that this machine's programs don't suffice for. */
+  /** Names of proofs that need a program that this machine does not have. */
   readonly leftOut: readonly string[]
 }
 
@@ -42,7 +42,7 @@ export interface DemoDependencies {
 }
 
 /**
- * Runs the demo. Whatever happens, when it returns or throws, nothing of it runs any more and its temporary folder is gone.
+ * Runs the demo. When it returns or throws, none of its processes runs any more and its temporary folder is removed.
  * @throws AtlasError `not-found` without Envoy, `conflict` for busy ports, `failed` when a program crashes; the reason of `interrupted`
  */
 export async function runDemo(options: DemoOptions, dependencies: DemoDependencies): Promise<DemoResult> {
@@ -58,7 +58,7 @@ export async function runDemo(options: DemoOptions, dependencies: DemoDependenci
   }
 }
 
-/** @param endings gets, in order, how to undo what was done */
+/** @param endings gets a function for each thing opened, in order, which closes it again */
 async function openContext(
   options: DemoOptions,
   {envoy, screen, interrupted}: DemoDependencies & {envoy: string},
@@ -119,19 +119,19 @@ async function joinAll(network: Network, clusters: number): Promise<void> {
   await Promise.all(network.members.map(async member => untilReachable(network, member)))
 }
 
-/** Whose keys are stolen: the last cluster's, or where there is only one, those of a cluster that is registered and never starts. */
+/** The cluster whose keys the proofs treat as stolen: the last one; with a single cluster, one that is registered and never started. */
 async function thiefIn({members, context}: Network): Promise<string> {
   const last = members.length > 1 ? members.at(-1)?.name : undefined
   if (last !== undefined) return last
-  context.screen.step('Another cluster, registered only, to be the thief')
+  context.screen.step('Another cluster, only registered: the proofs treat its keys as stolen')
   await context.atlas.run('cluster', 'add', 'guest')
   return 'guest'
 }
 
-/** One more address than clusters: for the cluster that is added while all runs. */
+/** One more address than clusters: for the cluster that is added while the network runs. */
 async function reserveAddresses({oneAddress, clusters}: DemoOptions, screen: Screen): Promise<ReservedSites> {
   const isSpacious = oneAddress || (await hasManyLoopbackAddresses())
-  if (!isSpacious) screen.warn('this machine answers on 127.0.0.1 alone (as macOS does): the demo goes on as with --one-address')
+  if (!isSpacious) screen.warn('this machine has only the loopback address 127.0.0.1 (as macOS does): continuing as with --one-address')
   return reserveSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
 }
 
@@ -140,17 +140,17 @@ async function findEnvoy(dependencies: DemoDependencies): Promise<string> {
   const found = await awaitShown('envoy', dependencies, dependencies.interrupted)
   for (const name of MONITORING) await showAvailability(name, dependencies)
   if (found.kind === 'found') return found.path
-  throw new AtlasError('not-found', `the demo can't do without Envoy: ${found.why}`, {hint: programs.envoy.remedy})
+  throw new AtlasError('not-found', `the demo needs Envoy: ${found.why}`, {hint: programs.envoy.remedy})
 }
 
 const MONITORING = ['prometheus', 'thanos'] as const
 
-/** Both Prometheus and Thanos, waited for while somebody brings them; undefined, having said so, where either can't be had. */
+/** Finds Prometheus and Thanos, and waits while they are being downloaded; warns and returns undefined where one is missing. */
 async function findMonitoring(dependencies: DemoDependencies, signal: AbortSignal): Promise<MonitoringPrograms | undefined> {
   for (const name of MONITORING) {
     const state = await availability(programs[name], dependencies.env)
     if (state.kind === 'missing') {
-      sayLeftOut(name, state.why, dependencies.screen)
+      warnLeftOut(name, state.why, dependencies.screen)
       return undefined
     }
   }
@@ -159,7 +159,7 @@ async function findMonitoring(dependencies: DemoDependencies, signal: AbortSigna
   for (const name of MONITORING) {
     const state = await awaitShown(name, dependencies, signal)
     if (state.kind === 'missing') {
-      sayLeftOut(name, state.why, dependencies.screen)
+      warnLeftOut(name, state.why, dependencies.screen)
       return undefined
     }
     paths[name] = state.path
@@ -169,21 +169,21 @@ async function findMonitoring(dependencies: DemoDependencies, signal: AbortSigna
   return {prometheus, thanos}
 }
 
-function sayLeftOut(name: ProgramName, why: string, screen: Screen): void {
-  screen.warn(`${why}; to have it: ${programs[name].remedy}`)
-  screen.warn('what follows is proved with Envoy alone; the proof thanos-query is left out')
+function warnLeftOut(name: ProgramName, why: string, screen: Screen): void {
+  screen.warn(`${why}; to get it: ${programs[name].remedy}`)
+  screen.warn('the remaining proofs use Envoy alone; the proof thanos-query is skipped')
 }
 
 async function awaitShown(
   name: ProgramName,
   dependencies: DemoDependencies,
   signal: AbortSignal,
-): Promise<Exclude<Availability, {kind: 'bringing'}>> {
+): Promise<Exclude<Availability, {kind: 'pending'}>> {
   const program = programs[name]
   return awaitProgram(program, dependencies.env, {
     signal,
-    onProgress: bringing => {
-      dependencies.screen.progress(`waiting for ${program.title}: ${renderBringing(bringing)}`)
+    onProgress: pending => {
+      dependencies.screen.progress(`waiting for ${program.title}: ${renderPending(pending)}`)
     },
   })
 }
@@ -191,21 +191,21 @@ async function awaitShown(
 async function showAvailability(name: ProgramName, dependencies: DemoDependencies): Promise<void> {
   const state = await availability(programs[name], dependencies.env)
   const words = {
-    found: () => 'is here',
-    bringing: () => 'is being brought; the first proofs do without it',
-    missing: () => 'is not here; what needs it will be left out',
+    found: () => 'found',
+    pending: () => 'is being downloaded; the first proofs run without it',
+    missing: () => 'not found; proofs that need it will be skipped',
   }
   dependencies.screen.detail(`${programs[name].title} ${words[state.kind]()}`)
 }
 
 function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
   const failed = proofs.filter(({ok}) => !ok)
-  const left = leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`
-  if (failed.length === 0) screen.step(`All ${proofs.length} proofs hold${left}`)
+  const left = leftOut.length === 0 ? '' : `; skipped: ${leftOut.join(', ')}`
+  if (failed.length === 0) screen.step(`All ${proofs.length} proofs passed${left}`)
   else screen.warn(`${failed.length} of ${proofs.length} proofs failed: ${failed.map(({name}) => name).join(', ')}${left}`)
 }
 
-/** Returns on Ctrl-C; a crash ends it with the crash's reason. */
+/** Returns on Ctrl-C. @throws the crash's error when a program crashes */
 async function waitForCtrlC(network: Network, query: HostPort | undefined, interrupted: AbortSignal): Promise<void> {
   const {signal} = network.context
   showAddresses(network, query)

@@ -1,4 +1,4 @@
-/** Has Atlas write an Envoy's bootstrap, and starts that Envoy from it. */
+/** Writes an Envoy's bootstrap with `cluster values --format bootstrap`, and starts that Envoy. */
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {bootstrapPaths} from '../lib/envoy/credential-files.js'
@@ -10,10 +10,10 @@ import {waitFor} from './lab/wait.js'
 
 export interface EnvoySpec {
   readonly owner: Owner
-  /** Where it binds. */
+  /** The address that it listens on. */
   readonly address: string
   readonly adminPort: number
-  /** Ports to listen on, by the standard port each stands for. */
+  /** The port that it listens on, by the standard port that it replaces. */
   readonly ports: ReadonlyMap<number, number>
 }
 
@@ -23,7 +23,7 @@ export interface RunningEnvoy {
   readonly admin: HostPort
 }
 
-/** Starts the Envoy of `owner` by the very path that anybody outside Kubernetes takes. It may not be ready yet. */
+/** Starts the Envoy of `owner` as an operator outside Kubernetes would. Returns before it is ready. */
 export async function startEnvoy(spec: EnvoySpec, context: DemoContext): Promise<RunningEnvoy> {
   const {owner, address} = spec
   const admin = {host: address, port: spec.adminPort}

@@ -1,4 +1,4 @@
-/** Numbers and lists as a sentence needs them. */
+/** Formats numbers and lists for sentences. */
 
 /** `paris, lyon and oslo`. */
 export function listed(names: readonly string[]): string {

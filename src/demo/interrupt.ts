@@ -1,9 +1,9 @@
-/** Ctrl-C, SIGTERM and a closed terminal as one AbortSignal; asked a second time, the process ends at once and the guard tidies up. */
+/** Ctrl-C, SIGTERM and a closed terminal as one AbortSignal; a second signal ends the process at once, and the guard stops the programs. */
 import {AtlasError} from '../lib/model/errors.js'
 
 export interface Interrupt {
   readonly signal: AbortSignal
-  /** Gives the signals back to the system. */
+  /** Restores the default handling of the signals. */
   dispose(): void
 }
 
@@ -12,12 +12,12 @@ export const INTERRUPTED_EXIT = 130
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** @param onFirst told once, to say that all is being ended */
+/** @param onFirst called once, at the first signal, to print that the demo is stopping */
 export function listenForInterrupt(onFirst: () => void): Interrupt {
   const controller = new AbortController()
   const stop = (): void => {
     if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT)
-    controller.abort(new AtlasError('failed', 'the demo was ended before it was done'))
+    controller.abort(new AtlasError('failed', 'the demo was interrupted before it was done'))
     onFirst()
   }
   for (const signal of signals) process.on(signal, stop)

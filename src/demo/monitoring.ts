@@ -1,4 +1,4 @@
-/** Prometheus and Thanos take the place of the stand-ins, and Thanos Query begins to ask. */
+/** Starts the monitoring: a Prometheus and a Thanos sidecar replace each cluster's stand-in, and Thanos Query starts. */
 import type {HostPort} from '../lib/model/address.js'
 import type {ClusterName} from '../lib/model/names.js'
 import {type Backend, type Network, closeStandIn, clusterNameAt} from './network.js'
@@ -6,31 +6,31 @@ import {startPrometheus} from './prometheus.js'
 import type {DownstreamSite, Sites} from './lab/sites.js'
 import {startQuery, startSidecar} from './thanos.js'
 
-/** Where the programs are. */
+/** Paths of the binaries. */
 export interface MonitoringPrograms {
   readonly prometheus: string
   readonly thanos: string
 }
 
-/** Where a cluster is, or will be. */
+/** A cluster and its address; it may not be registered yet. */
 export interface ClusterSite {
   readonly name: ClusterName
   readonly site: DownstreamSite
 }
 
-/** The clusters of the demo in order; the last one joins while all runs. */
+/** The clusters of the demo in order; the last one joins while the network runs. */
 export function sitesByCluster({downstreams}: Sites): readonly ClusterSite[] {
   return downstreams.map((site, index) => ({name: clusterNameAt(index), site}))
 }
 
-/** Starts every Prometheus that does not run yet. */
+/** Starts a Prometheus for each cluster that has none yet. */
 export async function startPrometheuses({context, prometheuses}: Network, program: string): Promise<void> {
   for (const {name, site} of sitesByCluster(context.sites)) {
     if (!prometheuses.has(name)) prometheuses.set(name, await startPrometheus(name, site, program, context))
   }
 }
 
-/** Puts sidecars in the stand-ins' places and starts Thanos Query. @returns where it answers */
+/** Replaces the stand-ins by sidecars and starts Thanos Query. @returns its address */
 export async function startMonitoring(network: Network, programs: MonitoringPrograms): Promise<HostPort> {
   const {context, members} = network
   context.screen.step(`A Prometheus with a Thanos sidecar in each of ${members.map(({name}) => name).join(', ')}`)
@@ -45,7 +45,7 @@ export async function startMonitoring(network: Network, programs: MonitoringProg
   return startQuery(network.endpoints, programs.thanos, context)
 }
 
-/** Starts a cluster's sidecar; its Prometheus runs. */
+/** Starts the sidecar of a cluster whose Prometheus runs. */
 export async function sidecarAt({context}: Network, {name, site}: ClusterSite, {thanos}: MonitoringPrograms): Promise<Backend> {
   return {kind: 'sidecar', running: await startSidecar(name, site, thanos, context)}
 }

@@ -1,4 +1,4 @@
-/** The ports that face another cluster: what each is called, who may pass, and where it writes why it refused somebody. */
+/** The mutual-TLS ports that other clusters connect to: which certificate each admits, and the log that says why it refused a client. */
 import type {CertifiedKey} from '../lib/model/authority.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import {OBSERVABILITY, sni} from '../lib/model/names.js'
@@ -12,9 +12,9 @@ import {waitFor} from './lab/wait.js'
 export interface MtlsPort extends TlsTarget {
   /** For people: `11901 of paris`. */
   readonly title: string
-  /** Whom it is meant for. */
+  /** A client certificate that it admits. */
   readonly admitted: CertifiedKey
-  /** The Envoy's log; undefined for a port that is not an Envoy's. */
+  /** The Envoy's log; undefined for the port of `atlas serve`. */
   readonly log: string | undefined
 }
 
@@ -60,42 +60,42 @@ export function serverPort({context}: Network, fleet: Fleet): MtlsPort {
   }
 }
 
-/** Every port that faces another cluster. */
+/** All of them. */
 export function allMtlsPorts(network: Network, fleet: Fleet): readonly MtlsPort[] {
   return [adsPort(network, fleet), serverPort(network, fleet), ...network.members.map(member => sidecarPort(member, fleet))]
 }
 
-/** What a refusal must look like, so that it counts as one for the reason that is claimed. */
+/** A client that must be refused, and how the refusal must look, so that it is for the claimed reason. */
 export interface ExpectedRefusal {
-  /** Who knocked, for people. */
-  readonly who: string
+  /** Describes the client in messages. */
+  readonly name: string
   readonly client: TlsClient
-  /** The TLS alert, where the port is an Envoy's. */
+  /** The TLS alert that an Envoy answers with. */
   readonly alert: RegExp
   /** What the Envoy writes into its connection log. */
   readonly reason: RegExp
 }
 
 /**
- * Knocks with the wrong certificate, then with the right one.
- * @returns the bytes that the rightful client got
- * @throws Disproof when the wrong client got a byte, was refused for another reason, or the right one got nothing
+ * Connects with the wrong certificate, then with the right one.
+ * @returns how many bytes the admitted client got
+ * @throws Disproof when the wrong client got a byte or was refused for another reason, or the admitted one got nothing
  */
-export async function mustRefuse(port: MtlsPort, {who, client, alert, reason}: ExpectedRefusal, signal: AbortSignal): Promise<number> {
+export async function mustRefuse(port: MtlsPort, {name, client, alert, reason}: ExpectedRefusal, signal: AbortSignal): Promise<number> {
   const from = port.log === undefined ? 0 : logLength(port.log)
   const refused = await probeUntilAlert(port, client)
-  insist(refused.bytes === 0, `${port.title} gave ${refused.bytes} bytes to ${who}`)
+  insist(refused.bytes === 0, `${port.title} sent ${refused.bytes} bytes to ${name}`)
   if (port.log !== undefined) {
-    insist(alert.test(refused.alert ?? ''), `${port.title} closed on ${who} with the TLS alert "${refused.alert ?? 'none'}", not ${alert}`)
-    await findReason(port.log, from, {reason, what: `${port.title} to log ${reason} for ${who}`, signal})
+    insist(alert.test(refused.alert ?? ''), `${port.title} closed on ${name} with the TLS alert "${refused.alert ?? 'none'}", not ${alert}`)
+    await findReason(port.log, from, {reason, what: `${port.title} to log ${reason} for ${name}`, signal})
   }
 
   const welcome = await probeTls(port, {certificate: port.admitted})
-  insist(welcome.bytes > 0, `${port.title} gave nothing to its rightful client either (alert: ${welcome.alert ?? 'none'})`)
+  insist(welcome.bytes > 0, `${port.title} sent nothing to the client that it should admit (alert: ${welcome.alert ?? 'none'})`)
   return welcome.bytes
 }
 
-/** On a busy machine a greeting may overtake the alert and turn it into a reset: then the client knocks again. */
+/** On a busy machine the client's first bytes may arrive before the alert is sent and turn it into a reset: then the client connects again. */
 async function probeUntilAlert(port: MtlsPort, client: TlsClient): Promise<TlsProbe> {
   const attempts = port.log === undefined ? 1 : 3
   let last = await probeTls(port, client)
@@ -111,7 +111,7 @@ interface Sought {
 }
 
 /**
- * The listener's access log is the only place where Envoy says why it refused a client certificate
+ * The listener's access log is the only place where Envoy records why it refused a client certificate
  * (docs/explanation/envoy.md#refused-certificates).
  */
 async function findReason(log: string, from: number, {reason, what, signal}: Sought): Promise<void> {

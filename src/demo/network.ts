@@ -18,12 +18,12 @@ export interface Member {
   readonly name: ClusterName
   readonly site: DownstreamSite
   readonly envoy: RunningEnvoy
-  /** The host name by which Thanos Query dials its sidecar. */
+  /** The host name and port by which Thanos Query reaches its sidecar. */
   readonly authority: string
   backend: Backend
 }
 
-/** What answers behind a downstream Envoy: a stand-in of the demo's own, until Thanos is there. */
+/** The server behind a downstream Envoy: the demo's stand-in, until a Thanos sidecar replaces it. */
 export type Backend = {readonly kind: 'sidecar'; readonly running: Running} | {readonly kind: 'stand-in'; readonly standIn: StandIn}
 
 export interface Network {
@@ -33,10 +33,10 @@ export interface Network {
   readonly endpoints: string
   /** Registered and running, in the order they joined. */
   readonly members: Member[]
-  /** By cluster; a Prometheus starts before its cluster joins. */
+  /** By cluster. A Prometheus starts before its cluster joins, so that it has samples by then. */
   readonly prometheuses: Map<ClusterName, Running>
   server: Running
-  /** Ends what the demo serves itself. */
+  /** Stops the DNS server and the stand-ins, which run in this process. */
   close(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export function clusterNameAt(index: number): ClusterName {
   return parseClusterName(cities[index] ?? `cluster-${index + 1}`)
 }
 
-/** Creates an installation and starts what the observability cluster runs. */
+/** Creates an installation and starts the programs of the observability cluster. */
 export async function openNetwork(context: DemoContext): Promise<Network> {
   const {sites, screen} = context
   const {address, ports} = sites.observability
@@ -103,13 +103,13 @@ export async function startServer({atlas, supervisor, sites, signal}: DemoContex
   return running
 }
 
-/** Registers a cluster and starts its Envoy, in front of a backend that runs already. It may not be ready yet. */
+/** Registers a cluster and starts its Envoy in front of a running backend. Returns before the Envoy is ready. */
 export async function joinCluster(network: Network, name: ClusterName, site: DownstreamSite, backend: Backend): Promise<Member> {
   const {context, members} = network
   const {address, ports} = site
-  const dialled = ports.thanos === downstreamPorts.thanos ? [] : ['--port', `${downstreamPorts.thanos}=${ports.thanos}`]
+  const otherPort = ports.thanos === downstreamPorts.thanos ? [] : ['--port', `${downstreamPorts.thanos}=${ports.thanos}`]
   const thanos = renderHostPort({host: address, port: ports.sidecarGrpc})
-  await context.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...dialled)
+  await context.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...otherPort)
   const standard = new Map([[downstreamPorts.thanos, ports.thanos]])
   const envoy = await startEnvoy({owner: name, address, adminPort: ports.envoyAdmin, ports: standard}, context)
   const {namespace, clusterDomain} = defaultSettings
@@ -119,12 +119,12 @@ export async function joinCluster(network: Network, name: ClusterName, site: Dow
   return member
 }
 
-/** A stand-in where the cluster's sidecar is registered. */
+/** Starts a stand-in at the address where the cluster's sidecar is registered. */
 export async function startStandIn(name: ClusterName, site: DownstreamSite): Promise<Backend> {
   return {kind: 'stand-in', standIn: await serveStandIn({host: site.address, port: site.ports.sidecarGrpc}, name)}
 }
 
-/** Ends all that ran for a cluster. */
+/** Stops every program of a cluster. */
 export async function stopMember(network: Network, member: Member): Promise<void> {
   const {members, prometheuses} = network
   members.splice(members.indexOf(member), 1)
@@ -143,12 +143,12 @@ export function thanosAddress({sites}: DemoContext): HostPort {
   return {host: sites.observability.address, port: sites.observability.ports.thanos}
 }
 
-/** A proxy that was not there yet is looked for again after this time: a demo is watched, a fleet is not. */
+/** Envoy retries an unreachable cluster after this time: shorter than the default, since a user is watching. */
 const pace = ['--set', 'healthInterval=1s', '--set', 'healthTimeout=1s']
 
 const cities = ['paris', 'lyon', 'oslo', 'rome', 'vienna', 'madrid', 'berlin', 'dublin', 'prague', 'athens', 'lisbon', 'warsaw']
 
-/** Ends the stand-in, if it is one that answers. */
+/** Stops the member's stand-in, if it has one. */
 export async function closeStandIn({backend}: Member): Promise<void> {
   if (backend.kind === 'stand-in') await backend.standIn.close()
 }

@@ -8,7 +8,7 @@ import type {DownstreamSite} from './lab/sites.js'
 import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
-/** Starts the Prometheus of `cluster`. It needs some 6 s until it has scraped for the first time: begin early. */
+/** Starts the Prometheus of `cluster`. Its first sample takes about 6 s, so start it early. */
 export async function startPrometheus(cluster: string, site: DownstreamSite, program: string, context: DemoContext): Promise<Running> {
   return context.supervisor.start(await prometheusSpec(cluster, site, program, context.folder))
 }

@@ -1,4 +1,4 @@
-/** A proof: something done on the running network, and what was really seen. */
+/** A proof: an action on the running network, and what was observed. */
 import {AtlasError, messageOf} from '../lib/model/errors.js'
 
 export interface Proof {
@@ -9,17 +9,17 @@ export interface Proof {
   readonly saw: string
 }
 
-/** What was seen speaks against the claim. */
+/** The observation contradicts the claim. */
 export class Disproof extends Error {}
 
-/** Ends the proof as failed unless `isTrue`. @param saw what was seen instead */
+/** Fails the proof unless `isTrue`. @param saw what was observed instead */
 export function insist(isTrue: unknown, saw: string): asserts isTrue {
   if (isTrue !== true) throw new Disproof(saw)
 }
 
 /**
- * Runs a proof. What it throws is a failed proof, not the end of the demo.
- * @param prove gives what was seen
+ * Runs a proof. An error that it throws fails the proof and does not end the demo.
+ * @param prove returns what was observed
  * @throws the signal's reason once it has aborted: a crashed program, or Ctrl-C
  */
 export async function runProof(name: string, prove: () => Promise<string>, signal: AbortSignal): Promise<Proof> {

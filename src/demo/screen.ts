@@ -1,14 +1,14 @@
-/** What the demo says while it runs: words on stderr, proofs on stdout, colour on a terminal alone. */
+/** What the demo prints: progress on stderr, proofs on stdout, colour only on a terminal. */
 import type {Proof} from './proof.js'
 
 export interface Screen {
-  /** What is being done now. */
+  /** The start of a new step. */
   step(text: string): void
-  /** What came of it. */
+  /** A line below the current step. */
   detail(text: string): void
-  /** A command line that is being run, as a reader could run it. */
+  /** A command line that is being run, as a user could type it. */
   command(text: string): void
-  /** How far something is; replaces the progress before it, and is gone with the next line. */
+  /** A progress line; replaces the one before it, and is erased by the next line of another kind. */
   progress(text: string): void
   proof(proof: Proof): void
   /** A warning. */
@@ -23,16 +23,16 @@ export interface Output {
 export interface ScreenOptions {
   readonly words: Output
   readonly proofs: Output
-  /** False where the reader wants none (NO_COLOR). */
+  /** False where NO_COLOR is set. */
   readonly mayColour: boolean
   /** Milliseconds, for the pace of progress lines where they can't be replaced. */
   readonly now: () => number
 }
 
-/** Where lines can't be replaced, progress is said so often. */
+/** Where lines can't be replaced, progress is printed at most this often. */
 const PROGRESS_EVERY_MS = 15_000
 
-/** Words and proofs in the order they are given, whether they go to the same place or not. */
+/** Opens the demo's output; lines of both streams keep their order. */
 export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Screen {
   const paint = mayColour ? painter(words) : plain
   const paintProof = mayColour ? painter(proofs) : plain

@@ -1,4 +1,4 @@
-/** Thanos: a sidecar beside each Prometheus, and one Query that asks them all. */
+/** Thanos: a sidecar beside each Prometheus, and one Thanos Query that queries all of them. */
 import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
@@ -8,14 +8,14 @@ import type {DownstreamSite, QuerySite} from './lab/sites.js'
 import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
-/** Starts the sidecar of `cluster`, whose Prometheus runs, and waits until it is ready. */
+/** Starts the sidecar of a cluster whose Prometheus runs, and waits until it is ready. */
 export async function startSidecar(
   cluster: string,
   site: DownstreamSite,
   program: string,
   {supervisor, folder, signal}: DemoContext,
 ): Promise<Running> {
-  // A sidecar that does not find its Prometheus tries again after 30 s only, and one whose Prometheus is empty is not asked for 5 s.
+  // A sidecar that does not find its Prometheus retries only after 30 s; Thanos Query skips one whose Prometheus is empty for 5 s.
   await untilScraped(cluster, site, signal)
   const sidecar = await supervisor.start(await sidecarSpec(cluster, site, program, folder))
   await untilReady(`the Thanos sidecar of ${cluster}`, {host: site.address, port: site.ports.sidecarHttp}, signal)
@@ -24,7 +24,7 @@ export async function startSidecar(
 
 /**
  * Starts Thanos Query on the endpoints file that `atlas serve` writes, and waits until it is ready.
- * @returns where it answers
+ * @returns its HTTP address
  */
 export async function startQuery(endpoints: string, program: string, {supervisor, sites, signal}: DemoContext): Promise<HostPort> {
   await supervisor.start(querySpec(sites.query, endpoints, program))

@@ -9,7 +9,7 @@ const signal = new AbortController().signal
 describe('atlas demo, with Envoy alone', function () {
   this.timeout(180_000)
 
-  it('proves what Envoy can show, names what was left out, and leaves nothing behind', () =>
+  it('runs the proofs that need only Envoy, names the skipped one, and leaves nothing behind', () =>
     withDemo(['--once', '--json', '--clusters', '2'], 'without Thanos', async run => {
       const {code} = await run.ends(170_000)
       const result = JSON.parse(run.stdout()) as DemoResult
@@ -26,15 +26,15 @@ describe('atlas demo, with Envoy alone', function () {
         'remove-cuts-off',
       ])
       expect(result.leftOut).to.deep.equal(['thanos-query'])
-      expect(run.stderr()).to.contain('Prometheus is not on this machine; to have it: install Prometheus')
+      expect(run.stderr()).to.contain('Prometheus is not on this machine; to get it: install Prometheus')
       expect(code).to.equal(0)
       expect(run.processes()).to.deep.equal([])
       expect(await run.files()).to.deep.equal([])
     }))
 
-  it('shows addresses, waits, and on Ctrl-C ends everything with exit code 0', () =>
+  it('shows addresses, waits, and on Ctrl-C stops everything with exit code 0', () =>
     withDemo(['--clusters', '1', '--one-address'], 'without Thanos', async run => {
-      await run.says('Ctrl-C ends everything', 170_000)
+      await run.prints('Ctrl-C ends everything', 170_000)
       expect(run.stdout()).to.contain('✔ envoy-path: ')
       expect(run.stdout()).not.to.contain('\u001B[')
       const page = /Envoy of paris\s+(\S+)/.exec(run.stderr())?.[1]
@@ -45,23 +45,23 @@ describe('atlas demo, with Envoy alone', function () {
       expect(await run.files()).to.deep.equal([])
     }))
 
-  it('waits for a program that is being brought, and goes on without it when that fails', () =>
+  it('waits for a program that is being downloaded, and continues without it when that fails', () =>
     withDemo(['--clusters', '1'], 'without Thanos', async run => {
       for (const name of ['prometheus-2', 'thanos-0.42.5'])
         await run.announce(name, {state: 'building', doing: 'compiling packages', done: 5, total: 10})
-      await run.says('Prometheus is being brought; the first proofs do without it')
-      await run.says('waiting for Prometheus: compiling packages, 5 of 10')
+      await run.prints('Prometheus is being downloaded; the first proofs run without it')
+      await run.prints('waiting for Prometheus: compiling packages, 5 of 10')
       expect(run.stdout()).to.contain('✔ ads-wrong-node-refused: ')
       await run.announce('prometheus-2', {state: 'failed', message: 'no network'})
-      await run.says('no network; to have it: install Prometheus')
-      await run.says('Proofs on the running network, without Thanos')
+      await run.prints('no network; to get it: install Prometheus')
+      await run.prints('Proofs on the running network, without Thanos')
       run.child.kill('SIGINT')
       expect(await run.ends()).to.deep.equal({code: 130})
     }))
 
-  it('ends everything on SIGTERM before it is done, with exit code 130', () =>
+  it('stops everything on SIGTERM before it is done, with exit code 130', () =>
     withDemo(['--clusters', '1'], 'without Thanos', async run => {
-      await run.says('Downstream cluster paris')
+      await run.prints('Downstream cluster paris')
       run.child.kill('SIGTERM')
       expect(await run.ends()).to.deep.equal({code: 130})
       expect(run.stderr()).not.to.contain('Error')
@@ -69,33 +69,33 @@ describe('atlas demo, with Envoy alone', function () {
       expect(await run.files()).to.deep.equal([])
     }))
 
-  it('is survived by nothing when it is killed', () =>
+  it('leaves no process behind when it is killed', () =>
     withDemo(['--clusters', '1'], 'without Thanos', async run => {
-      await run.says('Proofs with Envoy alone')
+      await run.prints('Proofs with Envoy alone')
       expect(run.processes().length).to.be.at.least(3)
       run.child.kill('SIGKILL')
       await run.ends()
       await waitFor(
-        'the guard to tidy up',
+        'the guard to stop the programs',
         async () => (run.processes().length === 0 && (await run.files()).length === 0 ? true : undefined),
         {signal, timeoutMs: 10_000},
       )
     }))
 
-  it('says in one message which Envoy has crashed, with the last lines of its log', () =>
+  it('names in one message the Envoy that has crashed, with the last lines of its log', () =>
     withDemo(['--clusters', '1'], 'without Thanos', async run => {
-      await run.says('Proofs with Envoy alone')
+      await run.prints('Proofs with Envoy alone')
       process.kill(pidOf(run.processes(), 'envoy/paris'), 'SIGSEGV')
       expect(await run.ends()).to.deep.equal({code: 1})
-      expect(run.stderr()).to.match(/Error: envoy-paris ended by itself \((signal SIG\w+|exit code \d+)\); its log ends with:\n {2}\S/)
+      expect(run.stderr()).to.match(/Error: envoy-paris ended unexpectedly \((signal SIG\w+|exit code \d+)\); its log ends with:\n {2}\S/)
       expect(run.stderr()).to.contain('--keep DIR')
       expect(run.processes()).to.deep.equal([])
     }))
 
-  it('refuses a directory to keep that holds something', () =>
+  it('refuses a directory for --keep that is not empty', () =>
     withDemo(['--keep', '/proc'], 'without Thanos', async run => {
       expect((await run.ends()).code).to.equal(4)
-      expect(run.stderr()).to.contain('--keep needs an empty directory; /proc holds something already')
+      expect(run.stderr()).to.contain('--keep needs an empty directory; /proc has files in it')
     }))
 })
 

@@ -5,7 +5,7 @@ import {withDemo} from './run-demo.js'
 describe('atlas demo, with Thanos and Prometheus', function () {
   this.timeout(300_000)
 
-  it('proves everything, and leaves nothing behind', () =>
+  it('runs every proof, and leaves nothing behind', () =>
     withDemo(['--once', '--json'], 'with Thanos', async run => {
       const {code} = await run.ends(290_000)
       const {proofs, leftOut} = JSON.parse(run.stdout()) as DemoResult

@@ -16,7 +16,7 @@ const ours = testAuthority(now, 'ours')
 const foreign = testAuthority(now, 'foreign')
 const identity = ({settings, issuer, signer}: typeof ours): CertifiedKey => issue(identitySpec(settings, 'atlas', 1), issuer, now, signer)
 const signal = new AbortController().signal
-const refusal = {who: 'nobody', client: {}, alert: /./, reason: /./}
+const refusal = {name: 'a stranger', client: {}, alert: /./, reason: /./}
 
 describe('demo/mtls-ports', () => {
   const servers: Server[] = []
@@ -24,55 +24,55 @@ describe('demo/mtls-ports', () => {
     for (const server of servers) server.close()
   })
 
-  it('lets the rightful client in and counts the bytes', async () => {
+  it('admits the right client and counts the bytes', async () => {
     const {bytes, alert, serial} = await probeTls(await openPort({asks: true}), {certificate: identity(ours)})
     expect(bytes).to.be.above(0)
     expect(alert).to.equal(undefined)
     expect(serial).to.match(/^[0-9a-f]+$/)
   })
 
-  it('counts no byte for a client that is refused', async () => {
-    const door = await openPort({asks: true})
-    expect((await probeTls(door, {})).bytes).to.equal(0)
-    expect((await probeTls(door, {certificate: identity(foreign)})).bytes).to.equal(0)
-    expect((await probeTls(door, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
+  it('counts no byte for a refused client', async () => {
+    const port = await openPort({asks: true})
+    expect((await probeTls(port, {})).bytes).to.equal(0)
+    expect((await probeTls(port, {certificate: identity(foreign)})).bytes).to.equal(0)
+    expect((await probeTls(port, {certificate: identity(ours), maxVersion: 'TLSv1.2'})).alert).to.equal('protocol version')
   })
 
-  it('does not take a door that it does not trust for a refusal', async () => {
-    const door = await openPort({asks: true})
-    const error = await probeTls({...door, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch(
+  it('does not count an untrusted server certificate as a refusal', async () => {
+    const port = await openPort({asks: true})
+    const error = await probeTls({...port, ca: [foreign.issuer.certificate]}, {certificate: identity(ours)}).catch(
       (caught: unknown) => caught,
     )
     expect(error).to.have.property('code').that.contains('UNABLE_TO')
   })
 
-  it('does not take a closed port for a refusal', async () => {
+  it('does not count a closed port as a refusal', async () => {
     const error = await probeTls({...(await openPort({asks: true})), port: 1}, {}).catch((caught: unknown) => caught)
     expect(error).to.have.property('code', 'ECONNREFUSED')
   })
 
-  it('disproves that a door refuses when it does not', async () => {
+  it('fails when the port admits the wrong client', async () => {
     const error = await mustRefuse(await openPort({asks: false}), refusal, signal).catch((caught: unknown) => caught)
     expect(error).to.be.instanceOf(Disproof)
-    expect(String(error)).to.match(/a door gave \d+ bytes to nobody/)
+    expect(String(error)).to.match(/a port sent \d+ bytes to a stranger/)
   })
 
-  it('disproves a door that refuses everybody', async () => {
-    const door = {...(await openPort({asks: true})), admitted: identity(foreign)}
-    const error = await mustRefuse(door, refusal, signal).catch((caught: unknown) => caught)
-    expect(String(error)).to.contain('gave nothing to its rightful client either')
+  it('fails when the port refuses every client', async () => {
+    const port = {...(await openPort({asks: true})), admitted: identity(foreign)}
+    const error = await mustRefuse(port, refusal, signal).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('sent nothing to the client that it should admit')
   })
 
-  it('believes a refusal by an Envoy only for the reason that is claimed', async () => {
-    const door = {...(await openPort({asks: true})), log: '/nonexistent'}
-    const error = await mustRefuse(door, {...refusal, alert: /unknown ca/}, signal).catch((caught: unknown) => caught)
-    expect(String(error)).to.contain('closed on nobody with the TLS alert "certificate required", not /unknown ca/')
+  it('accepts the refusal of an Envoy only for the expected reason', async () => {
+    const port = {...(await openPort({asks: true})), log: '/nonexistent'}
+    const error = await mustRefuse(port, {...refusal, alert: /unknown ca/}, signal).catch((caught: unknown) => caught)
+    expect(String(error)).to.contain('closed on a stranger with the TLS alert "certificate required", not /unknown ca/')
   })
 
-  it('speaks gRPC through a door', async () => {
-    const door = await openPort({asks: true})
+  it('calls gRPC through a mutual-TLS port', async () => {
+    const port = await openPort({asks: true})
     const call = {path: '/a/b', message: new Uint8Array(), timeoutMs: 5000, until: 'end' as const}
-    const answer = await callOnce(openTls(door, tlsOptions(door, {certificate: identity(ours)})), call)
+    const answer = await callOnce(openTls(port, tlsOptions(port, {certificate: identity(ours)})), call)
     expect(answer.grpcStatus).to.equal(12)
   })
 
@@ -95,7 +95,7 @@ describe('demo/mtls-ports', () => {
     server.unref()
     servers.push(server)
     return {
-      title: 'a door',
+      title: 'a port',
       host: '127.0.0.1',
       port: (server.address() as AddressInfo).port,
       servername: `observability.${defaultSettings.trustDomain}`,

@@ -6,7 +6,7 @@ import {rejectedBy} from '../helpers/thrown.js'
 const signal = new AbortController().signal
 
 describe('demo/proof', () => {
-  it('is what was seen, or what was seen instead', async () => {
+  it('holds what was observed, also when it fails', async () => {
     expect(await runProof('a', async () => 'three', signal)).to.deep.equal({name: 'a', ok: true, saw: 'three'})
     const failing = async (): Promise<string> => {
       insist(1 + 1 === 3, 'two')
@@ -19,7 +19,7 @@ describe('demo/proof', () => {
     expect(await runProof('a', broken, signal)).to.deep.equal({name: 'a', ok: false, saw: 'no answer (start it)'})
   })
 
-  it('is no proof when the demo is ended meanwhile', async () => {
+  it('throws when the demo is interrupted meanwhile', async () => {
     const reason = new AtlasError('failed', 'Ctrl-C')
     const failing = async (): Promise<string> => {
       throw new Disproof('cut off')

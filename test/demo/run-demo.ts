@@ -1,4 +1,4 @@
-/** Runs `atlas demo` as a process, in a temporary folder of its own, so that what it leaves behind can be seen. */
+/** Runs `atlas demo` as a process, in a temporary folder of its own, so that a test sees the files that it leaves behind. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
 import {mkdir, mkdtemp, readdir, realpath, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -10,18 +10,18 @@ import {atlasBin} from '../helpers/atlas.js'
 
 export interface DemoRun {
   readonly child: ChildProcess
-  /** What it has printed so far. */
+  /** Its output so far. */
   stdout(): string
   stderr(): string
-  /** Waits until its words contain `text`. */
-  says(text: string, timeoutMs?: number): Promise<void>
+  /** Waits until stderr contains `text`. */
+  prints(text: string, timeoutMs?: number): Promise<void>
   /** Waits until it has ended. */
   ends(timeoutMs?: number): Promise<{code: number | null}>
-  /** Writes what scripts/programs writes while it brings a program, `name-version`, into the cache that the demo looks at. */
+  /** Writes the status file of a program that is being downloaded, `name-version`, into the demo's cache, as scripts/programs would. */
   announce(program: string, status: object): Promise<void>
   /** Command lines of the processes that run below its folder. */
   processes(): readonly string[]
-  /** What lies in the folder where it makes its own. */
+  /** The entries of the folder in which it makes its temporary one. */
   files(): Promise<readonly string[]>
 }
 
@@ -30,7 +30,7 @@ export type Monitoring = 'with Thanos' | 'without Thanos'
 const CACHE = 'cache'
 const never = new AbortController().signal
 
-/** Gives a running demo to `use`, and removes its folder afterwards whatever happened. */
+/** Calls `use` with a running demo, and removes its folder afterwards in any case. */
 export async function withDemo<T>(args: readonly string[], monitoring: Monitoring, use: (run: DemoRun) => Promise<T>): Promise<T> {
   const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'atlas-test-demo-')))
   const child = spawn(process.execPath, [atlasBin, 'demo', ...args], {
@@ -41,7 +41,10 @@ export async function withDemo<T>(args: readonly string[], monitoring: Monitorin
     return await use(observe(child, folder))
   } finally {
     child.kill('SIGKILL')
-    await waitFor('the guard', async () => (processesBelow(folder).length === 0 ? true : undefined), {signal: never, timeoutMs: 15_000})
+    await waitFor('the guard to stop the programs', async () => (processesBelow(folder).length === 0 ? true : undefined), {
+      signal: never,
+      timeoutMs: 15_000,
+    })
     await rm(folder, {recursive: true, force: true})
   }
 }
@@ -55,12 +58,12 @@ function observe(child: ChildProcess, folder: string): DemoRun {
     child,
     stdout: () => stdout,
     stderr: () => stderr,
-    says: async (text, timeoutMs = 60_000) => {
+    prints: async (text, timeoutMs = 60_000) => {
       const probe = async (): Promise<true | undefined> => {
         if (child.exitCode !== null && !stderr.includes(text)) throw new Error(`it has ended: ${stderr}`)
         return stderr.includes(text) ? true : undefined
       }
-      await waitFor(`the demo to say "${text}"`, probe, {signal: never, timeoutMs})
+      await waitFor(`the demo to print "${text}"`, probe, {signal: never, timeoutMs})
     },
     ends: async (timeoutMs = 30_000) => {
       const late = new Promise<never>((_, reject) => {
@@ -74,7 +77,7 @@ function observe(child: ChildProcess, folder: string): DemoRun {
       await writeFile(file, JSON.stringify({pid: process.pid, updated: new Date().toISOString(), ...status}))
     },
     processes: () => processesBelow(folder),
-    // Node keeps the program's compiled form there, for every command alike.
+    // Node keeps its compile cache there, for every command.
     files: async () => (await readdir(folder)).filter(name => name !== 'node-compile-cache' && name !== CACHE),
   }
 }
@@ -89,11 +92,11 @@ async function environment(folder: string, monitoring: Monitoring): Promise<Node
   const {NODE_OPTIONS: _, ATLAS_THANOS: _thanos, ATLAS_PROMETHEUS: _prometheus, ...env} = process.env
   const named = async (name: 'envoy' | 'prometheus' | 'thanos'): Promise<string> => {
     const found = await findProgram(programs[name], process.env)
-    if (found === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
+    if (found === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" downloads it`)
     return found
   }
   const alone = {...env, TMPDIR: folder, ATLAS_ENVOY: await named('envoy')}
-  // An empty cache, and a PATH with nothing but the system's own programs.
+  // An empty cache, and a PATH with only the system's programs.
   if (monitoring === 'without Thanos') return {...alone, ATLAS_CACHE: path.join(folder, CACHE), PATH: '/usr/bin:/bin'}
   return {...alone, ATLAS_THANOS: await named('thanos'), ATLAS_PROMETHEUS: await named('prometheus')}
 }

@@ -9,7 +9,7 @@ interface Shown {
 }
 
 describe('demo/screen', () => {
-  it('writes words and proofs to their places, without colour where nobody looks', () => {
+  it('writes progress and proofs to their streams, without colour outside a terminal', () => {
     const {screen, words, proofs} = show({isTTY: false})
     screen.step('The server')
     screen.command('atlas serve')
@@ -21,7 +21,7 @@ describe('demo/screen', () => {
     expect(proofs.join('')).to.equal('✔ thanos-query: 3 series\n✘ add-while-running: nothing\n')
   })
 
-  it('colours on a terminal, unless the reader wants none', () => {
+  it('colours on a terminal, unless NO_COLOR is set', () => {
     const coloured = show({isTTY: true})
     coloured.screen.proof({name: 'a', ok: true, saw: 'b'})
     expect(coloured.proofs.join('')).to.contain('\u001B[32m✔')
@@ -38,7 +38,7 @@ describe('demo/screen', () => {
     expect(words.join('')).to.equal('\r\u001B[K  1 of 2\r\u001B[K  2 of 2\r\u001B[K  done\n')
   })
 
-  it('says progress now and then where lines can not be replaced', () => {
+  it('prints progress now and then where lines can not be replaced', () => {
     const {screen, words, clock} = show({isTTY: false})
     screen.progress('1 of 3')
     clock.now = 14_000

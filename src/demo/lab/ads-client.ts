@@ -1,4 +1,4 @@
-/** Opens an ADS stream by hand, as an Envoy would, to see who is let in and who is not. */
+/** Opens an ADS stream as an Envoy would, to see which credentials are admitted for which node. */
 import {create, fromBinary, toBinary} from '@bufbuild/protobuf'
 import {DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {CertifiedKey} from '../../lib/model/authority.js'
@@ -8,15 +8,15 @@ import {type TlsTarget, tlsOptions} from './tls-probe.js'
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** What a client says of itself: whose node it is. */
+/** The node that a client claims to be. */
 export interface AdsNode {
   readonly cluster: string
   readonly id: string
 }
 
 /**
- * Asks for clusters on a delta stream and waits for the first answer.
- * @throws Error when the connection is refused or nothing comes
+ * Requests clusters on a delta stream and waits for the first response.
+ * @throws Error when the connection is refused or no response comes
  */
 export async function askAds(target: TlsTarget, certificate: CertifiedKey, node: AdsNode): Promise<GrpcReply> {
   const request = create(DeltaDiscoveryRequestSchema, {node: {cluster: node.cluster, id: node.id}, typeUrl: typeUrls.cluster})
@@ -29,7 +29,7 @@ export async function askAds(target: TlsTarget, certificate: CertifiedKey, node:
   })
 }
 
-/** How many resources the first answer holds; undefined where there was no answer. */
+/** How many resources the first response holds; undefined without a response. */
 export function resourcesInAnswer({messages: [first]}: GrpcReply): number | undefined {
   return first === undefined ? undefined : fromBinary(DeltaDiscoveryResponseSchema, first).resources.length
 }

@@ -1,4 +1,4 @@
-/** Who knocks: with real certificates out of the store, as a thief would have them, and with those of an authority made up for the purpose. */
+/** Certificates for test clients: real ones from the store, as a thief would have them, and forged ones of another authority. */
 import {AtlasError} from '../../lib/model/errors.js'
 import type {CertifiedKey, Credential} from '../../lib/model/authority.js'
 import {type Fleet, generationOf} from '../../lib/model/fleet.js'
@@ -8,33 +8,33 @@ import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec
 import {issue} from '../../lib/pki/issue.js'
 import {cryptoSigner} from '../../lib/pki/signer.js'
 
-/** The settings of the demo's own installation. */
+/** The settings of the installation. */
 export function settingsIn(fleet: Fleet): Settings {
   return required(fleet.settings, 'its settings')
 }
 
-/** The issuers in force: what a client needs to trust the servers. */
+/** The issuers in force, by which a client verifies the servers. */
 export function issuersIn(fleet: Fleet): readonly string[] {
   return required(fleet.trust, 'its trust bundle').issuers
 }
 
-/** What SDS delivers to the owner's Envoy. */
+/** The certificate that SDS delivers to the owner's Envoy. */
 export function identityIn(fleet: Fleet, owner: Owner): CertifiedKey {
   return required(fleet.identities.get(owner), `the identity of ${owner}`)
 }
 
-/** What opens ADS for the owner's Envoy. */
+/** The certificate with which the owner's Envoy opens ADS. */
 export function credentialIn(fleet: Fleet, owner: Owner): Credential {
   return required(fleet.credentials.get(owner), `the ADS credential of ${owner}`)
 }
 
-/** Certificates that carry the very names of ours, signed by an authority that is not ours. */
+/** Certificates with the same names as the real ones, signed by another authority. */
 export interface Forged {
   readonly observability: CertifiedKey
   credential(owner: Owner): CertifiedKey
 }
 
-/** Makes another Atlas's authority with the same trust domain: only its keys tell it from ours. */
+/** Makes another authority with the same trust domain: only its keys differ from the real one's. */
 export function forge(fleet: Fleet): Forged {
   const settings = settingsIn(fleet)
   const now = new Date()
@@ -48,6 +48,6 @@ export function forge(fleet: Fleet): Forged {
 }
 
 function required<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new AtlasError('failed', `the demo's store does not hold ${what}`)
+  if (value === undefined) throw new AtlasError('failed', `the store does not hold ${what}`)
   return value
 }

@@ -1,4 +1,4 @@
-/** A little DNS responder on UDP: names of one zone have one address. Thanos Query asks it through `dns://HOST:PORT/NAME` endpoints. */
+/** A small DNS server on UDP: all names of one zone have one address. Thanos Query uses it through `dns://HOST:PORT/NAME` endpoints. */
 import {type Socket, createSocket} from 'node:dgram'
 import {isIPv4} from 'node:net'
 import type {HostPort} from '../../lib/model/address.js'
@@ -24,7 +24,7 @@ export async function serveDns(listen: HostPort, zone: Zone): Promise<{close(): 
 
 /**
  * The answer to one query (RFC 1035): an A record for a name of the zone, nothing for its other types, NXDOMAIN for other names.
- * @returns undefined for what is no query
+ * @returns undefined where `query` is not a DNS query
  */
 export function answerQuery(query: Buffer, zone: Zone): Buffer | undefined {
   if (query.length < HEADER || (query.readUInt16BE(2) & RESPONSE) !== 0) return undefined
@@ -46,7 +46,7 @@ const NAME_ERROR = 3
 const TYPE_A = 1
 const CLASS_IN = 1
 const TTL_SECONDS = 5
-/** A pointer to the name at offset 12, where the question stands. */
+/** A pointer to the name at offset 12, which is the question's. */
 const POINTER_TO_QUESTION = 0xc0_0c
 
 async function bind(socket: Socket, {host, port}: HostPort): Promise<void> {
@@ -56,7 +56,7 @@ async function bind(socket: Socket, {host, port}: HostPort): Promise<void> {
     })
     socket.bind({address: host, port, exclusive: true}, resolve)
   })
-  // One answer that can't be sent is asked for again.
+  // The client repeats a query whose answer could not be sent.
   socket.unref()
   socket.removeAllListeners('error').on('error', () => undefined)
 }
@@ -73,7 +73,7 @@ function readQuestion(query: Buffer): Question | undefined {
   let at = HEADER
   for (;;) {
     const length = query[at]
-    // 64 and more would be a pointer, which has no place in a question.
+    // A length of 64 or more would be a pointer, which a question must not have.
     if (length === undefined || length > 63) return undefined
     at += 1
     if (length === 0) break

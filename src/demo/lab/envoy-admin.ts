@@ -2,7 +2,7 @@
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {envoyNames} from '../../lib/model/names.js'
 
-/** Whether all that it waits for has come. */
+/** Whether the Envoy has its whole initial configuration. */
 export async function isReady(admin: HostPort): Promise<boolean> {
   const response = await fetch(`http://${renderHostPort(admin)}/ready`, {signal: AbortSignal.timeout(2000)})
   return response.ok
@@ -14,19 +14,19 @@ export interface ShownCertificate {
   readonly uris: readonly string[]
 }
 
-/** The leaf certificates that it shows to others, each once. */
+/** The leaf certificates that the Envoy shows its peers, each once. */
 export async function certificatesOf(admin: HostPort): Promise<readonly ShownCertificate[]> {
   const {certificates = []} = (await getJson(admin, '/certs')) as {certificates?: readonly {cert_chain?: readonly AdminCertificate[]}[]}
   const shown = certificates.flatMap(({cert_chain: [leaf] = []}) => (leaf === undefined ? [] : [shownCertificate(leaf)]))
   return [...new Map(shown.map(certificate => [certificate.serial, certificate])).values()]
 }
 
-/** A serial as it can be compared with another's writing. */
+/** A serial number in the form in which two are compared: programs differ in case and leading zeros. */
 export function plainSerial(serial: string): string {
   return serial.toLowerCase().replace(/^0+/, '')
 }
 
-/** How many bytes have come over ADS on the connections of this Envoy's own; pings included, the streams that it relays not. */
+/** How many bytes this Envoy has received on its own ADS connections: with pings, without the streams that it relays. */
 export async function adsBytesReceived(admin: HostPort): Promise<number> {
   const name = `cluster.${envoyNames.bootstrap.cluster}.upstream_cx_rx_bytes_total`
   const {stats = []} = (await getJson(admin, `/stats?format=json&filter=^${name}$`)) as {stats?: readonly {name: string; value: number}[]}
@@ -36,8 +36,8 @@ export async function adsBytesReceived(admin: HostPort): Promise<number> {
 }
 
 /**
- * What configuration it holds, by `<kind> <name>`. Values change with content and, but for scoped routes, whenever Envoy is sent
- * the resource anew, since it notes the time.
+ * The configuration that the Envoy holds, by `<kind> <name>`. A value changes with the resource's content; except for scoped routes, it
+ * also changes whenever Envoy receives the resource again, since Envoy stores the time.
  */
 export async function dumpedResources(admin: HostPort): Promise<ReadonlyMap<string, string>> {
   const {configs = []} = (await getJson(admin, '/config_dump')) as {configs?: readonly Record<string, unknown>[]}
@@ -66,7 +66,7 @@ async function getJson(admin: HostPort, path: string): Promise<unknown> {
 
 /**
  * The dump is a list of sections, `@type` and lists of entries; the bootstrap's own section has no lists that change.
- * Scoped routes stand in one entry for all of a listener's.
+ * One entry holds all scoped routes of a listener.
  */
 function resourcesIn(config: Record<string, unknown>): readonly (readonly [string, string])[] {
   const kind = String(config['@type']).replace(/^.*\.(\w+)ConfigDump$/, '$1')
@@ -81,7 +81,7 @@ function scopesIn(entry: unknown): readonly unknown[] | undefined {
   return Array.isArray(scopes) ? (scopes as readonly unknown[]) : undefined
 }
 
-/** The name stands at the entry's top, or in the resource inside. */
+/** The name is at the top of the entry, or in the resource inside. */
 function nameIn(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   if ('name' in value && typeof value.name === 'string') return value.name

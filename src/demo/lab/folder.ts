@@ -1,4 +1,4 @@
-/** The demo's folder: a temporary one that goes with it, or one that the reader keeps. */
+/** The demo's folder: a temporary one that is removed at the end, or the directory that --keep names. */
 import {mkdir, mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
@@ -13,9 +13,9 @@ export interface DemoFolder {
 }
 
 /**
- * Ends and removes what demos left that were killed together with their guard, then makes a folder.
- * @param keep a directory that is empty or not there yet; undefined: a temporary one
- * @throws AtlasError `conflict` when the directory to keep holds something
+ * Stops the processes and removes the folders of demos that were killed together with their guard, then makes a folder.
+ * @param keep a directory that is empty or does not exist yet; undefined: a temporary one
+ * @throws AtlasError `conflict` when the directory to keep is not empty
  */
 export async function openFolder(keep: string | undefined): Promise<DemoFolder> {
   endLeftovers(tmpdir())
@@ -33,7 +33,7 @@ async function keptFolder(folder: string): Promise<string> {
     throw new AtlasError('failed', `--keep ${folder} can't be used: ${messageOf(error)}`, {cause: error})
   }
 
-  throw new AtlasError('conflict', `--keep needs an empty directory; ${folder} holds something already`, {
-    hint: 'name another one, or empty it',
+  throw new AtlasError('conflict', `--keep needs an empty directory; ${folder} has files in it`, {
+    hint: 'name another directory, or empty this one',
   })
 }

@@ -1,4 +1,4 @@
-/** Finds addresses that nobody uses and keeps them for this demo: asks the kernel, block after block. */
+/** Finds addresses that no program uses and reserves them for this process: tries to bind one block of addresses after the other. */
 import {createSocket} from 'node:dgram'
 import {type Server, createServer} from 'node:net'
 import type {HostPort} from '../../lib/model/address.js'
@@ -11,7 +11,7 @@ export interface ReservedSites {
   release(): Promise<void>
 }
 
-/** Whether this machine answers on addresses of 127.0.0.0/8 other than 127.0.0.1, as Linux does and macOS does not. */
+/** Whether this machine has all addresses of 127.0.0.0/8, as Linux has; macOS has only 127.0.0.1. */
 export async function hasManyLoopbackAddresses(): Promise<boolean> {
   const [server, error] = await listen({host: planSites('own', 0, 0).observability.address, port: 0})
   await close(server)
@@ -19,8 +19,8 @@ export async function hasManyLoopbackAddresses(): Promise<boolean> {
 }
 
 /**
- * Claims the first block of addresses that is free as a whole. The claim is a listening socket: it ends with this process.
- * @throws AtlasError `conflict`, naming a busy port and who holds it, when there is none
+ * Reserves the first block of addresses that is wholly free, by a listening socket, which the kernel closes when this process ends.
+ * @throws AtlasError `conflict`, naming a busy port and its owner, when no block is free
  */
 export async function reserveSites(layout: Layout, downstreams: number): Promise<ReservedSites> {
   const busy: Busy[] = []
@@ -87,16 +87,16 @@ async function udpFault({host, port}: HostPort): Promise<string | undefined> {
   })
 }
 
-/** A port that is busy in every block is held on all addresses, and the one to name. */
+/** Names the port that is busy in every block, since its owner listens on all addresses; else the first busy one. */
 function busyError(busy: readonly Busy[]): AtlasError {
   const everywhere = busy.find(({port, protocol}) => busy.every(other => other.port === port && other.protocol === protocol))
   const named = everywhere ?? busy[0]
-  if (named === undefined) return new AtlasError('conflict', 'there are no addresses left for the demo')
+  if (named === undefined) return new AtlasError('conflict', 'no free addresses are left for the demo')
   const where = everywhere === undefined ? `${named.host}:${named.port}` : `${named.port} (on every address)`
   const holder = holderOf(named)
   return new AtlasError(
     'conflict',
     `the demo needs ${named.protocol.toUpperCase()} port ${where}, but it is busy${holder}: ${named.reason}`,
-    {hint: 'end that program, or try --one-address, which uses other ports; another demo that was cut off ends by itself within 10 s'},
+    {hint: 'stop that program, or try --one-address, which uses other ports; a killed demo frees its ports within 10 s'},
   )
 }

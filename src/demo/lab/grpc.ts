@@ -1,9 +1,9 @@
-/** A small gRPC client on node:http2, so that the proofs hold every byte, host name and certificate in their own hands. */
+/** A small gRPC client on node:http2, so that a proof controls each byte, host name and certificate. */
 import {type ClientHttp2Session, type IncomingHttpHeaders, type SecureClientSessionOptions, connect, constants} from 'node:http2'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 
 export interface Call {
-  /** `:authority`, which decides the route; the address dialled where it is absent. */
+  /** `:authority`, which decides the route; by default the address that the client connects to. */
   readonly authority?: string
   /** `/package.Service/Method`. */
   readonly path: string
@@ -16,14 +16,14 @@ export interface Call {
 export interface GrpcReply {
   /** HTTP status. */
   readonly status: number
-  /** Undefined where the server ended without one, as a cancelled call does. */
+  /** Undefined where there is none, as for a cancelled call. */
   readonly grpcStatus: number | undefined
   readonly grpcMessage: string
   readonly headers: IncomingHttpHeaders
   readonly messages: readonly Buffer[]
 }
 
-/** gRPC's status codes, as far as the proofs name them. */
+/** The gRPC status codes that the proofs use. */
 export const grpcCodes = {ok: 0, permissionDenied: 7, unimplemented: 12, unavailable: 14} as const
 
 /** An open HTTP/2 connection. */
@@ -32,17 +32,17 @@ export interface Channel {
   close(): void
 }
 
-/** Plaintext HTTP/2, as Thanos Query speaks it. */
+/** Connects with plaintext HTTP/2, as Thanos Query does. */
 export function openPlain(address: HostPort): Channel {
   return channelOver(connect(`http://${renderHostPort(address)}`))
 }
 
-/** HTTP/2 over TLS. @param options certificates as node:tls takes them, and `servername` */
+/** Connects with HTTP/2 over TLS. @param options certificates as node:tls takes them, and `servername` */
 export function openTls(address: HostPort, options: SecureClientSessionOptions): Channel {
   return channelOver(connect(`https://${renderHostPort(address)}`, {...options, ALPNProtocols: ['h2']}))
 }
 
-/** One call on a connection of its own. @throws Error when the connection or the stream breaks, or the time is over */
+/** Makes one call and closes the connection. @throws Error when the connection or the stream breaks, or after `timeoutMs` */
 export async function callOnce(channel: Channel, call: Call): Promise<GrpcReply> {
   try {
     return await channel.call(call)
@@ -110,7 +110,7 @@ async function callOn(session: ClientHttp2Session, call: Call): Promise<GrpcRepl
       }
     })
     stream.on('error', fail)
-    // A server that refuses ends its side and waits for ours.
+    // A server that refuses the call ends its side of the stream and waits for the client's.
     stream.on('end', () => {
       if (call.until === 'message') stream.close(constants.NGHTTP2_CANCEL)
     })
@@ -140,7 +140,7 @@ function answerOf(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, m
   }
 }
 
-/** A message as gRPC sends it: one byte "not compressed", four bytes length. */
+/** A message as gRPC frames it: one byte "not compressed", four bytes length, then the message. */
 export function frame(message: Uint8Array): Buffer {
   const head = Buffer.alloc(5)
   head.writeUInt32BE(message.length, 1)

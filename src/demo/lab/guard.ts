@@ -1,42 +1,42 @@
-/** A tiny shell process that ends what the demo started, should the demo itself be killed. Orderly ends are processes.ts's business. */
+/** A small shell process that stops the demo's programs when the demo is killed. The normal way to stop them is processes.ts. */
 import {spawn} from 'node:child_process'
 
 export interface Guard {
   readonly pid: number | undefined
-  /** The process group is to be ended when the demo dies. */
+  /** Stop this process group when the demo dies. */
   watch(group: number): void
-  /** The process group has ended by itself. */
+  /** The process group has ended. */
   forget(group: number): void
-  /** All is tidy: the guard ends and touches nothing. */
+  /** Ends the guard; it stops nothing. */
   dismiss(): void
 }
 
 /**
- * Starts the guard. It reads from a pipe that only the demo holds: the kernel closes it however the demo ends, kill -9 included.
- * @param folder removed once the processes are gone; undefined where everything is kept
+ * Starts the guard. It reads from a pipe that only the demo has open: the kernel closes it when the demo ends, also by kill -9.
+ * @param folder removed once the processes are gone; undefined: no folder is removed
  */
 export function startGuard(folder: string | undefined): Guard {
   // A session of its own: Ctrl-C in the terminal must not reach it.
   const child = spawn('/bin/sh', ['-c', script], {cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore']})
   const {stdin} = child
-  // Without a guard the demo still ends what it started, unless it is killed.
+  // Without a guard the demo still stops its programs, unless it is killed.
   child.on('error', () => undefined)
   stdin.on('error', () => undefined)
   child.unref()
-  const tell = (line: string): void => {
+  const send = (line: string): void => {
     if (stdin.writable) stdin.write(`${line}\n`)
   }
-  if (folder !== undefined) tell(`=${folder}`)
+  if (folder !== undefined) send(`=${folder}`)
   return {
     pid: child.pid,
     watch: group => {
-      tell(`+${group}`)
+      send(`+${group}`)
     },
     forget: group => {
-      tell(`-${group}`)
+      send(`-${group}`)
     },
     dismiss: () => {
-      tell('.')
+      send('.')
       stdin.end()
     },
   }

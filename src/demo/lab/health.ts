@@ -1,4 +1,4 @@
-/** gRPC's health service: what a sidecar answers, a stand-in for one, and the calls that go through both Envoys to it. */
+/** gRPC's health service: a stand-in for a Thanos sidecar that serves it, and the calls to it. */
 import {type Http2Server, type ServerHttp2Stream, createServer} from 'node:http2'
 import type {HostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
@@ -10,15 +10,15 @@ const WATCH = '/grpc.health.v1.Health/Watch'
 /** HealthCheckResponse {status: SERVING}. */
 const SERVING = Buffer.from([0x08, 0x01])
 
-/** The header by which a stand-in says whose it is. */
+/** The response header with the name of the stand-in. */
 export const ANSWERED_BY = 'x-atlas-demo-answered-by'
 
-/** A call that asks `authority` whether it is well. */
+/** A health check of `authority`. */
 export function healthCall(authority: string, timeoutMs = 5000): Call {
   return {authority, path: CHECK, message: new Uint8Array(), timeoutMs, until: 'end'}
 }
 
-/** A stream that stays open, as Thanos's `Series` may for minutes; it ends with what went wrong, or after `timeoutMs`. */
+/** A stream that stays open, as Thanos's `Series` may for minutes, until an error or `timeoutMs`. */
 export function watchCall(authority: string, timeoutMs: number): Call {
   return {authority, path: WATCH, message: new Uint8Array(), timeoutMs, until: 'end'}
 }
@@ -29,13 +29,13 @@ export function isServing(message: Buffer | undefined): boolean {
 }
 
 export interface StandIn {
-  /** Ends it, with every connection. */
+  /** Stops it and closes its connections. */
   close(): Promise<void>
 }
 
 /**
- * Stands where a Thanos sidecar will: plaintext HTTP/2, health service alone.
- * @param name what it says of itself in `ANSWERED_BY`
+ * Serves the health service, and nothing else, over plaintext HTTP/2.
+ * @param name the value of `ANSWERED_BY`
  * @throws AtlasError `failed` when the port can't be bound
  */
 export async function serveStandIn({host, port}: HostPort, name: string): Promise<StandIn> {

@@ -1,4 +1,4 @@
-/** Requests without end from several workers at once, counted: what must not notice a rotation. */
+/** Sends requests continuously from several workers, and counts the failures. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {messageOf} from '../../lib/model/errors.js'
 
@@ -8,17 +8,17 @@ export type LoadRequest = () => Promise<void>
 export interface LoadResult {
   readonly requests: number
   readonly failures: number
-  /** What went wrong first. */
+  /** The error of the first failed request. */
   readonly firstFailure: string | undefined
   readonly slowestMs: number
 }
 
 export interface Load {
-  /** Ends when the requests under way are done. */
+  /** Stops the workers and waits for their open requests. */
   stop(): Promise<LoadResult>
 }
 
-/** @param workers each sends its request again and again, `pauseMs` after the last answer */
+/** @param workers each repeats its request, `pauseMs` after the last response */
 export function startLoad(workers: readonly LoadRequest[], pauseMs: number): Load {
   const state = {running: true}
   const result = {requests: 0, failures: 0, firstFailure: undefined as string | undefined, slowestMs: 0}

@@ -1,4 +1,4 @@
-/** Reads what a program has printed into its log file: the end of it for people, and what is new since a moment for the proofs. */
+/** Reads a program's log file: its last lines for messages, and the lines since a given length for the proofs. */
 import {closeSync, fstatSync, openSync, readFileSync, readSync, statSync} from 'node:fs'
 
 const TAIL_BYTES = 32_768
@@ -13,7 +13,7 @@ export function lastLines(file: string, count: number): string {
   return lines.map(line => `  ${line.length > 400 ? `${line.slice(0, 400)} …` : line}`).join('\n')
 }
 
-/** How long the log is now; 0 where there is none. */
+/** The length of the log in bytes; 0 where there is none. */
 export function logLength(file: string): number {
   try {
     return statSync(file).size
@@ -22,7 +22,7 @@ export function logLength(file: string): number {
   }
 }
 
-/** The whole lines that were printed after `from` bytes. */
+/** The complete lines after the first `from` bytes. */
 export function linesSince(file: string, from: number): readonly string[] {
   const bytes = readFileSync(file).subarray(from)
   const lines = bytes.toString('utf8').split('\n')

@@ -1,4 +1,4 @@
-/** Who holds a port, for an error message: read from /proc, or asked of lsof where there is no /proc. */
+/** Finds the process that listens on a port, for an error message: in /proc, or with lsof where there is no /proc. */
 import {execFileSync} from 'node:child_process'
 import {readFileSync, readdirSync, readlinkSync} from 'node:fs'
 
@@ -9,7 +9,7 @@ export interface HeldPort {
   readonly protocol: 'tcp' | 'udp'
 }
 
-/** ` (held by envoy, process 4711)`, or an empty text where it can't be seen. */
+/** ` (held by envoy, process 4711)`, or an empty text where the process can't be found. */
 export function holderOf(held: HeldPort): string {
   const holder = process.platform === 'linux' ? fromProc(held) : fromLsof(held)
   return holder === undefined ? '' : ` (held by ${holder.name}, process ${holder.pid})`
@@ -33,8 +33,8 @@ function fromProc(held: HeldPort): Holder | undefined {
 }
 
 /**
- * Lines of /proc/net/tcp: `sl local_address rem_address st … inode`. Addresses are hexadecimal with the bytes reversed; one of zeros
- * alone listens on every address. State 0A listens (UDP: 07).
+ * Lines of /proc/net/tcp: `sl local_address rem_address st … inode`. Addresses are hexadecimal with the bytes reversed; all zeros means
+ * every address. State 0A is a listening socket (UDP: 07).
  */
 function inodesOf(table: string, {host, port, protocol}: HeldPort): readonly string[] {
   const address = Buffer.from(host.split('.').reverse().map(Number)).toString('hex').toUpperCase()

@@ -1,4 +1,4 @@
-/** Starts real programs, each in a process group of its own with its output in a file, and ends them. Which ones is network.ts's business. */
+/** Starts real programs, each in its own process group with its output in a file, and stops them. */
 import {type ChildProcess, type StdioOptions, spawn} from 'node:child_process'
 import {closeSync, openSync} from 'node:fs'
 import {mkdir} from 'node:fs/promises'
@@ -9,7 +9,7 @@ import {lastLines} from './log-file.js'
 import {type Registry, openRegistry} from './registry.js'
 
 export interface ProgramSpec {
-  /** What to call it in messages; also its log's file name. */
+  /** Its name in messages, and the name of its log file. */
   readonly name: string
   readonly program: string
   readonly args: readonly string[]
@@ -20,32 +20,32 @@ export interface ProgramSpec {
 export interface Running {
   readonly name: string
   readonly pid: number
-  /** The file with all that it printed. */
+  /** The file with its output. */
   readonly log: string
-  /** Settles when it is gone, and never rejects. */
+  /** Resolves when it has ended; never rejects. */
   readonly ended: Promise<void>
-  /** Ends it: TERM, after `graceMs` KILL. Ending it is no crash. */
+  /** Stops it: TERM, after `graceMs` KILL. This does not count as a crash. */
   stop(graceMs?: number): Promise<void>
-  /** Ends it as a power cut would. */
+  /** Kills it with SIGKILL. */
   kill(): Promise<void>
 }
 
-/** What a program that ran to its end has left. */
+/** The result of a program that ran to its end. */
 export interface Ran {
-  /** Null where a signal ended it. */
+  /** The exit code; null where a signal ended it. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
 export interface Supervisor {
-  /** Aborts, with an AtlasError as its reason, when a process ends that nobody stopped. */
+  /** Aborts, with an AtlasError as its reason, when a process ends that was not stopped. */
   readonly crashed: AbortSignal
-  /** Starts a program that goes on running. @throws AtlasError `failed` when it can't be started at all */
+  /** Starts a program that keeps running. @throws AtlasError `failed` when it can't be started */
   start(spec: ProgramSpec): Promise<Running>
-  /** Runs a program that ends by itself, after a minute at the latest. @throws AtlasError `failed` when it can't be started at all */
+  /** Runs a program to its end, at most for a minute. @throws AtlasError `failed` when it can't be started */
   run(spec: ProgramSpec): Promise<Ran>
-  /** Ends everything, whatever state it is in; afterwards nothing of ours runs. */
+  /** Stops every program and waits until none runs. */
   stopAll(graceMs?: number): Promise<void>
 }
 
@@ -81,7 +81,7 @@ interface Context {
   readonly living: Set<Launched>
 }
 
-/** A child in a group of its own. */
+/** A child in its own process group. */
 interface Launched {
   readonly child: ChildProcess
   readonly pid: number
@@ -92,8 +92,8 @@ interface Launched {
 interface Ending {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
-  /** Nobody asked it to. */
-  readonly byItself: boolean
+  /** Neither `stop` nor `kill` was called. */
+  readonly isUnexpected: boolean
 }
 
 async function startProgram(spec: ProgramSpec, context: Context): Promise<Running> {
@@ -103,7 +103,7 @@ async function startProgram(spec: ProgramSpec, context: Context): Promise<Runnin
     closeSync(output)
   })
   const ended = launched.ended.then(ending => {
-    if (ending.byItself && !context.crash.signal.aborted) context.crash.abort(crashOf(spec, log, ending))
+    if (ending.isUnexpected && !context.crash.signal.aborted) context.crash.abort(crashOf(spec, log, ending))
   })
   return {
     name: spec.name,
@@ -126,7 +126,7 @@ async function runProgram(spec: ProgramSpec, context: Context): Promise<Ran> {
   return {code, stdout: stdout(), stderr: stderr()}
 }
 
-/** In a group of its own: Ctrl-C in the terminal does not reach it, and what it starts itself is ended with it. */
+/** Starts a program in its own process group: Ctrl-C in the terminal does not reach it, and its children are stopped with it. */
 async function launch(spec: ProgramSpec, stdio: StdioOptions, context: Context): Promise<Launched> {
   const {guard, living, registry, logs} = context
   const child = spawn(spec.program, spec.args, {cwd: spec.cwd ?? logs, detached: true, env: spec.env ?? process.env, stdio})
@@ -139,7 +139,7 @@ async function launch(spec: ProgramSpec, stdio: StdioOptions, context: Context):
       endGroup(pid, 'SIGKILL')
       living.delete(launched)
       guard.forget(pid)
-      resolve({code, signal, byItself: !state.isStopping})
+      resolve({code, signal, isUnexpected: !state.isStopping})
     })
   })
   const launched: Launched = {
@@ -174,12 +174,12 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
 
 function crashOf({name}: ProgramSpec, log: string, {code, signal}: Ending): AtlasError {
   const how = signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`
-  return new AtlasError('failed', `${name} ended by itself (${how}); its log ends with:\n${lastLines(log, 12)}`, {
-    hint: 'run the demo with --keep DIR to have the whole log',
+  return new AtlasError('failed', `${name} ended unexpectedly (${how}); its log ends with:\n${lastLines(log, 12)}`, {
+    hint: 'run the demo with --keep DIR to keep the whole log',
   })
 }
 
-/** A group that is gone already is what was wanted. */
+/** Signals a process group, which may have ended already. */
 function endGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)

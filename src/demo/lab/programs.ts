@@ -1,4 +1,4 @@
-/** Finds real programs and waits for those that somebody is bringing. Brings none itself: that is scripts/programs (README there). */
+/** Finds real programs and waits for those that are being downloaded or built, which scripts/programs does (README there). */
 import {execFile} from 'node:child_process'
 import {access, constants, readFile, stat} from 'node:fs/promises'
 import {homedir} from 'node:os'
@@ -13,9 +13,9 @@ import {pause} from './wait.js'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Where the program is: as ATLAS_<NAME>, on PATH when its version fits, in the cache.
+ * The path of the program: from ATLAS_<NAME>, on PATH when its version fits, in the cache.
  * @returns undefined when this machine has none that fits
- * @throws AtlasError `invalid` when ATLAS_<NAME> names something that can't be run
+ * @throws AtlasError `invalid` when ATLAS_<NAME> is not an executable file
  */
 export async function findProgram(program: Program, env: Environment): Promise<string | undefined> {
   const named = env[program.variable]
@@ -31,8 +31,8 @@ export async function findProgram(program: Program, env: Environment): Promise<s
   return (await isExecutable(cached)) ? cached : undefined
 }
 
-/** How far somebody is with bringing a program: what scripts/programs writes beside its place in the cache. */
-export interface Bringing {
+/** The progress of a program that is being downloaded or built, which scripts/programs writes beside its directory in the cache. */
+export interface Pending {
   readonly state: 'building' | 'failed' | 'fetching' | 'waiting'
   readonly doing?: string
   readonly done?: number
@@ -42,9 +42,9 @@ export interface Bringing {
   readonly message?: string
 }
 
-/** What is known about a program: its path, that somebody is bringing it, or why there is none. */
+/** Whether a program is found, is being downloaded or built, or is missing. */
 export type Availability =
-  | {readonly kind: 'bringing'; readonly bringing: Bringing}
+  | {readonly kind: 'pending'; readonly pending: Pending}
   | {readonly kind: 'found'; readonly path: string}
   | {readonly kind: 'missing'; readonly why: string}
 
@@ -53,33 +53,33 @@ export async function availability(program: Program, env: Environment): Promise<
   const found = await findProgram(program, env)
   if (found !== undefined) return {kind: 'found', path: found}
   const status = await readStatus(`${cacheHome(program, env)}.json`)
-  if (status?.state === 'failed') return {kind: 'missing', why: status.message ?? `bringing ${program.title} failed`}
-  if (status !== undefined) return {kind: 'bringing', bringing: status}
-  // Between the first look and reading its status it may have come into its place.
+  if (status?.state === 'failed') return {kind: 'missing', why: status.message ?? `downloading ${program.title} failed`}
+  if (status !== undefined) return {kind: 'pending', pending: status}
+  // It may have been put into the cache between the first look and the read of its status.
   const late = await findProgram(program, env)
   return late === undefined ? {kind: 'missing', why: `${program.title} is not on this machine`} : {kind: 'found', path: late}
 }
 
 /**
- * Waits while somebody is bringing the program.
- * @param onProgress told once a second how far it is
+ * Waits while the program is being downloaded or built.
+ * @param onProgress called once a second with its progress
  * @throws AtlasError as `findProgram`; the signal's reason when it aborts
  */
 export async function awaitProgram(
   program: Program,
   env: Environment,
-  options: {readonly signal: AbortSignal; readonly onProgress: (bringing: Bringing) => void},
-): Promise<Exclude<Availability, {kind: 'bringing'}>> {
+  options: {readonly signal: AbortSignal; readonly onProgress: (pending: Pending) => void},
+): Promise<Exclude<Availability, {kind: 'pending'}>> {
   for (;;) {
     const state = await availability(program, env)
-    if (state.kind !== 'bringing') return state
-    options.onProgress(state.bringing)
+    if (state.kind !== 'pending') return state
+    options.onProgress(state.pending)
     await pause(1000, options.signal)
   }
 }
 
 /** `compiling packages, 412 of 1578, about 3 min left`. */
-export function renderBringing({state, doing, done, total, secondsLeft}: Bringing): string {
+export function renderPending({state, doing, done, total, secondsLeft}: Pending): string {
   const parts = [doing === undefined || doing === '' ? state : doing]
   if (done !== undefined && total !== undefined) parts.push(`${done} of ${total}`)
   if (secondsLeft !== undefined)
@@ -87,7 +87,7 @@ export function renderBringing({state, doing, done, total, secondsLeft}: Bringin
   return parts.join(', ')
 }
 
-/** A status that nobody has renewed for so long is nobody's. */
+/** A status that was not renewed for this long is ignored: its writer is gone. */
 const STALE_MS = 60_000
 
 function cacheHome({name, version}: Program, env: Environment): string {
@@ -124,8 +124,8 @@ async function isExecutable(file: string): Promise<boolean> {
   }
 }
 
-/** The status of a living bringer, or of one that failed; undefined where nobody is at work. */
-async function readStatus(file: string): Promise<Bringing | undefined> {
+/** The status that a living process wrote, or a failure; undefined where no process is at work. */
+async function readStatus(file: string): Promise<Pending | undefined> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   const status = parseStatus(text)
@@ -134,7 +134,7 @@ async function readStatus(file: string): Promise<Bringing | undefined> {
   return isFresh && isAlive(status.pid, status.startTicks ?? '') ? status : undefined
 }
 
-interface ProgramStatus extends Bringing {
+interface ProgramStatus extends Pending {
   readonly pid: number
   readonly startTicks?: string
   readonly updated: string

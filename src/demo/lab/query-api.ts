@@ -1,4 +1,4 @@
-/** Asks Thanos Query: a PromQL query, and which sidecars it knows. */
+/** Queries Thanos Query: PromQL, and the list of its sidecars. */
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 
 export interface Series {
@@ -13,7 +13,7 @@ export function clustersIn(series: readonly Series[]): readonly string[] {
 
 /**
  * An instant query. A partial answer is an error here, so that a cluster that fails to answer is never overlooked.
- * @throws Error with what Thanos says
+ * @throws Error with Thanos's message
  */
 export async function queryInstant(query: HostPort, promql: string): Promise<readonly Series[]> {
   const parameters = new URLSearchParams({query: promql, partial_response: 'false', dedup: 'true'})
@@ -24,12 +24,12 @@ export async function queryInstant(query: HostPort, promql: string): Promise<rea
 
 export interface KnownStore {
   readonly name: string
-  /** Empty while it is well. */
+  /** Empty while it is healthy. */
   readonly error: string
   readonly clusters: readonly string[]
 }
 
-/** The sidecars that Thanos Query knows, well or not. */
+/** The sidecars that Thanos Query knows, healthy or not. */
 export async function storesOf(query: HostPort): Promise<readonly KnownStore[]> {
   const answer = (await getJson(query, '/api/v1/stores')) as {data?: {sidecar?: readonly StoreEntry[]}}
   return (answer.data?.sidecar ?? []).map(({name, lastError, labelSets}) => ({

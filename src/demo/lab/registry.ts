@@ -1,4 +1,4 @@
-/** The list of a demo's processes, kept in its folder, and the sweep that a later demo makes where an earlier one left something behind. */
+/** The list of a demo's processes, in its folder, and the clean-up that a later demo does after one that was killed with its guard. */
 import {execFileSync} from 'node:child_process'
 import {appendFileSync, readFileSync, readdirSync, rmSync} from 'node:fs'
 import path from 'node:path'
@@ -10,10 +10,10 @@ export interface Registry {
 
 const FILE = 'processes'
 
-/** What every demo's temporary folder is called, but for the random end. */
+/** The start of the name of each demo's temporary folder. */
 export const FOLDER_PREFIX = 'atlas-demo-'
 
-/** Opens the list in `folder`; its first line is this very process. */
+/** Opens the list in `folder`; its first line is this process. */
 export function openRegistry(folder: string): Registry {
   const add = (pid: number): void => {
     appendFileSync(path.join(folder, FILE), `${pid} ${startNow(pid)}\n`, {mode: 0o600})
@@ -23,8 +23,8 @@ export function openRegistry(folder: string): Registry {
 }
 
 /**
- * Ends processes and removes folders of demos under `parent` that were killed together with their guard.
- * Pids are used again, so a process counts as a demo's only if it started when the list says.
+ * Stops the processes and removes the folders of demos under `parent` that were killed together with their guard.
+ * Pids are used again, so a process counts as a demo's only if it started at the time in the list.
  * @returns the folders removed
  */
 export function endLeftovers(parent: string): readonly string[] {
@@ -39,7 +39,7 @@ function sweepFolder(folder: string): boolean {
     try {
       process.kill(-entry.pid, 'SIGKILL')
     } catch {
-      /* it ended just now, or belongs to another user */
+      /* it has just ended, or belongs to another user */
     }
   }
 

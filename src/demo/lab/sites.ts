@@ -1,16 +1,16 @@
-/** Where everything of the demo listens: one loopback address for each host with the real ports, or 127.0.0.1 with ports of its own. Pure. */
+/** The addresses of all programs: one loopback address per host with the real ports, or 127.0.0.1 with a block of other ports. Pure. */
 import type {HostPort} from '../../lib/model/address.js'
 import {downstreamPorts} from '../../lib/model/cluster.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {ADS_PORT} from '../../lib/model/settings.js'
 
-/** The ports of the host that stands for the observability cluster. */
+/** The ports of the observability cluster's host. */
 export const observabilityPorts = {server: ADS_PORT, serverAdmin: 6309, ads: 10_900, thanos: 10_901, envoyAdmin: 9901, dns: 15_353} as const
 
-/** Thanos Query has an address of its own, since Envoy takes 10901 on the other one. */
+/** The ports of Thanos Query, which needs its own address, since the observability Envoy listens on 10901, too. */
 export const queryPorts = {grpc: 10_901, http: 10_902} as const
 
-/** The ports of the host that stands for one downstream cluster. */
+/** The ports of a downstream cluster's host. */
 export const downstreamSitePorts = {
   envoyAdmin: 9901,
   thanos: downstreamPorts.thanos,
@@ -34,7 +34,7 @@ export interface Sites {
   readonly observability: ObservabilitySite
   readonly query: QuerySite
   readonly downstreams: readonly DownstreamSite[]
-  /** Bound by the demo as long as it lives, so that a second one takes other addresses. */
+  /** Bound by the process that uses these addresses, so that another one takes other addresses. */
   readonly lock: HostPort
 }
 
@@ -42,12 +42,12 @@ export type Layout = 'one' | 'own'
 
 export const ONE_ADDRESS = '127.0.0.1'
 
-/** How many demos find addresses beside each other. */
+/** How many processes can have addresses at the same time. */
 export const BLOCKS = 20
 
 export const DOWNSTREAMS_MAX = 40
 
-/** Below the ports that Linux gives to outgoing connections (32768), so that nobody takes them by chance. */
+/** Below 32768, where Linux's ports for outgoing connections begin, so that no connection takes one of them. */
 const FIRST_PORT = 20_000
 const PORTS_PER_BLOCK = 600
 const FIRST_DOWNSTREAM_HOST = 11

@@ -1,4 +1,4 @@
-/** Knocks at a TLS target and counts what comes out: the probe by which a refused client and the right one are compared. */
+/** Connects to a TLS port and counts the bytes that it sends: compares a refused client with an admitted one. */
 import {type TLSSocket, connect} from 'node:tls'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {HostPort} from '../../lib/model/address.js'
@@ -7,28 +7,28 @@ import type {CertifiedKey} from '../../lib/model/authority.js'
 export interface TlsTarget extends HostPort {
   /** SNI; a name on the server's certificate. */
   readonly servername: string
-  /** PEM: what the client trusts, so that it knows that it speaks to the target it means. */
+  /** PEM: the certificates by which the client verifies the server. */
   readonly ca: readonly string[]
 }
 
 export interface TlsClient {
-  /** Undefined: none is shown. */
+  /** Undefined: the client shows none. */
   readonly certificate?: CertifiedKey
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 export interface TlsProbe {
-  /** How many bytes came out of the target inside TLS. */
+  /** How many bytes the server sent inside TLS. */
   readonly bytes: number
-  /** The TLS alert in words, such as `certificate required`; undefined where there was none. */
+  /** The TLS alert, such as `certificate required`; undefined where there was none. */
   readonly alert: string | undefined
-  /** The serial of the certificate that the target showed, lower-case hex. */
+  /** The serial number of the server's certificate, lower-case hex. */
   readonly serial: string | undefined
 }
 
 /**
- * Completes a handshake, greets as an HTTP/2 client does, and waits for the first byte or the end.
- * @throws Error when the target can't be reached, or shows a certificate that the client does not trust
+ * Completes a handshake, sends HTTP/2's client preface, and waits for the first byte or the end of the connection.
+ * @throws Error when the server can't be reached, or its certificate can't be verified
  */
 export async function probeTls(target: TlsTarget, client: TlsClient, timeoutMs = 5000): Promise<TlsProbe> {
   const socket = connect({...tlsOptions(target, client), host: target.host, port: target.port, ALPNProtocols: ['h2']})
@@ -66,7 +66,7 @@ export async function probeTls(target: TlsTarget, client: TlsClient, timeoutMs =
   return {bytes, alert, serial}
 }
 
-/** What node:tls and node:http2 are to be told to visit a target; a leaf of an issuer in force is trusted without its root. */
+/** Options of node:tls and node:http2 for connecting to a target; the issuers in force are trust anchors, without their root. */
 export function tlsOptions({servername, ca}: Pick<TlsTarget, 'ca' | 'servername'>, {certificate, maxVersion}: TlsClient) {
   return {
     servername,
@@ -80,15 +80,18 @@ export function tlsOptions({servername, ca}: Pick<TlsTarget, 'ca' | 'servername'
 /** The client's preface of HTTP/2 and an empty SETTINGS frame: a server answers with its own (RFC 9113, 3.4). */
 const GREETING = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])])
 
-/** In TLS 1.3 the server judges the client after the client's handshake is done: bytes sent meanwhile would turn its alert into a reset. */
-const JUDGEMENT_MS = 150
+/**
+ * How long the client waits before its first bytes. In TLS 1.3 the server verifies the client's certificate after the client's handshake is
+ * done: bytes that arrive meanwhile would turn the server's alert into a reset.
+ */
+const VERIFICATION_MS = 150
 
 interface TlsError extends NodeJS.ErrnoException {
   readonly reason?: string
 }
 
 async function greet(socket: TLSSocket): Promise<void> {
-  await sleep(JUDGEMENT_MS)
+  await sleep(VERIFICATION_MS)
   if (!socket.destroyed) socket.write(GREETING)
 }
 

@@ -1,4 +1,4 @@
-/** Waiting for something to become true, with an end: a time limit, a crash of a program, or Ctrl-C. */
+/** Waits for a condition until a time limit, the crash of a program, or Ctrl-C. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
 
@@ -8,7 +8,7 @@ export interface WaitOptions {
   readonly everyMs?: number
 }
 
-/** A pause. @throws the signal's reason as soon as it aborts */
+/** Sleeps. @throws the signal's reason as soon as it aborts */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, {signal})
@@ -18,9 +18,9 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Asks `probe` again and again until it gives something else than undefined; what it throws counts as "not yet".
- * @param what completes "waited in vain for …"
- * @throws AtlasError `failed` when the time is over, with what the probe threw last; the signal's reason when it aborts
+ * Calls `probe` until it returns something other than undefined; an error that it throws counts as "not yet".
+ * @param what completes "timed out after 5 s waiting for …"
+ * @throws AtlasError `failed` after the time limit, with the probe's last error; the signal's reason when it aborts
  */
 export async function waitFor<T>(what: string, probe: () => Promise<T | undefined>, options: WaitOptions): Promise<T> {
   const {signal, timeoutMs, everyMs = 100} = options
@@ -38,7 +38,7 @@ export async function waitFor<T>(what: string, probe: () => Promise<T | undefine
 
     if (performance.now() > end) {
       signal.throwIfAborted()
-      throw new AtlasError('failed', `waited ${Math.round(timeoutMs / 1000)} s in vain for ${what}${last}`)
+      throw new AtlasError('failed', `timed out after ${Math.round(timeoutMs / 1000)} s waiting for ${what}${last}`)
     }
 
     await pause(everyMs, signal)

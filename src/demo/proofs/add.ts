@@ -1,4 +1,4 @@
-/** Proof: a cluster that is added while all runs appears within seconds, and only the Envoys concerned are sent anything. */
+/** Proof: a cluster that is added to the running network is reachable within seconds, and only the Envoys concerned receive an update. */
 import type {HostPort} from '../../lib/model/address.js'
 import type {ClusterName} from '../../lib/model/names.js'
 import {adsBytesReceived, differing, dumpedResources} from '../lab/envoy-admin.js'
@@ -13,7 +13,7 @@ import {askStatus, untilSynced} from './status.js'
 export interface Newcomer {
   readonly name: ClusterName
   readonly site: DownstreamSite
-  /** What answers behind its Envoy; it runs already. */
+  /** The running server behind its Envoy. */
   readonly backend: Backend
 }
 
@@ -42,12 +42,12 @@ export async function addWhileRunning(network: Network, {name, site, backend}: N
   return `${name} answered through both Envoys ${seconds(reachable)} after "cluster add" began${appeared}; over ADS the observability Envoy received ${bytes} bytes (${gained.join(', ')}), the Envoys of the ${counted(others.length, 'other cluster')} no resource and ${counted(idleBytes, 'byte')}`
 }
 
-/** What one Envoy has been sent so far. */
+/** What one Envoy has received so far. */
 interface Received {
   readonly owner: string
   readonly resources: ReadonlyMap<string, string>
   readonly bytes: number
-  /** When the server last sent it something, as `status` says. */
+  /** When the server last sent it something, as `status` reports. */
   readonly lastChange: string
 }
 
@@ -56,7 +56,7 @@ interface Picture {
   readonly others: readonly Received[]
 }
 
-/** What pings and their answers may come to in the time of the proof. */
+/** HTTP/2 pings and their answers stay below this during the proof. */
 const PING_BYTES = 300
 
 async function picture(network: Network, others: readonly RunningEnvoy[]): Promise<Picture> {
@@ -70,12 +70,12 @@ async function picture(network: Network, others: readonly RunningEnvoy[]): Promi
   return {observability: await received(network.observability), others: await Promise.all(others.map(async envoy => received(envoy)))}
 }
 
-/** @returns the most bytes that any of them received: pings */
+/** @returns the largest number of bytes that one of them received: pings */
 function judgeOthers(before: Picture, after: Picture): number {
   const grown = before.others.map((was, index) => {
     const now = after.others[index] ?? was
     const changed = differing(was.resources, now.resources)
-    insist(changed.length === 0, `the Envoy of ${was.owner} was sent ${changed.join(', ')}, which is no business of its`)
+    insist(changed.length === 0, `the Envoy of ${was.owner} received ${changed.join(', ')}, which does not concern it`)
     insist(now.lastChange === was.lastChange, `the server sent something to ${was.owner} at ${now.lastChange}`)
     return now.bytes - was.bytes
   })
@@ -87,7 +87,7 @@ function judgeOthers(before: Picture, after: Picture): number {
 function judgeObservability(before: Picture, after: Picture, {name}: Member): readonly string[] {
   const changed = differing(before.observability.resources, after.observability.resources)
   const foreign = changed.filter(key => !key.includes(name))
-  insist(foreign.length === 0, `the observability Envoy was sent ${foreign.join(', ')}, beside what ${name} needs`)
-  insist(changed.length > 0, 'the observability Envoy was sent nothing')
+  insist(foreign.length === 0, `the observability Envoy received ${foreign.join(', ')}, which ${name} does not need`)
+  insist(changed.length > 0, 'the observability Envoy received no resource')
   return changed
 }

@@ -1,4 +1,4 @@
-/** The load under which things are changed: gRPC calls through both Envoys to every cluster, long streams, and PromQL where there is Thanos. */
+/** The load during a change: gRPC calls through both Envoys to every cluster, long streams, and PromQL where Thanos runs. */
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
@@ -10,7 +10,7 @@ import {clustersIn, queryInstant} from '../lab/query-api.js'
 import {pause} from '../lab/wait.js'
 import {counted} from '../format.js'
 
-/** What was done under load, and what the load did, in words. */
+/** The result of the work, and a sentence about the load. */
 export interface UnderLoad<T> {
   readonly result: T
   readonly calm: string
@@ -19,11 +19,11 @@ export interface UnderLoad<T> {
 /** Longer than any proof takes. */
 const STREAM_MS = 120_000
 const PAUSE_MS = 10
-/** How long the load runs before and after. */
+/** How long the load runs before the work and after it. */
 const AROUND_MS = 1500
 
 /**
- * Does something while every cluster is called without a pause.
+ * Does `work` while every cluster is called continuously.
  * @param query Thanos Query, where there is one
  * @throws Disproof when a request failed or a stream broke
  */
@@ -42,7 +42,7 @@ export async function underLoad<T>(network: Network, query: HostPort | undefined
 
 interface NetworkLoad {
   stop(): Promise<string>
-  /** Ends the load where its result does not count any more; after `stop` it does nothing. */
+  /** Stops the load and drops its result; after `stop` it does nothing. */
   abandon(): Promise<void>
 }
 
@@ -80,7 +80,7 @@ function judge(
   insist(failures === 0, `${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
   insist(streams.broken.length === 0, `${streams.broken.length} of ${streams.streams} open streams broke: ${streams.broken[0] ?? ''}`)
   const kinds = streams.withPromql ? 'gRPC calls and PromQL queries' : 'gRPC calls'
-  return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${counted(streams.streams, 'open stream')} went on`
+  return `0 of ${requests} ${kinds} failed (the slowest took ${slowestMs} ms) and ${counted(streams.streams, 'open stream')} stayed open`
 }
 
 function onChannel(name: string, authority: string, channel: Channel): LoadRequest {
@@ -105,7 +105,7 @@ function promql(members: readonly Member[], query: HostPort): LoadRequest {
   }
 }
 
-/** A stream that must still be open when it is ended. @returns why it broke */
+/** Opens a stream that must stay open until `end`. @returns why it broke, from `end` */
 function watch({name, authority}: Member, address: HostPort): {end(): string | undefined} {
   const channel = openPlain(address)
   const state: {broken?: string; ended?: true} = {}

@@ -1,4 +1,4 @@
-/** Proofs that requests find their way: through both Envoys to the right cluster, and PromQL through Thanos Query to all of them. */
+/** Proofs of routing: gRPC calls reach the right cluster through both Envoys, and PromQL reaches all clusters through Thanos Query. */
 import type {HostPort} from '../../lib/model/address.js'
 import {callOnce, grpcCodes, openPlain} from '../lab/grpc.js'
 import {ANSWERED_BY, healthCall, isServing} from '../lab/health.js'
@@ -8,7 +8,7 @@ import {clustersIn, queryInstant, storesOf} from '../lab/query-api.js'
 import {waitFor} from '../lab/wait.js'
 import {counted, listed} from '../format.js'
 
-/** A gRPC call to each cluster's sidecar by name, through the observability Envoy and the cluster's own; a name of nobody leads nowhere. */
+/** Calls each cluster's sidecar by name, through the observability Envoy and the cluster's own. An unknown name must be refused. */
 export async function envoyPath(network: Network): Promise<string> {
   const {members, context} = network
   const address = thanosAddress(context)
@@ -19,13 +19,13 @@ export async function envoyPath(network: Network): Promise<string> {
     times.push(performance.now() - begin)
     insist(answer.grpcStatus === grpcCodes.ok, `${authority} answered gRPC status ${answer.grpcStatus ?? 'none'} (HTTP ${answer.status})`)
     insist(isServing(answer.messages[0]), `${authority} does not serve`)
-    const who = answer.headers[ANSWERED_BY]
-    if (who !== undefined && who !== name) throw new Disproof(`a call to ${name} was answered by ${String(who)}`)
+    const answeredBy = answer.headers[ANSWERED_BY]
+    if (answeredBy !== undefined && answeredBy !== name) throw new Disproof(`a call to ${name} was answered by ${String(answeredBy)}`)
   }
 
   const [first] = members
-  const nobody = first?.authority.replace(first.name, 'nobody') ?? ''
-  const {grpcStatus} = await callOnce(openPlain(address), healthCall(nobody))
+  const unknown = first?.authority.replace(first.name, 'unknown') ?? ''
+  const {grpcStatus} = await callOnce(openPlain(address), healthCall(unknown))
   insist(grpcStatus === grpcCodes.unimplemented, `an unknown cluster answered gRPC status ${grpcStatus ?? 'none'}`)
   return `gRPC calls through both Envoys over HTTP/2 with mutual TLS: ${listed(members.map(({name}) => name))} answered, each for itself, within ${Math.ceil(Math.max(...times))} ms; an unknown name was refused`
 }
@@ -45,7 +45,7 @@ export async function untilReachable(network: Network, {name, authority}: Member
 
 const PROMQL = 'sum by (cluster) (up)'
 
-/** One PromQL query, answered with series of every cluster, each by its own name. */
+/** Sends one PromQL query: the answer must have series of every cluster, each under its own name. */
 export async function thanosQuery(network: Network, query: HostPort): Promise<string> {
   const wanted = network.members.map(({name}) => name).sort()
   await untilAnswered(network, query, wanted)
@@ -57,10 +57,10 @@ export async function thanosQuery(network: Network, query: HostPort): Promise<st
   const stores = await storesOf(query)
   for (const {name, clusters, error} of stores) {
     insist(error === '', `Thanos Query can't reach ${name}: ${error}`)
-    insist(clusters.length === 1 && name.includes(`/${clusters[0] ?? ''}-thanos-sidecar0.`), `${name} leads to ${clusters.join(', ')}`)
+    insist(clusters.length === 1 && name.includes(`/${clusters[0] ?? ''}-thanos-sidecar0.`), `${name} reaches ${clusters.join(', ')}`)
   }
 
-  return `"${PROMQL}" was answered in ${time} ms with series from ${listed(got)}; its ${counted(stores.length, 'endpoint')}, taken from the file that Atlas writes, each lead to the cluster of their name`
+  return `"${PROMQL}" was answered in ${time} ms with series from ${listed(got)}; its ${counted(stores.length, 'endpoint')}, read from the file that Atlas writes, each reach the cluster that they are named after`
 }
 
 /** Waits until Thanos Query answers with series of exactly these clusters. */
@@ -71,7 +71,7 @@ export async function untilAnswered(network: Network, query: HostPort, wanted: r
     async () => {
       const got = clustersIn(await queryInstant(query, PROMQL)).join(', ')
       if (got === clusters) return true
-      throw new Error(`it answers with series of ${got === '' ? 'nobody' : got}`)
+      throw new Error(`it answers with series of ${got === '' ? 'no cluster' : got}`)
     },
     {signal: network.context.signal, timeoutMs: 60_000},
   )

@@ -1,4 +1,4 @@
-/** Proofs that Envoy alone gives: ports that face another cluster open for nobody but the one they are meant for. */
+/** Proofs of refusal, which need only Envoy: a mutual-TLS port sends no byte to a client whose certificate it does not admit. */
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import {askAds, resourcesInAnswer} from '../lab/ads-client.js'
 import {type MtlsPort, type ExpectedRefusal, adsPort, allMtlsPorts, mustRefuse, serverPort, sidecarPort} from '../mtls-ports.js'
@@ -8,45 +8,45 @@ import {Disproof, insist} from '../proof.js'
 import {credentialIn, forge, identityIn} from '../lab/certificates.js'
 import {counted, listed, range} from '../format.js'
 
-/** No certificate: TLS ends, not one byte comes out. */
+/** Without a certificate the handshake fails and no byte is sent. */
 export async function noCertificateRefused(network: Network): Promise<string> {
   const {store, signal} = network.context
   const ports = allMtlsPorts(network, await store.load())
   const refusal: ExpectedRefusal = {
-    who: 'a client without a certificate',
+    name: 'a client without a certificate',
     client: {},
     alert: /certificate required/,
     reason: /PEER_DID_NOT_RETURN_A_CERTIFICATE/,
   }
-  const gifts = await inTurn(ports, async port => mustRefuse(port, refusal, signal))
-  return `${titles(ports)}: 0 bytes, TLS alert "certificate required"; each gave its rightful client ${range(gifts)} bytes of HTTP/2 at once`
+  const bytes = await inTurn(ports, async port => mustRefuse(port, refusal, signal))
+  return `${titles(ports)}: 0 bytes, TLS alert "certificate required"; each sent its admitted client ${range(bytes)} bytes of HTTP/2 at once`
 }
 
-/** Another authority's certificates, with our very names on them. */
+/** Certificates of another authority are refused, even with the right names. */
 export async function foreignCertificateRefused(network: Network): Promise<string> {
   const {store, signal} = network.context
   const fleet = await store.load()
   const forged = forge(fleet)
   const visit = async (port: MtlsPort, certificate: ExpectedRefusal['client']['certificate']): Promise<number> => {
-    const who = 'a client with a certificate of another authority'
+    const name = 'a client with a certificate of another authority'
     const client = certificate === undefined ? {} : {certificate}
-    return mustRefuse(port, {who, client, alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}, signal)
+    return mustRefuse(port, {name, client, alert: /unknown ca/, reason: /unable_to_get_local_issuer_certificate/}, signal)
   }
   const owner = network.members[0]?.name ?? OBSERVABILITY
   const ads = adsPort(network, fleet)
   const server = serverPort(network, fleet)
   const sidecars = network.members.map(member => sidecarPort(member, fleet))
-  const gifts = [
+  const bytes = [
     await visit(ads, forged.credential(owner)),
     await visit(server, forged.credential(OBSERVABILITY)),
     ...(await inTurn(sidecars, async port => visit(port, forged.observability))),
   ]
-  return `${titles([ads, server, ...sidecars])}: 0 bytes and TLS alert "unknown ca" for certificates that carry our names but another root's signature; rightful clients got ${range(gifts)} bytes`
+  return `${titles([ads, server, ...sidecars])}: 0 bytes and TLS alert "unknown ca" for certificates with the right names and another root's signature; admitted clients got ${range(bytes)} bytes`
 }
 
 /**
- * A cluster's real certificates open nothing of another cluster.
- * @param thief a registered cluster, whose keys somebody has stolen
+ * A cluster's real certificates are refused by the ports of other clusters.
+ * @param thief a registered cluster whose keys count as stolen
  */
 export async function otherClusterRefused(network: Network, thief: string): Promise<string> {
   const {store, signal} = network.context
@@ -59,18 +59,18 @@ export async function otherClusterRefused(network: Network, thief: string): Prom
   for (const port of sidecars) {
     await mustRefuse(
       port,
-      {who: `${thief}'s identity`, client: {certificate: identity}, alert: /certificate unknown/, reason: /SAN_matcher/},
+      {name: `${thief}'s identity`, client: {certificate: identity}, alert: /certificate unknown/, reason: /SAN_matcher/},
       signal,
     )
-    await mustRefuse(port, {who: `${thief}'s ADS credential`, client: {certificate: credential}, ...notTrusted}, signal)
+    await mustRefuse(port, {name: `${thief}'s ADS credential`, client: {certificate: credential}, ...notTrusted}, signal)
   }
 
   const ads = adsPort(network, fleet)
-  await mustRefuse(ads, {who: `${thief}'s identity`, client: {certificate: identity}, ...notTrusted}, signal)
-  return `with ${thief}'s own keys: ${titles(sidecars)} refused its identity (wrong name on a good certificate) and its ADS credential (of another issuer), 10900 refused its identity; rightful clients passed the same ${sidecars.length * 2 + 1} probes`
+  await mustRefuse(ads, {name: `${thief}'s identity`, client: {certificate: identity}, ...notTrusted}, signal)
+  return `with ${thief}'s own keys: ${titles(sidecars)} refused its identity (valid certificate, wrong name) and its ADS credential (another issuer), 10900 refused its identity; admitted clients passed the same ${sidecars.length * 2 + 1} probes`
 }
 
-/** A credential opens ADS for its own cluster's node, and for no other, on either way. */
+/** A credential opens ADS for its own cluster's nodes only, both through 10900 and at 6305. */
 export async function adsWrongNodeRefused(network: Network, thief: string, victim: string): Promise<string> {
   const fleet = await network.context.store.load()
   const owner = [...fleet.credentials.keys()].find(name => name === thief)
@@ -93,7 +93,7 @@ export async function adsWrongNodeRefused(network: Network, thief: string, victi
   const own = await askAds(adsPort(network, fleet), credential, {cluster: thief, id})
   const resources = resourcesInAnswer(own)
   if (resources === undefined)
-    throw new Disproof(`${thief} was refused as itself, too: gRPC status ${own.grpcStatus ?? 'none'} (${own.grpcMessage})`)
+    throw new Disproof(`${thief} was also refused as its own node: gRPC status ${own.grpcStatus ?? 'none'} (${own.grpcMessage})`)
   return `${thief}'s credential as node of ${victim} and of ${OBSERVABILITY}, through 10900 and at 6305: PERMISSION_DENIED (7) ${messages.length} times of ${messages.length} ("${messages[0] ?? ''}"); as ${thief} it got ${counted(resources, 'cluster')}`
 }
 

@@ -1,4 +1,4 @@
-/** Proof: a removed cluster is cut off within seconds, whatever keys it keeps. */
+/** Proof: a removed cluster is cut off within seconds, although it keeps its keys. */
 import type {HostPort} from '../../lib/model/address.js'
 import {askAds} from '../lab/ads-client.js'
 import {adsPort, serverPort} from '../mtls-ports.js'
@@ -15,7 +15,7 @@ import {askStatus} from './status.js'
 /** A removed cluster is cut off within this time (promise 2). */
 const LIMIT_MS = 10_000
 
-/** Removes `member`, whose Envoy goes on running and trying with the credential it has. */
+/** Removes `member`, whose Envoy keeps running and connecting with its credential. */
 export async function removeCutsOff(network: Network, member: Member, query: HostPort | undefined): Promise<string> {
   const {context} = network
   const {name} = member
@@ -42,8 +42,8 @@ export async function removeCutsOff(network: Network, member: Member, query: Hos
   const time = seconds(performance.now() - begin)
   const rest = network.members.filter(other => other !== member).map(other => other.name)
   if (query !== undefined) await untilAnswered(network, query, rest)
-  insist(rest.length > 0, 'nobody is left')
-  return `${time} after "cluster remove": calls to ${name} lead nowhere, its ADS stream is ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps trying; ${listed(rest)} as before`
+  insist(rest.length > 0, 'no other cluster is left')
+  return `${time} after "cluster remove": calls to ${name} are refused, its ADS stream has ended, and its credential, still valid by date, gets PERMISSION_DENIED through 10900 and at 6305 while its Envoy keeps connecting; ${listed(rest)} as before`
 }
 
 async function isUnknown(context: Network['context'], {authority}: Member): Promise<true | undefined> {

@@ -1,4 +1,4 @@
-/** Proofs under load: all leaves are issued anew, and the server is killed, and no request notices. */
+/** Proofs under load: every leaf certificate is replaced, and the server is killed, and no request fails. */
 import type {HostPort} from '../../lib/model/address.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import {readKey} from '../../lib/pki/read.js'
@@ -30,7 +30,7 @@ export async function rotateUnderLoad(network: Network, query: HostPort | undefi
   return `all ${envoys.length} Envoys show new serial numbers in /certs, and none of the old, ${result.time} after "rotate" began; ${result.ports} ports show them to new connections; meanwhile ${calm}`
 }
 
-/** The server is killed and started again under load: Envoys go on with what they have, and come back to it. */
+/** Kills the server and starts it again under load: the Envoys keep their configuration and reconnect. */
 export async function serverKilled(network: Network, query: HostPort | undefined): Promise<string> {
   const {context} = network
   const {result, calm} = await underLoad(network, query, async () => {
@@ -45,7 +45,7 @@ export async function serverKilled(network: Network, query: HostPort | undefined
 }
 
 const WITHOUT_SERVER_MS = 1500
-/** Every Envoy is to be back within this time. */
+/** Every Envoy must be connected again within this time. */
 const BACK_MS = 10_000
 
 async function untilRenewed({owner, admin}: RunningEnvoy, before: Fleet, after: Fleet, signal: AbortSignal): Promise<void> {
@@ -62,7 +62,7 @@ async function untilRenewed({owner, admin}: RunningEnvoy, before: Fleet, after: 
   )
 }
 
-/** How many ports show the leaf that the store holds to a new client. */
+/** @returns how many ports show new connections the leaf certificate that the store holds */
 async function showsNewLeaves(network: Network, fleet: Fleet): Promise<number> {
   const ports = allMtlsPorts(network, fleet).filter(({log}) => log !== undefined)
   const serials = [network.observability, ...network.members.map(({envoy}) => envoy)].map(({owner}) =>

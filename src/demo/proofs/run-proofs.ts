@@ -1,4 +1,4 @@
-/** The proofs in their order: first those that Envoy alone gives, then those on the whole network. */
+/** Runs the proofs in order: first those that need only Envoy, then those on the whole network. */
 import type {HostPort} from '../../lib/model/address.js'
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import {type Network, startStandIn, stopMember} from '../network.js'
@@ -10,7 +10,7 @@ import {removeCutsOff} from './remove.js'
 import {rotateUnderLoad, serverKilled} from './rotate.js'
 import {type MonitoringPrograms, sitesByCluster, sidecarAt} from '../monitoring.js'
 
-/** @param thief whose keys are stolen */
+/** @param thief the cluster whose keys count as stolen */
 export async function proveWithEnvoyAlone(network: Network, thief: string): Promise<readonly Proof[]> {
   const victim = network.members[0]?.name ?? OBSERVABILITY
   return inOrder(network, [
@@ -23,12 +23,12 @@ export async function proveWithEnvoyAlone(network: Network, thief: string): Prom
 }
 
 export interface Monitoring {
-  /** Where Thanos Query answers; undefined where there is none. */
+  /** The address of Thanos Query; undefined where it does not run. */
   readonly query: HostPort | undefined
   readonly programs: MonitoringPrograms | undefined
 }
 
-/** What changes while all runs; with PromQL where there is Thanos. */
+/** Changes the running network under load; the load includes PromQL where Thanos runs. */
 export async function proveWithMonitoring(network: Network, {query, programs}: Monitoring): Promise<readonly Proof[]> {
   const first = query === undefined ? [] : await inOrder(network, [['thanos-query', async () => thanosQuery(network, query)]])
   const newcomer = await prepareNewcomer(network, programs)
@@ -54,7 +54,7 @@ async function inOrder({context}: Network, claims: Claims): Promise<readonly Pro
   return proofs
 }
 
-/** What a new cluster brings along before it is registered: its monitoring. */
+/** Starts the backend of the cluster that is added later, before it is registered. */
 async function prepareNewcomer(network: Network, programs: MonitoringPrograms | undefined): Promise<Newcomer> {
   const place = sitesByCluster(network.context.sites).at(-1)
   if (place === undefined) throw new Error('no address was kept for the cluster that is added')

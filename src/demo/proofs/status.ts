@@ -1,16 +1,16 @@
-/** What `atlas status` says of the proxies, as the proofs read it. */
+/** Reads `atlas status` for the proofs. */
 import type {Status} from '../../lib/ops/status.js'
 import type {Network} from '../network.js'
 import {waitFor} from '../lab/wait.js'
 
-/** Asks for the status once. */
+/** Runs `atlas status` once. */
 export async function askStatus({context}: Network): Promise<Status> {
   return context.atlas.json<Status>('status')
 }
 
 /**
- * Waits until each of these owners has a proxy that has acknowledged all that it was sent.
- * @returns the status that says so
+ * Waits until every owner has a proxy that has acknowledged its whole configuration.
+ * @returns that status
  */
 export async function untilSynced(network: Network, timeoutMs: number): Promise<Status> {
   const owners = [network.observability, ...network.members.map(({envoy}) => envoy)].map(({owner}) => owner)

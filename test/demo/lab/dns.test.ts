@@ -26,7 +26,7 @@ describe('demo/dns', () => {
     expect(await resolver.resolve4(name)).to.deep.equal(['127.63.1.1'])
   })
 
-  it('does not care for case', async () => {
+  it('ignores case', async () => {
     expect(await resolver.resolve4(name.toUpperCase())).to.deep.equal(['127.63.1.1'])
   })
 
@@ -41,18 +41,18 @@ describe('demo/dns', () => {
       expect((await rejection(resolver.resolve4(other))).code).to.equal('ENOTFOUND')
   })
 
-  it('says which port is busy', async () => {
+  it('names the busy port', async () => {
     const error = await rejectedBy(serveDns({host: '127.0.0.1', port}, zone))
     expect(error.message).to.contain(`UDP 127.0.0.1:${port}`)
   })
 
-  it('answers no answers, so that two of them never talk for ever', () => {
+  it('ignores responses, so that two servers never answer each other', () => {
     const response = Buffer.alloc(12)
     response.writeUInt16BE(0x80_00, 2)
     expect(answerQuery(response, zone)).to.equal(undefined)
   })
 
-  it('survives every packet', () => {
+  it('survives any packet', () => {
     fc.assert(
       fc.property(fc.uint8Array({maxLength: 80}), bytes => {
         const answer = answerQuery(Buffer.from(bytes), zone)

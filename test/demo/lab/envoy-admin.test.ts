@@ -53,13 +53,13 @@ describe('demo/envoy-admin', () => {
     ])
   })
 
-  it('finds what differs, came and went', () => {
+  it('finds resources that changed, were added or were removed', () => {
     const before = new Map(Object.entries({same: '1', changed: '1', gone: '1'}))
     const after = new Map(Object.entries({same: '1', changed: '2', come: '1'}))
     expect(differing(before, after)).to.deep.equal(['changed', 'come', 'gone'])
   })
 
-  it('reads how much came over ADS', async () => {
+  it('reads how many bytes came over ADS', async () => {
     expect(await adsBytesReceived(admin)).to.equal(12)
   })
 })

@@ -5,13 +5,13 @@ import {holderOf} from '../../../src/demo/lab/port-holder.js'
 import {BLOCKS, planSites} from '../../../src/demo/lab/sites.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 
-describe('demo/claim', () => {
+describe('demo/free-addresses', () => {
   const servers: Server[] = []
   afterEach(async () => {
     for (const server of servers.splice(0)) await new Promise(resolve => server.close(resolve))
   })
 
-  it('gives two demos different addresses, and the first again when it is over', async () => {
+  it('gives two processes different addresses, and a released block again', async () => {
     const first = await reserveSites('one', 1)
     const second = await reserveSites('one', 1)
     expect(second.sites.lock.port).to.be.above(first.sites.lock.port)
@@ -21,7 +21,7 @@ describe('demo/claim', () => {
     await Promise.all([second.release(), third.release()])
   })
 
-  it('passes over a block with a busy port', async () => {
+  it('skips a block with a busy port', async () => {
     const first = await reserveSites('one', 1)
     await first.release()
     await hold(first.sites.observability.ports.thanos)
@@ -30,7 +30,7 @@ describe('demo/claim', () => {
     await second.release()
   })
 
-  it('names the port, and who holds it, when there are no addresses left', async () => {
+  it('names the busy port and its process when no block is free', async () => {
     for (let block = 0; block < BLOCKS; block += 1) await hold(planSites('one', block, 1).observability.ports.thanos).catch(() => undefined)
     const error = await rejectedBy(reserveSites('one', 1))
     expect(error.code).to.equal('conflict')
@@ -38,7 +38,7 @@ describe('demo/claim', () => {
     if (process.platform === 'linux') expect(error.message).to.contain(`process ${process.pid}`)
   })
 
-  it('tells nothing of a port that nobody holds', () => {
+  it('names no process for a free port', () => {
     expect(holderOf({host: '127.0.0.1', port: 1, protocol: 'tcp'})).to.equal('')
   })
 

@@ -37,7 +37,7 @@ describe('demo/grpc', () => {
     expect(isServing(answer.messages[0])).to.equal(true)
   })
 
-  it('ends after its time', async () => {
+  it('ends after its time limit', async () => {
     const error = await channel.call(watchCall('x', 200)).catch((caught: unknown) => caught)
     expect(String(error)).to.contain('no answer within 0.2 s')
   })
@@ -50,12 +50,12 @@ describe('demo/grpc', () => {
     standIn = await serveStandIn(address, 'paris')
   })
 
-  it('fails when nobody listens', async () => {
+  it('fails when no server listens', async () => {
     const error = await callOnce(openPlain({host: '127.0.0.1', port: await freePort()}), healthCall('x')).catch((caught: unknown) => caught)
     expect(String(error)).to.contain('ECONNREFUSED')
   })
 
-  it('names the port that a stand-in can not have', async () => {
+  it('names the port that a stand-in can not bind', async () => {
     expect((await rejectedBy(serveStandIn(address, 'lyon'))).message).to.contain(`127.0.0.1:${address.port}`)
   })
 
@@ -63,7 +63,7 @@ describe('demo/grpc', () => {
     expect([...frame(new Uint8Array([7, 8]))]).to.deep.equal([0, 0, 0, 0, 2, 7, 8])
   })
 
-  it('counts what a load did, failures with the first reason', async () => {
+  it('counts the requests of a load, and keeps the first failure', async () => {
     let count = 0
     const load = startLoad(
       [

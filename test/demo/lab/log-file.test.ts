@@ -5,7 +5,7 @@ import {lastLines, linesSince, logLength} from '../../../src/demo/lab/log-file.j
 import {inFolder} from '../../helpers/atlas.js'
 
 describe('demo/log-file', () => {
-  it('gives the last lines, cut, and the lines since a moment', () =>
+  it('returns the last lines, cut, and the lines since a given length', () =>
     inFolder(async folder => {
       const file = path.join(folder, 'log')
       expect(lastLines(file, 3)).to.equal('  (it printed nothing)')

@@ -17,7 +17,7 @@ const shell = (name: string, script: string) => ({name, program: '/bin/sh', args
 describe('demo/processes', function () {
   this.timeout(20_000)
 
-  it('keeps what a program prints, and ends it', () =>
+  it('keeps the output of a program, and stops it', () =>
     inFolder(async folder => {
       const supervisor = await openSupervisor(folder, {removeFolder: false})
       const running = await supervisor.start(shell('talker', 'echo hello; echo world >&2; sleep 60'))
@@ -31,17 +31,17 @@ describe('demo/processes', function () {
       expect(await readFile(running.log, 'utf8')).to.equal('hello\nworld\n')
     }))
 
-  it('tells a crash, with the last lines of the log', () =>
+  it('reports a crash, with the last lines of the log', () =>
     inFolder(async folder => {
       const supervisor = await openSupervisor(folder, {removeFolder: false})
       const running = await supervisor.start(shell('crasher', 'echo first; echo out of luck >&2; exit 3'))
       await running.ended
       const reason = supervisor.crashed.reason as AtlasError
-      expect(reason.message).to.equal('crasher ended by itself (exit code 3); its log ends with:\n  first\n  out of luck')
+      expect(reason.message).to.equal('crasher ended unexpectedly (exit code 3); its log ends with:\n  first\n  out of luck')
       await supervisor.stopAll()
     }))
 
-  it('ends what does not listen to TERM, and what a program has started itself', () =>
+  it('stops a program that ignores TERM, and the children of a program', () =>
     inFolder(async folder => {
       const supervisor = await openSupervisor(folder, {removeFolder: false})
       const running = await supervisor.start(shell('stubborn', 'trap "" TERM; sleep 60 & echo $!; wait; sleep 60'))
@@ -54,7 +54,7 @@ describe('demo/processes', function () {
       await supervisor.stopAll()
     }))
 
-  it('says what can not be started', () =>
+  it('names a program that can not be started', () =>
     inFolder(async folder => {
       const supervisor = await openSupervisor(folder, {removeFolder: false})
       const error = await rejectedBy(supervisor.start({name: 'nothing', program: path.join(folder, 'nothing'), args: []}))
@@ -62,14 +62,14 @@ describe('demo/processes', function () {
       await supervisor.stopAll()
     }))
 
-  it('leaves nothing behind when it is killed itself', () =>
+  it('leaves no process behind when the supervisor is killed', () =>
     inFolder(async parent => {
       const {folder, demo, child} = await startVictim(parent)
       process.kill(demo, 'SIGKILL')
       await waitFor('the guard', async () => (isAlive({pid: child}) || existsSync(folder) ? undefined : true), {signal, timeoutMs: 10_000})
     }))
 
-  it('sweeps up, at the next start, what was killed together with its guard', () =>
+  it('stops, at the next start, the programs of a supervisor that was killed with its guard', () =>
     inFolder(async parent => {
       const {folder, demo, child, guard} = await startVictim(parent)
       process.kill(guard, 'SIGKILL')
@@ -81,7 +81,7 @@ describe('demo/processes', function () {
       expect(existsSync(folder)).to.equal(false)
     }))
 
-  it('leaves a living demo, and a folder of nobody, alone', () =>
+  it('leaves the folder of a running demo alone, and a folder without a list', () =>
     inFolder(async parent => {
       const living = await mkdtemp(path.join(parent, FOLDER_PREFIX))
       openRegistry(living)
@@ -90,7 +90,7 @@ describe('demo/processes', function () {
     }))
 })
 
-/** A process that does as the demo does: a supervisor on a folder below `parent`, with one child. */
+/** A process like the demo: a supervisor on a folder below `parent`, with one child. */
 async function startVictim(parent: string): Promise<{folder: string; demo: number; child: number; guard: number}> {
   const folder = await mkdtemp(path.join(parent, FOLDER_PREFIX))
   const victim = fileURLToPath(new URL('victim.ts', import.meta.url))

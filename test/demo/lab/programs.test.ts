@@ -2,7 +2,7 @@ import {expect} from 'chai'
 import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {programs} from '../../../src/demo/lab/catalogue.js'
-import {type Bringing, availability, awaitProgram, findProgram, renderBringing} from '../../../src/demo/lab/programs.js'
+import {type Pending, availability, awaitProgram, findProgram, renderPending} from '../../../src/demo/lab/programs.js'
 import {inFolder} from '../../helpers/atlas.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 
@@ -10,19 +10,19 @@ const {thanos, envoy, prometheus} = programs
 const version = 'thanos, version 0.42.5 (branch: HEAD)'
 
 describe('demo/programs', () => {
-  it('takes the one that is named, whatever its version', () =>
+  it('takes the program that the variable names, whatever its version', () =>
     inFolder(async folder => {
       const program = await fake(path.join(folder, 'my-thanos'), 'thanos, version 0.1')
       expect(await findProgram(thanos, {ATLAS_THANOS: program})).to.equal(program)
     }))
 
-  it('refuses a name that can not be run', () =>
+  it('refuses a variable that names no executable file', () =>
     inFolder(async folder => {
       const error = await rejectedBy(findProgram(thanos, {ATLAS_THANOS: path.join(folder, 'nothing')}))
       expect(error.message).to.contain('ATLAS_THANOS')
     }))
 
-  it('takes one from PATH when its version fits, and passes over others', () =>
+  it('takes a program from PATH when its version fits, and skips others', () =>
     inFolder(async folder => {
       await fake(path.join(folder, 'old', 'thanos'), 'thanos, version 0.30.0')
       const fitting = await fake(path.join(folder, 'new', 'thanos'), version)
@@ -30,23 +30,23 @@ describe('demo/programs', () => {
       expect(await findProgram(thanos, {PATH, ATLAS_CACHE: folder})).to.equal(fitting)
     }))
 
-  it('takes one from the cache', () =>
+  it('takes a program from the cache', () =>
     inFolder(async folder => {
       const cached = await fake(path.join(folder, 'programs', 'thanos-0.42.5', 'thanos'), version)
       expect(await availability(thanos, {ATLAS_CACHE: folder})).to.deep.equal({kind: 'found', path: cached})
       expect(await findProgram(thanos, {XDG_CACHE_HOME: folder})).to.equal(undefined)
     }))
 
-  it('says that nobody brings one', () =>
+  it('reports a program as missing when no process downloads it', () =>
     inFolder(async folder => {
       const state = await availability(thanos, {ATLAS_CACHE: folder})
       expect(state).to.deep.equal({kind: 'missing', why: 'Thanos 0.42 is not on this machine'})
     }))
 
-  it('waits for one that is being built, and finds it', () =>
+  it('waits for a program that is being built, and finds it', () =>
     inFolder(async folder => {
       const status = await announce(folder, {state: 'building', done: 1, total: 4})
-      const seen: Bringing[] = []
+      const seen: Pending[] = []
       const found = awaitProgram(
         thanos,
         {ATLAS_CACHE: folder},
@@ -58,7 +58,7 @@ describe('demo/programs', () => {
       expect(seen[0]?.total).to.equal(4)
     }))
 
-  it('does not wait for a builder that is dead, nor for one that was heard of long ago', () =>
+  it('does not wait for a dead builder, nor for a status that was written long ago', () =>
     inFolder(async folder => {
       await announce(folder, {state: 'building', pid: 2 ** 22 + 1})
       expect((await availability(thanos, {ATLAS_CACHE: folder})).kind).to.equal('missing')
@@ -69,27 +69,27 @@ describe('demo/programs', () => {
       expect((await availability(thanos, {ATLAS_CACHE: folder})).kind).to.equal('missing')
     }))
 
-  it('says why bringing one failed', () =>
+  it('reports why a download failed', () =>
     inFolder(async folder => {
       await announce(folder, {state: 'failed', message: 'no network'})
       expect(await availability(thanos, {ATLAS_CACHE: folder})).to.deep.equal({kind: 'missing', why: 'no network'})
     }))
 
-  it('takes a status that is no JSON for none', () =>
+  it('ignores a status that is not JSON', () =>
     inFolder(async folder => {
       await announce(folder, {})
       await writeFile(path.join(folder, 'programs', 'thanos-0.42.5.json'), '{"state": "buil')
       expect((await availability(thanos, {ATLAS_CACHE: folder})).kind).to.equal('missing')
     }))
 
-  it('shows progress in words', () => {
-    expect(renderBringing({state: 'building', doing: 'compiling packages', done: 412, total: 1578, secondsLeft: 170})).to.equal(
+  it('renders progress', () => {
+    expect(renderPending({state: 'building', doing: 'compiling packages', done: 412, total: 1578, secondsLeft: 170})).to.equal(
       'compiling packages, 412 of 1578, about 3 min left',
     )
-    expect(renderBringing({state: 'waiting'})).to.equal('waiting')
+    expect(renderPending({state: 'waiting'})).to.equal('waiting')
   })
 
-  it('knows the versions that will do', () => {
+  it('knows the versions that fit', () => {
     expect(envoy.fits('envoy  version: 9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL')).to.equal(true)
     expect(envoy.fits('envoy  version: 9e5580933739775e8bce696a57a2e1bc99368f23/1.39.3/Clean/RELEASE/BoringSSL')).to.equal(false)
     expect(prometheus.fits('prometheus, version 2.42.0+ds (branch: debian/sid)')).to.equal(true)

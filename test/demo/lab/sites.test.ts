@@ -3,7 +3,7 @@ import {BLOCKS, DOWNSTREAMS_MAX, type Layout, planSites, tcpPorts} from '../../.
 import {thrownBy} from '../../helpers/thrown.js'
 
 describe('demo/sites', () => {
-  it('gives each host an address of its own and the real ports', () => {
+  it('gives each host its own address and the real ports', () => {
     const sites = planSites('own', 0, 2)
     expect(sites.observability).to.deep.include({address: '127.63.1.1'})
     expect(sites.observability.ports).to.deep.include({ads: 10_900, thanos: 10_901, server: 6305})
@@ -11,13 +11,13 @@ describe('demo/sites', () => {
     expect(sites.downstreams[0]?.ports.thanos).to.equal(11_901)
   })
 
-  it('puts all on 127.0.0.1 with ports of their own where asked', () => {
+  it('uses 127.0.0.1 and other ports with layout one', () => {
     const sites = planSites('one', 0, 3)
     expect(new Set(tcpPorts(sites).map(({host}) => host))).to.deep.equal(new Set(['127.0.0.1']))
   })
 
   for (const layout of ['own', 'one'] as Layout[])
-    it(`never gives a place twice, in any block (${layout})`, () => {
+    it(`never uses an address and port twice, in any block (${layout})`, () => {
       const places = Array.from({length: BLOCKS}, (_, block) => planSites(layout, block, DOWNSTREAMS_MAX)).flatMap(sites => [
         sites.lock,
         ...tcpPorts(sites),
@@ -31,7 +31,7 @@ describe('demo/sites', () => {
     expect(Math.max(...ports)).to.be.below(32_768)
   })
 
-  it('says how many clusters there can be', () => {
+  it('names the largest possible number of clusters', () => {
     expect(thrownBy(() => planSites('own', 0, DOWNSTREAMS_MAX + 1)).message).to.contain(String(DOWNSTREAMS_MAX))
   })
 })

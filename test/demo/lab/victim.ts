@@ -1,4 +1,4 @@
-/** Stands for a demo that will be killed: starts one program under a supervisor, prints the pids, and waits. */
+/** A process that will be killed, like a demo: starts one program under a supervisor, prints the pids, and waits. */
 import {execFileSync} from 'node:child_process'
 import {openSupervisor} from '../../../src/demo/lab/processes.js'
 

@@ -6,7 +6,7 @@ import {rejectedBy} from '../../helpers/thrown.js'
 const signal = new AbortController().signal
 
 describe('demo/wait', () => {
-  it('gives what the probe gives, however often it throws before', async () => {
+  it('returns the value of the probe, however often it throws before', async () => {
     let count = 0
     const value = await waitFor(
       'it',
@@ -20,15 +20,15 @@ describe('demo/wait', () => {
     expect(value).to.equal(3)
   })
 
-  it('says what it waited for, and what was wrong last', async () => {
+  it('names what it waited for, and the last error of the probe', async () => {
     const probe = async (): Promise<never> => {
-      throw new Error('nobody there')
+      throw new Error('no moon')
     }
     const error = await rejectedBy(waitFor('the moon', probe, {signal, timeoutMs: 20, everyMs: 5}))
-    expect(error.message).to.equal('waited 0 s in vain for the moon: nobody there')
+    expect(error.message).to.equal('timed out after 0 s waiting for the moon: no moon')
   })
 
-  it('ends with the reason of the signal, in a pause too', async () => {
+  it('throws the reason of the signal, also during a pause', async () => {
     const controller = new AbortController()
     const reason = new AtlasError('failed', 'Ctrl-C')
     setTimeout(() => controller.abort(reason), 10)
