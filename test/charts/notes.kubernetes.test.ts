@@ -44,12 +44,12 @@ for (const chart of charts)
 
 describe('the notes', () => {
   it('tell how the address becomes known, as far as it is not', async () => {
-    expect(await notes('atlas', 'default')).to.include('the address of the load balancer, port 10900')
-    expect(await notes('atlas', 'default', ['service.external.type=NodePort'])).to.include('nobody has said so yet (NodePort')
+    expect(await notes('atlas', 'default')).to.include("the load balancer's, port 10900")
+    expect(await notes('atlas', 'default', ['service.external.type=NodePort'])).to.include('not set: a NodePort Service has no address')
     expect(await notes('atlas', 'nodeport'))
       .to.include('192.0.2.10, 192.0.2.11, port 30900')
-      .and.not.include('nobody has said')
-    expect(await notes('atlas', 'nodeport', ['adsPort=443'])).to.include('The nodes listen on 30900: something must lead there from 443')
+      .and.not.include('not set')
+    expect(await notes('atlas', 'nodeport', ['adsPort=443'])).to.include('The nodes listen on 30900. Forward port 443 to it')
   })
 
   it('name the port that the observability Envoy connects to', async () => {
@@ -57,7 +57,7 @@ describe('the notes', () => {
     expect(await notes('envoy', 'default')).to.include('atlas cluster add paris --address HOST\n')
   })
 
-  it('say what does not answer yet', async () => {
-    expect(await notes('atlas', 'default')).to.include('nothing answers there in this version')
+  it('name the ports that are reserved', async () => {
+    expect(await notes('atlas', 'default')).to.include('Ports 10902, 10903 and 10904 of the Services are reserved, not implemented')
   })
 })

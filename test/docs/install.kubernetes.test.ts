@@ -80,7 +80,7 @@ describe('docs/how-to/install.md', function () {
   it('installs the command line, and checks the files', async () => {
     const [, said] = await play('1. The command line')
     expect(said!.stdout).to.match(new RegExp(`^@goatlas/atlas/${version} `))
-    expect((await play('2. Check what you have got'))[0]!.stdout).to.include(`atlas-${version}.tgz: OK`)
+    expect((await play('2. Check the files'))[0]!.stdout).to.include(`atlas-${version}.tgz: OK`)
   })
 
   it('installs Atlas, whose settings come from the values', async () => {

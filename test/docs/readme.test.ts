@@ -41,7 +41,7 @@ describe('the versions in README.md', () => {
     expect(listed(row('Helm').tested)).to.deep.equal([...versionsOf(/^helm\d?$/)].sort())
     expect(row('Thanos Query').tested).to.equal(programNamed('thanos').version)
     const [, minor = ''] = /^2\.(\d+) or later$/.exec(row('Prometheus').tested) ?? []
-    const fits = (version: string): boolean => programNamed('prometheus').fits(`prometheus, version ${version}`)
+    const fits = (version: string): boolean => programNamed('prometheus').fits(`prometheus, version ${version}.0`)
     expect([fits(`2.${minor}`), fits(`2.${Number(minor) - 1}`)]).to.deep.equal([true, false])
   })
 
@@ -49,6 +49,16 @@ describe('the versions in README.md', () => {
     const {engines} = JSON.parse(read('package.json')) as {engines: {node: string}}
     expect(row('Node').supported).to.equal(`\`${engines.node}\``)
     for (const range of engines.node.split(' || ')) expect(readme).to.include(`\`${range}\``)
+  })
+})
+
+describe('the recording of the demo in README.md', () => {
+  it('has every proof that docs/reference/demo.md explains', () => {
+    const namesIn = (text: string, pattern: RegExp): readonly string[] => [...text.matchAll(pattern)].map(([, name = '']) => name)
+    const explained = namesIn(read('docs/reference/demo.md'), /^\| `([-a-z]+)`/gm)
+    expect(explained).to.include('thanos-query')
+    expect(namesIn(readme, /^✔ ([-a-z]+):/gm)).to.deep.equal(explained)
+    expect(readme).to.include(`All ${explained.length} proofs hold`)
   })
 })
 

@@ -1,7 +1,8 @@
-/** What the reference pages must not lack: every metric, every time limit, every field of `status`; and that links lead somewhere. */
+/** What the reference pages must have: every metric, every time limit with its default, every field of `status`; and links that lead somewhere. */
 import {existsSync, readFileSync, readdirSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
+import {renderDuration} from '../../src/lib/model/duration.js'
 import type {Status} from '../../src/lib/ops/status.js'
 import {defaultDirectoryTimes} from '../../src/lib/store/directory/times.js'
 import {defaultKubernetesTimes} from '../../src/lib/store/kubernetes/times.js'
@@ -25,11 +26,12 @@ describe('docs/reference', () => {
     for (const name of names) expect(read('docs/reference/metrics.md')).to.include(`\`${name}\``)
   })
 
-  it('settings.md has every time limit of a server', () => {
+  it('settings.md has every time limit of a server, with its default', () => {
     const text = read('docs/reference/settings.md')
-    for (const key of Object.keys({...defaultTimes, ...defaultDirectoryTimes, ...defaultKubernetesTimes})) {
+    for (const [key, milliseconds] of Object.entries({...defaultTimes, ...defaultDirectoryTimes, ...defaultKubernetesTimes})) {
       const name = key.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
-      expect(text, name).to.include(`\`${name}\``)
+      const [, value = ''] = new RegExp(`^\\| \`${name}\` +\\| \`(\\w+)\``, 'm').exec(text) ?? []
+      expect(value, name).to.equal(renderDuration(milliseconds / 1000))
     }
   })
 

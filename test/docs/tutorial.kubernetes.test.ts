@@ -125,7 +125,7 @@ describe('docs/tutorials/two-clusters.md', function () {
     await untilAnswered('paris', 'paris')
   })
   it('5: adds another', async () => {
-    await play('5. lyon, in one go')
+    await play('5. Add lyon in one go')
     await untilAnswered('lyon', 'lyon')
   })
   it('6: tells Thanos Query', async () => play('6. Thanos Query'))

@@ -163,7 +163,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
   })
 
   it('one cluster goes back, stays there, and moves again', async () => {
-    const heading = 'Back again: one cluster'
+    const heading = 'Move one cluster back'
     await stage.play(heading, /helm/)
     await stage.ours.get('downstream1')?.stop()
     await stage.until('nobody to be connected', async () => /downstream1 .*no proxy/.test(await stage.play(heading, /^atlas status/)))
@@ -180,7 +180,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
 
   it('everything goes back, to what it was, and every request is answered', async () => {
     const mark = stage.query.mark()
-    const heading = 'Back again: everything'
+    const heading = 'Move everything back'
     const [stopController, ...rest] = stage.commands(heading)
     await stage.run(stopController ?? '')
     await stage.stopServers()
@@ -194,6 +194,6 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     stage.expectAnswers(mark, ...names)
     expect(await stage.play('3. Take it over', /^atlas init(?!.*--dry-run)/)).to.contain('Taken over from the 2021 program')
     const headings = ['Before you begin', '1. Keep a copy', '2. Stop the old controller', '3. Take it over', '4. Install Atlas beside it']
-    expect(stage.unplayed([...headings, 'Back again: one cluster', heading])).to.deep.equal([])
+    expect(stage.unplayed([...headings, 'Move one cluster back', heading])).to.deep.equal([])
   })
 })
