@@ -12,7 +12,7 @@ import {isRootOf2021, reissueRoot} from '../../src/lib/pki/goatlas-root.js'
 import {readFields} from '../../src/lib/pki/fields.js'
 import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
+import {judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {readCertificates, readKey} from '../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
@@ -117,7 +117,7 @@ describe('pki, adopting the root of the 2021 program', function () {
         const credentialIssuer = issue(credentialIssuerSpec(settings), root, now, cryptoSigner)
         const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, of(root), now, cryptoSigner)
         expect(judgeKey(issuer, issuerSpec(settings), [of(root)[0] ?? ''], now)).to.deep.equal([])
-        expect(judgeCredential(credential, credentialSpec(settings, PARIS, 1), [credentialIssuer.certificate], now)).to.deep.equal([])
+        expect(judgeKey(credential, credentialSpec(settings, PARIS, 1), [credentialIssuer.certificate], now)).to.deep.equal([])
         leaves = {
           identity: issue(identitySpec(settings, PARIS, 1), issuer, now, cryptoSigner),
           observability: issue(identitySpec(settings, 'atlas', 1), issuer, now, cryptoSigner),

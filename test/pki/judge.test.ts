@@ -14,7 +14,7 @@ import {
   serverSpec,
 } from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {judge, judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
+import {judge, judgeKey} from '../../src/lib/pki/judge.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {renewAt} from '../../src/lib/pki/rotation.js'
 import {readCertifiedKey} from '../../src/lib/pki/signed.js'
@@ -230,6 +230,7 @@ describe('pki/judge', () => {
     const facts = readCertifiedKey(identity, issuers)
     const reasons = judge({...facts, signedBy: readKey(short), chain: [readKey(short).sha256]}, wanted, at(2 * 3600 * SECOND))
     expect(reasons.map(({reason}) => reason)).to.deep.equal(['expired'])
+    expect(renewAt({...facts, signedBy: readKey(short)}, wanted)).to.deep.equal(readKey(short).notAfter)
   })
 
   it('facts alone are judged: missing and undecodable have a word of their own', () => {
@@ -244,7 +245,7 @@ describe('pki/judge: ADS credentials', () => {
   const want = credentialSpec(settings, PARIS, 1)
   const anchors = [credentialIssuer.certificate]
   const credential = issueCredential(want, credentialIssuer, [root.certificate], now, signer)
-  const codes = (...args: Parameters<typeof judgeCredential>): string[] => judgeCredential(...args).map(({reason}) => reason)
+  const codes = (...args: Parameters<typeof judgeKey>): string[] => judgeKey(...args).map(({reason}) => reason)
 
   it('as issued it is as wanted, until half of its life', () => {
     expect(codes(credential, want, anchors, now)).to.deep.equal([])

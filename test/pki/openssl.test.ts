@@ -9,7 +9,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {judgeCredential, judgeKey} from '../../src/lib/pki/judge.js'
+import {judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
@@ -144,7 +144,7 @@ describe('pki, as openssl verifies it', () => {
       expect(judgeKey(old, rootSpec(settings), [], today)).to.deep.equal([])
       expect(judgeKey(between, issuerSpec(settings), [old.certificate], today)).to.deep.equal([])
       expect(judgeKey(leaf, identitySpec(settings, PARIS, 1), [between.certificate], today)).to.deep.equal([])
-      expect(judgeCredential(client, credentialSpec(settings, PARIS, 1), [credentials.certificate], today)).to.deep.equal([])
+      expect(judgeKey(client, credentialSpec(settings, PARIS, 1), [credentials.certificate], today)).to.deep.equal([])
       expect(readKey(leaf).chain).to.have.length(1)
     })
 

@@ -3,12 +3,13 @@ import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
 import type {ClientName} from '../model/names.js'
+import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {clientSpec} from '../pki/certificate-specs.js'
 import {issueCredential} from '../pki/issue.js'
-import {judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import type {OpsDependencies} from './dependencies.js'
+import {clientLeaf, isDue} from './due.js'
 
 /**
  * What is missing, due or no longer wanted. One that can't be read is left as it is.
@@ -21,7 +22,7 @@ export function planClients(
   dependencies: OpsDependencies,
 ): readonly Change[] {
   const unwanted = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
-  const due = settings.clients.filter(name => isDue(fleet, settings, name, dependencies.now()))
+  const due = settings.clients.filter(name => isClientDue(fleet, settings, name, dependencies.now()))
   return [
     ...unwanted.map((name): Change => ({kind: 'client', name, value: undefined})),
     ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, dependencies)),
@@ -47,17 +48,11 @@ export function issueClients(
     }))
 }
 
-/** Also where other roots are in force than stand beside it: whoever holds it must know the next issuer before it is shown. */
-function isDue({clients, trust}: Fleet, settings: Settings, name: ClientName, now: Date): boolean {
-  if (trust === undefined) return false
-  const present = clients.get(name)
-  return present?.roots !== rootsOf(trust) || judgeKey(present, clientSpec(settings, name), trust.issuers, now).length > 0
+/** A client also gets a new certificate when other roots are in force: it must know a new root before servers show certificates below it. */
+function isClientDue(fleet: Fleet, settings: Settings, name: ClientName, now: Date): boolean {
+  if (fleet.trust === undefined) return false
+  const leaf = clientLeaf(fleet, settings, name)
+  return leaf.present?.roots !== rootsOf(fleet.trust) || isDue(leaf, now)
 }
 
-const rendered = new WeakMap<TrustBundle, string>()
-
-function rootsOf(trust: TrustBundle): string {
-  const text = rendered.get(trust) ?? renderCertificates(parseCertificates(trust.roots.join('\n'), 'the roots in force'))
-  rendered.set(trust, text)
-  return text
-}
+const rootsOf = remember(({roots}: TrustBundle) => renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')))

@@ -1,8 +1,9 @@
 /** Load, plan, commit, and again when another writer was faster: how every command that changes something runs. */
-import type {Change} from '../model/change.js'
-import {describe, reduceAll} from '../model/change.js'
+import {isDeepStrictEqual} from 'node:util'
+import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
+import {nameIn} from '../model/kinds.js'
 import type {StateStore} from '../store/store.js'
 
 export interface Committed {
@@ -44,8 +45,14 @@ export async function commitPlan(
   }
 }
 
-/** Of changes to the same thing only the last counts. */
+/** Whether two plain values are equal in all their parts: a value that did not change is not written. */
+export function sameValue<T>(a: T | undefined, b: T | undefined): boolean {
+  return isDeepStrictEqual(a, b)
+}
+
+/** Of several changes to one entry the last counts. */
 function united(earlier: readonly Change[], later: readonly Change[]): readonly Change[] {
-  const replaced = new Set(later.map(change => describe(change)))
-  return [...earlier.filter(change => !replaced.has(describe(change))), ...later]
+  const entryOf = (change: Change): string => `${change.kind}/${nameIn(change)}`
+  const replaced = new Set(later.map(change => entryOf(change)))
+  return [...earlier.filter(change => !replaced.has(entryOf(change))), ...later]
 }

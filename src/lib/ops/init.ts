@@ -10,11 +10,10 @@ import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
-import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import {type CommitOptions, type Committed, commitPlan, sameValue} from './commit.js'
 import {isLed} from './ask-leader.js'
 import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
-import {sameValue} from './same.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /** What was asked for by name; all else keeps what stands or takes the default. */

@@ -4,27 +4,25 @@
  * are (promise 6): only people, or `atlas rotate`, replace them.
  */
 import {renderEndpoints} from '../manifest/endpoints.js'
-import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from '../model/authority.js'
+import type {AuthorityPart, CertifiedKey, OwnerRecord, TrustBundle} from '../model/authority.js'
 import {type Change, reduce} from '../model/change.js'
-import {type Fleet, generationOf, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
+import {type Fleet, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {type CertificateSpec, credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, serverSpec} from '../pki/certificate-specs.js'
+import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
-import {judgeCredential, judgeKey} from '../pki/judge.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {readKey, recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/goatlas-root.js'
 import {planClients} from './clients.js'
-import {commitPlan} from './commit.js'
+import {commitPlan, sameValue} from './commit.js'
 import {isOf2021} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
-import {type OwnerParts, ownerDue, partsOf, sameParts} from './due.js'
+import {credentialLeaf, findingsOf, identityLeaf, isDue, ownerDue, serverLeaf, suspensionEnd} from './due.js'
 import {isLed} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
-import {sameValue} from './same.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -90,9 +88,6 @@ export function knownOwners(fleet: Fleet): readonly Owner[] {
   return [OBSERVABILITY, ...([...names].sort() as ClusterName[])]
 }
 
-/** What each owner looked like when there was last nothing to do for it. */
-const settled = new WeakMap<OwnerRecord, OwnerParts>()
-
 class Plan {
   readonly changes: Change[] = []
   #fleet: Fleet
@@ -137,23 +132,21 @@ class Plan {
   server(): void {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'server')) return
-    const wanted = serverSpec(this.#settings)
-    if (this.#isDue(this.#fleet.server, wanted))
-      this.#add({kind: 'server', value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
+    const leaf = serverLeaf(this.#fleet, this.#settings)
+    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'server', value: issue(leaf.spec, issuer, this.#deps.now(), this.#deps.signer)})
   }
 
   clients(): void {
     this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#deps))
   }
 
-  /** An owner for whom there was nothing to do is passed over until something of its has changed or is due. */
+  /** An owner for whom there was nothing to do is passed over until one of its parts has changed, or is due. */
   owner(owner: Owner): void {
-    const parts = partsOf(this.#fleet, this.#settings, owner)
-    const known = parts.record === undefined ? undefined : settled.get(parts.record)
-    if (known !== undefined && sameParts(known, parts) && ownerDue(this.#fleet, this.#settings, owner) > this.#deps.now().getTime()) return
+    const findings = findingsOf(this.#fleet, this.#settings, owner)
+    if (findings.isSettled && ownerDue(this.#fleet, this.#settings, owner) > this.#deps.now().getTime()) return
     const before = this.changes.length
     this.#owner(owner)
-    if (this.changes.length === before && parts.record !== undefined && !this.#isAtFault(owner)) settled.set(parts.record, parts)
+    findings.isSettled = this.changes.length === before && !this.#isAtFault(owner)
   }
 
   #isAtFault(owner: Owner): boolean {
@@ -190,9 +183,9 @@ class Plan {
   #identity(owner: Owner): void {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'identity', owner)) return
-    const wanted = identitySpec(this.#settings, owner, generationOf(this.#fleet, owner))
-    if (!this.#isDue(this.#fleet.identities.get(owner), wanted)) return
-    this.#add({kind: 'identity', owner, value: issue(wanted, issuer, this.#deps.now(), this.#deps.signer)})
+    const leaf = identityLeaf(this.#fleet, this.#settings, recordOf(this.#fleet, owner))
+    if (isDue(leaf, this.#deps.now()))
+      this.#add({kind: 'identity', owner, value: issue(leaf.spec, issuer, this.#deps.now(), this.#deps.signer)})
   }
 
   /** The record first: a credential that is not on record would be refused, a record without its credential harms nobody. */
@@ -200,15 +193,14 @@ class Plan {
     const issuer = this.#signer('credentialIssuer')
     const roots = this.#fleet.trust?.roots
     if (issuer === undefined || roots === undefined || isBroken(this.#fleet, 'credential', owner)) return
-    const wanted = credentialSpec(this.#settings, owner, generationOf(this.#fleet, owner))
-    const present = this.#fleet.credentials.get(owner)
-    const kept = present !== undefined && !this.#isCredentialDue(present, wanted)
-    const credential = kept ? present : issueCredential(wanted, issuer, roots, this.#deps.now(), this.#deps.signer)
-    const entry = recordOfCredential(credential)
     const record = recordOf(this.#fleet, owner)
+    const leaf = credentialLeaf(this.#fleet, this.#settings, record)
+    const kept = isDue(leaf, this.#deps.now()) ? undefined : leaf.present
+    const credential = kept ?? issueCredential(leaf.spec, issuer, roots, this.#deps.now(), this.#deps.signer)
+    const entry = recordOfCredential(credential)
     const known = record.credentials.find(other => other.sha256 === entry.sha256)
     if (known === undefined) this.#record(record, {...record, credentials: [...record.credentials, entry]})
-    if (!kept) this.#add({kind: 'credential', owner, value: credential})
+    if (kept === undefined) this.#add({kind: 'credential', owner, value: credential})
   }
 
   /** Its registration is gone: suspended at first, removed for good when it stays away. */
@@ -228,8 +220,7 @@ class Plan {
       return
     }
 
-    const until = Date.parse(before.suspendedSince) + this.#settings.lifetimes.suspension * 1000
-    if (until > now.getTime()) return
+    if (suspensionEnd(before.suspendedSince, this.#settings) > now.getTime()) return
     for (const change of planRemoval(this.#fleet, owner, this.#deps)) this.#add(change)
   }
 
@@ -242,14 +233,6 @@ class Plan {
   #record(before: OwnerRecord, after: OwnerRecord): void {
     const isNew = !this.#fleet.records.has(before.owner)
     if (isNew || !sameValue(before, after)) this.#add({kind: 'record', owner: before.owner, value: after})
-  }
-
-  #isDue(present: CertifiedKey | undefined, wanted: CertificateSpec): boolean {
-    return judgeKey(present, wanted, this.#fleet.trust?.issuers ?? [], this.#deps.now()).length > 0
-  }
-
-  #isCredentialDue(present: Credential, wanted: CertificateSpec): boolean {
-    return judgeCredential(present, wanted, this.#fleet.trust?.credentialIssuers ?? [], this.#deps.now()).length > 0
   }
 
   #add(change: Change): void {

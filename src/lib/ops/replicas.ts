@@ -4,7 +4,7 @@ import type {Fleet, ObjectKey} from '../model/fleet.js'
 import {objectNames} from '../model/names.js'
 import type {ReplicaReport} from '../model/report.js'
 import {NO_REQUEST} from '../model/request.js'
-import {sameValue} from './same.js'
+import {sameValue} from './commit.js'
 
 /** What a dead replica has left is kept for so long, milliseconds, if no later stream of the node comes: it may be switched off. */
 const LEFT_KEPT = 24 * 3_600_000

@@ -107,6 +107,7 @@ export function factsOf(certificate: X509Certificate, what = 'the certificate'):
   }
 }
 
+/** By the key alone, not by `remember`: the name that a caller gives it for messages is no part of the facts. */
 const keys = new WeakMap<CertifiedKey, KeyFacts>()
 
 const PURPOSES: ReadonlyMap<string, Purpose> = new Map([

@@ -1,6 +1,7 @@
-/** When a certificate is to be replaced. The stages of replacing an issuer or a root will stand here too; leaves need this alone. */
-import type {CertificateFacts} from './read.js'
+/** When a certificate is to be replaced, and the clock differences that certificates allow for. */
 import type {CertificateSpec} from './certificate-specs.js'
+import type {CertificateFacts} from './read.js'
+import type {SignedFacts} from './signed.js'
 
 /** How far before the present a certificate's life begins, in seconds, so that clocks which differ accept it. */
 export const BACKDATED = 600
@@ -11,16 +12,22 @@ export const CLOCK_SKEW = 300
 /** Over which part of its life renewals are spread, so that certificates issued together are not replaced together. */
 const JITTER = 0.05
 
+/** The last moment of a certificate that its signer still vouches for: its own end, or the end of the issuer that signed it. */
+export function endOf({notAfter, signedBy}: SignedFacts): Date {
+  return signedBy !== undefined && signedBy.notAfter < notAfter ? signedBy.notAfter : notAfter
+}
+
 /**
- * From when on a certificate is to be replaced: after `wanted.renewal` of the life that it had when it was issued, and up to a
- * twentieth of that life later, by its serial. One that ends no earlier than the issuers in force gains nothing by being issued
- * anew: it is left until its end, or until there is an issuer that lives longer.
+ * From when on a certificate is to be replaced: after `spec.renewal` of the life that it had when it was issued, and up to a
+ * twentieth of that life later, by its serial. A certificate that ends no earlier than the issuers in force would gain nothing by
+ * being issued again: it is left until its end, or until there is an issuer that lives longer.
  */
-export function renewAt(facts: CertificateFacts & {readonly issuersEnd?: Date | undefined}, wanted: CertificateSpec): Date {
-  if (facts.issuersEnd !== undefined && facts.notAfter >= facts.issuersEnd) return facts.notAfter
+export function renewAt(facts: SignedFacts, spec: CertificateSpec): Date {
+  const end = endOf(facts)
+  if (facts.issuersEnd !== undefined && facts.notAfter >= facts.issuersEnd) return end
   const issued = issuedAt(facts)
   const life = facts.notAfter.getTime() - issued
-  return new Date(issued + life * (wanted.renewal + JITTER * fractionOf(facts.serial)))
+  return new Date(Math.min(end.getTime(), issued + life * (spec.renewal + JITTER * fractionOf(facts.serial))))
 }
 
 /** Milliseconds since 1970; the backdating is no part of its life. */

@@ -1,6 +1,7 @@
 /** Which issuer signed a certificate: its facts together with those of the signer, verified by OpenSSL. */
 import type {X509Certificate} from 'node:crypto'
 import type {CertifiedKey} from '../model/authority.js'
+import {remember} from '../model/remember.js'
 import {parseCertificates} from './pem.js'
 import {type CertificateFacts, type KeyFacts, factsOf, readKey} from './read.js'
 
@@ -12,20 +13,20 @@ export interface SignedFacts extends KeyFacts {
 }
 
 /**
- * The facts of a certificate and its key, with the one of `issuers` (PEM, one each) that signed it. Remembered with the two
- * objects, so that judging an unchanged fleet again costs nothing.
+ * The facts of a certificate and its key, with the one of `issuers` (PEM, one each) that signed it. Remembered for the same objects,
+ * so that judging an unchanged fleet again costs nothing.
  * @throws AtlasError `invalid` where certificate, key or an issuer does not decode
  */
-export function readCertifiedKey(key: CertifiedKey, issuers: readonly string[], what?: string): SignedFacts {
-  const known = signed.get(key)
-  if (known?.issuers === issuers) return known.facts
+export const readCertifiedKey = remember((key: CertifiedKey, issuers: readonly string[], what?: string): SignedFacts => {
   const anchors = anchorsOf(issuers)
   const [certificate] = parseCertificates(key.certificate, what)
-  const signedBy = certificate && issuerOf(certificate, issuers)
-  const facts = {...readKey(key, what), signedBy, issuersEnd: lastEnd(anchors)}
-  signed.set(key, {issuers, facts})
-  return facts
-}
+  const ends = anchors.map(({facts}) => facts.notAfter.getTime())
+  return {
+    ...readKey(key, what),
+    signedBy: certificate && signerOf(certificate, anchors)?.facts,
+    issuersEnd: ends.length === 0 ? undefined : new Date(Math.max(...ends)),
+  }
+})
 
 /**
  * Which of `issuers` (PEM, one each) signed a certificate that is decoded already, such as a peer's; undefined: none of them.
@@ -50,22 +51,13 @@ export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate
  */
 export function rootsSigned(roots: string, issuer: CertificateFacts, issuers: readonly string[]): boolean {
   const anchor = anchorsOf(issuers).find(each => each.facts.sha256 === issuer.sha256)
-  if (anchor === undefined) return false
-  const known = rooted.get(anchor) ?? new Map<string, boolean>()
-  rooted.set(anchor, known)
-  const verdict = known.get(roots) ?? signerOf(anchor.certificate, parseCertificates(roots, 'the text').map(anchorOf)) !== undefined
-  known.set(roots, verdict)
-  return verdict
+  return anchor !== undefined && isSignedByOneOf(anchor, roots)
 }
 
 /** Decodes the issuers, once for each list. @throws AtlasError `invalid` */
-export function anchorsOf(issuers: readonly string[]): readonly Anchor[] {
-  const known = parsedIssuers.get(issuers)
-  if (known !== undefined) return known
-  const anchors = issuers.flatMap(pem => parseCertificates(pem, 'the issuers in force')).map(anchorOf)
-  parsedIssuers.set(issuers, anchors)
-  return anchors
-}
+export const anchorsOf = remember((issuers: readonly string[]): readonly Anchor[] =>
+  issuers.flatMap(pem => parseCertificates(pem, 'the issuers in force')).map(anchorOf),
+)
 
 /** A certificate that others may have been signed by. */
 export interface Anchor {
@@ -73,10 +65,11 @@ export interface Anchor {
   readonly facts: CertificateFacts
 }
 
-const signed = new WeakMap<CertifiedKey, {issuers: readonly string[]; facts: SignedFacts}>()
-/** By the roots' text, which nearly all credentials of a fleet share. */
-const rooted = new WeakMap<Anchor, Map<string, boolean>>()
-const parsedIssuers = new WeakMap<readonly string[], readonly Anchor[]>()
+/** Nearly all credentials of a fleet share one text of roots. */
+const isSignedByOneOf = remember(
+  ({certificate}: Anchor, roots: string): boolean =>
+    signerOf(certificate, parseCertificates(roots, 'the text').map(anchorOf)) !== undefined,
+)
 
 function anchorOf(certificate: X509Certificate): Anchor {
   return {certificate, facts: factsOf(certificate)}
@@ -84,9 +77,4 @@ function anchorOf(certificate: X509Certificate): Anchor {
 
 function signerOf(certificate: X509Certificate, anchors: readonly Anchor[]): Anchor | undefined {
   return anchors.find(anchor => anchor.facts.isCa && isSignedBy(certificate, anchor.certificate))
-}
-
-function lastEnd(anchors: readonly Anchor[]): Date | undefined {
-  const ends = anchors.map(anchor => anchor.facts.notAfter.getTime())
-  return ends.length === 0 ? undefined : new Date(Math.max(...ends))
 }

@@ -6,10 +6,9 @@ import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, is
 import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
-import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
+import {type CommitOptions, type Committed, commitPlan, sameValue} from '../commit.js'
 import {type Patience, isLed, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
-import {sameValue} from '../same.js'
 import {type OpsDependencies, settingsOf} from '../dependencies.js'
 
 /** What was asked for; what is absent keeps what stands, or takes the default. */
