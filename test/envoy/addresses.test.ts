@@ -20,21 +20,21 @@ describe('envoy: addresses, names and durations', () => {
       ([, host, port]) => `${String(host)} ${String(port)}`,
     )
 
-  it('dials IP addresses as they are', () => {
+  it('connects to IP addresses as they are', () => {
     const built = cluster({addresses: parseAddresses('192.0.2.1,2001:db8::1')})
     expect(built.type).to.equal('STATIC')
     expect(sockets(built)).to.deep.equal(['192.0.2.1 11901', '2001:db8::1 11901'])
     expect(built).to.not.have.property('wait_for_warm_on_init')
   })
 
-  it('resolves where there is a name among them, and keeps nobody waiting for it', () => {
+  it('resolves where there is a name among them, and waits for no answer', () => {
     const built = cluster({addresses: parseAddresses('192.0.2.1,paris.example.com')})
     expect(JSON.stringify(built.cluster_type)).to.include('envoy.clusters.dns').and.include('"dns_lookup_family":"ALL"')
     expect(sockets(built)).to.deep.equal(['192.0.2.1 11901', 'paris.example.com 11901'])
     expect(built.wait_for_warm_on_init).to.equal(false)
   })
 
-  it('dials the port that the registration names', () => {
+  it('connects to the port that the registration names', () => {
     expect(sockets(cluster({ports: new Map([[11_901, 443]])}))).to.deep.equal(['198.51.100.4 443'])
   })
 

@@ -47,7 +47,7 @@ describe('envoy/bootstrap', () => {
     expect(text).to.include('spiffe://atlas.internal/ads"').and.include('"sni": "ads.atlas.internal"')
   })
 
-  it('says what to do where nobody knows where downstream clusters dial', () => {
+  it('says what to do when there is no address for downstream clusters', () => {
     const error = thrownBy(() => buildBootstrap({...settings, addresses: []}, paris))
     expect(error.code).to.equal('failed')
     expect(error.hint).to.include('atlas init --address')

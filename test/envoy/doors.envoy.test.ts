@@ -152,7 +152,7 @@ describe('envoy: the doors, on real Envoys', function () {
       expect((await visit(door, {tls: tls(observability), authority: 'lyon-thanos-sidecar0'})).status).to.equal(404)
     })
 
-    it('opens to nobody else, and says why in the log of connections alone', async () => {
+    it('refuses every other client, and says why in the log of connections alone', async () => {
       const foreign = testAuthority(now, 'foreign', settings)
       const strangers: Record<string, {shows?: CertifiedKey; failure: RegExp}> = {
         'no certificate': {failure: /PEER_DID_NOT_RETURN_A_CERTIFICATE/},
@@ -225,7 +225,7 @@ describe('envoy: the doors, on real Envoys', function () {
       )
     })
 
-    it('lets nobody in without an ADS credential of the credential issuer, and logs even those who call themselves a health check', async () => {
+    it('refuses every client without an ADS credential of the credential issuer, and logs even one that calls itself a health check', async () => {
       const strangers = [undefined, own(2), observability, credential(paris, 2, issuer)]
       for (const shows of strangers) expect(await refusalOf(visit(door, as(shows)))).to.not.equal(undefined)
       await visit(door, as(credential(oslo, 1), {authority: 'atlas-health'}))

@@ -13,14 +13,14 @@ const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')}
 const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
 
-describe('envoy/door: whom 10901 admits', () => {
+describe('envoy/rbac: clients that 10901 admits', () => {
   const clients = ['thanos', 'ruler'].map(name => parseClientName(name))
   const node = nodeOf('atlas', {'atlas.local_address': '10.0.0.7'})
   const door = (differing: Partial<Settings>) =>
     JSON.parse(textOf(build(fleetOf([paris], {settings: {...defaultSettings, ...differing}}), node), 'listener', 'thanos'))
   const names = (part: unknown): readonly string[] => JSON.stringify(part).match(/spiffe:[^"]+/g) ?? []
 
-  it('anybody who reaches its local address, whoever has a certificate', () => {
+  it('every client that reaches its local address, whichever clients have a certificate', () => {
     const {address, filter_chains: chains} = door({clients})
     expect(address.socket_address.address).to.equal('10.0.0.7')
     expect(chains[0]).to.not.have.property('transport_socket')
@@ -36,7 +36,7 @@ describe('envoy/door: whom 10901 admits', () => {
   })
 })
 
-describe('envoy/door: who is denied at 10900', () => {
+describe('envoy/rbac: clients that 10900 denies', () => {
   const denied = (of: Fleet): readonly string[] => {
     const config = JSON.parse(textOf(build(of, atlas), 'route', 'ads')).typed_per_filter_config?.['atlas.denied']
     return (config?.rbac.rules.policies.denied.principals ?? []).map(
@@ -47,7 +47,7 @@ describe('envoy/door: who is denied at 10900', () => {
   const name = (rest: string): string => `spiffe://atlas.internal/ads-client/${rest}`
   const until = '2028-01-01T00:00:00.000Z'
 
-  it('nobody, in a fleet without history: no filter configuration at all', () => {
+  it('none, in a fleet without history: no filter configuration at all', () => {
     expect(denied(fleet)).to.deep.equal([])
     expect(textOf(build(fleet, atlas), 'route', 'ads')).to.not.include('typed_per_filter_config')
   })

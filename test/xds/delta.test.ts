@@ -233,7 +233,7 @@ describe('xds/session delta', () => {
       expect(stream.push({secret: {s: 'bad'}}), 'and then it is as good as any').to.deep.equal(['secret +s=bad'])
     })
 
-    it('does not hinder a client that asked anew before its NACK was heard', () => {
+    it('does not hinder a client that subscribed again before its NACK arrived', () => {
       const stream = opened({secret: {s: 'bad', t: '1'}})
       stream.ask('secret', {subscribe: ['s']})
       stream.writes = false
@@ -243,7 +243,7 @@ describe('xds/session delta', () => {
       expect(stream.write()).to.deep.equal(['secret +s=bad'])
     })
 
-    it('answers at once for a suspect that is asked for anew', () => {
+    it('answers at once for a suspect that is subscribed again', () => {
       const stream = opened({secret: {s: '1', t: 'bad', u: '1'}})
       stream.ask('secret', {subscribe: ['s', 't']})
       stream.writes = false

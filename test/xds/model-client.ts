@@ -299,7 +299,7 @@ export class ModelClient {
     if (whole && same && shelf.received > 1 && shelf.doubted.size === 0 && letter.owed.size === 0) this.#fail(`${kind} as it was`)
     if (!whole) for (const [name, version] of contents) this.#judgeAddition(kind, name, version, letter)
     const gone = whole ? [...shelf.has.keys()].filter(name => !contents.has(name)) : []
-    // The first response of a stream can't carry what nobody knows any more, nor can one that leaves out what was refused.
+    // The first response of a stream can't carry what neither side knows any more, nor can one that leaves out what was refused.
     if (shelf.received > 1 && !shelf.refused) for (const name of gone) this.#judgeRemoval(kind, name)
 
     const bad = [...contents].filter(([, version]) => isBad(version)).map(([name]) => name)
