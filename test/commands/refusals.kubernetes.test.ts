@@ -139,7 +139,7 @@ describe('a command that a cluster refuses', () => {
     const theirs = {metadata: {name: 'lyon'}, spec: {clusterIP: 'None', ports: [{port: 80}]}}
     const {body: before} = await stage.kubernetes.request<StoredAs>('POST', stage.path('services'), theirs)
     const taken = await asAdmin('cluster', 'add', 'lyon', '--address', '198.51.100.4')
-    expectRefusal(taken, 1, /Service "lyon" is there already and registers no cluster, so it is somebody else's/)
+    expectRefusal(taken, 1, /Service "lyon" is there already and registers no cluster, so it belongs to another program/)
     expect(await stage.get('services', 'lyon')).to.deep.equal(before)
 
     const label = {metadata: {labels: {'goatlas.io/format': '2'}}}

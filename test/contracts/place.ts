@@ -1,6 +1,6 @@
 /** A place that a state store keeps its objects in, and the fleet that the contract's cases put there. */
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
-import {shardOf} from '../../src/lib/manifest/shard.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

@@ -1,7 +1,7 @@
 /** Promise 6 in every state store: what is broken costs itself only, and unknown is not removed. */
 import {expect} from 'chai'
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
-import {shardOf} from '../../src/lib/manifest/shard.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, type Subject, clusterOf, isRegistered} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'

@@ -1,7 +1,7 @@
 /** How tests break and repair what is stored, as an editor would: in the text of a manifest's file. */
 import {readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {shardOf} from '../../src/lib/manifest/shard.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {objectNames} from '../../src/lib/model/names.js'
 import type {Network} from './network.js'
 

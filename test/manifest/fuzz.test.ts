@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import fc, {type Arbitrary} from 'fast-check'
-import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
+import {decodeEntry, entriesOf} from '../../src/lib/manifest/decode.js'
 import {type Manifest, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {parseAddress} from '../../src/lib/model/address.js'
@@ -79,7 +79,7 @@ function read(text: string): Fleet {
     return emptyFleet
   }
 
-  const changes = entriesOf(manifest).map(entry => changeOf(entry, keyOf(manifest), 'file.yaml'))
+  const changes = entriesOf(manifest).map(entry => decodeEntry(entry, keyOf(manifest), 'file.yaml'))
   return reduceAll(emptyFleet, changes)
 }
 

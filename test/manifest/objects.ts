@@ -1,6 +1,6 @@
 /** Fleets to the texts of their objects and back, as a store does it, without a store. */
 import {type StoredChange, encodeOnto, isStored, namespaceOf, objectOf} from '../../src/lib/manifest/encode.js'
-import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
+import {decodeEntry, entriesOf} from '../../src/lib/manifest/decode.js'
 import {type Manifest, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml, renderYaml} from '../../src/lib/manifest/yaml.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
@@ -25,7 +25,7 @@ export function objectsOf(fleet: Fleet): ReadonlyMap<ObjectKey, Manifest> {
 /** What an object's text says. @throws AtlasError where it can't be read as an object */
 export function readText(text: string): readonly Change[] {
   const manifest = parseManifest(parseYaml(text))
-  return entriesOf(manifest).map(entry => changeOf(entry, keyOf(manifest), 'file.yaml'))
+  return entriesOf(manifest).map(entry => decodeEntry(entry, keyOf(manifest), 'file.yaml'))
 }
 
 /** The fleet that the texts of objects make. */

@@ -2,11 +2,11 @@
 import {gzipSync} from 'node:zlib'
 import {expect} from 'chai'
 import {encodeOnto} from '../../src/lib/manifest/encode.js'
-import {changeOf, entriesOf} from '../../src/lib/manifest/decode.js'
+import {decodeEntry, entriesOf} from '../../src/lib/manifest/decode.js'
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
-import {decodeReport, digestOf, encodeReport} from '../../src/lib/manifest/replica.js'
+import {decodeReport, digestOf, encodeReport} from '../../src/lib/manifest/report.js'
 import {parseRecord, renderRecord} from '../../src/lib/manifest/record.js'
-import {shardOf} from '../../src/lib/manifest/shard.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
@@ -62,7 +62,7 @@ describe('manifest: what strangers write', () => {
     const [entry, ...others] = entriesOf(configMap(wrong, {paris: text}))
     if (entry === undefined) throw new Error('no entry')
     expect(others).to.deep.equal([])
-    const found = changeOf(entry, `ConfigMap/${wrong}`, undefined)
+    const found = decodeEntry(entry, `ConfigMap/${wrong}`, undefined)
     expect(found).to.include({kind: 'fault', subject: `object/ConfigMap/${wrong}/paris`})
     expect(entriesOf(configMap(objectNames.records(shardOf('paris')), {paris: text})).map(({subject}) => subject)).to.deep.equal([
       'record/paris',
@@ -87,7 +87,7 @@ describe('manifest: what strangers write', () => {
   it('a report comes back as it was written', () => {
     const digest = digestOf(report, leftovers)
     const {binaryData, data} = encodeReport({report, leftovers, digest})
-    expect(decodeReport({...configMap('atlas-proxies-a', data ?? {}), binaryData})).to.deep.equal({report, leftovers, digest})
+    expect(decodeReport({...configMap('atlas-proxies-a', data), binaryData})).to.deep.equal({report, leftovers, digest})
   })
 
   it('what goes on by itself is nothing new; what a proxy refuses is', () => {

@@ -1,12 +1,12 @@
 /** The order in which a commit is written: whatever concerns one owner, or everybody, stays in order, and every part of it is legal. */
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {type StoredChange, isStored, objectOf} from '../../src/lib/manifest/encode.js'
-import {shardOf} from '../../src/lib/manifest/shard.js'
+import {type StoredChange, isStored, objectOf, ownersOf} from '../../src/lib/manifest/encode.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {reduceAll} from '../../src/lib/model/change.js'
-import {type Group, batchesOf, ownersConcerned} from '../../src/lib/store/batches.js'
+import {type Group, batchesOf} from '../../src/lib/store/batches.js'
 import {plain} from '../helpers/fleet-changes.js'
 import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
@@ -55,7 +55,7 @@ function changeOf(owner: (typeof owners)[number] | undefined, kind: string): Sto
   }
 }
 
-function areOrdered(a: ReturnType<typeof ownersConcerned>, b: ReturnType<typeof ownersConcerned>): boolean {
+function areOrdered(a: ReturnType<typeof ownersOf>, b: ReturnType<typeof ownersOf>): boolean {
   return a === 'all' || b === 'all' || a.some(owner => b.includes(owner))
 }
 
@@ -94,7 +94,7 @@ describe('the batches of a commit', () => {
         const places = placesOf(all)
         for (const [later, second] of all.entries())
           for (const [earlier, first] of all.slice(0, later).entries()) {
-            if (!areOrdered(ownersConcerned(first), ownersConcerned(second))) continue
+            if (!areOrdered(ownersOf(first), ownersOf(second))) continue
             const [before, after] = [places[earlier]!, places[later]!]
             const isTogether = before.group === after.group
             expect(isTogether ? before.index < after.index : before.batch < after.batch, `${earlier} before ${later}`).to.equal(true)
@@ -132,7 +132,7 @@ describe('the batches of a commit', () => {
       for (const without of [undefined, ...names]) {
         const written = batches.flatMap((batch, index) =>
           batch.flatMap(({changes: own}) =>
-            own.filter(change => index < cut || (without !== undefined && !ownersConcerned(change).includes(without))),
+            own.filter(change => index < cut || (without !== undefined && !ownersOf(change).includes(without))),
           ),
         )
         const fleet = reduceAll(base, written)

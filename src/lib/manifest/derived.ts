@@ -1,19 +1,29 @@
 /**
- * What Kubernetes keeps beside the fleet and follows from it: the Services that Thanos Query dials, each cluster's Helm values, the
- * DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows; writing them is the store's, when is `ops/`'s.
+ * What Kubernetes keeps beside the fleet and can be made from it: the Services to which Thanos Query connects, each cluster's Helm
+ * values, the DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows. The store writes them, when `ops/` says.
  */
-import {type Fleet, type ObjectKey, clusterOf, dialledAddresses} from '../model/fleet.js'
-import {replicasOf, isPending} from '../model/cluster.js'
-import {OBSERVABILITY, type Owner, objectNames, parseOwner, parseSidecarName, sidecarName} from '../model/names.js'
+import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
+import {AtlasError} from '../model/errors.js'
+import {type Fleet, clusterOf, dialledAddresses} from '../model/fleet.js'
+import {
+  OBSERVABILITY,
+  type ObjectKey,
+  type Owner,
+  derivedOwner,
+  labels,
+  objectKey,
+  objectNames,
+  parseObjectKey,
+  parseSidecarName,
+  sidecarName,
+} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {FORMAT, type Manifest, encodeBase64, frameOf, isOwnershipOf2021, labels, secretData, secretText} from './manifest.js'
+import {hasOwnershipMark} from './goatlas.js'
+import {FORMAT, type Manifest, encodeBase64, frameOf, keyOf, secretData, secretText} from './manifest.js'
 import {renderValues} from './values.js'
 
-/** The label of the Services that Thanos Query dials; its value is the cluster's name. */
-export const SIDECAR_LABEL = 'goatlas.io/thanos-sidecar'
-
-/** The label by which those Services find the observability Envoy's pods, as chart `atlas` sets it. */
-export const ENVOY_SELECTOR: Readonly<Record<string, string>> = {'goatlas.io/envoy': 'observability'}
+/** The selector of those Services: the observability Envoy's pods, as chart `atlas` labels them. */
+const ENVOY_SELECTOR: Readonly<Record<string, string>> = {[labels.envoy]: 'observability'}
 
 const marks = {[labels.managedBy]: 'atlas', [labels.format]: FORMAT}
 const VALUES = 'values.yaml'
@@ -24,45 +34,43 @@ interface Owned {
   readonly labels: Readonly<Record<string, string>>
   readonly spec?: Readonly<Record<string, unknown>>
   readonly text?: string
-  /** The 2021 program's marks of ownership stand on it. */
+  /** It has the 2021 program's marks of ownership. */
   readonly owned2021?: true
 }
 
-/** Whether an object is one of these. The label counts by presence: the 2021 program's Services carry it too. */
+/** Whether an object is one of these. The label counts by presence: the 2021 program's Services have it too. */
 export function isDerived(manifest: Manifest): boolean {
   const {kind, metadata} = manifest
-  if (kind === 'Service') return metadata.labels?.[SIDECAR_LABEL] !== undefined && parseSidecarName(metadata.name) !== undefined
-  return derivedOwner(`${kind}/${metadata.name}`) !== undefined
+  if (kind === 'Service') return metadata.labels?.[labels.sidecar] !== undefined && parseSidecarName(metadata.name) !== undefined
+  return derivedOwner(keyOf(manifest)) !== undefined
 }
 
-/** Whose a derived object is; `zone` for what is everybody's; undefined: it is no derived object's key. */
-export function derivedOwner(key: ObjectKey): Owner | 'zone' | undefined {
-  const [kind = '', name = ''] = key.split('/')
-  if (kind === 'Service') return parseSidecarName(name)?.cluster
-  if (key === `ConfigMap/${objectNames.zone}`) return 'zone'
-  const suffix = objectNames.values(OBSERVABILITY).slice(OBSERVABILITY.length)
-  if (kind !== 'Secret' || !name.endsWith(suffix)) return undefined
-  try {
-    return parseOwner(name.slice(0, -suffix.length))
-  } catch {
-    return undefined
-  }
-}
-
-/** Its owned parts as text: equal text, nothing to write. */
+/** Atlas's parts as text: equal text, nothing to write. */
 export function derivedText(manifest: Manifest): string {
   const own = manifest.metadata.labels ?? {}
-  const kept = Object.fromEntries([...Object.keys(marks), SIDECAR_LABEL].filter(key => key in own).map(key => [key, own[key] ?? '']))
-  const foreign = hasOwnerOf2021(manifest) ? {owned2021: true as const} : {}
+  const kept = Object.fromEntries([...Object.keys(marks), labels.sidecar].filter(key => key in own).map(key => [key, own[key] ?? '']))
+  const foreign = hasOwnershipMark(manifest) ? {owned2021: true as const} : {}
   if (manifest.kind === 'Service') return textOf({labels: kept, spec: ownedSpec(manifest.spec), ...foreign})
   const text = manifest.kind === 'Secret' ? readSecret(manifest) : manifest.data?.[ZONE]
   return textOf({labels: kept, ...(text !== undefined && {text}), ...foreign})
 }
 
-/** The object to be applied. @param key as the text was made for */
+/** @throws AtlasError `failed` where a Service of that name belongs to another program */
+export function encodeDerivedOnto(
+  {existing, key, namespace}: {readonly existing: Manifest | undefined; readonly key: ObjectKey; readonly namespace: string},
+  text: string,
+): Manifest {
+  if (existing?.kind === 'Service' && !isDerived(existing))
+    throw new AtlasError('failed', `Service "${existing.metadata.name}" is there already and belongs to another program`, {
+      hint: 'Thanos Query needs that name for a replica: rename that Service, or the cluster',
+    })
+  return existing !== undefined && derivedText(existing) === text ? existing : encodeDerived(key, text, namespace)
+}
+
+/** The object to be applied: Atlas's parts alone. @param key as the text was made for */
 export function encodeDerived(key: ObjectKey, text: string, namespace: string): Manifest {
   const {labels: own, spec, text: content} = JSON.parse(text) as Owned
-  const [kind = '', name = ''] = key.split('/')
+  const {kind, name} = parseObjectKey(key)
   const frame: Manifest = {apiVersion: 'v1', kind, metadata: {name, namespace, labels: own}}
   if (spec !== undefined) return {...frame, spec}
   if (content === undefined) return frame
@@ -70,8 +78,8 @@ export function encodeDerived(key: ObjectKey, text: string, namespace: string): 
 }
 
 /**
- * `present` as a whole with Atlas's parts in place: the 2021 program's marks of ownership are gone, what is others' stays. An apply
- * leaves what others have written into a selector or a list of ports, and both together would select nobody.
+ * `present` as a whole with Atlas's parts in place: the 2021 program's marks of ownership are gone, other parts stay. A server-side
+ * apply would leave what other writers put into a selector or a list of ports, and both selectors together would select no pod.
  */
 export function derivedOnto(present: Manifest, derived: Manifest): Manifest {
   const {kind, metadata, spec, data} = derived
@@ -84,46 +92,48 @@ export function derivedOnto(present: Manifest, derived: Manifest): Manifest {
   }
 }
 
-/** Whether the 2021 program, or somebody by hand, has made the object, or claims it. */
+/** Whether the 2021 program, or a person, has made the object, or that program marks it as its own. */
 export function isForeign(text: string): boolean {
   return !isMarked(text) || (JSON.parse(text) as Owned).owned2021 === true
 }
 
-/** Whether the object is written by this program, and not by the one of 2021 or by hand. */
+/** Whether this program has written the object, not the 2021 program or a person. */
 export function isMarked(text: string): boolean {
   return text.startsWith(MARKED)
 }
 
-/** Labels come first in these texts, and this one is the first of them: thousands are asked for it at a time. */
+/** Texts begin with the labels, and this is the first label: thousands of texts are looked at each time. */
 const MARKED = `{"labels":{${JSON.stringify(labels.managedBy)}:"atlas"`
 
-/** The zone's own text; undefined: there is none. */
+/** The zone in a derived text; undefined: there is none. */
 export function zoneIn(text: string | undefined): string | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Owned).text
 }
 
-/** What is to stand there for the zone `zone`. */
+/** The derived object of the zone `zone`. */
 export function derivedZone(zone: string): readonly [ObjectKey, string] {
-  return [`ConfigMap/${objectNames.zone}`, textOf({labels: marks, text: zone})]
+  return [objectKey('ConfigMap', objectNames.zone), textOf({labels: marks, text: zone})]
 }
 
-/** What is to stand there for one owner: nothing for a cluster that is not served. Values only where it is known what to dial. */
+/** The derived objects of one owner: none for a cluster that is not served. Values only where the Envoys' ADS address is known. */
 export function derivedOf(fleet: Fleet, settings: Settings, owner: Owner): ReadonlyMap<ObjectKey, string> {
   const cluster = owner === OBSERVABILITY ? undefined : clusterOf(fleet, owner)
   if (cluster === undefined && owner !== OBSERVABILITY) return new Map()
-  const services = cluster === undefined || isPending(cluster) ? [] : replicasOf(cluster)
-  const wanted = new Map<ObjectKey, string>(
-    services.map(replica => [`Service/${sidecarName((cluster as NonNullable<typeof cluster>).name, replica)}`, sidecarText(owner)]),
-  )
+  const wanted = new Map<ObjectKey, string>(cluster === undefined ? [] : sidecarsOf(cluster))
   const addresses = dialledAddresses(fleet)
   if (owner === OBSERVABILITY || addresses.length > 0)
-    wanted.set(`Secret/${objectNames.values(owner)}`, textOf({labels: marks, text: renderValues({...settings, addresses}, owner)}))
+    wanted.set(objectKey('Secret', objectNames.values(owner)), textOf({labels: marks, text: renderValues({...settings, addresses}, owner)}))
   return wanted
+}
+
+function sidecarsOf(cluster: Cluster): readonly (readonly [ObjectKey, string])[] {
+  const replicas = isPending(cluster) ? [] : replicasOf(cluster)
+  return replicas.map(replica => [objectKey('Service', sidecarName(cluster.name, replica)), sidecarText(cluster.name)])
 }
 
 function sidecarText(owner: Owner): string {
   return textOf({
-    labels: {...marks, [SIDECAR_LABEL]: owner},
+    labels: {...marks, [labels.sidecar]: owner},
     spec: ownedSpec({
       clusterIP: 'None',
       selector: ENVOY_SELECTOR,
@@ -141,15 +151,11 @@ function ownedSpec(spec: Manifest['spec']): Readonly<Record<string, unknown>> {
   }
 }
 
-function hasOwnerOf2021({metadata}: Manifest): boolean {
-  return [metadata.labels, metadata.annotations].some(map => Object.keys(map ?? {}).some(key => isOwnershipOf2021(key)))
-}
-
 function readSecret(manifest: Manifest): string | undefined {
   try {
     return secretText(manifest, VALUES)
   } catch {
-    // No base64: whatever stands there is written over.
+    // No base64: it is written over.
     return undefined
   }
 }

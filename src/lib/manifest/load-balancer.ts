@@ -1,14 +1,13 @@
-/** The Service through which other clusters reach the observability Envoy: where its load balancer answers. Chart `atlas` makes it. */
+/** The Service through which other clusters reach the observability Envoy: the addresses of its load balancer. Chart `atlas` makes it. */
 import {type Address, parseAddress} from '../model/address.js'
+import {labels} from '../model/names.js'
 import type {Manifest} from './manifest.js'
 
-const LABEL = 'goatlas.io/service'
-
 export function isExternal(manifest: Manifest): boolean {
-  return manifest.kind === 'Service' && manifest.metadata.labels?.[LABEL] === 'external'
+  return manifest.kind === 'Service' && manifest.metadata.labels?.[labels.service] === 'external'
 }
 
-/** From `status.loadBalancer.ingress`: IP addresses and host names; what is neither is passed over. */
+/** From `status.loadBalancer.ingress`: IP addresses and host names; any other entry is passed over. */
 export function externalAddresses(manifest: Manifest): readonly Address[] {
   const status = manifest['status'] as {readonly loadBalancer?: {readonly ingress?: unknown}} | undefined
   const ingress = status?.loadBalancer?.ingress

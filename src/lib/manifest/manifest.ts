@@ -1,6 +1,8 @@
-/** A Kubernetes object as Atlas reads and writes it, and the labels that mark Atlas's own. */
+/** A Kubernetes object as Atlas reads and writes it, marked as Atlas's own. */
 import {AtlasError, invalid, quote} from '../model/errors.js'
-import type {ObjectKey} from '../model/fleet.js'
+import {type ObjectKey, labels, objectKey} from '../model/names.js'
+import {withoutOwnershipMarks} from './goatlas.js'
+import {isFields} from './json.js'
 
 export interface Manifest {
   readonly apiVersion: string
@@ -22,29 +24,21 @@ export interface Manifest {
 /** The format of what this version writes; a newer one is refused by name. */
 export const FORMAT = '1'
 
-export const labels = {
-  managedBy: 'app.kubernetes.io/managed-by',
-  format: 'goatlas.io/format',
-  cluster: 'goatlas.io/cluster',
-  replicas: 'goatlas.io/replicas',
-  group: 'group.goatlas.io/',
-} as const
-
 /** `<kind>/<name>`. */
 export function keyOf(manifest: Manifest): ObjectKey {
-  return `${manifest.kind}/${manifest.metadata.name}`
+  return objectKey(manifest.kind, manifest.metadata.name)
 }
 
 /** @throws AtlasError `invalid` for anything that is no Kubernetes object of the kinds Atlas uses */
 export function parseManifest(value: unknown): Manifest {
-  if (!isRecord(value)) throw new AtlasError('invalid', 'wanted a Kubernetes object; got something else')
+  if (!isFields(value)) throw new AtlasError('invalid', 'wanted a Kubernetes object; got something else')
   const {apiVersion, kind, metadata} = value
   if (apiVersion !== 'v1' || typeof kind !== 'string' || !/^[A-Za-z]{1,63}$/.test(kind))
     throw new AtlasError(
       'invalid',
       `apiVersion must be "v1" and kind the name of a kind; got ${[apiVersion, kind].map(each => (typeof each === 'string' ? nameOf(each) : 'something else')).join(' and ')}`,
     )
-  if (!isRecord(metadata) || typeof metadata['name'] !== 'string' || !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(metadata['name']))
+  if (!isFields(metadata) || typeof metadata['name'] !== 'string' || !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(metadata['name']))
     throw new AtlasError('invalid', 'metadata.name must be the name of a Kubernetes object')
   for (const [path, map] of [
     ['metadata.labels', metadata['labels']],
@@ -55,7 +49,7 @@ export function parseManifest(value: unknown): Manifest {
     checkStrings(path, map)
   if (!kinds.has(kind) && isMarked(metadata))
     throw invalid('the kind of an object with labels or annotations of Atlas', [...kinds].join(', '), kind)
-  if (value['spec'] !== undefined && !isRecord(value['spec'])) throw new AtlasError('invalid', 'spec must be an object')
+  if (value['spec'] !== undefined && !isFields(value['spec'])) throw new AtlasError('invalid', 'spec must be an object')
   if (value['type'] !== undefined && typeof value['type'] !== 'string') throw new AtlasError('invalid', 'type must be text')
   const {namespace} = metadata
   if (namespace !== undefined && (typeof namespace !== 'string' || !isLabel(namespace)))
@@ -78,7 +72,7 @@ export function newerFormat(manifest: Manifest): string | undefined {
 /** The object's frame: what was there, marked as Atlas's own, and as nobody else's. */
 export function frameOf(existing: Manifest | undefined, [kind, name]: readonly [kind: string, name: string], namespace: string): Manifest {
   const {annotations, ...metadata} = existing?.metadata ?? {name, namespace}
-  const noted = withoutOwner(annotations)
+  const noted = withoutOwnershipMarks(annotations)
   return {
     ...(existing ?? {apiVersion: 'v1', kind}),
     apiVersion: 'v1',
@@ -86,18 +80,10 @@ export function frameOf(existing: Manifest | undefined, [kind, name]: readonly [
     metadata: {
       ...metadata,
       name,
-      labels: {...withoutOwner(metadata.labels), [labels.managedBy]: 'atlas', [labels.format]: FORMAT},
+      labels: {...withoutOwnershipMarks(metadata.labels), [labels.managedBy]: 'atlas', [labels.format]: FORMAT},
       ...(Object.keys(noted).length > 0 && {annotations: noted}),
     },
   }
-}
-
-/**
- * Whether a label or annotation says that the 2021 program owns the object: where it is found, that program may write over what Atlas
- * wrote, or delete it. One of them repeats the whole object as it was, a private key in it too.
- */
-export function isOwnershipOf2021(key: string): boolean {
-  return key.startsWith('objectset.rio.cattle.io/')
 }
 
 /** One text of a Secret: `stringData`, or else `data` decoded; undefined: it has none. @throws AtlasError `invalid` for bad base64 */
@@ -127,21 +113,17 @@ export function decodeBase64(key: string, text: string): string {
   return Buffer.from(bare, 'base64').toString('utf8')
 }
 
-function withoutOwner(map: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(map).filter(([key]) => !isOwnershipOf2021(key)))
-}
-
 /** All that Atlas reads. Objects of other kinds may stand beside them, but a slip in a kind must not pass for one of those. */
 const kinds: ReadonlySet<string> = new Set(['ConfigMap', 'Secret', 'Service'])
 
 function isMarked(metadata: Readonly<Record<string, unknown>>): boolean {
-  const entries = [metadata['labels'], metadata['annotations']].flatMap(map => (isRecord(map) ? Object.entries(map) : []))
+  const entries = [metadata['labels'], metadata['annotations']].flatMap(map => (isFields(map) ? Object.entries(map) : []))
   return entries.some(([key, value]) => /^(group\.)?goatlas\.io\//.test(key) || (key === labels.managedBy && value === 'atlas'))
 }
 
 function checkStrings(path: string, map: unknown): void {
   if (map === undefined || map === null) return
-  if (!isRecord(map)) throw new AtlasError('invalid', `${path} must be an object of texts`)
+  if (!isFields(map)) throw new AtlasError('invalid', `${path} must be an object of texts`)
   for (const [key, value] of Object.entries(map))
     if (typeof value !== 'string')
       throw new AtlasError(
@@ -162,8 +144,4 @@ function nameOf(key: string): string {
 /** RFC 1123 label. */
 function isLabel(text: string): boolean {
   return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-/** A registration: Service `<cluster>` <-> cluster. Labels and annotations of the 2021 program are read as they are. */
+/** A registration: Service `<cluster>` <-> cluster. What is read otherwise where the 2021 program wrote it: goatlas.ts. */
 import {parseAddresses, parsePort, renderAddresses} from '../model/address.js'
 import {
   type Cluster,
@@ -13,15 +13,15 @@ import {
   renderPorts,
 } from '../model/cluster.js'
 import {AtlasError, quote} from '../model/errors.js'
-import {parseClusterName} from '../model/names.js'
-import {defaultStack, operatedTargets, targetsOf} from '../model/stack.js'
-import {type Manifest, frameOf, isLeaving, labels} from './manifest.js'
+import {annotations, labels, parseClusterName} from '../model/names.js'
+import {defaultStack, targetsOf} from '../model/stack.js'
+import {externalIps, isWrittenByAtlas, keptSpec, operatedTargets, replicasOr1} from './goatlas.js'
+import {type Manifest, frameOf, isLeaving} from './manifest.js'
 import {at} from './path.js'
 
-const annotations = {addresses: 'goatlas.io/addresses', ports: 'goatlas.io/ports'} as const
 const services = ['thanos', 'prometheus', 'alertmanager'] as const
 
-/** Whether an object registers a cluster: the label counts by presence, as in 2021. */
+/** Whether an object registers a cluster: the label counts by presence. */
 export function isRegistration(manifest: Manifest): boolean {
   return manifest.kind === 'Service' && manifest.metadata.labels?.[labels.cluster] !== undefined
 }
@@ -42,7 +42,10 @@ export function decodeRegistration(manifest: Manifest): Cluster {
       addresses: decodeAddresses(manifest),
       ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
       replicas,
-      services: decodeServices(noted, isMarked(own) || replicas > 1 ? targetsOf(defaultStack) : operatedTargets(defaultStack.namespace)),
+      services: decodeServices(
+        noted,
+        isWrittenByAtlas(own) || replicas > 1 ? targetsOf(defaultStack) : operatedTargets(defaultStack.namespace),
+      ),
       groups: groups.sort(),
     }),
   )
@@ -50,15 +53,17 @@ export function decodeRegistration(manifest: Manifest): Cluster {
 
 /**
  * Labels and annotations that aren't Atlas's stay.
- * @throws AtlasError `failed` where a Service of that name belongs to somebody else
+ * @throws AtlasError `failed` where a Service of that name belongs to another program
  */
 export function encodeRegistration(existing: Manifest | undefined, cluster: Cluster, namespace: string): Manifest {
   if (existing !== undefined && !isRegistration(existing) && existing.metadata.labels?.[labels.managedBy] !== 'atlas')
-    throw new AtlasError('failed', `Service "${cluster.name}" is there already and registers no cluster, so it is somebody else's`, {
-      hint: `choose another name, or give that Service the label ${labels.cluster} if it is to register one`,
-    })
+    throw new AtlasError(
+      'failed',
+      `Service "${cluster.name}" is there already and registers no cluster, so it belongs to another program`,
+      {hint: `choose another name, or add the label ${labels.cluster} to that Service if it should register one`},
+    )
   if (existing !== undefined && isLeaving(existing))
-    throw new AtlasError('failed', `Service "${cluster.name}" is being deleted: what is written into it would go with it`, {
+    throw new AtlasError('failed', `Service "${cluster.name}" is being deleted, and what is written into it would be lost`, {
       hint: `wait until it is gone, then run the command again; its finalizers: ${quote(JSON.stringify(existing.metadata['finalizers']))}`,
     })
   const frame = frameOf(existing, ['Service', cluster.name], namespace)
@@ -67,80 +72,52 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
     [labels.replicas]: String(cluster.replicas),
     ...Object.fromEntries(cluster.groups.map(group => [`${labels.group}${group}`, ''])),
   }
-  // Marks of ownership stay: the 2021 program puts none on a registration, but k3s and Fleet put such on what they deploy.
+  // Marks of ownership stay: the 2021 program puts none on a registration, but k3s and Fleet put such marks on what they deploy.
   const present = {labels: {...existing?.metadata.labels, ...frame.metadata.labels}, annotations: existing?.metadata.annotations}
   const kept = Object.fromEntries(Object.entries(present.labels).filter(([label]) => !label.startsWith(labels.group)))
   const ownAnnotations: Record<string, string | undefined> = {
-    // Written even when empty: its absence would let `spec.externalIPs` speak again.
+    // Written even when empty: without it `spec.externalIPs` would count.
     [annotations.addresses]: renderAddresses(cluster.addresses),
     [annotations.ports]: cluster.ports.size === 0 ? undefined : renderPorts(cluster.ports),
     ...Object.fromEntries(
       services.flatMap(service => [
-        [serviceKey(service), cluster.services[service].host],
-        [portKey(service), String(cluster.services[service].port)],
+        [annotations.service(service), cluster.services[service].host],
+        [annotations.servicePort(service), String(cluster.services[service].port)],
       ]),
     ),
   }
   const noted = Object.fromEntries(
     Object.entries({...present.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
-  const spec = othersSpec(existing) ?? {clusterIP: 'None', ...existing?.spec, ports: dialledPorts(cluster)}
+  const spec = keptSpec(existing) ?? {clusterIP: 'None', ...existing?.spec, ports: dialledPorts(cluster)}
   return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}
 }
 
-/** Nobody reaches anything by it: it shows in `kubectl get services` which ports are dialled in the cluster. */
+/** For people only: `kubectl get services` shows the port to which the observability Envoy connects. */
 function dialledPorts(cluster: Cluster): readonly Readonly<Record<string, unknown>>[] {
   const port = dialledPort(cluster, downstreamPorts.thanos)
   return [{name: 'thanos', port, protocol: 'TCP', targetPort: port}]
 }
 
-/** The 2021 program's, and what a person has made: its ports stay as they are. */
-function othersSpec(existing: Manifest | undefined): Manifest['spec'] {
-  return existing?.metadata.labels?.[labels.format] === undefined ? existing?.spec : undefined
-}
-
-/** A Service that the 2021 program left has no format, and there a number that can't be read meant 1. */
 function decodeReplicas(own: Readonly<Record<string, string>>): number {
   const text = own[labels.replicas]
   if (text === undefined) return 1
-  try {
-    return at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text))
-  } catch (error) {
-    if (!isMarked(own)) return 1
-    throw error
-  }
-}
-
-/** Whether Atlas has written it: it says then all that it means. */
-function isMarked(own: Readonly<Record<string, string>>): boolean {
-  return own[labels.format] !== undefined || own[labels.managedBy] === 'atlas'
+  return replicasOr1(own, () => at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text)))
 }
 
 function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
   const text = manifest.metadata.annotations?.[annotations.addresses]
-  if (text !== undefined) return at(`metadata.annotations["${annotations.addresses}"]`, () => parseAddresses(text))
-  const external = manifest.spec?.['externalIPs']
-  if (external === undefined || external === null) return []
-  if (!Array.isArray(external) || !external.every(entry => typeof entry === 'string'))
-    throw new AtlasError('invalid', 'spec.externalIPs must be a list of addresses')
-  return at('spec.externalIPs', () => parseAddresses(external.join(',')))
+  return text === undefined ? externalIps(manifest) : at(`metadata.annotations["${annotations.addresses}"]`, () => parseAddresses(text))
 }
 
 function decodeServices(noted: Readonly<Record<string, string>>, assumed: ServiceTargets): ServiceTargets {
   const target = (service: (typeof services)[number]): ServiceTarget => {
-    const [host, port] = [noted[serviceKey(service)], noted[portKey(service)]]
-    const parsed = port === undefined ? assumed[service].port : at(`metadata.annotations["${portKey(service)}"]`, () => parsePort(port))
+    const [host, port] = [noted[annotations.service(service)], noted[annotations.servicePort(service)]]
+    const parsed =
+      port === undefined ? assumed[service].port : at(`metadata.annotations["${annotations.servicePort(service)}"]`, () => parsePort(port))
     if (host === undefined) return {host: assumed[service].host, port: parsed}
-    return at(`metadata.annotations["${serviceKey(service)}"]`, () => parseServiceTarget(`${host}:${parsed}`, 'the service'))
+    return at(`metadata.annotations["${annotations.service(service)}"]`, () => parseServiceTarget(`${host}:${parsed}`, 'the service'))
   }
 
   return {thanos: target('thanos'), prometheus: target('prometheus'), alertmanager: target('alertmanager')}
-}
-
-function serviceKey(service: string): string {
-  return `goatlas.io/${service}-service`
-}
-
-function portKey(service: string): string {
-  return `goatlas.io/${service}-service-port`
 }

@@ -1,173 +1,193 @@
-/** What another server replica says, taken for what it is: a stranger's JSON. Only what is known and fits comes through. */
-import {AtlasError} from '../model/errors.js'
-import {type Owner, parseOwner} from '../model/names.js'
-import type {Leftover, ProxyReport, RefusalReport, ReplicaReport, Report, TypeReport, UnrepairedReport} from '../model/report.js'
+/**
+ * What server replicas tell each other: ConfigMaps `atlas-proxies-<replica>` (compressed) and `atlas-replicas`. Another server's report
+ * is read field by field, and only what is known and within bounds is taken: the server may be compromised, or of another version.
+ */
+import {createHash} from 'node:crypto'
+import {gunzipSync, gzipSync} from 'node:zlib'
+import {AtlasError, messageOf} from '../model/errors.js'
+import {type Owner, ownerIn, parseOwner} from '../model/names.js'
 import {NODE_ID_MAX} from '../model/node.js'
+import type {Leftover, ProxyReport, RefusalReport, ReplicaReport, Report, TypeReport, UnrepairedReport} from '../model/report.js'
+import {type Fields, choiceIn, fieldsIn, listIn, optional, textIn, timeIn, wholeIn, wrong} from './json.js'
+import type {Manifest} from './manifest.js'
+import {at} from './path.js'
 
+const REPORT = 'report.json.gz'
+const DIGEST = 'digest'
+const LIVING = 'living'
+
+/** A report that unpacks to more is refused: it would fill the reader's memory. Some 20,000 proxies. */
+const UNPACKED_MAX = 8 * 1024 * 1024
+/** Reports with longer lists or texts are refused. */
 const PROXIES_MAX = 20_000
 const LIST_MAX = 2000
 const TEXT_MAX = 1100
 
-/** @throws AtlasError `invalid` where it is no report of this format */
-export function parseReplicaReport(value: unknown): Omit<ReplicaReport, 'digest'> {
-  const {report, leftovers} = record(value)
-  return {report: parseReport(record(report)), leftovers: list(leftovers, LIST_MAX).map(entry => parseLeftover(entry))}
+/** `binaryData` and `data` of the ConfigMap. An object holds 1 MiB at most (etcd), some 10,000 proxies. */
+export function encodeReport({report, leftovers, digest}: ReplicaReport): Readonly<Record<'binaryData' | 'data', Record<string, string>>> {
+  return {binaryData: {[REPORT]: gzipSync(JSON.stringify({report, leftovers})).toString('base64')}, data: {[DIGEST]: digest}}
 }
 
-function parseReport(value: Fields): Report {
-  if (value['format'] !== 1) throw wrong()
+/** @throws AtlasError `invalid` */
+export function decodeReport(manifest: Manifest): ReplicaReport {
+  return at(`binaryData.${REPORT}`, () => {
+    const packed = (manifest['binaryData'] as Fields | undefined)?.[REPORT]
+    try {
+      const {report, leftovers} = fieldsIn(unpacked(textIn(packed, REPORT)), 'the report')
+      return {
+        report: parseReport(fieldsIn(report, 'report')),
+        leftovers: listIn(leftovers, 'leftovers', parseLeftover, LIST_MAX),
+        digest: manifest.data?.[DIGEST] ?? '',
+      }
+    } catch (error) {
+      throw new AtlasError('invalid', `this is no report of a server replica of format 1: ${messageOf(error)}`)
+    }
+  })
+}
+
+/** Of everything in a report but times that pass anyway: equal digest, no news. */
+export function digestOf(report: Report, leftovers: readonly Leftover[]): string {
+  const {at: _, proxies, refusals, ...rest} = report
+  // Streams are renewed every hour, which is no news about the proxy.
+  const timeless = proxies.map(({lastChange: _l, connectedSince: _c, sequence: _s, ...proxy}) => proxy)
+  // A client that is refused connects again every few seconds, from another port, for as long as it runs.
+  const refused = new Set(refusals.map(({reason, message, cluster}) => JSON.stringify([reason, message, cluster])))
+  return createHash('sha256')
+    .update(JSON.stringify([timeless, rest, leftovers, [...refused].sort()]))
+    .digest('hex')
+}
+
+/** The names of living replicas as ConfigMap data. */
+export function encodeReplicas(living: readonly string[]): Readonly<Record<string, string>> {
+  return {[LIVING]: living.join(',')}
+}
+
+export function decodeReplicas(manifest: Manifest): readonly string[] {
+  return (manifest.data?.[LIVING] ?? '').split(',').filter(name => name !== '')
+}
+
+function unpacked(packed: string): unknown {
+  try {
+    return JSON.parse(gunzipSync(Buffer.from(packed, 'base64'), {maxOutputLength: UNPACKED_MAX}).toString('utf8'))
+  } catch {
+    throw new AtlasError('invalid', `${REPORT} must be compressed JSON of at most ${UNPACKED_MAX >> 20} MiB`)
+  }
+}
+
+function parseReport(fields: Fields): Report {
+  if (fields['format'] !== 1) throw wrong('format', '1', fields['format'])
+  const store = fieldsIn(fields['store'], 'store')
   return {
     format: 1,
-    at: time(value['at']),
-    startedAt: time(value['startedAt']),
-    address: text(value['address']),
-    ready: value['ready'] === true,
-    reasons: texts(value['reasons']),
-    warnings: texts(value['warnings']),
-    store: {description: text(record(value['store'])['description']), reachable: record(value['store'])['reachable'] === true},
-    proxies: list(value['proxies'], PROXIES_MAX).map(entry => parseProxy(entry)),
-    // Whoever reads this finds it out himself; a name that can't be is nobody's.
-    withoutProxy: list(value['withoutProxy'], PROXIES_MAX).flatMap(entry => ownerIn(entry) ?? []),
-    refusals: list(value['refusals'], LIST_MAX).map(entry => parseRefusal(record(entry))),
-    unrepaired: list(value['unrepaired'], LIST_MAX).map(entry => parseUnrepaired(record(entry))),
-    faults: list(value['faults'], LIST_MAX).map(entry => parseFault(record(entry))),
+    at: timeIn(fields['at'], 'at'),
+    startedAt: timeIn(fields['startedAt'], 'startedAt'),
+    address: text(fields['address'], 'address'),
+    ready: fields['ready'] === true,
+    reasons: texts(fields['reasons'], 'reasons'),
+    warnings: texts(fields['warnings'], 'warnings'),
+    store: {description: text(store['description'], 'store.description'), reachable: store['reachable'] === true},
+    proxies: listIn(fields['proxies'], 'proxies', parseProxy, PROXIES_MAX),
+    // The reader finds this out itself; an impossible name belongs to no cluster.
+    withoutProxy: listIn(fields['withoutProxy'], 'withoutProxy', text, PROXIES_MAX).flatMap(name => ownerIn(name) ?? []),
+    refusals: listIn(fields['refusals'], 'refusals', parseRefusal, LIST_MAX),
+    unrepaired: listIn(fields['unrepaired'], 'unrepaired', parseUnrepaired, LIST_MAX),
+    faults: listIn(fields['faults'], 'faults', parseFault, LIST_MAX),
   }
 }
 
-function parseProxy(entry: unknown): ProxyReport {
-  const value = record(entry)
-  const [credential, identity] = [record(value['credential']), value['identity'] === undefined ? undefined : record(value['identity'])]
+function parseProxy(entry: unknown, what: string): ProxyReport {
+  const fields = fieldsIn(entry, what)
+  const credential = fieldsIn(fields['credential'], `${what}.credential`)
   return {
-    cluster: owner(value['cluster']),
-    id: nodeId(value['id']),
-    sequence: number(value['sequence']),
-    variant: value['variant'] === 'sotw' ? 'sotw' : 'delta',
-    path: value['path'] === 'relay' ? 'relay' : 'direct',
-    connectedSince: time(value['connectedSince']),
-    ...optional('lastChange', value['lastChange'], time),
-    types: list(value['types'], 16).map(type => parseType(record(type))),
+    ...nodeIn(fields, what),
+    sequence: wholeIn(fields['sequence'], `${what}.sequence`),
+    variant: fields['variant'] === 'sotw' ? 'sotw' : 'delta',
+    path: fields['path'] === 'relay' ? 'relay' : 'direct',
+    connectedSince: timeIn(fields['connectedSince'], `${what}.connectedSince`),
+    ...optional(fields, 'lastChange', timeIn),
+    types: listIn(fields['types'], `${what}.types`, parseType, 16),
     credential: {
-      sha256: text(credential['sha256']),
-      ...optional('notAfter', credential['notAfter'], time),
-      ...optional('rootsDigest', credential['rootsDigest'], text),
+      sha256: text(credential['sha256'], `${what}.credential.sha256`),
+      ...optional(credential, 'notAfter', timeIn),
+      ...optional(credential, 'rootsDigest', text),
     },
-    ...(identity !== undefined && {identity: {version: text(identity['version']), ...optional('notAfter', identity['notAfter'], time)}}),
-    ...optional('envoyVersion', value['envoyVersion'], text),
-    ...optional('frozen', value['frozen'], text),
-    equalIds: number(value['equalIds']),
+    ...optional(fields, 'identity', parseIdentityReport),
+    ...optional(fields, 'envoyVersion', text),
+    ...optional(fields, 'frozen', text),
+    equalIds: wholeIn(fields['equalIds'], `${what}.equalIds`),
   }
 }
 
-function parseType(value: Fields): TypeReport {
-  const {state} = value
-  if (state !== 'nack' && state !== 'stale' && state !== 'synced') throw wrong()
+function parseIdentityReport(value: unknown, what: string): NonNullable<ProxyReport['identity']> {
+  const fields = fieldsIn(value, what)
+  return {version: text(fields['version'], `${what}.version`), ...optional(fields, 'notAfter', timeIn)}
+}
+
+function parseType(entry: unknown, what: string): TypeReport {
+  const fields = fieldsIn(entry, what)
   return {
-    type: text(value['type']),
-    state,
-    sent: number(value['sent']),
-    acknowledged: number(value['acknowledged']),
-    ...optional('nack', value['nack'], text),
-    ...optional('nackNames', value['nackNames'], texts),
+    type: text(fields['type'], `${what}.type`),
+    state: choiceIn(fields['state'], `${what}.state`, ['nack', 'stale', 'synced']),
+    sent: wholeIn(fields['sent'], `${what}.sent`),
+    acknowledged: wholeIn(fields['acknowledged'], `${what}.acknowledged`),
+    ...optional(fields, 'nack', text),
+    ...optional(fields, 'nackNames', texts),
   }
 }
 
-function parseRefusal(value: Fields): RefusalReport {
+function parseRefusal(entry: unknown, what: string): RefusalReport {
+  const fields = fieldsIn(entry, what)
   return {
-    at: time(value['at']),
-    reason: text(value['reason']),
-    message: text(value['message']),
-    peer: text(value['peer']),
-    ...optional('cluster', value['cluster'], owner),
+    at: timeIn(fields['at'], `${what}.at`),
+    reason: text(fields['reason'], `${what}.reason`),
+    message: text(fields['message'], `${what}.message`),
+    peer: text(fields['peer'], `${what}.peer`),
+    ...optional(fields, 'cluster', owner),
   }
 }
 
-function parseFault(value: Fields): Report['faults'][number] {
+function parseFault(entry: unknown, what: string): Report['faults'][number] {
+  const fields = fieldsIn(entry, what)
   return {
-    subject: text(value['subject']),
-    object: text(value['object']),
-    key: text(value['key']),
-    message: text(value['message']),
-    ...optional('source', value['source'], text),
+    subject: text(fields['subject'], `${what}.subject`),
+    object: text(fields['object'], `${what}.object`),
+    key: text(fields['key'], `${what}.key`),
+    message: text(fields['message'], `${what}.message`),
+    ...optional(fields, 'source', text),
   }
 }
 
-function parseUnrepaired(value: Fields): UnrepairedReport {
-  const names = Object.entries(record(value['names'])).slice(0, 16)
+function parseUnrepaired(entry: unknown, what: string): UnrepairedReport {
+  const fields = fieldsIn(entry, what)
+  const names = Object.entries(fieldsIn(fields['names'], `${what}.names`)).slice(0, 16)
   return {
-    cluster: owner(value['cluster']),
-    id: nodeId(value['id']),
-    names: Object.fromEntries(names.map(([type, some]) => [text(type), texts(some)])),
+    ...nodeIn(fields, what),
+    names: Object.fromEntries(names.map(([type, some]) => [text(type, 'a type'), texts(some, `${what}.names`)])),
   }
 }
 
-function parseLeftover(entry: unknown): Leftover {
-  const value = record(entry)
+function parseLeftover(entry: unknown, what: string): Leftover {
+  const fields = fieldsIn(entry, what)
   return {
-    cluster: owner(value['cluster']),
-    id: nodeId(value['id']),
-    typeUrl: text(value['typeUrl']),
-    sent: texts(value['sent']),
-    removed: texts(value['removed']),
+    ...nodeIn(fields, what),
+    typeUrl: text(fields['typeUrl'], `${what}.typeUrl`),
+    sent: texts(fields['sent'], `${what}.sent`),
+    removed: texts(fields['removed'], `${what}.removed`),
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>
-
-function wrong(): AtlasError {
-  return new AtlasError('invalid', 'wanted the report of a server replica, format 1; it is something else')
+function nodeIn(fields: Fields, what: string): {readonly cluster: Owner; readonly id: string} {
+  return {cluster: owner(fields['cluster'], `${what}.cluster`), id: textIn(fields['id'], `${what}.id`, NODE_ID_MAX)}
 }
 
-function record(value: unknown): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong()
-  return value as Fields
+function text(value: unknown, what: string): string {
+  return textIn(value, what, TEXT_MAX)
 }
 
-function list(value: unknown, most: number): readonly unknown[] {
-  if (!Array.isArray(value) || value.length > most) throw wrong()
-  return value
+function texts(value: unknown, what: string): readonly string[] {
+  return listIn(value, what, text, LIST_MAX)
 }
 
-function text(value: unknown): string {
-  if (typeof value !== 'string' || value.length > TEXT_MAX) throw wrong()
-  return value
-}
-
-function texts(value: unknown): readonly string[] {
-  return list(value, LIST_MAX).map(each => text(each))
-}
-
-function number(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw wrong()
-  return value
-}
-
-function time(value: unknown): string {
-  const told = text(value)
-  if (Number.isNaN(Date.parse(told))) throw wrong()
-  return told
-}
-
-function owner(value: unknown): Owner {
-  const found = ownerIn(value)
-  if (found === undefined) throw wrong()
-  return found
-}
-
-function ownerIn(value: unknown): Owner | undefined {
-  try {
-    return parseOwner(text(value))
-  } catch {
-    return undefined
-  }
-}
-
-function nodeId(value: unknown): string {
-  const id = text(value)
-  if (id.length > NODE_ID_MAX) throw wrong()
-  return id
-}
-
-/** The field where it stands there, and nothing where it does not. */
-function optional<K extends string, T>(key: K, value: unknown, parse: (value: unknown) => T): Partial<Record<K, T>> {
-  return value === undefined ? {} : ({[key]: parse(value)} as Partial<Record<K, T>>)
+function owner(value: unknown, what: string): Owner {
+  return parseOwner(text(value, what))
 }

@@ -1,10 +1,12 @@
 /** Certificates with keys in Secrets: signers, the ADS server's, ADS credentials, those of clients, and the entries of the identity shards. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
+import {labels} from '../model/names.js'
 import {SecretText} from '../model/secret.js'
 import {parseCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
-import {type Manifest, encodeBase64, frameOf, labels, secretData, secretText} from './manifest.js'
+import type {Target} from './layout.js'
+import {type Manifest, encodeBase64, frameOf, secretData, secretText} from './manifest.js'
 import {at} from './path.js'
 
 /** Keys of the Secrets that sign, as in 2021. */
@@ -13,8 +15,13 @@ export const signerKeys = {certificate: 'ca.pem', key: 'ca-key.pem'} as const
 export const tlsKeys = {certificate: 'tls.crt', key: 'tls.key', roots: 'ca.crt'} as const
 
 /** @throws AtlasError `invalid` unless both decode and belong together */
-export function decodeSecret(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {
-  return checked(pairIn(manifest, keys), `data.${keys.certificate}`)
+export function decodeSigner(manifest: Manifest): CertifiedKey {
+  return checked(pairIn(manifest, signerKeys), `data.${signerKeys.certificate}`)
+}
+
+/** @throws AtlasError `invalid` unless both decode and belong together */
+export function decodeServer(manifest: Manifest): CertifiedKey {
+  return checked(pairIn(manifest, tlsKeys), `data.${tlsKeys.certificate}`)
 }
 
 /** @throws AtlasError `invalid` */
@@ -40,15 +47,14 @@ export function decodeClient(manifest: Manifest): Credential {
   return decodeCredential(manifest)
 }
 
-/** `name` with `texts` in place of what it held of them; keys that aren't Atlas's stay. */
-export function encodeSecret(
-  existing: Manifest | undefined,
-  {name, type, texts}: {name: string; type: string; texts: Readonly<Record<string, string>>},
-  namespace: string,
-): Manifest {
-  const {stringData: _, ...frame} = frameOf(existing, ['Secret', name], namespace)
-  const data = {...secretData(existing), ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
-  return {...frame, type: existing?.type ?? type, data}
+export function encodeSigner({certificate, key}: CertifiedKey, target: Target): Manifest {
+  return encodeSecret(target, 'Opaque', {[signerKeys.certificate]: certificate, [signerKeys.key]: key.reveal()})
+}
+
+/** With the roots beside the pair, where it has any. */
+export function encodeTls({certificate, key, roots}: CertifiedKey & Partial<Credential>, target: Target): Manifest {
+  const pair = {[tlsKeys.certificate]: certificate, [tlsKeys.key]: key.reveal()}
+  return encodeSecret(target, 'kubernetes.io/tls', roots === undefined ? pair : {...pair, [tlsKeys.roots]: roots})
 }
 
 /** A shard's entry: private key, leaf, issuer, as one PEM text. */
@@ -76,6 +82,13 @@ export function parseIdentity(text: string, place: string): CertifiedKey {
       )
     return checked({certificate: certificates.map(block => block.text).join(''), key: new SecretText(key.text)}, place)
   })
+}
+
+/** `texts` in place of what the Secret held of them; keys that aren't Atlas's stay. */
+function encodeSecret({existing, name, namespace}: Target, type: string, texts: Readonly<Record<string, string>>): Manifest {
+  const {stringData: _, ...frame} = frameOf(existing, ['Secret', name], namespace)
+  const data = {...secretData(existing), ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
+  return {...frame, type: existing?.type ?? type, data}
 }
 
 function pairIn(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): CertifiedKey {

@@ -16,6 +16,7 @@ import {
   parseTrustDomain,
   requireClients,
 } from '../model/settings.js'
+import {type Target, encodeConfigMap, inNamespace} from './layout.js'
 import type {Manifest} from './manifest.js'
 import {at} from './path.js'
 
@@ -46,7 +47,7 @@ const fields: {
 }
 
 /** Every key that settings are written under. */
-export const settingsKeys: ReadonlySet<string> = new Set([
+const settingsKeys: ReadonlySet<string> = new Set([
   ...Object.values(fields).map(field => field.key),
   ...Object.keys(defaultSettings.lifetimes).map(name => durationKey('lifetime', name)),
   ...Object.keys(defaultSettings.timeouts).map(name => durationKey('timeout', name)),
@@ -69,7 +70,14 @@ export function decodeSettings(manifest: Manifest): Settings {
   return settings as unknown as Settings
 }
 
-/** Empty lists are left out. */
+/** ConfigMap `atlas-fleet`; its namespace is a setting. A key that isn't of these settings stays. */
+export function encodeFleet(settings: Settings, target: Target): Manifest {
+  const kept = Object.entries(target.existing?.data ?? {}).filter(([key]) => !settingsKeys.has(key))
+  const data = {...Object.fromEntries(kept), ...encodeSettings(settings)}
+  return {...inNamespace(encodeConfigMap(target, {}), {...target, namespace: settings.namespace}), data}
+}
+
+/** The settings as `data` of the ConfigMap; empty lists are left out. */
 export function encodeSettings(settings: Settings): Readonly<Record<string, string>> {
   const plain = Object.entries(fields).map(
     ([name, field]) => [field.key, (field.render as (value: unknown) => string)(settings[name as keyof typeof fields])] as const,

@@ -1,18 +1,19 @@
 /**
  * The DNS zone `atlas.` for CoreDNS's `file` plugin: under `_thanos._tcp.sidecars.thanos.atlas.` every replica of every cluster that
- * can be dialled, for Thanos Query's `dnssrvnoa+`. Names and record format are those of the 2021 program.
+ * has an address, for Thanos Query's `dnssrvnoa+`. Names and record format are those of the 2021 program.
  */
 import {isPending, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf, isBroken} from '../model/fleet.js'
-import {objectKey, objectNames, sidecarName} from '../model/names.js'
+import {SIDECAR_SEPARATOR, objectKey, objectNames, sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {zonePortNames} from './goatlas.js'
 
 /**
- * The zone as text: byte-stable, sorted, and `previous` itself where nothing is different. CoreDNS reloads a zone only when its serial
- * is another one, so every text that differs has a higher one: `max(previous + 1, now)`.
+ * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs. CoreDNS reloads a zone only when its serial
+ * changes, so every text that differs has a higher serial: `max(previous + 1, now)`.
  *
- * Records of a cluster whose registration can't be read, and never could, stay as they stand in `previous`: unknown is not removed.
- * @param previous the text in force, of whatever origin: the 2021 program's, a chart's, an earlier one of this function
+ * Records of a cluster whose registration can't be read, and never could, stay as they are in `previous`: unknown is not removed.
+ * @param previous the text in force, of any origin: the 2021 program's, a chart's, an earlier one of this function
  */
 export function renderZone(fleet: Fleet, previous: string | undefined, now: Date): string {
   const {settings} = fleet
@@ -31,17 +32,15 @@ export function serialIn(zone: string): number | undefined {
   return text !== undefined && /^[0-9]{1,10}$/.test(text) && Number(text) <= SERIAL_MAX ? Number(text) : undefined
 }
 
-/** Where the observability Envoy answers Thanos Query. */
+/** The port of the observability Envoy for Thanos Query. */
 const THANOS_PORT = 10_901
 
 const SERIAL_MAX = 2 ** 32 - 1
 
-/** The same port under two names: the 2021 program's documents named it `grpc`, its command line and demo `thanos`. */
-const PORT_NAMES = ['grpc', 'thanos'] as const
-
 /**
- * Nobody asks the name server of the SOA and NS records, since queries are forwarded to an address; it lies outside of the zone,
- * which would otherwise need an address record for it. Denials are kept for half a minute: a new cluster must not wait for an hour.
+ * The name server of the SOA and NS records is never asked, since queries are forwarded to an address; its name is outside the zone,
+ * which would otherwise need an address record for it. Negative answers are cached for half a minute: a new cluster must not wait for
+ * an hour.
  */
 function textOf({namespace, clusterDomain}: Settings, serial: number, records: readonly string[]): string {
   const server = `${objectNames.zone}.${namespace}.svc.${clusterDomain}.`
@@ -53,22 +52,25 @@ function recordsOf(fleet: Fleet, {namespace, clusterDomain}: Settings): readonly
   const services = clustersOf(fleet)
     .filter(cluster => !isPending(cluster))
     .flatMap(cluster => replicasOf(cluster).map(replica => sidecarName(cluster.name, replica)))
-  return PORT_NAMES.flatMap(port => services.map(service => recordOf(port, `${service}.${namespace}.svc.${clusterDomain}.`)))
+  return zonePortNames.flatMap(port => services.map(service => recordOf(port, `${service}.${namespace}.svc.${clusterDomain}.`)))
 }
 
-function recordOf(port: (typeof PORT_NAMES)[number], target: string): string {
+function recordOf(port: (typeof zonePortNames)[number], target: string): string {
   return `_${port}._tcp.sidecars.thanos.atlas. 60 IN SRV 10 100 ${THANOS_PORT} ${target}`
 }
 
-const RECORD =
-  /^_(grpc|thanos)\._tcp\.sidecars\.thanos\.atlas\.\s+\d+\s+IN\s+SRV\s+\d+\s+\d+\s+\d+\s+(([-a-z0-9]+)-thanos-sidecar[0-9]+\.[-.a-z0-9]+\.)\s*$/gm
+const RECORD = new RegExp(
+  String.raw`^_(${zonePortNames.join('|')})\._tcp\.sidecars\.thanos\.atlas\.\s+\d+\s+IN\s+SRV\s+\d+\s+\d+\s+\d+\s+(([-a-z0-9]+)${SIDECAR_SEPARATOR}[0-9]+\.[-.a-z0-9]+\.)\s*$`,
+  'gm',
+)
 
+/** The records in `previous` of clusters whose registration can't be read, and of which no readable one is known. */
 function heldRecords(fleet: Fleet, previous: string): readonly string[] {
   const served = new Set<string>(clustersOf(fleet).map(cluster => cluster.name))
   const isHeld = (name: string): boolean =>
     !served.has(name) && (isBroken(fleet, 'registration', name) || isBroken(fleet, 'object', objectKey('Service', name)))
   return [...previous.matchAll(RECORD)].flatMap(([, port, target = '', name = '']) =>
-    isHeld(name) ? [recordOf(port === 'grpc' ? 'grpc' : 'thanos', target)] : [],
+    isHeld(name) ? [recordOf(port as (typeof zonePortNames)[number], target)] : [],
   )
 }
 

@@ -12,7 +12,9 @@ export interface CertifiedKey {
 }
 
 /** The certificates that sign: root -> issuer -> identities; root -> credential issuer -> ADS credentials. */
-export type AuthorityPart = 'credentialIssuer' | 'issuer' | 'root'
+export const authorityParts = ['root', 'issuer', 'credentialIssuer'] as const
+
+export type AuthorityPart = (typeof authorityParts)[number]
 
 /** The certificates in force, one PEM each, oldest first. */
 export interface TrustBundle {

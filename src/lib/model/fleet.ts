@@ -62,6 +62,19 @@ export function isRegistered(fleet: Fleet, owner: Owner): boolean {
   return owner === OBSERVABILITY || fleet.registrations.has(owner) || isBroken(fleet, 'registration', owner)
 }
 
+/** Every owner of which anything is stored, readable or not. */
+export function mentionedOwners(fleet: Fleet): ReadonlySet<Owner> {
+  const broken = (['credential', 'identity', 'record', 'registration'] as const).flatMap(kind => brokenNames(fleet, kind) as Owner[])
+  return new Set<Owner>([
+    OBSERVABILITY,
+    ...fleet.registrations.keys(),
+    ...fleet.records.keys(),
+    ...fleet.identities.keys(),
+    ...fleet.credentials.keys(),
+    ...broken,
+  ])
+}
+
 /** The generation in a cluster's certificate names; 1 for one without a record. */
 export function generationOf(fleet: Fleet, owner: Owner): number {
   return fleet.records.get(owner)?.generation ?? 1

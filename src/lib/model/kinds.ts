@@ -68,6 +68,7 @@ export type Change =
 
 export type Kind = Change['kind']
 export type ChangeOf<K extends Kind> = Extract<Change, {readonly kind: K}>
+export type ValueOf<K extends Kind> = NonNullable<ChangeOf<K>['value']>
 
 /** The field of a change that names the entry; `never` where the fleet holds one value of the kind. */
 type NameField<K extends Kind> = Exclude<keyof ChangeOf<K>, 'kind' | 'value'>
@@ -109,14 +110,12 @@ type Row<K extends Kind> = Omit<AnyRow, 'cutsOff' | 'field' | 'name' | 'sentence
   readonly field: FieldOf<K>
   readonly name: [NameField<K>] extends [never] ? undefined : NameField<K>
   sentence?(change: ChangeOf<K>): string
-  cutsOff?(value: ChangeOf<K>['value']): boolean
+  cutsOff?(value: ValueOf<K> | undefined): boolean
 }
 
 /** The fields of a fleet that can hold what a kind's changes set. */
 type FieldOf<K extends Kind> = {[F in keyof Fleet]: [Fleet[F], Held<K>] extends [Held<K>, Fleet[F]] ? F : never}[keyof Fleet]
-type Held<K extends Kind> = [NameField<K>] extends [never]
-  ? ChangeOf<K>['value']
-  : ReadonlyMap<ChangeOf<K>[NameField<K>], NonNullable<ChangeOf<K>['value']>>
+type Held<K extends Kind> = [NameField<K>] extends [never] ? ChangeOf<K>['value'] : ReadonlyMap<ChangeOf<K>[NameField<K>], ValueOf<K>>
 
 const all = (): Owners => 'all'
 const none = (): Owners => []
@@ -233,7 +232,7 @@ export function nameIn(change: Change): string {
 }
 
 /** The change of that kind, entry and value. */
-export function changeOf<K extends Kind>(kind: K, name: string, value: ChangeOf<K>['value']): ChangeOf<K> {
+export function changeOf<K extends Kind>(kind: K, name: string, value: ValueOf<K> | undefined): ChangeOf<K> {
   const row: AnyRow = changeKinds[kind]
   return {kind, ...(row.name !== undefined && {[row.name]: name}), value} as unknown as ChangeOf<K>
 }

@@ -114,6 +114,30 @@ export const objectNames = {
 /** Names of the Leases: the leader's, and one for each server replica that serves Envoys. */
 export const leaseNames = {leader: 'atlas', replica: derived('atlas-ads-', '', String)} as const
 
+/** Labels and annotations of Atlas's objects; the 2021 program used most of them, too. */
+export const labels = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  format: 'goatlas.io/format',
+  /** On a registration, by presence. */
+  cluster: 'goatlas.io/cluster',
+  replicas: 'goatlas.io/replicas',
+  /** Followed by the group's name. */
+  group: 'group.goatlas.io/',
+  /** On the Services to which Thanos Query connects, with the cluster's name. */
+  sidecar: 'goatlas.io/thanos-sidecar',
+  /** On pods of the observability Envoy. */
+  envoy: 'goatlas.io/envoy',
+  /** On Services of the observability Envoy. */
+  service: 'goatlas.io/service',
+} as const
+
+export const annotations = {
+  addresses: 'goatlas.io/addresses',
+  ports: 'goatlas.io/ports',
+  service: (service: string): string => `goatlas.io/${service}-service`,
+  servicePort: (service: string): string => `goatlas.io/${service}-service-port`,
+} as const
+
 /** How many Secrets the identities, and ConfigMaps the records, are spread over. */
 export const SHARDS = 32
 

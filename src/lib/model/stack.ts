@@ -41,20 +41,6 @@ export function targetsOf(stack: Stack): ServiceTargets {
   }
 }
 
-/**
- * As `targetsOf`, of a single Prometheus whose name nobody has said: the Services that Prometheus Operator makes for whatever it runs,
- * and what the 2021 program assumed. They don't tell replicas apart (defect D20).
- */
-export function operatedTargets(namespace: string): ServiceTargets {
-  const domain = `${namespace}.svc.cluster.local`
-  const prometheus = `prometheus-operated.${domain}`
-  return {
-    thanos: {host: prometheus, port: 10_901},
-    prometheus: {host: prometheus, port: 9090},
-    alertmanager: {host: `alertmanager-operated.${domain}`, port: 9093},
-  }
-}
-
 /** The chart's `kube-prometheus-stack.fullname`: the release, with the chart's name unless it is in it; 26 characters at most. */
 function fullName(release: string): string {
   const name = release.includes('kube-prometheus-stack') ? release : `${release}-kube-prometheus-stack`

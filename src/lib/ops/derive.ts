@@ -1,9 +1,9 @@
 /** What Kubernetes keeps beside the fleet, brought to what it should be: Services of the sidecars, values. Each is made from the fleet alone. */
-import {derivedOf, derivedOwner, derivedZone, isMarked, zoneIn} from '../manifest/derived.js'
+import {derivedOf, derivedZone, isMarked, zoneIn} from '../manifest/derived.js'
 import {renderZone} from '../manifest/zone.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, type ObjectKey, isRegistered} from '../model/fleet.js'
-import {type Owner, objectNames} from '../model/names.js'
+import {type Owner, derivedOwner, objectKey, objectNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {isAtFault, isHeld} from './goatlas/takeover.js'
 import type {OpsDependencies} from './dependencies.js'
@@ -33,7 +33,7 @@ export function planDerived(
   return {written, removed}
 }
 
-const ZONE: ObjectKey = `ConfigMap/${objectNames.zone}`
+const ZONE: ObjectKey = objectKey('ConfigMap', objectNames.zone)
 
 /** Of a cluster that is not known at all, nobody would ever ask. */
 function isAskedFor(fleet: Fleet, asked: ReadonlySet<string>, owner: Owner | 'zone' | undefined): boolean {

@@ -2,8 +2,7 @@
  * In which writes a commit is made: changes of one object go together, and what concerns different owners may be written at once.
  * Whatever concerns the same owner, or everybody, keeps its order, so that what is written at any moment is a legal fleet.
  */
-import {derivedOwner} from '../manifest/derived.js'
-import {type StoredChange, objectOf} from '../manifest/encode.js'
+import {type StoredChange, objectOf, ownersOf} from '../manifest/encode.js'
 import type {ObjectKey} from '../model/fleet.js'
 
 /** Changes of one object: one write. */
@@ -20,7 +19,7 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   let last = 0
   const batches: Group[][] = []
   for (const group of groups) {
-    const owners = group.changes.map(change => ownersConcerned(change))
+    const owners = group.changes.map(change => ownersOf(change))
     const isForAll = owners.includes('all')
     const names = [`object ${group.key}`, ...owners.flatMap(some => (some === 'all' ? [] : some.map(owner => `owner ${owner}`)))]
     const level = 1 + (isForAll ? last : Math.max(barrier, ...names.map(name => levels.get(name) ?? 0)))
@@ -33,16 +32,6 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   return batches
 }
 
-/** Whom a change concerns. An answer comes after the work that it speaks of: it concerns whom that concerns. */
-export function ownersConcerned(change: StoredChange): readonly string[] | 'all' {
-  if ('owner' in change) return [change.owner]
-  if (change.kind === 'registration') return [change.name]
-  if (change.kind === 'client') return [`client/${change.name}`]
-  if (change.kind === 'request') return change.value === undefined || change.value.owners.length === 0 ? 'all' : change.value.owners
-  const derived = change.kind === 'derived' ? derivedOwner(change.object) : undefined
-  return derived === undefined || derived === 'zone' ? 'all' : [derived]
-}
-
 /** A change joins the first group of its object that stands behind everything else of its owner. */
 function grouped(changes: readonly StoredChange[]): readonly Group[] {
   const groups: {readonly key: ObjectKey; readonly changes: StoredChange[]}[] = []
@@ -50,7 +39,7 @@ function grouped(changes: readonly StoredChange[]): readonly Group[] {
   const lastOf = new Map<string, number>()
   let lastForAll = -1
   for (const change of changes) {
-    const [key, owners] = [objectOf(change), ownersConcerned(change)]
+    const [key, owners] = [objectOf(change), ownersOf(change)]
     const earliest = owners === 'all' ? groups.length - 1 : Math.max(lastForAll, ...owners.map(owner => lastOf.get(owner) ?? -1))
     const present = places.get(key) ?? []
     let place = present.find(index => index >= earliest)

@@ -1,14 +1,47 @@
 /** Writes changes into a place of objects: checked against the fleet that they were planned on, batch by batch (batches.ts). */
 import {isDeepStrictEqual} from 'node:util'
-import {type StoredChange, encodeOnto, isDerivedChange, isStored, namespaceOf} from '../manifest/encode.js'
+import {
+  type StoredChange,
+  encodeOnto,
+  isBehind,
+  isDerivedChange,
+  isNeededByAll,
+  isStored,
+  namespaceOf,
+  ownersOf,
+  sharesObject,
+} from '../manifest/encode.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
-import {objectNames} from '../model/names.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
-import {type Group, batchesOf, ownersConcerned} from './batches.js'
-import {type CommitConflict, RefusedCommit} from './refused.js'
+import {type Group, batchesOf} from './batches.js'
 import type {ObjectStore, Sighting, StoredObject} from './objects.js'
+
+/** A change that could not be written. */
+export interface CommitConflict {
+  readonly object: ObjectKey
+  /** The owners whose later changes were left out, too; none where the change concerns all. */
+  readonly owners: readonly string[]
+  readonly error: AtlasError
+}
+
+/** A commit of which something could not be written: the rest is written. It has the message of its first refusal. */
+export class RefusedCommit extends AtlasError {
+  /** The fleet after what was written. */
+  readonly fleet: Fleet
+  readonly refusals: readonly CommitConflict[]
+
+  constructor(fleet: Fleet, refusals: readonly CommitConflict[]) {
+    const first = refusals[0]?.error
+    super(first?.code ?? 'failed', first?.message ?? 'nothing could be written', {
+      ...(first?.hint !== undefined && {hint: first.hint}),
+      cause: first,
+    })
+    this.fleet = fleet
+    this.refusals = refusals
+  }
+}
 
 /** What a group has come to: the object as it stands now, or why it could not be written. */
 type Outcome = {readonly group: Group; readonly error: unknown} | {readonly group: Group; readonly object: StoredObject | undefined}
@@ -58,35 +91,16 @@ export async function commitOnto(
   })
 }
 
-/** Whether everything that follows rests on it; without the zone, say, the rest is as good as ever. */
-export function isNeededByAll(object: ObjectKey): boolean {
-  return neededByAll.has(object)
-}
-
-const neededByAll: ReadonlySet<ObjectKey> = new Set([
-  `ConfigMap/${objectNames.fleet}`,
-  `ConfigMap/${objectNames.trust}`,
-  `Secret/${objectNames.root}`,
-  `Secret/${objectNames.issuer}`,
-  `Secret/${objectNames.credentialIssuer}`,
-])
-
 function ownersOfGroup({changes}: Group): readonly string[] {
-  return [...new Set(changes.map(change => ownersConcerned(change)).flatMap(owners => (owners === 'all' ? [] : owners)))]
+  return [...new Set(changes.map(change => ownersOf(change)).flatMap(owners => (owners === 'all' ? [] : owners)))]
 }
 
-/** Without the changes of those of whom something could not be written. */
+/** Without the changes of owners of which an earlier change could not be written. */
 function unblocked(batch: readonly Group[], refusals: readonly CommitConflict[]): readonly Group[] {
   if (refusals.length === 0) return batch
   const blocked = new Set(refusals.flatMap(({owners}) => owners))
-  const isBlocked = (change: StoredChange): boolean => {
-    const owners = ownersConcerned(change)
-    // An answer that speaks of everybody is no answer while somebody is left out.
-    return owners === 'all' ? change.kind === 'request' && blocked.size > 0 : owners.some(owner => blocked.has(owner))
-  }
-
   return batch
-    .map(({key, changes}) => ({key, changes: changes.filter(change => !isBlocked(change))}))
+    .map(({key, changes}) => ({key, changes: changes.filter(change => !isBehind(change, blocked))}))
     .filter(({changes}) => changes.length > 0)
 }
 
@@ -123,7 +137,7 @@ function isDerived({changes}: Group): boolean {
 
 /** Whether the object holds nothing but what is written or deleted now, so that losing what it said before loses nothing. */
 function isReplacement(changes: readonly StoredChange[]): boolean {
-  return changes.every(change => change.kind !== 'identity' && change.kind !== 'record' && change.kind !== 'request')
+  return changes.every(change => !sharesObject(change))
 }
 
 async function atOnce(

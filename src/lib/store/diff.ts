@@ -1,6 +1,8 @@
 /** What a store's objects said when last looked at, entry by entry; the difference to now is a list of changes. */
-import {type Entry, UNKNOWN_KIND, changeOf, entriesOf, faultChange, subjectsOf} from '../manifest/decode.js'
+import {decodeEntry, entriesOf, faultChange} from '../manifest/decode.js'
+import type {Entry} from '../manifest/layout.js'
 import type {Manifest} from '../manifest/manifest.js'
+import {UNKNOWN_KIND, subjectsIn} from '../manifest/unreadable.js'
 import {type Change, reduceAll} from '../model/change.js'
 import type {Fleet, ObjectKey, Revision, Subject} from '../model/fleet.js'
 import type {Sighting, StoredObject} from './objects.js'
@@ -30,7 +32,7 @@ export function openDecode(): Decode {
   return (entry, {key, source}) => {
     const before = last.get(entry.subject)
     if (before?.text === entry.text) return before.change
-    const change = changeOf(entry, key, source)
+    const change = decodeEntry(entry, key, source)
     // A fault names its file, which may change while the text does not.
     if (change.kind === 'fault') last.delete(entry.subject)
     else last.set(entry.subject, {text: entry.text, change})
@@ -63,7 +65,7 @@ export function openKnown(decode: Decode): Known {
   }
 
   function unreadable(object: StoredObject, before: KnownObject | undefined, fleet: Fleet): readonly Change[] {
-    const subjects = new Set<Subject>([...(before?.entries.keys() ?? []), ...(before?.faults ?? []), ...subjectsOf(object.key, fleet)])
+    const subjects = new Set<Subject>([...(before?.entries.keys() ?? []), ...(before?.faults ?? []), ...subjectsIn(object.key, fleet)])
     const what = {object: object.key, key: 'the whole object', message: object.broken ?? 'it can not be read'}
     const fault = (subject: Subject): Change => faultChange(subject, what, object.source)
     known.set(object.key, {revision: object.revision, entries: before?.entries ?? new Map(), faults: subjects, fault})
@@ -79,7 +81,7 @@ export function openKnown(decode: Decode): Known {
     if (changes.length === 0 || unread.length === 0) return []
     const after = reduceAll(fleet, changes)
     return unread.flatMap(([key, object]) => {
-      const fresh = subjectsOf(key, after).filter(subject => !object.faults.has(subject))
+      const fresh = subjectsIn(key, after).filter(subject => !object.faults.has(subject))
       if (fresh.length > 0) known.set(key, {...object, faults: new Set([...object.faults, ...fresh])})
       return fresh.flatMap(subject => object.fault?.(subject) ?? [])
     })

@@ -8,7 +8,7 @@ import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isRegi
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import {whyUnsigned} from '../../lib/ops/reconcile.js'
-import type {CommitConflict} from '../../lib/store/refused.js'
+import type {CommitConflict} from '../../lib/store/commit.js'
 import type {Announcement, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
 import type {FleetUpdate} from '../current-fleet.js'

@@ -2,14 +2,12 @@
  * What could not be written, kept from being tried all the time: each object has a pause of its own, so that one that is refused
  * for good holds up nobody else.
  */
-import {type StoredChange, isStored, objectOf} from '../../lib/manifest/encode.js'
+import {type StoredChange, isBehind, isNeededByAll, isStored, objectOf, ownersOf} from '../../lib/manifest/encode.js'
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
-import {ownersConcerned} from '../../lib/store/batches.js'
-import {isNeededByAll} from '../../lib/store/commit.js'
-import type {CommitConflict} from '../../lib/store/refused.js'
+import type {CommitConflict} from '../../lib/store/commit.js'
 
 /** Milliseconds. */
 export interface PauseTimes {
@@ -53,14 +51,13 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
       const left = new Set<string>()
       let isAllLeft = false
       const isLeft = (change: StoredChange): boolean => {
-        const [object, owners] = [objectOf(change), ownersConcerned(change)]
+        const [object, owners] = [objectOf(change), ownersOf(change)]
         const pause = paused.get(object)
         const isPausing = pause !== undefined && pause.until > now()
         isAllLeft ||= isPausing && isNeededByAll(object)
-        const isBehind =
-          isAllLeft || (owners === 'all' ? change.kind === 'request' && left.size > 0 : owners.some(owner => left.has(owner)))
-        if ((isPausing || isBehind) && owners !== 'all') for (const owner of owners) left.add(owner)
-        return isPausing || isBehind
+        const waits = isPausing || isAllLeft || isBehind(change, left)
+        if (waits && owners !== 'all') for (const owner of owners) left.add(owner)
+        return waits
       }
 
       return changes.filter(change => !isStored(change) || !isLeft(change))

@@ -1,5 +1,5 @@
 /** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
-import {digestOf} from '../../lib/manifest/replica.js'
+import {digestOf} from '../../lib/manifest/report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
 import {objectNames} from '../../lib/model/names.js'

@@ -2,9 +2,9 @@
  * When a Service that the 2021 program made becomes Atlas's. It leads to that program's Envoy, and goes on doing so until the
  * cluster's own new Envoy has acknowledged its configuration: then whoever dials it is led to ours (docs/how-to/migrate-from-goatlas.md).
  */
-import {derivedOwner, isMarked} from '../../manifest/derived.js'
+import {isMarked} from '../../manifest/derived.js'
 import {type Fleet, type ObjectKey, isBroken} from '../../model/fleet.js'
-import {OBSERVABILITY, type Owner, objectKey} from '../../model/names.js'
+import {OBSERVABILITY, type Owner, derivedOwner, objectKey} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {ProxyTimeouts} from '../../model/settings.js'
 

@@ -1,10 +1,10 @@
 /** Keeps a namespace's objects known while somebody observes it: one set of feeds and one cache for all observers. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {entriesOf} from '../../manifest/decode.js'
-import {labels, newerFormat} from '../../manifest/manifest.js'
+import {newerFormat} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {objectNames} from '../../model/names.js'
+import {labels, objectNames} from '../../model/names.js'
 import type {Observed, Observer, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'

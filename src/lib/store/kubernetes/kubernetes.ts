@@ -3,12 +3,11 @@
  * unobserved, as in a command, each object is asked for when it is wanted.
  */
 import {randomBytes} from 'node:crypto'
-import {derivedOwner} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {isRegistration} from '../../manifest/registration.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {OBSERVABILITY, leaseNames, objectNames} from '../../model/names.js'
+import {OBSERVABILITY, derivedOwner, leaseNames, objectNames} from '../../model/names.js'
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {HoldEvents, Server, StateStore} from '../store.js'

@@ -1,6 +1,6 @@
 /** What server replicas tell each other: when a report says something new. */
 import {expect} from 'chai'
-import {digestOf} from '../../src/lib/manifest/replica.js'
+import {digestOf} from '../../src/lib/manifest/report.js'
 import type {RefusalReport, Report} from '../../src/lib/model/report.js'
 
 const refusal: RefusalReport = {

@@ -1,0 +1,226 @@
+/**
+ * The table of what is stored: for each kind of change the objects that hold it, how it is written there and read from there, and what
+ * its writing waits for. A new kind is one row here, and one in model/kinds.ts. Faults and revisions are reported by a store itself.
+ */
+import {type AuthorityPart, authorityParts} from '../model/authority.js'
+import {type ObjectKey, mentionedOwners} from '../model/fleet.js'
+import {type EntryKind, type ValueOf, changeOf} from '../model/kinds.js'
+import {type Owner, SHARDS, derivedOwner, objectKey, objectNames, ownerIn, parseObjectKey} from '../model/names.js'
+import type {Settings} from '../model/settings.js'
+import {derivedText, encodeDerivedOnto, isDerived} from './derived.js'
+import {ENDPOINTS_KEY} from './endpoints.js'
+import {type Layout, alone, among, encodeConfigMap, entryOf, inNamespace, objectsNamed, shardOf, strayEntry, textOf} from './layout.js'
+import {externalAddresses, isExternal} from './load-balancer.js'
+import {isLeaving, keyOf} from './manifest.js'
+import {parseRecord, renderRecord} from './record.js'
+import {decodeRegistration, encodeRegistration, isRegistration} from './registration.js'
+import {decodeReplicas, decodeReport, encodeReplicas, encodeReport} from './report.js'
+import {parseRequest, renderRequest} from './request.js'
+import {
+  decodeClient,
+  decodeCredential,
+  decodeServer,
+  decodeSigner,
+  encodeSigner,
+  encodeTls,
+  parseIdentity,
+  renderIdentity,
+} from './secrets.js'
+import {decodeSettings, encodeFleet} from './settings.js'
+import {decodeTrust, encodeTrust} from './trust.js'
+
+/** Kinds that are read from objects and never written. */
+type ObservedKind = 'external'
+export type StoredKind = Exclude<EntryKind, ObservedKind>
+
+/** The row of one kind. */
+export type Row<K extends EntryKind = EntryKind> = Layout<K> & {
+  /**
+   * `derived`: it can be made again from the rest at any time, so it is written over whatever another writer has put there; `stored`:
+   * it is written only over what the plan was made on; `observed`: it is never written.
+   */
+  readonly is: K extends ObservedKind ? 'observed' : 'derived' | 'stored'
+  /** Changes of one owner are written in order, and those of `all` after everything before them. */
+  owners(name: string, value: ValueOf<K> | undefined): 'all' | readonly string[]
+  /** The namespace of its objects, where that is not Atlas's. */
+  namespace?(settings: Settings): string
+  /** Nothing that follows can be used without it: a commit that can't write it ends there. */
+  readonly isNeededByAll?: true
+  /** With owners `all` it is about all of them, so it is not written while a change of any owner is left out. */
+  readonly waitsForAll?: true
+}
+
+const REQUESTS = objectKey('ConfigMap', objectNames.requests)
+const all = (): 'all' => 'all'
+const own = (owner: string): readonly string[] => [owner]
+
+/** The first row that finds an entry in an object is the only one that counts: a sidecar's Service never registers a cluster. */
+export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
+  authority: {
+    is: 'stored',
+    owners: all,
+    isNeededByAll: true,
+    ...alone(
+      'authority',
+      {
+        object: part => objectKey('Secret', objectNames[part as AuthorityPart]),
+        nameIn: key => authorityParts.find(part => objectKey('Secret', objectNames[part]) === key),
+      },
+      {decode: decodeSigner, encode: encodeSigner},
+    ),
+  },
+  client: {
+    is: 'stored',
+    owners: name => [`client/${name}`],
+    ...alone('client', objectsNamed('Secret', objectNames.client), {decode: decodeClient, encode: encodeTls}),
+  },
+  credential: {
+    is: 'stored',
+    owners: own,
+    ...alone('credential', objectsNamed('Secret', objectNames.credential), {decode: decodeCredential, encode: encodeTls}),
+  },
+  derived: {
+    is: 'derived',
+    owners(object) {
+      const owner = derivedOwner(object)
+      return owner === undefined || owner === 'zone' ? 'all' : [owner]
+    },
+    isShared: false,
+    object: object => object,
+    entries: manifest =>
+      isDerived(manifest) ? [entryOf('derived', keyOf(manifest), derivedText(manifest), () => derivedText(manifest))] : undefined,
+    suspects: (key, fleet) => (fleet.derived.has(key) ? [key] : undefined),
+    encode: (existing, {name, value}, namespace) =>
+      value === undefined ? undefined : encodeDerivedOnto({existing, key: name, namespace}, value),
+  },
+  endpoints: {
+    is: 'derived',
+    owners: all,
+    namespace: settings => settings.thanosNamespace,
+    ...alone('endpoints', objectsNamed('ConfigMap', objectNames.endpoints), {
+      decode: manifest => manifest.data?.[ENDPOINTS_KEY],
+      encode: (text, target) => inNamespace(encodeConfigMap(target, {[ENDPOINTS_KEY]: text}), target),
+    }),
+  },
+  external: {
+    is: 'observed',
+    owners: all,
+    isShared: false,
+    object: () => '',
+    entries(manifest) {
+      if (!isExternal(manifest)) return undefined
+      const addresses = externalAddresses(manifest)
+      return [entryOf('external', '', addresses.map(({host}) => host).join(','), () => addresses)]
+    },
+    suspects: () => undefined,
+    encode: () => undefined,
+  },
+  identity: {
+    is: 'stored',
+    owners: own,
+    ...among('identity', {
+      ...sharded('Secret', objectNames.identities),
+      parse: (owner, text) => parseIdentity(text, `data.${owner}`),
+      render: renderIdentity,
+    }),
+  },
+  record: {
+    is: 'stored',
+    owners: own,
+    ...among('record', {
+      ...sharded('ConfigMap', objectNames.records),
+      parse: (owner, text) => parseRecord(owner as Owner, text),
+      render: renderRecord,
+    }),
+  },
+  registration: {
+    is: 'stored',
+    owners: own,
+    ...alone('registration', objectsNamed('Service', objectNames.registration), {
+      decode: decodeRegistration,
+      encode: (cluster, {existing, namespace}) => encodeRegistration(existing, cluster, namespace),
+    }),
+    entries(manifest) {
+      if (!isRegistration(manifest) || isDerived(manifest) || isExternal(manifest)) return undefined
+      const {name} = manifest.metadata
+      if (isLeaving(manifest)) return []
+      if (objectNames.registration.parse(name) !== undefined)
+        return [entryOf('registration', name, textOf(manifest), () => decodeRegistration(manifest))]
+      // A Service with an impossible name registers no cluster; `status` names it all the same.
+      return [strayEntry(keyOf(manifest), textOf(manifest), () => changeOf('registration', name, decodeRegistration(manifest)))]
+    },
+    // A Service that can't be read may register a cluster only if one of its name has been known, or keys were made for it.
+    suspects(key, fleet) {
+      const {kind, name} = parseObjectKey(key)
+      return kind === 'Service' && mentionedOwners(fleet).has(name as Owner) ? [name] : undefined
+    },
+  },
+  replicas: {
+    is: 'stored',
+    owners: all,
+    ...alone('replicas', objectsNamed('ConfigMap', objectNames.replicas), {
+      decode: decodeReplicas,
+      encode: (living, target) => encodeConfigMap(target, encodeReplicas(living)),
+    }),
+  },
+  report: {
+    is: 'stored',
+    owners: all,
+    ...alone('report', objectsNamed('ConfigMap', objectNames.report), {
+      decode: decodeReport,
+      encode(report, target) {
+        const {binaryData, data} = encodeReport(report)
+        return {...encodeConfigMap(target, data), binaryData}
+      },
+    }),
+  },
+  request: {
+    is: 'stored',
+    waitsForAll: true,
+    owners: (_, request) => (request === undefined || request.owners.length === 0 ? 'all' : request.owners),
+    ...among('request', {
+      objects: [REQUESTS],
+      object: () => REQUESTS,
+      isName: () => true,
+      parse: (_, text) => parseRequest(text),
+      render: renderRequest,
+      known: fleet => fleet.requests.keys(),
+    }),
+  },
+  server: {
+    is: 'stored',
+    owners: all,
+    ...alone('server', objectsNamed('Secret', objectNames.server), {decode: decodeServer, encode: encodeTls}),
+  },
+  settings: {
+    is: 'stored',
+    owners: all,
+    isNeededByAll: true,
+    ...alone('settings', objectsNamed('ConfigMap', objectNames.fleet), {decode: decodeSettings, encode: encodeFleet}),
+  },
+  trust: {
+    is: 'stored',
+    owners: all,
+    isNeededByAll: true,
+    ...alone('trust', objectsNamed('ConfigMap', objectNames.trust), {
+      decode: decodeTrust,
+      encode: (trust, target) => encodeConfigMap(target, encodeTrust(trust)),
+    }),
+  },
+}
+
+/** The key of the object that holds an entry; `name` is empty where the fleet holds one value of the kind. */
+export function objectKeyOf(kind: EntryKind, name = ''): ObjectKey {
+  return entryKinds[kind].object(name)
+}
+
+/** An object for each shard of owners. */
+function sharded(kind: 'ConfigMap' | 'Secret', name: (shard: number) => string) {
+  const objects = Array.from({length: SHARDS}, (_, shard) => objectKey(kind, name(shard)))
+  return {
+    objects,
+    object: (owner: string): ObjectKey => objectKey(kind, name(shardOf(owner))),
+    isName: (key: string): boolean => ownerIn(key) !== undefined,
+    known: mentionedOwners,
+  }
+}
