@@ -32,7 +32,7 @@ describe('commands: serve, status and rotate', function () {
         const table = await atlas('status', '--store', store)
         expect(table.stdout)
           .to.match(/CLUSTER +PROXY +STATE/)
-          .and.to.match(/paris +- +no proxy/)
+          .and.to.match(/paris +- +not connected/)
 
         await atlas('cluster', 'add', 'lyon', '--store', store, '--address', '198.51.100.5')
         await eventually(async () => expect(await readFile(endpoints, 'utf8')).to.contain('lyon-thanos-sidecar0'))

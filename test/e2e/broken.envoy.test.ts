@@ -92,10 +92,10 @@ describe('e2e: broken objects', function () {
 
   it('one whose identity is broken gets nothing, and status names it and the file', async () => {
     const {envoy} = network.member('lyon')
-    expect((await proxyIn(network, 'lyon'))?.state).to.equal('frozen')
+    expect((await proxyIn(network, 'lyon'))?.state).to.equal('not updated')
     await envoy.kill()
     await envoy.start()
-    await until(network, 'it to ask', async () => (await proxyIn(network, 'lyon'))?.state === 'frozen')
+    await until(network, 'it to ask', async () => (await proxyIn(network, 'lyon'))?.state === 'not updated')
     await sleep(1000)
     expect(await envoy.page('/ready')).to.equal('PRE_INITIALIZING\n')
     const proxy = await proxyIn(network, 'lyon')

@@ -48,7 +48,7 @@ export async function statusIn(scene: Scene): Promise<Status> {
 
 export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatus | undefined> {
   const {proxies} = await statusIn(network)
-  return proxies.find(({cluster, state}) => cluster === owner && state !== 'no proxy')
+  return proxies.find(({cluster, state}) => cluster === owner && state !== 'not connected')
 }
 
 /** Waits until `holds`; where it is waited in vain, the error says how the network stood. */

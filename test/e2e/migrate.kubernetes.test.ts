@@ -166,7 +166,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     const heading = 'Move one cluster back'
     await stage.play(heading, /helm/)
     await stage.ours.get('downstream1')?.stop()
-    await stage.until('nobody to be connected', async () => /downstream1 .*no proxy/.test(await stage.play(heading, /^atlas status/)))
+    await stage.until('nobody to be connected', async () => /downstream1 .*not connected/.test(await stage.play(heading, /^atlas status/)))
     await stage.play(heading, /kubectl/)
     await stage.until('the first cluster to be asked the old way', () => stage.wayOf('downstream1') === 'old')
     const mark = stage.query.mark()

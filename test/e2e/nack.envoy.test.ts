@@ -38,7 +38,7 @@ describe('e2e: refused resources (D26)', function () {
     await until(network, 'status to show the refusal', async () => (await typesOf('paris-1'))['Listener']?.state === 'nack')
     const {proxies} = await statusIn(network)
     const proxy = proxies.find(({id}) => id === 'paris-1')
-    expect(proxy?.state).to.equal('nack')
+    expect(proxy?.state).to.equal('rejected')
     expect(proxy?.remark).to.match(/Listener: .*thanos.*203\.0\.113\.77:11901.*Cannot assign requested address/s)
     expect((await typesOf('paris-1'))['Listener']?.nackNames).to.deep.equal(['thanos'])
     expect((await typesOf('paris-1'))['Cluster']).to.include({state: 'synced', sent: 1, acknowledged: 1})

@@ -59,7 +59,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect(await eventsOf('oslo')).to.match(/Warning +Broken +service\/oslo +metadata\.annotations\["goatlas\.io\/addresses"\]: /)
     const {faults, proxies} = await network.status()
     expect(faults.map(({subject}) => subject)).to.deep.equal(['registration/oslo'])
-    expect(proxies.map(({cluster, state}) => `${cluster} ${state}`)).to.include('rome no proxy')
+    expect(proxies.map(({cluster, state}) => `${cluster} ${state}`)).to.include('rome not connected')
     expect((await network.fleet()).credentials.has(parseClusterName('rome')), 'a pending cluster gets its values').to.equal(true)
     expect([...network.ads, ...network.controllers].map(replica => replica.pid())).to.deep.equal(pids)
     expect(network.crashed.aborted).to.equal(false)

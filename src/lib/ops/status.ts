@@ -1,4 +1,4 @@
-/** How the fleet stands: what a server's report says, beside what is stored. Reading the report is the caller's. */
+/** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
 import {AtlasError} from '../model/errors.js'
 import {type Fault, type Fleet, clustersOf, isRegistered} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
@@ -10,10 +10,11 @@ import {SILENCE, isLed, nameOf, silenceOf} from './ask-leader.js'
 import {settingsOf} from './dependencies.js'
 
 /**
- * `frozen`: nothing is sent to it, since what belongs to it can't be read; `no proxy`: it is registered, and nobody is connected;
- * `suspended`: its registration is gone.
+ * `not acknowledged`: Envoy has not answered yet to what was sent last; `not connected`: the cluster is registered, and no Envoy of it
+ * is connected; `not updated`: nothing is sent to the proxy, because something that it needs cannot be read in the store; `rejected`:
+ * Envoy refused a resource (NACK); `suspended`: the registration of the cluster is gone.
  */
-export type ProxyState = 'frozen' | 'nack' | 'no proxy' | 'stale' | 'suspended' | 'synced'
+export type ProxyState = 'not acknowledged' | 'not connected' | 'not updated' | 'rejected' | 'suspended' | 'synced'
 
 export interface ProxyStatus {
   readonly cluster: Owner
@@ -23,16 +24,16 @@ export interface ProxyStatus {
   readonly lastChange?: string
   readonly path?: ProxyReport['path']
   readonly types: readonly TypeReport[]
-  /** ISO 8601: when the identity it runs with ends, and the credential it came with. */
+  /** ISO 8601: when the identity of the proxy ends, and the credential with which it connected. */
   readonly identityUntil?: string
   readonly credentialUntil?: string
-  /** Why it is frozen, or what it refused. */
+  /** Why the proxy is not updated, or what it refused. */
   readonly remark?: string
 }
 
 /** One server, or one of several that share the store. */
 export interface ServerStatus {
-  /** Its name among several. */
+  /** Its name; absent for the only server of a directory. */
   readonly replica?: string
   readonly address: string
   readonly startedAt: string
@@ -43,17 +44,17 @@ export interface ServerStatus {
 
 export interface Status {
   readonly servers: readonly ServerStatus[]
-  /** The server that writes and signs, where several share the store and one of them does. */
+  /** The server that writes and signs; absent if there is none, and for a store in a directory. */
   readonly leader?: string
   readonly proxies: readonly ProxyStatus[]
   readonly withoutProxy: readonly Owner[]
   readonly faults: readonly (Fault & {readonly subject: string})[]
   readonly refusals: readonly RefusalReport[]
-  /** What casts doubt on all this: nobody leads, or a replica that counts as living is silent. */
+  /** Why this status may be incomplete or old: there is no leader, or a server that counts as living has not renewed its Lease. */
   readonly warnings: readonly string[]
 }
 
-/** What one server says; its name where there are several. */
+/** The report of one server, and its name if several share the store. */
 interface ReportSource {
   readonly replica?: string
   readonly report: Report
@@ -83,31 +84,33 @@ export async function status(
   return statusOf(await store.load(), [{report}])
 }
 
-/** What the replicas that live, as the leader sees it, have said last; and how far the leader can be believed. */
+/** From the last reports of the living replicas. The leader keeps the list of those, so that without a leader it may be out of date. */
 async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   const fleet = await store.load()
   settingsOf(fleet, store)
-  // Whoever may not read Leases sees the reports all the same.
+  // A caller without the right to read Leases still gets the reports.
   const heartbeats = await store.heartbeats().catch(() => undefined)
   const living = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
     const report = fleet.reports.get(replica)?.report
     return report === undefined ? [] : [{replica, report}]
   })
-  const unread = (fleet.replicas ?? []).filter(replica => !fleet.reports.has(replica))
+  const unreported = (fleet.replicas ?? []).filter(replica => !fleet.reports.has(replica))
   if (living.length === 0) throw noServer(store)
   const warnings =
-    heartbeats === undefined ? ['Leases may not be read: whether the servers still live is not known'] : doubts(fleet, heartbeats, now)
-  const unknown = unread.map(replica => `server ${replica} lives, but its report is missing or can't be read: its proxies are not shown`)
+    heartbeats === undefined ? ['Leases cannot be read, so it is unknown which servers are alive.'] : warningsOf(fleet, heartbeats, now)
+  const unknown = unreported.map(
+    replica => `server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`,
+  )
   const leader = heartbeats === undefined ? undefined : leaderOf(heartbeats, now)
   return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: nameOf(leader)})}
 }
 
-/** Who leads: nobody whose Lease has run out, or was given back. */
+/** The heartbeat of the leader; undefined where the Lease has run out or was given back. */
 function leaderOf(heartbeats: readonly Heartbeat[], now: Date): Heartbeat | undefined {
   return heartbeats.find(beat => beat.replica === undefined && beat.holder !== '' && silenceOf(beat, now) <= SILENCE)
 }
 
-function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
+function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
   const silence = (beat: Heartbeat): number => silenceOf(beat, now)
   const lease = heartbeats.find(({replica}) => replica === undefined)
   const silent = heartbeats.filter(
@@ -117,33 +120,35 @@ function doubts(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): read
     ...(leaderOf(heartbeats, now) !== undefined
       ? []
       : [
-          `nobody leads${lease === undefined ? '' : ` (Lease atlas was renewed ${silence(lease)} s ago)`}: nothing is signed or written, and a replica that dies is still counted`,
+          `no leader${lease === undefined ? '' : ` (Lease atlas last renewed ${silence(lease)} s ago)`}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`,
         ]),
     ...heartbeats
       .filter(({twinAt}) => twinAt !== undefined && Math.abs(now.getTime() - Date.parse(twinAt)) <= SILENCE * 1000)
-      .map(({replica = ''}) => `two servers are called ${replica}: the proxies of one of them are missing here`),
-    ...silent.map(beat => `server ${beat.replica ?? ''} has not been heard for ${silence(beat)} s: what it said of its proxies may be old`),
+      .map(({replica = ''}) => `two servers are called ${replica}, so the proxies of one of them are not shown.`),
+    ...silent.map(
+      beat => `server ${beat.replica ?? ''} has not renewed its Lease for ${silence(beat)} s, so the state of its proxies may be old.`,
+    ),
   ]
 }
 
 function noServer(store: StateStore): AtlasError {
   return new AtlasError('unreachable', `no server runs on ${store.description}`, {
     hint: isLed(store)
-      ? `is one running? kubectl -n ${store.kubernetes?.namespace ?? ''} get pods; "atlas cluster list" shows what is stored`
+      ? `see whether its Pods run: kubectl -n ${store.kubernetes?.namespace ?? ''} get pods; "atlas cluster list" shows what is stored`
       : 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
   })
 }
 
-/** What is stored and what servers report, put together: clusters without a proxy have a row too. */
-export function statusOf(fleet: Fleet, told: readonly ReportSource[], warnings: readonly string[] = []): Status {
-  const proxies = latest(told.flatMap(({report}) => report.proxies))
+/** The fleet and the reports of the servers, put together. A cluster without a proxy has a row too. */
+export function statusOf(fleet: Fleet, sources: readonly ReportSource[], warnings: readonly string[] = []): Status {
+  const proxies = latest(sources.flatMap(({report}) => report.proxies))
   const present = new Set(proxies.map(({cluster}) => cluster))
-  const wanted: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
-  const withoutProxy = wanted.filter(owner => !present.has(owner))
+  const owners: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
+  const withoutProxy = owners.filter(owner => !present.has(owner))
   const absent = withoutProxy.map((cluster): ProxyStatus => ({
     cluster,
     id: '-',
-    state: 'no proxy',
+    state: 'not connected',
     types: [],
     ...until('identityUntil', notAfter(fleet, cluster)),
   }))
@@ -154,19 +159,19 @@ export function statusOf(fleet: Fleet, told: readonly ReportSource[], warnings: 
       id: '-',
       state: 'suspended',
       types: [],
-      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}: put it back ("atlas cluster add ${cluster}"), or end it ("atlas cluster remove ${cluster}")`,
+      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}: restore it ("atlas cluster add ${cluster}"), or remove the cluster for good ("atlas cluster remove ${cluster}")`,
       ...until('identityUntil', notAfter(fleet, cluster)),
     }))
   const faults = new Map([
-    ...told.flatMap(({report}) => report.faults.map(fault => [fault.subject, fault] as const)),
+    ...sources.flatMap(({report}) => report.faults.map(fault => [fault.subject, fault] as const)),
     ...[...fleet.faults].map(([subject, fault]) => [subject, {...fault, subject}] as const),
   ])
   return {
-    servers: told.map(server => serverStatus(server)),
+    servers: sources.map(server => serverStatus(server)),
     proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...absent, ...suspended].sort(byCluster),
     withoutProxy,
     faults: [...faults.values()],
-    refusals: told.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
+    refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
     warnings,
   }
 }
@@ -176,12 +181,12 @@ function serverStatus({replica, report}: ReportSource): ServerStatus {
   return {...(replica !== undefined && {replica}), address, startedAt, ready, reasons, warnings}
 }
 
-/** A proxy that went from one server to another is told by both for a while: the later one knows. */
+/** After a proxy has moved to another server, both servers report it for a while; the later connection counts. */
 function latest(proxies: readonly ProxyReport[]): readonly ProxyReport[] {
   const newest = new Map<string, string>()
   const keyOf = ({cluster, id}: ProxyReport): string => `${cluster}/${id}`
   for (const proxy of proxies) if (proxy.connectedSince > (newest.get(keyOf(proxy)) ?? '')) newest.set(keyOf(proxy), proxy.connectedSince)
-  // Two streams of one server with one name are two proxies, which is said of both.
+  // Two streams of one name on one server are two proxies; both are shown.
   return proxies.filter(proxy => proxy.equalIds > 1 || newest.get(keyOf(proxy)) === proxy.connectedSince)
 }
 
@@ -203,8 +208,9 @@ function proxyStatus(proxy: ProxyReport): ProxyStatus {
 }
 
 function stateOf({frozen, types}: ProxyReport): ProxyState {
-  if (frozen !== undefined) return 'frozen'
-  return (['nack', 'stale'] as const).find(state => types.some(type => type.state === state)) ?? 'synced'
+  if (frozen !== undefined) return 'not updated'
+  if (types.some(type => type.state === 'nack')) return 'rejected'
+  return types.some(type => type.state === 'stale') ? 'not acknowledged' : 'synced'
 }
 
 function remarkOf({frozen, types, equalIds}: ProxyReport): string | undefined {

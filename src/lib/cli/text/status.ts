@@ -34,7 +34,7 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
       .map(([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`),
     ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
     ...servers.flatMap(server => server.warnings.map(warning => `${nameOf(server)}: ${warning}`)),
-    ...warnings.map(warning => `DOUBTFUL: ${warning}`),
+    ...warnings.map(warning => `WARNING: ${warning}`),
   ]
   const running = [
     ...servers.map(
