@@ -1,4 +1,4 @@
-/** Log lines: JSON, one a line, bounded, never key material. Whoever logs says what happened; where it goes is decided here. */
+/** Log lines: JSON objects, one a line, bounded, never with key material. */
 import {type DestinationStream, destination, pino, stdTimeFunctions} from 'pino'
 
 export type LogLevel = 'debug' | 'error' | 'info' | 'warn'
@@ -7,10 +7,10 @@ export type LogFields = Readonly<Record<string, boolean | number | readonly stri
 
 export type Log = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>
 
-/** Text from strangers, such as NACKs, is cut at this many characters. */
+/** Longer text is cut: much of it comes from clients, such as the message of a NACK. */
 export const LOG_TEXT_MAX = 1000
 
-/** JSON lines with `level`, `time` (ISO 8601) and `msg` to `to`, stderr where nothing is said. */
+/** JSON lines with `level`, `time` (ISO 8601) and `msg` to `to`, by default stderr. */
 export function openLog(options: {readonly level?: LogLevel; readonly to?: DestinationStream} = {}): Log {
   const logger = pino(
     {level: options.level ?? 'info', base: null, timestamp: stdTimeFunctions.isoTime, formatters: {level: label => ({level: label})}},
@@ -28,13 +28,13 @@ export function openLog(options: {readonly level?: LogLevel; readonly to?: Desti
 /** A log that drops everything. */
 export const silentLog: Log = {debug: drop, info: drop, warn: drop, error: drop}
 
-/** A log that is given, or one of that level, or none. */
+/** The given log, or a new one of the given level. */
 export function logOf(log: Log | LogLevel | 'silent' | undefined): Log {
   if (typeof log === 'object') return log
   return log === 'silent' ? silentLog : openLog(log === undefined ? {} : {level: log})
 }
 
-/** `text` as it may stand in a log or a report: cut, and without anything that looks like a key. */
+/** `text` as a log or a report may hold it: cut, and without anything that looks like a key. */
 export function bounded(text: string): string {
   const safe = /-----BEGIN [A-Z ]*PRIVATE KEY/.test(text) ? '[secret]' : text
   return safe.length > LOG_TEXT_MAX ? `${safe.slice(0, LOG_TEXT_MAX - 3)}...` : safe
@@ -51,5 +51,5 @@ function boundedFields(fields: LogFields): LogFields {
 }
 
 function drop(): void {
-  // Nothing is kept.
+  // Not logged.
 }

@@ -1,4 +1,4 @@
-/** Every metric of the server, in a registry of its own. Labels take few values: never a node's id, never text from outside. */
+/** Every metric of the server, in a registry of its own. Labels have few values: never a node's id, never text from outside. */
 import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client'
 import {type Fleet, clustersOf} from '../lib/model/fleet.js'
 
@@ -16,7 +16,7 @@ export interface Measured {
 
 export type Metrics = ReturnType<typeof openMetrics>
 
-/** Fresh instruments; two servers in one process don't share any. */
+/** New metrics; two servers in one process share none. */
 export function openMetrics() {
   const registry = new Registry()
   const registers = [registry]
@@ -27,19 +27,19 @@ export function openMetrics() {
     streams: new Gauge({name: 'atlas_ads_streams', help: 'Open ADS streams.', labelNames: ['variant', 'path'] as const, registers}),
     streamsEnded: new Counter({
       name: 'atlas_ads_streams_ended_total',
-      help: 'ADS streams ended, by who ended them.',
+      help: 'ADS streams ended, by reason.',
       labelNames: ['reason'] as const,
       registers,
     }),
     refused: new Counter({
       name: 'atlas_ads_refused_total',
-      help: 'Connections and streams refused, by rule.',
+      help: 'Connections and streams that were not admitted, by reason.',
       labelNames: ['reason'] as const,
       registers,
     }),
     notes: new Counter({
       name: 'atlas_ads_notes_total',
-      help: 'What clients said, by kind and type of resource.',
+      help: 'Events on ADS streams, such as acked and nacked, by type of resource.',
       labelNames: ['note', 'type'] as const,
       registers,
     }),
@@ -52,18 +52,18 @@ export function openMetrics() {
     }),
     throttled: new Counter({
       name: 'atlas_ads_throttled_total',
-      help: 'Times that a stream was read later because its cluster asked too fast.',
+      help: 'Times that reading a stream was delayed because its cluster sent requests too fast.',
       registers,
     }),
     frozen: new Gauge({
       name: 'atlas_ads_frozen_streams',
-      help: 'Streams that are sent nothing because what their node needs is broken.',
+      help: 'Streams whose node is frozen: it is sent nothing because what it needs is broken.',
       registers,
     }),
-    pushes: new Counter({name: 'atlas_pushes_total', help: 'Times that changes were handed to the nodes concerned.', registers}),
+    pushes: new Counter({name: 'atlas_pushes_total', help: 'Pushes of changes to the nodes concerned.', registers}),
     pushSeconds: new Histogram({
       name: 'atlas_push_seconds',
-      help: 'From a change until every node concerned was handed it.',
+      help: 'From a change until it was pushed to every node concerned.',
       buckets: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5],
       registers,
     }),
@@ -71,15 +71,15 @@ export function openMetrics() {
     storeUp: new Gauge({name: 'atlas_store_up', help: '1 while the store can be read.', registers}),
     storeSilence: new Gauge({
       name: 'atlas_store_silence_seconds',
-      help: 'Time since the Kubernetes API was heard last; its watches are heard every minute.',
+      help: 'Time since the Kubernetes API server last sent anything; its watches send something every minute.',
       registers,
     }),
-    leader: new Gauge({name: 'atlas_leader', help: '1 while this server is the one that writes and signs.', registers}),
+    leader: new Gauge({name: 'atlas_leader', help: '1 while this server is the leader, which signs and writes.', registers}),
     clusters: new Gauge({name: 'atlas_clusters', help: 'Registered clusters.', registers}),
     faults: new Gauge({name: 'atlas_faults', help: 'Stored objects and entries that cannot be read.', registers}),
     reconciles: new Counter({
       name: 'atlas_reconciles_total',
-      help: 'Times that what was due was issued, by outcome.',
+      help: 'Passes of the reconciler, by outcome.',
       labelNames: ['outcome'] as const,
       registers,
     }),

@@ -14,7 +14,7 @@ export type Phase = 'serving' | 'starting' | 'stopping'
 
 /** Milliseconds. */
 export interface ReadinessTimes {
-  /** A store that has not answered for longer than this is warned of; it is heard from every minute at the least. */
+  /** A store that has sent nothing for longer than this is warned of; a watch sends something every minute. */
   readonly silenceMs: number
 }
 

@@ -111,7 +111,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     // as it stood, at once, and after 1, 2 and 4 s
     expect(answered).to.be.greaterThan(2).and.lessThan(7)
     expect(stage.writes().filter(write => write.endsWith(at)).length).to.be.lessThan(7)
-    expect((await stage.log()).match(/somebody else writes over/g)).to.have.length(1)
+    expect((await stage.log()).match(/another writer overwrites/g)).to.have.length(1)
     await stage.until('the Service to be as it should', () => stage.wayOf('downstream1') === 'new')
     expectOurs((await stage.objects()).get(key))
   })

@@ -51,7 +51,7 @@ describe('taking over a 2021 installation', function () {
 
   const rootOf = (fleet: Fleet): string => fleet.authority.get('root')?.certificate ?? expect.fail('there is no root')
 
-  it('says what it takes over, and what of it people should look at', async () => {
+  it('lists what it takes over, and what operators should look at', async () => {
     const {result} = await adopted()
     expect(result.created).to.equal(false)
     expect(result.adopted).to.deep.equal({
@@ -63,7 +63,7 @@ describe('taking over a 2021 installation', function () {
     expect(result.settings).to.include({namespace: 'monitoring', thanosNamespace: 'monitoring'})
   })
 
-  it('a dry run says the same and writes nothing', async () => {
+  it('a dry run lists the same and writes nothing', async () => {
     const store = namespaceWith()
     const objects = goatlasObjects(goatlas)
     const {adopted: would, changes} = await init(store, choices, dependencies, {dryRun: true})
@@ -73,7 +73,7 @@ describe('taking over a 2021 installation', function () {
     expect(store.get('ConfigMap/atlas-fleet')).to.equal(undefined)
   })
 
-  it('once only: run again it changes nothing', async () => {
+  it('run again it changes nothing', async () => {
     const {store, fleet} = await adopted()
     const again = await init(store, {}, dependencies)
     expect(again).to.deep.include({changes: [], created: false})
@@ -83,12 +83,12 @@ describe('taking over a 2021 installation', function () {
 
   it('the root keeps key and name; the old certificate stays behind the new one, and both are in the trust bundle, the old one first', async () => {
     const {store, fleet} = await adopted()
-    const [anew, old] = parseCertificates(rootOf(fleet)).map(String)
+    const [renewed, old] = parseCertificates(rootOf(fleet)).map(String)
     expect(old).to.equal(String(parseCertificates(goatlas.ca.certificate)[0]))
-    expect(fleet.trust?.roots).to.deep.equal([old, anew])
+    expect(fleet.trust?.roots).to.deep.equal([old, renewed])
     expect(fleet.authority.get('root')?.key.reveal()).to.equal(goatlas.ca.key.reveal())
     for (const owner of ['atlas', first, second, third] as const)
-      expect(fleet.credentials.get(owner)?.roots, owner).to.equal(`${old ?? ''}${anew ?? ''}`)
+      expect(fleet.credentials.get(owner)?.roots, owner).to.equal(`${old ?? ''}${renewed ?? ''}`)
     expect(store.get('Secret/atlas-ca')).to.include({type: 'Opaque'})
   })
 
@@ -98,11 +98,11 @@ describe('taking over a 2021 installation', function () {
     expect((await reconcile(store, dependencies)).trust?.roots).to.deep.equal(fleet.trust?.roots)
   })
 
-  it('only certificates with its own key and name: what else stands in the file of the root is no anchor', async () => {
+  it('only certificates with the key and name of the root are trusted, whatever else its file holds', async () => {
     const {store, fleet} = await adopted()
-    const stranger = goatlasAuthority({bits: 2048})
+    const foreign = goatlasAuthority({bits: 2048})
     const secret = store.get('Secret/atlas-ca')
-    const file = Buffer.from(`${rootOf(fleet)}${stranger.ca.certificate}${goatlas.client.certificate}`).toString('base64')
+    const file = Buffer.from(`${rootOf(fleet)}${foreign.ca.certificate}${goatlas.client.certificate}`).toString('base64')
     store.put('Secret/atlas-ca', {...secret, data: {...secret?.data, 'ca.pem': file}})
     store.put('ConfigMap/atlas-trust-bundle', undefined)
     expect((await reconcile(store, dependencies)).trust?.roots).to.deep.equal(fleet.trust?.roots)
@@ -119,7 +119,7 @@ describe('taking over a 2021 installation', function () {
     expect(store.get('Secret/atlas-ca')?.data).to.include({'ca-1600000000.pem': kept})
   })
 
-  it('its marks of ownership are gone from what Atlas writes, its own labels are not', async () => {
+  it('the 2021 marks of ownership are removed from objects that Atlas writes, its other labels are kept', async () => {
     const {store} = await adopted()
     const written = store.get('Secret/atlas-ca')
     expect(JSON.stringify(written?.metadata)).not.to.contain('objectset')
@@ -144,7 +144,7 @@ describe('taking over a 2021 installation', function () {
     expect(registrations.get(third)?.services.thanos).to.deep.equal({host: 'thanos.metrics.svc.cluster.local', port: 10_901})
   })
 
-  it('one replica is looked for where the 2021 program looked; several each for itself (D20)', async () => {
+  it('one replica is expected where the 2021 program expected it; several have an address each (D20)', async () => {
     const {fleet} = await adopted()
     const hostOf = (name: typeof first): string | undefined => fleet.registrations.get(name)?.services.thanos.host
     expect(hostOf(first)).to.equal('prometheus-operated.monitoring.svc.cluster.local')
@@ -161,7 +161,7 @@ describe('taking over a 2021 installation', function () {
     for (const endpoint of endpointsIn(zone, '_thanos._tcp.sidecars.thanos.atlas.')) expect(fleet.endpoints).to.contain(endpoint)
   })
 
-  it('changed by cluster add, a registration says all that it means, and keeps what is not of Atlas', async () => {
+  it('changed by cluster add, a registration states every setting, and keeps labels and annotations of others', async () => {
     const {store} = await adopted()
     const request = {replicas: 2, services: targetsOf({...defaultStack, release: 'prometheus'})}
     await addCluster(store, second, {request, defaults: targetsOf(defaultStack)}, dependencies)
@@ -180,7 +180,7 @@ describe('taking over a 2021 installation', function () {
     )
   })
 
-  it('goes on after a crash anywhere, with one new root', async () => {
+  it('resumes after a crash anywhere, with one new root', async () => {
     const dry = await init(namespaceWith(), choices, dependencies, {dryRun: true})
     for (let cut = 0; cut <= dry.changes.length; cut += 3) {
       const store = namespaceWith()
@@ -193,7 +193,7 @@ describe('taking over a 2021 installation', function () {
     }
   })
 
-  it('a server that runs before init has adopted signs nothing with a root that was not given to it; afterwards it does', async () => {
+  it('a server signs nothing with the 2021 root before init has adopted it; afterwards it does', async () => {
     const store = namespaceWith()
     await store.commit(await store.load(), [{kind: 'settings', value: {...defaultSettings, ...choices, namespace: 'monitoring'}}])
     const before = await reconcile(store, dependencies)
@@ -251,7 +251,7 @@ describe('taking over a 2021 installation', function () {
       expect(made?.metadata).to.deep.include({name: first, namespace: 'monitoring'})
     })
 
-    it('D18: without externalIPs a cluster is pending, a malformed selector says nothing, and all others are served', async () => {
+    it('D18: without externalIPs a cluster is pending, a malformed selector is ignored, and all others are served', async () => {
       const fleet = await served(
         service('bare'),
         service('empty', {}, {clusterIP: 'None', externalIPs: []}),
@@ -272,7 +272,7 @@ describe('taking over a 2021 installation', function () {
       expect(fleet.registrations.has('atlas' as typeof first)).to.equal(false)
     })
 
-    it('D22: what breaks one cluster costs no other anything, whatever its place in the order', async () => {
+    it('D22: a broken cluster affects no other, whatever its place in the order', async () => {
       const broken = ['aaa', 'downstream2', 'zzz'].map(name => service(name, {}, {externalIPs: ['not an address']}))
       const {store, fleet, result} = await adopted(namespaceWith(...broken))
       expect(result.adopted?.clusters).to.deep.equal([first, third])
@@ -292,7 +292,7 @@ describe('taking over a 2021 installation', function () {
       expect(result.adopted?.unread.map(({message}) => message).join()).to.contain('does not tell them apart')
     })
 
-    it('D23: taking the label off suspends the cluster, at once and out of zone and endpoints', async () => {
+    it('D23: removing the label suspends the cluster at once, and takes it out of zone and endpoints', async () => {
       const {store} = await adopted()
       const {labels: _, ...unlabelled} = goatlasObjects(goatlas, ['registrations'])[0]?.metadata ?? expect.fail('no fixture')
       store.put(`Service/${first}`, {...store.get(`Service/${first}`), metadata: unlabelled})

@@ -30,7 +30,7 @@ describe('a change', () => {
   const of = (owner: string): DeltaClient => need(clients.get(owner))
 
   /** How many responses each Envoy gets because of `act`; those without any are left out. */
-  async function heard(act: () => Promise<unknown> | void): Promise<Readonly<Record<string, number>>> {
+  async function responsesTo(act: () => Promise<unknown> | void): Promise<Readonly<Record<string, number>>> {
     await act()
     const counts = await Promise.all([...clients].map(async ([owner, client]) => [owner, await settle(client, 400)] as const))
     return Object.fromEntries(counts.filter(([, count]) => count > 0))
@@ -38,7 +38,7 @@ describe('a change', () => {
 
   it('of one address reaches the observability Envoy alone, in one response with one resource', async () => {
     expect(
-      await heard(() => {
+      await responsesTo(() => {
         const value = testCluster('c1', {addresses: [parseAddress('203.0.113.9')]})
         network.store.write({kind: 'registration', name: parseClusterName('c1'), value})
       }),
@@ -50,17 +50,17 @@ describe('a change', () => {
   it('of the services behind one cluster reaches its Envoy, and no other cluster', async () => {
     const cluster = testCluster('c1')
     const services = {...cluster.services, thanos: {host: 'elsewhere-{replica}.svc', port: 10_901}}
-    const counts = await heard(() => {
+    const counts = await responsesTo(() => {
       network.store.write({kind: 'registration', name: parseClusterName('c1'), value: {...cluster, services}})
     })
     expect(Object.keys(counts)).to.include('c1')
     expect(Object.keys(counts).filter(owner => owner !== 'c1' && owner !== 'atlas')).to.deep.equal([])
   })
 
-  it('that adds a cluster tells the observability Envoy about it: cluster first, then its scope', async () => {
+  it('that adds a cluster is sent to the observability Envoy: the cluster first, then its scope', async () => {
     expect(
       Object.keys(
-        await heard(() => {
+        await responsesTo(() => {
           network.store.write({kind: 'registration', name: parseClusterName('c9'), value: testCluster('c9')})
         }),
       ),
@@ -72,7 +72,7 @@ describe('a change', () => {
 
   it('that removes a cluster takes its scope away first, then the cluster, and its stream', async () => {
     const name = parseClusterName('c2')
-    const counts = await heard(() => {
+    const counts = await responsesTo(() => {
       network.store.write({kind: 'registration', name, value: undefined})
     })
     expect(Object.keys(counts)).to.deep.equal(['atlas'])
@@ -84,7 +84,7 @@ describe('a change', () => {
 
   it('in a burst of 20 costs few pushes, and the last one wins', async () => {
     const begin = Date.now()
-    const counts = await heard(async () => {
+    const counts = await responsesTo(async () => {
       for (let round = 0; round < 20; round += 1) {
         const value = testCluster('c1', {addresses: [parseAddress(`203.0.113.${round}`)]})
         network.store.write({kind: 'registration', name: parseClusterName('c1'), value})
@@ -95,8 +95,8 @@ describe('a change', () => {
     expect(Date.now() - begin).to.be.below(1500)
   })
 
-  it('of every leaf reaches each Envoy once, with its own identity alone', async () => {
-    const counts = await heard(async () => rotateLeaves(network.store, [], dependencies))
+  it('of every identity reaches each Envoy once, with its own identity alone', async () => {
+    const counts = await responsesTo(async () => rotateLeaves(network.store, [], dependencies))
     expect(counts).to.deep.equal(Object.fromEntries(owners.map(owner => [owner, 1])))
     for (const client of clients.values()) {
       const last = need(client.responses.at(-1))
@@ -104,9 +104,9 @@ describe('a change', () => {
     }
   })
 
-  it('that changes nothing is not heard of', async () => {
+  it('that changes nothing is sent to no Envoy', async () => {
     expect(
-      await heard(() => {
+      await responsesTo(() => {
         network.store.write({kind: 'registration', name: parseClusterName('c1'), value: testCluster('c1')})
         network.store.write({kind: 'endpoints', value: 'other'})
       }),
@@ -118,7 +118,7 @@ describe('a change', () => {
     const good = need(network.store.fleet().identities.get(name))
     const fault = {object: 'Secret/atlas-identities-07', key: 'data.c3', message: 'is not PEM'}
     expect(
-      await heard(() => {
+      await responsesTo(() => {
         network.store.write({kind: 'fault', subject: 'identity/c3', value: fault})
       }),
     ).to.deep.equal({})
@@ -140,7 +140,7 @@ describe('a change', () => {
   it('that breaks a registration leaves every Envoy as it is', async () => {
     const fault = {object: 'Service/c4', key: 'metadata.annotations["goatlas.io/addresses"]', message: 'is no address'}
     expect(
-      await heard(() => {
+      await responsesTo(() => {
         network.store.write({kind: 'fault', subject: 'registration/c4', value: fault})
       }),
     ).to.deep.equal({})
@@ -152,7 +152,7 @@ describe('a change', () => {
     expect((await own.next()).resources).not.to.have.length(0)
   })
 
-  it('while the server is away is made up for, and nothing else is sent again', async () => {
+  it('while the server is stopped is sent when it is back, and nothing else is', async () => {
     const versions = (client: DeltaClient, typeUrl: string): Record<string, string> =>
       Object.fromEntries(
         client.responses

@@ -1,4 +1,4 @@
-/** The rules of the protocol over real gRPC, with clients that do exactly what a rule is about (facts: xDS protocol, part 1). */
+/** The rules of the protocol over real gRPC, with clients that do exactly what a rule is about. */
 import {expect} from 'chai'
 import {parseAddress} from '../../src/lib/model/address.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -8,10 +8,10 @@ import {type Network, eventually, need, nodeOf, settle, startNetwork, types} fro
 
 const node = nodeOf('atlas')
 
-/** Nothing more comes within a time in which something would. */
+/** No response comes within a time in which one would. */
 async function silent(client: {next(timeoutMs: number): Promise<unknown>}): Promise<void> {
-  const heard = await client.next(200).catch(() => undefined)
-  expect(heard).to.equal(undefined)
+  const response = await client.next(200).catch(() => undefined)
+  expect(response).to.equal(undefined)
 }
 
 describe('the protocol', () => {
@@ -64,7 +64,7 @@ describe('the protocol', () => {
       await silent(client)
     })
 
-    it('an empty first request for a type that is asked for by name means nothing', async () => {
+    it('an empty first request for a type that is asked for by name is not answered', async () => {
       client.send({node, typeUrl: types.secret})
       await silent(client)
     })
@@ -100,7 +100,7 @@ describe('the protocol', () => {
       expect(namesOf(await client.next())).to.deep.equal(['trust'])
     })
 
-    it('a NACK is not answered with the same again and again, and what was good arrives', async () => {
+    it('a NACK is not answered with the same again and again, and good resources arrive', async () => {
       client.send({node, typeUrl: types.cluster})
       const refuse = async (response: {readonly nonce: string; readonly resources: readonly {readonly name: string}[]}): Promise<void> => {
         const isBad = response.resources.some(({name}) => name === 'thanos/rome')
@@ -122,7 +122,7 @@ describe('the protocol', () => {
       expect(namesOf(await client.next())).to.deep.equal(['thanos/rome'])
     })
 
-    it('after a reconnect what the client has is not sent again; what it lacks, has wrongly or too much is', async () => {
+    it('after a reconnect only resources that the client does not have, or has in another version, are sent, and extra ones removed', async () => {
       await wildcard()
       const had = Object.fromEntries(need(client.responses[0]).resources.map(({name, version}) => [name, version]))
       // What is not acknowledged when a stream ends is in doubt, and would be sent again.
@@ -148,7 +148,7 @@ describe('the protocol', () => {
       expect(namesOf(await client.next())).to.deep.equal(['trust'])
     })
 
-    it('one response is unanswered at most while CDS warms: SDS is answered though no ACK came', async () => {
+    it('SDS is answered while the ACK of CDS is missing', async () => {
       client.send({node, typeUrl: types.cluster})
       await client.next()
       client.send({typeUrl: types.secret, resourceNamesSubscribe: ['identity', 'trust']})
@@ -201,7 +201,7 @@ describe('the protocol', () => {
       await eventually(() => network.serving.report().proxies[0]?.types[0]?.nack === 'no', 'the report has it')
     })
 
-    it('the first request of a stream is answered, even at the version that the server has', async () => {
+    it('the first request of a stream is answered, even if the client has that version', async () => {
       client.send({node, typeUrl: types.secret, resourceNames: ['trust']})
       const {versionInfo} = await client.next()
       client.cancel()
@@ -210,7 +210,7 @@ describe('the protocol', () => {
       expect((await again.next()).versionInfo).to.equal(versionInfo)
     })
 
-    it('a cluster that goes is left out, after the scopes that used it', async () => {
+    it('a removed cluster is left out, after the scopes that used it', async () => {
       client.send({node, typeUrl: types.cluster})
       client.send({typeUrl: types.listener})
       client.send({typeUrl: types.scope})

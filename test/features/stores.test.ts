@@ -44,8 +44,11 @@ describe('a server on a store', () => {
 
   async function addAndRemove(store: StateStore): Promise<void> {
     await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
-    await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
-    await eventually(() => serving.report().withoutProxy.includes(paris), 'it is known')
+    await eventually(
+      () => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')),
+      'the Envoy or the report has it',
+    )
+    await eventually(() => serving.report().withoutProxy.includes(paris), 'the report names it')
     await reconcile(store, dependencies)
     expect((await store.load()).credentials.has(paris)).to.equal(true)
     await settle(atlas)
@@ -64,12 +67,15 @@ describe('a server on a store', () => {
     const store = memoryStore()
     await start(store)
     store.break(new AtlasError('unreachable', 'broken by the test'))
-    await eventually(() => !serving.report().store.reachable, 'it is told')
+    await eventually(() => !serving.report().store.reachable, 'the Envoy or the report has it')
     expect(serving.readiness().ready).to.equal(true)
     store.break(undefined)
     await eventually(() => serving.report().store.reachable, 'it is back')
     await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
-    await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
+    await eventually(
+      () => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')),
+      'the Envoy or the report has it',
+    )
   })
 
   describe('in a directory', () => {
@@ -84,7 +90,7 @@ describe('a server on a store', () => {
       await addAndRemove(openDirectory({directory}))
     })
 
-    it('tells other commands where it answers, while it runs', async () => {
+    it('shows other commands the address of its admin port, while it runs', async () => {
       await start(openDirectory({directory}))
       expect(await openDirectory({directory}).holder()).to.deep.equal({admin: serving.adminAddress})
       await serving.stop()
@@ -95,7 +101,10 @@ describe('a server on a store', () => {
       const store = openDirectory({directory})
       await start(store)
       await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
-      await eventually(() => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')), 'it is told')
+      await eventually(
+        () => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')),
+        'the Envoy or the report has it',
+      )
       await settle(atlas)
       const before = atlas.responses.length
       const file = need((await readdir(directory)).find(name => name === 'service-paris.yaml'))

@@ -1,4 +1,4 @@
-/** The admin port as its readers see it. */
+/** The answers of the admin port. */
 import {expect} from 'chai'
 import type {Report} from '../../src/lib/model/report.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -53,7 +53,7 @@ describe('the admin port', () => {
     stream.cancel()
   })
 
-  it('a NACK with its text and names, kept over a reconnect and repaired by the next stream', async () => {
+  it('/status shows a NACK with its message and names, keeps it after the stream has ended, and drops it when the next stream has repaired it', async () => {
     const stream = network.direct('rome').delta()
     stream.send({node: nodeOf('rome', 'rome-7'), typeUrl: types.cluster})
     const {nonce} = await stream.next()
@@ -74,7 +74,7 @@ describe('the admin port', () => {
     again.cancel()
   })
 
-  it('keeps what is unrepaired of a node that is frozen when it comes back', async () => {
+  it('/status keeps what is unrepaired of a node that is frozen when it reconnects', async () => {
     const stream = network.direct('paris').delta()
     stream.send({node: nodeOf('paris', 'paris-7'), typeUrl: types.cluster})
     const {nonce} = await stream.next()
@@ -98,7 +98,7 @@ describe('the admin port', () => {
     network.store.write({kind: 'identity', owner: paris, value: identity})
   })
 
-  it('answers nothing else', async () => {
+  it('refuses other paths and methods', async () => {
     expect((await get('/')).status).to.equal(404)
     expect((await get('/status', {method: 'POST'})).status).to.equal(405)
     expect((await get('/status?x=1')).status).to.equal(200)

@@ -1,4 +1,4 @@
-/** A fleet in which nothing happens: the API server is asked for nothing but Leases. */
+/** A fleet in which nothing changes: servers request nothing but Leases of the API server. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {dependencies} from '../../src/lib/cli/base-command.js'

@@ -14,13 +14,13 @@ describe('a log', () => {
     expect(Date.parse(String(last()['time']))).to.be.closeTo(Date.now(), 5000)
   })
 
-  it('leaves out what its level hides', () => {
+  it('leaves out lines below its level', () => {
     const before = lines.length
     log.debug('nothing')
     expect(lines).to.have.length(before)
   })
 
-  it('keeps text from strangers on its line, and cut', () => {
+  it('keeps text of clients on its line, and cuts it', () => {
     log.warn('NACK', {nack: `a\n{"level":"error"}${'x'.repeat(5000)}`})
     expect(lines.at(-1)?.trimEnd()).not.to.include('\n')
     expect(String(last()['nack'])).to.have.length(1000)

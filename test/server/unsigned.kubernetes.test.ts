@@ -1,4 +1,4 @@
-/** Where nothing can be signed or nobody is there to do it: what servers and commands say, and that no server makes a root. */
+/** Without settings, a root or a leader: what servers and commands report, and that no server makes a root. */
 import {expect} from 'chai'
 import {openSupervisor, type Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
@@ -41,7 +41,7 @@ describe('where nothing can be signed', function () {
     until(`${replica?.name ?? ''} to say "${words}"`, async () => JSON.stringify(await replica?.readiness()).includes(words))
   const secrets = async (): Promise<string> => place.kubectl(['get', 'secrets', '-o', 'name'])
 
-  it('before init: servers wait and say for what, and make nothing; commands name the one to run', async () => {
+  it('before init: servers wait, report for what, and make nothing; commands name the one to run', async () => {
     await controller?.start()
     await ads?.start()
     for (const replica of [controller, ads]) {
@@ -55,7 +55,7 @@ describe('where nothing can be signed', function () {
     expect(await secrets()).to.equal('')
   })
 
-  it('without a leader: a command says so and what it has written; the leader does it when it comes', async () => {
+  it('without a leader: a command reports that there is none; the next leader does what was asked', async () => {
     await controller?.stop()
     expect((await place.run(['init', '--address', '203.0.113.7'])).code).to.equal(0)
     const added = await place.run(['cluster', 'add', 'paris', '--address', '203.0.113.4', '--wait', '--timeout', '1s'], place.person)
@@ -72,7 +72,7 @@ describe('where nothing can be signed', function () {
     await until('the request to be answered', async () => [...(await place.fleet()).requests.values()].every(({state}) => state === 'done'))
   })
 
-  it('with registrations and without the root: nothing is signed and no root is made, which log, /readyz, an event and the command say', async () => {
+  it('with registrations and without the root: nothing is signed and no root is made; log, /readyz, an Event and the command report it', async () => {
     await controller?.stop()
     await place.kubectl(['delete', 'secret', 'atlas-ca', 'atlas-issuer', 'atlas-credential-issuer'])
     const before = await secrets()

@@ -1,7 +1,7 @@
 /**
  * Admission to ADS: whose stream is it, and may it be served? Pure. Streams come directly, or through the observability Envoy's
- * listener 10900, which relays them with the client's certificate in `x-forwarded-client-cert`. The certificate decides, never what a
- * node says of itself (docs/explanation/security.md). The TLS layer has verified the connection; that the issuers of one plane can't
+ * listener 10900, which relays them with the client's certificate in `x-forwarded-client-cert`. The certificate decides, and what a node
+ * claims grants nothing (docs/explanation/security.md). The TLS layer has verified the connection; that the issuers of one plane can't
  * vouch for the other is decided here.
  */
 import type {CredentialRecord} from '../../lib/model/authority.js'
@@ -149,7 +149,7 @@ function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], 
     return deny('xfcc-elements', `x-forwarded-client-cert must have exactly one element; it has ${elements.length}`)
   const by = xfccValues(element, 'by')
   if (by.length !== 1 || by[0] !== spiffe.observability(domain))
-    return deny('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; it is made by ${quote(by.join(', '))}`)
+    return deny('xfcc-by', `x-forwarded-client-cert must be made by ${spiffe.observability(domain)}; its By is ${quote(by.join(', '))}`)
   const uris = xfccValues(element, 'uri')
   const claim = uris.length === 1 ? parseClientUri(uris[0] ?? '', domain) : undefined
   if (claim === undefined)

@@ -146,7 +146,7 @@ function peerOf(socket: Socket): string {
 
 /** Node verifies after the handshake: the reason is then in `authorizationError`, not in the error. */
 function explain(error: NodeJS.ErrnoException, socket: TLSSocket): Denied {
-  // Null before the handshake, whatever its type says.
+  // Null before the handshake, against its type.
   const verdict = socket.authorizationError as unknown
   const code = typeof verdict === 'string' ? verdict : verdict instanceof Error ? verdict.message : undefined
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')

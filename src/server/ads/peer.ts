@@ -1,18 +1,19 @@
-/** The certificate at the other end of a connection, as facts. What they open is decided in admission.ts. */
+/** Reads the client certificate of a connection. What it allows is decided in admission.ts. */
 import {X509Certificate} from 'node:crypto'
 import type {PeerCertificate} from 'node:tls'
+import {remember} from '../../lib/model/remember.js'
 import {readAlternativeNames} from '../../lib/pki/alternative-names.js'
 import {issuerOf} from '../../lib/pki/signed.js'
 import type {Peer} from './admission.js'
 
 export type PeerReader = (certificate: Pick<PeerCertificate, 'fingerprint256' | 'raw'>) => Peer | undefined
 
-/** As many are remembered; a fleet larger than that reads some again. */
+/** Certificates that are remembered; when there are more, all are forgotten and read again. */
 const REMEMBERED = 4096
 
 /**
  * Reads peers and remembers them by fingerprint: one relay connection carries the streams of a whole fleet.
- * The reader answers undefined for a certificate that does not decode.
+ * The reader returns undefined for a certificate that does not decode.
  */
 export function openPeerReader(): PeerReader {
   const known = new Map<string, Peer>()
@@ -34,23 +35,19 @@ function readPeer(der: Uint8Array): Peer | undefined {
     const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate]
     // Dates that don't decode would compare as neither early nor late.
     if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime())) return undefined
-    let judged: {readonly issuers: readonly string[]; readonly verdict: boolean} | undefined
     return {
       uris,
       sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       notBefore,
       notAfter,
-      isSignedBy(issuers) {
-        if (judged?.issuers !== issuers) judged = {issuers, verdict: isSigned(certificate, issuers)}
-        return judged.verdict
-      },
+      isSignedBy: remember((issuers: readonly string[]) => isSigned(certificate, issuers)),
     }
   } catch {
     return undefined
   }
 }
 
-/** Issuers that don't decode vouch for nobody. */
+/** False where the issuers don't decode. */
 function isSigned(certificate: X509Certificate, issuers: readonly string[]): boolean {
   try {
     return issuerOf(certificate, issuers) !== undefined

@@ -1,4 +1,4 @@
-/** The two ADS methods as grpc-js wants them: names, and bytes in and out. What a stream does is in stream.ts. */
+/** The gRPC service definition of ADS for grpc-js: its two methods, and how their messages are decoded. What a stream does is in stream.ts. */
 import {fromBinary} from '@bufbuild/protobuf'
 import type {ServiceDefinition} from '@grpc/grpc-js'
 import {
@@ -10,7 +10,7 @@ import {
 
 const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
 
-/** Responses are encoded by the stream, once it is known that they go out. */
+/** Responses are encoded before they reach grpc-js (call.ts). */
 const common = {
   requestStream: true,
   responseStream: true,

@@ -1,4 +1,4 @@
-/** What the ADS port shows and trusts, as a TLS context made from the fleet. Listening is done in listener.ts, admission in admission.ts. */
+/** The TLS context of the ADS port: which certificate it shows and which it trusts. Listening is done in listener.ts, admission in admission.ts. */
 import {constants, X509Certificate} from 'node:crypto'
 import {type SecureContext, type SecureContextOptions, createSecureContext} from 'node:tls'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
@@ -12,7 +12,7 @@ export interface TlsMaterial {
   readonly anchors: readonly string[]
 }
 
-/** What Node's TLS server needs: the context for every connection, and the options of the default one, which admits nobody. */
+/** What Node's TLS server needs: the context for every connection, and the options of the default one, which trusts no client. */
 export interface ServerTls {
   readonly context: SecureContext
   readonly fallback: SecureContextOptions
@@ -26,7 +26,7 @@ export function materialOf(fleet: Fleet): TlsMaterial | undefined {
   return {certificate: server.certificate, key: server.key, anchors: [...trust.issuers, ...trust.credentialIssuers]}
 }
 
-/** Whether a server that has one would show and accept the same with the other. */
+/** Whether both make the same context. */
 export function sameMaterial(a: TlsMaterial | undefined, b: TlsMaterial | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return (
@@ -38,9 +38,9 @@ export function sameMaterial(a: TlsMaterial | undefined, b: TlsMaterial | undefi
 }
 
 /**
- * Makes the context: TLS 1.3 alone, no session tickets (one made under a certificate that is trusted no more must not resume).
- * Node's TLS server drops `allowPartialTrustChain` from its own options, so the context is handed to it for each server name;
- * a client that sends none meets the fallback, which trusts nobody.
+ * Makes the context: TLS 1.3 alone, no session tickets (a session of a certificate that is no longer trusted must not resume).
+ * Node's TLS server drops `allowPartialTrustChain` from its own options, so it gets the context by the client's server name (SNI);
+ * a client that sends none gets the fallback, which trusts no client.
  * @throws AtlasError `invalid` for a certificate, key or anchor that can't be read, or a key that isn't the certificate's
  */
 export function buildServerTls(material: TlsMaterial): ServerTls {
@@ -57,7 +57,7 @@ export function buildServerTls(material: TlsMaterial): ServerTls {
     return {context, fallback: {...common, ca: []}, notAfter: new X509Certificate(material.certificate).validToDate}
   } catch (error) {
     throw new AtlasError('invalid', `the ADS server's certificate, its key or the trust bundle can't be used: ${messageOf(error)}`, {
-      hint: 'mend Secret atlas-ads-tls or ConfigMap atlas-trust-bundle; until then the ones before stay in use',
+      hint: 'repair Secret atlas-ads-tls or ConfigMap atlas-trust-bundle; until then the ones before stay in use',
     })
   }
 }

@@ -1,10 +1,10 @@
-/** Work that comes in heaps, done in short turns so that timers, other connections and the admin port get theirs in between. */
+/** A queue of jobs that come in bursts, done in short turns, so that timers, other connections and the admin port are served in between. */
 
-/** Longest turn, milliseconds. */
+/** A turn ends with the job that reaches this time, milliseconds. */
 const TURN = 4
 
 export interface Turns {
-  /** Does `job` in one of the next turns; jobs keep their order. */
+  /** Runs `job` in one of the next turns; jobs keep their order. */
   add(job: () => void): void
 }
 

@@ -1,17 +1,17 @@
-/** Reads `x-forwarded-client-cert`, in which an Envoy tells what certificate its client had. Whether it is believed is decided in admission.ts. */
+/** Parses `x-forwarded-client-cert`, in which an Envoy passes on its client's certificate. Whether it is believed is decided in admission.ts. */
 import {invalid} from '../../lib/model/errors.js'
 
 /** One hop: its pairs in order, keys in lower case. */
 export type XfccElement = readonly (readonly [key: string, value: string])[]
 
-/** Longer headers are refused unread. */
+/** Longer headers are not parsed. */
 export const XFCC_MAX = 16_384
 
-const wanted = 'KEY=VALUE pairs parted by ";" in elements parted by ","'
+const wanted = 'KEY=VALUE pairs, separated by ";", in elements separated by ","'
 
 /**
- * The elements of a header (Envoy, "x-forwarded-client-cert": values that hold `,`, `;` or `=` stand in double quotes, a quote in
- * them behind a backslash). Stricter than that page: nothing is skipped, so that two readers can't see two things.
+ * The elements of a header (Envoy, "x-forwarded-client-cert": values that hold `,`, `;` or `=` are in double quotes, a quote in them is
+ * behind a backslash). Stricter than that page: nothing is skipped, so that two parsers can't read two things.
  * @throws AtlasError `invalid`
  */
 export function parseXfcc(text: string): readonly XfccElement[] {
@@ -36,7 +36,7 @@ export function parseXfcc(text: string): readonly XfccElement[] {
   }
 }
 
-/** The values of a key in one element. `key` in lower case. */
+/** The values of a key in one element. @param key in lower case */
 export function xfccValues(element: XfccElement, key: string): readonly string[] {
   return element.filter(([other]) => other === key).map(([, value]) => value)
 }

@@ -30,7 +30,7 @@ export interface Leader {
   readonly stop: Reconciler['stop']
 }
 
-/** Hears of changes from the beginning, and does nothing about them before it leads. */
+/** Observes changes from the beginning, and acts on them while this server leads. */
 export function openLeader({fleet, store, dependencies, log, times, reconciled}: LeaderDependencies): Leader {
   const events = openEventRecorder(store, log)
   const reconciler = openReconciler({fleet, store, dependencies, log, times, reconciled, refused: events.refused})

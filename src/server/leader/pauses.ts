@@ -1,7 +1,4 @@
-/**
- * What could not be written, kept from being tried all the time: each object has a pause of its own, so that one that is refused
- * for good holds up nobody else.
- */
+/** Back-off for objects whose write was refused: each object pauses on its own, so that one that is always refused delays no other. */
 import {type StoredChange, isBehind, isNeededByAll, isStored, objectOf, ownersOf} from '../../lib/manifest/encode.js'
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
@@ -11,7 +8,7 @@ import type {CommitConflict} from '../../lib/store/commit.js'
 
 /** Milliseconds. */
 export interface PauseTimes {
-  /** The first pause, twice as long each time … */
+  /** The first pause after a refused write, twice as long each further time … */
   readonly refusedMs: number
   /** … up to this. */
   readonly refusedMaxMs: number
@@ -20,19 +17,19 @@ export interface PauseTimes {
 export const defaultPauseTimes: PauseTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
 
 export interface Pauses {
-  /** The changes that may be tried now: without what pauses, and whatever of the same owners comes after it. */
+  /** The changes that may be tried now: without those of pausing objects, and without later changes of the same owners. */
   take(changes: readonly Change[]): readonly Change[]
-  /** These were written: whatever was refused of them before is forgotten. */
+  /** These changes were written: their objects pause no more. */
   wrote(changes: readonly Change[]): void
-  /** Begins or lengthens the pauses. @returns those that are refused for the first time, or for another reason */
+  /** Begins or lengthens the pauses. @returns those that are refused for the first time, or for another reason than before */
   refused(refusals: readonly CommitConflict[]): readonly CommitConflict[]
-  /** Somebody has changed this object: it is worth another try. */
+  /** The object has changed in the store: it pauses no more. */
   changed(object: ObjectKey): void
-  /** Whose pauses are over. */
+  /** Owners of objects whose pauses are over. */
   due(): readonly Owner[]
   /** Milliseconds until the next pause is over; undefined: nothing pauses. */
   wait(): number | undefined
-  /** What is refused, for people. */
+  /** Which object is refused and why, in words. */
   failure(): string | undefined
 }
 

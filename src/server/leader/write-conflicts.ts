@@ -1,6 +1,6 @@
 /**
- * Keeps this server from writing in a circle with somebody else: another controller, the 2021 program left running, a policy that
- * changes what is written. What was written over once is written again at once; who goes on meets ever longer pauses.
+ * Keeps this server from overwriting in a circle with another writer: another controller, the 2021 program left running, a policy that
+ * changes objects. An object that another writer has overwritten once is written again at once; from the second time on there is a back-off.
  */
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
@@ -9,7 +9,7 @@ import {objectNames} from '../../lib/model/names.js'
 
 /** Milliseconds. */
 export interface WriteConflictTimes {
-  /** From the second time on an object is left alone for this long, twice as long each time … */
+  /** From the second time on an overwritten object is left alone for this long, twice as long each further time … */
   readonly rewriteMs: number
   /** … up to this. */
   readonly rewriteMaxMs: number
@@ -18,51 +18,51 @@ export interface WriteConflictTimes {
 export const defaultWriteConflictTimes: WriteConflictTimes = {rewriteMs: 1000, rewriteMaxMs: 300_000}
 
 export interface WriteConflicts {
-  /** Those of `changes` that may be made now; the others wait. @param scope `all`: nothing is to be done that is not among them */
+  /** Those of `changes` that may be written now; the others wait. @param scope `all`: `changes` are complete, so no other object waits any more */
   take(fleet: Fleet, changes: readonly Change[], scope: 'all' | 'some'): readonly Change[]
-  /** These were made. @param fleet that they were planned on */
+  /** These changes were written. @param fleet the one that they were planned on */
   wrote(fleet: Fleet, changes: readonly Change[]): void
-  /** Until something that waits may be made, milliseconds; undefined where nothing does. */
+  /** Milliseconds until a waiting change may be written; undefined: none waits. */
   wait(): number | undefined
 }
 
-/** An object as this server has written it last. */
+/** An object as this server has last written it. */
 interface Written {
   readonly text: string
   readonly at: number
-  /** How often in a row something else has written over it. */
-  readonly overwritten: number
-  readonly isTold: boolean
+  /** How often in a row another writer has overwritten it. */
+  readonly times: number
+  readonly isReported: boolean
 }
 
 /**
- * @param contested told of an object when it is left alone for the first time
- * @param now milliseconds, of a clock that only goes up
+ * @param contested called once when an object is left alone, until it was quiet for long
+ * @param now milliseconds, of a clock that only goes forward
  */
 export function openWriteConflicts(times: WriteConflictTimes, contested: (object: ObjectKey) => void, now: () => number): WriteConflicts {
   const written = new Map<ObjectKey, Written>()
-  /** Until when what waits does so. */
+  /** When the waiting objects may be written. */
   const waiting = new Map<ObjectKey, number>()
 
-  /** How this server has written it, where somebody else has written over that; what is as it was written is to be changed with the fleet. */
-  function writtenOver({object, present}: Text): Written | undefined {
+  /** Undefined where the object is as this server has written it, or is gone. */
+  function overwritten({object, present}: Text): Written | undefined {
     const last = written.get(object)
-    // What is gone is made at once: the garbage collector takes what belonged to a registration that was made anew.
+    // A deleted object is created again at once: Kubernetes collects objects whose registration was deleted and created again.
     return last === undefined || present === undefined || last.text === present ? undefined : last
   }
 
   /** When an object may be written again. */
-  function freeAt({at, overwritten}: Written): number {
-    return at + backOff(overwritten, {first: times.rewriteMs, longest: times.rewriteMaxMs})
+  function freeAt({at, times: count}: Written): number {
+    return at + backOff(count, {first: times.rewriteMs, longest: times.rewriteMaxMs})
   }
 
   function isFree(text: Text): boolean {
-    const last = writtenOver(text)
+    const last = overwritten(text)
     waiting.delete(text.object)
     if (last === undefined || now() >= freeAt(last)) return true
     waiting.set(text.object, freeAt(last))
-    if (!last.isTold) contested(text.object)
-    written.set(text.object, {...last, isTold: true})
+    if (!last.isReported) contested(text.object)
+    written.set(text.object, {...last, isReported: true})
     return false
   }
 
@@ -84,10 +84,10 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
           continue
         }
 
-        const last = writtenOver(text)
+        const last = overwritten(text)
         const isQuiet = last === undefined || now() - last.at > 2 * times.rewriteMaxMs
-        const overwritten = isQuiet ? 0 : last.overwritten + 1
-        written.set(text.object, {text: text.wanted, at: now(), overwritten, isTold: !isQuiet && last.isTold})
+        const count = isQuiet ? 0 : last.times + 1
+        written.set(text.object, {text: text.wanted, at: now(), times: count, isReported: !isQuiet && last.isReported})
       }
     },
 
@@ -95,13 +95,14 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
   }
 }
 
-/** What a change makes of an object that can be made again at any time; undefined: it is of another kind. */
+/** A change of a derived object. */
 interface Text {
   readonly object: ObjectKey
   readonly wanted: string | undefined
   readonly present: string | undefined
 }
 
+/** Undefined for a change of any other object, which is written on condition and needs no back-off. */
 function textOf(fleet: Fleet, change: Change): Text | undefined {
   if (change.kind === 'derived') return {object: change.object, wanted: change.value, present: fleet.derived.get(change.object)}
   if (change.kind === 'endpoints') return {object: `ConfigMap/${objectNames.endpoints}`, wanted: change.value, present: fleet.endpoints}

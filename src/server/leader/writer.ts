@@ -1,4 +1,4 @@
-/** Writes what was planned: without what pauses because it was refused or is fought over, and with a word to whoever asked for it. */
+/** Writes what was planned: leaves out objects that pause because a write was refused (pauses.ts) or another writer overwrites them (write-conflicts.ts), and answers requests that can't be fulfilled. */
 import {isStored, objectOf} from '../../lib/manifest/encode.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
@@ -12,23 +12,23 @@ import {type PauseTimes, openPauses} from './pauses.js'
 import {type WriteConflictTimes, openWriteConflicts} from './write-conflicts.js'
 
 export interface Writer {
-  /** The changes that may be made now. @param scope `all`: nothing is to be done that is not among them */
+  /** The changes that may be written now. @param scope `all`: `planned` is complete, so no other object waits any more */
   take(fleet: Fleet, planned: readonly Change[], scope: 'all' | 'some'): readonly Change[]
   /**
-   * @param newest the fleet as it is when all is written
-   * @returns false where something was refused: it pauses, and the rest is written
+   * @param newest gives the fleet as it is after the write
+   * @returns false where a write was refused: its object pauses, and the rest is written
    * @throws AtlasError what the store throws
    */
   write(fleet: Fleet, missing: readonly Change[], newest: () => Fleet): Promise<boolean>
-  /** Somebody has changed this object: it is worth another try. */
+  /** The object has changed in the store: a write that was refused is tried again at once. */
   changed(object: ObjectKey): void
-  /** Whose pauses are over. */
+  /** Owners of objects whose pauses are over. */
   due(): readonly Owner[]
-  /** Whether something that is fought over may be written again. */
+  /** Whether an overwritten object may be written again. */
   isContestedDue(): boolean
   /** Milliseconds until the next pause is over; undefined: nothing pauses. */
   wait(): number | undefined
-  /** What is refused, for people. */
+  /** Why a write is refused, in words. */
   failure(): string | undefined
 }
 
@@ -37,26 +37,26 @@ export interface WriterDependencies {
   readonly dependencies: OpsDependencies
   readonly log: Log
   readonly times: PauseTimes & WriteConflictTimes
-  /** An object can't be written; told once for each reason. */
+  /** An object can't be written; called once for each reason. */
   refused(refusal: CommitConflict): void
 }
 
 /** Nothing pauses at first. */
 export function openWriter({store, dependencies, log, times, refused}: WriterDependencies): Writer {
   const clock = (): number => performance.now()
-  const refusals = openPauses(times, clock)
-  const rewrites = openWriteConflicts(
+  const pauses = openPauses(times, clock)
+  const conflicts = openWriteConflicts(
     times,
     object => {
-      log.warn('somebody else writes over what Atlas writes; it is written again after ever longer pauses', {object})
+      log.warn('another writer overwrites an object of Atlas; Atlas writes it again, less and less often', {object})
     },
     clock,
   )
 
-  function tell(all: readonly CommitConflict[]): void {
-    for (const refusal of refusals.refused(all)) {
+  function report(all: readonly CommitConflict[]): void {
+    for (const refusal of pauses.refused(all)) {
       const {object, error} = refusal
-      log.error('can not be written; it is tried again after ever longer pauses, the rest goes on', {
+      log.error('can not write an object; it is tried again less and less often, and all others are written', {
         object,
         error: error.message,
         hint: error.hint,
@@ -65,7 +65,7 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
     }
   }
 
-  /** Whoever asked for what can't be written is told why. */
+  /** Requests that can't be fulfilled are answered with the reason. */
   async function answer(all: readonly CommitConflict[], fleet: Fleet): Promise<void> {
     const answers = [...fleet.requests].flatMap(([id, request]): Change[] => {
       if (request.state !== 'waiting') return []
@@ -76,33 +76,33 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
   }
 
   return {
-    take: (fleet, planned, scope) => refusals.take(rewrites.take(fleet, planned, scope)),
+    take: (fleet, planned, scope) => pauses.take(conflicts.take(fleet, planned, scope)),
 
     async write(fleet, missing, newest) {
       try {
         if (missing.length > 0) await store.commit(fleet, missing)
-        rewrites.wrote(fleet, missing)
-        refusals.wrote(missing)
+        conflicts.wrote(fleet, missing)
+        pauses.wrote(missing)
         return true
       } catch (error) {
         if (!(error instanceof RefusedCommit)) throw error
         const objects = new Set(error.refusals.map(({object}) => object))
         const written = missing.filter(change => isStored(change) && !objects.has(objectOf(change)))
-        rewrites.wrote(fleet, written)
-        refusals.wrote(written)
-        tell(error.refusals)
+        conflicts.wrote(fleet, written)
+        pauses.wrote(written)
+        report(error.refusals)
         await answer(error.refusals, newest())
         return false
       }
     },
 
-    changed: refusals.changed,
-    due: refusals.due,
-    isContestedDue: () => rewrites.wait() === 0,
+    changed: pauses.changed,
+    due: pauses.due,
+    isContestedDue: () => conflicts.wait() === 0,
     wait() {
-      const [refusedFor, contestedFor] = [refusals.wait(), rewrites.wait()]
+      const [refusedFor, contestedFor] = [pauses.wait(), conflicts.wait()]
       return refusedFor === undefined && contestedFor === undefined ? undefined : Math.min(refusedFor ?? Infinity, contestedFor ?? Infinity)
     },
-    failure: refusals.failure,
+    failure: pauses.failure,
   }
 }

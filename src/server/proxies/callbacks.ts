@@ -1,4 +1,4 @@
-/** What happens when an ADS stream opens, learns its node, hears an answer, or ends: pushes, proxies, report, metrics and log take note. */
+/** The callbacks of ADS streams: opening, the first request, each answer and the end are passed on to pushes, proxies, report, metrics and log. */
 import {buildSnapshot} from '../../lib/envoy/build.js'
 import type {Note} from '../../lib/xds/note.js'
 import {shortType} from '../../lib/xds/type-url.js'

@@ -1,6 +1,6 @@
 /**
  * What a node's ended streams have left unrepaired: refused or unanswered resources, which the node does not list when it comes back,
- * so that its next stream, of this server or another, must be told. Bounded for each cluster. How it is repaired: xds/pending.ts.
+ * so that its next stream, of this server or another, must know them. Bounded for each cluster. How they are repaired: xds/pending.ts.
  */
 import type {Fleet} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'

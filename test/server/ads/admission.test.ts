@@ -28,7 +28,7 @@ describe('admission of a direct connection', () => {
     expect(admit(fleet(), direct('atlas', 'c'), [], now)).to.include({kind: 'admitted', cluster: 'atlas'})
   })
 
-  it('xfcc-on-direct: refuses a header, whatever it says', () => {
+  it('xfcc-on-direct: refuses every such header', () => {
     expect(reasonOf(admit(fleet(), direct('paris', 'a'), ['By=x'], now))).to.equal('xfcc-on-direct')
     expect(reasonOf(admit(fleet(), direct('paris', 'a'), [''], now))).to.equal('xfcc-on-direct')
   })
@@ -79,7 +79,7 @@ describe('admission of a direct connection', () => {
     expect(reasonOf(admit(fleet(), undefined, [], now))).to.equal('certificate-missing')
   })
 
-  it('not-initialized: without settings or trust nobody is known', () => {
+  it('not-initialized: without settings or trust', () => {
     expect(reasonOf(admit(emptyFleet, direct('paris', 'a'), [], now))).to.equal('not-initialized')
     expect(reasonOf(admit({...fleet(), trust: undefined}, direct('paris', 'a'), [], now))).to.equal('not-initialized')
   })
@@ -187,7 +187,7 @@ describe('admission of a node', () => {
     })
   })
 
-  it('bounds and quotes what a stranger says', () => {
+  it('bounds and quotes what an unknown client claims', () => {
     const refusal = admitNode(admitted, {cluster: `rome\n${'x'.repeat(10_000)}`, id: 'y'.repeat(10_000), metadata: undefined}) as Denied
     expect(refusal.message.length).to.be.below(400)
     expect(refusal.message).not.to.include('\n')

@@ -1,4 +1,4 @@
-/** What one cluster may ask for. */
+/** The limits on all streams of one cluster together. */
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {openClusterLimiter} from '../../../src/server/ads/cluster-limits.js'
@@ -7,7 +7,7 @@ const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 const limits = {streamsPerCluster: 2, streamsOfObservability: 3, requestsPerSecond: 10, requestBurst: 15}
 
 describe('limits', () => {
-  it('bound the streams of each cluster by itself', () => {
+  it('bound the streams of each cluster on its own', () => {
     const limiter = openClusterLimiter(limits)
     expect([limiter.open(paris, 0), limiter.open(paris, 0), limiter.open(paris, 0), limiter.open(rome, 0)]).to.deep.equal([
       true,
@@ -29,7 +29,7 @@ describe('limits', () => {
     expect(waits(60_000, 5)).to.deep.equal([0, 0, 0, 0, 0])
   })
 
-  it('are not escaped by opening streams anew, nor by a clock that goes back', () => {
+  it('hold when streams are closed and opened again, and when the clock goes back', () => {
     const limiter = openClusterLimiter(limits)
     limiter.open(paris, 1000)
     for (let count = 0; count < 5; count += 1) limiter.request(paris, 1000)

@@ -1,4 +1,4 @@
-/** The door: who gets past TLS, and who is told why not. */
+/** The listener of ADS: which clients pass TLS, and why others do not. */
 import {X509Certificate} from 'node:crypto'
 import {connect as connectHttp2} from 'node:http2'
 import {connect as connectTcp} from 'node:net'
@@ -14,7 +14,7 @@ import {type Network, eventually, need, settleAll, startNetwork, subscribe} from
 
 const paris = parseClusterName('paris')
 
-describe('the ADS door', () => {
+describe('the ADS listener', () => {
   let network: Network
   beforeEach(async () => {
     network = await startNetwork(['paris'], {times: {handshakeTimeoutMs: 300}})
@@ -71,7 +71,7 @@ describe('the ADS door', () => {
     expect(network.serving.report().refusals.find(refusal => refusal.reason === reason)?.peer).to.match(peer)
   }
 
-  it('opens to a credential, with TLS 1.3', async () => {
+  it('accepts a credential, with TLS 1.3', async () => {
     expect(await attempt({certified: credential()})).to.include({protocol: 'TLSv1.3'})
     expect((await attempt({certified: credential()})).bytes).to.be.above(0)
   })
@@ -98,13 +98,13 @@ describe('the ADS door', () => {
     })
   })
 
-  it('tls-certificate-expired: refuses what has ended', async () => {
+  it('tls-certificate-expired: refuses a certificate that has ended', async () => {
     const issuer = need(network.store.fleet().authority.get('credentialIssuer'))
     const old = issue({...credentialSpec(defaultSettings, paris, 1), lifetime: 60}, issuer, new Date(Date.now() - 300_000), cryptoSigner)
     await refused('tls-certificate-expired', {certified: old})
   })
 
-  it('tls-certificate-untrusted: refuses a client that names no server, and says so', async () => {
+  it('tls-certificate-untrusted: refuses a client without SNI, and reports that', async () => {
     await refused('tls-certificate-untrusted', {certified: credential(), servername: '', checkServerIdentity: () => undefined}, /^unknown$/)
     expect(network.serving.report().refusals.at(-1)?.message).to.match(/SNI/)
   })
@@ -113,7 +113,7 @@ describe('the ADS door', () => {
     expect((await attempt({certified: credential(), ALPNProtocols: ['http/1.1']})).bytes).to.equal(0)
   })
 
-  it('lets a client in at once behind hundreds that say nothing', async () => {
+  it('serves a client at once behind hundreds that send nothing', async () => {
     await network.stop()
     network = await startNetwork(['paris'], {times: {handshakeTimeoutMs: 20_000}})
     const [host = '', port = ''] = network.serving.address.split(':')
@@ -128,7 +128,7 @@ describe('the ADS door', () => {
     for (const socket of silent) socket.destroy()
   })
 
-  it('gives up on clients that say nothing, or nonsense', async () => {
+  it('disconnects clients that send nothing, or no TLS', async () => {
     const [host = '', port = ''] = network.serving.address.split(':')
     const mute = connectTcp({host, port: Number(port)})
     const noisy = connectTcp({host, port: Number(port)})
@@ -154,7 +154,7 @@ describe('the ADS door', () => {
     expect(secrets.resources.map(({name}) => name)).to.deep.equal(['trust'])
   })
 
-  it('keeps the certificate in use when the new one is no good', async () => {
+  it('keeps the certificate in use when the new one is invalid', async () => {
     const {server} = network.store.fleet()
     const wrong = {certificate: need(server).certificate, key: credential().key}
     network.store.write({kind: 'server', value: wrong})
@@ -162,7 +162,7 @@ describe('the ADS door', () => {
     await eventually(() => network.store.fleet().server !== wrong, 'the server has replaced it')
   })
 
-  it('resumes no session of a client whose issuer is trusted no more', async () => {
+  it('resumes no session of a client whose issuer is no longer trusted', async () => {
     const [host = '', port = ''] = network.serving.address.split(':')
     const roots = need(network.store.fleet().trust).roots.join('')
     const sessions: Buffer[] = []

@@ -19,7 +19,7 @@ describe('admission over gRPC', () => {
   })
   after(async () => network.stop())
 
-  /** Opens a stream and says which node it is; what ended it. */
+  /** Opens a stream, sends the node, and returns what ended the stream. */
   async function refusedAs(connection: Connection, cluster = 'paris'): Promise<{code: status; details: string}> {
     const stream = connection.delta()
     stream.send({node: nodeOf(cluster), typeUrl: types.cluster})
@@ -42,7 +42,7 @@ describe('admission over gRPC', () => {
     return details
   }
 
-  it('lets a relayed stream in', async () => {
+  it('admits a relayed stream', async () => {
     const stream = network.relay('paris').delta()
     stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
     expect((await stream.next()).resources).not.to.have.length(0)
@@ -51,7 +51,7 @@ describe('admission over gRPC', () => {
     await stream.status
   })
 
-  it('lets streams of several clusters in on one relay connection', async () => {
+  it('admits streams of several clusters on one relay connection', async () => {
     const relayed = network.relay('paris')
     const stream = relayed.delta()
     stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
@@ -77,7 +77,7 @@ describe('admission over gRPC', () => {
     await refuses('xfcc-on-direct', network.direct('rome', {'x-forwarded-client-cert': network.xfcc('paris')}))
   })
 
-  it('xfcc-missing: the observability Envoy without a word', async () => {
+  it('xfcc-missing: the observability Envoy without the header', async () => {
     await refuses('xfcc-missing', network.relay('paris', ''))
   })
 
@@ -148,7 +148,7 @@ describe('admission over gRPC', () => {
     for (const stream of [...open, again]) stream.cancel()
   })
 
-  it('node-missing, node-invalid: told as what they are', async () => {
+  it('node-missing, node-invalid: each under its own name', async () => {
     const nodeless = network.direct('paris').delta()
     nodeless.send({typeUrl: types.cluster})
     expect((await nodeless.status).code).to.equal(status.INVALID_ARGUMENT)
@@ -166,7 +166,7 @@ describe('a cluster that loses its right while connected', () => {
   })
   afterEach(async () => network.stop())
 
-  it('is cut off at once when its registration goes, and comes back with it', async () => {
+  it('is cut off at once when its registration is deleted, and admitted when it is back', async () => {
     const [paris0, rome0] = [network.direct('paris').delta(), network.direct('rome').delta()]
     subscribe(paris0, 'paris')
     subscribe(rome0, 'rome')
@@ -197,7 +197,7 @@ describe('a cluster that loses its right while connected', () => {
     for (const stream of streams) expect((await stream.status).details).to.match(/revoked/)
   })
 
-  it('certificate-issuer: is cut off when its credential issuer is trusted no more', async () => {
+  it('certificate-issuer: is cut off when its credential issuer is no longer trusted', async () => {
     const stream = network.direct('paris').delta()
     stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
     await stream.next()

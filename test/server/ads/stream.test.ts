@@ -1,4 +1,4 @@
-/** A stream's life over real gRPC: clients that stop reading, are cut, talk nonsense or too much, and streams that grow old. */
+/** A stream over real gRPC: clients that stop reading, disconnect, break the protocol or send too much, and streams that reach their greatest age. */
 import {constants} from 'node:http2'
 import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
@@ -13,7 +13,7 @@ describe('a stream', () => {
   let network: Network
   afterEach(async () => network.stop())
 
-  it('that is not read costs bounded memory, sees the newest when it reads again, and delays no other', async () => {
+  it('whose client does not read costs bounded memory, gets the newest when it reads again, and delays no other', async () => {
     network = await startNetwork(Array.from({length: 50}, (_, index) => `c${index}`))
     const {session, open} = await rawConnection(network, 'atlas')
     const stuck = open()
@@ -49,7 +49,7 @@ describe('a stream', () => {
     await eventually(() => !network.serving.report().proxies.some(({id}) => id === 'atlas-0'), 'the stream is gone')
   })
 
-  it('that was opened before its cluster was cut off, and speaks only afterwards, is refused: it gets nothing of the next generation', async () => {
+  it('that was opened before its cluster was cut off, and sends its first request afterwards, is refused and gets nothing of the next generation', async () => {
     network = await startNetwork(['paris'])
     const early = network.direct('paris').delta()
     await new Promise(resolve => setTimeout(resolve, 100))
@@ -78,7 +78,7 @@ describe('a stream', () => {
     expect((await client.status).code).to.equal(status.RESOURCE_EXHAUSTED)
   })
 
-  it('whose client reads no more is freed after its end', async () => {
+  it('whose client does not read is reset after its end', async () => {
     network = await startNetwork(
       Array.from({length: 50}, (_, index) => `c${index}`),
       {times: {maxAgeMs: 200, resetAfterMs: 100}},
@@ -94,7 +94,7 @@ describe('a stream', () => {
     session.destroy()
   })
 
-  it('that is cut is forgotten, and its node is served again', async () => {
+  it('that is cut is gone from the report, and its node is served again', async () => {
     network = await startNetwork(['paris'])
     const {session, open} = await rawConnection(network, 'paris')
     open().write(requestFrame({node: nodeOf('paris'), typeUrl: types.cluster}))
@@ -138,7 +138,7 @@ describe('a stream', () => {
     expect([first.resources[0]?.name, second.resources[0]?.name]).to.deep.equal(['identity', 'identity'])
   })
 
-  it('of a cluster that asks too fast is read later, and not ended', async () => {
+  it('of a cluster that sends requests too fast is read later, and not ended', async () => {
     network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 200}})
     const greedy = network.direct('paris').delta()
     greedy.send({node: nodeOf('paris'), typeUrl: types.cluster})
@@ -151,7 +151,7 @@ describe('a stream', () => {
     expect(await metrics()).to.match(/atlas_ads_throttled_total [1-9]/)
   })
 
-  it('that breaks the protocol is closed, and told why', async () => {
+  it('whose client breaks the protocol is closed with the reason', async () => {
     network = await startNetwork(['paris'])
     const stream = network.direct('paris').delta()
     stream.send({node: nodeOf('paris'), typeUrl: ''})
@@ -162,7 +162,7 @@ describe('a stream', () => {
     expect((await changing.status).code).to.equal(status.INVALID_ARGUMENT)
   })
 
-  it('may carry any bytes: the server stays', async () => {
+  it('may carry any bytes, and the server goes on', async () => {
     network = await startNetwork(['paris'], {limits: {streamsPerCluster: 1000}, times: {firstRequestMs: 50}})
     const {session, open} = await rawConnection(network, 'paris')
     const nested = (depth: number): Buffer => {

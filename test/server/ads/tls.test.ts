@@ -1,4 +1,4 @@
-/** What the ADS port shows and trusts: made from the fleet, refused as a whole when a part is no good. */
+/** The TLS context of the ADS port: made from the fleet, and refused as a whole when a part is invalid. */
 import {expect} from 'chai'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {SecretText} from '../../../src/lib/model/secret.js'
@@ -47,7 +47,7 @@ describe('the material of the ADS port', () => {
     ['an anchor that is none', {...material, anchors: [...material.anchors, 'nonsense']}],
     ['no anchor', {...material, anchors: []}],
   ] as const)
-    it(`is refused with ${what}, without a word of the key`, () => {
+    it(`is refused with ${what}, and the error does not contain the key`, () => {
       const error = thrownBy(() => buildServerTls(broken))
       expect(error.code).to.equal('invalid')
       expect(`${error.message} ${error.hint ?? ''}`).not.to.match(/PRIVATE|nonsense/)

@@ -1,11 +1,11 @@
-/** Heaps of work in short turns. */
+/** A queue that runs its jobs in short turns. */
 import {expect} from 'chai'
 import {openTurns} from '../../../src/server/ads/turns.js'
 
 const turn = async (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 describe('turns', () => {
-  it('keep the order, and let others in between', async () => {
+  it('keep the order of jobs, and let other work run in between', async () => {
     const turns = openTurns()
     const done: number[] = []
     for (let job = 0; job < 30; job += 1)
@@ -22,7 +22,7 @@ describe('turns', () => {
     expect(done).to.deep.equal([...done].sort((a, b) => a - b))
   })
 
-  it('take what a job adds', async () => {
+  it('run a job that another job adds', async () => {
     const turns = openTurns()
     const done: string[] = []
     turns.add(() => {

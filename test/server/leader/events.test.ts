@@ -1,4 +1,4 @@
-/** What the leader says beside objects, and what it does not say. */
+/** Which Kubernetes Events the leader records, and on which objects. */
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../../src/lib/model/change.js'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
@@ -36,42 +36,48 @@ function report(replica: string, ...proxies: readonly ProxyReport[]): Change {
 
 const alive = (...replicas: readonly string[]): Change => ({kind: 'replicas', value: replicas})
 
-/** Everything that is said of these changes, one after the other, as `OBJECT REASON MESSAGE`. */
-function said(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly string[] {
+/** The Events of these changes, one after the other, as `OBJECT REASON MESSAGE`. */
+function eventsOf(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly string[] {
   const lines: string[] = []
   const store = {
     announce: async (object: string, {reason, message}: {reason: string; message: string}) => {
       lines.push(`${object} ${reason} ${message}`)
     },
   } as unknown as StateStore
-  const announcer = openEventRecorder(store, silentLog)
-  announcer.begin(before)
+  const recorder = openEventRecorder(store, silentLog)
+  recorder.begin(before)
   let known = before
   for (const changes of steps) {
     const after = reduceAll(known, changes)
-    announcer.changed({before: known, after, changes})
+    recorder.changed({before: known, after, changes})
     known = after
   }
 
   return lines
 }
 
-describe('server/announcer', () => {
-  it('says that a cluster is registered when its credential is there, once, and where it is dialled', () => {
+describe('Events', () => {
+  it('Registered: once, when the credential is there, with the address', () => {
     const credential = fleet.credentials.get(paris)
     const before = reduceAll(fleet, [{kind: 'credential', owner: paris, value: undefined}])
     const issued: Change = {kind: 'credential', owner: paris, value: credential}
-    const lines = said(before, [issued], [issued])
+    const lines = eventsOf(before, [issued], [issued])
     expect(lines).to.deep.equal([
       'Service/paris Registered its Envoy may join with the ADS credential in Secret paris-envoy-ads; the observability Envoy connects to 198.51.100.4, port 11901',
     ])
   })
 
-  it('says where it is dialled when that changes, and nothing of other changes', () => {
+  it('Moved: when the address or port changes, and after no other change', () => {
     const register = (differing: Parameters<typeof testCluster>[1]): readonly Change[] => [
       {kind: 'registration', name: paris, value: testCluster('paris', differing)},
     ]
-    const lines = said(fleet, register({replicas: 2}), register({addresses: []}), register({}), register({ports: new Map([[11_901, 443]])}))
+    const lines = eventsOf(
+      fleet,
+      register({replicas: 2}),
+      register({addresses: []}),
+      register({}),
+      register({ports: new Map([[11_901, 443]])}),
+    )
     expect(lines).to.deep.equal([
       'Service/paris Moved the observability Envoy connects to it once it has an address: atlas cluster add paris --address HOST',
       'Service/paris Moved the observability Envoy connects to 198.51.100.4, port 11901',
@@ -79,13 +85,13 @@ describe('server/announcer', () => {
     ])
   })
 
-  it('says that it is suspended and removed beside the settings, for its Service is gone; and restored beside its Service', () => {
+  it('Suspended and Removed on the settings, since the Service is deleted; Restored on the Service', () => {
     const registration = testCluster('paris')
     const record = (differing: object): readonly Change[] => [
       {kind: 'record', owner: paris, value: recordsOf({owner: 'paris', ...differing}).get(paris)},
     ]
     const suspended = record({registration, suspendedSince: '2026-11-23T00:00:00.000Z'})
-    const lines = said(fleet, record({registration}), suspended, suspended, record({registration}), suspended, record({generation: 2}))
+    const lines = eventsOf(fleet, record({registration}), suspended, suspended, record({registration}), suspended, record({generation: 2}))
     expect(lines.map(line => line.split(' ').slice(0, 3).join(' '))).to.deep.equal([
       'ConfigMap/atlas-fleet Suspended paris:',
       'Service/paris Restored registered',
@@ -94,8 +100,8 @@ describe('server/announcer', () => {
     ])
   })
 
-  it('says that a first Envoy has joined and that the last is gone, by what living servers say', () => {
-    const lines = said(
+  it('EnvoyConnected for the first Envoy and EnvoyLost for the last, by the reports of living servers', () => {
+    const lines = eventsOf(
       fleet,
       [alive('a', 'b'), report('a', proxy(paris))],
       [report('b', proxy(paris), proxy(paris, {id: 'paris-1'}))],
@@ -111,15 +117,15 @@ describe('server/announcer', () => {
     ])
   })
 
-  it('says nothing at the beginning of Envoys that were there, nor that one of a cluster that is gone has left', () => {
+  it('none for Envoys that were connected before, nor for those of a cluster that is deleted', () => {
     const there = reduceAll(fleet, [alive('a'), report('a', proxy(paris), proxy(lyon))])
     const gone: Change = {kind: 'registration', name: lyon, value: undefined}
-    expect(said(there, [report('a', proxy(paris), proxy(lyon))], [gone], [report('a', proxy(paris))])).to.deep.equal([])
+    expect(eventsOf(there, [report('a', proxy(paris), proxy(lyon))], [gone], [report('a', proxy(paris))])).to.deep.equal([])
   })
 
-  it('says what an Envoy refuses, once for as long as it refuses it', () => {
+  it('EnvoyRefused: once, until the Envoy accepts the resource', () => {
     const refusing = proxy(paris, {types: [{type: 'Listener', state: 'nack', sent: 1, acknowledged: 0, nack: 'no such filter'}]})
-    const lines = said(
+    const lines = eventsOf(
       fleet,
       [alive('a'), report('a', proxy(paris))],
       [report('a', refusing)],
@@ -129,9 +135,9 @@ describe('server/announcer', () => {
     expect(lines.slice(1)).to.deep.equal(['Service/paris EnvoyRefused paris-0 refused Listener: no such filter'])
   })
 
-  it('writes no storm of Events when all Envoys come or go at once', () => {
+  it('none when many Envoys connect or disconnect at once', () => {
     const names = Array.from({length: 40}, (_, index) => parseClusterName(`c${index}`))
     const many = testFleet(testDependencies(), names)
-    expect(said(many, [alive('a'), report('a', ...names.map(name => proxy(name)))], [report('a')])).to.deep.equal([])
+    expect(eventsOf(many, [alive('a'), report('a', ...names.map(name => proxy(name)))], [report('a')])).to.deep.equal([])
   })
 })

@@ -1,4 +1,4 @@
-/** One object that can't be written holds up nobody else, and whoever asked for it is told. */
+/** An object whose write is refused pauses, and delays no other owner's changes. */
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
@@ -15,10 +15,10 @@ const answer = (owner = paris): Change => ({
   value: {kind: 'remove', owners: [owner], requestedAt: '2026-11-25T00:00:00.000Z', state: 'done'},
 })
 
-describe('server/refusals', () => {
-  it('leaves out what pauses and what comes after it of the same owner, and nothing else', () => {
+describe('pauses', () => {
+  it('leave out a pausing object and later changes of the same owner, and nothing else', () => {
     let now = 0
-    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
     const plan: readonly Change[] = [
       derived,
       {kind: 'credential', owner: paris, value: undefined},
@@ -26,41 +26,41 @@ describe('server/refusals', () => {
       answer(),
       answer(lyon),
     ]
-    expect(refusals.take(plan)).to.equal(plan)
-    refusals.refused([refusal(service, ['paris'])])
-    expect(refusals.take(plan)).to.deep.equal([plan[2], plan[4]])
-    expect(refusals.wait()).to.equal(100)
+    expect(pauses.take(plan)).to.equal(plan)
+    pauses.refused([refusal(service, ['paris'])])
+    expect(pauses.take(plan)).to.deep.equal([plan[2], plan[4]])
+    expect(pauses.wait()).to.equal(100)
     now = 100
-    expect(refusals.due()).to.deep.equal(['paris'])
-    expect(refusals.take(plan)).to.deep.equal(plan)
+    expect(pauses.due()).to.deep.equal(['paris'])
+    expect(pauses.take(plan)).to.deep.equal(plan)
   })
 
-  it('waits longer each time, up to a limit, and forgets what was written or changed', () => {
-    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+  it('grow up to a limit, and end when the object is written or changed', () => {
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     const waits = [1, 2, 3, 4].map(() => {
-      refusals.refused([refusal(service, ['paris'])])
-      return refusals.wait()
+      pauses.refused([refusal(service, ['paris'])])
+      return pauses.wait()
     })
     expect(waits).to.deep.equal([100, 200, 300, 300])
-    refusals.wrote([derived])
-    expect(refusals.wait()).to.equal(undefined)
-    refusals.refused([refusal(service, ['paris'])])
-    refusals.changed(service)
-    expect(refusals.failure()).to.equal(undefined)
+    pauses.wrote([derived])
+    expect(pauses.wait()).to.equal(undefined)
+    pauses.refused([refusal(service, ['paris'])])
+    pauses.changed(service)
+    expect(pauses.failure()).to.equal(undefined)
   })
 
-  it('tells a reason once, and another one again', () => {
-    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
-    expect(refusals.refused([refusal(service, ['paris'])])).to.have.length(1)
-    expect(refusals.refused([refusal(service, ['paris'])])).to.have.length(0)
-    expect(refusals.refused([refusal(service, ['paris'], 'another')])).to.have.length(1)
-    expect(refusals.failure()).to.contain(service).and.to.contain('another')
+  it('report each reason once', () => {
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    expect(pauses.refused([refusal(service, ['paris'])])).to.have.length(1)
+    expect(pauses.refused([refusal(service, ['paris'])])).to.have.length(0)
+    expect(pauses.refused([refusal(service, ['paris'], 'another')])).to.have.length(1)
+    expect(pauses.failure()).to.contain(service).and.to.contain('another')
   })
 
-  it('holds up everything behind what everything rests on', () => {
-    const refusals = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
-    refusals.refused([refusal('ConfigMap/atlas-trust-bundle', [])])
+  it('delay everything behind an object that everything needs', () => {
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    pauses.refused([refusal('ConfigMap/atlas-trust-bundle', [])])
     const trust: Change = {kind: 'trust', value: undefined}
-    expect(refusals.take([trust, {kind: 'identity', owner: lyon, value: undefined}])).to.deep.equal([])
+    expect(pauses.take([trust, {kind: 'identity', owner: lyon, value: undefined}])).to.deep.equal([])
   })
 })

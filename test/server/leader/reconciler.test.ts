@@ -1,4 +1,4 @@
-/** The reconciler alone: what is told while it is at work is not forgotten when it has done. */
+/** The reconciler alone: what it learns during a pass is not lost at the end of the pass. */
 import {expect} from 'chai'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/current-fleet.js'
@@ -9,7 +9,7 @@ import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {eventually} from '../support/network.js'
 import {type TestStore, testStore} from '../support/store.js'
 
-/** As if others shared it. */
+/** As if other servers shared the store. */
 function inCluster(store: TestStore): TestStore {
   return Object.assign(store, {kubernetes: {namespace: 'atlas'}})
 }
@@ -17,7 +17,7 @@ function inCluster(store: TestStore): TestStore {
 describe('the reconciler', () => {
   const dependencies = testDependencies()
   let onLook = (): void => undefined
-  /** Tells when the clock is looked at. */
+  /** Calls `onLook` when the clock is read. */
   const watched: OpsDependencies = {
     ...dependencies,
     now() {
@@ -28,7 +28,7 @@ describe('the reconciler', () => {
   let store: TestStore
   let reconciler: Reconciler
 
-  /** One that leads, and tells itself what it has written, as a store does. */
+  /** A reconciler that leads, and observes what it has written. */
   async function open(clusters: readonly string[]): Promise<void> {
     store = testStore()
     store.write(...changesOf(testFleet(dependencies, clusters)))
@@ -50,13 +50,13 @@ describe('the reconciler', () => {
     await reconciler.stop()
   })
 
-  it('writes down who lives though it hears of it while it looks at everything and finds nothing to do', async () => {
+  it('writes the list of living servers, also when it learns of one during a pass that finds nothing to do', async () => {
     await open(['paris'])
     reconciler.living([])
     await reconciler.start()
-    await eventually(() => store.fleet().replicas !== undefined, 'nobody lives yet')
+    await eventually(() => store.fleet().replicas !== undefined, 'an empty list is written')
     await new Promise(resolve => setTimeout(resolve, 100))
-    // The clock is looked at for requests, for the list of replicas, and then for certificates: the list has been read by then.
+    // A pass reads the clock for requests, for the list of servers, and then for certificates, when it has used the list already.
     let looks = 0
     onLook = () => {
       looks += 1
@@ -64,7 +64,7 @@ describe('the reconciler', () => {
     }
     reconciler.lead(false)
     reconciler.lead(true)
-    await eventually(() => store.fleet().replicas?.join() === 'atlas-ads-0', 'who lives is written')
+    await eventually(() => store.fleet().replicas?.join() === 'atlas-ads-0', 'the list is written')
     expect(looks).to.be.greaterThan(3)
   })
 })

@@ -6,78 +6,78 @@ import {type WriteConflicts, openWriteConflicts} from '../../../src/server/leade
 const object = 'Service/paris-thanos-sidecar0'
 const wanted: Change = {kind: 'derived', object, value: 'ours'}
 
-/** A server that wants `ours` to stand there, and looks every `everyMs`; how often it has written, and what it has told. */
+/** A server that keeps an object at `ours` and looks every `everyMs`: when it has written, and what it has reported. */
 function play(rival: (text: string | undefined, ms: number) => string | undefined, {everyMs, untilMs}: {everyMs: number; untilMs: number}) {
   let ms = 0
-  const told: string[] = []
+  const reported: string[] = []
   const writes: number[] = []
-  const rewrites = openWriteConflicts(
+  const conflicts = openWriteConflicts(
     {rewriteMs: 1000, rewriteMaxMs: 16_000},
-    name => told.push(name),
+    name => reported.push(name),
     () => ms,
   )
   let fleet: Fleet = emptyFleet
   for (; ms <= untilMs; ms += everyMs) {
     fleet = reduce(fleet, {kind: 'derived', object, value: rival(fleet.derived.get(object), ms)})
     if (fleet.derived.get(object) === 'ours') continue
-    const made = rewrites.take(fleet, [wanted], 'all')
-    rewrites.wrote(fleet, made)
+    const made = conflicts.take(fleet, [wanted], 'all')
+    conflicts.wrote(fleet, made)
     fleet = reduceAll(fleet, made)
     if (made.length > 0) writes.push(ms)
   }
 
-  return {writes, told, rewrites}
+  return {writes, reported, conflicts}
 }
 
-describe('server/rewrites', () => {
-  it('whoever writes over it at once, always, is answered after ever longer pauses, and named once', () => {
-    const {writes, told} = play((_, ms) => (ms === 0 ? undefined : 'theirs'), {everyMs: 10, untilMs: 100_000})
+describe('write conflicts', () => {
+  it('an object that another writer always overwrites is written less and less often, and reported once', () => {
+    const {writes, reported} = play((_, ms) => (ms === 0 ? undefined : 'theirs'), {everyMs: 10, untilMs: 100_000})
     expect(writes).to.deep.equal([0, 10, 1010, 3010, 7010, 15_010, 31_010, 47_010, 63_010, 79_010, 95_010])
-    expect(told).to.deep.equal([object])
+    expect(reported).to.deep.equal([object])
   })
 
-  it('whoever does so once in a while is answered at once', () => {
-    const {writes, told} = play((text, ms) => (ms % 40_000 === 0 ? 'theirs' : text), {everyMs: 1000, untilMs: 120_000})
+  it('an object that is overwritten once in a while is written again at once', () => {
+    const {writes, reported} = play((text, ms) => (ms % 40_000 === 0 ? 'theirs' : text), {everyMs: 1000, untilMs: 120_000})
     expect(writes).to.deep.equal([0, 40_000, 80_000, 120_000])
-    expect(told).to.deep.equal([])
+    expect(reported).to.deep.equal([])
   })
 
-  it('what changes with the fleet is no circle', () => {
-    const rewrites = open()
+  it('an object that changes with the fleet is written without a pause', () => {
+    const conflicts = open()
     let fleet: Fleet = emptyFleet
     for (let index = 0; index < 20; index += 1) {
       const change: Change = {kind: 'endpoints', value: `endpoints ${index}`}
-      expect(rewrites.take(fleet, [change], 'some')).to.deep.equal([change])
-      rewrites.wrote(fleet, [change])
+      expect(conflicts.take(fleet, [change], 'some')).to.deep.equal([change])
+      conflicts.wrote(fleet, [change])
       fleet = reduce(fleet, change)
     }
   })
 
-  it('what waits does so until it is looked at again, what could not be written does not count, other changes pass', () => {
-    const rewrites = open()
+  it('a pause lasts until the next look, a failed write does not lengthen it, and changes of other objects pass', () => {
+    const conflicts = open()
     const other: Change = {kind: 'replicas', value: ['ads-0']}
     const theirs = reduce(emptyFleet, {kind: 'derived', object, value: 'theirs'})
-    rewrites.wrote(emptyFleet, [wanted])
+    conflicts.wrote(emptyFleet, [wanted])
     // at once, twice: the first time it failed
-    expect(rewrites.take(theirs, [wanted], 'all')).to.have.length(1)
-    expect(rewrites.take(theirs, [wanted], 'all')).to.have.length(1)
-    rewrites.wrote(theirs, [wanted])
-    expect(rewrites.wait()).to.equal(undefined)
-    expect(rewrites.take(theirs, [other, wanted], 'all')).to.deep.equal([other])
-    expect(rewrites.wait()).to.equal(1000)
-    expect(rewrites.take(theirs, [], 'some')).to.deep.equal([])
-    expect(rewrites.wait()).to.equal(1000)
-    rewrites.take(theirs, [], 'all')
-    expect(rewrites.wait()).to.equal(undefined)
+    expect(conflicts.take(theirs, [wanted], 'all')).to.have.length(1)
+    expect(conflicts.take(theirs, [wanted], 'all')).to.have.length(1)
+    conflicts.wrote(theirs, [wanted])
+    expect(conflicts.wait()).to.equal(undefined)
+    expect(conflicts.take(theirs, [other, wanted], 'all')).to.deep.equal([other])
+    expect(conflicts.wait()).to.equal(1000)
+    expect(conflicts.take(theirs, [], 'some')).to.deep.equal([])
+    expect(conflicts.wait()).to.equal(1000)
+    conflicts.take(theirs, [], 'all')
+    expect(conflicts.wait()).to.equal(undefined)
   })
 
-  it('what Atlas has removed and makes again is new', () => {
-    const rewrites = open()
-    rewrites.wrote(emptyFleet, [wanted])
+  it('an object that Atlas has removed and creates again does not pause', () => {
+    const conflicts = open()
+    conflicts.wrote(emptyFleet, [wanted])
     const ours = reduce(emptyFleet, wanted)
-    rewrites.wrote(ours, [{kind: 'derived', object, value: undefined}])
-    rewrites.wrote(emptyFleet, [wanted])
-    expect(rewrites.take(reduce(ours, {kind: 'derived', object, value: 'theirs'}), [wanted], 'all')).to.have.length(1)
+    conflicts.wrote(ours, [{kind: 'derived', object, value: undefined}])
+    conflicts.wrote(emptyFleet, [wanted])
+    expect(conflicts.take(reduce(ours, {kind: 'derived', object, value: 'theirs'}), [wanted], 'all')).to.have.length(1)
   })
 })
 

@@ -1,4 +1,4 @@
-/** Whom a change reaches, and when: the hold-off, what never waits, and turns short enough for others. */
+/** Which streams a change is pushed to, and when: the debounce, what never waits, and turns short enough for other work. */
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
@@ -10,7 +10,7 @@ import {eventually} from '../support/network.js'
 const sleep = async (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 
-describe('publishing', () => {
+describe('pushes', () => {
   let pusher: Pusher
   let current: Fleet
   let updates: [Owner, Fleet][]
@@ -39,34 +39,34 @@ describe('publishing', () => {
     return {kind: 'registration', name, value: testCluster(name)}
   }
 
-  const whom = (): readonly Owner[] => updates.map(([owner]) => owner)
+  const updated = (): readonly Owner[] => updates.map(([owner]) => owner)
 
-  it('hands the first change of a quiet time on at once, to whom it concerns, the observability cluster first', () => {
+  it('send the first change after a quiet time at once, to the streams concerned, the observability cluster first', () => {
     push(emptyFleet, [registered()])
-    expect(whom()).to.deep.equal(['atlas', 'paris'])
+    expect(updated()).to.deep.equal(['atlas', 'paris'])
   })
 
-  it('hands on nothing that concerns no node', async () => {
+  it('send nothing for changes that concern no node', async () => {
     push(emptyFleet, [
       {kind: 'endpoints', value: ''},
       {kind: 'revision', object: 'x', value: '1'},
     ])
     await sleep(50)
-    expect(whom()).to.deep.equal([])
+    expect(updated()).to.deep.equal([])
   })
 
-  it('gathers what follows, and hands on the newest', async () => {
+  it('gather the changes that follow, and send the newest fleet', async () => {
     push(emptyFleet, [registered()])
     const fleets = Array.from({length: 10}, () => ({...emptyFleet}))
     for (const fleet of fleets) push(fleet, [registered(rome)])
-    expect(whom()).to.deep.equal(['atlas', 'paris'])
+    expect(updated()).to.deep.equal(['atlas', 'paris'])
     await sleep(50)
-    expect(whom()).to.deep.equal(['atlas', 'paris', 'atlas', 'rome'])
+    expect(updated()).to.deep.equal(['atlas', 'paris', 'atlas', 'rome'])
     expect(updates.at(-1)?.[1]).to.equal(fleets.at(-1))
     expect(pushes).to.deep.equal([2, 2])
   })
 
-  it('gathers no longer than the longest time', async () => {
+  it('gather changes no longer than the longest time', async () => {
     push(emptyFleet, [registered()])
     const begin = performance.now()
     let third = 0
@@ -79,24 +79,24 @@ describe('publishing', () => {
     expect(third).to.be.within(40, 100)
   })
 
-  it('never lets a removal, a suspension or a revocation wait', () => {
+  it('never delay a removal, a suspension or a revocation', () => {
     push(emptyFleet, [registered()])
     push(emptyFleet, [registered(rome)])
-    expect(whom()).to.have.length(2)
+    expect(updated()).to.have.length(2)
     push(emptyFleet, [{kind: 'registration', name: paris, value: undefined}])
-    expect(whom()).to.have.length(5)
+    expect(updated()).to.have.length(5)
     const record = {owner: rome, generation: 1, credentials: [], denied: []}
     push(emptyFleet, [{kind: 'record', owner: rome, value: {...record, suspendedSince: '2026-01-01T00:00:00Z'}}])
-    expect(whom()).to.have.length(7)
+    expect(updated()).to.have.length(7)
   })
 
-  it('lets an ordinary record wait', () => {
+  it('delay an ordinary record', () => {
     push(emptyFleet, [registered()])
     push(emptyFleet, [{kind: 'record', owner: rome, value: {owner: rome, generation: 1, credentials: [], denied: []}}])
-    expect(whom()).to.have.length(2)
+    expect(updated()).to.have.length(2)
   })
 
-  it('forgets a stream that has left, even while it waits for its turn', () => {
+  it('leave out a stream that has unsubscribed, even while it waits for its turn', () => {
     const left: string[] = []
     const leave = pusher.subscribe({cluster: paris, update: () => left.push('paris')})
     pusher.subscribe({
@@ -109,7 +109,7 @@ describe('publishing', () => {
     expect(left).to.deep.equal([])
   })
 
-  it('does long work in turns, with the newest fleet for those who come late', async () => {
+  it('take turns when there are many streams, and later streams get the newest fleet', async () => {
     const seen: Fleet[] = []
     for (let count = 0; count < 50; count += 1)
       pusher.subscribe({
@@ -124,7 +124,7 @@ describe('publishing', () => {
     push(first, [{kind: 'settings', value: undefined}])
     expect(seen.length, 'in the first turn').to.be.within(1, 15)
     push(second, [{kind: 'settings', value: undefined}])
-    await eventually(() => pushes.length === 1, 'all have had their turn')
+    await eventually(() => pushes.length === 1, 'all streams are updated')
     expect(seen.at(-1)).to.equal(second)
     expect(seen.length).to.be.within(50, 100)
   })

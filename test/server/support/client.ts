@@ -1,4 +1,4 @@
-/** A raw ADS client over real gRPC: sends what it is told, keeps what it gets, acknowledges nothing by itself. */
+/** A raw ADS client over real gRPC: sends the given requests, keeps the responses, and acknowledges none on its own. */
 import {create, fromBinary, toBinary, type MessageInitShape} from '@bufbuild/protobuf'
 import {Client, type ClientDuplexStream, Metadata, type StatusObject, credentials} from '@grpc/grpc-js'
 import {

@@ -1,4 +1,4 @@
-/** ADS spoken in HTTP/2 by hand: what gRPC clients don't do. */
+/** ADS over plain HTTP/2, for what no gRPC client does. */
 import {type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2} from 'node:http2'
 import {connect as connectTls} from 'node:tls'
 import {create, toBinary} from '@bufbuild/protobuf'

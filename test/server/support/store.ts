@@ -1,4 +1,4 @@
-/** A store in memory that can be slow, be out of reach, or be written by somebody else: what a server meets in real ones. */
+/** A store in memory that can be slow, unreachable, or written by another process, as real stores are. */
 import {type Change, reduceAll} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
