@@ -37,7 +37,7 @@ describe('commands: init and cluster', function () {
         '--store',
         store,
       )
-      expect(shown.value.state).to.equal('ready')
+      expect(shown.value.state).to.equal('registered')
       expect(shown.value.sidecars).to.deep.equal(['paris-thanos-sidecar0', 'paris-thanos-sidecar1'])
       expect(shown.value.identity.name).to.equal('spiffe://atlas.internal/downstream/paris/1')
 

@@ -19,11 +19,11 @@ describe('cli/status-table', () => {
   it('says equal refusals once, the latest last, and a remark of a cluster without an Envoy by its name alone', () => {
     const refusal = (seconds: number, message: string) => ({at: ago(seconds), reason: 'generation', message, peer: ''})
     const proxies = [
-      {cluster: parseClusterName('paris'), id: '-', state: 'suspended' as const, types: [], remark: 'its registration is gone'},
+      {cluster: parseClusterName('paris'), id: '-', state: 'suspended' as const, types: [], remark: 'its registration was deleted'},
     ]
     const text = renderStatus({...empty, proxies, refusals: [refusal(90, 'old'), refusal(80, 'other'), refusal(5, 'old')]}, now)
     expect(text.split('\n').slice(-3)).to.deep.equal([
-      'paris: its registration is gone',
+      'paris: its registration was deleted',
       'refused 1m 20s ago (generation): other',
       'refused 5s ago, 2 times (generation): old',
     ])

@@ -1,6 +1,6 @@
-/** `status` for a terminal: one row per proxy, then whatever needs a reader's attention. */
+/** `status` for a terminal: one row per proxy, then what needs attention. */
 import {renderAge} from '../../model/duration.js'
-import type {RefusalReport} from '../../model/report.js'
+import type {RefusalReport, SyncState} from '../../model/report.js'
 import type {ProxyStatus, ServerStatus, Status} from '../../ops/status.js'
 import {renderTable} from './render.js'
 
@@ -11,7 +11,7 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
   ['SECRETS', ['Secret']],
 ]
 
-/** The table of proxies, and below it what is wrong: faults in the store, refused connections. */
+/** Servers, the table of proxies, and below it what is wrong: rejected resources, unreadable objects, refused connections. */
 export function renderStatus({servers, leader, proxies, faults, refusals, warnings}: Status, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
@@ -24,12 +24,12 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     left(proxy.credentialUntil, now),
     proxy.lastChange === undefined ? '-' : ago(proxy.lastChange, now),
   ])
-  const remarks = [
+  const notes = [
     ...proxies
       .filter(proxy => proxy.remark !== undefined)
       .map(({cluster, id, remark = ''}) => `${id === '-' ? cluster : `${cluster} ${id}`}: ${remark}`),
-    ...faults.map(fault => `broken: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
-    ...together(refusals)
+    ...faults.map(fault => `cannot read ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
+    ...grouped(refusals)
       .slice(-5)
       .map(([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`),
     ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
@@ -43,11 +43,11 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
   const table = `${running.join('\n')}\n\n${renderTable(head, rows)}`
-  return remarks.length === 0 ? table : `${table}\n\n${remarks.join('\n')}`
+  return notes.length === 0 ? table : `${table}\n\n${notes.join('\n')}`
 }
 
-/** Of equal refusals the last, and how many there were; in order of time. */
-function together(refusals: readonly RefusalReport[]): readonly (readonly [RefusalReport, number])[] {
+/** The last of equal refusals, and how many there were, in order of time. */
+function grouped(refusals: readonly RefusalReport[]): readonly (readonly [RefusalReport, number])[] {
   const found = new Map<string, [RefusalReport, number]>()
   for (const refusal of refusals) {
     const key = `${refusal.reason} ${refusal.message}`
@@ -63,13 +63,13 @@ function nameOf({replica}: ServerStatus): string {
   return replica === undefined ? 'server' : `server ${replica}`
 }
 
-/** `12/12` acknowledged of sent; with the state before it where that is not `synced`. */
+/** `12/12`: acknowledged of sent resources, with the state before it where that is not `synced`. */
 function typesCell({types}: ProxyStatus, names: readonly string[]): string {
   const found = types.filter(type => names.includes(type.type))
   if (found.length === 0) return '-'
   const [sent, acknowledged] = [found.reduce((sum, type) => sum + type.sent, 0), found.reduce((sum, type) => sum + type.acknowledged, 0)]
-  const state = (['nack', 'stale'] as const).find(name => found.some(type => type.state === name))
-  return state === undefined ? `${acknowledged}/${sent}` : `${state} ${acknowledged}/${sent}`
+  const has = (state: SyncState): boolean => found.some(type => type.state === state)
+  return `${has('nack') ? 'rejected ' : has('stale') ? 'not acknowledged ' : ''}${acknowledged}/${sent}`
 }
 
 function since(time: string | undefined, now: Date): string {

@@ -5,8 +5,8 @@ import type {ClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {settingsOf} from '../dependencies.js'
 
-/** `broken`: the registration can't be read, the last one that could is served; `suspended`: it is gone. */
-export type ClusterState = 'broken' | 'pending' | 'ready' | 'suspended'
+/** `no address`: `goatlas.io/addresses` is not set yet; `unreadable`: the registration can't be read, and the last one that could is in use; `suspended`: the registration was deleted. */
+export type ClusterState = 'no address' | 'registered' | 'suspended' | 'unreadable'
 
 export interface ClusterEntry {
   readonly name: ClusterName
@@ -49,8 +49,8 @@ export function clusterEntry(fleet: Fleet, name: ClusterName): ClusterEntry {
 }
 
 function stateOf(fleet: Fleet, name: ClusterName): ClusterState {
-  if (isBroken(fleet, 'registration', name)) return 'broken'
+  if (isBroken(fleet, 'registration', name)) return 'unreadable'
   const registration = fleet.registrations.get(name)
   if (registration === undefined) return 'suspended'
-  return registration.addresses.length === 0 ? 'pending' : 'ready'
+  return registration.addresses.length === 0 ? 'no address' : 'registered'
 }
