@@ -153,11 +153,11 @@ describe('pki/fields', () => {
     )
   })
 
-  it('an extension that stands twice is refused', () => {
+  it('an extension that occurs twice is refused', () => {
     const extension = wrapDer(0x30, [Buffer.from('0603551d13', 'hex'), wrapDer(0x04, [wrapDer(0x30, [])])])
     const parts = [...Array.from({length: 6}, () => wrapDer(0x30, [])), wrapDer(0xa3, [wrapDer(0x30, [extension, extension])])]
     const certificate = wrapDer(0x30, [wrapDer(0x30, parts)])
-    expect(thrownBy(() => readFields(certificate)).message).to.contain('one stands there twice')
+    expect(thrownBy(() => readFields(certificate)).message).to.contain('one occurs twice')
   })
 
   it('a path length that is negative or absurd leaves room for nothing', () => {

@@ -1,4 +1,4 @@
-/** The subject alternative names, out of the one text in which node:crypto prints them. */
+/** Takes the subject alternative names apart, which node:crypto prints as one text. */
 import {AtlasError} from '../model/errors.js'
 
 export interface AlternativeNames {
@@ -9,8 +9,8 @@ export interface AlternativeNames {
 }
 
 /**
- * Reads `X509Certificate.subjectAltName`: `URI:spiffe://a/b, DNS:"od\u0064"`. A value with a comma, a quote or a control character
- * stands there as a JSON string (Node's answer to CVE-2021-44532), so a comma outside quotes always ends an entry.
+ * Reads `X509Certificate.subjectAltName`, such as `URI:spiffe://a/b, DNS:"od\u0064"`. Node prints a value with a comma, a quote or a
+ * control character as a JSON string (since CVE-2021-44532), so a comma outside quotes always ends an entry.
  * @throws AtlasError `invalid`
  */
 export function readAlternativeNames(text: string | undefined, what: string): AlternativeNames {

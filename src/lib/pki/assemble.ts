@@ -1,4 +1,4 @@
-/** A certificate's DER (RFC 5280) from its parts: node-forge encodes the fields, the caller signs. Nothing foreign is parsed here. */
+/** Encodes a certificate (RFC 5280, DER) from its parts by node-forge; the caller signs. Certificates are read elsewhere (read.ts). */
 import {createHash} from 'node:crypto'
 import forge from 'node-forge'
 import {readDer, wrapDer} from './der.js'
@@ -22,7 +22,7 @@ export interface CertificateParts {
   readonly notAfter: Date
   /** DER of a SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
-  /** Hex: what the key is called already; absent: `keyIdOf(spki)`. */
+  /** Hex: an identifier that the key has already; absent: `keyIdOf(spki)`. */
   readonly subjectKeyId?: string
   /** Hex; undefined for a root. */
   readonly authorityKeyId: string | undefined

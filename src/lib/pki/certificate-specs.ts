@@ -11,18 +11,18 @@ export type Purpose = 'client' | 'server'
 export interface CertificateSpec {
   /** For messages, such as "the identity of paris". */
   readonly name: string
-  /** Subject, for people only: whatever counts stands in the alternative names. At most 53 characters. */
+  /** Subject, for people only; programs compare the alternative names. At most 53 characters. */
   readonly commonName: string
-  /** Compared for leaves only, as are `dns`. */
+  /** Compared for leaves only, like `dns`. */
   readonly uris: readonly string[]
   readonly dns: readonly string[]
   /** Empty: no extended key usage, which restricts nothing (roots). */
   readonly purposes: readonly Purpose[]
   /** Present for certificates that sign. */
   readonly ca?: {
-    /** How many issuers may stand between it and a leaf. */
+    /** How many issuers may be between it and a leaf. */
     readonly pathLength: number
-    /** A root: trusted as it is, whoever signed it. */
+    /** A root is trusted as it is; its signature is not checked. */
     readonly isRoot: boolean
   }
   /** Seconds; shortened when its issuer ends earlier. */
@@ -33,7 +33,7 @@ export interface CertificateSpec {
 
 const TWO_THIRDS = 2 / 3
 
-/** The anchor of all, unique to an installation: it signs the issuers alone, and itself. */
+/** The trust anchor, unique to an installation: it signs itself and the two issuers, nothing else. */
 export function rootSpec(settings: Settings): CertificateSpec {
   return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}
 }
@@ -43,12 +43,12 @@ export function issuerSpec(settings: Settings): CertificateSpec {
   return {...authority('the issuer', 'Atlas issuer', settings.lifetimes.issuer), purposes: ['server', 'client']}
 }
 
-/** Signs ADS credentials alone: for clients only, and it lives as long as its root. */
+/** Signs only ADS credentials, which are for clients only. It ends with its root. */
 export function credentialIssuerSpec(settings: Settings): CertificateSpec {
   return {...authority('the credential issuer', 'Atlas credential issuer', settings.lifetimes.root), purposes: ['client']}
 }
 
-/** What SDS delivers: every proxy is a server towards some and a client towards others. */
+/** What SDS delivers. Every proxy is both server and client. */
 export function identitySpec(settings: Settings, owner: Owner, generation: number): CertificateSpec {
   const {trustDomain, namespace, clusterDomain} = settings
   const base = {name: `the identity of ${owner}`, purposes: ['server', 'client'] as const, ...leaf(settings.lifetimes.identity)}

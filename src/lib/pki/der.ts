@@ -1,4 +1,4 @@
-/** The few steps of DER (X.690) that node:crypto doesn't take for us: walking over elements, and wrapping bytes into one. */
+/** Reads and wraps elements of DER (X.690), which node:crypto does not offer. */
 import {AtlasError} from '../model/errors.js'
 
 export interface DerElement {
@@ -51,5 +51,5 @@ function lengthOctets(length: number): readonly number[] {
 }
 
 function broken(): AtlasError {
-  return new AtlasError('invalid', 'a certificate must be DER throughout; an element in it is cut off or of a form that DER has not')
+  return new AtlasError('invalid', 'a certificate must be DER throughout; one of its elements is cut off or malformed')
 }

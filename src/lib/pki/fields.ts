@@ -49,7 +49,7 @@ export function readFields(raw: Uint8Array): CertificateFields {
   const [certificate] = readDer(raw)
   const [tbs] = readDer(need(certificate).value)
   const parts = readDer(need(tbs).value)
-  // Version 1 certificates leave the version out; all else stands in a fixed order.
+  // Version 1 certificates have no version field; the order of the others is fixed.
   const first = parts[0]?.tag === 0xa0 ? 1 : 0
   const extensions = readExtensions(parts.find(part => part.tag === 0xa3))
   return {
@@ -76,7 +76,7 @@ const KEY_USAGES = [
 /** The values of the object identifiers, in hex: 2.5.29.N. */
 const OIDS = {subjectKeyId: '551d0e', keyUsage: '551d0f', basicConstraints: '551d13', authorityKeyId: '551d23'} as const
 
-/** Values by identifier; one that stands twice is refused, since readers differ in which they take. */
+/** Values by identifier. An extension that occurs twice is refused, since readers differ in which of the two they use. */
 function readExtensions(wrapper: DerElement | undefined): ReadonlyMap<string, Uint8Array> {
   const found = new Map<string, Uint8Array>()
   if (wrapper === undefined) return found
@@ -84,7 +84,7 @@ function readExtensions(wrapper: DerElement | undefined): ReadonlyMap<string, Ui
   for (const extension of readDer(need(list).value)) {
     const parts = readDer(extension.value)
     const id = Buffer.from(need(parts[0]).value).toString('hex')
-    if (found.has(id)) throw new AtlasError('invalid', 'a certificate must carry each extension once; one stands there twice')
+    if (found.has(id)) throw new AtlasError('invalid', 'a certificate must carry each extension once; one occurs twice')
     found.set(id, need(parts.at(-1)).value)
   }
 
@@ -96,7 +96,7 @@ function pathLengthIn(extension: Uint8Array | undefined): number | undefined {
   const length = constraints && readDer(constraints.value).find(part => part.tag === 0x02)
   if (length === undefined) return undefined
   const [octet = 0] = length.value
-  // A negative length, or one beyond every real chain, counts as 0: nothing may stand below.
+  // A negative length, or one longer than every real chain, counts as 0, the strictest.
   return length.value.length === 1 && octet < 0x80 ? octet : 0
 }
 

@@ -1,20 +1,20 @@
-/** The root of a 2021 installation: telling it, and issuing its certificate anew in the form that strict verifiers want. */
+/** The root of a 2021 installation: recognising it, and replacing its certificate by one that strict verifiers accept. */
 import type {X509Certificate} from 'node:crypto'
 import type {CertifiedKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {assembleCertificate} from './assemble.js'
 import {publicKeyOf, readFields} from './fields.js'
 import type {CertificateSpec} from './certificate-specs.js'
-import {algorithmOf, wholeSeconds} from './issue.js'
+import {WEAK_KEY, algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
-import {type KeyFacts, readKey} from './read.js'
+import {readKey} from './read.js'
 import {BACKDATED} from './rotation.js'
 import {isSignedBy} from './signed.js'
 import type {Signer} from './signer.js'
 
 /**
- * Whether this is a root as the 2021 program made it, not issued anew yet: of its organisation, signed by itself, without the right to
- * sign revocation lists, and, where Go 1.14 or earlier built that program, without a key identifier, which strict verifiers refuse.
+ * Whether this is a root as the 2021 program made it, with the certificate of that program: of its organisation, self-signed, and
+ * without the right to sign revocation lists, or (built by Go 1.14 or earlier) without a key identifier. Strict verifiers refuse it.
  * @throws AtlasError `invalid` where certificate or key does not decode
  */
 export function isRootOf2021(root: CertifiedKey): boolean {
@@ -24,22 +24,22 @@ export function isRootOf2021(root: CertifiedKey): boolean {
 }
 
 /**
- * The same root with a new certificate, behind which the old one stays: the same key and the same name, byte for byte, so that all that
- * was signed below the one verifies below the other; a key identifier, the old one where it had one, since certificates below it name
- * it; path length and key usages as `wanted`. It ends with the old one: a key gets no younger by being certified again, and who has
- * pinned the old certificate is to lose his trust on a date that everybody knows. Before that it is to be replaced (`rotate`).
- * @param wanted what the root should be; its lifetime is not asked
- * @throws AtlasError `failed` where it has ended, its key is another's or too weak, or it may not sign
+ * The same root with a new certificate, followed by the old one. Key and name stay the same, byte for byte, so that every certificate
+ * below the old one verifies below the new one too. A key identifier stays, since certificates below the root cite it. Path length and key
+ * usages are those of `spec`. The new certificate ends with the old one, because a new certificate does not make the key younger; the
+ * root must be replaced before.
+ * @param spec what the root should be; its lifetime is not used
+ * @throws AtlasError `failed` where the root has ended, has another certificate's key or too weak a key, or may not sign
  */
-export function reissueRoot(wanted: CertificateSpec, root: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
-  const facts = readKey(root, wanted.name)
-  const key = parsePrivateKey(root.key, `the private key of ${wanted.name}`)
+export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
+  const facts = readKey(root, spec.name)
+  const key = parsePrivateKey(root.key, `the private key of ${spec.name}`)
   const algorithm = algorithmOf(key)
-  const [old] = parseCertificates(root.certificate, wanted.name)
-  const fault = faultOf(facts, now)
-  if (fault !== undefined || algorithm === undefined || old === undefined || wanted.ca === undefined)
-    throw new AtlasError('failed', `${wanted.name} found here (Secret atlas-ca) can't be adopted: it ${fault ?? WEAK}`, {
-      hint: 'to begin with a root of its own, keep a copy of Secret atlas-ca, remove it, and run "atlas init" again: every cluster then needs its new values anyway',
+  const [old] = parseCertificates(root.certificate, spec.name)
+  const fault = whyNoSigner(facts, now)
+  if (fault !== undefined || algorithm === undefined || old === undefined || spec.ca === undefined)
+    throw new AtlasError('failed', `${spec.name} found here (Secret atlas-ca) cannot be adopted: it ${fault ?? WEAK_KEY}`, {
+      hint: 'to start with a new root, keep a copy of Secret atlas-ca, delete it, and run "atlas init" again; every cluster then needs its new values',
     })
   const fields = readFields(old.raw)
   const parts = {
@@ -49,22 +49,22 @@ export function reissueRoot(wanted: CertificateSpec, root: CertifiedKey, now: Da
     subject: fields.subject,
     notBefore: wholeSeconds(now.getTime() - BACKDATED * 1000),
     notAfter: facts.notAfter,
-    spki: publicKeyOf(old, wanted.name),
+    spki: publicKeyOf(old, spec.name),
     ...(fields.subjectKeyId !== undefined && {subjectKeyId: fields.subjectKeyId}),
     authorityKeyId: undefined,
-    ca: wanted.ca,
+    ca: spec.ca,
     keyUsages: ['keyCertSign', 'cRLSign'],
-    purposes: wanted.purposes,
+    purposes: spec.purposes,
     uris: [],
     dns: [],
   } as const
-  const anew = renderDer(assembleCertificate(parts, data => signer.sign(root.key, data)))
-  return {certificate: anew + renderCertificates([old]), key: root.key}
+  const reissued = renderDer(assembleCertificate(parts, data => signer.sign(root.key, data)))
+  return {certificate: reissued + renderCertificates([old]), key: root.key}
 }
 
 /**
- * The certificates of a root that are anchors, PEM, oldest first: its own, and behind it only those that it had before, with the same
- * name and key. Nothing else that may stand in its file is trusted.
+ * The certificates of a root that are trusted, PEM, oldest first: its own, and earlier ones with the same name and key. Any other
+ * certificate in its file is not trusted.
  * @throws AtlasError `invalid`
  */
 export function rootsIn(root: CertifiedKey | undefined): readonly string[] {
@@ -77,16 +77,8 @@ export function rootsIn(root: CertifiedKey | undefined): readonly string[] {
 }
 
 const ORGANISATION = 'O=goatlas.io'
-const WEAK = 'must have an EC key, or an RSA key of at least 2048 bits'
 
 /** Name and key, in hex. */
 function identityOf(certificate: X509Certificate): string {
   return Buffer.concat([readFields(certificate.raw).subject, publicKeyOf(certificate, 'the root')]).toString('hex')
-}
-
-/** Completes "it …". */
-function faultOf(facts: KeyFacts, now: Date): string | undefined {
-  if (!facts.keyMatches) return "has another certificate's private key"
-  if (!facts.isCa || facts.keyUsages?.includes('keyCertSign') === false) return 'is not allowed to sign certificates'
-  return facts.notAfter.getTime() < now.getTime() + 1000 ? `ended on ${facts.notAfter.toISOString()}` : undefined
 }

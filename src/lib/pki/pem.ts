@@ -1,4 +1,4 @@
-/** PEM text into certificates and keys, by node:crypto. Strict: what another reader could take otherwise is refused. No content is quoted. */
+/** Reads PEM text by node:crypto. Strict: text that another reader might read differently is refused. Errors quote no content. */
 import {type KeyObject, X509Certificate, createPrivateKey} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'
 import type {SecretText} from '../model/secret.js'
@@ -31,7 +31,7 @@ export function parsePrivateKey(key: SecretText, what = 'the private key'): KeyO
   try {
     return createPrivateKey({key: text, format: 'pem'})
   } catch {
-    // The reason that OpenSSL gives is dropped: nothing that came near a key goes into a message.
+    // Without OpenSSL's reason: no text that was made from a key goes into a message.
     throw refuse('its block does not decode')
   }
 }
@@ -71,8 +71,8 @@ function splitCertificates(text: string, what: string): readonly Uint8Array[] {
 
 function misplaced(line: string, what: string): AtlasError {
   if (line.includes('PRIVATE KEY'))
-    return new AtlasError('invalid', `${what} must hold certificates alone; there is a private key in it`, {
-      hint: 'keep keys in a file or entry of their own',
+    return new AtlasError('invalid', `${what} must hold only certificates; there is a private key in it`, {
+      hint: 'put the key into a file or an entry of its own',
     })
   return new AtlasError(
     'invalid',
@@ -82,7 +82,7 @@ function misplaced(line: string, what: string): AtlasError {
 
 function decodeBase64(body: string, what: string): Uint8Array {
   const bytes = Buffer.from(body, 'base64')
-  // Buffer skips what is not base64; only text that comes out again is what every reader reads.
+  // Buffer skips characters that are not base64. Only text that encodes to itself is read the same by every reader.
   if (bytes.length > 0 && bytes.toString('base64') === body) return bytes
   throw new AtlasError('invalid', `${what} must be base64 between its first and last line`)
 }

@@ -1,4 +1,4 @@
-/** What certificates say, as plain facts, from PEM text. Whether that is right is judge.ts's question. */
+/** Reads certificates into plain facts. Whether they are as they should be is judged in judge.ts. */
 import {type KeyObject, type X509Certificate, createHash} from 'node:crypto'
 import type {CertifiedKey, Credential, CredentialRecord} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
@@ -76,7 +76,7 @@ export function readKey(key: CertifiedKey, what = 'the certificate'): KeyFacts {
   return facts
 }
 
-/** What is remembered of a credential that was handed out: valid from now on. @throws AtlasError `invalid` */
+/** The entry of an issued credential in its owner's record, as valid. @throws AtlasError `invalid` */
 export function recordOfCredential(credential: Credential): CredentialRecord {
   const {sha256: fingerprint, serial, notAfter} = readKey(credential, 'the ADS credential')
   return {sha256: fingerprint, serial, notAfter: notAfter.toISOString(), rootsDigest: sha256(credential.roots), state: 'valid'}
@@ -87,7 +87,7 @@ export function factsOf(certificate: X509Certificate, what = 'the certificate'):
   const field = <Field extends keyof X509Certificate>(name: Field): X509Certificate[Field] => fieldOf(certificate, name, what)
   const [notBefore, notAfter, raw] = [field('validFromDate'), field('validToDate'), field('raw')]
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
-    throw new AtlasError('invalid', `${what} must say from when until when it is valid; its dates do not decode`)
+    throw new AtlasError('invalid', `${what} must have dates that decode; they do not`)
   const {pathLength, keyUsages, subjectKeyId, authorityKeyId} = readFields(raw)
   return {
     subject: oneLine(field('subject')),

@@ -1,4 +1,4 @@
-/** Which issuer signed a certificate: its facts together with those of the signer, verified by OpenSSL. */
+/** Which issuer signed a certificate, verified by OpenSSL. */
 import type {X509Certificate} from 'node:crypto'
 import type {CertifiedKey} from '../model/authority.js'
 import {remember} from '../model/remember.js'
@@ -6,9 +6,9 @@ import {parseCertificates} from './pem.js'
 import {type CertificateFacts, type KeyFacts, factsOf, readKey} from './read.js'
 
 export interface SignedFacts extends KeyFacts {
-  /** The first of the issuers asked about whose signature it carries; undefined: none of them. */
+  /** The first of the issuers in question that signed it; undefined: none of them. */
   readonly signedBy: CertificateFacts | undefined
-  /** When the last of those issuers ends; undefined without issuers. A certificate issued anew could not live longer. */
+  /** When the last of those issuers ends; undefined without issuers. A new certificate could not end later. */
   readonly issuersEnd: Date | undefined
 }
 
@@ -59,7 +59,7 @@ export const anchorsOf = remember((issuers: readonly string[]): readonly Anchor[
   issuers.flatMap(pem => parseCertificates(pem, 'the issuers in force')).map(anchorOf),
 )
 
-/** A certificate that others may have been signed by. */
+/** A certificate that may have signed others. */
 export interface Anchor {
   readonly certificate: X509Certificate
   readonly facts: CertificateFacts

@@ -1,4 +1,4 @@
-/** Where keys, signatures and serial numbers come from: the one door through which randomness enters this room. */
+/** Keys, signatures and serial numbers: the only source of randomness in pki. */
 import {createPrivateKey, generateKeyPairSync, randomBytes, sign} from 'node:crypto'
 import {SecretText} from '../model/secret.js'
 

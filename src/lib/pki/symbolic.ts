@@ -1,6 +1,6 @@
 /**
- * A signer without randomness: the same seed gives the same keys, serials and signatures, byte for byte, for golden files and
- * simulation. What it signs verifies as usual; whoever knows the seed knows the keys, so it never serves an installation.
+ * A signer without randomness: the same seed gives the same keys, serials and signatures, byte for byte. For golden files and
+ * simulation. Its signatures verify as usual, but the seed gives away the keys: never for an installation.
  */
 import {createECDH, createHash, createHmac, createPrivateKey, sign} from 'node:crypto'
 import {SecretText} from '../model/secret.js'
@@ -48,7 +48,7 @@ function keyFrom(label: string): ReturnType<Signer['generateKey']> {
 /** AlgorithmIdentifier: id-ecPublicKey, prime256v1. */
 const P256_ALGORITHM = Buffer.from('301306072a8648ce3d020106082a8648ce3d030107', 'hex')
 
-/** ECDSA with the nonce taken from key and message (RFC 6979); not in constant time, which a simulation need not be. */
+/** ECDSA with a nonce from key and message (RFC 6979); not in constant time, which a simulation does not need. */
 function signEcdsa(scalar: Uint8Array, data: Uint8Array): Uint8Array {
   const hash = createHash('sha256').update(data).digest()
   const [d, z] = [toNumber(scalar), toNumber(hash) % ORDER]
