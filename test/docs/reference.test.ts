@@ -50,6 +50,20 @@ describe('docs/reference', () => {
   })
 })
 
+describe('docs/how-to/troubleshoot.md', () => {
+  it('explains every rule by which admission refuses', () => {
+    const source = read('src/server/ads/admission.ts')
+    const [, union = ''] = /export type DenialReason =([^;]*?)\n\n/.exec(source) ?? []
+    const rules = [...union.matchAll(/'([-a-z]+)'/g)].map(([, rule = '']) => rule)
+    expect(rules).to.include('not-registered')
+    const section =
+      read('docs/how-to/troubleshoot.md')
+        .split(/^## /m)
+        .find(part => part.startsWith('Rules of refusal')) ?? ''
+    for (const rule of rules) expect(section, rule).to.match(new RegExp(`\`(${rule}|${/^[a-z]+-/.exec(rule)?.[0] ?? rule}…)\``))
+  })
+})
+
 describe('links in the documentation', () => {
   for (const page of pages)
     it(`of ${page} lead to pages and headings that there are`, () => {

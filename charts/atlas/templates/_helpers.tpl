@@ -1,10 +1,10 @@
 {{/*
-Names, labels and pieces of this chart's objects. Two names are fixed, since Atlas knows them: Service `atlas-ads` and Role
-`atlas-cluster-admin`. No object that Atlas itself writes (ConfigMaps `atlas-fleet`, `atlas-coredns`, all its Secrets …) is in here.
+Names, labels and parts of this chart's objects. Two names are fixed, because Atlas uses them: Service `atlas-ads` and Role
+`atlas-cluster-admin`. This chart has no object that Atlas itself writes (ConfigMaps `atlas-fleet`, `atlas-coredns`, all its Secrets …).
 */}}
 
 {{/*
-A name of at most 63 characters that a Service may have, too: it begins with a letter, and long ones end in a part of their hash.
+A name of at most 63 characters that a Service may have too: it begins with a letter, and long names end in a part of their hash.
 Takes: name, and max if less than 63.
 */}}
 {{- define "atlas.fit" -}}
@@ -27,7 +27,7 @@ Takes: name, and max if less than 63.
 {{- end }}
 
 {{- define "atlas.ads.name" -}}
-{{- /* the labels of its pods hold this and a hash of ten characters */ -}}
+{{- /* a label of its pods holds this name and a hash of ten characters */ -}}
 {{- include "atlas.fit" (dict "name" (printf "%s-ads" (include "atlas.fullname" .)) "max" 52) -}}
 {{- end }}
 {{- define "atlas.controller.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-controller" (include "atlas.fullname" .))) }}{{- end }}
@@ -52,7 +52,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Never to be changed: selectors can't be. Takes: root, component. */}}
+{{/* Must never change, because selectors cannot. Takes: root, component. */}}
 {{- define "atlas.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -60,7 +60,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{/*
-Labels of a pod: nothing that changes with the chart's version, so that an upgrade which changes nothing restarts nothing.
+Labels of a pod. None depends on the chart's version, so that an upgrade that changes nothing else restarts nothing.
 Takes: root, component, values (its block).
 */}}
 {{- define "atlas.podLabels" -}}
@@ -76,13 +76,13 @@ app.kubernetes.io/part-of: atlas
 
 {{- define "atlas.thanosNamespace" -}}{{ default .Release.Namespace .Values.thanosNamespace }}{{- end }}
 
-{{/* The image of `atlas`: by digest where one is given, else by tag, which is the chart's appVersion unless said. */}}
+{{/* The image of `atlas`: by digest if one is set, else by tag, whose default is the chart's appVersion. */}}
 {{- define "atlas.image" -}}
 {{- $image := .Values.image -}}
 {{- include "goatlas.envoy.image" (dict "repository" $image.repository "digest" $image.digest "tag" (default .Chart.AppVersion $image.tag)) -}}
 {{- end }}
 
-{{/* What every pod says alike. Takes: root, component, values, matchLabelKeys (for the spread). */}}
+{{/* What all pods have in common. Takes: root, component, values, matchLabelKeys (for the spread). */}}
 {{- define "atlas.podSpec" -}}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
@@ -126,7 +126,7 @@ tolerations:
 {{- end }}
 
 {{/*
-The container of a server. Ready is what the server says of itself; alive is that it answers at all. Takes: root, role, values.
+The container of a server. Readiness asks the server whether it is ready; liveness only whether it answers. Takes: root, role, values.
 */}}
 {{- define "atlas.server" -}}
 name: atlas
@@ -181,7 +181,7 @@ securityContext:
   {{- toYaml .root.Values.securityContext | nindent 2 }}
 {{- end }}
 
-{{/* A PodDisruptionBudget, where there is more than one replica: of one it would only keep a node from being drained. Takes: root, component, name, values. */}}
+{{/* A PodDisruptionBudget, if there is more than one replica: for a single one it would only block the drain of a node. Takes: root, component, name, values. */}}
 {{- define "atlas.budget" -}}
 {{- if gt (int .values.replicas) 1 }}
 ---
@@ -203,8 +203,8 @@ spec:
 {{- end }}
 
 {{/*
-An installation that is there says itself what it is: with another trust domain its Envoy would believe nobody, with another namespace
-of Thanos its controller would have no right there. Seen by install and upgrade alone: `helm template` sees no cluster.
+Fails if these values differ from those of the existing installation: with another trust domain its Envoy would trust no client, and with
+another namespace of Thanos its controller would have no right there. Works in install and upgrade only: `helm template` sees no cluster.
 */}}
 {{- define "atlas.agrees" -}}
 {{- $installed := get (lookup "v1" "ConfigMap" .Release.Namespace "atlas-fleet") "data" | default dict -}}

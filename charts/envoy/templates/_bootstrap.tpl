@@ -4,7 +4,7 @@ Edit this file in chart envoy: `npm run generate` copies it to chart atlas, so t
 The bootstrap is what src/lib/envoy/bootstrap.ts builds, and the stats listener beside it (test/charts/bootstrap.kubernetes.test.ts).
 */}}
 
-{{/* Where the files are in the container: envoy.yaml and drain.yaml in config/, the SDS files in sds/, the Secret in certs/. */}}
+{{/* The folder of the files in the container: envoy.yaml and drain.yaml in config/, the SDS files in sds/, the Secret in certs/. */}}
 {{- define "goatlas.envoy.directory" -}}/etc/atlas/envoy{{- end }}
 
 {{/* Envoy's own pages, which show secrets and can stop it: on loopback, never in a Service. */}}
@@ -104,8 +104,8 @@ static_resources:
                   address:
                     socket_address: {address: 127.0.0.1, port_value: {{ include "goatlas.envoy.adminPort" . }}}
   listeners:
-    # Two pages of admin, to be asked for and no more. It answers from the moment on at which Envoy has its configuration, also when
-    # Envoy is short of memory or connections.
+    # Two pages of admin, read-only. This listener opens when Envoy has its configuration, and answers also when Envoy is short of memory
+    # or connections.
     - name: stats
       stat_prefix: stats
       address:
@@ -155,7 +155,7 @@ dynamic_resources:
       - envoy_grpc:
           cluster_name: xds
           retry_policy:
-            # all others wait for the observability Envoy
+            # all other Envoys wait for the observability Envoy
             retry_back_off: {base_interval: 0.200s, max_interval: {{ eq .cluster "atlas" | ternary "1s" "4s" }}}
   cds_config: {ads: {}, resource_api_version: V3, initial_fetch_timeout: 0s}
   lds_config: {ads: {}, resource_api_version: V3, initial_fetch_timeout: 0s}
@@ -195,7 +195,7 @@ stats_config:
 {name: {{ . }}, sds_config: {resource_api_version: V3, path_config_source: {path: {{ $directory }}/sds/{{ . }}.json, watched_directory: {path: {{ $directory }}/sds}}}}
 {{- end }}
 
-{{/* The two SDS files; they hold paths alone. */}}
+{{/* The two SDS files; they contain only paths. */}}
 {{- define "goatlas.envoy.credential" -}}
 {{- $certs := printf "%s/certs" (include "goatlas.envoy.directory" .) -}}
 {{- dict "resources" (list (dict
@@ -218,9 +218,9 @@ stats_config:
 {{- end }}
 
 {{/*
-What preStop runs, as a second Envoy of a few seconds: at SIGTERM Envoy ends at once, and the image has no shell that could tell the
-first one to drain. Its health checks are the two calls to make: the first, at once, has the first Envoy ask its clients to leave
-(HTTP/2 GOAWAY); the second goes through a listener that waits for `seconds`, and ends this Envoy, and with it the hook.
+The configuration of a second Envoy, which preStop runs for a few seconds: at SIGTERM Envoy ends at once, and the image has no shell that
+could make the first one drain. The health checks of the second Envoy make two calls. The first, at once, has the first Envoy ask its
+clients to leave (HTTP/2 GOAWAY). The second goes through a listener that waits for `seconds`, and ends the second Envoy and so the hook.
 */}}
 {{- define "goatlas.envoy.drain" -}}
 {{- $address := "127.0.0.1" -}}

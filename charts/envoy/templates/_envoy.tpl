@@ -16,8 +16,8 @@ ads-roots.json: |
 
 {{/*
 The container. Takes: values (the block with image, concurrency, logLevel, resources, securityContext), ports (of the container).
-Startup and readiness wait for the configuration: without one Envoy serves nothing, and is not ill. Liveness asks a worker and the
-main thread, and begins only then.
+Startup and readiness wait for the configuration: an Envoy without one serves nothing but is healthy. Liveness begins after that; it asks a
+worker and the main thread.
 */}}
 {{- define "goatlas.envoy.container" -}}
 {{- $directory := include "goatlas.envoy.directory" . -}}
@@ -92,7 +92,7 @@ volumeMounts:
     items:
       - {key: ads-credential.json, path: ads-credential.json}
       - {key: ads-roots.json, path: ads-roots.json}
-# Until the Secret is there the pod waits: Envoy would never recover from a missing file.
+# The pod waits until the Secret exists: Envoy would never recover from a missing file.
 - name: certs
   secret:
     secretName: {{ .secret }}
@@ -103,7 +103,7 @@ volumeMounts:
       - {key: ca.crt, path: ca.crt}
 {{- end }}
 
-{{/* By digest where one is given, else by tag. */}}
+{{/* By digest if one is set, else by tag. */}}
 {{- define "goatlas.envoy.image" -}}
 {{- if .digest -}}{{ printf "%s@%s" .repository .digest | quote }}{{- else -}}{{ printf "%s:%s" .repository .tag | quote }}{{- end }}
 {{- end }}

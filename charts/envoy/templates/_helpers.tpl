@@ -1,6 +1,6 @@
 {{/* Names and labels of this chart's objects. */}}
 
-{{/* A name of at most 63 characters that a Service may have, too: it begins with a letter, and long ones end in a part of their hash. */}}
+{{/* A name of at most 63 characters that a Service may have too: it begins with a letter, and long names end in a part of their hash. */}}
 {{- define "atlas-envoy.fit" -}}
 {{- $name := replace "." "-" . -}}
 {{- if regexMatch "^[0-9]" $name }}{{ $name = printf "r%s" $name }}{{ end -}}
@@ -19,7 +19,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Never to be changed: a Deployment's selector can't be. */}}
+{{/* Must never change, because the selector of a Deployment cannot. */}}
 {{- define "atlas-envoy.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -38,7 +38,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Of a pod: nothing that changes with the chart's version, so that an upgrade which changes nothing restarts nothing. */}}
+{{/* Labels of a pod. None depends on the chart's version, so that an upgrade that changes nothing else restarts nothing. */}}
 {{- define "atlas-envoy.podLabels" -}}
 {{ include "atlas-envoy.selectorLabels" . }}
 app.kubernetes.io/part-of: atlas
@@ -47,7 +47,7 @@ app.kubernetes.io/part-of: atlas
 {{- end }}
 {{- end }}
 
-{{/* The ports of the Service: what this Envoy serves to other clusters today, unless `ports` says otherwise. As YAML, key `ports`. */}}
+{{/* The ports of the Service: those that this Envoy serves, unless `ports` is set. As YAML, key `ports`. */}}
 {{- define "atlas-envoy.ports" -}}
 {{- if .Values.ports -}}
 {{- dict "ports" .Values.ports | toYaml -}}
