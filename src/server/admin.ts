@@ -1,17 +1,9 @@
-/** The admin port: /healthz, /readyz, /metrics and /status over plain HTTP. What the answers contain is decided by readiness.ts and report.ts. */
+/** The admin port: /healthz, /readyz, /metrics and /status over plain HTTP. What the answers contain is decided by readiness.ts and proxies/report.ts. */
 import {type IncomingMessage, type ServerResponse, createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {AtlasError, messageOf} from '../lib/model/errors.js'
-import type {Report} from '../lib/model/report.js'
-
-export interface Readiness {
-  readonly ready: boolean
-  /** Why this server is not ready. */
-  readonly reasons: readonly string[]
-  /** What is wrong although this server serves. */
-  readonly warnings: readonly string[]
-}
+import type {Readiness, Report} from '../lib/model/report.js'
 
 export interface AdminSources {
   readiness(): Readiness

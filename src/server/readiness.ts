@@ -1,13 +1,10 @@
 /** Whether this server is ready, why it is not, and what is wrong although it is: the answer of /readyz, and a part of /status. */
 import type {Fleet} from '../lib/model/fleet.js'
-import type {ServerRole, StateStore} from '../lib/store/store.js'
+import type {Readiness} from '../lib/model/report.js'
+import type {ServerRole} from '../lib/store/store.js'
 import {whyUnsigned} from '../lib/ops/reconcile.js'
 import {readKey} from '../lib/pki/read.js'
-import type {Readiness} from './admin.js'
-import type {CurrentFleet} from './current-fleet.js'
-import type {Leader} from './leader/leader.js'
-import type {Membership} from './membership.js'
-import type {EnvoyService} from './proxies/serve-envoys.js'
+import type {CurrentFleet} from './fleet/current-fleet.js'
 
 /** `starting` until the store was read and ADS is answered. */
 export type Phase = 'serving' | 'starting' | 'stopping'
@@ -20,44 +17,42 @@ export interface ReadinessTimes {
 
 export const defaultReadinessTimes: ReadinessTimes = {silenceMs: 90_000}
 
-/** The parts of the server that are asked. */
-export interface ReadinessSources {
+/** What readiness depends on, as of now. */
+export interface ReadinessFacts {
   readonly role: ServerRole
-  readonly phase: () => Phase
+  readonly phase: Phase
   readonly fleet: CurrentFleet
-  readonly membership: Membership
-  readonly leader: Leader | undefined
-  readonly envoys: EnvoyService | undefined
-  readonly store: Pick<StateStore, 'heardAt'>
-  readonly now: () => Date
+  /** When the store last sent anything, milliseconds of `performance.now`; undefined: it is always at hand. */
+  readonly storeHeardAt: number | undefined
+  /** Whether this server answers ADS, as its role asks, and has no certificate for it. */
+  readonly lacksCertificate: boolean
+  /** What else is wrong, one warning each. */
+  readonly problems: readonly (string | undefined)[]
+  readonly now: Date
   readonly times: ReadinessTimes
 }
 
 /** One line for each reason and warning. */
-export function readinessOf(sources: ReadinessSources): Readiness {
-  const reasons = [...reasonsOf(sources)]
-  return {ready: reasons.length === 0, reasons, warnings: sources.fleet.isKnown() ? [...warningsOf(sources)] : []}
+export function readinessOf(facts: ReadinessFacts): Readiness {
+  const reasons = [...reasonsOf(facts)]
+  return {ready: reasons.length === 0, reasons, warnings: facts.fleet.isKnown() ? [...warningsOf(facts)] : []}
 }
 
-function* reasonsOf({phase, fleet, envoys}: ReadinessSources): Iterable<string> {
+function* reasonsOf({phase, fleet, lacksCertificate}: ReadinessFacts): Iterable<string> {
   const failure = fleet.firstReadFailure()
   if (!fleet.isKnown()) yield failure === undefined ? 'the store has not been read yet' : `waiting for the store: ${failure}`
-  else if (envoys !== undefined && envoys.certificateEnd() === undefined)
-    yield 'there is no certificate to serve with yet; the leader issues it'
-  else if (phase() === 'starting') yield 'the server is still starting'
-  if (phase() === 'stopping') yield 'the server is stopping'
+  else if (lacksCertificate) yield 'there is no certificate to serve with yet; the leader issues it'
+  else if (phase === 'starting') yield 'the server is still starting'
+  if (phase === 'stopping') yield 'the server is stopping'
 }
 
-function* warningsOf({role, fleet, membership, leader, envoys, store, now, times}: ReadinessSources): Iterable<string> {
-  const heardAt = store.heardAt()
-  const silence = heardAt === undefined ? 0 : performance.now() - heardAt
+function* warningsOf({role, fleet, storeHeardAt, problems, now, times}: ReadinessFacts): Iterable<string> {
+  const silence = storeHeardAt === undefined ? 0 : performance.now() - storeHeardAt
   if (!fleet.isReachable()) yield 'the store can not be read; serving the last known fleet'
   else if (silence > times.silenceMs) yield `the store has not answered for ${Math.round(silence / 1000)} s; serving the last known fleet`
   // A server of role ads may not read the signing keys, and does not know whether they are there.
-  if (role !== 'ads') yield* signingWarnings(fleet.served(), now())
-  const failure = leader?.failure()
-  if (failure !== undefined) yield `what is due could not be issued: ${failure}`
-  for (const problem of [envoys?.problem(), membership.failure()]) if (problem !== undefined) yield problem
+  if (role !== 'ads') yield* signingWarnings(fleet.served(), now)
+  yield* problems.filter(problem => problem !== undefined)
 }
 
 /** From two thirds of its life on, a signing certificate is warned of: what it signs ends with it, and after that it signs nothing. */

@@ -3,27 +3,27 @@ import {setFlagsFromString} from 'node:v8'
 import type {HostPort} from '../lib/model/address.js'
 import {messageOf} from '../lib/model/errors.js'
 import {ADS_PORT} from '../lib/model/settings.js'
-import type {Report} from '../lib/model/report.js'
+import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
 import type {ServerRole, StateStore} from '../lib/store/store.js'
-import {type Admin, type AdminSources, type Readiness, openAdmin} from './admin.js'
+import {type Admin, type AdminSources, openAdmin} from './admin.js'
 import type {ClusterLimits} from './ads/cluster-limits.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream-limits.js'
-import {type CurrentFleet, type FirstReadTimes, type FleetObserver, defaultFirstReadTimes, openCurrentFleet} from './current-fleet.js'
-import {type EndpointsFile, openEndpointsFile} from './endpoints-file.js'
-import {openFleetLog} from './fleet-log.js'
+import {type CurrentFleet, type FirstReadTimes, type FleetObserver, defaultFirstReadTimes, openCurrentFleet} from './fleet/current-fleet.js'
+import {type EndpointsFile, openEndpointsFile} from './fleet/endpoints-file.js'
+import {openFleetLog} from './fleet/fleet-log.js'
 import {type Leader, openLeader} from './leader/leader.js'
 import {type ReconcileOutcome, type ReconcilerTimes, defaultReconcilerTimes} from './leader/reconciler.js'
 import {type Log, type LogLevel, logOf} from './log.js'
-import {type Membership, openMembership} from './membership.js'
+import {type Membership, openMembership} from './leader/membership.js'
 import {openMetrics, setGauges} from './metrics.js'
 import {openProxies} from './proxies/proxies.js'
 import {type ReportTimes, defaultReportTimes} from './proxies/publish-report.js'
 import {type PushTimes, defaultPushTimes} from './proxies/push.js'
 import {type EnvoyService, openEnvoyService} from './proxies/serve-envoys.js'
 import {type Phase, type ReadinessTimes, defaultReadinessTimes, readinessOf} from './readiness.js'
-import {reportOf} from './report.js'
+import {reportOf} from './proxies/report.js'
 
 export type ServeTimes = ConnectionTimes & FirstReadTimes & PushTimes & ReadinessTimes & ReconcilerTimes & ReportTimes & StreamTimes
 
@@ -149,7 +149,12 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, reconciled})
   const membership = openMembership({store, replica, role, log, leader})
 
-  const readiness = (): Readiness => readinessOf({role, phase, fleet, membership, leader, envoys, store, now, times})
+  const readiness = (): Readiness =>
+    readinessOf({
+      ...{role, fleet, times, phase: phase(), now: now(), storeHeardAt: store.heardAt()},
+      lacksCertificate: envoys !== undefined && envoys.certificateEnd() === undefined,
+      problems: [leader?.failure(), envoys?.problem(), membership.failure()],
+    })
   const address = (): string => envoys?.address() ?? ''
   const report = (): Report => reportOf({store, fleet, proxies, readiness, address, startedAt, now})
   const envoys =

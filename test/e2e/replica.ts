@@ -6,7 +6,7 @@ import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
 import type {ServerRole} from '../../src/lib/store/store.js'
-import type {Readiness} from '../../src/server/admin.js'
+import type {Readiness} from '../../src/lib/model/report.js'
 import {atlasBin} from '../helpers/atlas.js'
 
 export interface Replica {

@@ -64,17 +64,21 @@ export interface UnrepairedReport {
   readonly names: Readonly<Record<string, readonly string[]>>
 }
 
-export interface Report {
+/** Whether a server is ready: the answer of `/readyz`. */
+export interface Readiness {
+  readonly ready: boolean
+  /** Why the server is not ready. */
+  readonly reasons: readonly string[]
+  /** What is wrong although the server serves. */
+  readonly warnings: readonly string[]
+}
+
+export interface Report extends Readiness {
   readonly format: 1
   readonly at: string
   readonly startedAt: string
   /** Where the server answers ADS, HOST:PORT. */
   readonly address: string
-  readonly ready: boolean
-  /** Why not. */
-  readonly reasons: readonly string[]
-  /** What is wrong though the server serves. */
-  readonly warnings: readonly string[]
   readonly store: {readonly description: string; readonly reachable: boolean}
   readonly proxies: readonly ProxyReport[]
   /** Registered clusters, and `atlas`, without an open stream. */

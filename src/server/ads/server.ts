@@ -11,7 +11,8 @@ import {openListener} from './listener.js'
 import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
 import {type AdsCall, failCall} from './call.js'
-import {type Stream, type StreamDependencies, serveStream} from './stream.js'
+import {serveStream} from './serve-stream.js'
+import type {Stream, StreamDependencies} from './stream.js'
 
 /** All durations in milliseconds. */
 export interface ConnectionTimes {

@@ -1,6 +1,6 @@
 /**
- * One ADS stream, from its first request to its end: moves bytes between gRPC and `xds/session.step`, which decides what to send.
- * Admission is decided in admission.ts; the limits on the client are in stream-limits.ts.
+ * The life of one admitted ADS stream: moves bytes between gRPC and `xds/session.step`, which decides what to send. How a stream begins is
+ * in serve-stream.ts; the limits on its client are in stream-limits.ts.
  */
 import {status} from '@grpc/grpc-js'
 import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
@@ -12,8 +12,8 @@ import type {Note} from '../../lib/xds/note.js'
 import {type Input, type UnacknowledgedByType, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
 import type {Snapshot} from '../../lib/xds/snapshot.js'
 import type {Log} from '../log.js'
-import {type AdsCall, type AdsRequest, claimOf, denyCall, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
-import {type Admitted, type Denied, type Peer, admit, admitNode, deny} from './admission.js'
+import {type AdsCall, type AdsRequest, claimOf, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
+import {type Admitted, type Denied, admitNode, deny} from './admission.js'
 import type {ClusterLimiter} from './cluster-limits.js'
 import {type StreamLimits, type StreamTimes, openStreamLimits, sessionLimits} from './stream-limits.js'
 import {openTimers} from './timers.js'
@@ -62,48 +62,16 @@ export interface StreamDependencies {
   closed(stream: Stream, reason: EndReason): void
 }
 
-/** Serves a call until it ends, or denies it. @param peer undefined: the connection has no certificate that can be read */
-export function serveStream(
-  call: AdsCall,
-  variant: Variant,
-  sequence: number,
-  peer: Peer | undefined,
-  dependencies: StreamDependencies,
-): void {
-  const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
-  const outcome = admitAndCount(peer, xfcc, dependencies)
-  if (outcome.kind === 'denied') {
-    dependencies.denied(outcome, call.getPeer())
-    denyCall(call, outcome, dependencies.times.resetAfterMs)
-    return
-  }
-
-  const stream = new OpenStream(call, {variant, sequence, peer, xfcc, admitted: outcome}, dependencies)
-  stream.begin()
-}
-
-/** An admitted stream counts among its cluster's, until it is closed. */
-function admitAndCount(
-  peer: Peer | undefined,
-  xfcc: readonly string[],
-  {fleet, now, limiter}: Pick<StreamDependencies, 'fleet' | 'limiter' | 'now'>,
-): Admitted | Denied {
-  const outcome = admit(fleet(), peer, xfcc, now())
-  if (outcome.kind === 'denied' || limiter.open(outcome.cluster, now().getTime())) return outcome
-  const {cluster} = outcome
-  return deny('streams', `cluster "${cluster}" has as many open streams as it may, or opens them too fast`, cluster)
-}
-
-interface Opening {
+export interface Opening {
   readonly variant: Variant
   readonly sequence: number
-  readonly peer: Peer | undefined
-  readonly xfcc: readonly string[]
   readonly admitted: Admitted
+  /** Judges the stream again, by the same certificate. */
+  admit(fleet: Fleet): Admitted | Denied
 }
 
 /** A class, because a stream has an identity and a life; its protocol state is the value `session`. */
-class OpenStream implements Stream {
+export class OpenStream implements Stream {
   readonly sequence: number
   readonly variant: Variant
   readonly peer: string
@@ -178,7 +146,7 @@ class OpenStream implements Stream {
   update(fleet: Fleet): void {
     const {node} = this
     if (this.#ended !== undefined || node === undefined) return
-    const outcome = admit(fleet, this.#opening.peer, this.#opening.xfcc, this.#dependencies.now())
+    const outcome = this.#opening.admit(fleet)
     if (outcome.kind === 'denied') {
       this.#deny(outcome)
       return
@@ -209,7 +177,7 @@ class OpenStream implements Stream {
   #join(request: AdsRequest): boolean {
     this.#limits.joined()
     // A stream is updated only once its node is known: its cluster may have been cut off since it was opened.
-    const again = admit(this.#dependencies.fleet(), this.#opening.peer, this.#opening.xfcc, this.#dependencies.now())
+    const again = this.#opening.admit(this.#dependencies.fleet())
     if (again.kind === 'denied') {
       this.#deny(again)
       return false

@@ -11,7 +11,7 @@ import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {Announcement, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
-import type {FleetUpdate} from '../current-fleet.js'
+import type {FleetUpdate} from '../fleet/current-fleet.js'
 
 export interface EventRecorder {
   /** This server begins to lead: records what is broken, in Events that an earlier leader has recorded as a rule. */

@@ -1,7 +1,7 @@
 /** What the leader alone does: issues and writes what is due (reconciler.ts), and records Kubernetes Events (events.ts). */
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {StateStore} from '../../lib/store/store.js'
-import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {openEventRecorder} from './events.js'
 import {type ReconcileOutcome, type Reconciler, type ReconcilerTimes, openReconciler} from './reconciler.js'

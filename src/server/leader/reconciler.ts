@@ -16,7 +16,7 @@ import {planReplicas} from '../../lib/ops/replicas.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {StateStore} from '../../lib/store/store.js'
-import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
@@ -68,7 +68,7 @@ export interface Reconciler extends FleetObserver {
   lead(isLeader: boolean): void
   /** The server replicas that are alive. */
   living(replicas: readonly string[]): void
-  /** Why the last pass failed. */
+  /** Why what is due could not be issued, as a sentence. */
   readonly failure: () => string | undefined
   /** Resolves once no pass is under way. */
   stop(): Promise<void>
@@ -204,7 +204,10 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(times.settleMs)
     },
 
-    failure: () => failure ?? writer.failure(),
+    failure() {
+      const why = failure ?? writer.failure()
+      return why && `what is due could not be issued: ${why}`
+    },
 
     async stop() {
       isStopped = true

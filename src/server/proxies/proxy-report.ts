@@ -9,7 +9,7 @@ import {type TypeDescription, acknowledgedVersion, describeSession} from '../../
 import {shortType, typeUrls} from '../../lib/xds/type-url.js'
 import {credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
-import type {CurrentFleet} from '../current-fleet.js'
+import type {CurrentFleet} from '../fleet/current-fleet.js'
 import {bounded} from '../log.js'
 
 /** @param equalIds how many open streams carry the node's cluster and id */

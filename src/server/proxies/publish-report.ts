@@ -5,7 +5,7 @@ import {messageOf} from '../../lib/model/errors.js'
 import {objectNames} from '../../lib/model/names.js'
 import type {Leftover, Report} from '../../lib/model/report.js'
 import type {StateStore} from '../../lib/store/store.js'
-import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 
 /** Milliseconds. */

@@ -2,7 +2,7 @@
 import {type Change, concerned, cutsOff} from '../../lib/model/change.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Fleet} from '../../lib/model/fleet.js'
-import type {CurrentFleet, FleetObserver} from '../current-fleet.js'
+import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 
 /** One stream, as far as pushes go. */
 export interface Subscriber {

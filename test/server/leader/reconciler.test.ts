@@ -1,7 +1,7 @@
 /** The reconciler alone: what it learns during a pass is not lost at the end of the pass. */
 import {expect} from 'chai'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
-import {defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/current-fleet.js'
+import {defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
 import {silentLog} from '../../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
 import {changesOf} from '../../helpers/fleet-changes.js'

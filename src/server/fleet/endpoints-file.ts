@@ -1,9 +1,9 @@
 /** The endpoints file of a Thanos Query on this machine (`--thanos-endpoints`): rewritten whenever the fleet's endpoints change. */
-import {messageOf} from '../lib/model/errors.js'
-import type {Fleet} from '../lib/model/fleet.js'
-import {replace} from '../lib/store/directory/write.js'
+import {messageOf} from '../../lib/model/errors.js'
+import type {Fleet} from '../../lib/model/fleet.js'
+import {replace} from '../../lib/store/directory/write.js'
 import type {FleetObserver} from './current-fleet.js'
-import type {Log} from './log.js'
+import type {Log} from '../log.js'
 
 /** Writes in the background, one write at a time, the newest text last. */
 export interface EndpointsFile extends FleetObserver {

@@ -1,16 +1,16 @@
 /** The current fleet: read once, followed, passed to its observers in their order, and kept while the store can't be read. */
 import {expect} from 'chai'
-import {parseAddress} from '../../src/lib/model/address.js'
-import type {Change} from '../../src/lib/model/change.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
-import type {StateStore} from '../../src/lib/store/store.js'
-import {type FleetObserver, type FleetUpdate, defaultFirstReadTimes, openCurrentFleet} from '../../src/server/current-fleet.js'
-import {silentLog} from '../../src/server/log.js'
-import {testDependencies, testFleet} from '../helpers/dependencies.js'
-import {changesOf} from '../helpers/fleet-changes.js'
-import {testCluster} from '../helpers/fleet.js'
-import {type Network, eventually, settle, settleAll, startNetwork, subscribe} from './support/network.js'
-import {type TestStore, testStore} from './support/store.js'
+import {parseAddress} from '../../../src/lib/model/address.js'
+import type {Change} from '../../../src/lib/model/change.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import type {StateStore} from '../../../src/lib/store/store.js'
+import {type FleetObserver, type FleetUpdate, defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
+import {silentLog} from '../../../src/server/log.js'
+import {testDependencies, testFleet} from '../../helpers/dependencies.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import {testCluster} from '../../helpers/fleet.js'
+import {type Network, eventually, settle, settleAll, startNetwork, subscribe} from '../support/network.js'
+import {type TestStore, testStore} from '../support/store.js'
 
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 const registered: Change = {kind: 'registration', name: rome, value: testCluster('rome')}

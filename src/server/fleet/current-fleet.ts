@@ -3,13 +3,13 @@
  * other parts of the server ask here and keep no copy. What the observers do with a change is theirs.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
-import {backOff} from '../lib/model/back-off.js'
-import {type Change, reduceAll} from '../lib/model/change.js'
-import {AtlasError} from '../lib/model/errors.js'
-import {type Fleet, emptyFleet} from '../lib/model/fleet.js'
-import {withRecovered} from '../lib/pki/recover.js'
-import type {StateStore, Watcher} from '../lib/store/store.js'
-import type {Log} from './log.js'
+import {backOff} from '../../lib/model/back-off.js'
+import {type Change, reduceAll} from '../../lib/model/change.js'
+import {AtlasError} from '../../lib/model/errors.js'
+import {type Fleet, emptyFleet} from '../../lib/model/fleet.js'
+import {withRecovered} from '../../lib/pki/recover.js'
+import type {StateStore, Watcher} from '../../lib/store/store.js'
+import type {Log} from '../log.js'
 
 /** Milliseconds. */
 export interface FirstReadTimes {

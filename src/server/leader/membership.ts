@@ -1,7 +1,7 @@
 /** This server among those of its store: takes part, and learns whether it leads. How a leader is elected is the store's affair. */
-import type {ServerRole, StateStore, StoreMembership} from '../lib/store/store.js'
-import type {Leader} from './leader/leader.js'
-import type {Log} from './log.js'
+import type {ServerRole, StateStore, StoreMembership} from '../../lib/store/store.js'
+import type {Leader} from './leader.js'
+import type {Log} from '../log.js'
 
 export interface MembershipDependencies {
   readonly store: StateStore

@@ -1,9 +1,8 @@
 /** What this server knows of itself and of its proxies: the answer of /status, and in a shared store the report for the other servers. */
-import type {Report} from '../lib/model/report.js'
-import type {StateStore} from '../lib/store/store.js'
-import type {Readiness} from './admin.js'
-import type {CurrentFleet} from './current-fleet.js'
-import type {Proxies} from './proxies/proxies.js'
+import type {Readiness, Report} from '../../lib/model/report.js'
+import type {StateStore} from '../../lib/store/store.js'
+import type {CurrentFleet} from '../fleet/current-fleet.js'
+import type {Proxies} from './proxies.js'
 
 /** The parts of the server that are asked. */
 export interface ReportSources {

@@ -1,8 +1,8 @@
 /** The log lines about the fleet: what operators change in it, what breaks, and what is repaired. Events on the objects: leader/events.ts. */
-import {describe} from '../lib/model/change.js'
-import {type Fault, type Subject, faultsBetween} from '../lib/model/fleet.js'
+import {describe} from '../../lib/model/change.js'
+import {type Fault, type Subject, faultsBetween} from '../../lib/model/fleet.js'
 import type {FleetObserver} from './current-fleet.js'
-import type {Log} from './log.js'
+import type {Log} from '../log.js'
 
 /** Changes of other kinds are the servers' own work. */
 const CHANGED_BY_OPERATORS: ReadonlySet<string> = new Set(['registration', 'settings'])

@@ -1,0 +1,34 @@
+/** How an ADS stream begins: admitted by its certificate and counted, or denied. Its life is in stream.ts. */
+import type {Fleet} from '../../lib/model/fleet.js'
+import type {Variant} from '../../lib/xds/session.js'
+import {type Admitted, type Denied, type Peer, admit, deny} from './admission.js'
+import {type AdsCall, denyCall} from './call.js'
+import {OpenStream, type StreamDependencies} from './stream.js'
+
+/** Serves a call until it ends, or denies it. @param peer undefined: the connection has no certificate that can be read */
+export function serveStream(
+  call: AdsCall,
+  variant: Variant,
+  sequence: number,
+  peer: Peer | undefined,
+  dependencies: StreamDependencies,
+): void {
+  const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
+  const judge = (fleet: Fleet): Admitted | Denied => admit(fleet, peer, xfcc, dependencies.now())
+  const outcome = count(judge(dependencies.fleet()), dependencies)
+  if (outcome.kind === 'denied') {
+    dependencies.denied(outcome, call.getPeer())
+    denyCall(call, outcome, dependencies.times.resetAfterMs)
+    return
+  }
+
+  const stream = new OpenStream(call, {variant, sequence, admitted: outcome, admit: judge}, dependencies)
+  stream.begin()
+}
+
+/** An admitted stream counts among its cluster's until it is closed. */
+function count(outcome: Admitted | Denied, {limiter, now}: Pick<StreamDependencies, 'limiter' | 'now'>): Admitted | Denied {
+  if (outcome.kind === 'denied' || limiter.open(outcome.cluster, now().getTime())) return outcome
+  const {cluster} = outcome
+  return deny('streams', `cluster "${cluster}" has as many open streams as it may, or opens them too fast`, cluster)
+}
