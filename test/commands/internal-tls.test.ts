@@ -34,7 +34,7 @@ describe('commands: init, with internal TLS', function () {
     inFolder(async store => {
       await atlas('init', '--store', store)
       const refusals: readonly (readonly [args: readonly string[], says: RegExp])[] = [
-        [['--internal-tls', '10901'], /it would admit nobody.*\n.*atlas init --client thanos/],
+        [['--internal-tls', '10901'], /no client is named.*\n.*atlas init --client thanos/],
         [['--internal-tls', '10902', '--client', 'thanos'], /--internal-tls must be one that can be switched to mutual TLS: 10901/],
         [['--internal-tls', 'off', '--internal-tls', '10901', '--client', 'thanos'], /--internal-tls must be/],
         [['--client', 'Thanos'], /--client must be/],

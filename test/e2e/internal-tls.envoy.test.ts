@@ -176,7 +176,7 @@ describe('e2e: internal TLS', function () {
     expect(refused)
       .to.be.instanceOf(Error)
       .with.property('message')
-      .that.matches(/it would admit nobody/)
+      .that.matches(/no client is named/)
     expect(settingsIn(await network.store.load()).clients).to.deep.equal([ruler])
   })
 })

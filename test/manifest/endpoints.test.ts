@@ -22,7 +22,7 @@ const files = {
 const names = ['lyon-thanos-sidecar0', 'paris-thanos-sidecar0', 'paris-thanos-sidecar1'].map(name => `${name}.atlas.svc.cluster.local`)
 
 describe('manifest/endpoints', () => {
-  it('addresses alone where 10901 speaks plaintext, whoever else may have a certificate', () => {
+  it('addresses alone where 10901 speaks plaintext, whichever clients have a certificate', () => {
     const plain = names.map(name => ({address: `${name}:10901`}))
     expect(endpointsFor(testSettings)).to.deep.equal(plain)
     expect(textFor({...secured, internalTls: []})).to.equal(textFor(testSettings))
@@ -35,14 +35,14 @@ describe('manifest/endpoints', () => {
     expect(first).to.have.nested.property('client_config.tls_config.key_file', '/etc/query/tls.key')
   })
 
-  it('no server name where the name that is dialled, by any resolver, is the certificate\u2019s; else that name', () => {
+  it('no server name where the name to connect to, by any resolver, is the certificate\u2019s; else that name', () => {
     const dns = endpointsFor({...secured, endpointTemplate: 'dns://127.0.0.1:5353/{service}.{namespace}.svc.{clusterDomain}:10901'})
     expect(dns.map(each => each['client_config'])).to.deep.equal(names.map(() => ({tls_config: files})))
     const outside = endpointsFor({...secured, endpointTemplate: '{service}.thanos.example.com:443'})
     expect(outside.map(each => each['client_config'])).to.deep.equal(names.map(name => ({tls_config: files, server_name: name})))
   })
 
-  it('nothing is dialled: nothing is said of TLS', () => {
+  it('without an endpoint there is nothing about TLS', () => {
     expect(renderEndpoints(fleetOf([], {settings: secured}))).to.equal('endpoints: []\n')
   })
 })

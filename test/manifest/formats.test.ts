@@ -53,7 +53,7 @@ describe('manifest: formats', () => {
     expectGolden('manifest/format-manifest.yaml', readable(renderSecrets(settings, paris, credential, 'observability')))
   })
 
-  it('the Secret that is handed out is the one that the values name, in the namespace that was asked for', () => {
+  it('the Secret that is printed is the one that the values name, in the namespace that was asked for', () => {
     const [secret] = loadAll(renderCredential(paris, credential, 'observability')) as Manifest[]
     expect(secret?.metadata.name).to.equal(valuesOf(settings, paris)['existingSecret'])
     expect(secret?.metadata.namespace).to.equal('observability')

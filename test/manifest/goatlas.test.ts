@@ -41,7 +41,7 @@ describe('manifest/registration of Services that others made', () => {
     expect(error.hint).to.contain('goatlas.io/cluster')
   })
 
-  it('that register one, or did before somebody took the label off, are brought to what is wanted; the rest of them stays', () => {
+  it('that register one, or did before their label was removed, are brought to what is wanted; the rest of them stays', () => {
     for (const own of [{'goatlas.io/cluster': ''}, {'app.kubernetes.io/managed-by': 'atlas'}]) {
       const after = registered(service({team: 'metrics', ...own}))
       expect(after?.metadata.labels).to.include({team: 'metrics', 'goatlas.io/cluster': 'paris', 'goatlas.io/format': '1'})

@@ -33,7 +33,7 @@ describe('the digest of a report', () => {
     expect(digestOf(again, [])).to.equal(digestOf(report, []))
   })
 
-  it('is another when somebody else is refused, or for another reason', () => {
+  it('is another when another client is refused, or for another reason', () => {
     const other = {...refusal, reason: 'generation', message: 'the credential of "paris" is of generation 1; the present one is 2'}
     expect(digestOf({...report, refusals: [refusal, other]}, [])).not.to.equal(digestOf(report, []))
   })

@@ -18,12 +18,12 @@ describe('manifest/settings', () => {
     expect(decodeSettings(stored({'trust-domain': 'corp.example'}))).to.deep.equal({...defaultSettings, trustDomain: 'corp.example'})
   })
 
-  it('an internal port that speaks mutual TLS, and whom it admits', () => {
+  it('an internal port that speaks mutual TLS, and the clients that it admits', () => {
     const read = (data: Readonly<Record<string, string>>) => decodeSettings(stored({'trust-domain': 'corp.example', ...data}))
     const {internalTls, clients} = read({'internal-tls': '10901', clients: 'thanos, ruler,thanos'})
     expect({internalTls, clients}).to.deep.equal({internalTls: [10_901], clients: ['thanos', 'ruler']})
     const wrong: readonly [Readonly<Record<string, string>>, RegExp][] = [
-      [{'internal-tls': '10901'}, /port 10901 can't speak mutual TLS: it would admit nobody/],
+      [{'internal-tls': '10901'}, /port 10901 can't be switched to mutual TLS: no client is named/],
       [{'internal-tls': '10900', clients: 'thanos'}, /an internal port must be one that can be switched to mutual TLS: 10901; got "10900"/],
       [{clients: 'paris/1'}, /a client's name must be/],
       [{clients: 'x-envoy-ads'}, /a client's name must be/],

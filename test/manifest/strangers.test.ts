@@ -90,7 +90,7 @@ describe('manifest: what strangers write', () => {
     expect(decodeReport({...configMap('atlas-proxies-a', data), binaryData})).to.deep.equal({report, leftovers, digest})
   })
 
-  it('what goes on by itself is nothing new; what a proxy refuses is', () => {
+  it('times that go on are nothing new; what a proxy refuses is', () => {
     const [proxy] = report.proxies
     if (proxy === undefined) throw new Error('no proxy')
     const later = {

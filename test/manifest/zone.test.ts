@@ -54,7 +54,7 @@ describe('manifest/zone', () => {
     expect([first, second, third, later, behind].map(zone => serialIn(zone))).to.deep.equal([NOW, NOW + 1, NOW + 2, NOW + 60, NOW + 61])
   })
 
-  it('a serial that can not go up, or is none, begins anew', () => {
+  it('a serial that can not go up, or is none, begins again', () => {
     const one = fleetOf([testCluster('paris')])
     for (const serial of ['4294967295', '4294967296', '-1', 'x', ''])
       expect(serialIn(renderZone(one, first.replace(String(NOW), serial), now)), serial).to.equal(NOW)
@@ -77,7 +77,7 @@ describe('manifest/zone', () => {
     expect(endpointsIn(renderZone(gone, first, now), THANOS)).to.deep.equal(['lyon-thanos-sidecar0.monitoring.svc.cluster.local:10901'])
   })
 
-  it("without settings, what stands there stays: nobody knows this installation's names", () => {
+  it("without settings, what is there stays: this installation's names are not known", () => {
     expect(renderZone(emptyFleet, goatlasZone, now)).to.equal(goatlasZone)
     expect(renderZone(emptyFleet, undefined, now)).to.equal('')
   })
@@ -126,7 +126,7 @@ describe('manifest/zone', () => {
       expect(renderZone(fleetOf(withoutSecond), goatlasZone, now)).not.to.contain('downstream2')
     })
 
-    it('D24: a zone that somebody has reset comes back with a higher serial than both; nothing remembered stands in the way', () => {
+    it('D24: a zone that was reset comes back with a higher serial than both; nothing remembered stands in the way', () => {
       const served = renderZone(adopted, undefined, now)
       const repaired = renderZone(adopted, goatlasChartZone, new Date(now.getTime() + 5000))
       expect(readZone(repaired).records).to.deep.equal(readZone(served).records)

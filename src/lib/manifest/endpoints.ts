@@ -1,4 +1,4 @@
-/** The endpoints file of Thanos Query (`--endpoint.sd-config-file`): every replica of every cluster that can be dialled. */
+/** The endpoints file of Thanos Query (`--endpoint.sd-config-file`): every replica of every cluster that has an address. */
 import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf} from '../model/fleet.js'
 import {sidecarName} from '../model/names.js'
@@ -43,7 +43,7 @@ function endpoint(settings: Settings, service: string) {
   const address = endpointOf(settings, service)
   if (!settings.internalTls.includes(10_901)) return {address}
   const name = `${service}.${settings.namespace}.svc.${settings.clusterDomain}`
-  // The certificate that Envoy shows is for this name, and so is its route: it is asked for where another name is dialled.
+  // Envoy's certificate and route are for this name: Thanos Query must send it also where it connects to another name.
   return {address, client_config: {tls_config: 'atlas', ...(hostIn(address) !== name && {server_name: name})}}
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is handed out for a cluster's Envoy, as Kubernetes objects: the Secrets that it needs, and the object by which k3s, Flux or
- * Argo CD releases the chart. Values stand in it as they are: no key is in them. What the values are stands in values.ts.
+ * What `cluster values` prints for a cluster's Envoy, as Kubernetes objects: the Secrets that it needs, and the object by which k3s, Flux or
+ * Argo CD releases the chart. It holds the values as they are: no key is in them. values.ts makes them.
  */
 import type {Credential} from '../model/authority.js'
 import {invalid} from '../model/errors.js'

@@ -57,19 +57,19 @@ export function parseManifest(value: unknown): Manifest {
   return value as unknown as Manifest
 }
 
-/** Whether it has been deleted, and only waits for whoever has a word in that (a finalizer): nothing brings it back. */
+/** Whether it is being deleted and waits for a finalizer: it will be gone, whatever is written. */
 export function isLeaving({metadata}: Manifest): boolean {
   return metadata['deletionTimestamp'] !== undefined
 }
 
-/** What is to be said of an object of another format than this version knows; undefined: it is of this one, or nobody's. */
+/** What is wrong with an object of another format than this version knows; undefined: it is of this format, or not Atlas's. */
 export function newerFormat(manifest: Manifest): string | undefined {
   const format = manifest.metadata.labels?.[labels.format]
   if (format === undefined || format === FORMAT) return undefined
   return `label ${labels.format} must be "${FORMAT}", the format that this version of Atlas knows; got ${quote(format)}: use the version that wrote it`
 }
 
-/** The object's frame: what was there, marked as Atlas's own, and as nobody else's. */
+/** The object's frame: what was there, marked as Atlas's own, without the marks of other owners. */
 export function frameOf(existing: Manifest | undefined, [kind, name]: readonly [kind: string, name: string], namespace: string): Manifest {
   const {annotations, ...metadata} = existing?.metadata ?? {name, namespace}
   const noted = withoutOwnershipMarks(annotations)

@@ -56,7 +56,7 @@ const settingsKeys: ReadonlySet<string> = new Set([
 /** @throws AtlasError `invalid`, naming the key */
 export function decodeSettings(manifest: Manifest): Settings {
   const data = manifest.data ?? {}
-  // It is part of every certificate: one that was lost must not be taken for the default, and all be issued anew.
+  // The trust domain is part of every certificate: if a lost one became the default, every certificate would be replaced.
   at('data.trust-domain', () => requireText(data['trust-domain']))
   const settings: Record<string, unknown> = {...defaultSettings, namespace: manifest.metadata.namespace ?? defaultSettings.namespace}
   for (const [name, field] of Object.entries(fields)) {

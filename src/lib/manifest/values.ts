@@ -1,4 +1,4 @@
-/** Helm values for chart `envoy`: where to dial and whom to expect there. No key is in them; they name the Secret that holds it. */
+/** Helm values for chart `envoy`: where to connect, and which name to expect there. They hold no key, and name the Secret that does. */
 import {type Address, type HostPort, renderHostPort} from '../model/address.js'
 import {OBSERVABILITY, type Owner, objectNames, sni, spiffe} from '../model/names.js'
 import {type Settings, adsServersOf} from '../model/settings.js'
@@ -21,7 +21,7 @@ export function valuesOf(settings: Settings, owner: Owner): Readonly<Record<stri
   }
 }
 
-/** The same as the text of a `values.yaml`, byte for byte the same every time: of what is handed out and of Secret `<cluster>-envoy-values`. */
+/** The same as the text of a `values.yaml`, as `cluster values` prints it and Secret `<cluster>-envoy-values` holds it. Byte-stable. */
 export function renderValues(settings: Settings, owner: Owner): string {
   return renderYaml(valuesOf(settings, owner))
 }

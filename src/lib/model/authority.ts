@@ -24,15 +24,15 @@ export interface TrustBundle {
 }
 
 /**
- * An ADS credential, with which an Envoy opens ADS; or the certificate of a client of the internal ports. `roots` is what whoever
- * holds it trusts, issued with it and never split from it.
+ * An ADS credential, with which an Envoy opens ADS; or the certificate of a client of the internal ports. `roots` is what
+ * its holder trusts, issued with it and never split from it.
  */
 export interface Credential extends CertifiedKey {
   /** PEM, one or more roots. */
   readonly roots: string
 }
 
-/** What is remembered of an ADS credential that was handed out. */
+/** What the record keeps of an ADS credential that was issued. */
 export interface CredentialRecord {
   /** SHA-256 of the certificate's DER, lower-case hex, as in XFCC's `Hash`. */
   readonly sha256: string
@@ -45,14 +45,14 @@ export interface CredentialRecord {
   readonly state: 'revoked' | 'valid'
 }
 
-/** A certificate name (SPIFFE URI) that opens nothing any more, until the last certificate that carries it has ended. */
+/** A certificate name (SPIFFE URI) that every port refuses until the last certificate with this name has expired. */
 export interface DeniedName {
   readonly name: string
   /** ISO 8601, UTC. */
   readonly until: string
 }
 
-/** What is remembered of a cluster beyond its registration, which people may edit, break or delete. */
+/** What Atlas remembers of a cluster beside its registration, which people may edit, break or delete. */
 export interface OwnerRecord {
   readonly owner: Owner
   /** Raised by a revocation; part of the cluster's certificate names. Begins at 1. */

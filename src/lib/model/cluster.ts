@@ -1,14 +1,14 @@
-/** A downstream cluster as registered: where its Envoy is dialled, and what stands behind it. */
+/** A downstream cluster as registered: the addresses and ports of its Envoy, and the services behind it. */
 import {type Address, parsePort, parseAddress} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import {type ClusterName, REPLICAS_MAX} from './names.js'
 
-/** The ports on which a downstream Envoy is dialled, by what stands behind each. */
+/** The ports of a downstream Envoy, by the service behind each. */
 export const downstreamPorts = {thanos: 11_901, thanosHttp: 11_902, alertmanager: 11_903, prometheus: 11_904} as const
 
 export type DownstreamPort = (typeof downstreamPorts)[keyof typeof downstreamPorts]
 
-/** Where something runs inside the downstream cluster; `host` may hold `{replica}`. */
+/** The address of a service inside the downstream cluster; `host` may hold `{replica}`. */
 export interface ServiceTarget {
   readonly host: string
   readonly port: number
@@ -23,11 +23,11 @@ export interface ServiceTargets {
 
 export interface Cluster {
   readonly name: ClusterName
-  /** None: the cluster is pending, it has credentials but nobody dials it yet. */
+  /** None: the cluster is pending. It has a credential, and the observability Envoy does not connect to it yet. */
   readonly addresses: readonly Address[]
-  /** Ports that are dialled instead of 11901-11904 (NodePort, shared load balancer); empty as a rule. */
+  /** Ports to connect to instead of 11901-11904 (NodePort, shared load balancer); usually empty. */
   readonly ports: ReadonlyMap<DownstreamPort, number>
-  /** How many Prometheus replicas, each with a sidecar, stand behind it; 1 or more. */
+  /** The number of Prometheus replicas, each with a sidecar; 1 or more. */
   readonly replicas: number
   readonly services: ServiceTargets
   readonly groups: readonly string[]
@@ -37,7 +37,7 @@ export function isPending(cluster: Cluster): boolean {
   return cluster.addresses.length === 0
 }
 
-/** The port to dial for one of 11901-11904. */
+/** The port to connect to for one of 11901-11904. */
 export function dialledPort(cluster: Cluster, port: DownstreamPort): number {
   return cluster.ports.get(port) ?? port
 }
@@ -48,7 +48,7 @@ export function targetOf(target: ServiceTarget, replica: number): ServiceTarget 
 }
 
 /**
- * `11901=30901,11904=30904`: dialled ports by the port they stand for.
+ * `11901=30901,11904=30904`: for a port of Envoy, the port to connect to.
  * @throws AtlasError `invalid`
  */
 export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
@@ -61,7 +61,7 @@ export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
     const port = Number(from) as DownstreamPort
     if (rest.length > 0 || !Object.values(downstreamPorts).includes(port) || ports.has(port))
       throw invalid('port overrides', 'a list such as 11901=30901, each of 11901 to 11904 at most once', text)
-    ports.set(port, parsePort(to, `the port dialled for ${from}`))
+    ports.set(port, parsePort(to, `the port to connect to for ${from}`))
   }
   return ports
 }
@@ -94,7 +94,7 @@ export function parseServiceTarget(text: string, what: string): ServiceTarget {
 }
 
 /**
- * Two replicas behind one address would be one Prometheus read twice and another never (defect D20 of the 2021 program).
+ * With two replicas behind one address, one Prometheus is read twice and the other never (defect D20 of the 2021 program).
  * @throws AtlasError `invalid`
  */
 export function checkCluster(cluster: Cluster): Cluster {

@@ -1,6 +1,6 @@
 /** The one error family. Text for people and exit codes are made from it in `cli/`; nothing here prints. */
 
-/** What went wrong, coarsely; each code has one exit code (cli/text/error.ts). */
+/** The kinds of error; each code has one exit code (cli/text/error.ts). */
 export type ErrorCode = 'conflict' | 'failed' | 'invalid' | 'not-found' | 'unreachable'
 
 export interface ErrorDetails {

@@ -1,5 +1,5 @@
 /**
- * One Envoy, by what it says of itself. Nothing here grants anything: its certificate decides whose it is
+ * One Envoy, as it describes itself. Nothing here grants a right: the certificate decides which cluster the Envoy belongs to
  * (docs/explanation/security.md).
  */
 import {parseAddress} from './address.js'
@@ -16,7 +16,7 @@ export interface Node {
   readonly localAddress: string
   /** Ports listened on instead of the standard ones. */
   readonly ports: ReadonlyMap<number, number>
-  /** Such as `1.40.0`; undefined where it does not say, or says what no version is: it is taken for the newest. */
+  /** Such as `1.40.0`; undefined where Envoy reports none or no valid one: it then counts as the newest. */
   readonly envoyVersion?: string
 }
 
@@ -64,7 +64,7 @@ export function listenedPort(node: Node, port: number): number {
   return node.ports.get(port) ?? port
 }
 
-/** Never refused: a version is told to people, and grants nothing. */
+/** Never refused: a version is for people, and grants nothing. */
 function versionOf({userAgent, version}: NodeClaim): string | undefined {
   if (userAgent !== 'envoy' || version === undefined) return undefined
   const parts = [version.major, version.minor, version.patch]

@@ -2,7 +2,7 @@
 import type {Fault} from './fault.js'
 import type {Owner} from './names.js'
 
-/** How a node stands with one type of resource: has all that was sent, has not answered yet, has refused something. */
+/** The state of one type of resource at a node: all that was sent is acknowledged, an answer is missing, or something was refused. */
 export type SyncState = 'nack' | 'stale' | 'synced'
 
 /** One type of resource on one stream. */
@@ -13,7 +13,7 @@ export interface TypeReport {
   /** How many resources were sent, and how many of these the proxy has acknowledged in this very version. */
   readonly sent: number
   readonly acknowledged: number
-  /** What the proxy said when it refused, cut at 1000 characters. */
+  /** The message of the proxy's NACK, cut at 1000 characters. */
   readonly nack?: string
   /** Names of the resources in the refused response, at most 20. */
   readonly nackNames?: readonly string[]
@@ -24,12 +24,12 @@ export interface ProxyReport {
   readonly cluster: Owner
   /** What the proxy calls itself, `node.id`. */
   readonly id: string
-  /** The version of Envoy that it says it is, such as `1.40.0`. */
+  /** The version of Envoy that the proxy reports, such as `1.40.0`. */
   readonly envoyVersion?: string
   /** Tells the streams of one server apart, two of equal cluster and id too. */
   readonly sequence: number
   readonly variant: 'delta' | 'sotw'
-  /** Straight to the server, or through the observability Envoy. */
+  /** Directly to the server, or through the observability Envoy. */
   readonly path: 'direct' | 'relay'
   readonly connectedSince: string
   /** The last time that something was sent. */
@@ -45,7 +45,7 @@ export interface ProxyReport {
   readonly equalIds: number
 }
 
-/** Somebody who was not let in. */
+/** A connection or stream that admission refused. */
 export interface RefusalReport {
   readonly at: string
   /** A short name for the rule, stable for alerts, such as `node-cluster`. */
@@ -98,7 +98,7 @@ export interface Leftover {
   readonly removed: readonly string[]
 }
 
-/** What one server replica says of its proxies to all others; kept until the leader drops it. */
+/** What one server replica reports of its proxies to all others; kept until the leader deletes it. */
 export interface ReplicaReport {
   readonly report: Report
   /**

@@ -1,7 +1,7 @@
-/** What people ask of the leader, who alone holds the keys: written into one ConfigMap, answered in the same place. */
+/** What commands ask of the leader, which alone holds the keys: written into one ConfigMap, and answered there. */
 import type {Owner} from './names.js'
 
-/** `remove`: revoke a cluster and remove what is stored of it. `rotate`: new leaves, for everybody where no owner is named. */
+/** `remove`: revoke a cluster and remove what is stored of it. `rotate`: new leaves, for every owner where none is named. */
 export type RequestKind = 'remove' | 'rotate'
 
 export interface Request {
@@ -12,14 +12,14 @@ export interface Request {
   readonly state: 'done' | 'failed' | 'waiting'
   /** ISO 8601, UTC: when it was answered. */
   readonly answeredAt?: string
-  /** The leader's words. */
+  /** The leader's message. */
   readonly message?: string
 }
 
 /** After this time, milliseconds, the leader removes an answer. */
 export const ANSWER_KEPT = 3_600_000
 
-/** The id of no request: to remove it makes the object that requests are put into. */
+/** The id of no request: removing it creates the object that requests are written into. */
 export const NO_REQUEST = 'none'
 
 /** Such as `remove paris`. */

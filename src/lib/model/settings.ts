@@ -1,4 +1,4 @@
-/** What an installation has chosen, once, in ConfigMap `atlas-fleet`. Every duration of the product is here or a flag of `serve`. */
+/** The settings of an installation, in ConfigMap `atlas-fleet`. Every duration of the product is here or a flag of `serve`. */
 import {type Address, type HostPort, isDnsName} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import type {ClientName} from './names.js'
@@ -35,11 +35,11 @@ export type InternalPort = (typeof internalPorts)[number]
 
 export interface Settings {
   readonly trustDomain: string
-  /** Where downstream Envoys dial the observability Envoy; none: `cluster values` cannot answer yet. */
+  /** Where downstream Envoys connect to the observability Envoy; none: `cluster values` fails until there is one. */
   readonly addresses: readonly Address[]
   readonly adsPort: number
   readonly alertsPort: number
-  /** Where the observability Envoy dials `atlas serve`; none: `atlas-ads.<namespace>.svc.<clusterDomain>:6305`. */
+  /** Where the observability Envoy connects to `atlas serve`; none: `atlas-ads.<namespace>.svc.<clusterDomain>:6305`. */
   readonly adsServers: readonly HostPort[]
   readonly namespace: string
   readonly thanosNamespace: string
@@ -49,7 +49,7 @@ export interface Settings {
   readonly endpointTemplate: string
   /** The internal ports that speak mutual TLS, and may then be exposed; the others speak plaintext, on the node's local address alone. */
   readonly internalTls: readonly InternalPort[]
-  /** Whom those ports admit: each has a certificate of its own, in Secret `atlas-client-<name>`. */
+  /** The clients that those ports admit; each has a certificate of its own, in Secret `atlas-client-<name>`. */
   readonly clients: readonly ClientName[]
   /** The directory in which Thanos Query has what that Secret holds. */
   readonly clientDirectory: string
@@ -91,21 +91,21 @@ export const defaultSettings: Settings = {
 /** The port of `atlas serve`. */
 export const ADS_PORT = 6305
 
-/** Where the observability Envoy dials `atlas serve`. */
+/** Where the observability Envoy connects to `atlas serve`. */
 export function adsServersOf(settings: Settings): readonly HostPort[] {
   if (settings.adsServers.length > 0) return settings.adsServers
   return [{host: `atlas-ads.${settings.namespace}.svc.${settings.clusterDomain}`, port: ADS_PORT}]
 }
 
 /**
- * A port that admits nobody would cut Thanos Query off, or whoever else dials it.
+ * A port in mutual TLS without a client would cut off Thanos Query and every other client.
  * @throws AtlasError `invalid` where an internal port speaks mutual TLS and there is no client for it
  */
 export function requireClients({internalTls, clients}: Settings): void {
   if (internalTls.length === 0 || clients.length > 0) return
   throw new AtlasError(
     'invalid',
-    `port ${internalTls.join(', ')} can't speak mutual TLS: it would admit nobody, since no client is named`,
+    `port ${internalTls.join(', ')} can't be switched to mutual TLS: no client is named, so it would admit none`,
     {hint: 'name the client and give it its certificate first: "atlas init --client thanos"'},
   )
 }

@@ -1,4 +1,4 @@
-/** Where a monitoring stack puts Prometheus, its sidecar and Alertmanager: names that nobody should have to look up. */
+/** Where a monitoring stack puts Prometheus, its sidecar and Alertmanager: so that an operator need not look these names up. */
 import {AtlasError, invalid} from './errors.js'
 import type {ServiceTargets} from './cluster.js'
 
@@ -47,5 +47,5 @@ function fullName(release: string): string {
   return name.slice(0, 26).replace(/-$/, '')
 }
 
-/** The stack that is assumed where nobody says what runs in a cluster. */
+/** The stack of a cluster for which none is named. */
 export const defaultStack: Stack = {name: 'kube-prometheus-stack', release: 'kube-prometheus-stack', namespace: 'monitoring'}
