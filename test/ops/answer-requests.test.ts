@@ -28,12 +28,12 @@ describe('ops/answer', () => {
     expect(answers[0]).to.include({state: 'done', message: 'rotate everybody'})
   })
 
-  it('rotates whom it is asked for, each once', () => {
+  it('rotates the owners that are named, each once', () => {
     const {changes} = answersTo({owners: [paris, paris]})
     expect(changes.filter(({kind}) => kind === 'identity')).to.have.length(1)
   })
 
-  it('signs nothing for whoever is not registered', () => {
+  it('signs nothing for a cluster that is not registered', () => {
     const {changes, answers} = answersTo({owners: [paris, ghost]})
     expect(changes).to.have.length(1)
     expect(answers[0]).to.include({state: 'failed'})
@@ -50,7 +50,7 @@ describe('ops/answer', () => {
     expect(answersTo({kind: 'remove', owners: [ghost]}).answers[0]).to.include({state: 'done'})
   })
 
-  it('drops answers by the leader’s clock, and whatever nobody waits for any more', () => {
+  it('drops answers by the leader’s clock, and requests whose sender has given up', () => {
     const at = (seconds: number): string => new Date(testDependencies().now().getTime() + seconds * 1000).toISOString()
     const dropped = (request: Partial<Request>): boolean =>
       answersTo(request).changes.some(change => change.kind === 'request' && change.value === undefined)

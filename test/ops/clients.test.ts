@@ -21,7 +21,7 @@ function clientIn(fleet: Fleet, name = thanos): Credential {
 }
 
 describe('ops/clients', () => {
-  it('a client that is named gets a certificate of its name, for clients, by the issuer, with the roots; nobody else gets one', () => {
+  it('a client that is named gets a certificate of its name, for clients, by the issuer, with the roots; no other client gets one', () => {
     const dependencies = testDependencies()
     expect(testFleet(dependencies).clients.size).to.equal(0)
     const fleet = testFleet(dependencies, ['paris'], settings)
@@ -88,7 +88,7 @@ describe('ops/clients', () => {
     expect(planReconcile(joined, dependencies)).to.deep.equal([])
   })
 
-  it('issued anew with everybody else, and not where somebody is named', () => {
+  it('replaced with all others, and not where other owners are named', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, [], settings)
     expect(planLeaves(fleet, ['atlas'], {others: false}, dependencies).map(({kind}) => kind)).to.deep.equal(['identity'])

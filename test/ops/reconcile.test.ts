@@ -27,7 +27,7 @@ describe('ops/reconcile', () => {
     expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
-  it('every credential that is out is on record, and is recorded before it is handed out', () => {
+  it('every credential is on record, and is recorded before it is written', () => {
     const dependencies = testDependencies()
     const fleet = reduce(testFleet(dependencies, []), {kind: 'registration', name: paris, value: testCluster('paris')})
     const changes = planReconcile(fleet, dependencies)
@@ -106,7 +106,7 @@ describe('ops/reconcile', () => {
     })
   }
 
-  it('while the trust bundle can not be read, and never was, nothing is signed: nobody is taken for a stranger', () => {
+  it('while the trust bundle can not be read, and never was, nothing is signed, and no certificate counts as foreign', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies)
     const broken = reduceAll({...fleet, trust: undefined}, [
@@ -187,7 +187,7 @@ describe('ops/reconcile', () => {
     expect(planReconcile(fleet, dependencies).filter(change => change.kind === 'identity' || change.kind === 'server')).to.deep.equal([])
   })
 
-  it('the trust bundle holds whoever signs', () => {
+  it('the trust bundle holds every issuer that signs', () => {
     const fleet = testFleet(testDependencies())
     const {roots = [], issuers = [], credentialIssuers = []} = fleet.trust ?? {}
     const names = [...roots, ...issuers, ...credentialIssuers].map(pem => readCertificate(pem).subject)

@@ -1,4 +1,4 @@
-/** A root of the 2021 program, issued anew: told apart, the same key and name, and openssl content with all that stands below it. */
+/** A root of the 2021 program, re-issued: told apart, the same key and name, and openssl content with all that it has issued. */
 import {spawnSync} from 'node:child_process'
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -55,7 +55,7 @@ describe('pki, adopting the root of the 2021 program', function () {
     goatlas = goatlasAuthority()
   })
 
-  it('tells it from a root of our own, from one that is issued anew already, and from roots of others', () => {
+  it('tells it from a root of our own, from one that is re-issued already, and from roots of others', () => {
     const {root, issuer} = testAuthority(now)
     const anew = reissueRoot(wanted, goatlas.ca, now, cryptoSigner)
     expect([goatlas.ca, goatlas.client, root, issuer, anew].map(isRootOf2021)).to.deep.equal([true, false, false, false, false])
@@ -139,7 +139,7 @@ describe('pki, adopting the root of the 2021 program', function () {
         else expect(strict).to.contain('Missing Subject Key Identifier')
       })
 
-      it('and under the old one alone, for whoever still has just that, and under both in either order', () => {
+      it('and under the old one alone, for an Envoy that has only that, and under both in either order', () => {
         const [anew = '', before = ''] = of(root)
         for (const [name, leaf] of Object.entries(leaves))
           for (const anchors of [[before], [before, anew], [anew, before]])
@@ -152,7 +152,7 @@ describe('pki, adopting the root of the 2021 program', function () {
         expect(objection(old.client, [anew], '-purpose', 'sslclient')).to.equal('')
       })
 
-      it('what it has issued is signed by no issuer of ours, and names nobody', () => {
+      it('what it has issued is signed by no issuer of ours, and has no name of Atlas', () => {
         const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
         for (const leaf of [old.server, old.client]) {
           expect(objection(leaf, [issuer.certificate], '-partial_chain')).to.contain('unable to get local issuer')

@@ -134,7 +134,7 @@ describe('pki/issue: what stands in each certificate', () => {
   })
 })
 
-describe('pki/issue: what nobody gets', () => {
+describe('pki/issue: what is never issued', () => {
   const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
 
   it('nothing outlives its issuer', () => {

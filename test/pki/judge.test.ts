@@ -233,7 +233,7 @@ describe('pki/judge', () => {
     expect(renewAt({...facts, signedBy: readKey(short)}, wanted)).to.deep.equal(readKey(short).notAfter)
   })
 
-  it('facts alone are judged: missing and undecodable have a word of their own', () => {
+  it('facts alone are judged: missing and undecodable are reasons of their own', () => {
     expect(judge(undefined, wanted, now)[0]?.reason).to.equal('missing')
     expect(judge({undecodable: 'it is cut off'}, wanted, now)).to.deep.equal([
       {reason: 'undecodable', message: 'the identity of paris does not decode: it is cut off'},
@@ -291,7 +291,7 @@ describe('pki/rotation', () => {
     expect(Math.max(...days)).to.be.within(21.3, 21.5)
   })
 
-  it('the same certificate is due at the same moment, whoever asks', () => {
+  it('the same certificate is due at the same moment for every caller', () => {
     const copy = {certificate: identity.certificate, key: new SecretText(identity.key.reveal())}
     expect(renewAt(readCertifiedKey(copy, [...issuers]), wanted)).to.deep.equal(renewAt(readCertifiedKey(identity, issuers), wanted))
   })
