@@ -47,7 +47,7 @@ describe('pki, as openssl verifies it', () => {
   const server = issue(serverSpec(settings), issuer, now, signer)
   const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
 
-  it('root and both issuers verify without another certificate', () => {
+  it('the root and both issuers are valid under the root alone', () => {
     expect(objection(root, root.certificate)).to.equal('')
     expect(objection(issuer, root.certificate)).to.equal('')
     expect(objection(credentialIssuer, root.certificate)).to.equal('')
