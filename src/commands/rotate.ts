@@ -4,7 +4,6 @@ import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {dryRunFlag, patienceOf, waitFlags} from '../lib/cli/flags/common.js'
 import {sameStore} from '../lib/cli/flags/store.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {isLed} from '../lib/ops/ask-leader.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 
 export default class Rotate extends StoreCommand {
@@ -29,7 +28,7 @@ export default class Rotate extends StoreCommand {
       rotateLeaves(store, argv.map(String), dependencies, {dryRun: flags['dry-run'], ...wait}),
     )
     if (flags['dry-run']) this.data(renderChanges(changes))
-    else if (!isLed(store)) this.words(`New certificates are issued:\n${renderChanges(changes)}`)
+    else if (store.signedBy === 'caller') this.words(`New certificates are issued:\n${renderChanges(changes)}`)
     else if (wait.waitMs === undefined) this.words(`The leader is asked for new certificates for ${owners.join(', ')}.`)
     else this.words(`New certificates are issued for ${owners.join(', ')}.`)
     this.next(`atlas status${sameStore(flags)}`)

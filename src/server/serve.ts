@@ -100,12 +100,11 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
   try {
     admin = await openAdmin(options.admin ?? defaultAdmin, parts)
     // A directory is taken before it is read. In a store that servers share, a server that can't read must neither lead nor count as alive.
-    const isShared = store.kubernetes !== undefined
-    if (!isShared) await membership.join(admin.url)
+    if (!store.isShared) await membership.join(admin.url)
     await fleet.follow(parts.observers, stopping.signal)
     await leader?.start()
     await envoys?.listen(options.listen ?? defaultListen)
-    if (isShared) await membership.join(admin.url)
+    if (store.isShared) await membership.join(admin.url)
     await endpoints?.settled()
   } catch (error) {
     await stop()

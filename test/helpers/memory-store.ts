@@ -55,7 +55,11 @@ function storeOver(place: Place): MemoryStore {
 
   const objects: ObjectStore = {
     description: 'memory',
-    kubernetes: undefined,
+    namespace: undefined,
+    signedBy: 'caller',
+    keepsDerived: false,
+    isShared: false,
+    isRemote: false,
     writesAtOnce: 1,
     async list() {
       if (place.broken !== undefined) throw place.broken

@@ -6,7 +6,6 @@ import {renderLeaving} from '../../lib/cli/text/joining.js'
 import {confirmByName} from '../../lib/cli/prompt.js'
 import {described, renderChanges} from '../../lib/cli/text/render.js'
 import {parseClusterName} from '../../lib/model/names.js'
-import {isLed} from '../../lib/ops/ask-leader.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
 
 export default class ClusterRemove extends StoreCommand {
@@ -36,9 +35,9 @@ export default class ClusterRemove extends StoreCommand {
     })
     const wait = patienceOf(flags)
     const {changes} = await this.patiently(`the leader to remove ${args.name}`, removeCluster(store, args.name, dependencies, wait))
-    const isDone = !isLed(store) || wait.waitMs !== undefined
+    const isDone = store.signedBy === 'caller' || wait.waitMs !== undefined
     this.words(`Cluster ${args.name} ${isDone ? 'is' : 'is to be'} removed:\n${renderChanges(isDone ? plan.changes : changes)}`)
-    if (isLed(store))
+    if (store.signedBy === 'leader')
       this.words(`\nNext, in cluster ${args.name} (its context may have another name):\n${renderLeaving(parseClusterName(args.name))}`)
     else this.next(`end its Envoy in cluster ${args.name}`)
     return {removed: args.name, changes: described(changes)}

@@ -231,6 +231,12 @@ export function nameIn(change: Change): string {
   return name === undefined ? '' : ((change as unknown as Readonly<Record<string, string>>)[name] ?? '')
 }
 
+/** What the fleet holds of the entry that a change is about. */
+export function valueIn(fleet: Fleet, change: Change): Change['value'] {
+  const {field, name} = rowOf(change)
+  return (name === undefined ? fleet[field] : (fleet[field] as ReadonlyMap<string, unknown>).get(nameIn(change))) as Change['value']
+}
+
 /** The change of that kind, entry and value. */
 export function changeOf<K extends Kind>(kind: K, name: string, value: ValueOf<K> | undefined): ChangeOf<K> {
   const row: AnyRow = changeKinds[kind]

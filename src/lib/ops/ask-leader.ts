@@ -21,11 +21,6 @@ export function newRequest(
   return {kind: 'request', id, value: {kind, owners, requestedAt: dependencies.now().toISOString(), state: 'waiting'}}
 }
 
-/** Whether a leader signs for the store, and commands only ask. */
-export function isLed(store: StateStore): boolean {
-  return store.kubernetes !== undefined
-}
-
 /**
  * Resolves with the fleet in which `isDone`.
  * @param what was asked, for the message, such as `the credential of paris was not issued`
@@ -107,7 +102,7 @@ async function unanswered(
   what: string,
   {waitMs, dependencies}: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<AtlasError> {
-  const kubectl = `kubectl -n ${store.kubernetes?.namespace ?? ''}`
+  const kubectl = `kubectl -n ${store.namespace ?? ''}`
   const heartbeats = await store.heartbeats().catch(() => undefined)
   const leader = heartbeats?.find(({replica}) => replica === undefined)
   const pods = `${kubectl} get pods -l app.kubernetes.io/component=controller`

@@ -4,7 +4,7 @@ import type {Fleet} from '../model/fleet.js'
 import type {Settings} from '../model/settings.js'
 import type {Signer} from '../pki/signer.js'
 import {notInitialised} from '../store/not-initialised.js'
-import type {StateStore} from '../store/store.js'
+import type {StoreTraits} from '../store/store.js'
 
 export interface OpsDependencies {
   now(): Date
@@ -15,7 +15,7 @@ export interface OpsDependencies {
  * @param store where the fleet was loaded from
  * @throws AtlasError `not-found` where nothing was initialised, `failed` where the settings can't be read
  */
-export function settingsOf(fleet: Fleet, store: Pick<StateStore, 'description' | 'kubernetes'>): Settings {
+export function settingsOf(fleet: Fleet, store: Pick<StoreTraits, 'description' | 'namespace'>): Settings {
   const settings = readableSettings(fleet)
   if (settings === undefined) throw notInitialised(store)
   return settings

@@ -11,7 +11,6 @@ import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
 import {type CommitOptions, type Committed, commitPlan, sameValue} from './commit.js'
-import {isLed} from './ask-leader.js'
 import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import type {OpsDependencies} from './dependencies.js'
@@ -50,9 +49,10 @@ export async function init(
   dependencies: OpsDependencies,
   options: InitOptions = {},
 ): Promise<InitResult> {
-  const committed = isLed(store)
-    ? await initLed(store, choices, dependencies, options)
-    : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
+  const committed =
+    store.signedBy === 'leader'
+      ? await initLed(store, choices, dependencies, options)
+      : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
   const adopted = adoptionIn(committed.before, committed.after)
   return {
@@ -69,7 +69,7 @@ export async function init(
  * whether it is there already the store says then.
  */
 async function initLed(store: StateStore, choices: Choices, dependencies: OpsDependencies, options: InitOptions): Promise<Committed> {
-  const namespace = store.kubernetes?.namespace ?? defaultSettings.namespace
+  const namespace = store.namespace ?? defaultSettings.namespace
   const standard: Settings = {...defaultSettings, namespace, thanosNamespace: namespace}
   const first = await commitPlan(
     store,

@@ -20,7 +20,6 @@ import {commitPlan, sameValue} from './commit.js'
 import {isOf2021} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isDue, ownerDue, serverLeaf, suspensionEnd} from './due.js'
-import {isLed} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
 import type {OpsDependencies} from './dependencies.js'
@@ -31,7 +30,7 @@ import type {OpsDependencies} from './dependencies.js'
  * @throws AtlasError what the store throws
  */
 export async function reconcile(store: StateStore, dependencies: OpsDependencies): Promise<Fleet> {
-  return (await commitPlan(store, fleet => planReconcile(fleet, dependencies, {derives: isLed(store)}))).after
+  return (await commitPlan(store, fleet => planReconcile(fleet, dependencies, {derives: store.keepsDerived}))).after
 }
 
 export interface ReconcileScope {

@@ -1,7 +1,7 @@
 /** What the leader keeps of the server replicas: the list of those that live, and reports for as long as they say something. */
+import {objectKeyOf} from '../manifest/kinds.js'
 import type {Change} from '../model/change.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
-import {objectNames} from '../model/names.js'
 import type {ReplicaReport} from '../model/report.js'
 import {NO_REQUEST} from '../model/request.js'
 import {sameValue} from './commit.js'
@@ -24,14 +24,14 @@ export function planReplicas(
   if (living === undefined) return changes
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
-    if (!fleet.revisions.has(`ConfigMap/${objectNames.report(replica)}`)) changes.push({kind: 'report', replica, value: nothingYet(now)})
+    if (!fleet.revisions.has(objectKeyOf('report', replica))) changes.push({kind: 'report', replica, value: nothingYet(now)})
   for (const [replica, dead] of fleet.reports)
     if (!living.includes(replica) && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
   return changes
 }
 
 /** The object that requests are put into, made by whoever may: people only change it. */
-export const REQUESTS: ObjectKey = `ConfigMap/${objectNames.requests}`
+export const REQUESTS: ObjectKey = objectKeyOf('request')
 export const placeForRequests: Change = {kind: 'request', id: NO_REQUEST, value: undefined}
 
 /** What stands in a replica's report until it writes its first one. */

@@ -10,7 +10,7 @@ import {clusterNames} from './cluster/list.js'
 import {issueClients} from './clients.js'
 import {requireCluster} from './cluster/remove.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
-import {type Patience, isLed, newRequest, waitForAnswer} from './ask-leader.js'
+import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import {type OpsDependencies, readableSettings, settingsOf} from './dependencies.js'
 
@@ -29,7 +29,7 @@ export async function rotateLeaves(
   dependencies: OpsDependencies,
   options: CommitOptions & Partial<Patience> = {},
 ): Promise<RotateResult> {
-  if (isLed(store)) return askToRotate(store, names, dependencies, options)
+  if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, options)
   const committed = await commitPlan(
     store,
     fleet => {

@@ -6,7 +6,7 @@ import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/repo
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {SILENCE, isLed, nameOf, silenceOf} from './ask-leader.js'
+import {SILENCE, nameOf, silenceOf} from './ask-leader.js'
 import {settingsOf} from './dependencies.js'
 
 /**
@@ -71,7 +71,7 @@ export async function status(
   {admin, now}: {readonly admin: string | undefined; readonly now: Date},
 ): Promise<Status> {
   if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}])
-  if (isLed(store)) return statusOfReplicas(store, now)
+  if (store.isShared) return statusOfReplicas(store, now)
   const held = await store.holder()
   if (held === undefined) {
     settingsOf(await store.load(), store)
@@ -133,9 +133,10 @@ function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): 
 
 function noServer(store: StateStore): AtlasError {
   return new AtlasError('unreachable', `no server runs on ${store.description}`, {
-    hint: isLed(store)
-      ? `see whether its Pods run: kubectl -n ${store.kubernetes?.namespace ?? ''} get pods; "atlas cluster list" shows what is stored`
-      : 'start one with "atlas serve"; "atlas cluster list" shows what is stored',
+    hint:
+      store.namespace === undefined
+        ? 'start one with "atlas serve"; "atlas cluster list" shows what is stored'
+        : `see whether its Pods run: kubectl -n ${store.namespace} get pods; "atlas cluster list" shows what is stored`,
   })
 }
 

@@ -5,6 +5,7 @@ import type {Manifest} from '../manifest/manifest.js'
 import {UNKNOWN_KIND, subjectsIn} from '../manifest/unreadable.js'
 import {type Change, reduceAll} from '../model/change.js'
 import type {Fleet, ObjectKey, Revision, Subject} from '../model/fleet.js'
+import {objectNames, parseObjectKey} from '../model/names.js'
 import type {Sighting, StoredObject} from './objects.js'
 
 interface KnownObject {
@@ -77,7 +78,7 @@ export function openKnown(decode: Decode): Known {
    * goes missing under our eyes was not in it.
    */
   function newcomers(changes: readonly Change[], fleet: Fleet): readonly Change[] {
-    const unread = [...known].filter(([key, {fault}]) => fault !== undefined && !key.startsWith(`${UNKNOWN_KIND}/`))
+    const unread = [...known].filter(([key, {fault}]) => fault !== undefined && parseObjectKey(key).kind !== UNKNOWN_KIND)
     if (changes.length === 0 || unread.length === 0) return []
     const after = reduceAll(fleet, changes)
     return unread.flatMap(([key, object]) => {
@@ -134,9 +135,13 @@ function isReadable(object: StoredObject): boolean {
   return object.manifest !== undefined
 }
 
-/** A credential tells that its owner is registered, an owner what is in the shards, all of them what is missing. */
+/**
+ * Credentials and values show which owners there are, owners show what belongs into the shards, and all of these show what a file
+ * that can't even be named may hold.
+ */
 function order({key}: StoredObject): number {
-  if (key.startsWith(`${UNKNOWN_KIND}/`)) return 3
-  if (key.startsWith('Service/')) return 1
-  return /^(Secret|ConfigMap)\/atlas-/.test(key) && !key.endsWith('-envoy-ads') ? 2 : 0
+  const {kind, name} = parseObjectKey(key)
+  if (kind === UNKNOWN_KIND) return 3
+  if (kind === 'Service') return 1
+  return name.startsWith('atlas-') && objectNames.credential.parse(name) === undefined ? 2 : 0
 }

@@ -1,13 +1,13 @@
-/** The one error of everybody who finds no Atlas where a store should be. */
+/** The error of each command and server that finds no Atlas where a store should be. */
 import {AtlasError} from '../model/errors.js'
-import type {StateStore} from './store.js'
+import type {StoreTraits} from './store.js'
 
-/** @returns AtlasError `not-found` that says where was looked, and what to do there */
-export function notInitialised({description, kubernetes}: Pick<StateStore, 'description' | 'kubernetes'>): AtlasError {
+/** @returns AtlasError `not-found` with the place and what to do there */
+export function notInitialised({description, namespace}: Pick<StoreTraits, 'description' | 'namespace'>): AtlasError {
   return new AtlasError('not-found', `there is no Atlas in ${description} yet: ConfigMap atlas-fleet is missing`, {
     hint:
-      kubernetes === undefined
+      namespace === undefined
         ? 'run "atlas init" on it first'
-        : `install chart atlas there, or run "atlas init --namespace ${kubernetes.namespace}"; --namespace and --context name another place`,
+        : `install chart atlas there, or run "atlas init --namespace ${namespace}"; --namespace and --context name another place`,
   })
 }

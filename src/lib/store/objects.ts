@@ -2,7 +2,7 @@
 import type {Manifest} from '../manifest/manifest.js'
 import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {Announcement, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress} from './store.js'
+import type {Announcement, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress, StoreTraits} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -50,10 +50,7 @@ export interface Writing {
   readonly isDerived: boolean
 }
 
-export interface ObjectStore {
-  readonly description: string
-  /** The Kubernetes namespace that this is; undefined: no Kubernetes. */
-  readonly kubernetes: {readonly namespace: string} | undefined
+export interface ObjectStore extends StoreTraits {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */

@@ -1,16 +1,16 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
+import {objectKeyOf} from '../manifest/kinds.js'
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
-import {objectNames} from '../model/names.js'
 import {commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './diff.js'
 import {notInitialised} from './not-initialised.js'
 import type {ObjectStore, Observed, Sighting, StoredObject} from './objects.js'
 import type {StateStore, Watcher} from './store.js'
 
-const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
+const FLEET: ObjectKey = objectKeyOf('settings')
 
 /** What is known of the objects, and the fleet that they make. */
 interface View {
@@ -98,8 +98,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       )
   }
 
+  const {description, namespace, signedBy, keepsDerived, isShared, isRemote} = objects
   return {
-    description: objects.description,
+    ...{description, namespace, signedBy, keepsDerived, isShared, isRemote},
 
     load: () =>
       inTurn(async () => {
@@ -110,8 +111,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
     async commit(base, changes) {
       const commit = async (): Promise<Fleet> => commitOnto(objects, read, base, changes, wrote)
-      // Where each object is known by its revision, what is seen need not wait for what is written: a slow write must hold up no revocation.
-      return objects.kubernetes === undefined ? inTurn(commit) : commit()
+      // A slow write must not delay a revocation: what is seen meanwhile is compared by each object's revision.
+      return isRemote ? commit() : inTurn(commit)
     },
 
     async watch(watcher, signal) {
@@ -157,7 +158,6 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     holder: async () => objects.holder(),
     heartbeats: async () => objects.heartbeats(),
     announce: async (object, announcement) => objects.announce(object, announcement),
-    kubernetes: objects.kubernetes,
     heardAt: () => objects.heardAt(),
     close() {
       objects.close()

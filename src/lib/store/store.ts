@@ -70,7 +70,23 @@ export interface Announcement {
   readonly isNew: boolean
 }
 
-export interface StateStore {
+/** What a store is, and what follows from it for its users. */
+export interface StoreTraits {
+  /** The store in messages, such as `directory /srv/atlas`. */
+  readonly description: string
+  /** The Kubernetes namespace that the store is; undefined: it is in no cluster. */
+  readonly namespace: string | undefined
+  /** The process that signs: the leader of the servers, whom commands ask, or each command and server itself. */
+  readonly signedBy: 'caller' | 'leader'
+  /** Whether Services, values and the zone are kept beside the fleet (manifest/derived.ts). */
+  readonly keepsDerived: boolean
+  /** Whether several servers use it at the same time: they elect a leader, and report to each other. A store that isn't has one. */
+  readonly isShared: boolean
+  /** Whether it is reached over a network: it may be unreachable for a while, and a write may take long. */
+  readonly isRemote: boolean
+}
+
+export interface StateStore extends StoreTraits {
   /**
    * All that is stored. Objects and entries that don't decode cost themselves only and are named in `faults`;
    * `settings` is undefined in a store without `atlas-fleet`.
@@ -111,12 +127,6 @@ export interface StateStore {
   announce(object: ObjectKey, announcement: Announcement): Promise<void>
 
   /**
-   * The Kubernetes namespace that the store is: there a leader signs, never a command, and Services and values are kept beside the
-   * fleet. Undefined: no Kubernetes.
-   */
-  readonly kubernetes: {readonly namespace: string} | undefined
-
-  /**
    * When a store that is watched was last heard, milliseconds of `performance.now`; undefined where that is no question: files are
    * always at hand.
    */
@@ -124,7 +134,4 @@ export interface StateStore {
 
   /** Lets go of connections; what is under way goes on. */
   close(): void
-
-  /** What to call the store in messages, such as `directory /srv/atlas`. */
-  readonly description: string
 }

@@ -66,7 +66,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
       try {
         return await store.watch(watcher, stopping)
       } catch (error) {
-        const isWaitedFor = error instanceof AtlasError && store.kubernetes !== undefined && !stopping.aborted
+        const isWaitedFor = error instanceof AtlasError && store.isRemote && !stopping.aborted
         if (!isWaitedFor) throw error
         if (failures === 1) log.warn('waiting for the store', {store: store.description, error: error.message, hint: error.hint})
         firstReadFailure = error.message

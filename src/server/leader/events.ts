@@ -1,4 +1,5 @@
 /** Kubernetes Events, recorded by the leader on the objects that they are about: what happens to clusters, and which objects are broken. */
+import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import {renderAddresses} from '../../lib/model/address.js'
 import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
@@ -37,8 +38,8 @@ export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
 
   function recordFor(cluster: Owner, {type, reason, message}: News, {isNew}: {readonly isNew: boolean}): void {
     if (cluster !== OBSERVABILITY && !GONE.has(reason))
-      record(`Service/${objectNames.registration(cluster)}`, {type, reason, message: bounded(message), isNew})
-    else record(`ConfigMap/${objectNames.fleet}`, {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
+      record(objectKeyOf('registration', cluster), {type, reason, message: bounded(message), isNew})
+    else record(objectKeyOf('settings'), {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
   }
 
   function recordBroken({object, key, message}: Fault, {isNew}: {readonly isNew: boolean}): void {

@@ -39,7 +39,7 @@ export function openMembership({store, replica, role, log, leader}: MembershipDe
         {
           leading(leads) {
             isLeading = leads
-            if (store.kubernetes !== undefined)
+            if (store.isShared)
               log.info(leads ? 'this server is the leader now: it signs and writes' : 'this server is no longer the leader')
             leader?.lead(leads)
           },

@@ -10,7 +10,6 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {nextDue} from '../../lib/ops/due.js'
-import {isLed} from '../../lib/ops/ask-leader.js'
 import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
@@ -115,10 +114,9 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     todo = new Set()
     logUnsigned(base)
     try {
-      const isShared = isLed(store)
       const answers = await planAnswersInTurns(base, dependencies)
-      const asked = [...answers, ...planReplicas(base, replicas, dependencies.now(), {shared: isShared})]
-      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {derives: isShared}))]
+      const asked = [...answers, ...planReplicas(base, replicas, dependencies.now(), {shared: store.isShared})]
+      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {derives: store.keepsDerived}))]
       const missing = writer.take(base, planned, owners === 'all' ? 'all' : 'some')
       const isDone = await writer.write(base, missing, fleet.stored)
       failures = 0

@@ -3,9 +3,10 @@
  * changes objects. An object that another writer has overwritten once is written again at once; from the second time on there is a back-off.
  */
 import {backOff} from '../../lib/model/back-off.js'
+import {isDerivedChange, isStored, objectOf} from '../../lib/manifest/encode.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
-import {objectNames} from '../../lib/model/names.js'
+import {valueIn} from '../../lib/model/kinds.js'
 
 /** Milliseconds. */
 export interface WriteConflictTimes {
@@ -104,7 +105,6 @@ interface Text {
 
 /** Undefined for a change of any other object, which is written on condition and needs no back-off. */
 function textOf(fleet: Fleet, change: Change): Text | undefined {
-  if (change.kind === 'derived') return {object: change.object, wanted: change.value, present: fleet.derived.get(change.object)}
-  if (change.kind === 'endpoints') return {object: `ConfigMap/${objectNames.endpoints}`, wanted: change.value, present: fleet.endpoints}
-  return undefined
+  if (!isStored(change) || !isDerivedChange(change)) return undefined
+  return {object: objectOf(change), wanted: change.value as string | undefined, present: valueIn(fleet, change) as string | undefined}
 }

@@ -1,8 +1,8 @@
 /** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
+import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import {digestOf} from '../../lib/manifest/report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
-import {objectNames} from '../../lib/model/names.js'
 import type {Leftover, Report} from '../../lib/model/report.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
@@ -46,7 +46,7 @@ export function openReportPublisher({fleet, store, replica, times, log, ...sourc
     const digest = digestOf(report, leftovers)
     const base = fleet.stored()
     // The leader creates the object; while there is no leader no other server reads it either.
-    const isThere = base.revisions.has(`ConfigMap/${objectNames.report(replica)}`)
+    const isThere = base.revisions.has(objectKeyOf('report', replica))
     if (!isThere || base.reports.get(replica)?.digest === digest) return
     await store.commit(base, [{kind: 'report', replica, value: {report, leftovers, digest}}])
   }

@@ -64,10 +64,9 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
       log.debug('pushed', {streams, milliseconds: Math.round(milliseconds)})
     },
   })
-  const reports =
-    store.kubernetes === undefined
-      ? undefined
-      : openReportPublisher({fleet, store, replica, times, log, report, leftovers: proxies.leftovers})
+  const reports = store.isShared
+    ? openReportPublisher({fleet, store, replica, times, log, report, leftovers: proxies.leftovers})
+    : undefined
   const limiter = openClusterLimiter({...defaultClusterLimits, ...dependencies.limits})
   const ads = openAdsServer(
     {times, connectionsMax: CONNECTIONS_MAX, log},

@@ -11,7 +11,7 @@ import {type TestStore, testStore} from '../support/store.js'
 
 /** As if other servers shared the store. */
 function inCluster(store: TestStore): TestStore {
-  return Object.assign(store, {kubernetes: {namespace: 'atlas'}})
+  return Object.assign(store, {namespace: 'atlas', keepsDerived: true, isShared: true})
 }
 
 describe('the reconciler', () => {

@@ -80,7 +80,11 @@ export function testStore(): TestStore {
       signal.addEventListener('abort', () => watchers.delete(watcher))
       return fleet
     },
-    kubernetes: undefined,
+    namespace: undefined,
+    signedBy: 'caller',
+    keepsDerived: false,
+    isShared: false,
+    isRemote: false,
     heartbeats: async () => [],
     heardAt: () => undefined,
     close: () => undefined,

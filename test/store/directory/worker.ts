@@ -6,6 +6,7 @@ import {defaultStack, targetsOf} from '../../../src/lib/model/stack.js'
 import {addCluster} from '../../../src/lib/ops/cluster/add.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {tryLock} from '../../../src/lib/store/directory/lock.js'
+import {startOf} from '../../../src/lib/store/directory/process.js'
 import {openDirectory} from '../../../src/lib/store/open.js'
 import {randomSource} from '../../helpers/random.js'
 import {serverAt, unmoved} from '../../helpers/server.js'
@@ -70,9 +71,11 @@ function readOr(file: string, otherwise: string): string {
   }
 }
 
+/** A killed process that its parent has not waited for yet has a pid, and is dead all the same. */
 function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0)
+    process.kill(pid, 0)
+    return process.platform !== 'linux' || startOf(pid) !== ''
   } catch {
     return false
   }

@@ -9,9 +9,9 @@ import {type StoreFlags, sameStore} from '../flags/store.js'
 const FOLDER = '/etc/thanos/atlas'
 
 /** Lines of text that can be copied as they stand. */
-export function renderThanosQuery({kubernetes}: StateStore, settings: Settings, flags: StoreFlags): string {
+export function renderThanosQuery({namespace}: StateStore, settings: Settings, flags: StoreFlags): string {
   const flagsFor = (file: string): string => `  --endpoint.sd-config-file=${file}\n  --endpoint.sd-config-reload-interval=30s`
-  if (kubernetes === undefined)
+  if (namespace === undefined)
     return `Thanos Query: "atlas serve${sameStore(flags)} --thanos-endpoints FILE" keeps a file that tells it whom to ask. Start it with\n${flagsFor('FILE')}`
   return `Thanos Query, in namespace ${settings.thanosNamespace}: ConfigMap ${objectNames.endpoints} there tells it whom to ask. Start it with
 ${flagsFor(`${FOLDER}/${ENDPOINTS_KEY}`)}

@@ -4,10 +4,10 @@ import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
 import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, isPending} from '../../model/cluster.js'
 import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
-import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName} from '../../model/names.js'
+import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName, objectKey} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan, sameValue} from '../commit.js'
-import {type Patience, isLed, waitForLeader} from '../ask-leader.js'
+import {type Patience, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
 import {type OpsDependencies, settingsOf} from '../dependencies.js'
 
@@ -45,14 +45,14 @@ export async function addCluster(
     fleet => {
       settingsOf(fleet, store)
       const changes = planAdd(fleet, text, {request, defaults})
-      return isLed(store) ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
+      return store.signedBy === 'leader' ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
     },
     options,
   )
   const name = parseClusterName(text)
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
-  if (isLed(store) && options.dryRun !== true && waitMs !== undefined)
+  if (store.signedBy === 'leader' && options.dryRun !== true && waitMs !== undefined)
     await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
   const {before} = committed
   const previous = clusterOf(before, name)
@@ -75,7 +75,7 @@ function isTakenUp(fleet: Fleet, cluster: Cluster): boolean {
   const record = fleet.records.get(cluster.name)
   const isOnRecord = sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
   // Its Services are made after its Secret, and may be seen by those who may not see that.
-  return isOnRecord && (isPending(cluster) || fleet.derived.has(`Service/${sidecarName(cluster.name, 0)}`))
+  return isOnRecord && (isPending(cluster) || fleet.derived.has(objectKey('Service', sidecarName(cluster.name, 0))))
 }
 
 function hasValidCredential(record: OwnerRecord | undefined): boolean {

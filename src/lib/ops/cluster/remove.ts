@@ -6,7 +6,7 @@ import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {Request} from '../../model/request.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from '../commit.js'
-import {type Patience, isLed, newRequest, waitForAnswer} from '../ask-leader.js'
+import {type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
 import {planRemoval} from '../revoke.js'
 import {type OpsDependencies, settingsOf} from '../dependencies.js'
@@ -22,7 +22,7 @@ export async function removeCluster(
   dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<Committed> {
-  if (!isLed(store))
+  if (store.signedBy === 'caller')
     return commitPlan(
       store,
       fleet => {

@@ -6,7 +6,6 @@ import {replicasOf} from '../../model/cluster.js'
 import {readKey} from '../../pki/read.js'
 import type {StateStore} from '../../store/store.js'
 import {settingsOf} from '../dependencies.js'
-import {isLed} from '../ask-leader.js'
 import {type ClusterEntry, clusterEntry} from './list.js'
 import {requireCluster} from './remove.js'
 
@@ -39,10 +38,14 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
     entry,
     sni: sni.downstream(settings.trustDomain, name),
     sidecars: entry.cluster === undefined ? [] : replicasOf(entry.cluster).map(replica => sidecarName(name, replica)),
-    identity: isLed(store) ? 'unread' : summary(fleet.identities.get(name), spiffe.downstream(settings.trustDomain, name, generation)),
-    credential: isLed(store)
-      ? recorded(recordOf(fleet, name), spiffe.adsClient(settings.trustDomain, name, generation))
-      : summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
+    identity:
+      store.signedBy === 'leader'
+        ? 'unread'
+        : summary(fleet.identities.get(name), spiffe.downstream(settings.trustDomain, name, generation)),
+    credential:
+      store.signedBy === 'leader'
+        ? recorded(recordOf(fleet, name), spiffe.adsClient(settings.trustDomain, name, generation))
+        : summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
   }
 }
 

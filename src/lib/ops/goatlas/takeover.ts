@@ -4,7 +4,7 @@
  */
 import {isMarked} from '../../manifest/derived.js'
 import {type Fleet, type ObjectKey, isBroken} from '../../model/fleet.js'
-import {OBSERVABILITY, type Owner, derivedOwner, objectKey} from '../../model/names.js'
+import {OBSERVABILITY, type Owner, derivedOwner, objectKey, parseObjectKey} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {ProxyTimeouts} from '../../model/settings.js'
 
@@ -29,7 +29,7 @@ export function isAtFault(fleet: Fleet, owner: Owner): boolean {
 
 function isForeignService(fleet: Fleet, object: ObjectKey): boolean {
   const present = fleet.derived.get(object)
-  return present !== undefined && object.startsWith('Service/') && !isMarked(present)
+  return present !== undefined && parseObjectKey(object).kind === 'Service' && !isMarked(present)
 }
 
 /**

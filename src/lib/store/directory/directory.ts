@@ -28,7 +28,11 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   const description = `directory ${directory}`
   const objects: ObjectStore = {
     description,
-    kubernetes: undefined,
+    namespace: undefined,
+    signedBy: 'caller',
+    keepsDerived: false,
+    isShared: false,
+    isRemote: false,
     writesAtOnce: 1,
     list: async () => betweenCommits(directory, times.patienceMs, async () => files.scan()),
     read: async key => files.read(key),

@@ -1,4 +1,5 @@
 /** The files of a directory store: which object stands in which, read once per version. Writing and its crashes: write.ts. */
+import {objectKey, parseObjectKey} from '../../model/names.js'
 import {createHash} from 'node:crypto'
 import {type BigIntStats, constants} from 'node:fs'
 import {type FileHandle, lstat, open, readdir} from 'node:fs/promises'
@@ -132,7 +133,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 
 /** What an object's file is called where nobody has called it otherwise. */
 function conventional(key: ObjectKey): string {
-  const [kind = '', name = ''] = key.split('/')
+  const {kind, name} = parseObjectKey(key)
   return `${kind.toLowerCase()}-${name}.yaml`
 }
 
@@ -204,7 +205,8 @@ function decodeUtf8(bytes: Buffer): string {
 /** Whether others than the owner must not read it; of what can't be read by its looks. */
 function isSecret(object: StoredObject, bytes: Buffer): boolean {
   return (
-    object.key.startsWith('Secret/') || (object.manifest === undefined && /^kind: *Secret|PRIVATE KEY-----/m.test(bytes.toString('latin1')))
+    parseObjectKey(object.key).kind === 'Secret' ||
+    (object.manifest === undefined && /^kind: *Secret|PRIVATE KEY-----/m.test(bytes.toString('latin1')))
   )
 }
 
@@ -212,7 +214,7 @@ function isSecret(object: StoredObject, bytes: Buffer): boolean {
 function guessKey(file: string): ObjectKey {
   const match = /^(service|secret|configmap)-([a-z0-9][-a-z0-9]*)\.yaml$/.exec(file)
   const kind = {service: 'Service', secret: 'Secret', configmap: 'ConfigMap'}[match?.[1] ?? '']
-  return kind === undefined || match?.[2] === undefined ? `${UNKNOWN_KIND}/${sourceOf(file)}` : `${kind}/${match[2]}`
+  return kind === undefined || match?.[2] === undefined ? objectKey(UNKNOWN_KIND, sourceOf(file)) : objectKey(kind, match[2])
 }
 
 /** A file's name for messages and keys: an odd one is quoted, so that it can't forge a line. */
@@ -222,7 +224,7 @@ function sourceOf(name: string): string {
 
 function unnamed(name: string): KnownFile {
   const why = 'wanted a name in UTF-8; it holds other bytes'
-  return {stamp: '', object: {key: `${UNKNOWN_KIND}/${sourceOf(name)}`, revision: 'unnamed', manifest: undefined, broken: why}}
+  return {stamp: '', object: {key: objectKey(UNKNOWN_KIND, sourceOf(name)), revision: 'unnamed', manifest: undefined, broken: why}}
 }
 
 /**
@@ -234,7 +236,7 @@ function distinct(objects: readonly StoredObject[]): readonly StoredObject[] {
   const byKey = new Map<ObjectKey, StoredObject[]>()
   for (const object of objects) {
     const isLoud = object.manifest !== undefined || !said.has(object.key)
-    const key = isLoud ? object.key : `${UNKNOWN_KIND}/${object.source ?? ''}`
+    const key = isLoud ? object.key : objectKey(UNKNOWN_KIND, object.source ?? '')
     byKey.set(key, [...(byKey.get(key) ?? []), isLoud ? object : {...object, key}])
   }
 

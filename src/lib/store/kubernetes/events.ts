@@ -1,4 +1,5 @@
 /** Kubernetes Events (events.k8s.io/v1): what people see beside an object with `kubectl describe`. */
+import {parseObjectKey} from '../../model/names.js'
 import {createHash} from 'node:crypto'
 import {AtlasError} from '../../model/errors.js'
 import type {StoredObject} from '../objects.js'
@@ -17,7 +18,7 @@ const GROUP = 'events.k8s.io'
  */
 export async function announce(client: Client, object: StoredObject, {type, reason, message, isNew}: Announcement): Promise<void> {
   const {key, manifest} = object
-  const [kind = '', name = ''] = key.split('/')
+  const {kind, name} = parseObjectKey(key)
   const namespace = manifest?.metadata.namespace ?? client.namespace
   const uid = manifest?.metadata['uid']
   const digest = createHash('sha256')

@@ -1,18 +1,19 @@
 /** Keeps a namespace's objects known while somebody observes it: one set of feeds and one cache for all observers. */
+import {objectKeyOf} from '../../manifest/kinds.js'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {entriesOf} from '../../manifest/decode.js'
 import {newerFormat} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {labels, objectNames} from '../../model/names.js'
+import {labels, objectNames, objectKey, parseObjectKey} from '../../model/names.js'
 import type {Observed, Observer, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'
 import {type Feed, type FeedTimes, type RawObject, type Selection, openFeed, kinds} from './list-watch.js'
 
-export const FLEET: ObjectKey = `ConfigMap/${objectNames.fleet}`
+export const FLEET: ObjectKey = objectKeyOf('settings')
 /** What Thanos Query reads stands beside it, in a namespace that the settings name. */
-export const ENDPOINTS: ObjectKey = `ConfigMap/${objectNames.endpoints}`
+export const ENDPOINTS: ObjectKey = objectKeyOf('endpoints')
 
 /** How long the first look at the endpoints may take: a namespace that may not be read must not keep the server from starting. */
 const ENDPOINTS_WAIT = 3000
@@ -187,7 +188,7 @@ function takeEvents(
 
 function isIn({resource, name}: Selection, key: ObjectKey): boolean {
   if (key === ENDPOINTS) return name === objectNames.endpoints
-  return name === undefined ? key.startsWith(`${kinds[resource]}/`) : key === `${kinds[resource]}/${name}`
+  return name === undefined ? parseObjectKey(key).kind === kinds[resource] : key === objectKey(kinds[resource], name)
 }
 
 /** Thanos's namespace, as the settings in the cache say. */

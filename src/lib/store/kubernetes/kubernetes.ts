@@ -2,12 +2,13 @@
  * A Kubernetes namespace as a place that keeps objects. Observed, it is known from lists and watches and asked for nothing twice;
  * unobserved, as in a command, each object is asked for when it is wanted.
  */
+import {objectKeyOf} from '../../manifest/kinds.js'
 import {randomBytes} from 'node:crypto'
 import type {Manifest} from '../../manifest/manifest.js'
 import {isRegistration} from '../../manifest/registration.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {OBSERVABILITY, derivedOwner, leaseNames, objectNames} from '../../model/names.js'
+import {OBSERVABILITY, derivedOwner, leaseNames, objectKey, parseObjectKey} from '../../model/names.js'
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {HoldEvents, Server, StateStore} from '../store.js'
@@ -58,7 +59,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
   async function registrationOf(key: ObjectKey): Promise<StoredObject | undefined> {
     const owner = derivedOwner(key)
     if (owner === undefined || owner === 'zone' || owner === OBSERVABILITY) return undefined
-    const found = await read(`Service/${owner}`)
+    const found = await read(objectKeyOf('registration', owner))
     return found?.manifest !== undefined && isRegistration(found.manifest) ? found : undefined
   }
 
@@ -71,7 +72,11 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
 
   return {
     description,
-    kubernetes: {namespace},
+    namespace,
+    signedBy: 'leader',
+    keepsDerived: true,
+    isShared: true,
+    isRemote: true,
     writesAtOnce: WRITES_AT_ONCE,
     list,
     exclusively: async work => work(),
@@ -123,12 +128,13 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
 }
 
 function isReadable(key: ObjectKey, secrets: KubernetesOptions['secrets']): boolean {
-  return secrets === 'all' || !key.startsWith('Secret/') || secrets.includes(key.slice('Secret/'.length))
+  const {kind, name} = parseObjectKey(key)
+  return secrets === 'all' || kind !== 'Secret' || secrets.includes(name)
 }
 
 async function listed(client: Client, selection: Selection): Promise<readonly StoredObject[]> {
   if (selection.name !== undefined) {
-    const one = await readObject(client, `Secret/${selection.name}`, selection.namespace)
+    const one = await readObject(client, objectKey('Secret', selection.name), selection.namespace)
     return one === undefined ? [] : [one]
   }
 
@@ -175,7 +181,7 @@ function takePart(client: Client, {replica, role}: Server, times: KubernetesTime
           },
           failed: trouble('election'),
         })
-  const own = `ConfigMap/${objectNames.report(replica)}`
+  const own = objectKeyOf('report', replica)
   return {
     checkMayWrite(key) {
       if (key === own && presence?.isShadowed() === true)

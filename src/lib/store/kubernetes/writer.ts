@@ -1,4 +1,5 @@
 /** Writes one object to the API server: created, replaced and deleted only as it was last known, derived ones applied by force. */
+import {parseObjectKey} from '../../model/names.js'
 import {derivedOnto, derivedText, isDerived, isForeign} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
@@ -20,7 +21,7 @@ export function addressOf(
   namespace: string,
   verb: Asked['verb'],
 ): {readonly asked: Asked; readonly path: string; readonly kind: string} {
-  const [kind, name] = [key.slice(0, key.indexOf('/')), key.slice(key.indexOf('/') + 1)]
+  const {kind, name} = parseObjectKey(key)
   const resource = resources[kind]
   if (resource === undefined) throw new AtlasError('failed', `Atlas keeps no ${kind}`)
   const collection = `/api/v1/namespaces/${namespace}/${resource}`
