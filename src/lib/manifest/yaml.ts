@@ -25,7 +25,7 @@ export function parseYaml(text: string): unknown {
  */
 export function parseKubectlYaml(text: string): unknown {
   const isJson = text.trimStart().startsWith('{')
-  return (isJson ? parsedJson(text) : undefined) ?? parseDocuments(text, kubectlReader)[0] ?? null
+  return (isJson ? parsedJson(text) : undefined) ?? parseDocuments(text, kubectlReader())[0] ?? null
 }
 
 /** Byte-stable: keys in the order that they stand in, no line is folded, strings that another reader could take for a number are quoted. */
@@ -39,7 +39,11 @@ export function renderDocuments(values: readonly unknown[]): string {
 }
 
 /** A kubeconfig that is written by hand has a few aliases; more than these are a mistake, or an attack on memory. */
-const kubectlReader: LoadOptions = {schema: CORE_SCHEMA.withTags(boolYaml11Tag, mergeTag), json: true, maxAliases: 1000}
+const ALIASES_MAX = 1000
+
+function kubectlReader(): LoadOptions {
+  return {schema: CORE_SCHEMA.withTags(boolYaml11Tag, mergeTag), json: true, maxAliases: ALIASES_MAX}
+}
 
 /** Undefined where it is no JSON: YAML in braces begins like it. */
 function parsedJson(text: string): unknown {

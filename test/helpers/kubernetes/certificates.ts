@@ -15,10 +15,15 @@ export interface Subject {
   readonly groups?: readonly string[]
   /** IP addresses at which it serves; none for a client. */
   readonly addresses?: readonly string[]
+  /** DNS names at which it serves. */
+  readonly names?: readonly string[]
+  /** Undefined: an authority where no issuer is given, a server where it has an address or a name, else a client. */
+  readonly kind?: 'authority' | 'client' | 'server'
 }
 
 /** A certificate signed by `issuer`, or an authority that signs itself; valid for a day. */
-export async function certify({name, groups = [], addresses = []}: Subject, issuer?: Certified): Promise<Certified> {
+export async function certify(subject: Subject, issuer?: Certified): Promise<Certified> {
+  const {name, groups = []} = subject
   const {privateKey, publicKey} = await promisify(generateKeyPair)('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: {type: 'spki', format: 'pem'},
@@ -32,7 +37,7 @@ export async function certify({name, groups = [], addresses = []}: Subject, issu
   certificate.setSubject([...groups.map(value => ({name: 'organizationName', value})), {name: 'commonName', value: name}])
   const by = issuer === undefined ? undefined : forge.pki.certificateFromPem(issuer.certificate)
   certificate.setIssuer((by ?? certificate).subject.attributes)
-  certificate.setExtensions(issuer === undefined ? authorityExtensions : leafExtensions(addresses))
+  certificate.setExtensions(extensionsOf(subject, issuer))
   certificate.sign(forge.pki.privateKeyFromPem(issuer?.key ?? privateKey), forge.md.sha256.create())
   return {certificate: forge.pki.certificateToPem(certificate), key: privateKey}
 }
@@ -43,12 +48,14 @@ const authorityExtensions = [
   {name: 'subjectKeyIdentifier'},
 ]
 
-function leafExtensions(addresses: readonly string[]): object[] {
-  const isServer = addresses.length > 0
+function extensionsOf({addresses = [], names = [], kind}: Subject, issuer: Certified | undefined): object[] {
+  if ((kind ?? (issuer === undefined ? 'authority' : 'leaf')) === 'authority') return authorityExtensions
+  const altNames = [...addresses.map(ip => ({type: 7, ip})), ...names.map(value => ({type: 2, value}))]
+  const isServer = kind === 'server' || altNames.length > 0
   return [
     {name: 'basicConstraints', critical: true, cA: false},
     {name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true},
     {name: 'extKeyUsage', serverAuth: isServer, clientAuth: !isServer},
-    ...(isServer ? [{name: 'subjectAltName', altNames: addresses.map(ip => ({type: 7, ip}))}] : []),
+    ...(altNames.length > 0 ? [{name: 'subjectAltName', altNames}] : []),
   ]
 }

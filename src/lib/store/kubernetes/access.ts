@@ -44,7 +44,7 @@ const REREAD = 10_000
 /** @throws AtlasError `unreachable` where no cluster is configured, or its configuration can't be used */
 export async function openAccess(choice: KubernetesChoice): Promise<Access> {
   const {isInCluster, target} = findTarget(choice)
-  const agents = openAgents(target, proxyFor(target.server, target.cluster.proxyUrl, process.env))
+  const agents = await openAgents(target, proxyFor(target.server, target.cluster.proxyUrl, process.env))
   let user = openUser(target)
   let renewedAt = -Infinity
   return {

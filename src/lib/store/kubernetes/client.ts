@@ -1,6 +1,6 @@
 /** Requests to the API server: JSON, over connections that are kept; a stream of lines for watches. What they say is others' business. */
-import {type ClientRequest, type IncomingMessage, request as httpRequest} from 'node:http'
-import {request as httpsRequest} from 'node:https'
+import type {ClientRequest, IncomingMessage} from 'node:http'
+import {request as startRequest} from 'node:https'
 import type {Socket} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
@@ -65,9 +65,9 @@ export function openClient(access: Access): Client {
       }),
     }
     count += 1
-    const start = server.protocol === 'http:' ? httpRequest : httpsRequest
     return new Promise((resolve, reject) => {
-      const sent: ClientRequest = start(url, {...options, method: METHODS[request.asked.verb], headers, signal}, resolve)
+      // The agent decides whether it is TLS.
+      const sent: ClientRequest = startRequest(url, {...options, method: METHODS[request.asked.verb], headers, signal}, resolve)
       sent.on('error', error => reject(new NotAnswered(error, sent.reusedSocket)))
       const go = (): void => {
         try {

@@ -1,17 +1,16 @@
 /** The connections to one API server, directly or through its proxy; they are kept, and replaced when certificates are. */
-import {Agent as HttpAgent, type AgentOptions, type RequestOptions} from 'node:http'
+import type {AgentOptions, Agent as HttpAgent, RequestOptions} from 'node:http'
 import {Agent as HttpsAgent} from 'node:https'
 import {isIP} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {type ConnectionOptions, type SecureContext, checkServerIdentity, connect as connectTls} from 'node:tls'
 import type {Credentials} from './credentials.js'
 import {type Material, secureContextOf} from './material.js'
-import {type Proxy, bare} from './proxy.js'
+import {type Proxy, bare, proxyAuthorization} from './proxy.js'
 import type {Target} from './select.js'
-import {openTunnel, proxyAuthorization} from './tunnel.js'
 
 /** Idle connections are pinged by TCP and kept; the API server closes them when it likes. */
-const KEPT: AgentOptions = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
+export const KEPT: AgentOptions = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
 
 export interface Agents {
   /** What a request to `url` is sent with, beside its credentials' headers. */
@@ -19,18 +18,32 @@ export interface Agents {
   close(): void
 }
 
-/** Nothing is connected to yet. */
-export function openAgents(target: Target, proxy: Proxy | undefined): Agents {
-  const http = proxy === undefined ? new HttpAgent(KEPT) : new ProxiedHttpAgent(target.server, proxy)
+/**
+ * Nothing is connected to yet. What is needed only for plain HTTP, or for a proxy, is loaded only then: `node:http` alone, imported,
+ * takes a command 20 ms.
+ */
+export async function openAgents(target: Target, proxy: Proxy | undefined): Promise<Agents> {
+  return target.server.protocol === 'http:' ? openPlain(target.server, proxy) : openTls(target, proxy)
+}
+
+async function openPlain(server: URL, proxy: Proxy | undefined): Promise<Agents> {
+  const {plainAgent} = await import('./plain-agent.js')
+  const agent = plainAgent(server, proxy, KEPT)
   const isForwarded = proxy !== undefined && !proxy.url.protocol.startsWith('socks')
+  return {
+    // A proxy that reads the request needs the whole address, and its own user and password.
+    use: ({origin, pathname, search}) =>
+      isForwarded ? {agent, path: `${origin}${pathname}${search}`, headers: proxyAuthorization(proxy)} : {agent},
+    close: () => {
+      agent.destroy()
+    },
+  }
+}
+
+function openTls(target: Target, proxy: Proxy | undefined): Agents {
   let current: {readonly agent: HttpAgent; readonly of: string} | undefined
   return {
-    use(url, {certificate, key}, {authorities}) {
-      // A proxy that reads the request needs the whole address, and its own user and password.
-      if (url.protocol === 'http:')
-        return isForwarded
-          ? {agent: http, path: `${url.origin}${url.pathname}${url.search}`, headers: proxyAuthorization(proxy)}
-          : {agent: http}
+    use(_, {certificate, key}, {authorities}) {
       const of = JSON.stringify([authorities, certificate, key.reveal()])
       if (current?.of !== of) {
         const context = secureContextOf({authorities, certificate, key}, target.as)
@@ -40,10 +53,7 @@ export function openAgents(target: Target, proxy: Proxy | undefined): Agents {
 
       return {agent: current.agent}
     },
-    close() {
-      http.destroy()
-      current?.agent.destroy()
-    },
+    close: () => current?.agent.destroy(),
   }
 }
 
@@ -61,7 +71,10 @@ function tlsAgent({cluster, server}: Target, proxy: Proxy | undefined, secureCon
   })
   const options = {...KEPT, ...verification(bare(server.hostname))}
   if (proxy === undefined) return new HttpsAgent(options)
-  return new ProxiedHttpsAgent(options, async () => openTunnel(server, proxy, verification(bare(proxy.url.hostname))))
+  return new ProxiedHttpsAgent(options, async () => {
+    const {openTunnel} = await import('./tunnel.js')
+    return openTunnel(server, proxy, verification(bare(proxy.url.hostname)))
+  })
 }
 
 /** The server name that is sent, and the name that the certificate must have; an address is no server name. As in Go, no common name counts. */
@@ -89,29 +102,6 @@ class ProxiedHttpsAgent extends HttpsAgent {
     this.#tunnel().then(
       socket => {
         opened(null, connectTls({...options, socket}))
-      },
-      (error: unknown) => {
-        opened(error as Error, undefined as never)
-      },
-    )
-    return undefined
-  }
-}
-
-class ProxiedHttpAgent extends HttpAgent {
-  readonly #server: URL
-  readonly #proxy: Proxy
-
-  constructor(server: URL, proxy: Proxy) {
-    super(KEPT)
-    this.#server = server
-    this.#proxy = proxy
-  }
-
-  override createConnection(_: ConnectionOptions, opened: Opened): undefined {
-    openTunnel(this.#server, this.#proxy, {}).then(
-      socket => {
-        opened(null, socket)
       },
       (error: unknown) => {
         opened(error as Error, undefined as never)

@@ -30,6 +30,8 @@ export function proxyFor(server: URL, proxyUrl: string, environment: NodeJS.Proc
 export function parseProxyUrl(text: string, what: string): Proxy {
   const url = URL.parse(text)
   if (url === null) throw unusable(`${what} is no URL`, {hint: HINT})
+  // Only the environment may name it so; what it means, that the proxy resolves names, Go does for socks5 too.
+  if (url.protocol === 'socks5h:') throw unusable(`${what} has the scheme "socks5h"`, {hint: 'write socks5://'})
   return checked(url, what)
 }
 
@@ -39,6 +41,12 @@ const PORTS: Readonly<Record<string, string>> = {'http:': '80', 'https:': '443',
 /** Where a proxy listens. */
 export function addressOf({url}: Proxy): {readonly host: string; readonly port: number} {
   return {host: bare(url.hostname), port: portOf(url)}
+}
+
+/** The header that shows a proxy who asks; none without user and password. */
+export function proxyAuthorization({username, password}: Proxy): Readonly<Record<string, string>> {
+  if (username === '' && password.reveal() === '') return {}
+  return {'proxy-authorization': `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`}
 }
 
 /** Of a server: its own, or that of its scheme. */

@@ -1,9 +1,9 @@
 /** Connections through a proxy, up to where TLS or HTTP with the API server begins: CONNECT, SOCKS 5, or to the proxy itself for plain HTTP. */
-import {type OutgoingHttpHeaders, request} from 'node:http'
+import {request} from 'node:http'
 import {type Socket, connect as connectTcp} from 'node:net'
 import {type ConnectionOptions, connect as connectTls} from 'node:tls'
 import {messageOf} from '../../../model/errors.js'
-import {type Proxy, addressOf, bare, portOf} from './proxy.js'
+import {type Proxy, addressOf, bare, portOf, proxyAuthorization} from './proxy.js'
 import {requestSocks} from './socks.js'
 
 /** A proxy that has not answered by then is given up, milliseconds. */
@@ -28,12 +28,6 @@ export async function openTunnel(server: URL, proxy: Proxy, tls: ConnectionOptio
   } finally {
     clearTimeout(limit)
   }
-}
-
-/** For requests in plain HTTP, which the proxy reads; of CONNECT for TLS. */
-export function proxyAuthorization({username, password}: Proxy): OutgoingHttpHeaders {
-  if (username === '' && password.reveal() === '') return {}
-  return {'proxy-authorization': `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`}
 }
 
 function connectProxy(proxy: Proxy, tls: ConnectionOptions): Socket {
