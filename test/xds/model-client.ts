@@ -19,6 +19,12 @@ import {type Kind, kindOf, show} from './stream.js'
 type Request = DeltaDiscoveryRequest | DiscoveryRequest
 type Response = DeltaDiscoveryResponse | DiscoveryResponse
 
+/** How long a version that was refused alone must be withheld. */
+const RETRY_MS = 15_000
+
+/** How long the client refuses a busy version, such as that of a listener whose port another process still holds. */
+const BUSY_MS = 20_000
+
 /** In the order in which the client asks. */
 const kinds: readonly Kind[] = ['cluster', 'secret', 'listener', 'scope', 'route']
 
@@ -48,7 +54,13 @@ interface Parcel {
   readonly request: Request
   readonly kind: Kind
   /** What the request answers. */
-  readonly answers?: {readonly nonce: string; readonly refusedAlone: string | undefined; readonly accepted: ReadonlyMap<string, string>}
+  readonly answers?: {
+    readonly nonce: string
+    readonly refusedAlone: string | undefined
+    readonly accepted: ReadonlyMap<string, string>
+    readonly removed: readonly string[]
+    readonly acked: boolean
+  }
   readonly asksFor: readonly string[]
 }
 
@@ -75,11 +87,15 @@ export class ModelClient {
   #unwritten: Letter | undefined
   /** By nonce: names of responses that the server has no answer to. */
   #unanswered = new Map<string, {readonly kind: Kind; readonly names: readonly string[]}>()
-  /** "kind name version" refused in a response of its own, known to the server. */
-  #convicted = new Set<string>()
+  /** "kind name version" refused in a response of its own, and when the server learned of it. */
+  #convicted = new Map<string, number>()
+  /** When the client was first sent a version that it refuses for a while. */
+  #firstSent = new Map<string, number>()
   #forced = new Set<string>()
   /** "kind name version" that the client has acknowledged on this stream, or listed. */
   #proved = new Set<string>()
+  /** "kind name" that the client has acknowledged on this stream and that was not removed since. */
+  #kept = new Set<string>()
   readonly trace: string[] = []
 
   constructor(
@@ -109,12 +125,19 @@ export class ModelClient {
     const {kind, answers, asksFor} = parcel
     if (answers !== undefined) {
       this.#unanswered.delete(answers.nonce)
-      if (answers.refusedAlone !== undefined) this.#convicted.add(answers.refusedAlone)
-      for (const [name, version] of answers.accepted) this.#proved.add(`${kind} ${name} ${version}`)
+      if (answers.refusedAlone !== undefined) this.#convicted.set(answers.refusedAlone, this.now.getTime())
+      for (const name of answers.removed) this.#kept.delete(`${kind} ${name}`)
+      if (answers.acked && answers.removed.length > 0)
+        for (const key of [...this.#convicted.keys()]) if (key.startsWith(`${kind} `)) this.#convicted.delete(key)
+      for (const [name, version] of answers.accepted) {
+        this.#proved.add(`${kind} ${name} ${version}`)
+        this.#kept.add(`${kind} ${name}`)
+      }
     }
 
     for (const name of asksFor) this.#shelf(kind).owed.add(name)
-    for (const name of asksFor) for (const key of [...this.#convicted]) if (key.startsWith(`${kind} ${name} `)) this.#convicted.delete(key)
+    for (const name of asksFor)
+      for (const key of [...this.#convicted.keys()]) if (key.startsWith(`${kind} ${name} `)) this.#convicted.delete(key)
     this.#step({kind: 'request', request: parcel.request})
     this.#judgeEvidence(kind)
     return true
@@ -181,25 +204,21 @@ export class ModelClient {
     this.withheld = []
     this.#unwritten = undefined
     this.#unanswered = new Map()
-    this.#convicted = new Set()
+    this.#convicted = new Map()
     this.#forced = new Set()
     this.#proved = new Set()
+    this.#kept = new Set()
     if (this.snapshot !== undefined) this.#step({kind: 'snapshot', snapshot: this.snapshot, before})
     this.#connect()
   }
 
-  /** Everything is written, read, delivered; when nothing moves, time passes. */
+  /** Everything is written, read and delivered, and a minute passes: long enough for what is refused for a while to be retried. */
   drain(): void {
     this.release()
-    let quiet = 0
-    for (let rounds = 0; quiet < 4; rounds += 1) {
-      if (rounds > 3000) this.#fail('it never comes to rest')
-      const moved = [this.write(), this.read(), this.deliver()].some(Boolean)
-      if (moved) quiet = 0
-      else {
-        quiet += 1
-        this.wait(5000)
-      }
+    for (let waited = 0; waited <= 12; waited += 1) {
+      for (let rounds = 0; [this.write(), this.read(), this.deliver()].some(Boolean); rounds += 1)
+        if (rounds > 3000) this.#fail('it never comes to rest')
+      if (waited < 12) this.wait(5000)
     }
   }
 
@@ -262,8 +281,11 @@ export class ModelClient {
     const kind = kindOf(response.typeUrl)
     const contents = contentsOf(response)
     for (const [name, version] of contents)
-      if (this.#convicted.has(`${kind} ${name} ${version}`) && !this.#shelf(kind).owed.has(name))
-        this.#fail(`${kind} ${name} ${version} was refused alone, and is sent again`)
+      if (
+        this.now.getTime() < (this.#convicted.get(`${kind} ${name} ${version}`) ?? -Infinity) + RETRY_MS &&
+        !this.#shelf(kind).owed.has(name)
+      )
+        this.#fail(`${kind} ${name} ${version} was refused alone, and is sent again at once`)
     const owed = this.#shelf(kindOf(response.typeUrl)).owed
     const paid = [...contentsOf(response).keys(), ...removedOf(response)].filter(name => owed.delete(name))
     this.#unwritten = {response, owed: new Set(paid), snapshot: this.snapshot}
@@ -279,7 +301,7 @@ export class ModelClient {
     for (const [name, version] of added) this.#judgeAddition(kind, name, version, letter)
     for (const name of removed) this.#judgeRemoval(kind, name)
 
-    const bad = [...added].filter(([, version]) => isBad(version)).map(([name]) => name)
+    const bad = [...added].filter(([name, version]) => this.#refuses(kind, name, version)).map(([name]) => name)
     this.#take(kind, added, removed)
     if (bad.length === 0) {
       for (const name of removed) shelf.listed.delete(name)
@@ -287,7 +309,7 @@ export class ModelClient {
     }
 
     this.#dropUnwanted(kind)
-    return this.#answer(kind, response, bad)
+    return this.#answer(kind, response, {bad, removed})
   }
 
   #readSotw(kind: Kind, response: DiscoveryResponse, letter: Letter): Parcel {
@@ -301,15 +323,33 @@ export class ModelClient {
     const gone = whole ? [...shelf.has.keys()].filter(name => !contents.has(name)) : []
     // The first response of a stream can't carry what neither side knows any more, nor can one that leaves out what was refused.
     if (shelf.received > 1 && !shelf.refused) for (const name of gone) this.#judgeRemoval(kind, name)
+    for (const name of gone) this.#judgeLoss(kind, name, letter)
 
-    const bad = [...contents].filter(([, version]) => isBad(version)).map(([name]) => name)
+    const bad = [...contents].filter(([name, version]) => this.#refuses(kind, name, version)).map(([name]) => name)
     for (const [name, version] of contents)
-      if (whole && !isBad(version) && (bad.length === 0 || appliesGood(kind))) this.#judgeOrder(kind, name, version, letter.snapshot)
+      if (whole && !this.#refuses(kind, name, version) && (bad.length === 0 || appliesGood(kind)))
+        this.#judgeOrder(kind, name, version, letter.snapshot)
     const forgotten = whole ? [...shelf.memory.keys()].filter(name => !contents.has(name)) : []
     this.#take(kind, contents, [...gone, ...forgotten])
 
     this.#dropUnwanted(kind)
-    return this.#answer(kind, response, bad)
+    return this.#answer(kind, response, {bad, removed: [...gone, ...forgotten]})
+  }
+
+  /** Never loses what it acknowledged on this stream and is still to have. */
+  #judgeLoss(kind: Kind, name: string, {snapshot}: Letter): void {
+    if (this.#kept.has(`${kind} ${name}`) && snapshot?.get(typeUrls[kind])?.has(name) === true)
+      this.#fail(`${kind} ${name} is lost, which is still wanted`)
+  }
+
+  /** Whether the client refuses this version now: always where it is bad, for a while where it is busy. */
+  #refuses(kind: Kind, name: string, version: string): boolean {
+    if (isBad(version)) return true
+    if (!version.startsWith('busy')) return false
+    const key = `${kind} ${name} ${version}`
+    const first = this.#firstSent.get(key) ?? this.now.getTime()
+    this.#firstSent.set(key, first)
+    return this.now.getTime() < first + BUSY_MS
   }
 
   /** Applies a response as far as the type does: of a refused one all removals, and of the additions what the type applies. */
@@ -320,16 +360,16 @@ export class ModelClient {
       memory.delete(name)
     }
 
-    const bad = [...added.values()].some(isBad)
+    const bad = [...added].some(([name, version]) => this.#refuses(kind, name, version))
     if (kind !== 'scope') {
-      for (const [name, version] of added) if (!isBad(version) && (!bad || appliesGood(kind))) has.set(name, version)
+      for (const [name, version] of added) if (!this.#refuses(kind, name, version) && (!bad || appliesGood(kind))) has.set(name, version)
       return
     }
 
     const fresh: Array<[string, string]> = []
     for (const [name, version] of added) {
       if (memory.get(name) === version) continue
-      if (isBad(version)) return
+      if (this.#refuses(kind, name, version)) return
       memory.set(name, version)
       fresh.push([name, version])
     }
@@ -337,7 +377,7 @@ export class ModelClient {
     for (const [name, version] of fresh) has.set(name, version)
   }
 
-  #answer(kind: Kind, response: Response, bad: readonly string[]): Parcel {
+  #answer(kind: Kind, response: Response, {bad, removed}: {readonly bad: readonly string[]; readonly removed: readonly string[]}): Parcel {
     const shelf = this.#shelf(kind)
     const contents = contentsOf(response)
     for (const name of [...contents.keys(), ...removedOf(response)]) {
@@ -354,7 +394,13 @@ export class ModelClient {
     const error = bad.length === 0 ? undefined : this.#words([...contents.keys()], bad)
     return {
       ...this.#request(kind, {nonce: response.nonce, ...(error === undefined ? {} : {error})}),
-      answers: {nonce: response.nonce, refusedAlone: alone, accepted: bad.length === 0 ? contents : new Map()},
+      answers: {
+        nonce: response.nonce,
+        refusedAlone: alone,
+        accepted: bad.length === 0 ? contents : new Map(),
+        removed,
+        acked: bad.length === 0,
+      },
     }
   }
 
@@ -382,11 +428,11 @@ export class ModelClient {
   /** Never sees a route or scope before its cluster. */
   #judgeOrder(kind: Kind, name: string, version: string, snapshot: Snapshot | undefined): void {
     const cluster = clusterOf(version)
-    if (cluster === undefined || isBad(version) || this.#shelf(kind).has.get(name) === version) return
+    if (cluster === undefined || this.#refuses(kind, name, version) || this.#shelf(kind).has.get(name) === version) return
     const clusters = this.#shelf('cluster')
     const offered = snapshot?.get(typeUrls.cluster)?.get(cluster)
     if (clusters.has.has(cluster) || clusters.doubted.has(cluster) || this.#forced.has(`cluster ${cluster}`)) return
-    if (offered === undefined || isBad(offered.version)) return
+    if (offered === undefined || this.#refuses('cluster', cluster, offered.version)) return
     // A SotW repair may leave clusters out until it is their turn.
     if (this.variant === 'sotw' && clusters.refused) return
     this.#fail(`${kind} ${name} comes before its cluster ${cluster}`)

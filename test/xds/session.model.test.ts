@@ -11,7 +11,10 @@ type Act =
   | {readonly kind: 'wait'; readonly milliseconds: number}
   | {readonly kind: 'cut' | 'deliver' | 'read' | 'release' | 'settle' | 'withhold' | 'write'}
 
-const version = fc.oneof({weight: 5, arbitrary: fc.constantFrom('1', '2', '3')}, {weight: 1, arbitrary: fc.constantFrom('bad1', 'bad2')})
+const version = fc.oneof(
+  {weight: 5, arbitrary: fc.constantFrom('1', '2', '3')},
+  {weight: 1, arbitrary: fc.constantFrom('bad1', 'bad2', 'busy1', 'busy2')},
+)
 const clusterName = fc.constantFrom('c0', 'c1', 'c2', 'c3')
 
 /** A snapshot is consistent: what its routes and scopes point at is in it. */
@@ -99,7 +102,8 @@ describe('xds/session model', () => {
             client.drain()
             client.check()
           }),
-          {numRuns: 300},
+          // 2,100 runs in state of the world, in which one version in six is refused: none loses a resource that the client had
+          {numRuns: variant === 'sotw' ? 700 : 300},
         )
       })
 })

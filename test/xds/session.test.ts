@@ -61,6 +61,8 @@ describe('xds/session', () => {
       stream.ask('cluster', {node})
       stream.ask('listener')
       stream.ask('listener', {node})
+      stream.ask('scope', {node: {id: '', cluster: ''}})
+      expect(stream.close, 'an empty node is none').to.equal(undefined)
       expect(stream.close).to.equal(undefined)
       stream.ask('listener', {node: {id: 'envoy-1', cluster: 'paris'}})
       expect(stream.close).to.include('node of a stream may not change')
@@ -166,34 +168,64 @@ describe('xds/session', () => {
       expect(acknowledgedVersion(stream.session, typeUrls.cluster, 'b')).to.equal(undefined)
     })
 
-    it('stays true and small when a client reads everything and answers nothing', () => {
+    it('is busy while a client leaves 64 responses unanswered, and sends the newest state once it answers', () => {
       const stream = new Stream('delta')
       stream.ask('cluster')
       for (let version = 1; version <= 1000; version += 1) stream.push({cluster: {a: `${version}`, [`b${version % 3}`]: '1'}})
-      const flights = stream.session.types.get(typeUrls.cluster)?.inFlight ?? []
-      expect(flights.length).to.be.at.most(64)
-      const last = Number(stream.nonces.get('cluster'))
-      for (let nonce = 1; nonce <= last; nonce += 1) stream.ack('cluster', {nonce: `${nonce}`})
+      expect(stream.session.types.get(typeUrls.cluster)?.inFlight).to.have.length(64)
+      for (let nonce = 1; nonce <= Number(stream.nonces.get('cluster')); nonce += 1) stream.ack('cluster', {nonce: `${nonce}`})
       expect([...(describeSession(stream.session)[0]?.acked ?? [])].filter(([name]) => name === 'a')).to.deep.equal([['a', '1000']])
       expect(stream.heard('stale-nonce')).to.deep.equal([])
     })
+  })
 
-    it('convicts nothing by the NACK of a merged response', () => {
+  describe('a retry of what was NACKed alone', () => {
+    const opened = (): Stream => {
       const stream = new Stream('delta')
-      stream.ask('secret', {subscribe: ['s']})
-      for (let version = 1; version <= 70; version += 1) stream.push({secret: {s: `${version}`}})
-      expect(stream.nack('secret', 'no', {nonce: '1'})).to.deep.equal([])
-      for (let version = 2; version <= 7; version += 1)
-        expect(stream.push({secret: {s: `${version}`}})).to.deep.equal([`secret +s=${version}`])
+      stream.push({listener: {l: 'busy'}})
+      stream.ask('listener')
+      expect(stream.nack('listener', 'Address already in use')).to.deep.equal([])
+      return stream
+    }
+
+    it('comes after 15 s, then after twice as long each time, at most 5 min', () => {
+      const stream = opened()
+      for (const seconds of [15, 30, 60, 120, 240, 300, 300]) {
+        expect(stream.wait(seconds * 1000 - 1), `${seconds} s`).to.deep.equal([])
+        expect(stream.wait(1), `${seconds} s`).to.deep.equal(['listener +l=busy'])
+        expect(stream.nack('listener', 'Address already in use')).to.deep.equal([])
+      }
     })
 
-    it('repairs a NACK of a response that was merged with others', () => {
+    it('is the only resource of its response, and its ACK ends the NACK', () => {
+      const stream = opened()
+      stream.push({listener: {l: 'busy', m: '1'}})
+      stream.ack('listener')
+      expect(stream.wait(15_000)).to.deep.equal(['listener +l=busy'])
+      expect(describeSession(stream.session)[0]?.state).to.equal('nack')
+      stream.ack('listener')
+      expect(describeSession(stream.session)[0]?.state).to.equal('synced')
+      expect(stream.wait(3_600_000)).to.deep.equal([])
+    })
+
+    it('comes at once when a removal of its type is acknowledged: the removed listener had the same address', () => {
       const stream = new Stream('delta')
-      stream.ask('cluster')
-      for (let count = 1; count <= 70; count += 1)
-        stream.push({cluster: Object.fromEntries(Array.from({length: count}, (_, index) => [`c${index}`, '1']))})
-      const repair = stream.nack('cluster', 'c0 is bad', {nonce: '1'})
-      expect(repair.join(' ')).to.include('+c1=1').and.include('+c0=1')
+      stream.push({listener: {old: '1'}})
+      stream.ask('listener')
+      stream.ack('listener')
+      expect(stream.push({listener: {new: '1'}})).to.deep.equal(['listener +new=1'])
+      expect(stream.nack('listener', 'duplicate address')).to.deep.equal([])
+      expect(stream.wait(5000)).to.deep.equal(['listener -old'])
+      expect(stream.ack('listener')).to.deep.equal(['listener +new=1'])
+      stream.ack('listener')
+      expect(describeSession(stream.session)[0]?.state).to.equal('synced')
+    })
+
+    it('is forgotten with the version that it is about', () => {
+      const stream = opened()
+      expect(stream.push({listener: {l: '2'}})).to.deep.equal(['listener +l=2'])
+      stream.ack('listener')
+      expect(stream.wait(3_600_000)).to.deep.equal([])
     })
   })
 

@@ -2,9 +2,10 @@
  * What an ACK or a NACK changes. A NACK is partial, and which part the client applies differs by type (measured on Envoy: CDS
  * applies the good additions, SRDS none, both apply all removals), so everything in the response is in doubt. It is sent again in
  * ever smaller groups until each resource was either acknowledged or NACKed in a response of its own. The groups shrink with every
- * NACK, so this ends, and a version that was NACKed alone is never sent again.
+ * NACK, so this ends. A version that was NACKed alone is withheld until retry.ts sends it again.
  */
 import {forgetVersions, type HeldVersion, heldVersion, setVersions} from './versions.js'
+import {nextRetryOf, retryAfterRemoval} from './retry.js'
 import {keepsUnapplied} from './type-url.js'
 import {
   type InFlightResponse,
@@ -16,27 +17,26 @@ import {
   withKnown,
 } from './type-state.js'
 
-/** How many responses may be in flight; beyond it the oldest two are counted as one. */
-const IN_FLIGHT_MAX = 64
-
 /** How many names of a NACKed response are kept for `status`; further names are not shown. */
 const NACK_NAMES_MAX = 100
 
-/** How many NACKed versions of one name are remembered; beyond it the oldest is forgotten, and could be sent again. */
+/** How many NACKed versions of one name are remembered; beyond it the oldest is forgotten, and is sent again at once if it is wanted. */
 const NACKED_VERSIONS_MAX = 8
 
 export interface AckResult {
   readonly state: TypeState
   /** The response that was answered. */
   readonly response: InFlightResponse
-  /** Names that were NACKed alone: not sent again in this version. */
+  /** Names that were NACKed alone: withheld in this version until its retry. */
   readonly rejected: readonly string[]
 }
 
-/** The state with one more response in flight. A response that holds all resources replaces those before it. */
+/**
+ * The state with one more response in flight. Every unanswered response is kept, in state of the world too: an ACK that arrives after
+ * the next response was sent still shows what the client has.
+ */
 export function recordSent(state: TypeState, response: InFlightResponse): TypeState {
-  const inFlight = state.mode === 'full' ? [response] : [...state.inFlight, response]
-  return {...state, inFlight: inFlight.length > IN_FLIGHT_MAX ? mergeOldest(inFlight) : inFlight}
+  return {...state, inFlight: [...state.inFlight, response]}
 }
 
 /** The state after an ACK; undefined when the nonce is of no response that is in flight. */
@@ -44,36 +44,39 @@ export function handleAck(state: TypeState, nonce: number): AckResult | undefine
   const answered = answeredBy(state, nonce)
   if (answered === undefined) return undefined
   const {response, overtaken, inFlight} = answered
-  // An ACK of the last response of a merged range acknowledges all of it. An ACK of an earlier one acknowledges that one alone, and is ignored.
-  if (nonce !== response.lastNonce) return {state, response: {...response, sent: new Map(), removed: []}, rejected: []}
   const acked = ackedAfter(state, inFlight, [...overtaken, response])
-  return {state: {...state, inFlight, everAcked: true, acked, nackedVersions: withoutAccepted(state, response)}, response, rejected: []}
+  const nackedVersions = retryAfterRemoval({...state, nackedVersions: withoutAccepted(state, response)}, response.removed)
+  return {state: {...state, inFlight, everAcked: true, acked, nackedVersions}, response, rejected: []}
 }
 
 /** The state after a NACK with the client's message; undefined when the nonce is of no response that is in flight. */
-export function handleNack(state: TypeState, nonce: number, message: string): AckResult | undefined {
+export function handleNack(state: TypeState, nonce: number, message: string, now: Date): AckResult | undefined {
   const answered = answeredBy(state, nonce)
   if (answered === undefined) return undefined
   const {response, overtaken, inFlight} = answered
-  const later = inFlight.filter(other => other.firstNonce > response.lastNonce)
-  const replaced = new Set(later.flatMap(other => [...other.sent.keys(), ...other.removed]))
-  const current = [...response.sent].filter(([name]) => !replaced.has(name))
+  const later = inFlight.filter(other => other.nonce > response.nonce)
+  const sentLater = new Set(later.flatMap(other => [...other.sent.keys(), ...other.removed]))
+  // Where each response holds all resources, the answer to the later one decides about all of them.
+  const isReplaced = (name: string): boolean => (state.mode === 'full' ? later.length > 0 : sentLater.has(name))
+  const sent = new Map([...response.sent].filter(([name, held]) => !isAckedMeanwhile(state, name, held)))
+  const current = [...sent].filter(([name]) => !isReplaced(name))
   const doubtful = current.filter(([name, held]) => heldVersion(state.known, name)?.version === held.version)
   const notRemoved = response.removed.filter(
-    name => !replaced.has(name) && heldVersion(state.known, name) === undefined && !state.known.base.has(name),
+    name => !isReplaced(name) && heldVersion(state.known, name) === undefined && !state.known.base.has(name),
   )
 
-  const isAlone = response.sent.size === 1 && response.firstNonce === response.lastNonce
-  const rejected = isAlone ? [...response.sent] : []
+  const isAlone = sent.size === 1
+  const rejected = isAlone ? [...sent] : []
   const next: TypeState = {
     ...withKnown(state, forgetVersions(state.known, [...doubtful.map(([name]) => name), ...notRemoved])),
     inFlight,
-    acked: setVersions(state.acked, acceptedEntries(state, overtaken)),
+    // A response that holds all resources replaces those before it, so what these brought is not known to be accepted.
+    acked: state.mode === 'full' ? state.acked : setVersions(state.acked, acceptedEntries(state, overtaken)),
     nack: {message, names: [...response.sent.keys(), ...response.removed].slice(0, NACK_NAMES_MAX)},
     nackedRemovals: notRemoved.length === 0 ? state.nackedRemovals : new Set([...state.nackedRemovals, ...notRemoved]),
     // A resource that is NACKed alone isn't kept by the client.
     unapplied: !keepsUnapplied(state.typeUrl) || isAlone ? state.unapplied : withUnapplied(state.unapplied, current),
-    nackedVersions: withRejected(state.nackedVersions, rejected, message),
+    nackedVersions: withRejected(state.nackedVersions, rejected, {message, now}),
   }
   const group = new Map(doubtful.map(([name, held]): [string, string] => [name, held.version]))
   const groups = stillSuspect(next, isAlone ? [] : [group]).flatMap(suspects => bisect(suspects, message))
@@ -99,12 +102,20 @@ export function namesInMessage(text: string, names: readonly string[]): readonly
   })
 }
 
+/**
+ * Whether an earlier response has brought this version, and its ACK came after this response was sent. That happens where each response
+ * holds all resources; the client had the version then, and its NACK is about another resource.
+ */
+function isAckedMeanwhile(state: TypeState, name: string, held: HeldVersion): boolean {
+  return state.mode === 'full' && heldVersion(state.acked, name)?.version === held.version
+}
+
 /** The response with this nonce, those that its answer covers too, and those that stay in flight. */
 function answeredBy(state: TypeState, nonce: number) {
-  const response = state.inFlight.find(({firstNonce, lastNonce}) => firstNonce <= nonce && nonce <= lastNonce)
+  const response = state.inFlight.find(flight => flight.nonce === nonce)
   if (response === undefined) return undefined
   // A SotW client answers in order, so an answer covers the responses before it. A delta client answers each.
-  const isOvertaken = (other: InFlightResponse): boolean => state.mode !== 'delta' && other.lastNonce < response.firstNonce
+  const isOvertaken = (other: InFlightResponse): boolean => state.mode !== 'delta' && other.nonce < response.nonce
   return {
     response,
     overtaken: state.inFlight.filter(other => isOvertaken(other)),
@@ -131,19 +142,21 @@ function withUnapplied(unapplied: TypeState['unapplied'], sent: ReadonlyArray<re
 function withRejected(
   nackedVersions: TypeState['nackedVersions'],
   rejected: ReadonlyArray<readonly [string, HeldVersion]>,
-  message: string,
+  {message, now}: {readonly message: string; readonly now: Date},
 ): TypeState['nackedVersions'] {
   if (rejected.length === 0) return nackedVersions
   const next = new Map(nackedVersions)
   for (const [name, held] of rejected) {
-    const versions = [...(next.get(name) ?? [])].filter(([version]) => version !== held.version)
-    next.set(name, new Map([...versions, [held.version, message] as const].slice(-NACKED_VERSIONS_MAX)))
+    const known = next.get(name)
+    const versions = [...(known ?? [])].filter(([version]) => version !== held.version)
+    const nacked = {...nextRetryOf(known?.get(held.version), now), message}
+    next.set(name, new Map([...versions, [held.version, nacked] as const].slice(-NACKED_VERSIONS_MAX)))
   }
 
   return next
 }
 
-/** A client that requests what it NACKed before may accept it the second time. */
+/** A client may accept at a later time what it NACKed before. */
 function withoutAccepted({nackedVersions}: TypeState, response: InFlightResponse): TypeState['nackedVersions'] {
   const accepted = [...response.sent].filter(([name, held]) => nackedVersions.get(name)?.has(held.version))
   if (accepted.length === 0) return nackedVersions
@@ -168,15 +181,6 @@ function acceptedEntries(state: TypeState, accepted: TypeState['inFlight']): Rea
     ...[...response.sent].filter(([name]) => isKnown(name)),
     ...response.removed.filter(name => !isKnown(name)).map((name): [string, undefined] => [name, undefined]),
   ])
-}
-
-function mergeOldest(inFlight: TypeState['inFlight']): TypeState['inFlight'] {
-  const [first, second, ...rest] = inFlight
-  if (first === undefined || second === undefined) return inFlight
-  const removed = [...new Set([...second.removed, ...first.removed.filter(name => !second.sent.has(name))])]
-  const sent = new Map([...first.sent, ...second.sent])
-  for (const name of second.removed) sent.delete(name)
-  return [{firstNonce: first.firstNonce, lastNonce: second.lastNonce, sent, removed, isProbe: first.isProbe || second.isProbe}, ...rest]
 }
 
 function isNamePart(character: string | undefined): boolean {

@@ -76,7 +76,7 @@ function isSynced(session: Session, state: TypeState): boolean {
   )
 }
 
-/** A version that was NACKed earlier on this stream and is wanted again is not sent again: its NACK still counts. */
+/** A version that was NACKed earlier on this stream and is wanted again is withheld until its retry: its NACK still counts. */
 function earlierNack(refused: ReadonlyMap<string, string>): Nack | undefined {
   const [message] = refused.values()
   return message === undefined ? undefined : {message, names: [...refused.keys()]}
@@ -86,7 +86,7 @@ function refusedNow(state: TypeState): ReadonlyMap<string, string> {
   const refused = new Map<string, string>()
   for (const name of state.known.differing.keys()) {
     const wanted = state.known.base.get(name)
-    const message = wanted && state.nackedVersions.get(name)?.get(wanted.version)
+    const message = wanted && state.nackedVersions.get(name)?.get(wanted.version)?.message
     if (message !== undefined) refused.set(name, message)
   }
 

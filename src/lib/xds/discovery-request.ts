@@ -32,7 +32,9 @@ const NOTED_NAMES_MAX = 100
  * @throws Error for a request of the other variant
  */
 export function handleRequest(session: Session, request: EitherRequest, now: Date): SessionUpdate {
-  const {typeUrl, node} = request
+  const {typeUrl} = request
+  // A later request may have an empty node (xDS protocol, "Node identification": only the first request must carry it).
+  const node = request.node?.id === '' && request.node.cluster === '' ? undefined : request.node
   if (typeUrl === '') return closeWith(session, 'A request on an aggregated stream must have a type_url')
   if (node !== undefined && session.node !== undefined && (node.id !== session.node.id || node.cluster !== session.node.cluster)) {
     const note: Note = {kind: 'node-changed', was: `${session.node.cluster} ${session.node.id}`, is: `${node.cluster} ${node.id}`}
@@ -57,7 +59,7 @@ function handleUnknownType(session: Session, typeUrl: string): SessionUpdate {
 function handleServedType(session: Session, request: EitherRequest, now: Date): SessionUpdate {
   const {typeUrl} = request
   const opened = session.types.get(typeUrl) ?? openType(typeUrl, responseModeOf(session, typeUrl))
-  const answered = handleAnswer(opened, request)
+  const answered = handleAnswer(opened, request, now)
   const change = subscriptionChangeOf(session, request, answered.state)
   const excess = excessOf(session, typeUrl, change)
   if (excess !== undefined) return closeWith(session, excess)
@@ -88,13 +90,13 @@ function excessOf(session: Session, typeUrl: string, {subscription, asked}: Subs
 }
 
 /** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
-function handleAnswer(state: TypeState, request: EitherRequest): {readonly state: TypeState; readonly notes: readonly Note[]} {
+function handleAnswer(state: TypeState, request: EitherRequest, now: Date): {readonly state: TypeState; readonly notes: readonly Note[]} {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
   // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
   const number = /^[1-9]\d*$/.test(nonce) ? Number(nonce) : 0
   const message = errorDetail?.message.slice(0, NACK_TEXT_MAX)
-  const result = message === undefined ? handleAck(state, number) : handleNack(state, number, message)
+  const result = message === undefined ? handleAck(state, number) : handleNack(state, number, message, now)
   if (result === undefined) return {state, notes: [{kind: 'stale-nonce', typeUrl, nonce: nonce.slice(0, 100)}]}
   const {response, rejected} = result
   const note: Note =

@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly maxNameLength?: number
   /** How many types that aren't served a stream may request; more end it with INVALID_ARGUMENT. Default 32. */
   readonly maxUnknownTypes?: number
+  /** How many responses a client may leave unanswered; while there are as many, nothing more is sent. Default 64. */
+  readonly maxInFlight?: number
 }
 
 export interface Session {
@@ -34,7 +36,13 @@ export interface Session {
   readonly closed: boolean
 }
 
-const defaults: Required<SessionOptions> = {removalDelayMs: 5000, maxNames: 10_000, maxNameLength: 512, maxUnknownTypes: 32}
+const defaults: Required<SessionOptions> = {
+  removalDelayMs: 5000,
+  maxNames: 10_000,
+  maxNameLength: 512,
+  maxUnknownTypes: 32,
+  maxInFlight: 64,
+}
 
 /** The session of a stream that was just opened. */
 export function openSession(variant: Variant, options: SessionOptions = {}): Session {

@@ -19,6 +19,7 @@ import {planSotwResponse, planSotwRemoval, toSotwResponse} from './sotw.js'
 import type {ResponsePlan, TypeState} from './type-state.js'
 import {pushOrder} from './type-url.js'
 import {clearRepairedNack, recordSent} from './ack.js'
+import {nextRetry, releaseRetries} from './retry.js'
 
 export {describeSession, acknowledgedVersion, unacknowledged} from './describe.js'
 export type {Note} from './note.js'
@@ -94,12 +95,16 @@ function handleSnapshot(session: Session, {snapshot, before}: Extract<Input, {ki
   return {session: {...session, snapshot, types, unacknowledged}, notes}
 }
 
-/** Sends the next response, if there is one and the transport takes it. */
-function sendNext(session: Session, notes: readonly Note[], now: Date): Step {
-  if (session.awaitsWritable || session.snapshot === undefined) return {session, notes}
-  const next = nextResponse(session, session.snapshot, now)
+/**
+ * Sends the next response, if there is one and the transport takes it. A client that leaves many responses unanswered is busy: the
+ * next response waits for an answer, and is computed then.
+ */
+function sendNext(before: Session, notes: readonly Note[], now: Date): Step {
+  if (before.awaitsWritable || before.snapshot === undefined || isBusy(before)) return {session: before, notes}
+  const session = {...before, types: releaseRetries(before.types, now)}
+  const next = nextResponse(session, before.snapshot, now)
   if (next === undefined) {
-    const wakeAt = nextRemovalDeadline(session.types, session.options.removalDelayMs)
+    const wakeAt = earliest(nextRemovalDeadline(session.types, session.options.removalDelayMs), nextRetry(session.types))
     return wakeAt === undefined ? {session, notes} : {session, notes, wakeAt}
   }
 
@@ -108,12 +113,22 @@ function sendNext(session: Session, notes: readonly Note[], now: Date): Step {
   const {plan} = next
   const {sent, removed, isProbe} = plan
   const {typeUrl} = plan.state
-  const state = recordSent(plan.state, {firstNonce: lastNonce, lastNonce, sent, removed, isProbe})
+  const state = recordSent(plan.state, {nonce: lastNonce, sent, removed, isProbe})
   return {
     session: {...session, types: new Map(session.types).set(typeUrl, state), lastNonce, awaitsWritable: true},
     send: session.variant === 'delta' ? toDeltaResponse(plan, nonce) : toSotwResponse(plan, nonce),
     notes: [...notes, ...next.notes, {kind: 'sent', typeUrl, nonce, resources: plan.resources.length, removed: removed.length}],
   }
+}
+
+function isBusy({types, options}: Session): boolean {
+  let unanswered = 0
+  for (const {inFlight} of types.values()) unanswered += inFlight.length
+  return unanswered >= options.maxInFlight
+}
+
+function earliest(a: Date | undefined, b: Date | undefined): Date | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a
 }
 
 /** Additions in push order; when none is left to send, the removals that may go. */

@@ -11,10 +11,9 @@ import {keepsUnapplied} from './type-url.js'
 /** What a response holds: `delta`: changes; `full`: all resources (SotW, wildcard types); `partial`: some (SotW by name, where absence means nothing). */
 export type ResponseMode = 'delta' | 'full' | 'partial'
 
-/** A response that the client hasn't answered yet. Nonces are rising numbers; the oldest responses may be merged into one range. */
+/** A response that the client hasn't answered yet. Nonces are rising numbers. */
 export interface InFlightResponse {
-  readonly firstNonce: number
-  readonly lastNonce: number
+  readonly nonce: number
   /** The versions that a NACK would put in doubt. */
   readonly sent: ReadonlyMap<string, HeldVersion>
   readonly removed: readonly string[]
@@ -27,6 +26,15 @@ export interface Nack {
   readonly message: string
   /** The names that the NACKed response sent or removed, at most 100. */
   readonly names: readonly string[]
+}
+
+export interface NackedVersion {
+  /** The client's `error_detail`. */
+  readonly message: string
+  /** How often the client has NACKed it alone. */
+  readonly failures: number
+  /** When it is sent again, ms since 1970; undefined while a retry is under way. */
+  readonly retryAt: number | undefined
 }
 
 export interface TypeState {
@@ -53,8 +61,8 @@ export interface TypeState {
   readonly suspects: ReadonlyArray<ReadonlyMap<string, string>>
   /** What the client may have kept of NACKed responses without applying it (type-url.ts): cleared before it is sent again. */
   readonly unapplied: ReadonlyMap<string, Unapplied>
-  /** Versions that were NACKed in a response of their own, with the client's message: never sent again on this stream. */
-  readonly nackedVersions: ReadonlyMap<string, ReadonlyMap<string, string>>
+  /** Versions that were NACKed in a response of their own, by name and version: withheld until their retry is due (retry.ts). */
+  readonly nackedVersions: ReadonlyMap<string, ReadonlyMap<string, NackedVersion>>
   readonly inFlight: readonly InFlightResponse[]
   /** The last NACK, until all that it concerned is repaired. */
   readonly nack: Nack | undefined
@@ -115,14 +123,14 @@ export function withKnown(state: TypeState, known: VersionMap): TypeState {
   return {...state, known, toRemove: toRemove.length === state.toRemove.size ? state.toRemove : new Map(toRemove)}
 }
 
-/** The names to send now: without versions that were NACKed, unless the client requests them, and without suspects, which go group by group. */
+/** The names to send now: without versions that are withheld after a NACK, unless the client requests them, and without suspects, which go group by group. */
 export function pendingNames(state: TypeState): readonly string[] {
   if (state.known.differing.size === 0) return []
   const suspected = new Set(state.suspects.flatMap(group => [...group.keys()]))
   return [...state.known.differing.keys()].filter(name => {
     const wanted = state.known.base.get(name)
     if (wanted === undefined || suspected.has(name)) return false
-    return state.requested.has(name) || state.nackedVersions.get(name)?.has(wanted.version) !== true
+    return state.requested.has(name) || !isWithheld(state, name, wanted.version)
   })
 }
 
@@ -169,12 +177,14 @@ export function namesOfUnknownVersion(state: TypeState): readonly string[] {
   return [...state.known.differing].filter(([, held]) => held?.version === unknownVersion.version).map(([name]) => name)
 }
 
+/** Whether the client NACKed this version alone, and its retry isn't due yet. */
+export function isWithheld(state: TypeState, name: string, version: string): boolean {
+  return state.nackedVersions.get(name)?.get(version)?.retryAt !== undefined
+}
+
 /** Those suspects that are still wanted in that version and were not NACKed alone since. */
 export function stillSuspect(state: TypeState, suspects: TypeState['suspects']): TypeState['suspects'] {
-  return filterSuspects(
-    suspects,
-    (name, version) => state.known.base.get(name)?.version === version && state.nackedVersions.get(name)?.has(version) !== true,
-  )
+  return filterSuspects(suspects, (name, version) => state.known.base.get(name)?.version === version && !isWithheld(state, name, version))
 }
 
 /** The groups with those suspects alone that are to be kept, without groups that become empty. */

@@ -1,5 +1,5 @@
 /**
- * The limits on the client of one stream: how long it may be silent, how fast it may ask, how much it may name and leave unanswered.
+ * The limits on the client of one stream: how long it may be silent, how fast it may ask, how much it may name.
  * A client that exceeds one is read later or loses this stream. What all streams of a cluster may ask for: cluster-limits.ts.
  */
 import {status} from '@grpc/grpc-js'
@@ -33,9 +33,6 @@ export const sessionLimits: SessionOptions = {maxNames: 512, maxNameLength: 256}
 const VERSIONS_MAX = {downstream: 1000, observability: 200_000} as const
 const VERSION_NAME_LENGTH_MAX = 256
 
-/** More unanswered responses end the stream: an Envoy that is slow, or that warms clusters, leaves far fewer. */
-const UNANSWERED_MAX = 256
-
 /** Why a stream is ended. */
 export interface Breach {
   readonly code: status
@@ -64,16 +61,11 @@ export interface StreamLimits {
   received(request: AdsRequest): void
   /** Whether a request claims too much. */
   check(request: AdsRequest): Breach | undefined
-  /** Counts a response. */
-  sent(): Breach | undefined
-  /** A response was acknowledged or refused. */
-  answered(): void
 }
 
 /** From now on the client's time runs. */
 export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
   const {call, cluster, times, limiter, timers, now, throttled} = options
-  let unanswered = 0
   timers.set('first request', times.firstRequestMs, options.silent)
   timers.set('age', times.maxAgeMs * (1 + Math.random() / 20), options.old)
   return {
@@ -97,16 +89,6 @@ export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
         code: status.INVALID_ARGUMENT,
         message: `initial_resource_versions must name at most ${most} resources, none longer than ${VERSION_NAME_LENGTH_MAX}`,
       }
-    },
-
-    sent() {
-      unanswered += 1
-      if (unanswered <= UNANSWERED_MAX) return undefined
-      return {code: status.RESOURCE_EXHAUSTED, message: `more than ${UNANSWERED_MAX} responses were left unanswered`}
-    },
-
-    answered() {
-      unanswered = Math.max(0, unanswered - 1)
     },
   }
 }

@@ -222,11 +222,7 @@ export class OpenStream implements Stream {
     if (this.#ended !== undefined) return
     const next = step(this.session, input, this.#dependencies.now())
     this.session = next.session
-    for (const note of next.notes) {
-      this.#dependencies.noted(this, note)
-      if (note.kind === 'acked' || note.kind === 'nacked') this.#limits.answered()
-    }
-
+    for (const note of next.notes) this.#dependencies.noted(this, note)
     if (next.send !== undefined) this.#send(next.send)
     if (next.wakeAt === undefined) this.#timers.clear('wake')
     else
@@ -238,12 +234,6 @@ export class OpenStream implements Stream {
 
   /** At most one response is unwritten. On a stream that is cut the callback never comes; its end shows in "cancelled". */
   #send(response: DeltaDiscoveryResponse | DiscoveryResponse): void {
-    const breach = this.#limits.sent()
-    if (breach !== undefined) {
-      this.#fail('protocol', breach.code, breach.message)
-      return
-    }
-
     const bytes = encodeResponse(response)
     this.lastSentAt = this.#dependencies.now()
     this.#dependencies.sent(this, response.typeUrl, bytes.length)
