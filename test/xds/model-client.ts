@@ -14,41 +14,16 @@ import {
 import {describeSession, type Input, openSession, type Session, step, unacknowledged, type Variant} from '../../src/lib/xds/session.js'
 import type {Snapshot} from '../../src/lib/xds/snapshot.js'
 import {allowsWildcard, typeUrls} from '../../src/lib/xds/type-url.js'
+import {BUSY_MS, RETRY_MS, type Response, Shelf, appliesGood, clusterOf, contentsOf, isBad, removedOf} from './envoy-habits.js'
 import {type Kind, kindOf, show} from './stream.js'
 
 type Request = DeltaDiscoveryRequest | DiscoveryRequest
-type Response = DeltaDiscoveryResponse | DiscoveryResponse
-
-/** How long a version that was refused alone must be withheld. */
-const RETRY_MS = 15_000
-
-/** How long the client refuses a busy version, such as that of a listener whose port another process still holds. */
-const BUSY_MS = 20_000
 
 /** In the order in which the client asks. */
 const kinds: readonly Kind[] = ['cluster', 'secret', 'listener', 'scope', 'route']
 
 /** What the client says when it refuses: the culprits, nothing of use, or a name that is none. */
 export type Voice = 'misleading' | 'names' | 'silent'
-
-/** What the client knows of one type. */
-class Shelf {
-  /** What it works with. */
-  has = new Map<string, string>()
-  /** Scopes: what it takes for received, used or not; the same again is no change (measured on Envoy). */
-  memory = new Map<string, string>()
-  /** What it would list after a reconnect. */
-  listed = new Map<string, string>()
-  readonly names = new Set<string>()
-  /** Names that may be sent although it has them, since a NACK or a cut has put them in doubt. */
-  readonly doubted = new Set<string>()
-  /** Names that the server was asked for and hasn't answered since: by the rules it sends them even if the client has them. */
-  readonly owed = new Set<string>()
-  nonce = ''
-  /** Responses on this stream, and whether one was refused. */
-  received = 0
-  refused = false
-}
 
 interface Parcel {
   readonly request: Request
@@ -495,34 +470,4 @@ export class ModelClient {
   #fail(message: string): never {
     throw new Error(`${message}\n${this.trace.slice(-60).join('\n')}`)
   }
-}
-
-/** The client refuses what is called bad. */
-function isBad(version: string): boolean {
-  return version.startsWith('bad')
-}
-
-/** The cluster that a route or scope of this version points at: `1>c0`. */
-function clusterOf(version: string): string | undefined {
-  return version.split('>')[1]
-}
-
-/** Whether the good additions of a refused response take effect (measured: CDS yes, SRDS no). */
-function appliesGood(kind: Kind): boolean {
-  return kind !== 'scope' && kind !== 'secret'
-}
-
-function contentsOf(response: Response): Map<string, string> {
-  if (response.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryResponse')
-    return new Map(response.resources.map(({name, version}) => [name, version]))
-  return new Map(
-    response.resources.map(({value}): [string, string] => {
-      const text = new TextDecoder().decode(value)
-      return [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]
-    }),
-  )
-}
-
-function removedOf(response: Response): readonly string[] {
-  return response.$typeName === 'envoy.service.discovery.v3.DeltaDiscoveryResponse' ? response.removedResources : []
 }
