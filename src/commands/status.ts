@@ -6,13 +6,14 @@ import {renderStatus} from '../lib/cli/text/status.js'
 import {type Status as FleetStatus, status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {
-  static override summary = 'Show every proxy: connected since when, what it has acknowledged or refused, when its certificates end'
-  static override description =
-    'One row per connected Envoy, and one for each cluster without any. 12/12 are resources acknowledged of those sent; IDENTITY and CREDENTIAL are the time that is left.\nIn Kubernetes it is told by what all living servers last reported: refusals at once, the rest within seconds.'
+  static override summary = 'Show every proxy: its state, what it acknowledged or rejected, and when its certificates end'
+  static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
+STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected" or "suspended" (the registration was deleted).
+In Kubernetes this combines the latest report of every running server; it may lag by a few seconds.`
   static override examples = ['<%= config.bin %> status', '<%= config.bin %> status --store ./atlas-state --json']
   static override flags = {
     server: Flags.string({
-      description: 'admin address of one server to ask, such as http://127.0.0.1:6309 (default: all that run on the store)',
+      description: 'ask only the server with this admin address, such as http://127.0.0.1:6309 (default: all servers of the store)',
       helpValue: 'URL',
     }),
   }

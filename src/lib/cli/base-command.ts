@@ -1,4 +1,4 @@
-/** What all commands share: flags, `--json`, words on stderr and data on stdout, errors and exit codes. */
+/** What all commands share: `--json`, data on stdout and messages on stderr, errors and exit codes, and the store that flags name. */
 import {Command, ux} from '@oclif/core'
 import type {OpsDependencies} from '../ops/dependencies.js'
 import {cryptoSigner} from '../pki/signer.js'
@@ -9,31 +9,32 @@ import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './flags/s
 /** The system's clock and node:crypto, for the use cases. */
 export const dependencies: OpsDependencies = {now: () => new Date(), signer: cryptoSigner}
 
-const SILENT_MS = 3000
+/** After this time a command on a terminal shows what it waits for. */
+const QUIET_MS = 3000
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
 
-  /** Data: goes to stdout, left out where `--json` prints the result instead. */
+  /** Data for stdout; omitted with `--json`, which prints the result instead. */
   protected data(text: string): void {
     if (!this.jsonEnabled()) ux.stdout(text.endsWith('\n') ? text.slice(0, -1) : text)
   }
 
-  /** Words for a person: stderr, in any case. */
-  protected words(text: string): void {
+  /** A message for people, on stderr; omitted with `--json`. */
+  protected message(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`)
   }
 
   /** The next command to run. */
   protected next(command: string): void {
-    this.words(`\nNext: ${command}`)
+    this.message(`\nNext: ${command}`)
   }
 
-  /** Where `work` takes longer than a reader expects, says on a terminal what is waited for. */
-  protected async patiently<T>(what: string, work: Promise<T>): Promise<T> {
+  /** Waits for `work`; on a terminal, shows after a while what is waited for. */
+  protected async waitFor<T>(what: string, work: Promise<T>): Promise<T> {
     const timer = setTimeout(() => {
-      if (process.stderr.isTTY) this.words(`Waiting for ${what} …`)
-    }, SILENT_MS)
+      if (process.stderr.isTTY) this.message(`Waiting for ${what} …`)
+    }, QUIET_MS)
     return work.finally(() => {
       clearTimeout(timer)
     })
@@ -59,7 +60,7 @@ export abstract class StoreCommand extends BaseCommand {
 
   #store: StateStore | undefined
 
-  /** The store that the flags name; it is let go of when the command ends. */
+  /** The store that the flags name; closed when the command ends. */
   protected async openStore(flags: StoreFlags, needs: StoreNeeds = {}): Promise<StateStore> {
     this.#store = await openStore(flags, needs)
     return this.#store

@@ -1,4 +1,4 @@
-/** Questions, asked on a terminal only; inquirer is loaded when there is one to ask. */
+/** Confirmation on a terminal. inquirer is loaded only when there is something to confirm. */
 import {AtlasError} from '../model/errors.js'
 
 export interface ConfirmOptions {
@@ -7,21 +7,28 @@ export interface ConfirmOptions {
 }
 
 /**
- * Has the reader type `name` before something is lost for good.
- * @throws AtlasError `invalid` where nobody can be asked, `failed` where the answer is another
+ * Lets the user type `name` before something is deleted for good.
+ * @param action what is refused without confirmation, such as `remove cluster paris`
+ * @throws AtlasError `invalid` without a terminal or with `noInput`, `failed` where something else was typed
  */
-export async function confirmByName(name: string, question: string, {yes, noInput}: ConfirmOptions): Promise<void> {
+export async function confirmByName(
+  name: string,
+  {action, consequence}: {readonly action: string; readonly consequence: string},
+  {yes, noInput}: ConfirmOptions,
+): Promise<void> {
   if (yes) return
-  if (noInput || !process.stdin.isTTY || !process.stderr.isTTY)
-    throw new AtlasError('invalid', `${question} Nobody can be asked here`, {hint: 'add --yes to go on without being asked'})
+  const isTerminal = process.stdin.isTTY && process.stderr.isTTY
+  if (noInput || !isTerminal)
+    throw new AtlasError('invalid', `refusing to ${action} without confirmation (${noInput ? 'no input allowed' : 'not a terminal'})`, {
+      hint: 'add --yes to skip the confirmation',
+    })
   const {default: inquirer} = await import('inquirer')
   const prompt = inquirer.createPromptModule({output: process.stderr})
-  const {answer} = await prompt<{answer: string}>([{type: 'input', name: 'answer', message: `${question} Type ${name} to go on:`}]).catch(
-    (error: unknown) => {
-      // Ctrl-C, or the end of input
-      if (error instanceof Error && error.name === 'ExitPromptError') return {answer: ''}
-      throw error
-    },
-  )
-  if (answer.trim() !== name) throw new AtlasError('failed', `"${name}" was not typed; nothing was changed`)
+  const question = {type: 'input' as const, name: 'answer', message: `${consequence} Type ${name} to continue:`}
+  const {answer} = await prompt<{answer: string}>([question]).catch((error: unknown) => {
+    // Ctrl-C, or the end of input
+    if (error instanceof Error && error.name === 'ExitPromptError') return {answer: ''}
+    throw error
+  })
+  if (answer.trim() !== name) throw new AtlasError('failed', `not confirmed: "${name}" was not typed; nothing was changed`)
 }

@@ -1,19 +1,23 @@
-/** Asks a running server, on its admin port, how its proxies stand. */
+/** Fetches a running server's report from its admin port. */
 import {AtlasError, messageOf} from '../model/errors.js'
 import type {Report} from '../model/report.js'
 
-/** @throws AtlasError `unreachable` when nobody answers within 5 s, `failed` when what answers is no Atlas of this kind */
+/** @throws AtlasError `unreachable` without an answer within 5 s, `failed` where the answer is not a report of this version */
 export async function fetchReport(admin: string): Promise<Report> {
   const url = `${admin.replace(/\/$/, '')}/status`
   const body = await fetch(url, {signal: AbortSignal.timeout(5000)})
     .then(response => response.json())
     .catch((error: unknown) => {
-      throw new AtlasError('unreachable', `the server's admin port does not answer at ${url}: ${messageOf(error)}`, {
-        hint: 'is "atlas serve" running? --server names another address',
+      // fetch's own message is only "fetch failed"
+      const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
+      throw new AtlasError('unreachable', `cannot get ${url} from the server's admin port: ${messageOf(reason)}`, {
+        hint: 'check that "atlas serve" is running; --server sets another address',
         cause: error,
       })
     })
   if (typeof body !== 'object' || body === null || !('format' in body) || body.format !== 1)
-    throw new AtlasError('failed', `what answers at ${url} is no Atlas server that this version understands`)
+    throw new AtlasError('failed', `cannot read ${url}: the answer is not that of an Atlas server of this version`, {
+      hint: 'check the address, and that the server and this program have the same version',
+    })
   return body as Report
 }

@@ -1,31 +1,28 @@
-/** `cluster add`'s flags as a request. */
+/** The flags of `cluster add`. */
 import {Flags} from '@oclif/core'
 import {parseAddresses} from '../../model/address.js'
 import {parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
 import {invalid} from '../../model/errors.js'
 import type {ClusterRequest} from '../../ops/cluster/add.js'
 import {type Stack, parseStack, targetsOf} from '../../model/stack.js'
-import {joined, present} from './common.js'
+import {type FlagsOf, joined, parsed, present} from './common.js'
 
 export const clusterFlags = {
   address: Flags.string({
     aliases: ['external-ip'],
-    description: 'where the observability Envoy dials this cluster: IP address or DNS name; may be repeated; may come later',
+    description: 'where the observability Envoy connects to this cluster: IP address or DNS name; may be repeated; can be set later',
     helpValue: 'HOST',
     multiple: true,
   }),
   port: Flags.string({
-    description: 'dial another port than 11901 to 11904, such as 11901=30901; may be repeated',
-    helpValue: 'PORT=DIALLED',
+    description: 'external port instead of 11901 to 11904, such as 11901=30901; may be repeated',
+    helpValue: 'PORT=EXTERNAL',
     multiple: true,
   }),
-  replicas: Flags.string({
-    description: 'how many Prometheus replicas, each with a Thanos sidecar, stand in the cluster (default 1)',
-    helpValue: 'N',
-  }),
+  replicas: Flags.string({description: 'number of Prometheus replicas, each with a Thanos sidecar (default 1)', helpValue: 'N'}),
   stack: Flags.string({
     description:
-      'the monitoring stack whose names to use: kube-prometheus, or kube-prometheus-stack[=RELEASE] (default kube-prometheus-stack)',
+      'monitoring stack whose Service names to use: kube-prometheus, or kube-prometheus-stack[=RELEASE] (default kube-prometheus-stack)',
     helpValue: 'STACK',
   }),
   'stack-namespace': Flags.string({
@@ -34,50 +31,39 @@ export const clusterFlags = {
     helpValue: 'NAMESPACE',
   }),
   thanos: Flags.string({
-    description: "address of the Thanos sidecar as seen by the downstream Envoy; {replica} stands for the replica's number",
+    description: "address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the replica's number",
     helpValue: 'HOST:PORT',
   }),
-  prometheus: Flags.string({description: 'address of Prometheus, likewise', helpValue: 'HOST:PORT'}),
-  alertmanager: Flags.string({description: 'address of Alertmanager, likewise', helpValue: 'HOST:PORT'}),
-  group: Flags.string({description: 'a group that the cluster belongs to; may be repeated', helpValue: 'GROUP', multiple: true}),
+  prometheus: Flags.string({description: 'address of Prometheus, in the same form', helpValue: 'HOST:PORT'}),
+  alertmanager: Flags.string({description: 'address of Alertmanager, in the same form', helpValue: 'HOST:PORT'}),
+  group: Flags.string({description: 'group of the cluster; may be repeated', helpValue: 'GROUP', multiple: true}),
 }
 
-/** What the flags of `clusterFlags` parse to. */
-export interface ClusterFlags {
-  readonly address?: readonly string[] | undefined
-  readonly port?: readonly string[] | undefined
-  readonly replicas?: string | undefined
-  readonly stack?: string | undefined
-  readonly 'stack-namespace': string
-  readonly thanos?: string | undefined
-  readonly prometheus?: string | undefined
-  readonly alertmanager?: string | undefined
-  readonly group?: readonly string[] | undefined
-}
+export type ClusterFlags = FlagsOf<typeof clusterFlags>
 
-/** The stack whose names are taken where nothing else is said. @throws AtlasError `invalid` */
+/** The stack whose Service names are the default. @throws AtlasError `invalid` */
 export function stackOf(flags: ClusterFlags): Stack {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(flags['stack-namespace']))
     throw invalid('--stack-namespace', 'the name of a Kubernetes namespace', flags['stack-namespace'])
   return parseStack(flags.stack ?? 'kube-prometheus-stack', flags['stack-namespace'])
 }
 
-/** @throws AtlasError `invalid` for the first flag that can't be */
+/** @throws AtlasError `invalid` for the first wrong flag */
 export function requestOf(flags: ClusterFlags): ClusterRequest {
   const [addresses, ports] = [joined(flags.address, '--address'), joined(flags.port, '--port')]
   const named = present({
-    thanos: flags.thanos === undefined ? undefined : parseServiceTarget(flags.thanos, '--thanos'),
-    prometheus: flags.prometheus === undefined ? undefined : parseServiceTarget(flags.prometheus, '--prometheus'),
-    alertmanager: flags.alertmanager === undefined ? undefined : parseServiceTarget(flags.alertmanager, '--alertmanager'),
+    thanos: parsed(flags.thanos, text => parseServiceTarget(text, '--thanos')),
+    prometheus: parsed(flags.prometheus, text => parseServiceTarget(text, '--prometheus')),
+    alertmanager: parsed(flags.alertmanager, text => parseServiceTarget(text, '--alertmanager')),
   })
-  // A stack that was asked for by name replaces what stands; the default one only fills what is empty.
+  // A stack that --stack names replaces the current addresses; the default stack only fills empty ones.
   const services = flags.stack === undefined ? named : {...targetsOf(stackOf(flags)), ...named}
   return present({
-    addresses: addresses === undefined ? undefined : parseAddresses(addresses),
-    ports: ports === undefined ? undefined : parsePorts(ports),
-    replicas: flags.replicas === undefined ? undefined : parseReplicas(flags.replicas),
+    addresses: parsed(addresses, parseAddresses),
+    ports: parsed(ports, parsePorts),
+    replicas: parsed(flags.replicas, parseReplicas),
     services: Object.keys(services).length === 0 ? undefined : services,
-    groups: flags.group === undefined ? undefined : parseGroups(flags.group),
+    groups: parsed(flags.group, parseGroups),
   })
 }
 

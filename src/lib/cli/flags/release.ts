@@ -1,4 +1,4 @@
-/** `cluster values`: which flags go with which format, and what those of the Helm, Flux, Argo CD and Secret formats say. */
+/** The flags of `cluster values` for Helm, Flux and Argo CD, and which flags go with which format. */
 import {Flags} from '@oclif/core'
 import {type ReleaseFormat, parseArgoDestination, parseInterval} from '../../manifest/formats.js'
 import {type Release, defaultRelease, parseChart, parseChartVersion, parseReleaseName} from '../../manifest/release.js'
@@ -6,49 +6,43 @@ import {AtlasError} from '../../model/errors.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import {parseNamespace} from '../../model/settings.js'
 import {bootstrapFlags} from './bootstrap.js'
+import type {FlagsOf} from './common.js'
 
 /** The formats that `--format` takes. */
 export const formats = ['raw', 'secret', 'helm-chart', 'helm-release', 'argo-application', 'manifest', 'bootstrap'] as const
 
 export type Format = (typeof formats)[number]
 
+const helpGroup = 'RELEASE'
+
 export const releaseFlags = {
   chart: Flags.string({
-    description: `chart in an OCI registry, a mirror of yours perhaps (default ${defaultRelease.chart})`,
-    helpGroup: 'RELEASE',
+    description: `chart in an OCI registry, such as a mirror (default ${defaultRelease.chart})`,
+    helpGroup,
     helpValue: 'oci://HOST/PATH/NAME',
   }),
-  'chart-version': Flags.string({
-    description: "version of the chart (default this program's own)",
-    helpGroup: 'RELEASE',
-    helpValue: 'VERSION',
-  }),
-  release: Flags.string({
-    description: `name of the Helm release (default ${defaultRelease.name})`,
-    helpGroup: 'RELEASE',
-    helpValue: 'NAME',
-  }),
+  'chart-version': Flags.string({description: "version of the chart (default: this program's version)", helpGroup, helpValue: 'VERSION'}),
+  release: Flags.string({description: `name of the Helm release (default ${defaultRelease.name})`, helpGroup, helpValue: 'NAME'}),
   'release-namespace': Flags.string({
-    description: `namespace of the release and its Secrets in the cluster that it is for (default ${defaultRelease.namespace}; of "${OBSERVABILITY}", Atlas's own)`,
-    helpGroup: 'RELEASE',
+    description: `namespace of the release and its Secrets in that cluster (default ${defaultRelease.namespace}; for "${OBSERVABILITY}", the namespace of Atlas)`,
+    helpGroup,
     helpValue: 'NAMESPACE',
   }),
   'flux-interval': Flags.string({
-    description: 'how often Flux looks at chart and release again (default 10m)',
-    helpGroup: 'RELEASE',
+    description: 'how often Flux checks the chart and the release (default 10m)',
+    helpGroup,
     helpValue: 'DURATION',
   }),
   'argo-destination': Flags.string({
-    description: 'the cluster to deploy to: its name in Argo CD, or the URL of its API server (default the name that it has here)',
-    helpGroup: 'RELEASE',
+    description: 'cluster to deploy to: its name in Argo CD, or the URL of its API server (default: its name in Atlas)',
+    helpGroup,
     helpValue: 'NAME|URL',
   }),
-  'argo-namespace': Flags.string({description: 'namespace of Argo CD (default argocd)', helpGroup: 'RELEASE', helpValue: 'NAMESPACE'}),
-  'argo-project': Flags.string({description: 'project of Argo CD (default default)', helpGroup: 'RELEASE', helpValue: 'PROJECT'}),
+  'argo-namespace': Flags.string({description: 'namespace of Argo CD (default argocd)', helpGroup, helpValue: 'NAMESPACE'}),
+  'argo-project': Flags.string({description: 'project of Argo CD (default: default)', helpGroup, helpValue: 'PROJECT'}),
 }
 
-/** What the flags of `releaseFlags` parse to. */
-export type ReleaseFlags = {readonly [K in keyof typeof releaseFlags]?: string | undefined}
+export type ReleaseFlags = FlagsOf<typeof releaseFlags>
 
 const tools: readonly Format[] = ['helm-chart', 'helm-release', 'argo-application']
 
@@ -65,12 +59,17 @@ const goesWith: Readonly<Record<string, readonly Format[]>> = {
   'argo-project': ['argo-application'],
 }
 
-/** @throws AtlasError `invalid` for a flag that says nothing about what `format` prints */
+/** Whether the format holds a private key. The other formats need no right to read Secrets. */
+export function hasKey(format: Format): boolean {
+  return format === 'bootstrap' || format === 'manifest' || format === 'secret'
+}
+
+/** @throws AtlasError `invalid` for a flag that has no effect on `format` */
 export function refuseMisplaced(flags: Readonly<Record<string, unknown>>, format: Format): void {
   const name = Object.keys(goesWith).find(
     each => flags[each] !== undefined && flags[each] !== false && goesWith[each]?.includes(format) === false,
   )
-  if (name !== undefined) throw new AtlasError('invalid', `--${name} goes with --format ${listed(goesWith[name] ?? [])}`)
+  if (name !== undefined) throw new AtlasError('invalid', `--${name} works only with --format ${listed(goesWith[name] ?? [])}`)
 }
 
 /** The namespace that `--release-namespace` names. @throws AtlasError `invalid` */
@@ -81,7 +80,7 @@ export function releaseNamespace(flags: ReleaseFlags, fallback: string): string 
 
 /**
  * @param defaults `version` of this program; `namespace` of `owner`'s Envoy
- * @throws AtlasError `invalid` for the first flag that can't be
+ * @throws AtlasError `invalid` for the first wrong flag
  */
 export function releaseOf(
   flags: ReleaseFlags,
@@ -97,7 +96,7 @@ export function releaseOf(
   }
   if (format === 'helm-chart') return {format, release}
   if (format === 'helm-release') return {format, release, interval: parseInterval(flags['flux-interval'] ?? '10m', '--flux-interval')}
-  // Argo CD calls the cluster that it runs in itself "in-cluster"
+  // "in-cluster" is Argo CD's name for its own cluster
   const here = owner === OBSERVABILITY ? 'in-cluster' : owner
   const argo = {
     destination: parseArgoDestination(flags['argo-destination'] ?? here, '--argo-destination'),

@@ -1,4 +1,4 @@
-/** `init`'s flags as choices of settings. */
+/** The flags of `init` that set settings. */
 import {Flags} from '@oclif/core'
 import {parseAddresses, parseHostPort, parsePort} from '../../model/address.js'
 import {parseDuration} from '../../model/duration.js'
@@ -14,75 +14,61 @@ import {
   parseTrustDomain,
 } from '../../model/settings.js'
 import type {Choices} from '../../ops/init.js'
-import {joined, present} from './common.js'
+import {type FlagsOf, joined, parsed, present} from './common.js'
 
 export const settingsFlags = {
   address: Flags.string({
-    description: 'where downstream Envoys dial the observability Envoy: IP address or DNS name; may be repeated',
+    description: 'where downstream Envoys connect to the observability Envoy: IP address or DNS name; may be repeated',
     helpValue: 'HOST',
     multiple: true,
   }),
-  'ads-port': Flags.string({description: 'port dialled there for configuration (default 10900)', helpValue: 'PORT'}),
-  'alerts-port': Flags.string({description: 'port dialled there for alerts (default 10903)', helpValue: 'PORT'}),
+  'ads-port': Flags.string({description: 'port for ADS at --address (default 10900)', helpValue: 'PORT'}),
+  'alerts-port': Flags.string({description: 'port for alerts at --address (default 10903)', helpValue: 'PORT'}),
   'ads-server': Flags.string({
     description:
-      'where the observability Envoy dials "atlas serve"; may be repeated (default atlas-ads.<namespace>.svc.<cluster domain>:6305)',
+      'where the observability Envoy connects to "atlas serve"; may be repeated (default atlas-ads.<namespace>.svc.<cluster domain>:6305)',
     helpValue: 'HOST:PORT',
     multiple: true,
   }),
   'trust-domain': Flags.string({
-    description: 'SPIFFE trust domain, part of every certificate, never to be changed (default atlas.internal)',
+    description: 'SPIFFE trust domain, part of every certificate; cannot be changed later (default atlas.internal)',
     helpValue: 'DOMAIN',
   }),
-  'thanos-namespace': Flags.string({description: 'namespace that Thanos Query runs in (default atlas)', helpValue: 'NAMESPACE'}),
+  'thanos-namespace': Flags.string({description: 'namespace of Thanos Query (default atlas)', helpValue: 'NAMESPACE'}),
   'cluster-domain': Flags.string({description: 'DNS domain of the observability cluster (default cluster.local)', helpValue: 'DOMAIN'}),
   'endpoint-template': Flags.string({
-    description: 'address of a replica for Thanos Query, with {service}, {namespace}, {clusterDomain}',
+    description: 'address of a replica for Thanos Query, with {service}, {namespace} and {clusterDomain}',
     helpValue: 'TEMPLATE',
   }),
   client: Flags.string({
     description:
-      'whom internal ports that speak mutual TLS admit, such as thanos, in place of whom they admitted: each gets a certificate in Secret atlas-client-<name>; may be repeated; "none" for nobody',
+      'client allowed on the mutual-TLS internal ports, e.g. thanos; replaces the current list; may be repeated; "none" for an empty list. Its certificate is in Secret atlas-client-<name>',
     helpValue: 'NAME',
     multiple: true,
   }),
   'client-directory': Flags.string({
-    description: 'where Thanos Query has what its Secret holds, for the endpoints file (default /etc/atlas-client)',
+    description: 'where Thanos Query mounts its Secret atlas-client-<name>, for the endpoints file (default /etc/atlas-client)',
     helpValue: 'DIR',
   }),
   'internal-tls': Flags.string({
-    description: 'port of the observability Envoy for its own cluster that speaks mutual TLS: 10901; "off" for none',
+    description: 'internal port of the observability Envoy that requires mutual TLS: 10901; "off" for none',
     helpValue: 'PORT',
     multiple: true,
   }),
   set: Flags.string({
-    description: `a lifetime or a time limit, such as identity=30d; may be repeated; one of ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
+    description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
     helpValue: 'NAME=DURATION',
     multiple: true,
   }),
 }
 
-/** What the flags of `settingsFlags` parse to. */
-export interface SettingsFlags {
-  readonly address?: readonly string[] | undefined
-  readonly 'ads-port'?: string | undefined
-  readonly 'alerts-port'?: string | undefined
-  readonly 'ads-server'?: readonly string[] | undefined
-  readonly 'trust-domain'?: string | undefined
-  readonly 'thanos-namespace'?: string | undefined
-  readonly 'cluster-domain'?: string | undefined
-  readonly 'endpoint-template'?: string | undefined
-  readonly client?: readonly string[] | undefined
-  readonly 'client-directory'?: string | undefined
-  readonly 'internal-tls'?: readonly string[] | undefined
-  readonly set?: readonly string[] | undefined
-}
+export type SettingsFlags = FlagsOf<typeof settingsFlags>
 
-/** @throws AtlasError `invalid` for the first flag that can't be */
+/** @throws AtlasError `invalid` for the first wrong flag */
 export function choicesOf(flags: SettingsFlags): Choices {
   const addresses = joined(flags.address, '--address')
   return present({
-    addresses: addresses === undefined ? undefined : parseAddresses(addresses),
+    addresses: parsed(addresses, parseAddresses),
     adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),
     alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
     adsServers: flags['ads-server']?.map(text => parseHostPort(text, '--ads-server')),
@@ -97,11 +83,7 @@ export function choicesOf(flags: SettingsFlags): Choices {
   })
 }
 
-function parsed<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
-  return text === undefined ? undefined : parse(text)
-}
-
-/** @param none the value that stands for an empty list */
+/** @param none the value that means an empty list */
 function listed<T>(values: readonly string[] | undefined, none: string, parse: (text: string) => T): readonly T[] | undefined {
   if (values === undefined) return undefined
   return values.length === 1 && values[0] === none ? [] : [...new Set(values)].map(value => parse(value))

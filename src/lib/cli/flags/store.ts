@@ -1,4 +1,4 @@
-/** Which store a command works on: a directory of manifests, or a Kubernetes namespace. */
+/** The flags that name a store: a directory of manifests, or a Kubernetes namespace. */
 import {Flags} from '@oclif/core'
 import {AtlasError} from '../../model/errors.js'
 import {parseNamespace} from '../../model/settings.js'
@@ -6,18 +6,18 @@ import type {DirectoryTimes} from '../../store/directory/times.js'
 import type {KubernetesTimes} from '../../store/kubernetes/times.js'
 import {openCluster, openDirectory} from '../../store/open.js'
 import type {StateStore} from '../../store/store.js'
-import {present} from './common.js'
+import {type FlagsOf, present} from './common.js'
 
 export const storeFlags = {
   store: Flags.string({
-    description: 'directory that holds the state, one manifest per file, instead of a Kubernetes cluster',
+    description: 'directory with the state, one manifest per file, instead of a Kubernetes cluster',
     env: 'ATLAS_STORE',
     helpGroup: 'STORE',
     helpValue: 'DIR',
   }),
   namespace: Flags.string({
     char: 'n',
-    description: "namespace of Atlas (default: the pod's own inside a cluster, else atlas)",
+    description: "namespace of Atlas (default: the pod's own inside a cluster, otherwise atlas)",
     env: 'ATLAS_NAMESPACE',
     helpGroup: 'STORE',
     helpValue: 'NAMESPACE',
@@ -30,39 +30,33 @@ export const storeFlags = {
   }),
 }
 
-/** What the flags of `storeFlags` parse to. */
-export interface StoreFlags {
-  readonly store?: string | undefined
-  readonly namespace?: string | undefined
-  readonly context?: string | undefined
-  readonly kubeconfig?: string | undefined
-}
+export type StoreFlags = FlagsOf<typeof storeFlags>
 
 export interface StoreNeeds {
-  /** In Kubernetes: which Secrets the command reads; none where nothing is said. */
+  /** In Kubernetes: the Secrets that the command reads; default none. */
   readonly secrets?: 'all' | readonly string[]
-  /** Whether a directory that is not there is an empty store. */
+  /** Whether a directory that doesn't exist is an empty store. */
   readonly create?: boolean
   readonly times?: Partial<DirectoryTimes & KubernetesTimes>
 }
 
-/**
- * @throws AtlasError `invalid` for flags of both kinds, `unreachable` where no cluster is configured
- */
+/** @throws AtlasError `invalid` for flags of both kinds, `unreachable` where no cluster is configured */
 export async function openStore(flags: StoreFlags, {secrets = [], create = false, times = {}}: StoreNeeds = {}): Promise<StateStore> {
-  // A flag says more than the environment: --context on the command line means a cluster, whatever ATLAS_STORE says.
+  // flags.store may come from ATLAS_STORE, so --context on the command line is not silently ignored.
   const ofCluster = (['context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
   if (flags.store !== undefined && ofCluster.length > 0)
-    throw new AtlasError('invalid', `--store names a directory, --${ofCluster.join(' and --')} a Kubernetes cluster; give one of them`, {
-      hint: 'is ATLAS_STORE set? unset it to work on a cluster',
-    })
+    throw new AtlasError(
+      'invalid',
+      `--store names a directory, --${ofCluster.join(' and --')} a Kubernetes cluster; only one of them can be used`,
+      {hint: 'leave one out; for a cluster, unset ATLAS_STORE too'},
+    )
   if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times})
   const namespace = flags.namespace === undefined ? undefined : parseNamespace(flags.namespace, '--namespace')
   const cluster = present({namespace, context: flags.context, kubeconfig: flags.kubeconfig})
   return openCluster({cluster, secrets, times})
 }
 
-/** The flags that name the same store again, for a command to be run next: with a blank before, or empty. */
+/** The flags that name the same store, for the next command: with a blank before each, or empty. */
 export function sameStore(flags: StoreFlags): string {
   const named = (['store', 'namespace', 'context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
   return named.map(name => ` --${name} ${String(flags[name])}`).join('')

@@ -1,11 +1,16 @@
-/** `cluster show` as JSON and as text. */
-import {renderHostPort} from '../../model/address.js'
-import type {ServiceTarget} from '../../model/cluster.js'
+/** A downstream cluster as JSON and as text: `cluster add`, `cluster list` and `cluster show`. */
+import {renderAddresses, renderHostPort} from '../../model/address.js'
+import {type Cluster, renderPorts, type ServiceTarget} from '../../model/cluster.js'
+import {dialledAddresses} from '../../model/fleet.js'
+import type {AddResult} from '../../ops/cluster/add.js'
 import type {ClusterEntry} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
-import {clusterFields} from './render.js'
+import {type ClusterFlags, stackOf} from '../flags/cluster.js'
+import {type StoreFlags, sameStore} from '../flags/store.js'
+import {renderJoining} from './joining.js'
+import {renderDifference, renderFields, renderTable} from './render.js'
 
-/** A cluster as `--json` prints it; the shape is documented in docs/reference/json.md and only ever grows. */
+/** Documented in docs/reference/json.md; fields are only ever added. */
 export interface ClusterJson {
   readonly name: string
   readonly state: string
@@ -34,7 +39,7 @@ export interface ShownCluster extends ClusterJson {
   readonly fields: Readonly<Record<string, string>>
 }
 
-/** A cluster as `--json` shows it: what is not known is absent. */
+/** A cluster as `--json` prints it; unknown fields are absent. */
 export function clusterJson({name, state, cluster, fault, suspendedSince, generation}: ClusterEntry): ClusterJson {
   const text = ({host, port}: ServiceTarget): string => renderHostPort({host, port})
   return {
@@ -57,6 +62,73 @@ export function clusterJson({name, state, cluster, fault, suspendedSince, genera
   }
 }
 
+/** `cluster list` for a terminal, a row per cluster. */
+export function renderList(clusters: readonly ClusterJson[]): string {
+  const rows = clusters.map(({name, state, addresses, replicas, fault}) => [
+    name,
+    state,
+    addresses === undefined || addresses.length === 0 ? '-' : addresses.join(','),
+    String(replicas ?? '-'),
+    fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`,
+  ])
+  return renderTable(['NAME', 'STATE', 'ADDRESS', 'REPLICAS', 'REMARK'], rows)
+}
+
+/** The fields of a registration, named as the flags of `cluster add`. */
+function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
+  const {thanos, prometheus, alertmanager} = cluster.services
+  return {
+    address: cluster.addresses.length === 0 ? '(none yet)' : renderAddresses(cluster.addresses),
+    port: cluster.ports.size === 0 ? '11901-11904' : renderPorts(cluster.ports),
+    replicas: String(cluster.replicas),
+    thanos: `${thanos.host}:${thanos.port}`,
+    prometheus: `${prometheus.host}:${prometheus.port}`,
+    alertmanager: `${alertmanager.host}:${alertmanager.port}`,
+    group: cluster.groups.join(',') || '-',
+  }
+}
+
+/** What `cluster add` did or would do, what is still missing, and the next commands. */
+export function renderAdded(
+  {after, cluster, previous, restored}: AddResult,
+  flags: ClusterFlags & StoreFlags & {readonly 'dry-run': boolean},
+  version: string,
+): string {
+  const {name} = cluster
+  const is = flags['dry-run'] ? 'would be' : 'is'
+  const difference = previous === undefined ? '' : renderDifference(clusterFields(previous), clusterFields(cluster))
+  const done =
+    previous === undefined
+      ? `Cluster ${name} ${is} ${restored ? 'restored, with its earlier certificates' : 'registered'}:\n${renderFields(clusterFields(cluster))}`
+      : difference === ''
+        ? `Cluster ${name} is already registered with these settings; nothing changed.`
+        : `Cluster ${name} ${is} changed:\n${difference}`
+  const isNew = previous === undefined && !restored
+  const stack = stackOf(flags)
+  const assumed = isNew ? (['thanos', 'prometheus', 'alertmanager'] as const).filter(service => flags[service] === undefined) : []
+  const next =
+    isNew || (previous !== undefined && difference === '') ? renderJoining(name, flags, version) : `Next: atlas status${sameStore(flags)}`
+  return [
+    done,
+    ...(assumed.length === 0
+      ? []
+      : [
+          `Assumed from ${stack.name} in namespace ${stack.namespace}: ${assumed.map(service => `--${service}`).join(', ')}. Set them if yours differ.`,
+        ]),
+    ...(cluster.addresses.length > 0
+      ? []
+      : [
+          `Cluster ${name} has no address yet. When its Envoy can be reached, run "atlas cluster add ${name}${sameStore(flags)} --address HOST".`,
+        ]),
+    ...(dialledAddresses(after).length > 0
+      ? []
+      : [
+          `The observability Envoy has no address yet, so the Envoy of ${name} cannot connect. Run "atlas init${sameStore(flags)} --address HOST" first.`,
+        ]),
+    ...(flags['dry-run'] ? [] : [`\n${next}`]),
+  ].join('\n')
+}
+
 /** What `cluster show --json` prints. */
 export function shownCluster({entry, sni, sidecars, identity, credential}: ClusterView): ShownCluster {
   return {
@@ -69,7 +141,7 @@ export function shownCluster({entry, sni, sidecars, identity, credential}: Clust
   }
 }
 
-/** The same for a terminal, a line for each word. */
+/** `cluster show` for a terminal, a line per field. */
 export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, 'identity'>): string {
   const lines: [string, string][] = [
     ['name', shown.name],

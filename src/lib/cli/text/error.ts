@@ -11,22 +11,30 @@ export interface ErrorReport {
   readonly hint?: string
 }
 
-/** What to tell of anything that was thrown; oclif's own errors are wrong usage. */
+/** The report of anything that was thrown; oclif's own errors are wrong usage. */
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof AtlasError)
     return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
-  if (isOclifError(error)) return usageReport(error.message)
-  return {code: 'failed', message: `this should not happen: ${messageOf(error)}`, hint: 'please report it, with the command that you ran'}
+  if (isOclifError(error))
+    return {code: 'invalid', message: usageMessage(error.message), hint: 'add --help to see arguments, flags and examples'}
+  return {code: 'failed', message: `internal error: ${messageOf(error)}`, hint: 'please report it, with the command that you ran'}
 }
 
-/** oclif's words, without its frame. */
-function usageReport(text: string): ErrorReport {
-  const message = text
+/** oclif's message in Atlas's form, without its advice. */
+function usageMessage(text: string): string {
+  return text
     .replace(/^The following errors? occurred:\s*/, '')
     .replace(/\nSee more help with --help$/, '')
     .replace(/\n*Note: [^\n]*allow multiple values[^\n]*/s, '')
+    .replace(/\n*Alternatively, you can use "--"[^\n]*/, '')
+    .replace(
+      /^Missing \d+ required args?:\n(\S+)\s+(.*)/,
+      (_, name: string, description: string) => `missing argument ${name.toUpperCase()}: ${description}`,
+    )
+    .replace(/^Nonexistent flags?: (.*)/, 'there is no flag $1')
+    .replace(/^Parsing (--\S+)\s+Expected (.*) but received: (.*)/, '$1 must be $2; got "$3"')
+    .replace(/^Expected (--\S+)=(.*) to be one of: (.*)/, '$1 must be one of $3; got "$2"')
     .trim()
-  return {code: 'invalid', message, hint: 'see --help'}
 }
 
 /** For a terminal. */

@@ -1,4 +1,4 @@
-/** What to run so that a cluster's Envoy joins, or goes: the Secret and the release of chart `envoy`, to be pasted as they stand. */
+/** The commands that make a cluster's Envoy join or leave: its Secret and its release of chart `envoy`, to be copied as they are. */
 import {defaultRelease} from '../../manifest/release.js'
 import {type ClusterName, objectNames} from '../../model/names.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
@@ -7,22 +7,23 @@ import {type StoreFlags, sameStore} from '../flags/store.js'
 export function renderJoining(cluster: ClusterName, flags: StoreFlags, version: string): string {
   const {chart, name, namespace} = defaultRelease
   const values = `atlas cluster values ${cluster}${sameStore(flags)}`
-  return [
+  return `${renderNext(cluster, [
     `kubectl --context ${cluster} create namespace ${namespace}`,
     `${values} --format secret | kubectl --context ${cluster} apply -f -`,
     `${values} | helm --kube-context ${cluster} upgrade --install ${name} ${chart} --version ${version} --namespace ${namespace} -f -`,
-  ]
-    .map(line => `  ${line}`)
-    .join('\n')
+  ])}
+For an Envoy outside Kubernetes: ${values} --format bootstrap --output DIR`
 }
 
-/** What is left to do in a cluster that was removed, where its Envoy was released as `renderJoining` says. */
+/** What is left to do in a cluster that was removed, where its Envoy was released as `renderJoining` shows. */
 export function renderLeaving(cluster: ClusterName): string {
   const {name, namespace} = defaultRelease
-  return [
+  return renderNext(cluster, [
     `helm --kube-context ${cluster} uninstall ${name} --namespace ${namespace}`,
     `kubectl --context ${cluster} --namespace ${namespace} delete secret ${objectNames.credential(cluster)}`,
-  ]
-    .map(line => `  ${line}`)
-    .join('\n')
+  ])
+}
+
+function renderNext(cluster: ClusterName, commands: readonly string[]): string {
+  return `Next, in cluster ${cluster} (if its kubeconfig context has another name, replace ${cluster}):\n${commands.map(line => `  ${line}`).join('\n')}`
 }

@@ -1,0 +1,79 @@
+/** The flags of `serve`, and its time limits as one repeatable flag. */
+import {hostname} from 'node:os'
+import path from 'node:path'
+import {Flags} from '@oclif/core'
+import {parseListen} from '../../model/address.js'
+import {parseDuration, renderDuration} from '../../model/duration.js'
+import {AtlasError} from '../../model/errors.js'
+import {parseReplicaName} from '../../model/names.js'
+import {type FlagsOf, parsed, present} from './common.js'
+
+const roles = ['ads', 'controller', 'all'] as const
+const logLevels = ['error', 'warn', 'info', 'debug'] as const
+
+export const serveFlags = {
+  role: Flags.option({
+    default: 'all',
+    description: 'ads: serve Envoys; controller: take part in leader election, and as leader sign and write; all: both',
+    options: roles,
+  })(),
+  replica: Flags.string({
+    description: "this server's name among those that share the store (default: the host's name)",
+    env: 'POD_NAME',
+    helpValue: 'NAME',
+  }),
+  listen: Flags.string({default: '[::]:6305', description: 'address that Envoys connect to', helpValue: 'IP:PORT'}),
+  admin: Flags.string({default: '127.0.0.1:6309', description: 'address of health, metrics and status', helpValue: 'IP:PORT'}),
+  'thanos-endpoints': Flags.string({
+    description: 'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file)',
+    helpValue: 'FILE',
+  }),
+  'log-level': Flags.option({default: 'info', description: 'least severe level to log', options: logLevels})(),
+  time: Flags.string({
+    description: 'set a time limit of the server, such as max-age=1h; may be repeated',
+    helpValue: 'NAME=DURATION',
+    multiple: true,
+  }),
+}
+
+export type ServeFlags = FlagsOf<typeof serveFlags>
+
+/** The server's options. @throws AtlasError `invalid` for the first wrong flag */
+export function serveOptions(flags: ServeFlags) {
+  return {
+    role: flags.role,
+    replica: parseReplicaName(flags.replica ?? hostname().toLowerCase()),
+    listen: parseListen(flags.listen, '--listen'),
+    admin: parseListen(flags.admin, '--admin'),
+    log: flags['log-level'],
+    ...present({endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file))}),
+  }
+}
+
+/**
+ * `NAME=DURATION` entries as milliseconds.
+ * @param defaults each name with its default, in milliseconds
+ * @throws AtlasError `invalid`
+ */
+export function parseTimes<T extends Readonly<Record<string, number>>>(entries: readonly string[], defaults: T): Partial<T> {
+  const times = entries.map(entry => {
+    const cut = entry.indexOf('=')
+    const name = `${entry.slice(0, Math.max(cut, 0)).replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())}Ms`
+    if (!Object.hasOwn(defaults, name))
+      throw new AtlasError('invalid', `--time must be NAME=DURATION, such as max-age=1h; got "${entry.slice(0, 80)}"`, {
+        hint: `names: ${timeNames(defaults)}`,
+      })
+    return [name, parseDuration(entry.slice(cut + 1), `--time ${entry.slice(0, cut)}`) * 1000] as const
+  })
+  return Object.fromEntries(times) as Partial<T>
+}
+
+/** `max-age (1h), …`: the names and their defaults. */
+function timeNames(defaults: Readonly<Record<string, number>>): string {
+  return Object.entries(defaults)
+    .map(
+      ([name, value]) =>
+        `${name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)} (${renderDuration(value / 1000)})`,
+    )
+    .join(', ')
+}

@@ -1,0 +1,99 @@
+/** What `init` prints: what it wrote, what it adopted from the 2021 program, how to start Thanos Query, and the next command. */
+import {ENDPOINTS_KEY} from '../../manifest/endpoints.js'
+import {encodeSettings} from '../../manifest/settings.js'
+import {renderAddresses} from '../../model/address.js'
+import {dialledAddresses} from '../../model/fleet.js'
+import {objectNames} from '../../model/names.js'
+import type {Settings} from '../../model/settings.js'
+import type {Adoption} from '../../ops/goatlas/adopt.js'
+import type {InitResult} from '../../ops/init.js'
+import type {StateStore} from '../../store/store.js'
+import {type StoreFlags, sameStore} from '../flags/store.js'
+import {described, renderChanges, renderDifference} from './render.js'
+
+/** Where all examples of Atlas mount the ConfigMap. */
+const FOLDER = '/etc/thanos/atlas'
+
+/** What was written, adopted and set, or for a dry run what would be; then the next command. */
+export function renderInit(result: InitResult, store: StateStore, flags: StoreFlags & {readonly 'dry-run': boolean}): string {
+  const {adopted, before, changed, changes, created, settings} = result
+  const dryRun = flags['dry-run']
+  const where = created || adopted !== undefined ? 'Atlas is set up in' : 'Changed in'
+  const done =
+    changes.length === 0
+      ? `Atlas is already set up in ${store.description}; nothing changed.`
+      : `${where} ${store.description}:\n${renderChanges(changes)}`
+  return [
+    ...(dryRun ? [] : [done]),
+    ...(adopted === undefined ? [] : [renderAdoption(adopted, {dryRun})]),
+    ...(changed.length === 0
+      ? []
+      : [
+          `Changed settings:\n${renderDifference(before.settings === undefined ? {} : encodeSettings(before.settings), encodeSettings(settings))}`,
+        ]),
+    ...(dryRun ? [] : [`\n${renderThanosQuery(store, settings, flags)}`]),
+    `\n${renderNext(result, flags)}`,
+  ].join('\n')
+}
+
+export interface InitJson {
+  readonly created: boolean
+  readonly changed: readonly string[]
+  readonly changes: readonly string[]
+  readonly trustDomain: string
+  readonly addresses: readonly string[]
+  readonly adopted?: Adoption
+}
+
+/** What `init --json` prints. */
+export function initJson({created, changed, changes, settings, adopted}: InitResult): InitJson {
+  return {
+    created,
+    changed,
+    changes: described(changes),
+    trustDomain: settings.trustDomain,
+    addresses: settings.addresses.map(address => address.host),
+    ...(adopted !== undefined && {adopted}),
+  }
+}
+
+/** The next command, and before it where downstream Envoys connect, as far as that is known. */
+function renderNext({after, settings}: InitResult, flags: StoreFlags): string {
+  const addresses = dialledAddresses(after)
+  if (addresses.length > 0)
+    return `Downstream Envoys connect to ${renderAddresses(addresses)}, port ${settings.adsPort}.
+
+Next: atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`
+  const awaited = 'Downstream Envoys will connect to the load balancer of chart atlas, once it has an address; --address sets another.\n\n'
+  return `${flags.store === undefined ? awaited : ''}Next: atlas init${sameStore(flags)} --address HOST, where HOST is the address at which other clusters reach the observability Envoy`
+}
+
+function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {readonly dryRun: boolean}): string {
+  const count = clusters.length === 1 ? 'one cluster' : `${clusters.length} clusters`
+  return [
+    dryRun ? 'Would be adopted from the 2021 program:' : 'Adopted from the 2021 program:',
+    `  its root certificate (${root.subject}), re-issued with the same key; the old certificate stays trusted, and both end on ${root.notAfter.slice(0, 10)}`,
+    `  ${count}${clusters.length === 0 ? '' : `: ${clusters.join(', ')}`}; their Services stay as they are`,
+    ...assumed.map(
+      name =>
+        `  ${name} has several replicas without addresses of their own; before you move it, run atlas cluster add ${name} --stack kube-prometheus-stack=RELEASE`,
+    ),
+    ...unread.map(({object, message}) => `  ${object} cannot be read, so its cluster stays with the old program: ${message}`),
+    'How to move each cluster, and how to go back: docs/how-to/migrate-from-goatlas.md',
+  ].join('\n')
+}
+
+/** How to start Thanos Query so that it finds every cluster: flags and, in Kubernetes, the mount, to be copied as they are. */
+function renderThanosQuery({namespace}: StateStore, settings: Settings, flags: StoreFlags): string {
+  const flagsFor = (file: string): string => `  --endpoint.sd-config-file=${file}\n  --endpoint.sd-config-reload-interval=30s`
+  if (namespace === undefined)
+    return `Thanos Query: "atlas serve${sameStore(flags)} --thanos-endpoints FILE" keeps its list of endpoints in FILE. Start it with\n${flagsFor('FILE')}`
+  return `Thanos Query in namespace ${settings.thanosNamespace}: its list of endpoints is in ConfigMap ${objectNames.endpoints} there. Start it with
+${flagsFor(`${FOLDER}/${ENDPOINTS_KEY}`)}
+and mount the ConfigMap as a folder (Kubernetes never updates a subPath mount):
+  volumes:
+    - name: atlas
+      configMap: {name: ${objectNames.endpoints}}
+  volumeMounts: # of its container
+    - {name: atlas, mountPath: ${FOLDER}, readOnly: true}${settings.internalTls.length === 0 ? '' : '\nIts client certificate: docs/how-to/internal-tls.md.'}`
+}
