@@ -20,7 +20,7 @@ describe('commands: init and cluster', function () {
 
       const again = await atlas('init', '--store', store)
       expect(again.code).to.equal(0)
-      expect(again.stderr).to.contain('nothing to change')
+      expect(again.stderr).to.contain('nothing changed')
 
       const add = await atlas('cluster', 'add', 'paris', '--store', store, '--address', '198.51.100.4', '--replicas', '2')
       expect(add.code, add.stderr).to.equal(0)
@@ -44,7 +44,7 @@ describe('commands: init and cluster', function () {
       const list = await atlas('cluster', 'list', '--store', store)
       expect(list.stdout)
         .to.match(/NAME +STATE +ADDRESS/)
-        .and.to.match(/paris +ready +198\.51\.100\.4 +2/)
+        .and.to.match(/paris +registered +198\.51\.100\.4 +2/)
 
       const values = await atlas('cluster', 'values', 'paris', '--store', store)
       expect(values.code, values.stderr).to.equal(0)
@@ -62,12 +62,12 @@ describe('commands: init and cluster', function () {
       await atlas('init', '--store', folder, '--address', '203.0.113.7')
       const pending = await atlas('cluster', 'add', 'lyon', '--store', folder)
       expect(pending.code, pending.stderr).to.equal(0)
-      expect(pending.stderr).to.contain('pending')
+      expect(pending.stderr).to.contain('has no address yet')
       expect((await atlas('cluster', 'values', 'lyon', '--store', folder)).code).to.equal(0)
       const completed = await atlas('cluster', 'add', 'lyon', '--store', folder, '--address', 'lyon.example.net')
-      expect(completed.stderr).to.contain('address: (pending) -> lyon.example.net')
+      expect(completed.stderr).to.contain('address: (none yet) -> lyon.example.net')
       const same = await atlas('cluster', 'add', 'lyon', '--store', folder, '--address', 'lyon.example.net')
-      expect(same.stderr).to.contain('just so already')
+      expect(same.stderr).to.contain('nothing changed')
     }))
 
   it('--dry-run prints manifests without keys and writes nothing', () =>
@@ -128,7 +128,7 @@ describe('commands: init and cluster', function () {
     inFolder(async folder => {
       const none = await atlas('cluster', 'list', '--kubeconfig', path.join(folder, 'none'))
       expect(none.code).to.equal(5)
-      expect(none.stderr).to.contain('it is not there').and.to.contain('--store')
+      expect(none.stderr).to.contain('it does not exist').and.to.contain('--store')
       const empty = await atlas('cluster', 'list', '--store', folder)
       expect(empty.code).to.equal(3)
       expect(empty.stderr).to.contain('atlas init')
@@ -220,7 +220,7 @@ describe('commands: init and cluster', function () {
       const file = path.join(folder, 'service-paris.yaml')
       await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', 'no_such'))
       const list = await atlas('cluster', 'list', '--store', folder)
-      expect(list.stdout).to.match(/paris +broken/)
+      expect(list.stdout).to.match(/paris +unreadable/)
       const added = await atlasJson<{cluster: {addresses: string[]; services: {thanos: string}; groups: string[]}}>(
         'cluster',
         'add',

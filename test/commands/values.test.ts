@@ -93,21 +93,21 @@ describe('commands: cluster values', function () {
         const holdsKey = format === 'secret' || format === 'manifest'
         const refused = await atlasJson<{error?: {message: string}; manifest?: string}>(...args)
         expect(refused.code, format).to.equal(holdsKey ? 2 : 0)
-        if (holdsKey) expect(refused.value.error?.message).to.contain('would print a private key')
+        if (holdsKey) expect(refused.value.error?.message).to.contain('refusing to print a private key')
         const shown = await atlasJson<{manifest: string}>(...args, ...(holdsKey ? ['--show-secrets'] : []))
         expect(shown.value).to.deep.equal({format, cluster: 'paris', manifest: (await values('--format', format)).stdout})
       }
     }))
 
   const refused: readonly [string[], RegExp][] = [
-    [['--chart', 'oci://h/x'], /--chart goes with --format helm-chart, helm-release or argo-application/],
-    [['--format', 'secret', '--release', 'x'], /--release goes with/],
-    [['--release-namespace', 'x'], /--release-namespace goes with --format secret, manifest, helm-chart/],
-    [['--format', 'bootstrap', '--output', 'x', '--release-namespace', 'x'], /--release-namespace goes with/],
-    [['--format', 'helm-chart', '--flux-interval', '1h'], /--flux-interval goes with --format helm-release/],
-    [['--format', 'helm-release', '--argo-project', 'x'], /--argo-project goes with --format argo-application/],
-    [['--format', 'argo-application', '--node-id', 'x'], /--node-id goes with --format bootstrap/],
-    [['--show-secrets'], /--show-secrets goes with --format secret or manifest/],
+    [['--chart', 'oci://h/x'], /--chart works only with --format helm-chart, helm-release or argo-application/],
+    [['--format', 'secret', '--release', 'x'], /--release works only with/],
+    [['--release-namespace', 'x'], /--release-namespace works only with --format secret, manifest, helm-chart/],
+    [['--format', 'bootstrap', '--output', 'x', '--release-namespace', 'x'], /--release-namespace works only with/],
+    [['--format', 'helm-chart', '--flux-interval', '1h'], /--flux-interval works only with --format helm-release/],
+    [['--format', 'helm-release', '--argo-project', 'x'], /--argo-project works only with --format argo-application/],
+    [['--format', 'argo-application', '--node-id', 'x'], /--node-id works only with --format bootstrap/],
+    [['--show-secrets'], /--show-secrets works only with --format secret or manifest/],
     [['--format', 'helm-chart', '--chart', 'https://example.net/envoy'], /--chart must be a chart in an OCI registry/],
     [['--format', 'helm-chart', '--chart-version', 'latest'], /--chart-version must be a version/],
     [['--format', 'helm-release', '--release', 'Edge'], /--release must be/],

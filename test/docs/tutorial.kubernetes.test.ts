@@ -85,7 +85,7 @@ describe('docs/tutorials/two-clusters.md', function () {
 
   async function run(commands: string): Promise<Seen> {
     const [, removed] = /^atlas cluster remove ([a-z]+)$/m.exec(commands) ?? []
-    const typed = removed === undefined ? {} : {typed: {prompt: /Type \w+ to go on/, answer: removed}}
+    const typed = removed === undefined ? {} : {typed: {prompt: /Type \w+ to continue/, answer: removed}}
     const {code, text} = await onTerminal(translated(commands, 'here'), {cwd: folder, env, ...typed})
     return {code, text: translated(text, 'page')}
   }
