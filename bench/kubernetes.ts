@@ -48,7 +48,7 @@ export async function measureKubernetes(count: number): Promise<KubernetesFigure
   const client = openClient(await openAccess({kubeconfig, namespace: NAMESPACE}))
   try {
     await client.call({
-      asked: {verb: 'create', resource: 'namespaces', group: '', namespace: NAMESPACE},
+      info: {verb: 'create', resource: 'namespaces', group: '', namespace: NAMESPACE},
       path: '/api/v1/namespaces',
       body: {apiVersion: 'v1', kind: 'Namespace', metadata: {name: NAMESPACE}},
     })
@@ -157,7 +157,7 @@ type Client = ReturnType<typeof openClient>
 async function namesOf(client: Client, resource: 'secrets' | 'services'): Promise<readonly string[]> {
   const path = `/api/v1/namespaces/${NAMESPACE}/${resource}`
   const answer = (await client.call({
-    asked: {verb: 'list', resource, group: '', namespace: NAMESPACE},
+    info: {verb: 'list', resource, group: '', namespace: NAMESPACE},
     path,
     // Whatever the API server has at hand: counting must not slow down what is counted.
     query: {resourceVersion: '0'},
@@ -167,7 +167,7 @@ async function namesOf(client: Client, resource: 'secrets' | 'services'): Promis
 
 async function patch(client: Client, name: string, address: string): Promise<void> {
   await client.call({
-    asked: {verb: 'patch', resource: 'services', group: '', namespace: NAMESPACE, name},
+    info: {verb: 'patch', resource: 'services', group: '', namespace: NAMESPACE, name},
     path: `/api/v1/namespaces/${NAMESPACE}/services/${name}`,
     contentType: 'application/merge-patch+json',
     body: {metadata: {annotations: {'goatlas.io/addresses': address}}},

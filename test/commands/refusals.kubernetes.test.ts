@@ -80,13 +80,13 @@ describe('a command that a cluster refuses', () => {
     await runUntilGranted('cluster', 'remove', 'paris', '--yes')
     const text = rules.join('\n')
     expect(text).to.include('resources: ["services"]').and.include('resourceNames: ["atlas-requests"]')
-    expect(text, 'nobody who adds a cluster reads a key').not.to.match(/secrets"\]\n(?:.*\n)?.*verbs: \["(?:get|list|watch)/)
+    expect(text, 'adding a cluster takes no right to read a key').not.to.match(/secrets"\]\n(?:.*\n)?.*verbs: \["(?:get|list|watch)/)
     expect([ofInit, rules.length]).to.deep.equal([6, 9])
   })
 
-  it('that can not be spoken to', async () => {
+  it('that can not be reached', async () => {
     const good = await readFile(stage.kubernetes.kubeconfig, 'utf8')
-    const {certificate} = await certify({name: 'somebody else'})
+    const {certificate} = await certify({name: 'another'})
     const files = {
       away: good.replace(/server: .*/, 'server: https://127.0.0.1:1'),
       strange: good.replace(
@@ -104,7 +104,7 @@ describe('a command that a cluster refuses', () => {
     }
     const cases: readonly (readonly [name: keyof typeof files, words: RegExp])[] = [
       ['away', /the API server 127\.0\.0\.1:1 of context "admin" does not answer: .*ECONNREFUSED/],
-      ['strange', /the certificate of the API server \S+ is not accepted: .*certificate/],
+      ['strange', /can't verify the certificate of the API server \S+: .*certificate/],
       ['expired', /does not accept the credentials of context "admin" \(401 Unauthorized\)\n.*log in to the cluster again/],
       ['broken', /the kubeconfig \S+ can't be read: wanted YAML; .* at line \d+/],
       ['list', /the kubeconfig \S+ can't be read: the file must be an object, and is a list/],
@@ -127,9 +127,13 @@ describe('a command that a cluster refuses', () => {
     expect(JSON.parse(json.stdout)).to.have.nested.property('error.code', 'unreachable')
   })
 
-  it('for what stands there, which stays as it is', async () => {
+  it('for objects that exist, which stay as they are', async () => {
     expectRefusal(await asAdmin('cluster', 'list', '--namespace', 'nowhere'), 3, /there is no Atlas in namespace nowhere .*\n.*atlas init/)
-    expectRefusal(await asAdmin('init', '--namespace', 'nowhere'), 3, /there is no namespace "nowhere"\n.*kubectl create namespace nowhere/)
+    expectRefusal(
+      await asAdmin('init', '--namespace', 'nowhere'),
+      3,
+      /namespace "nowhere" does not exist\n.*kubectl create namespace nowhere/,
+    )
     expectRefusal(await asAdmin('cluster', 'list', '--namespace', 'No_Where'), 2, /--namespace/)
     expectRefusal(await asAdmin('cluster', 'list', '--store', folder), 2, /--store names a directory, --kubeconfig a Kubernetes cluster/)
     expect((await asAdmin('init', '--address', '203.0.113.7')).code).to.equal(0)

@@ -108,7 +108,7 @@ function storeOver(place: Place): MemoryStore {
       // Nothing is open.
     },
 
-    async announce() {
+    async recordEvent() {
       // Events have no reader here.
     },
   }

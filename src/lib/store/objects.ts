@@ -2,7 +2,7 @@
 import type {Manifest} from '../manifest/manifest.js'
 import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {Announcement, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress, StoreTraits} from './store.js'
+import type {ObjectEvent, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress, StoreTraits} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -73,7 +73,7 @@ export interface ObjectStore extends StoreTraits {
   hold(server: Server, events: HoldEvents): Promise<StoreMembership>
   holder(): Promise<ServerAddress | undefined>
   heartbeats(): Promise<readonly Heartbeat[]>
-  announce(object: ObjectKey, announcement: Announcement): Promise<void>
+  recordEvent(object: ObjectKey, event: ObjectEvent): Promise<void>
   heardAt(): number | undefined
   close(): void
 }

@@ -157,7 +157,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     hold: async (server, events) => objects.hold(server, events),
     holder: async () => objects.holder(),
     heartbeats: async () => objects.heartbeats(),
-    announce: async (object, announcement) => objects.announce(object, announcement),
+    recordEvent: async (object, event) => objects.recordEvent(object, event),
     heardAt: () => objects.heardAt(),
     close() {
       objects.close()

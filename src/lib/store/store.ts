@@ -61,7 +61,7 @@ export interface Heartbeat {
 }
 
 /** Something that people should see beside an object: a Kubernetes Event. */
-export interface Announcement {
+export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning'
   /** One word, such as `Broken`. */
   readonly reason: string
@@ -124,7 +124,7 @@ export interface StateStore extends StoreTraits {
   heartbeats(): Promise<readonly Heartbeat[]>
 
   /** Says something beside an object that is there, where there is a place for it. @throws AtlasError as a commit does */
-  announce(object: ObjectKey, announcement: Announcement): Promise<void>
+  recordEvent(object: ObjectKey, event: ObjectEvent): Promise<void>
 
   /**
    * When a store that is watched was last heard, milliseconds of `performance.now`; undefined where that is no question: files are

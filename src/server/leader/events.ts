@@ -10,7 +10,7 @@ import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../li
 import type {ProxyReport} from '../../lib/model/report.js'
 import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
-import type {Announcement, StateStore} from '../../lib/store/store.js'
+import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
 import type {FleetUpdate} from '../fleet/current-fleet.js'
 
@@ -30,9 +30,9 @@ const CLUSTERS_AT_ONCE = 10
 
 /** An Event that can't be recorded is logged, and stops nothing. */
 export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
-  function record(object: ObjectKey, announcement: Announcement): void {
-    store.announce(object, announcement).catch((error: unknown) => {
-      log.warn('can not record an Event', {object, reason: announcement.reason, error: messageOf(error)})
+  function record(object: ObjectKey, event: ObjectEvent): void {
+    store.recordEvent(object, event).catch((error: unknown) => {
+      log.warn('can not record an Event', {object, reason: event.reason, error: messageOf(error)})
     })
   }
 
@@ -83,7 +83,7 @@ export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
   }
 }
 
-type News = Omit<Announcement, 'isNew'>
+type News = Omit<ObjectEvent, 'isNew'>
 type NewsOf = readonly (readonly [Owner, News])[]
 
 /** What a change in the store means for a cluster. */

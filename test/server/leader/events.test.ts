@@ -40,7 +40,7 @@ const alive = (...replicas: readonly string[]): Change => ({kind: 'replicas', va
 function eventsOf(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly string[] {
   const lines: string[] = []
   const store = {
-    announce: async (object: string, {reason, message}: {reason: string; message: string}) => {
+    recordEvent: async (object: string, {reason, message}: {reason: string; message: string}) => {
       lines.push(`${object} ${reason} ${message}`)
     },
   } as unknown as StateStore

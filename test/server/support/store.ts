@@ -88,7 +88,7 @@ export function testStore(): TestStore {
     heartbeats: async () => [],
     heardAt: () => undefined,
     close: () => undefined,
-    announce: async () => undefined,
+    recordEvent: async () => undefined,
     async hold({admin, replica}, events) {
       if (held !== undefined) throw new AtlasError('conflict', `the test store is held by ${held}`)
       held = admin

@@ -1,4 +1,4 @@
-/** One of many writes, and only while it holds the Lease: seen in the order of the API server's own revisions, by processes that are halted, cut off and killed. */
+/** Only the holder of the Lease writes, in the order of the API server's own revisions, while processes are stopped, disconnected and killed. */
 import {expect} from 'chai'
 import type {AtlasError} from '../../../src/lib/model/errors.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
@@ -8,14 +8,14 @@ import {randomSource} from '../../helpers/random.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {type Worker, startWorker} from '../../helpers/worker.js'
 import {record, sleep, until} from '../recorder.js'
-import {type History, electionTimes, historyOf} from './history.js'
+import {type LeaseHistory, electionTimes, historyOf} from './lease-history.js'
 import {stageOf} from './stage.js'
 
-/** For lives that are halted, a test waits; the machine may have much else to do. */
+/** The limit where a test waits for stopped processes: the machine may be busy. */
 const LONG = 20_000
 
-/** What a server was told of its part. */
-interface Told {
+/** The events of a server's membership. */
+interface MembershipEvents {
   readonly leading: boolean[]
   readonly living: (readonly string[])[]
   readonly failed: (AtlasError | undefined)[]
@@ -25,7 +25,7 @@ describe('servers that share a namespace', () => {
   const stage = stageOf()
   const children: Worker[] = []
   const parts: {release(): Promise<void>}[] = []
-  let history: History | undefined
+  let history: LeaseHistory | undefined
   beforeEach(async () => {
     await stage.seed(['paris'])
     history = await historyOf(stage.admin)
@@ -39,7 +39,7 @@ describe('servers that share a namespace', () => {
 
   function contend(name: string, role = 'controller', skewMs = 0): Worker {
     const args = [stage.kubernetes.kubeconfig, stage.namespace, name, role, String(skewMs)]
-    const child = startWorker(new URL('contender.ts', import.meta.url), args)
+    const child = startWorker(new URL('election-process.ts', import.meta.url), args)
     children.push(child)
     return child
   }
@@ -48,8 +48,8 @@ describe('servers that share a namespace', () => {
     store: StateStore,
     replica: string,
     role: 'ads' | 'controller' = 'controller',
-  ): Promise<Told & {release(): Promise<void>}> {
-    const told: Told = {leading: [], living: [], failed: []}
+  ): Promise<MembershipEvents & {release(): Promise<void>}> {
+    const told: MembershipEvents = {leading: [], living: [], failed: []}
     const events: HoldEvents = {
       leading: leads => told.leading.push(leads),
       living: replicas => told.living.push(replicas),
@@ -63,11 +63,11 @@ describe('servers that share a namespace', () => {
   const isRenewal = ({method, path}: {readonly method: string; readonly path: string}): boolean =>
     method !== 'GET' && path.includes('/leases')
   const writesAfter = (child: Worker, index: number): number => child.said.slice(index).filter(line => line.startsWith('wrote')).length
-  const expectLawful = (): void => {
-    for (const deed of history!.deeds()) expect(deed.writer, `${deed.object} at ${deed.revision}`).to.equal(deed.holder)
+  const expectHolderOnly = (): void => {
+    for (const write of history!.writes()) expect(write.writer, `${write.object} at ${write.revision}`).to.equal(write.holder)
   }
 
-  it('lead one at a time: who is halted for longer than its Lease writes nothing afterwards, whatever the clocks say', async () => {
+  it('lead one at a time: a server that was stopped for longer than its Lease writes nothing afterwards, with any clocks', async () => {
     const all = [contend('a', 'controller', -3_600_000), contend('b', 'controller', 86_400_000)] as const
     await Promise.all(all.map(async child => child.line(line => line === 'takes part')))
     const random = randomSource('when the leader is halted')
@@ -82,7 +82,7 @@ describe('servers that share a namespace', () => {
       const resumed = first.said.length
       first.signal('SIGCONT')
       await sleep(500)
-      // What it says to have written had been sent before; what it sends now is seen below.
+      // Writes that it reports now were sent before it was stopped; later ones are checked below.
       expect(first.said.slice(resumed)).to.include('yields').and.not.include('leads')
     }
 
@@ -91,19 +91,19 @@ describe('servers that share a namespace', () => {
     const [from, began] = [other.said.length, performance.now()]
     leader.signal('SIGTERM')
     await until(() => other.said.slice(from).includes('leads'), LONG)
-    expect(performance.now() - began, 'handed over, not waited for').to.be.below(electionTimes.leaseMs - 300)
+    expect(performance.now() - began, 'given back, so the other one does not wait').to.be.below(electionTimes.leaseMs - 300)
     expect(await leader.ended).to.equal(0)
     await until(() => writesAfter(other, from) > 0, LONG)
-    expect(history!.deeds().length).to.be.above(10)
-    expect(new Set(history!.deeds().map(({writer}) => writer))).to.deep.equal(new Set(['a', 'b']))
-    expectLawful()
+    expect(history!.writes().length).to.be.above(10)
+    expect(new Set(history!.writes().map(({writer}) => writer))).to.deep.equal(new Set(['a', 'b']))
+    expectHolderOnly()
   })
 
-  it('never write two at a time while Leases are cut off, lost, late and refused', async () => {
+  it('never write two at a time while requests of Leases hang, are cut, delayed and refused', async () => {
     const names = ['a', 'b', 'c']
     const times = {leaseMs: 1000, renewMs: 500, leaseRetryMs: 40}
     const random = randomSource('faults of Leases')
-    // Whoever leads can not renew from time to time; beside that, whatever may happen happens.
+    // From time to time the leader can not renew; beside that, random faults happen.
     let [victim, badUntil] = ['', 0]
     stage.proxy.play(seen => {
       if (!seen.path.includes('/leases')) return undefined
@@ -142,12 +142,12 @@ describe('servers that share a namespace', () => {
     await until(() => history!.holders().filter(holder => holder !== '').length >= 5, LONG)
     ended.abort()
     await Promise.all(work)
-    expect(history!.deeds().length).to.be.above(20)
-    expect(new Set(history!.deeds().map(({writer}) => writer)).size).to.be.above(1)
-    expectLawful()
+    expect(history!.writes().length).to.be.above(20)
+    expect(new Set(history!.writes().map(({writer}) => writer)).size).to.be.above(1)
+    expectHolderOnly()
   })
 
-  it('do not send what they were told to send later once they do not lead any more', async () => {
+  it('do not retry a write after Retry-After when they no longer lead', async () => {
     const store = await stage.open(electionTimes)
     const [watch, told] = [await record(store), await takePart(store, 'a')]
     await until(() => told.leading.at(-1) === true)
@@ -169,12 +169,12 @@ describe('servers that share a namespace', () => {
     expect(error.code).to.equal('conflict')
     expect(error.message).to.match(/^this server does not lead, so it does not write Service\//)
     const sent = (path: string): number => stage.proxy.requests({path}).filter(({method}) => method !== 'GET').length
-    expect([sent(stage.path('services')), sent(stage.path('services', 'paris')), history!.deeds().length]).to.deep.equal([1, 1, 0])
+    expect([sent(stage.path('services')), sent(stage.path('services', 'paris')), history!.writes().length]).to.deep.equal([1, 1, 0])
     expect(told.leading).to.deep.equal([true, false])
     watch.stop()
   })
 
-  it('lead on when the answer to a renewal is lost, and write as a part of the whole or not at all, after their end too', async () => {
+  it('keep leading when the response to a renewal is lost, and write nothing after their end', async () => {
     const store = await stage.open({...electionTimes, leaseRetryMs: 50})
     const [watch, told] = [await record(store), await takePart(store, 'a')]
     await until(() => told.leading.at(-1) === true)
@@ -198,29 +198,29 @@ describe('servers that share a namespace', () => {
     watch.stop()
   })
 
-  it('say what keeps them from taking part, and when nothing does any more', async () => {
+  it('report why they can not take part, and when they can again', async () => {
     stage.proxy.play(({path}) => (path.includes('/leases') ? {kind: 'answer', status: 500} : undefined))
     const told = await takePart(await stage.open(electionTimes), 'a')
     await until(() => told.failed.length > 0)
-    expect(told.failed[0]?.message).to.match(/answers 500 to get leases "atlas"/)
+    expect(told.failed[0]?.message).to.match(/can't get leases "atlas" .*: the API server answered 500/)
     expect(told.leading).to.deep.equal([])
     stage.proxy.play()
     await until(() => told.leading.length > 0 && told.failed.at(-1) === undefined)
   })
 
-  it('count as living while they renew, as dead soon after they were killed, and not as dead because nobody could look', async () => {
+  it('count as living while they renew, as dead soon after they were killed, and not as dead while the leader can not look', async () => {
     const times = {...electionTimes, replicaMs: 1500, replicaRenewMs: 100, replicaLookMs: 100}
     const leader = await takePart(await stage.open(times), 'c')
     const steady = await takePart(await stage.open(times), 'steady', 'ads')
     await until(() => leader.living.at(-1)?.join() === 'steady')
     const child = contend('doomed', 'ads')
     await until(() => leader.living.at(-1)?.join() === 'doomed,steady', LONG)
-    // Longer than a replica may be silent: its renewals hang with all the rest.
+    // Longer than a replica may be silent: its renewals hang like all other requests.
     const before = leader.living.length
     const isLease = ({path}: {readonly path: string}): boolean => path.includes('/leases')
     stage.proxy.play(seen => (isLease(seen) && !seen.path.endsWith('/leases/atlas') ? {kind: 'hang'} : undefined))
     await sleep(times.replicaMs * 1.3)
-    // When it is over, the leader looks before anybody has renewed.
+    // Afterwards the leader looks before any replica has renewed.
     stage.proxy.play(seen => (isRenewal(seen) ? {kind: 'delay', ms: 400} : undefined))
     await sleep(800)
     stage.proxy.play()

@@ -1,4 +1,4 @@
-/** What a store costs and survives in the long run: memory, credentials that are replaced, an API server that hangs and starts anew; and what a server tells of it. */
+/** A store over a long time: its memory, replaced credentials, an API server that hangs and restarts; and what a server reports of it. */
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -8,7 +8,7 @@ import {init} from '../../../src/lib/ops/init.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {openClient} from '../../../src/lib/store/kubernetes/client.js'
-import {listAll} from '../../../src/lib/store/kubernetes/list-watch.js'
+import {listAll} from '../../../src/lib/store/kubernetes/list.js'
 import {ownAddress} from '../../charts/support/pod-process.js'
 import {makeReplica} from '../../e2e/replica.js'
 import {freePort} from '../../helpers/serving.js'
@@ -23,7 +23,7 @@ const LONG = 20_000
 describe('a store in the long run', () => {
   const stage = stageOf()
 
-  it('keeps its memory over 20,000 events and thousands of requests', async () => {
+  it('keeps its memory size over 20,000 events and thousands of requests', async () => {
     await stage.seed(['paris'])
     const seen = (await stage.get('services', 'paris')) as StoredAs
     let revision = Number(seen.metadata.resourceVersion) + 1_000_000
@@ -36,7 +36,7 @@ describe('a store in the long run', () => {
       return JSON.stringify({type: index < 100 ? 'ADDED' : 'MODIFIED', object: {...seen, metadata}})
     }
 
-    const child = startWorker(new URL('watcher.ts', import.meta.url), [stage.proxy.kubeconfig, stage.namespace], ['--expose-gc'])
+    const child = startWorker(new URL('watch-process.ts', import.meta.url), [stage.proxy.kubeconfig, stage.namespace], ['--expose-gc'])
     try {
       await child.line(line => / 1 \d+$/.test(line))
       stage.proxy.play(({path: at, isWatch}) => {
@@ -48,7 +48,7 @@ describe('a store in the long run', () => {
       })
       isRunning = true
       stage.proxy.cutAll()
-      /** Heap after collecting, bytes, the least of three looks, once so many events have come. */
+      /** Heap after garbage collection, bytes, the smallest of three samples, once this many events have come. */
       const heapAt = async (events: number): Promise<number> => {
         await until(() => told >= events && Number(child.said.at(-1)?.split(' ')[1]) === 101, LONG)
         const from = child.said.length
@@ -66,7 +66,7 @@ describe('a store in the long run', () => {
     }
   })
 
-  it('takes credentials that are replaced on disk', async () => {
+  it('reads credentials again that are replaced on disk', async () => {
     const account = await stage.kubernetes.serviceAccountKubeconfig(stage.namespace, 'reader')
     const group = 'apis/rbac.authorization.k8s.io/v1'
     const rules = [{apiGroups: [''], resources: ['services'], verbs: ['list']}]
@@ -108,7 +108,7 @@ describe('a store in the long run', () => {
     client.close()
   })
 
-  it('outlives an API server that hangs, and one that is killed and starts anew; a server says so and goes on', async () => {
+  it('survives an API server that hangs, and one that is killed and restarts; a server reports it and continues', async () => {
     const {cluster} = stage.kubernetes
     const dependencies = {now: () => new Date(), signer: cryptoSigner}
     const admin = await openNamespace(stage.kubernetes.kubeconfig, stage.namespace)

@@ -1,6 +1,7 @@
-/** What is watched stays whole, whatever happens between the store and the API server: nothing lost, nothing twice, no hot loop. */
+/** A watched namespace stays complete under any fault between the store and the API server: nothing lost, nothing twice, no hot loop. */
 import {expect} from 'chai'
-import {listAll, openFeed} from '../../../src/lib/store/kubernetes/list-watch.js'
+import {listAll} from '../../../src/lib/store/kubernetes/list.js'
+import {startListWatch} from '../../../src/lib/store/kubernetes/list-watch.js'
 import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {openClient} from '../../../src/lib/store/kubernetes/client.js'
 import {defaultKubernetesTimes} from '../../../src/lib/store/kubernetes/times.js'
@@ -29,29 +30,29 @@ const cases: readonly {readonly what: string; readonly faults: readonly Fault[]}
   {what: 'is refused, twice', faults: [{kind: 'refuse'}, {kind: 'refuse'}]},
   {what: 'is cut after an event', faults: [{kind: 'cut', after: {events: 1}}]},
   {what: 'is cut within an event', faults: [{kind: 'cut', after: {events: 1, bytes: 100}}]},
-  {what: 'ends within an event as if that were all', faults: [{kind: 'end', after: {events: 2, bytes: 100}}]},
-  {what: 'ends without a word', faults: [{kind: 'end', after: {bytes: 0}}]},
+  {what: 'ends within an event, like a complete response', faults: [{kind: 'end', after: {events: 2, bytes: 100}}]},
+  {what: 'ends without an event', faults: [{kind: 'end', after: {bytes: 0}}]},
   {what: 'is never answered', faults: [{kind: 'hang'}]},
-  {what: 'falls silent after an event', faults: [{kind: 'stall', after: {events: 1}}]},
-  {what: 'falls silent within an event', faults: [{kind: 'stall', after: {events: 1, bytes: 77}}]},
-  {what: 'is late', faults: [{kind: 'delay', ms: 150}]},
+  {what: 'sends nothing more after an event', faults: [{kind: 'stall', after: {events: 1}}]},
+  {what: 'sends nothing more within an event', faults: [{kind: 'stall', after: {events: 1, bytes: 77}}]},
+  {what: 'is delayed', faults: [{kind: 'delay', ms: 150}]},
   {what: 'is answered 410', faults: [status(410, 'Expired')]},
-  {what: 'is answered 410 again and again', faults: Array.from({length: 4}, () => status(410, 'Expired'))},
+  {what: 'is answered 410 repeatedly', faults: Array.from({length: 4}, () => status(410, 'Expired'))},
   {what: 'is answered 500, then 503', faults: [status(500, 'InternalError'), status(503, 'ServiceUnavailable')]},
-  {what: 'is answered 504, of a version that is too new', faults: [status(504, 'Timeout')]},
+  {what: 'is answered 504, for a version that is too new', faults: [status(504, 'Timeout')]},
   {what: 'is answered 403 for a while', faults: Array.from({length: 3}, () => status(403, 'Forbidden'))},
-  {what: 'says ERROR 410', faults: [error(410)]},
-  {what: 'says ERROR 500', faults: [error(500)]},
-  {what: 'is answered by a page of somebody else', faults: [{kind: 'answer', status: 200, body: '<html>\n<p>log in</p>\n</html>\n'}]},
+  {what: 'gets ERROR 410', faults: [error(410)]},
+  {what: 'gets ERROR 500', faults: [error(500)]},
+  {what: 'is answered with the page of a proxy', faults: [{kind: 'answer', status: 200, body: '<html>\n<p>log in</p>\n</html>\n'}]},
 ]
 
-describe('a namespace that is watched', () => {
+describe('store/kubernetes: a watched namespace', () => {
   const stage = stageOf()
   let watch: Recorder | undefined
   afterEach(() => watch?.stop())
 
   const isServices = ({path, isWatch}: Seen): boolean => isWatch && path === stage.path('services')
-  /** Where paris was told to be, one after the other. */
+  /** The reported addresses of paris, in order. */
   const addresses = (): readonly string[] =>
     (watch?.changes ?? []).flatMap(change =>
       change.kind === 'registration' && change.name === 'paris' ? (change.value?.addresses.map(({host}) => host) ?? ['gone']) : [],
@@ -76,13 +77,13 @@ describe('a namespace that is watched', () => {
       await stage.remove('services', 'lyon')
       await until(() => left.length === 0 && watch?.fleet.registrations.size === 1 && isAt('10.0.0.4')())
       await sleep(30)
-      // What becomes known together is told in one; nothing is told twice, or after what came later.
+      // Changes that arrive together are reported together; none is reported twice, or after a later one.
       expect(addresses()).to.deep.equal(all.filter(address => addresses().includes(address)))
       await until(() => watch!.failures.length === watch!.recoveries)
       await expectWhole()
     })
 
-  it('when a character is cut in two, and an object comes in many pieces', async () => {
+  it('when a character is cut in two, and an object arrives in many pieces', async () => {
     await stage.seed([])
     watch = await record(await stage.open())
     const text = `x${'é€𝄞'.repeat(60_000)}`
@@ -94,7 +95,7 @@ describe('a namespace that is watched', () => {
     expect(watch.fleet.revisions.get('ConfigMap/atlas-thanos-endpoints')).to.equal(body.metadata.resourceVersion)
   })
 
-  it('is left alone as long as a busy API server says', async () => {
+  it('waits as long as a busy API server asks', async () => {
     await stage.seed(['paris'])
     const asked: number[] = []
     stage.proxy.play(seen => {
@@ -111,12 +112,12 @@ describe('a namespace that is watched', () => {
     await expectWhole()
   })
 
-  it('is listed whole where the API server forgets a list before its second page', async () => {
+  it('is listed completely where the API server forgets a list before its second page', async () => {
     await stage.seed(['paris'])
-    const names = Array.from({length: 520}, (_, index) => `nobody-${index}`)
+    const names = Array.from({length: 520}, (_, index) => `other-${index}`)
     const create = async (name: string): Promise<unknown> =>
       stage.admin.call({
-        asked: {verb: 'create', resource: 'configmaps', group: '', namespace: stage.namespace},
+        info: {verb: 'create', resource: 'configmaps', group: '', namespace: stage.namespace},
         path: stage.path('configmaps'),
         body: {metadata: {name}},
       })
@@ -126,7 +127,7 @@ describe('a namespace that is watched', () => {
     const whole = await listAll(client, selection)
     expect(stage.proxy.requests({path: stage.path('configmaps')})).to.have.length(2)
     expect(whole.objects.length).to.be.at.least(521)
-    // For ever: it must come to an end all the same.
+    // The fault never ends, and the list must still end.
     stage.proxy.play(({query}) => (query.has('continue') ? status(410, 'Expired') : undefined))
     const again = await listAll(client, selection)
     expect(again.objects.map(({metadata}) => metadata.name).sort()).to.deep.equal(whole.objects.map(({metadata}) => metadata.name).sort())
@@ -151,7 +152,7 @@ describe('a namespace that is watched', () => {
     await expectWhole()
   })
 
-  it('goes on being told in part while another part can not be watched, and says so once', async () => {
+  it('is reported in part while another part can not be watched, and the failure is reported once', async () => {
     await stage.seed(['paris'])
     watch = await record(await stage.open())
     stage.proxy.play(({path}) => (path === stage.path('configmaps') ? status(403, 'Forbidden') : undefined))
@@ -169,7 +170,7 @@ describe('a namespace that is watched', () => {
     await expectWhole()
   })
 
-  it('is not taken for watched where every watch is taken and cut at once', async () => {
+  it('does not count as watched where every watch is accepted and cut at once', async () => {
     await stage.seed(['paris'])
     const store = await stage.open()
     watch = await record(store)
@@ -185,7 +186,7 @@ describe('a namespace that is watched', () => {
     await until(() => watch?.recoveries === 1)
   })
 
-  it('never quotes what it was sent', async () => {
+  it('never quotes the response', async () => {
     await stage.seed(['paris'])
     const secret = 'LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t'
     watch = await record(await stage.open())
@@ -195,12 +196,12 @@ describe('a namespace that is watched', () => {
     stage.proxy.cutAll()
     await until(() => (watch?.failures.length ?? 0) > 0)
     expect(String(watch.failures[0]?.message))
-      .to.match(/no watch event/)
+      .to.match(/not a watch event/)
       .and.not.include('LS0t')
     expect(String((watch.failures[0]?.cause as Error | undefined)?.message)).not.to.include('LS0t')
   })
 
-  it('asks ever more seldom while everything fails, and keeps its connections while nothing does', async () => {
+  it('backs off while everything fails, and keeps its connections while nothing does', async () => {
     await stage.seed(['paris'])
     const {retryMs, retryMaxMs} = defaultKubernetesTimes
     watch = await record(await stage.open({retryMs, retryMaxMs}))
@@ -208,7 +209,7 @@ describe('a namespace that is watched', () => {
     stage.proxy.cutAll()
     stage.proxy.reset()
     await sleep(2500)
-    // Services, ConfigMaps, Secrets, the endpoints: each at once, at once again, then after 0.2, 0.4, 0.8 s … less a jitter.
+    // Services, ConfigMaps, Secrets, the endpoints: each at once, again at once, then after 0.2, 0.4, 0.8 s … less a jitter.
     expect(stage.proxy.requests().length).to.be.within(4 * 3, 4 * 7)
     stage.proxy.play()
     stage.proxy.reset()
@@ -219,16 +220,16 @@ describe('a namespace that is watched', () => {
     client.close()
   })
 
-  it('after a storm of 2,000 changes through connections that are cut all the time', async () => {
+  it('after 2,000 changes through connections that are cut all the time', async () => {
     const names = Array.from({length: 20}, (_, index) => `c-${index}`)
     await stage.seed(names)
     watch = await record(await stage.open())
-    // What the API server said, event by event, as a feed tells it.
+    // The events of the API server, as a list-watch reports them.
     const told = new Map<string, number[]>(names.map(name => [name, []]))
     const ended = new AbortController()
     const client = openClient(await openAccess({kubeconfig: stage.proxy.kubeconfig, namespace: stage.namespace}))
     let isListed = false
-    openFeed(
+    startListWatch(
       client,
       {resource: 'services', namespace: stage.namespace},
       quickTimes,
@@ -237,8 +238,8 @@ describe('a namespace that is watched', () => {
         changed: events => {
           for (const {object} of events) told.get(object.metadata.name)?.push(Number(object.metadata.resourceVersion))
         },
-        lost: () => undefined,
-        found: () => undefined,
+        failed: () => undefined,
+        recovered: () => undefined,
       },
       ended.signal,
     )

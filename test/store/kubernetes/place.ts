@@ -1,4 +1,4 @@
-/** A namespace of a real API server as a place of the store's contract; what the store says to it goes through a proxy that can be told to fail. */
+/** A namespace of a real API server as a place of the store's contract; the store reaches it through a proxy that plays faults. */
 import {type Manifest, parseManifest} from '../../../src/lib/manifest/manifest.js'
 import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {openClient} from '../../../src/lib/store/kubernetes/client.js'
@@ -12,10 +12,10 @@ import type {Kubernetes} from '../../helpers/kubernetes/kubernetes.js'
 
 export const resources: Readonly<Record<string, string>> = {ConfigMap: 'configmaps', Secret: 'secrets', Service: 'services'}
 
-/** Shorter than in earnest: a test waits for what fails. Milliseconds. */
+/** Shorter than the defaults, since tests wait for failures. Milliseconds. */
 export const quickTimes: KubernetesTimes = {...defaultKubernetesTimes, retryMs: 20, retryMaxMs: 100}
 
-/** A store of its own, as another process has it. */
+/** Opens a store, as another process would. */
 export async function openNamespace(
   kubeconfig: string,
   namespace: string,
@@ -24,12 +24,12 @@ export async function openNamespace(
   return kubernetesStore(openClient(await openAccess({kubeconfig, namespace})), {secrets, times})
 }
 
-/** The namespace that the contract's fleet is of, emptied, asked through `proxy`. */
+/** The namespace of the contract's fleet, emptied, reached through `proxy`. */
 export async function namespacePlace(kubernetes: Kubernetes, proxy: FaultProxy): Promise<Place> {
   const namespace = 'atlas'
   await empty(kubernetes, namespace)
   const opened: StateStore[] = []
-  // Read once: `open` of the contract gives a store at once.
+  // Read once: the contract's `open` is synchronous.
   const access = await openAccess({kubeconfig: proxy.kubeconfig, namespace})
   const pathOf = (key: string): string => {
     const [kind = '', name = ''] = key.split('/')
@@ -71,7 +71,7 @@ export async function namespacePlace(kubernetes: Kubernetes, proxy: FaultProxy):
         )
     },
     damage: async () => {
-      throw new Error('an API server keeps no object that is none')
+      throw new Error('an API server keeps no object that is not one')
     },
     lose: async () => proxy.down(),
     restore: async () => proxy.up(),
@@ -86,7 +86,7 @@ export async function namespacePlace(kubernetes: Kubernetes, proxy: FaultProxy):
   }
 }
 
-/** Without what the API server adds: the contract compares what was written. */
+/** Without the fields that the API server adds: the contract compares what was written. */
 function bare(manifest: Manifest): Manifest {
   const {managedFields: _, ...metadata} = manifest.metadata
   return {...manifest, metadata}
@@ -99,7 +99,7 @@ function inNamespace(manifest: Manifest, namespace: string, resourceVersion?: st
 
 async function done(answer: Promise<{readonly status: number; readonly body: unknown}>): Promise<void> {
   const {status, body} = await answer
-  if (status >= 300) throw new Error(`the API server answers ${status}: ${JSON.stringify(body)}`)
+  if (status >= 300) throw new Error(`the API server answered ${status}: ${JSON.stringify(body)}`)
 }
 
 async function empty(kubernetes: Kubernetes, namespace: string): Promise<void> {
@@ -115,7 +115,7 @@ async function empty(kubernetes: Kubernetes, namespace: string): Promise<void> {
     for (const {metadata} of body.items) {
       const path = `${core}/${resource}/${metadata.name}`
       await done(kubernetes.request('DELETE', path))
-      // A case may have given it one, and nobody here ever does what it waits for.
+      // A case may have added a finalizer, which no program here removes.
       if (metadata.finalizers !== undefined)
         await done(kubernetes.request('PATCH', path, {metadata: {finalizers: null}}, {contentType: 'application/merge-patch+json'}))
     }

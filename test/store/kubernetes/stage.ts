@@ -1,4 +1,4 @@
-/** A namespace of a test's own on the real API server: stores reach it through a proxy that can be told to fail, strangers do not. */
+/** A namespace for one test on the real API server. Stores reach it through a proxy that plays faults, other programs directly. */
 import type {Change} from '../../../src/lib/model/change.js'
 import {type Access, openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {type Client, openClient} from '../../../src/lib/store/kubernetes/client.js'
@@ -16,22 +16,22 @@ export interface Stage {
   readonly kubernetes: Kubernetes
   readonly proxy: FaultProxy
   readonly namespace: string
-  /** The administrator's, past the proxy. */
+  /** The administrator's client, which does not use the proxy. */
   readonly admin: Client
   /** A store through the proxy, closed at the end. */
   open(times?: Partial<KubernetesTimes>): Promise<StateStore>
   /** Settings and registrations, without a certificate. */
   seed(names: readonly string[]): Promise<void>
-  /** A stranger gives a cluster another address; the version afterwards. */
+  /** Another program gives a cluster another address. @returns the resource version afterwards */
   move(name: string, address: string): Promise<number>
-  /** What a stranger finds there; undefined: nothing. */
+  /** Reads an object as another program; undefined: it does not exist. */
   get<Found = StoredAs>(resource: string, name: string): Promise<Found | undefined>
   remove(resource: string, name: string): Promise<void>
   /** `/api/v1/namespaces/…`, or of another API group. */
   path(resource: string, name?: string, group?: string): string
 }
 
-/** As much of an object as tests look at. */
+/** The fields of an object that tests read. */
 export interface StoredAs {
   readonly metadata: {
     readonly name: string
@@ -47,7 +47,7 @@ export interface StoredAs {
   readonly spec?: Readonly<Record<string, unknown>>
 }
 
-/** Sets a namespace up before each case of the `describe` that it stands in; the proxy is one for all of them. */
+/** Makes a namespace before each case of the surrounding `describe`; all cases share one proxy. */
 export function stageOf(): Stage {
   const opened: {close(): void}[] = []
   let adminAccess: Access
@@ -72,7 +72,7 @@ export function stageOf(): Stage {
 
   const path: Stage['path'] = (resource, name, group = 'api/v1') =>
     `/${group}/namespaces/${of.namespace}/${resource}${name === undefined ? '' : `/${name}`}`
-  const asked = <Verb extends 'delete' | 'get' | 'patch'>(verb: Verb, resource: string) =>
+  const infoOf = <Verb extends 'delete' | 'get' | 'patch'>(verb: Verb, resource: string) =>
     ({verb, resource, group: '', namespace: of.namespace}) as const
 
   return Object.assign(of, {
@@ -93,9 +93,9 @@ export function stageOf(): Stage {
     },
     async move(name: string, address: string) {
       const body = {metadata: {annotations: {'goatlas.io/addresses': address}}}
-      const request = {...asked('patch', 'services'), name}
+      const info = {...infoOf('patch', 'services'), name}
       const contentType = 'application/merge-patch+json'
-      const after = (await of.admin.call({asked: request, path: path('services', name), body, contentType})) as StoredAs
+      const after = (await of.admin.call({info, path: path('services', name), body, contentType})) as StoredAs
       return Number(after.metadata.resourceVersion)
     },
     async get<Found>(resource: string, name: string) {
@@ -103,7 +103,7 @@ export function stageOf(): Stage {
       return status === 404 ? undefined : body
     },
     async remove(resource: string, name: string) {
-      await of.admin.call({asked: asked('delete', resource), path: path(resource, name)})
+      await of.admin.call({info: infoOf('delete', resource), path: path(resource, name)})
     },
   })
 }

@@ -87,7 +87,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       // Nothing is open.
     },
 
-    async announce() {
+    async recordEvent() {
       // The log says it; a file beside the object would be taken for an object.
     },
   }

@@ -1,8 +1,8 @@
-/** What the API server's refusals mean to whoever ran the command: which right is missing and what would grant it, what is gone, who was faster. */
+/** Errors of the API server as Atlas reports them: which RBAC rule is missing, which object is gone, which write conflicted. */
 import {AtlasError, type ErrorCode, quote} from '../../model/errors.js'
 
-/** What was asked of the API server, in RBAC's words. */
-export interface Asked {
+/** A request in the terms of RBAC. */
+export interface RequestInfo {
   readonly verb: 'create' | 'delete' | 'get' | 'list' | 'patch' | 'update' | 'watch'
   /** Such as `secrets`. */
   readonly resource: string
@@ -12,7 +12,7 @@ export interface Asked {
   readonly name?: string
 }
 
-/** As much of `metav1.Status` as is read. */
+/** The fields of `metav1.Status` that are read. */
 interface ApiStatus {
   readonly message?: unknown
   readonly reason?: unknown
@@ -23,15 +23,15 @@ interface ApiStatus {
   }
 }
 
-/** An answer that is no success. */
+/** A response of the API server. */
 export interface ApiResponse {
   readonly code: number
   readonly body: unknown
-  /** When the server wants to be asked again, milliseconds from now; undefined: it does not say. */
+  /** The Retry-After header, milliseconds; undefined: there is none. */
   readonly retryAfterMs?: number | undefined
 }
 
-/** What the API server has refused, and how, for those to whom it makes a difference. */
+/** An error response, with the status that callers distinguish. */
 export class ApiError extends AtlasError {
   readonly status: number
   readonly retryAfterMs: number | undefined
@@ -49,15 +49,15 @@ interface ErrorText {
   readonly hint?: string
 }
 
-/** The error for an answer that is no success. Never with a value from the object: it may be a key. */
-export function refusalOf(answer: ApiResponse, asked: Asked, as: string): ApiError {
-  const status = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as ApiStatus
-  return new ApiError(answer, told(answer.code, status, asked, as))
+/** The error for a response that is not a success. It quotes no value of the object, which may be a key. */
+export function apiErrorOf(response: ApiResponse, info: RequestInfo, as: string): ApiError {
+  const status = (typeof response.body === 'object' && response.body !== null ? response.body : {}) as ApiStatus
+  return new ApiError(response, errorText(response.code, status, info, as))
 }
 
-function told(code: number, status: ApiStatus, asked: Asked, as: string): ErrorText {
+function errorText(code: number, status: ApiStatus, info: RequestInfo, as: string): ErrorText {
   const message = typeof status.message === 'string' ? status.message : ''
-  const what = describe(asked)
+  const what = describe(info)
   switch (code) {
     case 401: {
       return {
@@ -68,82 +68,80 @@ function told(code: number, status: ApiStatus, asked: Asked, as: string): ErrorT
     }
 
     case 403: {
-      return forbidden(message, asked, as)
+      return forbidden(message, info, as)
     }
 
     case 404: {
       if (status.details?.kind === 'namespaces')
         return {
           code: 'not-found',
-          message: `there is no namespace ${quote(asked.namespace)}`,
-          hint: `kubectl create namespace ${asked.namespace}`,
+          message: `namespace ${quote(info.namespace)} does not exist`,
+          hint: `kubectl create namespace ${info.namespace}`,
         }
-      return {code: 'not-found', message: `can't ${what}: it is not there`}
+      return {code: 'not-found', message: `can't ${what}: it does not exist`}
     }
 
     case 409: {
-      const isThere = asked.verb === 'create' && status.reason === 'AlreadyExists'
+      const isThere = info.verb === 'create' && status.reason === 'AlreadyExists'
       return {
         code: 'conflict',
-        message: isThere ? `can't ${what}: it is there already` : `can't ${what}: it was changed by another writer`,
+        message: isThere ? `can't ${what}: it exists already` : `can't ${what}: another writer has changed it`,
         hint: 'run the command again',
       }
     }
 
     case 413: {
-      return {code: 'failed', message: `can't ${what}: it is larger than the API server takes`}
+      return {code: 'failed', message: `can't ${what}: it is larger than the API server accepts`}
     }
 
     case 422: {
-      return {code: 'failed', message: `the API server takes the object to be invalid: ${what}${causesOf(status)}`}
+      return {code: 'failed', message: `can't ${what}: the API server considers the object invalid${causesOf(status)}`}
     }
 
     default: {
       const isServers = code === 429 || code >= 500
       return {
         code: isServers ? 'unreachable' : 'failed',
-        message: `the API server answers ${code} to ${what}${message === '' ? '' : `: ${bounded(message)}`}`,
+        message: `can't ${what}: the API server answered ${code}${message === '' ? '' : `: ${bounded(message)}`}`,
       }
     }
   }
 }
 
 /**
- * Either a right is missing, which the authorizer says in these words (apiserver, `responsewriters.ForbiddenMessage`), or something
- * that comes after it objects: admission, a quota, a policy.
+ * A missing RBAC rule, which the authorizer reports in these words (apiserver, `responsewriters.ForbiddenMessage`), or a later refusal: by
+ * admission, a quota or a policy.
  */
-function forbidden(message: string, asked: Asked, as: string): ErrorText {
+function forbidden(message: string, info: RequestInfo, as: string): ErrorText {
   const denied = /(?:^|: )User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "/.exec(message)
   if (denied !== null) {
-    // An apply of what is not there takes the right to create it, too.
-    const verb = verbs.find(each => each === denied[2]) ?? asked.verb
-    const missing = {...asked, verb}
+    // An apply of an object that does not exist needs the verb create, too.
+    const verb = verbs.find(each => each === denied[2]) ?? info.verb
+    const missing = {...info, verb}
     return {
       code: 'failed',
       message: `${as} (user ${userOf(denied[1])}) may not ${describe(missing)}`,
-      hint: `this rule in a Role of namespace ${asked.namespace} would allow it:\n${ruleFor(missing)}`,
+      hint: `this rule in a Role of namespace ${info.namespace} would allow it:\n${ruleFor(missing)}`,
     }
   }
 
   if (message.includes('because it is being terminated'))
     return {
       code: 'failed',
-      message: `can't ${describe(asked)}: the namespace is being deleted`,
-      hint: 'wait until it is gone, then create it anew',
+      message: `can't ${describe(info)}: the namespace is being deleted`,
+      hint: 'wait until it is deleted, then create it again',
     }
   const isQuota = message.includes('exceeded quota: ')
   return {
     code: 'failed',
-    message: `the API server refuses to ${describe(asked)}: ${bounded(message)}`,
-    hint: isQuota
-      ? `kubectl -n ${asked.namespace} describe resourcequota`
-      : 'a policy of the cluster forbids it; its administrator knows which',
+    message: `can't ${describe(info)}: the API server refused it: ${bounded(message)}`,
+    hint: isQuota ? `kubectl -n ${info.namespace} describe resourcequota` : 'a policy of the cluster forbids it: ask its administrator',
   }
 }
 
-const verbs: readonly Asked['verb'][] = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch']
+const verbs: readonly RequestInfo['verb'][] = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch']
 
-function describe({verb, resource, namespace, name}: Asked): string {
+function describe({verb, resource, namespace, name}: RequestInfo): string {
   return `${verb} ${resource}${name === undefined ? '' : ` ${quote(name)}`} in namespace ${quote(namespace)}`
 }
 
@@ -156,8 +154,8 @@ function userOf(quoted = '""'): string {
 }
 
 /** One rule of a Role, as YAML. */
-export function ruleFor({verb, resource, group, name}: Asked): string {
-  // A name can't be asked for where the object is not there yet (Kubernetes' RBAC page, resourceNames).
+export function ruleFor({verb, resource, group, name}: RequestInfo): string {
+  // RBAC can't limit create by name, since the object has none yet (Kubernetes' RBAC page, resourceNames).
   const names = name === undefined || verb === 'create' ? '' : `\n    resourceNames: ["${name}"]`
   return `  - apiGroups: ["${group}"]\n    resources: ["${resource}"]${names}\n    verbs: ["${verb}"]`
 }
@@ -167,7 +165,7 @@ function causesOf({details}: ApiStatus): string {
   return causes.length === 0 ? '' : `: ${causes.slice(0, 5).join(', ')}`
 }
 
-/** What a webhook says may be long, and quote what it was given. */
+/** Cuts a webhook's message, which may be long and quote the object. */
 function bounded(message: string): string {
   return quote(message, 400)
     .slice(1, -1)

@@ -1,25 +1,25 @@
-/** The objects of a namespace as the feeds have told them, own writes included; what is older than what is known is passed over. */
+/** The objects of a namespace, from list-watches and from this process's writes; an older version never replaces a newer one. */
 import {type Manifest, keyOf, parseManifest} from '../../manifest/manifest.js'
 import {messageOf} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject} from '../objects.js'
-import type {RawObject} from './list-watch.js'
+import type {RawObject} from './list.js'
 
 export interface Cache {
   get(key: ObjectKey): StoredObject | undefined
   all(): readonly StoredObject[]
-  /** @returns whether it is news */
+  /** @returns whether the cache has changed */
   put(object: StoredObject): boolean
-  /** @param revision of the object when it went, or of its going @returns whether it is news */
+  /** @param revision the object's last one, or that of its deletion @returns whether the cache has changed */
   remove(key: ObjectKey, revision: string): boolean
-  /** Whether what is known of an object is newer than `revision`. */
+  /** Whether the cached object is newer than `revision`. */
   isNewer(key: ObjectKey, revision: string): boolean
 }
 
-/** Objects that went are remembered by their last revision, so many of them: an old event must not bring one back. */
+/** Deleted objects whose last revision is kept, so that a late event does not add them again; beyond it the oldest is forgotten. */
 const GONE_MAX = 10_000
 
-/** An empty one. */
+/** @returns an empty cache */
 export function openCache(): Cache {
   const held = new Map<ObjectKey, StoredObject>()
   const gone = new Map<ObjectKey, string>()
@@ -50,7 +50,7 @@ export function openCache(): Cache {
   }
 }
 
-/** An object of a list or an event; lists leave kind and version to the list itself. What other programs note of fields is dropped. */
+/** Parses an object of a list or an event. Objects of a list have no kind or version of their own. `managedFields` is dropped. */
 export function storedObject(kind: string, raw: RawObject): StoredObject {
   const {managedFields: _, ...metadata} = raw.metadata as RawObject['metadata'] & {readonly managedFields?: unknown}
   const key = `${kind}/${metadata.name}`
@@ -63,7 +63,7 @@ export function storedObject(kind: string, raw: RawObject): StoredObject {
   }
 }
 
-/** Revisions of one cluster are numbers that grow (KEP-5504); where they are not, every other one is taken to be newer. */
+/** Resource versions of one cluster are growing numbers (KEP-5504); where they are not numbers, each different one counts as newer. */
 function isNewer(revision: string, than: string): boolean {
   if (!/^[0-9]+$/.test(revision) || !/^[0-9]+$/.test(than)) return revision !== than
   return revision.length === than.length ? revision > than : revision.length > than.length

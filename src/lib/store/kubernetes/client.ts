@@ -1,50 +1,53 @@
-/** Requests to the API server: JSON, over connections that are kept; a stream of lines for watches. What they say is others' business. */
+/** Sends requests to the API server over kept connections: JSON for a call, lines for a watch. Knows nothing of the objects in them. */
 import type {ClientRequest, IncomingMessage} from 'node:http'
 import {request as startRequest} from 'node:https'
 import type {Socket} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Access} from './access.js'
-import {type ApiResponse, type Asked, refusalOf} from './api-error.js'
+import {type ApiResponse, type RequestInfo, apiErrorOf} from './api-error.js'
 
 export interface ApiRequest {
-  readonly asked: Asked
+  readonly info: RequestInfo
   /** Below the server's address, such as `/api/v1/namespaces/atlas/services`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
   readonly contentType?: string
   readonly signal?: AbortSignal
-  /** The time limit for the whole, milliseconds, further attempts included; 30 s where nothing is said. */
+  /** The time limit for all attempts together, milliseconds; by default 30 s. */
   readonly timeoutMs?: number
-  /** Asked just before anything is sent, each time. @throws AtlasError what keeps it from being sent */
+  /** Called just before the request is sent, at each attempt. @throws AtlasError to prevent it */
   readonly permit?: () => void
 }
 
 export interface Client {
   readonly namespace: string
-  /** What to call it: `namespace atlas of context "obs"`. */
+  /** Its name in messages: `namespace atlas of context "obs"`. */
   readonly description: string
-  /** @throws AtlasError as `refusalOf` says; `unreachable` where there is no answer */
+  /** @throws AtlasError as `apiErrorOf`; `unreachable` without a response */
   call(request: ApiRequest): Promise<unknown>
   /**
-   * Hands over each line of an answer that goes on, those of one piece together; resolves when the server ends it.
-   * @throws AtlasError as `call`; `unreachable` where nothing was heard for `idleMs`
+   * Passes on each line of a long response, those that arrive together in one call; resolves when the server ends it.
+   * @throws AtlasError as `call`; `unreachable` where nothing arrives for `idleMs`
    */
   stream(request: ApiRequest, idleMs: number, events: {opened(): void; lines(lines: readonly string[]): void}): Promise<void>
-  /** So many requests were sent. */
+  /** How many requests were sent. */
   requests(): number
   close(): void
 }
 
 const METHODS = {create: 'POST', delete: 'DELETE', get: 'GET', list: 'GET', patch: 'PATCH', update: 'PUT', watch: 'GET'} as const
 const TIMEOUT = 30_000
-/** The API server says 429 when it is busy, and when to come again; so it may with an error of its own (client-go, rest/with_retry). */
+/**
+ * After this many retries a busy API server's response is an error. It answers 429, or another error with Retry-After, and may be retried
+ * (client-go, rest/with_retry).
+ */
 const BUSY_RETRIES = 10
-/** Longer than any object: etcd takes 1.5 MiB at most, and a line holds one. */
+/** A longer line breaks the watch off. A line holds one object, and etcd accepts 1.5 MiB. */
 const LINE_MAX = 16 * 1024 * 1024
 
-/** Speaks through `access`; nothing is asked yet. */
+/** Opens a client; it connects at the first request. */
 export function openClient(access: Access): Client {
   let count = 0
 
@@ -66,8 +69,8 @@ export function openClient(access: Access): Client {
     }
     count += 1
     return new Promise((resolve, reject) => {
-      // The agent decides whether it is TLS.
-      const sent: ClientRequest = startRequest(url, {...options, method: METHODS[request.asked.verb], headers, signal}, resolve)
+      // The agent decides whether the connection uses TLS.
+      const sent: ClientRequest = startRequest(url, {...options, method: METHODS[request.info.verb], headers, signal}, resolve)
       sent.on('error', error => reject(new NotAnswered(error, sent.reusedSocket)))
       const go = (): void => {
         try {
@@ -78,15 +81,15 @@ export function openClient(access: Access): Client {
         }
       }
 
-      // A connection may take long to come: what holds before it is asked for may not hold any more when it is there.
+      // Connecting may take long, and the permission may end meanwhile: it is checked once the connection is ready.
       if (request.permit === undefined) go()
       else sent.once('socket', socket => whenConnected(socket, go))
     })
   }
 
   /**
-   * A kept connection may have been closed just when it was used: that tells nothing of the API server, so it is tried once more. Should
-   * the first attempt have been heard after all, a write fails then by its own condition.
+   * A kept connection may be closed at the moment that it is used, which is no fault of the API server: the request is sent once more. If
+   * the API server did receive the first one, a repeated write fails by its precondition.
    */
   async function sendOnce(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     try {
@@ -97,7 +100,7 @@ export function openClient(access: Access): Client {
     }
   }
 
-  /** Credentials that are not accepted may have been replaced on disk. */
+  /** After a 401 the credentials are read again, since they may have been replaced on disk. */
   async function sendAuthorized(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const began = performance.now()
     const response = await sendOnce(request, signal)
@@ -111,12 +114,12 @@ export function openClient(access: Access): Client {
     if (error instanceof AtlasError) return error
     const {host} = access.server
     if (isOfCertificate(error))
-      return new AtlasError('unreachable', `the certificate of the API server ${host} is not accepted: ${reasonOf(error)}`, {
-        hint: `the certificate authority that ${access.as} names is not the one of this cluster, or something stands in between`,
+      return new AtlasError('unreachable', `can't verify the certificate of the API server ${host}: ${reasonOf(error)}`, {
+        hint: `the certificate authority of ${access.as} is not this cluster's, or a proxy replaces the certificate`,
         cause: error,
       })
     return new AtlasError('unreachable', `the API server ${host} of ${access.as} does not answer: ${reasonOf(error)}`, {
-      hint: 'is the cluster up, and is this the right --context? Try: kubectl version',
+      hint: 'check that the cluster runs and --context names the right one: kubectl version',
       cause: error,
     })
   }
@@ -138,7 +141,7 @@ export function openClient(access: Access): Client {
           if (answer.code >= 200 && answer.code < 300) return answer.body
           const wait = busyFor(answer)
           if (wait === undefined || attempt >= BUSY_RETRIES || performance.now() + wait > deadline)
-            throw refusalOf(answer, request.asked, access.as)
+            throw apiErrorOf(answer, request.info, access.as)
           await sleep(wait, undefined, {signal})
         }
       } catch (error) {
@@ -151,12 +154,12 @@ export function openClient(access: Access): Client {
       const signal = request.signal === undefined ? idle.signal : AbortSignal.any([idle.signal, request.signal])
       const wait = (milliseconds: number): NodeJS.Timeout =>
         setTimeout(() => {
-          idle.abort(new Error(`nothing was heard for ${milliseconds / 1000} s`))
+          idle.abort(new Error(`nothing was received for ${milliseconds / 1000} s`))
         }, milliseconds)
       let timer = wait(Math.min(idleMs, request.timeoutMs ?? TIMEOUT))
       try {
         const response = await sendAuthorized(request, signal)
-        if (response.statusCode !== 200) throw refusalOf(await answerOf(response), request.asked, access.as)
+        if (response.statusCode !== 200) throw apiErrorOf(await answerOf(response), request.info, access.as)
 
         clearTimeout(timer)
         timer = wait(idleMs)
@@ -166,9 +169,9 @@ export function openClient(access: Access): Client {
         for await (const piece of response as AsyncIterable<string>) {
           timer.refresh()
           const lines = (rest + piece).split('\n')
-          // What comes last is half a line as a rule; if nothing follows, it was never said.
+          // The last piece is usually half a line. It is dropped if the rest never arrives.
           rest = lines.pop() ?? ''
-          if (rest.length > LINE_MAX) throw new Error('a line of a watch does not end')
+          if (rest.length > LINE_MAX) throw new Error(`a line of a watch is longer than ${LINE_MAX / 1024 / 1024} MiB`)
           const whole = lines.filter(line => line !== '')
           if (whole.length > 0) events.lines(whole)
         }
@@ -181,7 +184,7 @@ export function openClient(access: Access): Client {
   }
 }
 
-/** A request that broke before there was an answer. */
+/** A request that failed before a response arrived. */
 class NotAnswered extends Error {
   /** Whether it was sent over a connection that had been used before. */
   readonly wasKept: boolean
@@ -192,7 +195,7 @@ class NotAnswered extends Error {
   }
 }
 
-/** Once bytes may be sent: of TLS, after the handshake. */
+/** Calls `go` once the connection can send; with TLS, after the handshake. */
 function whenConnected(socket: Socket & {readonly secureConnecting?: boolean}, go: () => void): void {
   if (socket.secureConnecting === true) socket.once('secureConnect', go)
   else if (socket.connecting) socket.once('connect', go)
@@ -205,7 +208,7 @@ async function answerOf(response: IncomingMessage): Promise<ApiResponse> {
   return {code: response.statusCode ?? 0, body, retryAfterMs: Number.isFinite(seconds) ? Math.max(0, seconds) * 1000 : undefined}
 }
 
-/** When to ask again, milliseconds from now; undefined: the answer is final. With jitter, or all that were sent away come back at once. */
+/** When to retry, milliseconds from now, with jitter, so that clients don't retry together; undefined: the response is final. */
 function busyFor({code, retryAfterMs}: ApiResponse): number | undefined {
   if (code !== 429 && (code < 500 || retryAfterMs === undefined)) return undefined
   return Math.max(100, retryAfterMs ?? 1000) * (1 + Math.random() / 4)
@@ -217,16 +220,16 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(pieces).toString('utf8')
 }
 
-/** An answer that is no JSON comes from something in front of the API server. */
+/** The API server always answers in JSON: anything else comes from a proxy in front of it. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return {message: 'it is no JSON; something stands in front of the API server'}
+    return {message: 'the response is not JSON; it may come from a proxy in front of the API server'}
   }
 }
 
-/** OpenSSL's verdicts and Node's own (node docs, tls, "X509 certificate error codes"). */
+/** Whether an error is one of OpenSSL's or Node's about a certificate (Node docs, tls, "X509 certificate error codes"). */
 function isOfCertificate(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return /CERT|CRL|SIGNATURE|_CA$|HOSTNAME_MISMATCH/.test(code)
@@ -235,7 +238,7 @@ function isOfCertificate(error: unknown): boolean {
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
   const message = messageOf(error)
-  // Several addresses that were tried each have their own reason.
+  // Node tries each address of a host, and each attempt has its own reason.
   if (message === '' && error instanceof AggregateError) return error.errors.map(each => messageOf(each)).join('; ')
   return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }

@@ -1,71 +1,71 @@
 /**
- * One of many leads: the rules of client-go (tools/leaderelection): a Lease counts as long as its holder is seen to renew it, by
- * this process's own clock and never by the times that stand in it.
+ * Leader election by the rules of client-go (tools/leaderelection): a Lease counts as held while this process sees it renewed, by this
+ * process's own clock and never by the times in the Lease.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError} from '../../model/errors.js'
 import type {Client} from './client.js'
-import {type Lease, microTime, openPatience, readLease, writeLease} from './lease.js'
+import {type FailureListener, type Lease, type LeaseRequestLimits, microTime, openFailureFilter, readLease, writeLease} from './lease.js'
 
 /** All durations in milliseconds; client-go's defaults. */
 export interface ElectionTimes {
-  /** Others wait for so long after the last renewal that they saw. */
+  /** Another process takes the Lease when it has seen no renewal for this long. */
   readonly leaseMs: number
-  /** The leader gives up when it could not renew for so long. */
+  /** The leader stops leading when it could not renew for this long; shorter than `leaseMs`. */
   readonly renewMs: number
-  /** Between two attempts. */
+  /** The delay between two attempts to take or renew the Lease. */
   readonly leaseRetryMs: number
 }
 
 export const defaultElectionTimes: ElectionTimes = {leaseMs: 15_000, renewMs: 10_000, leaseRetryMs: 2000}
 
 export interface Election {
-  /** Whether this process leads at this very moment: asked before each write, since it may have been suspended. */
+  /** Whether this process leads at this moment: checked before each write, since the process may have been suspended. */
   leads(): boolean
-  /** Gives the Lease back, so that the next leader need not wait. */
+  /** Gives the Lease back, so that the next leader takes it at once. */
   stop(): Promise<void>
 }
 
 export interface ElectionEvents {
   leading(isLeader: boolean): void
-  /** Attempts fail for another reason than that somebody else leads; undefined: they do not any more. */
-  failed(error: AtlasError | undefined): void
+  /** Attempts fail, and not because another process leads. */
+  readonly failed: FailureListener
 }
 
-/** Begins at once. @param identity this process, unlike every other and its own predecessors */
+/** Stands for election at once. @param identity unique to this process: a restarted one takes another */
 export function openElection(client: Client, name: string, identity: string, times: ElectionTimes, events: ElectionEvents): Election {
   const stopping = new AbortController()
-  let present: Lease | undefined
-  /** When this process saw the Lease change last. */
+  let known: Lease | undefined
+  /** When this process last saw the Lease change. */
   let seenAt = performance.now()
-  /** When the last renewal that succeeded was begun; undefined: this process does not lead. */
+  /** When the last successful renewal was begun; undefined: this process does not lead. */
   let renewed: Moment | undefined
-  let isTold = false
-  const patience = openPatience(events.failed)
-  /** No answer is waited for so long that there is no time for another attempt. */
-  const asking = {signal: stopping.signal, timeoutMs: times.renewMs / 2}
+  let reported = false
+  const outcome = openFailureFilter(events.failed)
+  /** Leaves time for a second attempt. */
+  const limits: LeaseRequestLimits = {signal: stopping.signal, timeoutMs: times.renewMs / 2}
 
   const isStopped = (): boolean => stopping.signal.aborted
   const leads = (): boolean => renewed !== undefined && since(renewed) < times.renewMs
 
-  function tell(): void {
-    if (leads() === isTold) return
-    isTold = leads()
-    events.leading(isTold)
+  function report(): void {
+    if (leads() === reported) return
+    reported = leads()
+    events.leading(reported)
   }
 
   function see(lease: Lease | undefined): void {
-    const isSame = present?.metadata.resourceVersion === lease?.metadata.resourceVersion
-    present = lease
+    const isSame = known?.metadata.resourceVersion === lease?.metadata.resourceVersion
+    known = lease
     if (!isSame) seenAt = performance.now()
   }
 
   async function attempt(): Promise<void> {
     const began = moment()
-    if (!leads()) see(await readLease(client, name, asking))
-    const spec = present?.spec
+    if (!leads()) see(await readLease(client, name, limits))
+    const spec = known?.spec
     const holder = spec?.holderIdentity ?? ''
-    const isFree = holder === '' || holder === identity || performance.now() - seenAt > durationOf(present, times)
+    const isFree = holder === '' || holder === identity || performance.now() - seenAt > durationOf(known, times)
     if (!isFree) return
     const now = microTime(new Date())
     const isRenewal = holder === identity
@@ -73,30 +73,33 @@ export function openElection(client: Client, name: string, identity: string, tim
       await writeLease(
         client,
         name,
-        present,
+        known,
         {
           holderIdentity: identity,
           leaseDurationSeconds: Math.ceil(times.leaseMs / 1000),
           acquireTime: isRenewal ? (spec?.acquireTime ?? now) : now,
           renewTime: now,
-          leaseTransitions: (spec?.leaseTransitions ?? 0) + (isRenewal || present === undefined ? 0 : 1),
+          leaseTransitions: (spec?.leaseTransitions ?? 0) + (isRenewal || known === undefined ? 0 : 1),
         },
-        asking,
+        limits,
       ),
     )
     renewed = began
   }
 
-  /** Somebody else wrote it; or this process did, and never had the answer: then it leads as long as it did before. */
-  async function lookAgain(how: typeof asking): Promise<void> {
-    see(await readLease(client, name, how))
-    if (present?.spec?.holderIdentity !== identity) renewed = undefined
+  /**
+   * After a conflict. If this process still holds the Lease, the response to its own write was lost, and it leads until its last successful
+   * renewal runs out.
+   */
+  async function readAgain(within: LeaseRequestLimits): Promise<void> {
+    see(await readLease(client, name, within))
+    if (known?.spec?.holderIdentity !== identity) renewed = undefined
   }
 
-  async function release(how: typeof asking): Promise<void> {
-    if (present?.spec?.holderIdentity !== identity) return
-    const given = {...present.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date())}
-    await writeLease(client, name, present, given, how)
+  async function release(within: LeaseRequestLimits): Promise<void> {
+    if (known?.spec?.holderIdentity !== identity) return
+    const released = {...known.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date())}
+    await writeLease(client, name, known, released, within)
   }
 
   async function round(): Promise<void> {
@@ -104,7 +107,7 @@ export function openElection(client: Client, name: string, identity: string, tim
       await attempt()
     } catch (error) {
       if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
-      await lookAgain(asking)
+      await readAgain(limits)
     }
   }
 
@@ -112,44 +115,44 @@ export function openElection(client: Client, name: string, identity: string, tim
     while (!stopping.signal.aborted) {
       try {
         await round()
-        patience.worked()
+        outcome.succeeded()
       } catch (error) {
         if (isStopped()) return
-        patience.failed(error)
+        outcome.failed(error)
       }
 
-      tell()
+      report()
       await sleep(times.leaseRetryMs * (1 + Math.random() / 5), undefined, {signal: stopping.signal})
     }
   }
 
   const running = run().catch(() => undefined)
-  // Between two attempts the time may run out, with an API server that hangs.
-  const watch = setInterval(tell, 250)
+  // The leadership may end during an attempt, when the API server hangs.
+  const timer = setInterval(report, 250)
   return {
     leads,
     async stop() {
-      clearInterval(watch)
+      clearInterval(timer)
       stopping.abort()
       await running
       renewed = undefined
-      tell()
-      const how = {signal: AbortSignal.timeout(RELEASE), timeoutMs: RELEASE}
-      // A renewal that was under way when it was broken off may have been heard.
-      await release(how)
+      report()
+      const within = {signal: AbortSignal.timeout(RELEASE), timeoutMs: RELEASE}
+      // A conflict: the API server has received a renewal that was aborted.
+      await release(within)
         .catch(async () => {
-          await lookAgain(how)
-          await release(how)
+          await readAgain(within)
+          await release(within)
         })
         .catch(() => undefined)
     },
   }
 }
 
-/** How long giving the Lease back may take, milliseconds. */
+/** Giving the Lease back is abandoned after this, milliseconds: the next leader then waits until the Lease runs out. */
 const RELEASE = 2000
 
-/** By the clock that never jumps, and by the other one, which goes on while the machine is suspended. */
+/** By two clocks: `steady` never jumps, `wall` continues while the machine is suspended. */
 interface Moment {
   readonly steady: number
   readonly wall: number
@@ -159,7 +162,7 @@ function moment(): Moment {
   return {steady: performance.now(), wall: Date.now()}
 }
 
-/** Milliseconds, the longer of the two: a process that believes itself alone too long does harm, one that gives up too soon does not. */
+/** Milliseconds, by the clock that shows more: a leader that stops too late does harm, one that stops too early does not. */
 function since({steady, wall}: Moment): number {
   return Math.max(performance.now() - steady, Date.now() - wall)
 }

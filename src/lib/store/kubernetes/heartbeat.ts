@@ -1,25 +1,38 @@
-/** Which server replicas live: each renews a Lease of its own, the leader watches them. A copy of nothing: no right depends on it. */
+/**
+ * Heartbeats of server replicas: each renews a Lease of its own, and the leader watches these Leases to know which replicas are alive.
+ * Informational: leadership is decided by election.ts alone.
+ */
 import {randomBytes} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError} from '../../model/errors.js'
 import {leaseNames} from '../../model/names.js'
 import type {Heartbeat} from '../store.js'
 import type {Client} from './client.js'
-import {type Asking, type Lease, annotateLease, listLeases, microTime, openPatience, readLease, writeLease} from './lease.js'
+import {
+  type FailureListener,
+  type Lease,
+  type LeaseRequestLimits,
+  annotateLease,
+  listLeases,
+  microTime,
+  openFailureFilter,
+  readLease,
+  writeLease,
+} from './lease.js'
 
 /** All durations in milliseconds. */
-export interface PresenceTimes {
+export interface HeartbeatTimes {
   /** A replica whose Lease was not renewed for this long counts as dead. */
   readonly replicaMs: number
-  /** How often it renews. */
+  /** How often a replica renews its Lease. */
   readonly replicaRenewMs: number
-  /** How often the leader looks. */
+  /** How often the leader lists the Leases. */
   readonly replicaLookMs: number
 }
 
-export const defaultPresenceTimes: PresenceTimes = {replicaMs: 10_000, replicaRenewMs: 3000, replicaLookMs: 2000}
+export const defaultHeartbeatTimes: HeartbeatTimes = {replicaMs: 10_000, replicaRenewMs: 3000, replicaLookMs: 2000}
 
-/** What a Lease tells of a server; undefined: it is another program's. */
+/** The heartbeat in a Lease; undefined: it is another program's Lease. */
 export function heartbeatOf(lease: Lease): Heartbeat | undefined {
   const {
     metadata: {name},
@@ -37,180 +50,183 @@ export function heartbeatOf(lease: Lease): Heartbeat | undefined {
   }
 }
 
-/** Told when something fails again and again; undefined: it does not any more. */
-export type Trouble = (error: AtlasError | undefined) => void
-
-export interface Presence {
-  /** Whether another server goes by this one's name: then that one reports, and this one does not write what is its. */
-  readonly isShadowed: () => boolean
+export interface RunningHeartbeat {
+  /** Whether a newer server with the same name has taken the Lease: then that one reports, and this one must not. */
+  readonly isReplaced: () => boolean
   stop(): Promise<void>
 }
 
 /**
- * Says that `replica` lives, until `stop`, which says that it does not. Failing to is tried again. Of two servers of one name the later
- * one is believed, as a pod that comes back must be; the earlier one says beside the Lease that there are two.
- * @param troubles.twin told that there are two, by both
+ * Renews the Lease of `replica` until `stop`, which gives the Lease back. A failed renewal is repeated. Of two servers with one name the
+ * newer one takes the Lease, since it may be a pod that was replaced; the older one notes in an annotation that there are two.
+ * @param listeners.twin called by both servers when there are two with this name
  */
-export function openPresence(
+export function startHeartbeat(
   client: Client,
   replica: string,
-  times: PresenceTimes,
-  troubles: {readonly presence: Trouble; readonly twin: Trouble},
-): Presence {
+  times: HeartbeatTimes,
+  listeners: {readonly heartbeat: FailureListener; readonly twin: FailureListener},
+): RunningHeartbeat {
   const stopping = new AbortController()
   const name = leaseNames.replica(replica)
   const identity = `${replica}_${randomBytes(8).toString('hex')}`
-  const patience = openPatience(troubles.presence)
-  let present: Lease | undefined
-  /** When this process saw it renewed last. */
+  const outcome = openFailureFilter(listeners.heartbeat)
+  let known: Lease | undefined
+  /** When this process last saw the Lease renewed. */
   let seenAt = performance.now()
-  let [hasHeld, isShadowed, isTwin] = [false, false, false]
+  let [hasHeld, isReplaced, isTwin] = [false, false, false]
 
   function see(lease: Lease | undefined): void {
-    if (signOf(present) !== signOf(lease)) seenAt = performance.now()
-    present = lease
-    const isNow = isShadowed || (lease?.spec?.holderIdentity === identity && isRecent(twinAt(lease)))
-    if (isNow !== isTwin) troubles.twin(isNow ? twinOf(replica) : undefined)
+    if (renewalOf(known) !== renewalOf(lease)) seenAt = performance.now()
+    known = lease
+    const isNow = isReplaced || (lease?.spec?.holderIdentity === identity && isRecent(twinAt(lease)))
+    if (isNow !== isTwin) listeners.twin(isNow ? twinError(replica) : undefined)
     isTwin = isNow
   }
 
-  const isAnothers = (): boolean => (present?.spec?.holderIdentity ?? '') !== '' && present?.spec?.holderIdentity !== identity
+  const isHeldByAnother = (lease: Lease | undefined): boolean =>
+    (lease?.spec?.holderIdentity ?? '') !== '' && lease?.spec?.holderIdentity !== identity
 
-  async function write(holderIdentity: string, asking: Asking): Promise<void> {
+  async function write(holderIdentity: string, limits: LeaseRequestLimits): Promise<void> {
     const spec = {holderIdentity, leaseDurationSeconds: Math.ceil(times.replicaMs / 1000), renewTime: microTime(new Date())}
-    const written = await writeLease(client, name, present, spec, asking)
+    const written = await writeLease(client, name, known, spec, limits)
     hasHeld = true
-    isShadowed = false
+    isReplaced = false
     see(written)
   }
 
-  async function renew(asking: Asking): Promise<void> {
-    if (present === undefined || isShadowed) see(await readLease(client, name, asking))
-    if (isShadowed && isAnothers() && performance.now() - seenAt <= times.replicaMs) {
-      see(await annotateLease(client, name, [TWIN, `${new Date().toISOString()} ${identity}`], asking))
+  async function renew(limits: LeaseRequestLimits): Promise<void> {
+    if (known === undefined || isReplaced) see(await readLease(client, name, limits))
+    if (isReplaced && isHeldByAnother(known) && performance.now() - seenAt <= times.replicaMs) {
+      see(await annotateLease(client, name, [TWIN, `${new Date().toISOString()} ${identity}`], limits))
       return
     }
 
     try {
-      await write(identity, asking)
+      await write(identity, limits)
     } catch (error) {
       if (!isConflict(error)) {
-        present = undefined
+        known = undefined
         throw error
       }
 
-      // Another server of this name; its word that there are two; or this one's own, whose answer was lost.
-      const lease = await readLease(client, name, asking)
-      isShadowed = hasHeld && (lease?.spec?.holderIdentity ?? '') !== '' && lease?.spec?.holderIdentity !== identity
+      // Written by another server of this name; or by it, the annotation; or by this process, whose response was lost.
+      const lease = await readLease(client, name, limits)
+      isReplaced = hasHeld && isHeldByAnother(lease)
       see(lease)
-      if (!isShadowed) await write(identity, asking)
+      if (!isReplaced) await write(identity, limits)
     }
   }
 
   async function run(): Promise<void> {
-    const asking = {signal: stopping.signal, timeoutMs: times.replicaMs / 2}
-    while (!stopping.signal.aborted) await step(async () => renew(asking), patience, times.replicaRenewMs, stopping.signal)
+    const limits = {signal: stopping.signal, timeoutMs: times.replicaMs / 2}
+    while (!stopping.signal.aborted) await round(async () => renew(limits), outcome, times.replicaRenewMs, stopping.signal)
   }
 
-  /** A renewal that was under way when it was broken off may have been heard: so it is read first. */
-  async function leave(asking: Asking): Promise<void> {
-    present = await readLease(client, name, asking)
-    if (present?.spec?.holderIdentity === identity) await write('', asking)
+  /** The Lease is read first: the API server may have received a renewal that this process has aborted. */
+  async function giveBack(limits: LeaseRequestLimits): Promise<void> {
+    known = await readLease(client, name, limits)
+    if (known?.spec?.holderIdentity === identity) await write('', limits)
   }
 
   const running = run().catch(() => undefined)
   return {
-    isShadowed: () => isShadowed,
+    isReplaced: () => isReplaced,
     async stop() {
       stopping.abort()
       await running
-      await leave({signal: AbortSignal.timeout(2000), timeoutMs: 2000}).catch(() => undefined)
+      await giveBack({signal: AbortSignal.timeout(2000), timeoutMs: 2000}).catch(() => undefined)
     },
   }
 }
 
-/** In which a server says when it saw last that the one that holds the Lease is not alone, and who says so. */
+/** Annotation: when two servers with one name were last seen, and the identity of the one that does not hold the Lease. */
 const TWIN = 'goatlas.io/twin-at'
 
-/** When somebody else than its holder has said last that there are two. */
+/** The time in the annotation, unless the holder of the Lease has written it. */
 function twinAt({metadata: {annotations}, spec}: Lease): string | undefined {
   const [time, identity] = annotations?.[TWIN]?.split(' ') ?? []
   return identity === spec?.holderIdentity ? undefined : time
 }
 
-/** For so long, milliseconds, its word counts; a clock may differ. */
+/** The annotation counts for this long, milliseconds: more than one renewal, since the clocks of two servers may differ. */
 const TWIN_COUNTS = 20_000
 
 function isRecent(time: string | undefined): boolean {
   return time !== undefined && Math.abs(Date.now() - Date.parse(time)) < TWIN_COUNTS
 }
 
-function twinOf(replica: string): AtlasError {
-  return new AtlasError('conflict', `two servers are called ${replica}; only the one that came last reports its proxies`, {
-    hint: 'give each a name of its own with --replica',
+function twinError(replica: string): AtlasError {
+  return new AtlasError('conflict', `two servers have the name ${replica}; only the newer one reports its proxies`, {
+    hint: 'give each server its own name with --replica',
   })
 }
 
-/** Each renewal has another: what others write beside it is none. */
-function signOf(lease: Lease | undefined): string {
+/** A new value at every renewal, so that other writes to the Lease aren't taken for one. */
+function renewalOf(lease: Lease | undefined): string {
   return `${lease?.spec?.holderIdentity ?? ''} ${lease?.spec?.renewTime ?? ''}`
 }
 
-/** Somebody else was faster, or it was removed. */
+/** Whether another process has written or deleted the Lease. */
 function isConflict(error: unknown): boolean {
   return error instanceof AtlasError && (error.code === 'conflict' || error.code === 'not-found')
 }
 
-/** Does something, tells how it went, and waits. */
-async function step(act: () => Promise<void>, patience: ReturnType<typeof openPatience>, ms: number, signal: AbortSignal): Promise<void> {
+/** Calls `act`, reports its outcome, and waits. */
+async function round(
+  act: () => Promise<void>,
+  outcome: ReturnType<typeof openFailureFilter>,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await act()
-    patience.worked()
+    outcome.succeeded()
   } catch (error) {
     if (signal.aborted) return
-    patience.failed(error)
+    outcome.failed(error)
   }
 
   await sleep(ms * (0.9 + Math.random() / 5), undefined, {signal})
 }
 
-/** Looks until `signal` aborts, and tells the names of those that live, at each change. One that is seen first counts as alive. */
-export function watchPresence(
+/** Lists the Leases until `signal` aborts, and reports the living replicas at each change. A replica seen for the first time is alive. */
+export function watchHeartbeats(
   client: Client,
-  times: PresenceTimes,
-  {living, trouble}: {living(replicas: readonly string[]): void; readonly trouble: Trouble},
+  times: HeartbeatTimes,
+  {living, failed}: {living(replicas: readonly string[]): void; readonly failed: FailureListener},
   signal: AbortSignal,
 ): void {
-  const patience = openPatience(trouble)
-  /** By replica: its last sign of life, and when it was seen first, in time that was spent looking. */
-  const seen = new Map<string, {readonly sign: string; readonly at: number}>()
-  let told: string | undefined
-  let [looked, lookedAt] = [0, performance.now()]
+  const outcome = openFailureFilter(failed)
+  /** By replica: its last renewal, and when that was first seen, on the clock `elapsed`. */
+  const seen = new Map<string, {readonly renewal: string; readonly at: number}>()
+  let reported: string | undefined
+  let [elapsed, listedAt] = [0, performance.now()]
 
   async function look(): Promise<void> {
     const leases = await listLeases(client, {signal, timeoutMs: times.replicaMs / 2})
-    // An API server that was away has kept everybody from renewing: nobody is older for it.
-    looked += Math.min(performance.now() - lookedAt, times.replicaLookMs * 2)
-    lookedAt = performance.now()
+    // While the API server was away no replica could renew: this time counts for two rounds at most.
+    elapsed += Math.min(performance.now() - listedAt, times.replicaLookMs * 2)
+    listedAt = performance.now()
     const alive: string[] = []
     for (const lease of leases) {
       const replica = leaseNames.replica.parse(lease.metadata.name)
       if (replica === undefined) continue
-      const sign = signOf(lease)
-      if (seen.get(replica)?.sign !== sign) seen.set(replica, {sign, at: looked})
-      const age = looked - (seen.get(replica)?.at ?? 0)
+      const renewal = renewalOf(lease)
+      if (seen.get(replica)?.renewal !== renewal) seen.set(replica, {renewal, at: elapsed})
+      const age = elapsed - (seen.get(replica)?.at ?? 0)
       if (lease.spec?.holderIdentity !== '' && age <= times.replicaMs) alive.push(replica)
     }
 
     const names = alive.sort().join(',')
-    if (names === told) return
-    told = names
+    if (names === reported) return
+    reported = names
     living(alive)
   }
 
   async function run(): Promise<void> {
-    // Who can't be looked at lives until the next look: an API server that is away kills nobody.
-    while (!signal.aborted) await step(look, patience, times.replicaLookMs, signal)
+    // When the list fails, the last report stays in effect: an API server that is away makes no replica dead.
+    while (!signal.aborted) await round(look, outcome, times.replicaLookMs, signal)
   }
 
   void run().catch(() => undefined)

@@ -1,119 +1,98 @@
 /**
- * Lists and watches objects of one kind for as long as it is wanted, whatever happens to connections and servers: what was listed is
- * kept up to date and told change by change (Kubernetes API concepts, "Efficient detection of changes"). What the objects mean is
- * others' business.
+ * Lists and watches the objects of one kind until it is stopped (Kubernetes API concepts, "Efficient detection of changes"): reports the
+ * list, then each change, through broken connections and restarts of the API server. What the objects mean is left to informer.ts.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {backOff, withJitter} from '../../model/back-off.js'
 import {AtlasError, messageOf} from '../../model/errors.js'
+import {ApiError} from './api-error.js'
 import type {Client} from './client.js'
-import {type Asked, ApiError} from './api-error.js'
+import {type RawObject, type Selection, NOT_THE_API_SERVER, listAll, selectionRequest} from './list.js'
 
-/** Which objects: all of a kind in a namespace, or those that a selector leaves. */
-export interface Selection {
-  /** Plural, such as `secrets`. */
-  readonly resource: keyof typeof kinds
-  readonly namespace: string
-  readonly fieldSelector?: string
-  /** Where the selector leaves one object, its name: then a right on that name is enough. */
-  readonly name?: string
-}
-
-/** The kinds that Atlas keeps, by what the API server calls a collection of them. */
-export const kinds = {configmaps: 'ConfigMap', secrets: 'Secret', services: 'Service'} as const
-
-/** An object as the API server sends it. */
-export interface RawObject {
-  readonly metadata: {readonly name: string; readonly resourceVersion: string}
-}
-
-export interface FeedEvents {
-  /** All there are, after a list, and the version that the list is of. */
+export interface ListWatchEvents {
+  /** All objects, after a list, and the resource version of the list. */
   listed(objects: readonly RawObject[], version: string): void
-  /** These have changed or come, these have gone, in this order, and became visible together. */
+  /** Changes in the order of the API server: `is` for an object that was added or modified, `gone` for a deleted one. */
   changed(events: readonly {readonly type: 'gone' | 'is'; readonly object: RawObject}[]): void
-  /** It does not get through to the API server; told at each failed attempt but the first. */
-  lost(error: AtlasError): void
-  /** It gets through again. */
-  found(): void
+  /** The API server can't be reached; called at each failed attempt after the first. */
+  failed(error: AtlasError): void
+  /** It can be reached again. */
+  recovered(): void
 }
 
 /** All durations in milliseconds. */
-export interface FeedTimes {
-  /** A watch is begun anew by the server after this time or up to twice as long. */
+export interface ListWatchTimes {
+  /** The API server ends a watch after this time or up to twice as long; the next one continues where it ended. */
   readonly watchMs: number
-  /** A watch that says nothing for this long is dead: bookmarks come every minute. */
+  /** A watch that receives nothing for this long is broken off: a healthy one receives a bookmark every minute. */
   readonly watchIdleMs: number
-  /** After a failure the next try waits this long, twice as long each time … */
+  /** The delay after a failure. It doubles with each further failure … */
   readonly retryMs: number
-  /** … up to this. */
+  /** … until it is this long. */
   readonly retryMaxMs: number
 }
 
-export const defaultFeedTimes: FeedTimes = {watchMs: 240_000, watchIdleMs: 150_000, retryMs: 200, retryMaxMs: 10_000}
+export const defaultListWatchTimes: ListWatchTimes = {watchMs: 240_000, watchIdleMs: 150_000, retryMs: 200, retryMaxMs: 10_000}
 
-export interface Feed {
-  /** When the API server was last heard, milliseconds of `performance.now`; undefined: never. */
+export interface ListWatch {
+  /** When the API server last sent something, milliseconds of `performance.now`; undefined: never. */
   heardAt(): number | undefined
-  /** How often a watch was begun, and how often everything was listed. */
-  counts(): {readonly watches: number; readonly lists: number}
 }
 
-/** So many watches one after the other that were taken and said nothing are no proof that the API server is there. */
-const HOLLOW_MAX = 2
-
-const PAGE = 500
-/** A server that wants to be left alone is, for so long at the most. Milliseconds. */
+/** After this many watches in a row that end at once and without an event, the API server counts as unreachable. */
+const EMPTY_WATCHES_MAX = 2
+/** The longest Retry-After that is obeyed, milliseconds. */
 const RETRY_AFTER_MAX = 60_000
-/** A watch that was ended sooner than this, milliseconds, was no success: the next one may have to wait. */
-const HASTY = 5000
+/** A watch that ends sooner than this, milliseconds, counts as failed, so the next ones are delayed. */
+const SHORT_WATCH = 5000
 
-/** Begins; ends when `signal` aborts. The first list is told like every other. */
-export function openFeed(client: Client, selection: Selection, times: FeedTimes, events: FeedEvents, signal: AbortSignal): Feed {
+/** Starts to list and watch; stops when `signal` aborts. */
+export function startListWatch(
+  client: Client,
+  selection: Selection,
+  times: ListWatchTimes,
+  events: ListWatchEvents,
+  signal: AbortSignal,
+): ListWatch {
   let heard: number | undefined
-  let [watches, lists, failures, hollow] = [0, 0, 0, 0]
-  /** All up to this version has been told; undefined: everything must be listed. */
+  let [failures, emptyWatches] = [0, 0]
+  /** Everything up to this resource version was reported; undefined: the next step is a list. */
   let version: string | undefined
-  /** When the watch that runs was accepted, and whether it has said anything. */
+  /** When the current watch was accepted, and whether it has sent a line. */
   let openedAt: number | undefined
-  let hasSpoken = false
+  let hasSent = false
 
   const isEnded = (): boolean => signal.aborted
 
   async function list(): Promise<string> {
     const all = await listAll(client, selection, signal)
-    lists += 1
-    gotThrough()
+    succeeded()
     events.listed(all.objects, all.resourceVersion)
     return all.resourceVersion
   }
 
   async function watch(from: string): Promise<void> {
-    watches += 1
     await client.stream(
       {
-        asked: askedOf(selection, 'watch'),
-        path: pathOf(selection),
-        query: {
+        ...selectionRequest(selection, 'watch', {
           watch: '1',
           allowWatchBookmarks: 'true',
           resourceVersion: from,
           timeoutSeconds: String(Math.ceil((times.watchMs * (1 + Math.random())) / 1000)),
-          ...selectorOf(selection),
-        },
+        }),
         signal,
       },
       times.watchIdleMs,
       {
         opened() {
           openedAt = performance.now()
-          // Something between here and the API server may take every watch, and none further.
-          if (hollow < HOLLOW_MAX) gotThrough()
+          // A proxy in between may accept every watch while it reaches no API server.
+          if (emptyWatches < EMPTY_WATCHES_MAX) succeeded()
         },
         lines(lines) {
           const seen = readEvents(lines, version ?? from)
-          hasSpoken = true
-          gotThrough()
+          hasSent = true
+          succeeded()
           if (seen.changes.length > 0) events.changed(seen.changes)
           version = seen.version
         },
@@ -121,26 +100,26 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
     )
   }
 
-  function gotThrough(): void {
+  function succeeded(): void {
     heard = performance.now()
-    if (failures > 1) events.found()
+    if (failures > 1) events.recovered()
     failures = 0
   }
 
-  /** @returns how long the server wants to be left alone, milliseconds */
+  /** @returns the Retry-After of the API server, milliseconds */
   function failed(error: unknown): number {
-    // What happened since that version is forgotten there, and must be listed (API concepts, "410 Gone").
+    // The API server no longer knows that version (API concepts, "410 Gone").
     if (isForgotten(error)) version = undefined
     failures += 1
-    // The first one is a cut connection as a rule; nobody need hear of it if the next attempt gets through.
-    if (failures > 1) events.lost(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
+    // The first failure is usually a closed connection, and the next attempt succeeds: it is not reported.
+    if (failures > 1) events.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
     return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX) : 0
   }
 
-  /** Lists where that is needed, and watches until the watch ends. @returns why it ended; undefined: in good order */
+  /** Lists if necessary, and watches until the watch ends. @returns why it failed; undefined: the API server ended it in good order */
   async function round(): Promise<unknown> {
     openedAt = undefined
-    hasSpoken = false
+    hasSent = false
     try {
       version ??= await list()
       await watch(version)
@@ -151,72 +130,24 @@ export function openFeed(client: Client, selection: Selection, times: FeedTimes,
   }
 
   async function run(): Promise<void> {
-    for (let hasty = 0; !signal.aborted;) {
+    for (let shortWatches = 0; !signal.aborted;) {
       let failure = await round()
       if (isEnded()) return
-      const isLong = openedAt !== undefined && performance.now() - openedAt > Math.min(HASTY, times.watchMs / 2)
-      if (openedAt !== undefined) hollow = isLong || hasSpoken ? 0 : hollow + 1
-      if (hollow > HOLLOW_MAX) failure ??= new AtlasError('unreachable', 'every watch ends as soon as it is begun')
-      const wanted = failure === undefined ? 0 : failed(failure)
-      // A server that ends every watch at once must not be asked without a pause; one that ran, however it ended, is begun again at once.
-      hasty = isLong ? 0 : hasty + 1
-      const backedOff = backOff(hasty - 1, {first: times.retryMs, longest: times.retryMaxMs})
-      const pause = Math.max(wanted, withJitter(backedOff, Math.random()))
+      const isLong = openedAt !== undefined && performance.now() - openedAt > Math.min(SHORT_WATCH, times.watchMs / 2)
+      if (openedAt !== undefined) emptyWatches = isLong || hasSent ? 0 : emptyWatches + 1
+      if (emptyWatches > EMPTY_WATCHES_MAX)
+        failure ??= new AtlasError('unreachable', 'the API server, or a proxy in front of it, ends every watch at once')
+      const retryAfter = failure === undefined ? 0 : failed(failure)
+      // After a long watch the next one starts at once, however it ended; after short ones it is delayed.
+      shortWatches = isLong ? 0 : shortWatches + 1
+      const backedOff = backOff(shortWatches - 1, {first: times.retryMs, longest: times.retryMaxMs})
+      const pause = Math.max(retryAfter, withJitter(backedOff, Math.random()))
       if (pause > 0) await sleep(pause, undefined, {signal})
     }
   }
 
   void run().catch(() => undefined)
-  return {heardAt: () => heard, counts: () => ({watches, lists})}
-}
-
-/**
- * All objects of a selection, page by page, and the version of the list. Should the server forget it before its last page, all at once.
- * @throws AtlasError as the client's
- */
-export async function listAll(
-  client: Client,
-  selection: Selection,
-  signal?: AbortSignal,
-): Promise<{readonly objects: readonly RawObject[]; readonly resourceVersion: string}> {
-  const objects: RawObject[] = []
-  let next: string | undefined
-  for (;;) {
-    let page: ListAnswer
-    try {
-      page = await listPage(client, selection, {limit: String(PAGE), ...(next !== undefined && {continue: next})}, signal)
-    } catch (error) {
-      if (next === undefined || !(error instanceof ApiError) || error.status !== 410) throw error
-      objects.length = 0
-      page = await listPage(client, selection, {}, signal)
-    }
-
-    objects.push(...page.items)
-    next = page.metadata.continue === '' ? undefined : page.metadata.continue
-    if (next === undefined) return {objects, resourceVersion: page.metadata.resourceVersion}
-  }
-}
-
-async function listPage(
-  client: Client,
-  selection: Selection,
-  query: Readonly<Record<string, string>>,
-  signal: AbortSignal | undefined,
-): Promise<ListAnswer> {
-  const answer = (await client.call({
-    asked: askedOf(selection, 'list'),
-    path: pathOf(selection),
-    query: {...query, ...selectorOf(selection)},
-    ...(signal && {signal}),
-  })) as Partial<ListAnswer> | null
-  if (!Array.isArray(answer?.items) || typeof answer.metadata?.resourceVersion !== 'string')
-    throw new AtlasError('unreachable', `what answers for the API server sends no list of ${selection.resource}`)
-  return answer as ListAnswer
-}
-
-interface ListAnswer {
-  readonly items: readonly RawObject[]
-  readonly metadata: {readonly continue?: string; readonly resourceVersion: string}
+  return {heardAt: () => heard}
 }
 
 interface WatchEvent {
@@ -224,10 +155,10 @@ interface WatchEvent {
   readonly object?: Partial<RawObject> & {readonly code?: number}
 }
 
-/** The server ends a watch with an error of its own: whatever it is, what is known may not be whole. */
+/** The API server has ended the watch with an ERROR event, after which the objects must be listed again. */
 class WatchError extends AtlasError {}
 
-/** @throws AtlasError for an ERROR event, and for a line that is none */
+/** @throws AtlasError for an ERROR event, and for a line that is not a watch event */
 function readEvents(
   lines: readonly string[],
   from: string,
@@ -236,8 +167,8 @@ function readEvents(
   const changes: {type: 'gone' | 'is'; object: RawObject}[] = []
   for (const line of lines) {
     const {type, object} = parsedEvent(line)
-    if (type === 'ERROR') throw new WatchError('unreachable', `the API server ends the watch: ${String(object?.code)}`)
-    if (!isObject(object)) throw new AtlasError('unreachable', 'the API server sends a watch event without an object')
+    if (type === 'ERROR') throw new WatchError('unreachable', `the API server ended the watch with error ${String(object?.code)}`)
+    if (!isObject(object)) throw new AtlasError('unreachable', 'the API server sent a watch event without an object')
     version = object.metadata.resourceVersion
     if (type === 'DELETED') changes.push({type: 'gone', object})
     else if (type === 'ADDED' || type === 'MODIFIED') changes.push({type: 'is', object})
@@ -246,16 +177,16 @@ function readEvents(
   return {changes, version}
 }
 
-/** The parser's own error would show a piece of the line: it may be a key. */
+/** JSON.parse's own error would quote the line, which may hold a key. */
 function parsedEvent(line: string): WatchEvent {
   try {
     const event: unknown = JSON.parse(line)
     if (typeof event === 'object' && event !== null) return event
   } catch {
-    // told below
+    // reported below
   }
 
-  throw new AtlasError('unreachable', 'what answers for the API server sends a line that is no watch event')
+  throw new AtlasError('unreachable', `the response to a watch has a line that is not a watch event; ${NOT_THE_API_SERVER}`)
 }
 
 function isObject(object: Partial<RawObject> | undefined): object is RawObject {
@@ -264,20 +195,7 @@ function isObject(object: Partial<RawObject> | undefined): object is RawObject {
   return typeof resourceVersion === 'string' && (name === undefined || typeof name === 'string')
 }
 
-/** Whether a version must be listed anew: the server does not know it any more, or finds something wrong with it. */
+/** Whether the objects must be listed again: the API server no longer knows the version, or refuses it. */
 function isForgotten(error: unknown): boolean {
   return error instanceof WatchError || (error instanceof ApiError && [400, 410, 422, 504].includes(error.status))
-}
-
-function selectorOf({fieldSelector, name}: Selection): Readonly<Record<string, string>> {
-  const selector = name === undefined ? fieldSelector : `metadata.name=${name}`
-  return selector === undefined ? {} : {fieldSelector: selector}
-}
-
-function askedOf({resource, namespace, name}: Selection, verb: 'list' | 'watch'): Asked {
-  return {verb, resource, group: '', namespace, ...(name !== undefined && {name})}
-}
-
-function pathOf({resource, namespace}: Selection): string {
-  return `/api/v1/namespaces/${namespace}/${resource}`
 }

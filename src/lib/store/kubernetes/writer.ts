@@ -1,36 +1,36 @@
-/** Writes one object to the API server: created, replaced and deleted only as it was last known, derived ones applied by force. */
-import {parseObjectKey} from '../../model/names.js'
+/** Writes one object to the API server: stored objects on condition of their resource version, derived ones by a forced apply. */
 import {derivedOnto, derivedText, isDerived, isForeign} from '../../manifest/derived.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
+import {parseObjectKey} from '../../model/names.js'
 import type {StoredObject, Writing} from '../objects.js'
+import type {RequestInfo} from './api-error.js'
 import {storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {type RawObject, kinds} from './list-watch.js'
-import type {Asked} from './api-error.js'
+import {type RawObject, kinds} from './list.js'
 
-/** Who Atlas is to server-side apply (Kubernetes docs, "Server-Side Apply"). */
+/** Atlas's field manager for server-side apply (Kubernetes docs, "Server-Side Apply"). */
 const MANAGER = 'atlas-controller'
 
 const resources: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(kinds).map(([resource, kind]) => [kind, resource]))
 
-/** Where an object is asked for. @throws AtlasError `failed` for a kind that is none of Atlas's */
-export function addressOf(
+/** The request for an object. @throws AtlasError `failed` for a kind that Atlas does not keep */
+function requestFor(
   key: ObjectKey,
   namespace: string,
-  verb: Asked['verb'],
-): {readonly asked: Asked; readonly path: string; readonly kind: string} {
+  verb: RequestInfo['verb'],
+): {readonly info: RequestInfo; readonly path: string; readonly kind: string} {
   const {kind, name} = parseObjectKey(key)
   const resource = resources[kind]
-  if (resource === undefined) throw new AtlasError('failed', `Atlas keeps no ${kind}`)
+  if (resource === undefined) throw new AtlasError('failed', `Atlas does not keep objects of kind ${kind}`)
   const collection = `/api/v1/namespaces/${namespace}/${resource}`
-  return {asked: {verb, resource, group: '', namespace, name}, path: verb === 'create' ? collection : `${collection}/${name}`, kind}
+  return {info: {verb, resource, group: '', namespace, name}, path: verb === 'create' ? collection : `${collection}/${name}`, kind}
 }
 
-/** @returns undefined where it is not there @throws AtlasError as the client's */
+/** @returns undefined where it does not exist @throws AtlasError as the client's */
 export async function readObject(client: Client, key: ObjectKey, namespace: string): Promise<StoredObject | undefined> {
-  const {kind, ...request} = addressOf(key, namespace, 'get')
+  const {kind, ...request} = requestFor(key, namespace, 'get')
   try {
     return storedObject(kind, (await client.call(request)) as RawObject)
   } catch (error) {
@@ -39,13 +39,13 @@ export async function readObject(client: Client, key: ObjectKey, namespace: stri
   }
 }
 
-/** How, where and by whose leave an object is written. */
+/** How and where an object is written. */
 interface WritingTo extends Writing {
   readonly namespace: string
-  /** Of a derived object, as it is known to be, and the registration that it goes with. */
+  /** Of a derived object: the last known version, and the registration that owns it. */
   readonly present: StoredObject | undefined
   readonly owner: StoredObject | undefined
-  /** Asked just before anything is sent. @throws AtlasError what keeps it from being sent */
+  /** Called just before the request is sent. @throws AtlasError to prevent it */
   readonly permit: () => void
 }
 
@@ -72,9 +72,9 @@ export async function writeObject(
   return send(client, key, 'update', {...manifest, metadata: {...manifest.metadata, resourceVersion: base}}, writing)
 }
 
-/** Whoever was faster has it still. */
+/** On condition of its version: an object that another writer has changed stays. */
 async function deleteObject(client: Client, key: ObjectKey, base: string, {namespace, permit}: WritingTo): Promise<void> {
-  const {kind: _, ...request} = addressOf(key, namespace, 'delete')
+  const {kind: _, ...request} = requestFor(key, namespace, 'delete')
   try {
     await client.call({...request, body: {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {resourceVersion: base}}, permit})
   } catch (error) {
@@ -83,25 +83,25 @@ async function deleteObject(client: Client, key: ObjectKey, base: string, {names
 }
 
 /**
- * Whether an apply is not enough: what others have written outlives it, by other means or under other names, such as a label in a
- * selector, a port, the 2021 program's marks of ownership.
+ * Whether the object must be replaced, since an apply would keep fields that other programs have written: a label in a selector, a port,
+ * the ownership annotations of goatlas.
  */
 function isReplaced(present: StoredObject | undefined): boolean {
   if (present?.manifest === undefined || !isDerived(present.manifest)) return false
   return present.manifest.kind === 'Service' || isForeign(derivedText(present.manifest))
 }
 
-/** In one write, so that no Service is ever seen with both selectors, and nobody behind it. */
+/** Replaces the object in one write, so that no Service ever has the labels of both selectors, which match no pod. */
 async function replace(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
   const {base, owner, present} = writing
   const wanted = owned(present?.manifest === undefined ? manifest : derivedOnto(present.manifest, manifest), owner)
-  // On condition of its version: a server that lost its Lease meanwhile writes nothing.
+  // On condition of its version, so that a server that has lost its Lease meanwhile changes nothing.
   return send(client, key, 'update', {...wanted, metadata: {...wanted.metadata, resourceVersion: base}}, writing)
 }
 
 async function apply(client: Client, key: ObjectKey, manifest: Manifest, writing: WritingTo): Promise<StoredObject> {
   const {base, namespace, owner, permit} = writing
-  const {kind, ...request} = addressOf(key, namespace, 'patch')
+  const {kind, ...request} = requestFor(key, namespace, 'patch')
   const wanted = owned(withoutVersion(manifest), owner)
   const metadata = {...wanted.metadata, namespace, ...(base !== undefined && {resourceVersion: base})}
   const applied = await client.call({
@@ -114,7 +114,10 @@ async function apply(client: Client, key: ObjectKey, manifest: Manifest, writing
   return storedObject(kind, applied as RawObject)
 }
 
-/** Goes when the registration goes, even where no Atlas runs any more. Never blocks its deletion: that takes a right of its own. */
+/**
+ * Adds the owner, so that Kubernetes deletes the object with its registration, even where Atlas no longer runs. It does not block the
+ * deletion of the owner, which would need a further right.
+ */
 function owned(manifest: Manifest, owner: StoredObject | undefined): Manifest {
   const uid = owner?.manifest?.metadata['uid']
   if (owner?.manifest === undefined || typeof uid !== 'string') return manifest
@@ -138,15 +141,15 @@ async function send(
   manifest: Manifest,
   {namespace, permit}: WritingTo,
 ): Promise<StoredObject> {
-  const {kind, ...request} = addressOf(key, namespace, verb)
+  const {kind, ...request} = requestFor(key, namespace, verb)
   const body = {...manifest, metadata: {...manifest.metadata, namespace}}
   const query = {fieldManager: MANAGER}
   try {
     return storedObject(kind, (await client.call({...request, body, query, permit})) as RawObject)
   } catch (error) {
-    // It was there when it was looked at: another writer was faster.
+    // It existed when it was read: another writer has deleted it.
     if (verb === 'update' && error instanceof AtlasError && error.code === 'not-found')
-      throw new AtlasError('conflict', `${key} in namespace ${namespace} was removed by another writer`, {hint: 'run the command again'})
+      throw new AtlasError('conflict', `${key} in namespace ${namespace} was deleted by another writer`, {hint: 'run the command again'})
     throw error
   }
 }

@@ -64,7 +64,7 @@ export async function askAtlas(folder: string, given: Given, servers: Servers): 
       )
       try {
         await client.call({
-          asked: {verb: 'get', resource: 'none', group: '', namespace: ''},
+          info: {verb: 'get', resource: 'none', group: '', namespace: ''},
           path: given.below === undefined ? pathOf(folder) : '/version',
           timeoutMs: 10_000,
         })

@@ -1,4 +1,4 @@
-/** Objects of the 2021 program on a real API server, as Atlas writes over them: in one write, and nothing of that program's marks is left. */
+/** Objects of goatlas on a real API server: Atlas replaces each in one write, and none of goatlas's ownership marks is left. */
 import {expect} from 'chai'
 import {derivedOf} from '../../../src/lib/manifest/derived.js'
 import type {Change} from '../../../src/lib/model/change.js'
@@ -32,7 +32,7 @@ const one = parseClusterName('downstream1')
 const sidecar = 'Service/downstream1-thanos-sidecar0'
 const values = 'Secret/downstream1-envoy-values'
 
-describe('store/kubernetes: objects of the 2021 program', () => {
+describe('store/kubernetes: objects of goatlas', () => {
   let kubernetes: Kubernetes
   let proxy: FaultProxy
   let namespace: string
@@ -64,7 +64,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     expect(status).to.equal(200)
   }
 
-  /** Has these written as Atlas wants them, whoever's proxy has acknowledged. */
+  /** Writes these derived objects, whether or not a proxy has acknowledged. */
   async function write(...objects: readonly string[]): Promise<void> {
     const fleet = await store.load()
     const settings = fleet.settings ?? expect.fail('no settings')
@@ -95,7 +95,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     expect(metadata.annotations).to.equal(undefined)
   }
 
-  it('a Service is switched by one write, whole: nobody ever sees both selectors', async () => {
+  it('a Service is switched in one write: it never has both selectors', async () => {
     const [before, registration] = [await stored(sidecar), await stored('Service/downstream1')]
     await write(sidecar)
     const after = await stored(sidecar)
@@ -107,7 +107,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     ])
   })
 
-  it('what is put back into it by that program, or by hand, goes again, and then nothing is left to do', async () => {
+  it('what goatlas or an operator puts back is removed again, and then nothing is left to do', async () => {
     const {metadata, spec} = await stored(sidecar)
     await write(sidecar)
     for (const meddling of [
@@ -130,7 +130,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     }
   })
 
-  it("values: the fleet's keys go, and their second copy in that program's annotation", async () => {
+  it('values: the keys of the fleet are removed, also their copy in the annotation of goatlas', async () => {
     const before = await stored(values)
     await patch(values, {metadata: {labels: {team: 'metrics'}, annotations: {'example.com/note': 'kept'}}, stringData: {notes: 'kept'}})
     await write(values)
@@ -142,7 +142,7 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     expect(Buffer.from(data?.['values.yaml'] ?? '', 'base64').toString()).to.contain('existingSecret: downstream1-envoy-ads')
   })
 
-  it('a zone of the same name is written, and the configuration of its name server beside it stays', async () => {
+  it('a zone of the same name is written, and the Corefile beside it stays', async () => {
     const {data} = await stored('ConfigMap/atlas-atlas-coredns')
     const labels = {'app.kubernetes.io/managed-by': 'Helm', 'objectset.rio.cattle.io/hash': '5a1c'}
     const path = `/api/v1/namespaces/${namespace}/configmaps`
@@ -158,9 +158,9 @@ describe('store/kubernetes: objects of the 2021 program', () => {
     expect(planDerived(await store.load(), settings, {owners: [], announces: true}, testDependencies()).written).to.deep.equal([])
   })
 
-  it('nothing is made to go with a Service that registers nobody', async () => {
+  it('a Service without a registration becomes no owner', async () => {
     const path = `/api/v1/namespaces/${namespace}/services`
-    // or the garbage collector would take it along
+    // or the garbage collector would delete it
     await patch(values, {metadata: {ownerReferences: null}})
     await kubernetes.request('DELETE', `${path}/${one}`)
     for (const name of ['atlas', one]) await kubernetes.request('POST', path, {metadata: {name}, spec: {ports: [{port: 80}]}})

@@ -1,23 +1,23 @@
-/** What the API server did, in its own order: who held the Lease when something was written. No clock is asked. */
+/** Records the API server's writes in its own order, and the holder of the Lease at each of them. It uses no clock. */
 import type {Client} from '../../../src/lib/store/kubernetes/client.js'
 import type {ElectionTimes} from '../../../src/lib/store/kubernetes/election.js'
-import type {RawObject} from '../../../src/lib/store/kubernetes/list-watch.js'
+import type {RawObject} from '../../../src/lib/store/kubernetes/list.js'
 
-/** Shorter than in earnest, in the same proportions. Milliseconds. */
+/** Shorter than the defaults, in the same proportions. Milliseconds. */
 export const electionTimes: ElectionTimes = {leaseMs: 2000, renewMs: 1200, leaseRetryMs: 100}
 
-/** Something that was written, by whom, and who held the Lease at that moment. */
-export interface Deed {
+/** A write, its writer, and the holder of the Lease at that moment. */
+export interface LeasedWrite {
   readonly revision: number
   readonly object: string
   readonly writer: string
-  /** Without what tells a server's lives apart; empty: nobody. */
+  /** Without the random part of its identity; empty: the Lease was free. */
   readonly holder: string
 }
 
-export interface History {
-  /** All writes of Services so far by those who put their name into the address. */
-  deeds(): readonly Deed[]
+export interface LeaseHistory {
+  /** All writes of Services so far by servers that put their name into the address. */
+  writes(): readonly LeasedWrite[]
   /** The holders so far, one after the other. */
   holders(): readonly string[]
   stop(): void
@@ -28,8 +28,8 @@ interface Seen extends RawObject {
   readonly spec?: {readonly holderIdentity?: string}
 }
 
-/** Writes down what happens from now on, until `stop`. */
-export async function historyOf(client: Client): Promise<History> {
+/** Records from now on, until `stop`. */
+export async function historyOf(client: Client): Promise<LeaseHistory> {
   const ended = new AbortController()
   const leases: {readonly revision: number; readonly holder: string}[] = []
   const writes: {readonly revision: number; readonly object: string; readonly writer: string}[] = []
@@ -42,7 +42,7 @@ export async function historyOf(client: Client): Promise<History> {
     if (writer !== undefined) writes.push({revision: Number(metadata.resourceVersion), object: metadata.name, writer})
   })
   return {
-    deeds: () => writes.map(write => ({...write, holder: leases.findLast(({revision}) => revision < write.revision)?.holder ?? ''})),
+    writes: () => writes.map(write => ({...write, holder: leases.findLast(({revision}) => revision < write.revision)?.holder ?? ''})),
     holders: () => leases.map(({holder}) => holder).filter((holder, index, all) => holder !== all[index - 1]),
     stop: () => ended.abort(),
   }
@@ -56,8 +56,8 @@ async function follow(
 ): Promise<void> {
   const {namespace} = client
   const path = `${group === '' ? '/api/v1' : `/apis/${group}/v1`}/namespaces/${namespace}/${resource}`
-  const asked = {verb: 'watch', resource, group, namespace} as const
-  const {metadata} = (await client.call({asked: {...asked, verb: 'list'}, path})) as {metadata: {resourceVersion: string}}
+  const info = {verb: 'watch', resource, group, namespace} as const
+  const {metadata} = (await client.call({info: {...info, verb: 'list'}, path})) as {metadata: {resourceVersion: string}}
   await new Promise<void>((resolve, reject) => {
     const query = {watch: '1', resourceVersion: metadata.resourceVersion}
     const lines = (all: readonly string[]): void => {
@@ -67,6 +67,6 @@ async function follow(
       }
     }
 
-    client.stream({asked, path, query, signal}, 600_000, {opened: resolve, lines}).catch(reject)
+    client.stream({info, path, query, signal}, 600_000, {opened: resolve, lines}).catch(reject)
   })
 }

@@ -1,4 +1,4 @@
-/** A process that watches a namespace and takes part in it, and says how much memory that takes. Arguments: kubeconfig, namespace. Run with --expose-gc. */
+/** A process that watches a namespace as a server, and prints how much memory it uses. Arguments: kubeconfig, namespace. Run with --expose-gc. */
 import {reduceAll} from '../../../src/lib/model/change.js'
 import {emptyFleet} from '../../../src/lib/model/fleet.js'
 import {unmoved} from '../../helpers/server.js'
@@ -13,9 +13,9 @@ let fleet = emptyFleet
 let changes = 0
 fleet = await store.watch(
   {
-    changed(told) {
-      fleet = reduceAll(fleet, told)
-      changes += told.length
+    changed(added) {
+      fleet = reduceAll(fleet, added)
+      changes += added.length
     },
     failed: () => undefined,
     recovered: () => undefined,

@@ -1,4 +1,4 @@
-/** What is written to a real API server: on condition of what was known, by force where it is Atlas's alone, and around whatever is refused. */
+/** Writes to a real API server: on condition of the known version, by force for derived objects, and past objects that are refused. */
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../../src/lib/model/change.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
@@ -24,12 +24,12 @@ const registered = (name: string, address = '198.51.100.4'): Change => {
   return {kind: 'registration', name: cluster.name, value: cluster}
 }
 
-describe('a namespace that is written to', () => {
+describe('store/kubernetes: writes', () => {
   const stage = stageOf()
   let dependencies: TestDependencies
   let store: StateStore
 
-  /** Everything that Atlas needs of its own, and these registered, with nothing issued yet. */
+  /** An initialised namespace with these clusters registered, and nothing issued yet. */
   async function begin(names: readonly string[]): Promise<void> {
     dependencies = testDependencies()
     const settings = {...testSettings, namespace: stage.namespace, thanosNamespace: stage.namespace}
@@ -52,7 +52,7 @@ describe('a namespace that is written to', () => {
     fleet.derived.has(`Service/${name}-thanos-sidecar0`) &&
     fleet.derived.has(`Secret/${name}-envoy-values`)
 
-  it('writes sixteen at a time, and of one that is refused only the owner waits; what was left out is completed later', async () => {
+  it('writes sixteen objects at a time; a refused object delays only its owner, and is written later', async () => {
     const names = Array.from({length: 24}, (_, index) => `c-${index}`)
     await begin(names)
     let [open, most] = [0, 0]
@@ -70,7 +70,7 @@ describe('a namespace that is written to', () => {
     const error = await rejectedBy(reconcile(store, dependencies))
     expect(error).to.be.instanceOf(RefusedCommit)
     expect(error.message).to.match(
-      /refuses to create secrets "c-7-envoy-ads" in namespace .*: .*"keys\.example\.net" denied the request: not on Mondays/,
+      /can't create secrets "c-7-envoy-ads" in namespace .*: the API server refused it: .*"keys\.example\.net" denied the request: not on Mondays/,
     )
     expect(most).to.be.within(8, 16)
     const fleet = await (await stage.open()).load()
@@ -87,7 +87,7 @@ describe('a namespace that is written to', () => {
     ).to.deep.equal([])
   })
 
-  it('loses every race in good order: what somebody else has made, changed or removed meanwhile stays as he left it', async () => {
+  it('loses every race in good order: what another writer has created, changed or deleted meanwhile stays', async () => {
     await begin(['paris', 'lyon', 'rome'])
     const fleet = await store.load()
     const conflict = async (change: Change, meddle: (seen: Seen) => Promise<unknown>): Promise<string> => {
@@ -105,20 +105,20 @@ describe('a namespace that is written to', () => {
       return error.message
     }
 
-    // Created: somebody was faster.
+    // Create: another writer was faster.
     const made = {apiVersion: 'v1', metadata: {name: 'berlin'}, spec: {clusterIP: 'None'}}
     expect(await conflict(registered('berlin'), async () => stage.kubernetes.request('POST', stage.path('services'), made))).to.match(
-      /can't create services "berlin" .*: it is there already/,
+      /can't create services "berlin" .*: it exists already/,
     )
     expect((await stage.get('services', 'berlin'))?.metadata.labels).to.equal(undefined)
-    // Replaced: somebody has changed it, or removed it.
+    // Replace: another writer has changed it, or deleted it.
     await conflict(registered('paris', '10.0.0.1'), async () => stage.move('paris', '10.9.9.9'))
     expect((await stage.get('services', 'paris'))?.metadata.annotations).to.include({'goatlas.io/addresses': '10.9.9.9'})
     expect(await conflict(registered('rome', '10.0.0.1'), async () => stage.remove('services', 'rome'))).to.match(
-      /it was changed by another writer/,
+      /another writer has changed it/,
     )
     expect(await stage.get('services', 'rome')).to.equal(undefined)
-    // Deleted: somebody has changed it; or was faster, which is as well.
+    // Delete: another writer has changed it, or deleted it already, which is as good.
     const gone: Change = {kind: 'registration', name: testCluster('lyon').name, value: undefined}
     await conflict(gone, async () => stage.move('lyon', '10.9.9.9'))
     expect((await stage.get('services', 'lyon'))?.metadata.annotations).to.include({'goatlas.io/addresses': '10.9.9.9'})
@@ -128,7 +128,7 @@ describe('a namespace that is written to', () => {
       return undefined
     })
     await store.commit(fresh, [gone])
-    // Applied: somebody has changed it.
+    // Apply: another writer has changed it.
     stage.proxy.play()
     await reconcile(store, dependencies)
     const values: Change = {kind: 'derived', object: 'Secret/paris-envoy-values', value: '{"labels":{},"text":"other"}'}
@@ -141,7 +141,7 @@ describe('a namespace that is written to', () => {
     expect((await stage.get('secrets', 'paris-envoy-values'))?.metadata.annotations).to.deep.equal({note: 'of a stranger'})
   })
 
-  it('repairs what drifts in what is Atlas’s, leaves what is not, and marks whose it is', async () => {
+  it('repairs its own fields of an object, keeps those of other programs, and sets the owner', async () => {
     await begin(['paris'])
     await reconcile(store, dependencies)
     const [sidecar, registration] = [await stage.get('services', 'paris-thanos-sidecar0'), await stage.get('services', 'paris')]
@@ -152,7 +152,7 @@ describe('a namespace that is written to', () => {
       metadata: {annotations: {note: 'of a stranger'}, labels: {team: 'green', 'goatlas.io/format': null}},
       spec: {
         publishNotReadyAddresses: true,
-        selector: {app: 'elsewhere', 'goatlas.io/envoy': 'nobody'},
+        selector: {app: 'elsewhere', 'goatlas.io/envoy': 'none'},
         ports: [
           {name: 'thanos', port: 10_901, targetPort: 1},
           {name: 'more', port: 9, targetPort: 9},
@@ -177,7 +177,7 @@ describe('a namespace that is written to', () => {
     expect(map?.metadata.resourceVersion).not.to.equal(zone)
   })
 
-  it('takes nobody’s Service: that cluster waits and is named, the others do not', async () => {
+  it('takes over no Service of another program: that cluster waits and is named, the others do not', async () => {
     const theirs = {metadata: {name: 'paris-thanos-sidecar0'}, spec: {selector: {app: 'theirs'}, ports: [{port: 80}]}}
     await begin(['paris', 'lyon'])
     await stage.kubernetes.request('POST', stage.path('services'), theirs)
@@ -190,7 +190,7 @@ describe('a namespace that is written to', () => {
     expect(await version('services', 'paris-thanos-sidecar0')).to.equal(before)
   })
 
-  it('lets what is being deleted go: it is made anew when it is gone, and a registration that goes counts as gone', async () => {
+  it('leaves an object that is being deleted: it is created again afterwards, and such a registration counts as deleted', async () => {
     const hold = {metadata: {finalizers: ['example.net/hold']}}
     await begin(['paris', 'lyon'])
     await reconcile(store, dependencies)
@@ -202,8 +202,8 @@ describe('a namespace that is written to', () => {
     const going = await stage.get('services', 'paris-thanos-sidecar0')
     await patch('services', 'paris-thanos-sidecar0', {metadata: {finalizers: null}})
     await reconcile(await stage.open(), dependencies)
-    const anew = await stage.get('services', 'paris-thanos-sidecar0')
-    expect(anew?.metadata.uid).not.to.be.oneOf([undefined, going?.metadata.uid])
+    const again = await stage.get('services', 'paris-thanos-sidecar0')
+    expect(again?.metadata.uid).not.to.be.oneOf([undefined, going?.metadata.uid])
 
     await patch('services', 'lyon', hold)
     await stage.remove('services', 'lyon')
@@ -224,7 +224,7 @@ describe('a namespace that is written to', () => {
     expect((await reconcile(await stage.open(), dependencies)).records.get(lyon)?.suspendedSince).to.equal(undefined)
   })
 
-  it('says in words what else the API server refuses, and never what it was sent', async () => {
+  it('explains other refusals of the API server, and never quotes the object', async () => {
     await begin([])
     const client = openClient(await openAccess({kubeconfig: stage.kubernetes.kubeconfig, namespace: stage.namespace}))
     const write = async (name: string, text: string): Promise<AtlasError> => {
@@ -244,12 +244,12 @@ describe('a namespace that is written to', () => {
     const large = await write('large', secret.repeat(30_000))
     expect(large.code).to.equal('failed')
     expect(large.message)
-      .to.match(/invalid: create configmaps "large" in namespace "[^"]+"/)
+      .to.match(/can't create configmaps "large" in namespace "[^"]+": the API server considers the object invalid/)
       .and.not.include('LS0t')
     const huge = await write('huge', 'x'.repeat(4_000_000))
     expect([huge.code, huge.message]).to.deep.equal([
       'failed',
-      `can't create configmaps "huge" in namespace "${stage.namespace}": it is larger than the API server takes`,
+      `can't create configmaps "huge" in namespace "${stage.namespace}": it is larger than the API server accepts`,
     ])
     const quota = {metadata: {name: 'few'}, spec: {hard: {'count/configmaps': '1'}}}
     await stage.kubernetes.request('POST', stage.path('resourcequotas'), quota)
@@ -263,7 +263,9 @@ describe('a namespace that is written to', () => {
       exceeded ??= await write(`one-${Math.random().toString(36).slice(2)}`, '').catch(() => undefined)
       return exceeded !== undefined
     })
-    expect(exceeded?.message).to.match(/refuses to create configmaps .*exceeded quota: few, requested: count\/configmaps=1/)
+    expect(exceeded?.message).to.match(
+      /can't create configmaps .*: the API server refused it: .*exceeded quota: few, requested: count\/configmaps=1/,
+    )
     expect(exceeded?.hint).to.equal(`kubectl -n ${stage.namespace} describe resourcequota`)
     await stage.kubernetes.request('DELETE', `/api/v1/namespaces/${stage.namespace}`)
     const ending = await write('late', '')
@@ -277,7 +279,7 @@ describe('a namespace that is written to', () => {
     const missing = await rejectedBy(nowhere.commit(await nowhere.load(), changes))
     expect([missing.code, missing.message, missing.hint]).to.deep.equal([
       'not-found',
-      'there is no namespace "nowhere-at-all"',
+      'namespace "nowhere-at-all" does not exist',
       'kubectl create namespace nowhere-at-all',
     ])
     nowhere.close()
