@@ -74,7 +74,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
       await stage.run(`kubectl --namespace ${NAMESPACE} annotate service ${name} --overwrite goatlas.io/addresses='no address'`)
     await stage.until('both to be told', async () => {
       const {stdout} = await stage.run(`atlas cluster list --namespace ${NAMESPACE}`)
-      return ['downstream1', 'downstream3'].every(name => new RegExp(`${name} .*broken`).test(stdout))
+      return ['downstream1', 'downstream3'].every(name => new RegExp(`${name} .*unreadable`).test(stdout))
     })
     const before = await stage.objects()
     await sleep(3000)
