@@ -1,8 +1,9 @@
-/** Asking the leader, who alone holds the keys, and waiting until it has done it. */
+/** Requests to the leader, which alone can read the signing keys, and waiting until it has done what was asked. Answering: answer-requests.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
-import type {Request} from '../model/request.js'
+import type {Owner} from '../model/names.js'
+import type {RequestKind} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import type {OpsDependencies} from './dependencies.js'
 
@@ -11,20 +12,16 @@ export interface Patience {
   readonly waitMs: number | undefined
 }
 
-/** A request as one writes it, under an id of its own. */
-export function newRequest(
-  kind: Request['kind'],
-  owners: Request['owners'],
-  dependencies: OpsDependencies,
-): Extract<Change, {kind: 'request'}> {
-  const id = `${kind}-${dependencies.signer.serial().slice(0, 16)}`
-  return {kind: 'request', id, value: {kind, owners, requestedAt: dependencies.now().toISOString(), state: 'waiting'}}
+/** A request under a new id; `for` makes the change that stores it. */
+export function newRequest(kind: RequestKind, {now, signer}: OpsDependencies): {id: string; for(owners: readonly Owner[]): Change} {
+  const id = `${kind}-${signer.serial().slice(0, 16)}`
+  return {id, for: owners => ({kind: 'request', id, value: {kind, owners, requestedAt: now().toISOString(), state: 'waiting'}})}
 }
 
 /**
- * Resolves with the fleet in which `isDone`.
- * @param what was asked, for the message, such as `the credential of paris was not issued`
- * @throws AtlasError `unreachable` when no leader has done it in time: what was written stands, and it will be done
+ * Resolves with the first fleet for which `isDone`.
+ * @param what begins the message of an error, such as `the credential of paris is not issued yet`
+ * @throws AtlasError `unreachable` when no leader has done it within `waitMs`; what was written stays, and a leader will do it
  */
 export async function waitForLeader(
   store: StateStore,
@@ -36,21 +33,21 @@ export async function waitForLeader(
   const limit = AbortSignal.timeout(waitMs)
   let fleet: Fleet | undefined
   const found = Promise.withResolvers<Fleet>()
-  // It may be over before anybody waits for it.
+  // The time may be up before the promise is awaited.
   found.promise.catch(() => undefined)
   const look = (): void => {
     if (fleet !== undefined && isDone(fleet)) found.resolve(fleet)
   }
 
   limit.addEventListener('abort', () => {
-    found.reject(new Error('nobody has answered in time'))
+    found.reject(new Error('no leader has answered in time'))
   })
-  const early: Parameters<typeof reduceAll>[1][] = []
+  const early: Change[] = []
   try {
     fleet = await store.watch(
       {
         changed(changes) {
-          if (fleet === undefined) early.push(changes)
+          if (fleet === undefined) early.push(...changes)
           else {
             fleet = reduceAll(fleet, changes)
             look()
@@ -61,18 +58,18 @@ export async function waitForLeader(
       },
       AbortSignal.any([ended.signal, limit]),
     )
-    fleet = reduceAll(fleet, early.flat())
+    fleet = reduceAll(fleet, early)
     look()
     return await found.promise
   } catch (error) {
-    // Whatever kept the store from being read all that time, nobody has answered.
+    // After the limit, why the store could not be read does not matter: the leader has not answered.
     throw limit.aborted ? await unanswered(store, what, {waitMs, dependencies}) : error
   } finally {
     ended.abort()
   }
 }
 
-/** Waits for the answer to a request. @throws AtlasError `failed` with the leader's words where it could not be done */
+/** Waits for the answer to a request. @throws AtlasError `failed` with the leader's message where it could not be done, and as `waitForLeader` */
 export async function waitForAnswer(
   store: StateStore,
   id: string,
@@ -82,51 +79,54 @@ export async function waitForAnswer(
   const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, patience)
   const request = fleet.requests.get(id)
   if (request === undefined)
-    throw new AtlasError('failed', `${what}: the request is gone, and nobody has said what became of it`, {
-      hint: 'look at the cluster, and ask again',
+    throw new AtlasError('failed', `${what}: the request was deleted before it was answered`, {
+      hint: 'see whether it was done ("atlas status"), and run the command again if not',
     })
-  if (request.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader says no more'}`)
+  if (request.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader gives no reason'}`)
 }
 
-/** The clocks of two machines may differ, and a Lease is renewed only so often. Seconds. */
-export const SILENCE = 20
+/** After this time without a renewal, seconds, a Lease counts as expired. It allows for clocks that differ. */
+export const LEASE_EXPIRY = 20
 
-/** Seconds since a server said that it lives, by its clock and ours. */
-export function silenceOf({renewedAt}: Heartbeat, now: Date): number {
+/** Seconds since a Lease was renewed, by two clocks that may differ. */
+export function sinceRenewal({renewedAt}: Heartbeat, now: Date): number {
   return Math.max(0, Math.round((now.getTime() - Date.parse(renewedAt)) / 1000))
 }
 
-/** Says what the Lease says: nobody leads, or somebody does and has its reasons. */
+/** The leader's heartbeat, whether it is alive or not; undefined where there is no Lease, or it was given back. */
+export function leaseIn(heartbeats: readonly Heartbeat[]): Heartbeat | undefined {
+  return heartbeats.find(({replica, holder}) => replica === undefined && holder !== '')
+}
+
+/** The name of the replica that holds a Lease, without the suffix that is different in each of its lives. */
+export function holderName({holder}: Heartbeat): string {
+  return holder.replace(/_[^_]*$/, '')
+}
+
+/** The error for a request that was not answered in time: there is no leader, or it has not done it yet. */
 async function unanswered(
   store: StateStore,
   what: string,
   {waitMs, dependencies}: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<AtlasError> {
   const kubectl = `kubectl -n ${store.namespace ?? ''}`
+  const look = `${kubectl} get lease atlas; ${kubectl} get pods -l app.kubernetes.io/component=controller`
   const heartbeats = await store.heartbeats().catch(() => undefined)
-  const leader = heartbeats?.find(({replica}) => replica === undefined)
-  const pods = `${kubectl} get pods -l app.kubernetes.io/component=controller`
+  const lease = heartbeats && leaseIn(heartbeats)
   if (heartbeats === undefined)
-    return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; it will be done when one does`, {
-      hint: `is a server running? ${kubectl} get lease atlas; ${pods}`,
+    return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; a leader will do it later`, {
+      hint: `see whether a server runs: ${look}`,
     })
-  if (leader === undefined || leader.holder === '' || silenceOf(leader, dependencies.now()) > SILENCE) {
-    const since =
-      leader === undefined || leader.holder === ''
-        ? ''
-        : ` any more: ${nameOf(leader)} did until ${silenceOf(leader, dependencies.now())} s ago`
-    return new AtlasError('unreachable', `${what}: nobody leads${since}; it will be done when a server does`, {
-      hint: `a server with --role controller or all is wanted; ${kubectl} get lease atlas; ${pods}`,
+  const silence = lease === undefined ? Infinity : sinceRenewal(lease, dependencies.now())
+  if (lease === undefined || silence > LEASE_EXPIRY) {
+    const last = lease === undefined ? '' : ` (the last one, ${holderName(lease)}, renewed its Lease ${silence} s ago)`
+    return new AtlasError('unreachable', `${what}: there is no leader${last}; the next leader will do it`, {
+      hint: `start a server with --role controller or all; ${look}`,
     })
   }
 
-  const name = nameOf(leader)
+  const name = holderName(lease)
   return new AtlasError('unreachable', `${what}: the leader, ${name}, has not done it within ${waitMs / 1000} s`, {
-    hint: `its log says why, and events do; ${kubectl} logs ${name}; ${kubectl} get events`,
+    hint: `its log and Events have the reason: ${kubectl} logs ${name}; ${kubectl} get events`,
   })
-}
-
-/** The replica's own name: what stands behind it tells its lives apart. */
-export function nameOf({holder}: Heartbeat): string {
-  return holder.replace(/_[^_]*$/, '')
 }

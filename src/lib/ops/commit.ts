@@ -1,4 +1,4 @@
-/** Load, plan, commit, and again when another writer was faster: how every command that changes something runs. */
+/** Loads, plans and commits, and starts again when another writer was faster. Every change by a command goes through here. */
 import {isDeepStrictEqual} from 'node:util'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
@@ -10,18 +10,18 @@ export interface Committed {
   /** The fleet that was planned on. */
   readonly before: Fleet
   readonly changes: readonly Change[]
-  /** The fleet after the changes; what it would be, where `dryRun` was asked for. */
+  /** The fleet after the changes; with `dryRun`, the fleet as it would be. */
   readonly after: Fleet
 }
 
 export interface CommitOptions {
   readonly dryRun?: boolean
-  /** How often a lost race is tried again before it is reported; 50 where nothing is said. */
+  /** After so many commits that lost a race to another writer, the conflict is reported; 50 by default. */
   readonly attempts?: number
 }
 
 /**
- * Plans on what is stored and commits it. `plan` must be repeatable: after a conflict it is asked again, on the newer fleet.
+ * Plans on the stored fleet and commits the plan. After a conflict `plan` is called again, with the newer fleet.
  * @throws AtlasError what `plan` or the store throws; `conflict` when every attempt lost its race
  */
 export async function commitPlan(
@@ -31,7 +31,7 @@ export async function commitPlan(
 ): Promise<Committed> {
   const attempts = options.attempts ?? 50
   const first = await store.load()
-  // An attempt that loses its race has written a part of its plan: what was done is the sum of all attempts.
+  // An attempt that loses its race may have written a part of its plan, so that the changes are those of all attempts.
   let planned: readonly Change[] = []
   for (let attempt = 1, before = first; ; attempt += 1, before = await store.load()) {
     const changes = plan(before)

@@ -1,4 +1,4 @@
-/** Issuing leaves anew before they are due: identities, and the ADS server's own. Also the remedy for a broken one. */
+/** Replaces leaf certificates before they are due: identities, those of clients, and the ADS server's. It also repairs a broken one. */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, isRegistered, faultOf} from '../model/fleet.js'
@@ -6,22 +6,22 @@ import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
-import {clusterNames} from './cluster/list.js'
+import {clusterNames, requireCluster} from './cluster/list.js'
 import {issueClients} from './clients.js'
-import {requireCluster} from './cluster/remove.js'
-import {type CommitOptions, type Committed, commitPlan} from './commit.js'
+import type {CommitOptions, Committed} from './commit.js'
 import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
-import {type OpsDependencies, readableSettings, settingsOf} from './dependencies.js'
+import type {OpsDependencies} from './dependencies.js'
+import {changeInstallation, readableSettings} from './installation.js'
 
 export interface RotateResult extends Committed {
-  /** Whose identity is new. */
+  /** The owners of the new identities. */
   readonly owners: readonly Owner[]
 }
 
 /**
- * Issues the leaves of `names` anew; of everybody, the server included, where none is named.
- * @throws AtlasError `not-found` for a name that is not registered, `failed` where the issuer is missing or can't be read
+ * Replaces the leaves of `names`; without names, those of all owners, of the clients and of the ADS server.
+ * @throws AtlasError `not-found` for a name that is not registered, `failed` where the issuer is missing or cannot be read
  */
 export async function rotateLeaves(
   store: StateStore,
@@ -30,19 +30,17 @@ export async function rotateLeaves(
   options: CommitOptions & Partial<Patience> = {},
 ): Promise<RotateResult> {
   if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, options)
-  const committed = await commitPlan(
-    store,
-    fleet => {
-      settingsOf(fleet, store)
-      return planRotate(fleet, names, dependencies)
-    },
-    options,
-  )
+  const others = names.length === 0
+  const plan = (fleet: Fleet): readonly Change[] => planLeaves(fleet, ownersNamed(fleet, names), {others}, dependencies)
+  const committed = await changeInstallation(store, plan, options)
   const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
   return {...committed, owners}
 }
 
-/** New leaves for `owners`, and where the others are asked for, for the ADS server and the clients of the internal ports. @throws AtlasError `failed` where there is no issuer to sign with */
+/**
+ * New leaves for `owners`; with `others`, also for the ADS server and the clients of the internal ports.
+ * @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read
+ */
 export function planLeaves(
   fleet: Fleet,
   owners: readonly Owner[],
@@ -54,24 +52,20 @@ export function planLeaves(
   if (settings === undefined || issuer === undefined)
     throw new AtlasError(
       'failed',
-      faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer to sign with: Secret atlas-issuer is missing',
+      faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer that could sign: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
   const now = dependencies.now()
   const changes: Change[] = owners.map(owner => {
-    const wanted = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
-    return {kind: 'identity', owner, value: issue(wanted, issuer, now, dependencies.signer)}
+    const spec = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
+    return {kind: 'identity', owner, value: issue(spec, issuer, now, dependencies.signer)}
   })
   if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now, dependencies.signer)})
   if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, dependencies))
   return changes
 }
 
-function planRotate(fleet: Fleet, names: readonly string[], dependencies: OpsDependencies): readonly Change[] {
-  return planLeaves(fleet, ownersNamed(fleet, names), {others: names.length === 0}, dependencies)
-}
-
-/** Where a leader signs, it is asked to; which of the named ones are there is looked at before. */
+/** Asks the leader to do it, after a check that all names are registered. */
 async function askToRotate(
   store: StateStore,
   names: readonly string[],
@@ -79,18 +73,17 @@ async function askToRotate(
   {waitMs, ...options}: CommitOptions & Partial<Patience>,
 ): Promise<RotateResult> {
   let owners: readonly Owner[] = []
-  const request = newRequest('rotate', [], dependencies)
-  const committed = await commitPlan(
+  const request = newRequest('rotate', dependencies)
+  const committed = await changeInstallation(
     store,
     fleet => {
-      settingsOf(fleet, store)
       owners = ownersNamed(fleet, names)
-      return [{...request, value: {...request.value, owners: names.length === 0 ? [] : owners}} as Change]
+      return [request.for(names.length === 0 ? [] : owners)]
     },
     options,
   )
   if (options.dryRun !== true && waitMs !== undefined)
-    await waitForAnswer(store, request.id, `the leaves of ${names.length === 0 ? 'everybody' : names.join(', ')} are not issued yet`, {
+    await waitForAnswer(store, request.id, `the certificates of ${names.length === 0 ? 'all' : names.join(', ')} are not issued yet`, {
       waitMs,
       dependencies,
     })
@@ -98,9 +91,9 @@ async function askToRotate(
 }
 
 function ownersNamed(fleet: Fleet, names: readonly string[]): readonly Owner[] {
-  return names.length === 0 ? everybody(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
+  return names.length === 0 ? allOwners(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
 }
 
-function everybody(fleet: Fleet): readonly Owner[] {
+function allOwners(fleet: Fleet): readonly Owner[] {
   return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))]
 }

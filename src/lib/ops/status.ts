@@ -6,8 +6,8 @@ import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/repo
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {SILENCE, nameOf, silenceOf} from './ask-leader.js'
-import {settingsOf} from './dependencies.js'
+import {LEASE_EXPIRY, holderName, leaseIn, sinceRenewal} from './ask-leader.js'
+import {loadInstallation} from './installation.js'
 
 /**
  * `not acknowledged`: Envoy has not answered yet to what was sent last; `not connected`: the cluster is registered, and no Envoy of it
@@ -74,7 +74,7 @@ export async function status(
   if (store.isShared) return statusOfReplicas(store, now)
   const held = await store.holder()
   if (held === undefined) {
-    settingsOf(await store.load(), store)
+    await loadInstallation(store)
     throw noServer(store)
   }
 
@@ -86,8 +86,7 @@ export async function status(
 
 /** From the last reports of the living replicas. The leader keeps the list of those, so that without a leader it may be out of date. */
 async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
-  const fleet = await store.load()
-  settingsOf(fleet, store)
+  const {fleet} = await loadInstallation(store)
   // A caller without the right to read Leases still gets the reports.
   const heartbeats = await store.heartbeats().catch(() => undefined)
   const living = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
@@ -102,31 +101,29 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
     replica => `server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`,
   )
   const leader = heartbeats === undefined ? undefined : leaderOf(heartbeats, now)
-  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: nameOf(leader)})}
+  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: holderName(leader)})}
 }
 
 /** The heartbeat of the leader; undefined where the Lease has run out or was given back. */
 function leaderOf(heartbeats: readonly Heartbeat[], now: Date): Heartbeat | undefined {
-  return heartbeats.find(beat => beat.replica === undefined && beat.holder !== '' && silenceOf(beat, now) <= SILENCE)
+  const lease = leaseIn(heartbeats)
+  return lease !== undefined && sinceRenewal(lease, now) <= LEASE_EXPIRY ? lease : undefined
 }
 
 function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
-  const silence = (beat: Heartbeat): number => silenceOf(beat, now)
-  const lease = heartbeats.find(({replica}) => replica === undefined)
+  const lease = leaseIn(heartbeats)
+  const age = lease === undefined ? '' : ` (Lease atlas last renewed ${sinceRenewal(lease, now)} s ago)`
+  const noLeader = `no leader${age}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`
+  const twins = heartbeats.filter(({twinAt}) => twinAt !== undefined && Math.abs(now.getTime() - Date.parse(twinAt)) <= LEASE_EXPIRY * 1000)
   const silent = heartbeats.filter(
-    beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && silence(beat) > SILENCE,
+    beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && sinceRenewal(beat, now) > LEASE_EXPIRY,
   )
   return [
-    ...(leaderOf(heartbeats, now) !== undefined
-      ? []
-      : [
-          `no leader${lease === undefined ? '' : ` (Lease atlas last renewed ${silence(lease)} s ago)`}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`,
-        ]),
-    ...heartbeats
-      .filter(({twinAt}) => twinAt !== undefined && Math.abs(now.getTime() - Date.parse(twinAt)) <= SILENCE * 1000)
-      .map(({replica = ''}) => `two servers are called ${replica}, so the proxies of one of them are not shown.`),
+    ...(leaderOf(heartbeats, now) === undefined ? [noLeader] : []),
+    ...twins.map(({replica = ''}) => `two servers are called ${replica}, so the proxies of one of them are not shown.`),
     ...silent.map(
-      beat => `server ${beat.replica ?? ''} has not renewed its Lease for ${silence(beat)} s, so the state of its proxies may be old.`,
+      beat =>
+        `server ${beat.replica ?? ''} has not renewed its Lease for ${sinceRenewal(beat, now)} s, so the state of its proxies may be old.`,
     ),
   ]
 }

@@ -6,10 +6,11 @@ import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, is
 import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName, objectKey} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
-import {type CommitOptions, type Committed, commitPlan, sameValue} from '../commit.js'
+import {type CommitOptions, type Committed, sameValue} from '../commit.js'
 import {type Patience, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
-import {type OpsDependencies, settingsOf} from '../dependencies.js'
+import type {OpsDependencies} from '../dependencies.js'
+import {changeInstallation} from '../installation.js'
 
 /** What was asked for; what is absent keeps what stands, or takes the default. */
 export interface ClusterRequest {
@@ -40,10 +41,9 @@ export async function addCluster(
   dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<AddResult> {
-  const committed = await commitPlan(
+  const committed = await changeInstallation(
     store,
     fleet => {
-      settingsOf(fleet, store)
       const changes = planAdd(fleet, text, {request, defaults})
       return store.signedBy === 'leader' ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
     },

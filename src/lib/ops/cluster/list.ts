@@ -1,9 +1,10 @@
 /** The clusters there are, and in what state each is. */
 import type {Cluster} from '../../model/cluster.js'
+import {AtlasError, quote} from '../../model/errors.js'
 import {type Fault, type Fleet, clusterOf, isBroken, registeredNames, faultOf} from '../../model/fleet.js'
-import type {ClusterName} from '../../model/names.js'
+import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
-import {settingsOf} from '../dependencies.js'
+import {loadInstallation} from '../installation.js'
 
 /** `no address`: `goatlas.io/addresses` is not set yet; `unreadable`: the registration can't be read, and the last one that could is in use; `suspended`: the registration was deleted. */
 export type ClusterState = 'no address' | 'registered' | 'suspended' | 'unreadable'
@@ -21,8 +22,7 @@ export interface ClusterEntry {
 
 /** Every cluster of the store, by name. @throws AtlasError `not-found` where there is no installation */
 export async function listClusters(store: StateStore): Promise<readonly ClusterEntry[]> {
-  const fleet = await store.load()
-  settingsOf(fleet, store)
+  const {fleet} = await loadInstallation(store)
   return clusterNames(fleet).map(name => clusterEntry(fleet, name))
 }
 
@@ -32,6 +32,15 @@ export function clusterNames(fleet: Fleet): readonly ClusterName[] {
     .filter(record => record.registration !== undefined && record.owner !== 'atlas')
     .map(record => record.owner as ClusterName)
   return [...new Set([...registeredNames(fleet), ...suspended])].sort()
+}
+
+/** The name of a cluster that is registered, readable or not, or suspended. @throws AtlasError `not-found`, which names those */
+export function requireCluster(fleet: Fleet, text: string): ClusterName {
+  const name = parseClusterName(text)
+  const names = clusterNames(fleet)
+  if (names.includes(name)) return name
+  const known = names.length === 0 ? 'none is registered' : `registered: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`
+  throw new AtlasError('not-found', `there is no cluster ${quote(text)}; ${known}`, {hint: 'run "atlas cluster list" to see all'})
 }
 
 /** What is known of one cluster; of a broken or suspended registration, the last that was accepted. */

@@ -5,9 +5,8 @@ import {sidecarName, sni, spiffe} from '../../model/names.js'
 import {replicasOf} from '../../model/cluster.js'
 import {readKey} from '../../pki/read.js'
 import type {StateStore} from '../../store/store.js'
-import {settingsOf} from '../dependencies.js'
-import {type ClusterEntry, clusterEntry} from './list.js'
-import {requireCluster} from './remove.js'
+import {loadInstallation} from '../installation.js'
+import {type ClusterEntry, clusterEntry, requireCluster} from './list.js'
 
 export interface CertificateSummary {
   readonly name: string
@@ -29,8 +28,7 @@ export interface ClusterView {
 
 /** @throws AtlasError `not-found` */
 export async function showCluster(store: StateStore, text: string): Promise<ClusterView> {
-  const fleet = await store.load()
-  const settings = settingsOf(fleet, store)
+  const {fleet, settings} = await loadInstallation(store)
   const name = requireCluster(fleet, text)
   const entry = clusterEntry(fleet, name)
   const {generation} = recordOf(fleet, name)

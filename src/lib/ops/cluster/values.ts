@@ -10,8 +10,8 @@ import {type Fleet, dialledAddresses, faultOf} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {StateStore} from '../../store/store.js'
-import {settingsOf} from '../dependencies.js'
-import {requireCluster} from './remove.js'
+import {loadInstallation} from '../installation.js'
+import {requireCluster} from './list.js'
 
 /** A file to write: `path` below the output directory. In an order in which Envoy may find them appear. */
 export interface OutputFile {
@@ -40,8 +40,8 @@ export interface Joining {
  * @throws AtlasError `not-found` for a cluster that is not there, `failed` where its credential was not issued or can't be read
  */
 export async function joining(store: StateStore, text: string): Promise<Joining> {
-  const fleet = await store.load()
-  const settings = {...settingsOf(fleet, store), addresses: dialledAddresses(fleet)}
+  const {fleet, settings: stored} = await loadInstallation(store)
+  const settings = {...stored, addresses: dialledAddresses(fleet)}
   const owner = text === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, text)
   return {
     owner,
