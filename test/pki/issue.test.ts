@@ -61,11 +61,11 @@ describe('pki/issue: what stands in each certificate', () => {
     expect(facts.notAfter).to.deep.equal(readKey(root).notAfter)
   })
 
-  it("a cluster's identity carries its name and generation, its SNI, and its issuer behind it", () => {
+  it("a cluster's identity carries its name and generation, two DNS names in this order, and its issuer behind it", () => {
     const identity = issue(identitySpec(settings, PARIS, 3), issuer, now, signer)
     const facts = readKey(identity)
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/3'])
-    expect(facts.dns).to.deep.equal(['paris.downstream.atlas.internal'])
+    expect(facts.dns).to.deep.equal(['paris.downstream.atlas.internal', 'g3.paris.downstream.atlas.internal'])
     expect(facts.purposes).to.deep.equal(['server', 'client'])
     expect(facts.keyUsages).to.deep.equal(['digitalSignature'])
     expect(facts.isCa).to.equal(false)

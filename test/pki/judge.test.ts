@@ -82,6 +82,16 @@ const cases: readonly Case[] = [
     reasons: [['wrong-name', /it is named "spiffe:\/\/atlas.internal\/downstream\/paris\/1"$/]],
   },
   {
+    is: 'a leaf without the DNS name of its generation, as issued before this release, has the wrong name',
+    found: leafOf({dns: ['paris.downstream.atlas.internal']}),
+    reasons: [['wrong-name', /must be named .*"g1.paris.downstream.atlas.internal"; it is named .*"paris.downstream.atlas.internal"$/]],
+  },
+  {
+    is: 'a leaf with its DNS names in another order has the wrong name',
+    found: leafOf({dns: [...wanted.dns].reverse()}),
+    reasons: [['wrong-name', /it is named .*"g1.paris.downstream.atlas.internal", "paris.downstream.atlas.internal"$/]],
+  },
+  {
     is: 'a leaf with a second URI has the wrong name',
     found: leafOf({uris: [...wanted.uris, 'spiffe://atlas.internal/observability']}),
     reasons: [['wrong-name', /observability/]],

@@ -183,6 +183,8 @@ export const sni = {
   observability: (domain: string): string => `observability.${domain}`,
   ads: (domain: string): string => `ads.${domain}`,
   downstream: (domain: string, cluster: ClusterName): string => `${cluster}.downstream.${domain}`,
+  /** The same with the generation: only a certificate's second name, which no client sends. */
+  generation: (domain: string, cluster: ClusterName, generation: number): string => `g${generation}.${sni.downstream(domain, cluster)}`,
   /** Every Service in Atlas's namespace: Thanos Query connects to the Services of the sidecars. */
   anyService: (namespace: string, clusterDomain: string): string => `*.${namespace}.svc.${clusterDomain}`,
 } as const

@@ -63,7 +63,8 @@ export function identitySpec(settings: Settings, owner: Owner, generation: numbe
     ...base,
     commonName: `downstream ${owner}`,
     uris: [spiffe.downstream(trustDomain, owner, generation)],
-    dns: [sni.downstream(trustDomain, owner)],
+    // Exactly these two, in this order: Envoy prints a peer's DNS names joined by a comma, and a reverse tunnel takes that text for its tenant.
+    dns: [sni.downstream(trustDomain, owner), sni.generation(trustDomain, owner, generation)],
   }
 }
 

@@ -117,7 +117,7 @@ function judgeNames(found: SignedFacts, spec: CertificateSpec): readonly Reason[
     [...found.uris, ...found.dns, ...found.otherNames],
     [...spec.uris, ...spec.dns],
   ]
-  if (sameSet(found.uris, spec.uris) && sameSet(found.dns, spec.dns) && found.otherNames.length === 0) return []
+  if (sameSet(found.uris, spec.uris) && isSameList(found.dns, spec.dns) && found.otherNames.length === 0) return []
   return [{reason: 'wrong-name', message: `${spec.name} must be named ${list(expected)}; it is named ${list(names)}`}]
 }
 
@@ -154,6 +154,10 @@ function judgeTime(found: SignedFacts, spec: CertificateSpec, now: Date): readon
     return [{reason: 'not-yet-valid', message: `${spec.name} is valid from ${found.notBefore.toISOString()} only`}]
   if (renewAt(found, spec) > now) return []
   return [{reason: 'near-expiry', message: `${spec.name} ends on ${end.toISOString()} and is due to be replaced`}]
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, index) => each === b[index])
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {
