@@ -106,7 +106,7 @@ describe('a command that a cluster refuses', () => {
       ['away', /the API server 127\.0\.0\.1:1 of context "admin" does not answer: .*ECONNREFUSED/],
       ['strange', /can't verify the certificate of the API server \S+: .*certificate/],
       ['expired', /does not accept the credentials of context "admin" \(401 Unauthorized\)\n.*log in to the cluster again/],
-      ['broken', /the kubeconfig \S+ can't be read: wanted YAML; .* at line \d+/],
+      ['broken', /the kubeconfig \S+ can't be read: it must be YAML; .* at line \d+/],
       ['list', /the kubeconfig \S+ can't be read: the file must be an object, and is a list/],
       ['undecided', /the kubeconfig has no current context; there are: admin/],
       ['lost', /there is no context "elsewhere"; there are: admin/],

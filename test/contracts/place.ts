@@ -30,7 +30,7 @@ export interface Place {
   close(): Promise<void>
 }
 
-/** After this long everything that a watch would tell has been told. Milliseconds. */
+/** After this time a watch has reported every change. Milliseconds. */
 export const SETTLED = 120
 
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
@@ -67,7 +67,7 @@ export interface Stage {
   watching(over?: StateStore): Promise<Recorder>
 }
 
-/** Sets a place up before each case of the `describe` that it stands in. */
+/** Sets a place up before each case of its `describe`. */
 export function stageOf(create: () => Promise<Place>): Stage {
   const watches: Recorder[] = []
   const stage: {-readonly [K in keyof Stage]: Stage[K]} = {
@@ -94,7 +94,7 @@ export function stageOf(create: () => Promise<Place>): Stage {
   return stage
 }
 
-/** The object that stands there. */
+/** The stored object. */
 export async function objectAt(place: Place, key: string): Promise<Manifest> {
   const manifest = await place.get(key)
   if (manifest === undefined) throw new Error(`there is no ${key}`)

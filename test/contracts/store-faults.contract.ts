@@ -23,13 +23,13 @@ const withAnnotation = (manifest: Manifest, note: string, value: string): Manife
   metadata: {...manifest.metadata, annotations: {...manifest.metadata.annotations, [note]: value}},
 })
 const withData = (manifest: Manifest, key: string, value: string): Manifest => ({...manifest, data: {...manifest.data, [key]: value}})
-/** Another cluster whose entries stand in the same shards as those of paris. */
+/** Another cluster whose entries are in the same shards as those of paris. */
 const neighbour = parseClusterName(
   Array.from({length: 1000}, (_, index) => `c-${index}`).find(name => shardOf(name) === shardOf('paris')) ?? '',
 )
 const withNeighbour = testFleet(testDependencies(), ['paris', 'lyon', neighbour], settings())
 
-/** One thing broken: by which edit, what is at fault then, where the message points, what it says. */
+/** One thing broken: the edit, the subjects at fault then, the path in the message, and its text. */
 interface Break {
   readonly what: string
   readonly object: string
@@ -138,7 +138,7 @@ const breaks: readonly Break[] = [
   },
 ]
 
-/** Objects that can't be read at all, and everything that they said. */
+/** Objects that can't be read at all, and everything that they held. */
 const wholes: readonly (readonly [object: string, subjects: readonly Subject[]])[] = [
   ['Service/paris', ['registration/paris']],
   ['Secret/paris-envoy-ads', ['credential/paris']],
@@ -191,7 +191,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
     if (damaged) damagedContract(stage, {filled, faultsOf})
 
     for (const [object, subjects] of damaged ? wholes : []) {
-      it(`${object} unreadable as a whole keeps all that it may have said, in a watch and on a cold load, and is healed`, async () => {
+      it(`${object} unreadable as a whole keeps all that it may have held, in a watch and on a first load, and is repaired`, async () => {
         const base = await filled()
         const watch = await stage.watching()
         const good = await objectAt(stage.place, object)
@@ -309,7 +309,7 @@ function damagedContract(
     expect(clusterOf(found, paris)).to.deep.equal(fleet.registrations.get(paris))
   })
 
-  it('everything of one cluster unreadable at once still says that it is there', async () => {
+  it('everything of one cluster unreadable at once still shows that the cluster exists', async () => {
     await filled()
     for (const object of ['Service/paris', 'Secret/paris-envoy-ads', identityKey('paris'), recordKey('paris')])
       await stage.place.damage(object)

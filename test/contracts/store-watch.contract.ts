@@ -1,4 +1,4 @@
-/** What every state store tells those who watch it. */
+/** What every state store reports to its watchers. */
 import {expect} from 'chai'
 import {encodeOnto} from '../../src/lib/manifest/encode.js'
 import type {Change} from '../../src/lib/model/change.js'
@@ -16,12 +16,12 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       expect((await rejectedBy(stage.watching())).code).to.equal('not-found')
     })
 
-    it('begins at what is stored', async () => {
+    it('begins with what is stored', async () => {
       await stage.filled()
       expect(plain((await stage.watching()).fleet)).to.deep.equal(plain(fleet))
     })
 
-    it('tells its own store’s commits at once, exactly once, to every watch', async () => {
+    it('reports its own store’s commits at once, exactly once, to every watch', async () => {
       const base = await stage.filled()
       const [first, second] = [await stage.watching(), await stage.watching()]
       const after = await stage.store.commit(base, [moved('198.51.100.9'), {kind: 'endpoints', value: 'endpoints: []\n'}])
@@ -35,7 +35,7 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       expect([...first.fleet.revisions].sort()).to.deep.equal([...after.revisions].sort())
     })
 
-    it('tells another store’s commits, and strangers’ changes, exactly once', async () => {
+    it('reports another store’s commits, and other programs’ changes, exactly once', async () => {
       await stage.filled()
       const watch = await stage.watching()
       const other = stage.place.open()
@@ -48,7 +48,7 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       expect(plain(watch.fleet)).to.deep.equal(plain(await stage.place.open().load()))
     })
 
-    it('tells nothing of an entry beside the one that changed, and nothing when only the writing differs', async () => {
+    it('reports nothing of an entry beside the one that changed, and nothing when only the formatting differs', async () => {
       await stage.filled()
       const watch = await stage.watching()
       const {settings} = fleet
@@ -63,7 +63,7 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       expect(watch.changes.map(each => ('owner' in each ? `${each.kind}/${each.owner}` : each.kind))).to.deep.equal(['identity/paris'])
     })
 
-    it('tells nothing after it was ended', async () => {
+    it('reports nothing after it was ended', async () => {
       const base = await stage.filled()
       const watch = await stage.watching()
       watch.stop()

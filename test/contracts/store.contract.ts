@@ -68,7 +68,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         expect([...again.revisions]).to.deep.equal([...base.revisions])
       })
 
-      it('does not write an object whose keys merely stand in another order', async () => {
+      it('does not write an object whose keys are merely in another order', async () => {
         await stage.filled()
         const manifest = await objectAt(stage.place, 'Service/paris')
         const reversed = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).reverse()) as T
@@ -83,7 +83,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
       })
 
       if (!isCluster)
-        it('writes what it is told even where another namespace stood before', async () => {
+        it('writes the namespace that is chosen, also where there was another one before', async () => {
           const base = await stage.filled()
           await stage.store.commit(base, [{kind: 'settings', value: {...settings(), namespace: 'monitoring'}}])
           expect((await stage.place.open().load()).settings?.namespace).to.equal('monitoring')
@@ -212,7 +212,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         }
       })
 
-      it('what a person wrote as stringData does not go on speaking over what is written', async () => {
+      it('what a person wrote as stringData does not count any more after a write', async () => {
         await stage.filled()
         for (const key of [identityKey('paris'), 'Secret/paris-envoy-ads']) {
           const {data, ...rest} = (await stage.place.get(key)) ?? {data: {}, apiVersion: 'v1', kind: 'Secret', metadata: {name: 'none'}}

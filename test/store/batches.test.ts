@@ -15,7 +15,7 @@ import {testFleet, testDependencies} from '../helpers/dependencies.js'
 const neighbour = Array.from({length: 1000}, (_, index) => `c-${index}`).find(name => shardOf(name) === shardOf('paris')) ?? ''
 const owners = ['paris', neighbour, 'lyon'].map(name => parseClusterName(name))
 
-/** Told apart by their place in the list. */
+/** Distinguished by their index in the list. */
 const changes = fc
   .array(
     fc.oneof(

@@ -1,11 +1,11 @@
-/** A watcher that writes down what it is told, and keeps the fleet that follows from it. */
+/** A watcher that records its calls, and keeps the fleet that follows from them. */
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import type {AtlasError} from '../../src/lib/model/errors.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 
 export interface Recorder {
-  /** The fleet as told so far. */
+  /** The fleet after the changes so far. */
   readonly fleet: Fleet
   /** All changes but revisions, in order. */
   readonly changes: readonly Change[]

@@ -52,7 +52,7 @@ const report: Report = {
   faults: [],
 }
 
-/** All that a fleet keeps, in Kubernetes too: what is derived, requests, and what servers say of each other. */
+/** Everything that a fleet keeps, also in Kubernetes: derived objects, requests, and the servers' reports. */
 function fleetOf010(): Fleet {
   const dependencies = testDependencies()
   const registered = testFleet(dependencies, ['paris', 'lyon'])

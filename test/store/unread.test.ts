@@ -1,4 +1,4 @@
-/** Objects that can't be read, and who comes or goes while they can't. */
+/** Objects that can't be read, and clusters that come or go meanwhile. */
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
@@ -16,7 +16,7 @@ import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const paris = parseClusterName('paris')
-/** A cluster whose identity stands in the same shard as that of paris. */
+/** A cluster whose identity is in the same shard as that of paris. */
 const mate = parseClusterName(Array.from({length: 1000}, (_, index) => `c${index}`).find(name => shardOf(name) === shardOf(paris)) ?? '')
 const shard = `Secret/${objectNames.identities(shardOf(paris))}`
 
@@ -38,7 +38,7 @@ const service = (name: string): unknown =>
   encodeOnto(undefined, {kind: 'registration', name: parseClusterName(name), value: testCluster(name)}, 'atlas')
 
 describe('store: objects that can not be read', () => {
-  it('may hold an entry of whoever comes later: the newcomer waits, and holds up nobody else', async () => {
+  it('may hold an entry of a cluster that is added later: that cluster waits, and no other does', async () => {
     const store = memoryStore()
     await commitAll(store)
     const told: Change[] = []
@@ -60,7 +60,7 @@ describe('store: objects that can not be read', () => {
     stop.abort()
   })
 
-  it('when they can be again, the newcomer is nobody who was in them, and is served', async () => {
+  it('when they can be read again, the new cluster turns out not to be in them, and is served', async () => {
     const store = memoryStore()
     await commitAll(store)
     const whole = store.get(shard)
@@ -76,7 +76,7 @@ describe('store: objects that can not be read', () => {
     expect(after.identities.has(mate)).to.equal(true)
   })
 
-  it('a kind that is mistyped removes nobody, whether it was known before or not', async () => {
+  it('a mistyped kind removes no cluster, whether it was known before or not', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'atlas-unread-'))
     try {
       const store = openDirectory({directory})
@@ -94,7 +94,7 @@ describe('store: objects that can not be read', () => {
     }
   })
 
-  it('an object of another kind without a word of Atlas in it is passed over', async () => {
+  it('an object of another kind with nothing of Atlas in it is ignored', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'atlas-unread-'))
     try {
       const store = openDirectory({directory})

@@ -1,6 +1,6 @@
 /**
  * What Kubernetes keeps beside the fleet and can be made from it: the Services to which Thanos Query connects, each cluster's Helm
- * values, the DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows. The store writes them, when `ops/` says.
+ * values, the DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows. `ops/derive.ts` plans when they are written.
  */
 import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
 import {AtlasError} from '../model/errors.js'

@@ -11,8 +11,8 @@ import {renderYaml} from './yaml.js'
 export const ENDPOINTS_KEY = 'endpoints.yaml'
 
 /**
- * YAML text; byte-stable, sorted by cluster, then replica. An empty list is legal there. Where 10901 speaks mutual TLS each endpoint
- * says so: what Thanos knows as its default would hold for endpoints of its flags, too.
+ * YAML text; byte-stable, sorted by cluster, then replica. An empty list is legal there. Where 10901 is in mutual TLS each endpoint
+ * has its TLS settings: a default of Thanos would apply to the endpoints of its flags, too.
  */
 export function renderEndpoints(fleet: Fleet): string {
   const {settings} = fleet
@@ -52,7 +52,7 @@ function hostIn(address: string): string {
   return address.replace(/^.*\//, '').replace(/:[0-9]+$/, '')
 }
 
-/** Says once, by an anchor in the first endpoint, where the client's certificate is: a ConfigMap has room for 1 MiB. */
+/** The files of the client's certificate, written once, as an anchor in the first endpoint: a ConfigMap has room for 1 MiB. */
 function withFiles(text: string, {clientDirectory}: Settings): string {
   const files = {
     enabled: true,

@@ -38,7 +38,7 @@ export function renderCredential(owner: Owner, credential: Credential, namespace
 
 /**
  * All that `owner`'s cluster needs beside the chart: the Secret with the key, and apart from it the Secret with the values, from which
- * Flux (`valuesFrom`) and k3s (`valuesSecrets`) read. The values stand in clear, so that encrypting `data` alone leaves them readable.
+ * Flux (`valuesFrom`) and k3s (`valuesSecrets`) read. The values are in `stringData`, so that encrypting `data` alone leaves them readable.
  */
 export function renderSecrets(settings: Settings, owner: Owner, credential: Credential, namespace: string): string {
   const values = frameOf(undefined, ['Secret', objectNames.values(owner)], namespace)
@@ -95,7 +95,7 @@ function helmChart(settings: Settings, owner: Owner, {chart, version, name, name
   }
 }
 
-/** Flux. Both objects stand in the release's namespace, with the Secret: no reference crosses a namespace. */
+/** Flux. Both objects are in the release's namespace, with the Secret: no reference crosses a namespace. */
 function fluxObjects(
   settings: Settings,
   owner: Owner,

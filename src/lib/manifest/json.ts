@@ -1,4 +1,4 @@
-/** Reads JSON that other processes or people wrote: each function returns a value of its type, or throws what it must be and what it is. */
+/** Reads JSON of other processes and of people. Each function returns a value of its type, or throws what it must be and what was found. */
 import {AtlasError, quote} from '../model/errors.js'
 
 export type Fields = Readonly<Record<string, unknown>>

@@ -36,7 +36,7 @@ export type StoredKind = Exclude<EntryKind, ObservedKind>
 /** The row of one kind. */
 export type Row<K extends EntryKind = EntryKind> = Layout<K> & {
   /**
-   * `derived`: it can be made again from the rest at any time, so it is written over whatever another writer has put there; `stored`:
+   * `derived`: it can be made again from the rest at any time, so it replaces anything that another writer has put there; `stored`:
    * it is written only over what the plan was made on; `observed`: it is never written.
    */
   readonly is: K extends ObservedKind ? 'observed' : 'derived' | 'stored'

@@ -1,6 +1,6 @@
 /**
- * How a kind of change lies in objects: alone in an object of its own, or as one entry of an object that holds many. kinds.ts says
- * which kind lies where; decode.ts and encode.ts go through its table.
+ * The two ways to keep a kind of change in objects: each entry in an object of its own, or many entries in one object. kinds.ts has the
+ * way of each kind; decode.ts and encode.ts go through its table.
  */
 import {createHash} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'

@@ -31,7 +31,7 @@ export function keyOf(manifest: Manifest): ObjectKey {
 
 /** @throws AtlasError `invalid` for anything that is no Kubernetes object of the kinds Atlas uses */
 export function parseManifest(value: unknown): Manifest {
-  if (!isFields(value)) throw new AtlasError('invalid', 'wanted a Kubernetes object; got something else')
+  if (!isFields(value)) throw new AtlasError('invalid', 'it must be a Kubernetes object; it is something else')
   const {apiVersion, kind, metadata} = value
   if (apiVersion !== 'v1' || typeof kind !== 'string' || !/^[A-Za-z]{1,63}$/.test(kind))
     throw new AtlasError(
@@ -57,7 +57,7 @@ export function parseManifest(value: unknown): Manifest {
   return value as unknown as Manifest
 }
 
-/** Whether it is being deleted and waits for a finalizer: it will be gone, whatever is written. */
+/** Whether it is being deleted and waits for a finalizer: it will be gone even if it is written again. */
 export function isLeaving({metadata}: Manifest): boolean {
   return metadata['deletionTimestamp'] !== undefined
 }
@@ -113,7 +113,7 @@ export function decodeBase64(key: string, text: string): string {
   return Buffer.from(bare, 'base64').toString('utf8')
 }
 
-/** All that Atlas reads. Objects of other kinds may stand beside them, but a slip in a kind must not pass for one of those. */
+/** The kinds that Atlas reads. There may be objects of other kinds, but a misspelt kind of Atlas's own must not pass for one of those. */
 const kinds: ReadonlySet<string> = new Set(['ConfigMap', 'Secret', 'Service'])
 
 function isMarked(metadata: Readonly<Record<string, unknown>>): boolean {
@@ -136,7 +136,7 @@ function ownText(map: Readonly<Record<string, string>> | undefined, key: string)
   return Object.hasOwn(map ?? {}, key) ? map?.[key] : undefined
 }
 
-/** A name for messages. A line of a misplaced private key can come to stand as one, so none as long as that is shown. */
+/** A name for messages. A line of a misplaced private key may have become a name, so a name of that length is not shown. */
 function nameOf(key: string): string {
   return key.length <= 40 ? quote(key) : `a name of ${key.length} characters`
 }

@@ -1,4 +1,4 @@
-/** Where in an object something is wrong: carried beside an error, so that a fault can name it. */
+/** The path inside an object at which something is wrong: carried beside an error, so that a fault can name it. */
 import {AtlasError, messageOf} from '../model/errors.js'
 
 /** The path inside an object that an error is about, such as `data.tls.crt`. */
@@ -11,7 +11,7 @@ class PathError extends Error {
   }
 }
 
-/** Runs `parse`; what it throws is said to be about `key`, unless a place further inside has been named already. */
+/** Runs `parse`; an error that it throws gets the path `key`, unless it has a path further inside already. */
 export function at<T>(key: string, parse: () => T): T {
   try {
     return parse()
@@ -22,7 +22,7 @@ export function at<T>(key: string, parse: () => T): T {
   }
 }
 
-/** The place that `at` named; `fallback` where none was. */
+/** The path that `at` attached to an error; `fallback` where there is none. */
 export function pathOf(error: unknown, fallback: string): string {
   return error instanceof AtlasError && error.cause instanceof PathError ? error.cause.key : fallback
 }

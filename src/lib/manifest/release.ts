@@ -5,14 +5,14 @@ import {invalid} from '../model/errors.js'
 export interface Release {
   /** `oci://HOST/PATH/NAME`, without a version. */
   readonly chart: string
-  /** A version, never a range: the same command prints the same text, whatever was published since. */
+  /** A version, never a range: the same command prints the same text, also when newer charts have been published. */
   readonly version: string
   readonly name: string
-  /** Where the Envoy runs and its Secrets stand, in the cluster that the release is for. */
+  /** The namespace of the Envoy and its Secrets, in the cluster that the release is for. */
   readonly namespace: string
 }
 
-/** What is released where nothing else is asked for; the version is the program's own, the namespace depends on whose Envoy it is. */
+/** The default release; the version is the program's own, the namespace depends on the Envoy's owner. */
 export const defaultRelease = {chart: 'oci://ghcr.io/goatlas-io/charts/envoy', name: 'atlas-envoy', namespace: 'atlas'} as const
 
 /** A chart in a registry, which Helm, Flux, k3s and Argo CD all read without a repository being registered. @throws AtlasError `invalid` */
@@ -38,7 +38,7 @@ export function parseReleaseName(text: string, what = "a release's name"): strin
   return text
 }
 
-/** Where a chart lies, and its name: `oci://ghcr.io/x/envoy` -> `ghcr.io/x`, `envoy`. */
+/** A chart's registry path and its name: `oci://ghcr.io/x/envoy` -> `ghcr.io/x`, `envoy`. */
 export function splitChart(chart: string): {readonly repository: string; readonly name: string} {
   const slash = chart.lastIndexOf('/')
   return {repository: chart.slice('oci://'.length, slash), name: chart.slice(slash + 1)}

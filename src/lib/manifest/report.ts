@@ -45,10 +45,10 @@ export function decodeReport(manifest: Manifest): ReplicaReport {
   })
 }
 
-/** Of everything in a report but times that pass anyway: equal digest, no news. */
+/** The digest of a report without its times: the same digest, nothing worth writing. */
 export function digestOf(report: Report, leftovers: readonly Leftover[]): string {
   const {at: _, proxies, refusals, ...rest} = report
-  // Streams are renewed every hour, which is no news about the proxy.
+  // Streams are renewed every hour, which changes nothing about the proxy.
   const timeless = proxies.map(({lastChange: _l, connectedSince: _c, sequence: _s, ...proxy}) => proxy)
   // A client that is refused connects again every few seconds, from another port, for as long as it runs.
   const refused = new Set(refusals.map(({reason, message, cluster}) => JSON.stringify([reason, message, cluster])))

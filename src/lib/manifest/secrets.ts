@@ -1,4 +1,4 @@
-/** Certificates with keys in Secrets: signers, the ADS server's, ADS credentials, those of clients, and the entries of the identity shards. */
+/** Certificates with keys in Secrets: of signers, the ADS server, ADS credentials, clients, and the entries of the identity shards. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {labels} from '../model/names.js'
@@ -68,17 +68,17 @@ export function parseIdentity(text: string, place: string): CertifiedKey {
     label: match[1] ?? '',
     text: match[0],
   }))
-  // A block that is cut off, or of another kind of line, must not be passed over: a chain would lose its issuer.
+  // A block that is cut off must not be ignored: a chain would lose its issuer.
   const isWhole = !blocks.reduce((rest, block) => rest.replace(block.text, ''), text).includes('-----')
   const keys = blocks.filter(block => block.label.endsWith('PRIVATE KEY'))
   const certificates = blocks.filter(block => block.label === 'CERTIFICATE')
   const [key] = keys
   return at(place, () => {
-    if (!isWhole) throw new AtlasError('invalid', 'wanted one private key and its certificates in PEM; a block in it is not whole')
+    if (!isWhole) throw new AtlasError('invalid', 'it must be one private key and its certificates in PEM; a block in it is not whole')
     if (key === undefined || keys.length > 1 || certificates.length === 0 || keys.length + certificates.length < blocks.length)
       throw new AtlasError(
         'invalid',
-        `wanted one private key and its certificates in PEM; found ${keys.length} keys and ${certificates.length} certificates`,
+        `it must be one private key and its certificates in PEM; it has ${keys.length} keys and ${certificates.length} certificates`,
       )
     return checked({certificate: certificates.map(block => block.text).join(''), key: new SecretText(key.text)}, place)
   })
@@ -106,7 +106,7 @@ function checked<T extends CertifiedKey>(pair: T, place: string): T {
 function required(manifest: Manifest, key: string): string {
   return at(`data.${key}`, () => {
     const text = secretText(manifest, key)
-    if (text === undefined || text.trim() === '') throw new AtlasError('invalid', 'wanted PEM text; there is nothing')
+    if (text === undefined || text.trim() === '') throw new AtlasError('invalid', 'it must hold PEM text; there is nothing')
     return text
   })
 }

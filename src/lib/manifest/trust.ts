@@ -12,7 +12,7 @@ export function decodeTrust(manifest: Manifest): TrustBundle {
   const bundle = (key: string): readonly string[] =>
     at(`data.${key}`, () => {
       const text = manifest.data?.[key]
-      if (text === undefined) throw new AtlasError('invalid', 'wanted certificates in PEM; there is nothing')
+      if (text === undefined) throw new AtlasError('invalid', 'it must hold certificates in PEM; there is nothing')
       return parseCertificates(text, key).map(certificate => renderCertificates([certificate]))
     })
   return {roots: bundle(keys.roots), issuers: bundle(keys.issuers), credentialIssuers: bundle(keys.credentialIssuers)}

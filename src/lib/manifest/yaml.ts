@@ -13,8 +13,8 @@ export function parseYaml(text: string): unknown {
   throw new AtlasError(
     'invalid',
     documents.length === 0
-      ? 'wanted one YAML document; the file is empty'
-      : `wanted one object per file; got ${documents.length} YAML documents`,
+      ? 'it must be one YAML document; the file is empty'
+      : `it must be one object per file; got ${documents.length} YAML documents`,
   )
 }
 
@@ -28,7 +28,7 @@ export function parseKubectlYaml(text: string): unknown {
   return (isJson ? parsedJson(text) : undefined) ?? parseDocuments(text, kubectlReader())[0] ?? null
 }
 
-/** Byte-stable: keys in the order that they stand in, no line is folded, strings that another reader could take for a number are quoted. */
+/** Byte-stable: keys in their order, no line is folded, strings that another reader could take for a number are quoted. */
 export function renderYaml(value: unknown): string {
   return dump(value, {lineWidth: -1, noRefs: true})
 }
@@ -59,8 +59,8 @@ function parseDocuments(text: string, options: LoadOptions = {maxAliases: 0}): r
     return loadAll(text, options)
   } catch (error) {
     // The library's message quotes the text around the fault, which may be a key: only the reason and the place are passed on.
-    if (error instanceof YAMLException) throw new AtlasError('invalid', `wanted YAML; ${reasonOf(error)}${place(error)}`)
-    throw new AtlasError('invalid', 'wanted YAML; it does not parse')
+    if (error instanceof YAMLException) throw new AtlasError('invalid', `it must be YAML; ${reasonOf(error)}${place(error)}`)
+    throw new AtlasError('invalid', 'it must be YAML; it does not parse')
   }
 }
 

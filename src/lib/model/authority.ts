@@ -1,4 +1,4 @@
-/** Certificates as the fleet holds them: PEM text, and where a key is needed, the key. What they say is read in `pki/`. */
+/** Certificates as the fleet holds them: PEM text, with the key where it is needed. Their contents are read in `pki/`. */
 import type {Owner} from './names.js'
 import type {SecretText} from './secret.js'
 import type {Cluster} from './cluster.js'

@@ -1,4 +1,4 @@
-/** The only way a fleet changes, and what is known of a change: words for people, and the Envoys that it concerns (kinds.ts has the facts). */
+/** `reduce`, the only way a fleet changes; and what a change concerns, by the table of kinds.ts. */
 import {
   type Change,
   type EntryKind,

@@ -101,9 +101,9 @@ export function checkCluster(cluster: Cluster): Cluster {
   if (cluster.replicas > 1 && !cluster.services.thanos.host.includes('{replica}'))
     throw new AtlasError(
       'invalid',
-      `cluster "${cluster.name}" has ${cluster.replicas} replicas, but the Thanos address "${cluster.services.thanos.host}" does not tell them apart`,
+      `cluster "${cluster.name}" has ${cluster.replicas} replicas, but the Thanos address "${cluster.services.thanos.host}" is the same for all of them`,
       {
-        hint: "put {replica} where the replica's number stands, for example prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901",
+        hint: "put {replica} in place of the replica's number, for example prometheus-k8s-{replica}.prometheus-operated.monitoring.svc:10901",
       },
     )
   // The last replica's address may be one that the first one's is not: 10.0.0.{replica} ends at 255.

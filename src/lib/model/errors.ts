@@ -9,7 +9,7 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** An error that is meant to be read: `message` says what was wanted and what was found, never key material. */
+/** An error for people: `message` is what failed and why, never key material; `hint` is what to do. */
 export class AtlasError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
@@ -29,8 +29,8 @@ export function invalid(what: string, wanted: string, got: string, hint?: string
 }
 
 /**
- * Quotes what a stranger wrote: on one line, printable, cut at `max` characters, so that it can't forge log lines. What may be a part of
- * a private key that was put into the wrong field is not shown.
+ * Quotes foreign text: on one line, printable, cut at `max` characters, so that it can't forge log lines. Text that may be
+ * part of a private key in the wrong field is not shown.
  */
 export function quote(text: string, max = 80): string {
   const shown = text.slice(0, 4096).replaceAll(/[A-Za-z0-9+/]{32,}/g, run => (isKeyLike(run) ? '(not shown: it may be a key)' : run))
@@ -42,7 +42,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Base64 of as much has capitals, small letters and digits; names and addresses have not. */
+/** A long run of base64 has capitals, small letters and digits; names and addresses have not. */
 function isKeyLike(run: string): boolean {
   return [/[A-Z]/, /[a-z]/, /[0-9]/].every(kind => kind.test(run))
 }

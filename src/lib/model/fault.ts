@@ -1,6 +1,6 @@
-/** What is stored and can't be read: where it is, and what is wrong with it. Which entry of the fleet it is, a subject says (kinds.ts). */
+/** What is stored and can't be read: where it is, and what is wrong with it. The entry of the fleet is named by a subject (kinds.ts). */
 
-/** Something stored that could not be read: where, what was wanted there, and what was found instead (never key material). */
+/** Something stored that could not be read: where it is, and what it must be (never key material). */
 export interface Fault {
   /** Kind and name, such as `Service/paris`. */
   readonly object: string

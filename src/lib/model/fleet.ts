@@ -25,7 +25,7 @@ export function brokenNames({faults}: Fleet, kind: SubjectKind): readonly string
   return [...faults.keys()].map(subject => parseSubject(subject)).flatMap(broken => (broken.kind === kind ? [broken.name] : []))
 }
 
-/** Faults that are new, or other than before, and faults that are gone. A fault that stays as it was is no news. */
+/** Faults that are new or have changed, and faults that are gone. */
 export function faultsBetween(
   before: Fleet,
   after: Fleet,

@@ -106,6 +106,6 @@ export interface ReplicaReport {
    * (docs/explanation/envoy.md#nack).
    */
   readonly leftovers: readonly Leftover[]
-  /** SHA-256, lower-case hex, of what it says apart from times: equal digest, nothing new. */
+  /** SHA-256, lower-case hex, of the report without its times. */
   readonly digest: string
 }

@@ -2,7 +2,7 @@
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
-/** Holds text that must not be printed; only `reveal()` gives it out, so every use can be found by that word. */
+/** Holds text that must not be printed; only `reveal()` returns it, so every use can be found by that name. */
 export class SecretText {
   readonly #text: string
 

@@ -1,6 +1,6 @@
 /**
- * In which writes a commit is made: changes of one object go together, and what concerns different owners may be written at once.
- * Whatever concerns the same owner, or everybody, keeps its order, so that what is written at any moment is a legal fleet.
+ * The writes of a commit: changes of one object go together, and objects of different owners may be written at once. Changes that
+ * concern the same owner, or all owners, keep their order, so that what is written at any moment is a legal fleet.
  */
 import {type StoredChange, objectOf, ownersOf} from '../manifest/encode.js'
 import type {ObjectKey} from '../model/fleet.js'
@@ -32,7 +32,7 @@ export function batchesOf(changes: readonly StoredChange[]): readonly (readonly 
   return batches
 }
 
-/** A change joins the first group of its object that stands behind everything else of its owner. */
+/** A change joins the first group of its object that comes after everything else of its owner. */
 function grouped(changes: readonly StoredChange[]): readonly Group[] {
   const groups: {readonly key: ObjectKey; readonly changes: StoredChange[]}[] = []
   const places = new Map<ObjectKey, number[]>()

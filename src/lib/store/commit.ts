@@ -43,12 +43,12 @@ export class RefusedCommit extends AtlasError {
   }
 }
 
-/** What a group has come to: the object as it stands now, or why it could not be written. */
+/** The object after a write, or why it could not be written. */
 type Outcome = {readonly group: Group; readonly error: unknown} | {readonly group: Group; readonly object: StoredObject | undefined}
 
 /**
  * @param read an object as this version understands it
- * @param wrote told what was written, batch by batch
+ * @param wrote called after each batch
  * @returns the fleet after the commit
  * @throws AtlasError `conflict` where an object is not at its revision in `base`; nothing is written where that shows beforehand
  */
@@ -64,7 +64,7 @@ export async function commitOnto(
   const settings = stored.find(change => change.kind === 'settings')?.value ?? base.settings ?? defaultSettings
   return objects.exclusively(async () => {
     const batches = batchesOf(stored)
-    // A race that is lost should leave nothing behind: all is looked at before anything is written.
+    // A commit that loses a race should write nothing: all objects are checked before the first is written.
     for (const group of batches.flat()) if (!isDerived(group)) checkBase(objects, group.key, await objects.read(group.key), base)
     let fleet = base
     const refusals: CommitConflict[] = []
@@ -115,8 +115,8 @@ async function writeGroup(
   const present = await read(key)
   if (!isDerived(group)) checkBase(objects, key, present, fleet)
   if (present?.broken !== undefined && (present.sealed === true || !isReplacement(changes)))
-    throw new AtlasError('failed', `${present.source ?? key} can't be read, so nothing can be written into it: ${present.broken}`, {
-      hint: 'mend or remove it',
+    throw new AtlasError('failed', `${present.source ?? key} can't be written to, because it can't be read: ${present.broken}`, {
+      hint: 'fix or remove it',
     })
   const next = changes.reduce((manifest, change) => encodeOnto(manifest, change, namespaceOf(change, settings)), present?.manifest)
   if (isDeepStrictEqual(present?.manifest, next) && present?.broken === undefined) return present
@@ -125,7 +125,7 @@ async function writeGroup(
   return written === undefined || source === undefined ? written : {...written, source}
 }
 
-/** @throws AtlasError `conflict` where the object is at another revision than the plan was made on */
+/** @throws AtlasError `conflict` where the object is at another revision than the one that was planned on */
 function checkBase(objects: ObjectStore, key: ObjectKey, present: StoredObject | undefined, base: Fleet): void {
   if (present?.revision === base.revisions.get(key)) return
   throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
@@ -135,7 +135,7 @@ function isDerived({changes}: Group): boolean {
   return changes.every(change => isDerivedChange(change))
 }
 
-/** Whether the object holds nothing but what is written or deleted now, so that losing what it said before loses nothing. */
+/** Whether the object holds only what is written or deleted now, so that nothing else is lost with its old content. */
 function isReplacement(changes: readonly StoredChange[]): boolean {
   return changes.every(change => !sharesObject(change))
 }

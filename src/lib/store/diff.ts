@@ -1,4 +1,4 @@
-/** What a store's objects said when last looked at, entry by entry; the difference to now is a list of changes. */
+/** The entries of a store's objects as they were last read; the difference to the objects now is a list of changes. */
 import {decodeEntry, entriesOf, faultChange} from '../manifest/decode.js'
 import type {Entry} from '../manifest/layout.js'
 import type {Manifest} from '../manifest/manifest.js'
@@ -10,10 +10,10 @@ import type {Sighting, StoredObject} from './objects.js'
 
 interface KnownObject {
   readonly revision: Revision
-  /** For an object that can't be read, what it said when it last could; `faults` then holds all that it may say. */
+  /** For an object that can't be read, the entries of when it last could; `faults` then holds all entries that it may hold. */
   readonly entries: ReadonlyMap<Subject, Entry>
   readonly faults: ReadonlySet<Subject>
-  /** Of an object that can't be read: tells of one thing that it may say. */
+  /** For an object that can't be read: the fault of an entry that it may hold. */
   readonly fault?: (subject: Subject) => Change
 }
 
@@ -24,10 +24,10 @@ export interface Known {
   some(sightings: readonly Sighting[], fleet: Fleet): readonly Change[]
 }
 
-/** What an entry says, or why it can't be read. */
+/** The change that sets an entry, or the fault why it can't be read. */
 export type Decode = (entry: Entry, object: StoredObject) => Change
 
-/** Decodes each version of an entry once, for everybody who looks at a store: the values are the same ones then. */
+/** Decodes each version of an entry once, for all watchers of a store, so that they share the values. */
 export function openDecode(): Decode {
   const last = new Map<Subject, {readonly text: string; readonly change: Change}>()
   return (entry, {key, source}) => {
@@ -41,11 +41,11 @@ export function openDecode(): Decode {
   }
 }
 
-/** Remembers what each object last said, so that looking again gives only what is different. */
+/** Remembers the entries of each object, so that reading it again gives only what has changed. */
 export function openKnown(decode: Decode): Known {
   const known = new Map<ObjectKey, KnownObject>()
 
-  /** An object's changes since it was last looked at, and what is known of it from now on. */
+  /** An object's changes since it was last read. */
   function compare(object: StoredObject, fleet: Fleet): readonly Change[] {
     const before = known.get(object.key)
     if (before?.revision === object.revision) return []
@@ -60,7 +60,7 @@ export function openKnown(decode: Decode): Known {
     )
     const gone = [...(before?.entries.values() ?? [])].filter(entry => !entries.has(entry.subject))
     const changes = changed.map(entry => decode(entry, object))
-    // An entry that is broken is looked at again only when its text changes: its own fault is no reason to.
+    // A broken entry is decoded again only when its text changes; its own fault is no reason to.
     known.set(object.key, {revision: object.revision, entries, faults: new Set()})
     return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]
   }
@@ -74,8 +74,8 @@ export function openKnown(decode: Decode): Known {
   }
 
   /**
-   * Whoever has come since an object broke may stand in it too. Of an object that can't even be told this is not said again: what
-   * goes missing under our eyes was not in it.
+   * An owner that is new since an object broke may have an entry in it, too. A file of which not even the name is known can't hold an
+   * entry that has gone missing while it was watched.
    */
   function newcomers(changes: readonly Change[], fleet: Fleet): readonly Change[] {
     const unread = [...known].filter(([key, {fault}]) => fault !== undefined && parseObjectKey(key).kind !== UNKNOWN_KIND)
@@ -107,7 +107,7 @@ export function openKnown(decode: Decode): Known {
       let after = reduceAll(fleet, gone)
       const changes = good.flatMap(object => compare(object, after))
       after = reduceAll(after, changes)
-      // Last, since what an unreadable object holds is told by everything else; each tells of what comes after it.
+      // Last, since everything else shows what an unreadable object may hold, and each shows that for the ones after it.
       for (const object of bad.sort((a, b) => order(a) - order(b))) {
         const found = compare(object, after)
         after = reduceAll(after, found)
@@ -124,7 +124,7 @@ export function openKnown(decode: Decode): Known {
   }
 }
 
-/** Faults that an object had beside its entries, and that are its own still: another may be the one at fault by now. */
+/** Faults beside its entries that an object had and that are over; by now another object may have the fault. */
 function healed(key: ObjectKey, before: KnownObject | undefined, fleet: Fleet, isWanted: (subject: Subject) => boolean): readonly Change[] {
   return [...(before?.faults ?? [])]
     .filter(subject => isWanted(subject) && before?.entries.has(subject) !== true && fleet.faults.get(subject)?.object === key)

@@ -11,7 +11,7 @@ export interface StoredObject {
   readonly manifest: Manifest | undefined
   /** Why there is no manifest; never a part of the object's text. */
   readonly broken?: string
-  /** Whether it must not be written over either, since more would be lost than can be seen. */
+  /** Whether it must not be replaced either, since more would be lost than can be seen. */
   readonly sealed?: boolean
   /** Where it was found, for messages: a file's name. */
   readonly source?: string
@@ -23,22 +23,22 @@ export interface Sighting {
   readonly object: StoredObject | undefined
 }
 
-/** Told while a place is observed. */
+/** Called while a place is observed. */
 export interface Observer {
-  /** Something may have changed, nobody knows what. */
+  /** Something may have changed; it is not known what. */
   look(): void
-  /** These objects have changed, come or gone, and became visible together. */
+  /** These objects were changed, created or deleted, and became visible together. */
   saw(keys: readonly ObjectKey[]): void
-  /** The place can't be observed any more; called again and again while that is so, at will. */
+  /** The place can't be observed; may be called again and again while that is so. */
   lost(error: AtlasError): void
-  /** It can again, and all that was missed has been told. */
+  /** The place can be observed again, and all that was missed has been reported. */
   found(): void
 }
 
-/** A place under observation: its objects as they are known at the moment, own writes included. */
+/** A place under observation: its objects as they are known now, own writes included. */
 export interface Observed {
   all(): Promise<readonly StoredObject[]>
-  /** One that `saw` has told of; undefined: it is gone. */
+  /** An object that `saw` has named; undefined: it is gone. */
   one(key: ObjectKey): StoredObject | undefined
 }
 
@@ -46,7 +46,7 @@ export interface Observed {
 export interface Writing {
   /** The revision that it must be at; undefined: it must not be there. */
   readonly base: Revision | undefined
-  /** Derived objects are Atlas's alone: what others wrote into its parts is written over. */
+  /** Derived objects are Atlas's alone: what other writers put into Atlas's parts is replaced. */
   readonly isDerived: boolean
 }
 
@@ -55,18 +55,18 @@ export interface ObjectStore extends StoreTraits {
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */
   list(): Promise<readonly StoredObject[]>
-  /** Runs `work` while no other writer of this place writes. @throws AtlasError `conflict` when the other one takes too long */
+  /** Runs `work` while no other writer of this place writes. @throws AtlasError `conflict` when the other writer takes too long */
   exclusively<T>(work: () => Promise<T>): Promise<T>
   /** One object, as it is known to be; undefined: there is none. Within `exclusively`. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
   /**
    * Writes or, without a manifest, deletes one object. Within `exclusively`.
-   * @returns it as it stands there then
+   * @returns the object as it is stored then
    * @throws AtlasError `conflict` where it is at another revision than `writing.base`
    */
   write(key: ObjectKey, manifest: Manifest | undefined, writing: Writing): Promise<StoredObject | undefined>
   /**
-   * Tells `observer` until `signal` aborts.
+   * Calls `observer` until `signal` aborts.
    * @throws AtlasError `unreachable`
    */
   observe(observer: Observer, signal: AbortSignal): Promise<Observed>

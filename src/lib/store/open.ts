@@ -1,4 +1,4 @@
-/** Which store a command's flags name. What a Kubernetes cluster takes is loaded only where one is named. */
+/** Opens the store that a command's flags name. The Kubernetes code is loaded only where a cluster is named. */
 import {objectNames, SHARDS} from '../model/names.js'
 import {directoryStore} from './directory/directory.js'
 import {type DirectoryTimes, defaultDirectoryTimes} from './directory/times.js'
@@ -9,14 +9,14 @@ import type {StateStore} from './store.js'
 export interface DirectoryChoice {
   /** The directory that holds the manifests. */
   readonly directory: string
-  /** A directory that is not there is an empty store, to be made at the first commit; else it is an error. */
+  /** A directory that does not exist is an empty store, created at the first commit; otherwise it is an error. */
   readonly create?: boolean
   readonly times?: Partial<DirectoryTimes>
 }
 
 export interface ClusterChoice {
   readonly cluster: KubernetesChoice
-  /** Which Secrets may be read: all of Atlas's, or none but these; none where nothing is said. */
+  /** The Secrets that may be read: all of Atlas's, or only these; by default none. */
   readonly secrets?: 'all' | readonly string[]
   readonly times?: Partial<KubernetesTimes>
 }

@@ -12,7 +12,7 @@ import type {StateStore, Watcher} from './store.js'
 
 const FLEET: ObjectKey = objectKeyOf('settings')
 
-/** What is known of the objects, and the fleet that they make. */
+/** The objects as they are known, and the fleet in them. */
 interface View {
   readonly known: Known
   fleet: Fleet
@@ -21,18 +21,18 @@ interface View {
 interface Watch extends View {
   readonly watcher: Watcher
   failed: boolean
-  /** The place says so itself, and will say when it is over. */
+  /** The place has reported that it can't be observed, and will report when it can. */
   isLost: boolean
   observed: Observed
 }
 
-/** The port's promises, kept over any place of objects. */
+/** A state store over any place of objects. */
 export function stateStoreOver(objects: ObjectStore): StateStore {
   const watches = new Set<Watch>()
   const decode = openDecode()
-  /** What was loaded last, so that only what is different since is decoded. */
+  /** What was loaded last, so that only what has changed since is decoded. */
   const loaded: View = {known: openKnown(decode), fleet: emptyFleet}
-  /** Looks and own commits take turns, so that each sees the other's outcome whole. */
+  /** Reads and own commits take turns, so that each sees the other's result whole. */
   let turn: Promise<unknown> = Promise.resolve()
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -68,15 +68,15 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     try {
       found = (await watch.observed.all()).map(object => ofKnownFormat(object))
       if (!found.some(object => object.key === FLEET))
-        throw new AtlasError('unreachable', `ConfigMap atlas-fleet has vanished from ${objects.description}`, {
-          hint: 'restore it; what was known stays in force meanwhile',
+        throw new AtlasError('unreachable', `ConfigMap atlas-fleet is gone from ${objects.description}`, {
+          hint: 'restore it; the last known state stays in effect meanwhile',
         })
     } catch (error) {
       fail(watch, error)
       return
     }
 
-    // A part of the place that can be seen goes on being told while another can't.
+    // The parts of the place that can be read are reported while another part can't be read.
     const changes = see(watch, known => known.all(found, watch.fleet))
     if (changes.length > 0) watch.watcher.changed(changes)
     if (!watch.failed || watch.isLost) return
@@ -84,9 +84,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     watch.watcher.recovered()
   }
 
-  /** As long as `atlas-fleet` is not known to be gone, what is seen can be told as it is. */
+  /** Unless `atlas-fleet` is gone, what was seen is reported as it is. */
   async function saw(watch: Watch, keys: readonly ObjectKey[]): Promise<void> {
-    // As it is now, not as it was when it was seen: an own write may have come between.
+    // The objects of now, not of when the change was seen: a write of this process may have come in between.
     const sightings = keys.map(key => ({key, object: watch.observed.one(key)}))
     if (watch.failed || sightings.some(({key, object}) => key === FLEET && object === undefined)) await look(watch)
     else
@@ -118,7 +118,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     async watch(watcher, signal) {
       const known = openKnown(decode)
       const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, isLost: false, observed: unobserved}
-      // Observing begins before the first list, so that nothing falls between the two.
+      // Observing begins before the first list, so that no change is lost between the two.
       const abandoned = new AbortController()
       const later = (work: () => Promise<void> | void): void =>
         void (watches.has(watch) && inTurn(async () => work()).catch((error: unknown) => fail(watch, error)))
@@ -171,7 +171,7 @@ function see(view: View, compare: (known: Known) => readonly Change[]): readonly
   return changes
 }
 
-/** Whatever goes wrong while looking: what was known stays in force, and the watcher is told once. */
+/** An error while reading: the last known state stays in effect, and the watcher is called once. */
 function fail(watch: Watch, error: unknown): void {
   if (!watch.failed)
     watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
@@ -182,10 +182,10 @@ function understood({key, object}: Sighting): Sighting {
   return {key, object: object === undefined ? undefined : ofKnownFormat(object)}
 }
 
-/** Until `observe` says what there is. */
+/** Before `observe` has returned. */
 const unobserved: Observed = {all: async () => [], one: () => undefined}
 
-/** What a newer version has written says nothing to this one, and stays as it is. */
+/** An object of a newer format counts as unreadable, and is not changed. */
 function ofKnownFormat(object: StoredObject): StoredObject {
   const {manifest: _, ...rest} = object
   const unknown = object.manifest === undefined ? undefined : newerFormat(object.manifest)

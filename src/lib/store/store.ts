@@ -1,19 +1,19 @@
-/** The port: where the fleet is kept. Adapters stand beside it; what an object looks like is the business of `manifest/`. */
+/** The port: where the fleet is kept. Its adapters are in the folders beside it; what an object looks like is in `manifest/`. */
 import type {Change} from '../model/change.js'
 import type {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 
-/** Told what happens to a store after `watch` resolved. */
+/** Called with what happens to a store after `watch` has resolved. */
 export interface Watcher {
   /** One or more changes that became visible together, own commits included. */
   changed(changes: readonly Change[]): void
-  /** The store can't be read, or has lost `atlas-fleet`: what was known stays in force. Once per outage. */
+  /** The store can't be read, or has lost `atlas-fleet`: the last known state stays in effect. Once per outage. */
   failed(error: AtlasError): void
-  /** The outage is over; the changes that it hid have been given to `changed`. */
+  /** The outage is over; `changed` has been called with the changes that it hid. */
   recovered(): void
 }
 
-/** Where a server that holds a store answers its admin port, such as `http://127.0.0.1:6309`. */
+/** The address of a server's admin port, such as `http://127.0.0.1:6309`. */
 export interface ServerAddress {
   readonly admin: string
 }
@@ -21,52 +21,52 @@ export interface ServerAddress {
 /** Which part of the work a server process does: serving Envoys, writing, or both. */
 export type ServerRole = 'ads' | 'all' | 'controller'
 
-/** A server that takes part in a store. */
+/** A server that uses a store. */
 export interface Server extends ServerAddress {
   /** Its name among the servers of the store. */
   readonly replica: string
   readonly role: ServerRole
 }
 
-/** Told to a server that holds its part in a store. */
+/** Called while a server holds its membership of a store. */
 export interface HoldEvents {
-  /** Whether this server is the one that writes and signs. Told at each turn; without a word it is not. */
+  /** Whether this server is the leader, which writes and signs. Called at each change; before the first call it is not. */
   leading(isLeader: boolean): void
-  /** To the leader: the server replicas that serve Envoys and live, at each change. */
+  /** Called for the leader at each change: the living server replicas that serve Envoys. */
   living(replicas: readonly string[]): void
-  /** It can't take part, for another reason than that somebody else leads; tried again meanwhile. Undefined: it can again. */
+  /** This server can't take part, for another reason than that another one leads; it goes on trying. Undefined: it can again. */
   failed(error: AtlasError | undefined): void
 }
 
-/** A server's part in a store. */
+/** A server's membership of a store. */
 export interface StoreMembership {
-  /** Writes nothing more but what is its own, waits for what is under way, and lets the next one lead, who need not wait. */
+  /** Stops leading: writes only its own report from now on, waits for writes under way, and gives up the Lease at once. */
   resign(): Promise<void>
   /** Gives the store back. */
   release(): Promise<void>
 }
 
-/** A sign of life: the leader's, or a replica's. */
+/** A heartbeat: the leader's, or a replica's. */
 export interface Heartbeat {
   /** Undefined: it is the leader's. */
   readonly replica: string | undefined
-  /** Who gave it; empty where it was given back. */
+  /** The server that renewed it; empty where it was given up. */
   readonly holder: string
-  /** ISO 8601, by the clock of whoever gave it. */
+  /** ISO 8601, by the clock of that server. */
   readonly renewedAt: string
   /** How long it counts, seconds. */
   readonly seconds: number
-  /** ISO 8601: when another server of this name has said last that there are two. */
+  /** ISO 8601: when a second server of this name was last reported. */
   readonly twinAt?: string
 }
 
-/** Something that people should see beside an object: a Kubernetes Event. */
+/** A Kubernetes Event about an object. */
 export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning'
   /** One word, such as `Broken`. */
   readonly reason: string
   readonly message: string
-  /** Whether it has happened just now; what only stands as it did is said once, whoever says it. */
+  /** Whether it has happened just now; what is merely still so is recorded once, by any server. */
   readonly isNew: boolean
 }
 
@@ -76,7 +76,7 @@ export interface StoreTraits {
   readonly description: string
   /** The Kubernetes namespace that the store is; undefined: it is in no cluster. */
   readonly namespace: string | undefined
-  /** The process that signs: the leader of the servers, whom commands ask, or each command and server itself. */
+  /** The process that signs: the leader of the servers, which commands ask, or each command and server. */
   readonly signedBy: 'caller' | 'leader'
   /** Whether Services, values and the zone are kept beside the fleet (manifest/derived.ts). */
   readonly keepsDerived: boolean
@@ -95,10 +95,10 @@ export interface StateStore extends StoreTraits {
   load(): Promise<Fleet>
 
   /**
-   * Writes changes so that whatever concerns one owner, or everybody, stays in order, each object at once, on condition that every object touched is still at its revision in `base`
-   * (absent there: must not exist). Not atomic as a whole: every prefix is a legal fleet. Unchanged objects are not written.
+   * Writes changes, object by object, in their order for each owner. Every object must still be at its revision in `base`, and must not
+   * exist where it has none there. A commit is not atomic, but every prefix is a legal fleet. Unchanged objects are not written. Where
+   * an object can't be written, the later changes of its owner are left out, the others are written, and then `RefusedCommit` is thrown.
    * @returns the fleet after the commit, with its revisions
-   * An object that can't be written costs the later changes of its owner, and no other's: `RefusedCommit`, when the rest is done.
    * @throws AtlasError `conflict` when another writer was faster: load and plan again
    */
   commit(base: Fleet, changes: readonly Change[]): Promise<Fleet>
@@ -111,27 +111,26 @@ export interface StateStore extends StoreTraits {
   watch(watcher: Watcher, signal: AbortSignal): Promise<Fleet>
 
   /**
-   * Takes part as a server until `release` is called or the process ends. A store that is one server's alone has it lead at once;
-   * one that many share has them elect a leader, and from then on refuses the commits of whoever does not lead.
-   * @throws AtlasError `conflict` naming the holder of a store that is one server's alone
+   * Joins as a server until `release` is called or the process ends. In a store that isn't shared the server leads at once. In a shared
+   * store the servers elect a leader, and commits of this process fail from then on while it does not lead.
+   * @throws AtlasError `conflict` naming the server that holds a store that isn't shared
    */
   hold(server: Server, events: HoldEvents): Promise<StoreMembership>
 
-  /** The living server that holds the store alone, if one does. */
+  /** The living server that holds a store that isn't shared; undefined: there is none. */
   holder(): Promise<ServerAddress | undefined>
 
-  /** When servers that share the store last said that they live; of a store that is one server's alone, nothing. */
+  /** The last heartbeats of the servers of a shared store; of one that isn't shared, none. */
   heartbeats(): Promise<readonly Heartbeat[]>
 
-  /** Says something beside an object that is there, where there is a place for it. @throws AtlasError as a commit does */
+  /** Records an Event about an object, where the store can; nothing for an object that does not exist. @throws AtlasError as a commit does */
   recordEvent(object: ObjectKey, event: ObjectEvent): Promise<void>
 
   /**
-   * When a store that is watched was last heard, milliseconds of `performance.now`; undefined where that is no question: files are
-   * always at hand.
+   * When a store that is watched was last heard from, milliseconds of `performance.now`; undefined for a store that isn't remote.
    */
   heardAt(): number | undefined
 
-  /** Lets go of connections; what is under way goes on. */
+  /** Closes connections; what is under way goes on. */
   close(): void
 }

@@ -30,7 +30,7 @@ export async function killedRound(folder: Folder, round: number, afterMs: number
   return added > 0 && added < 40
 }
 
-/** Any prefix of a commit: nothing broken, and nobody has a credential that is not on record. */
+/** Any prefix of a commit: nothing broken, and no credential that is not on record. */
 function expectLegal(fleet: Fleet): void {
   expect([...fleet.faults]).to.deep.equal([])
   for (const [owner, credential] of fleet.credentials)

@@ -21,7 +21,7 @@ const moved: Change = {kind: 'registration', name: paris, value: testCluster('pa
 const modeOf = async (file: string): Promise<string> => ((await stat(file)).mode & 0o777).toString(8)
 const faultsOf = (found: Fleet): readonly string[] => [...found.faults.keys()].sort()
 
-/** Puts something else in a file's place, so fast that nobody can look in between. */
+/** Puts something else in a file's place, so fast that no process can read in between. */
 const instead = async (file: string, make: (other: string) => Promise<unknown>): Promise<void> => {
   const hidden = path.join(path.dirname(file), '.other')
   await make(hidden)
@@ -149,7 +149,7 @@ describe('store/directory: files', () => {
     ['a pipe', file => instead(file, other => run('mkfifo', [other])), /something else/],
   ]
   for (const [what, make, says] of broken) {
-    it(`${what}: a fault that says so, of that object alone, seen and healed`, async () => {
+    it(`${what}: a fault of that object alone, seen and repaired`, async () => {
       const text = await folder.read('service-paris.yaml')
       const watch = await folder.watching()
       await make(folder.file('service-paris.yaml'))
@@ -223,7 +223,7 @@ describe('store/directory: files', () => {
 describe('store/directory: writing', () => {
   const folder = folderOf()
 
-  it('where a directory stands in a file’s place is an error that says so, and leaves nothing behind', async () => {
+  it('where a directory has the file’s name is an error that names it, and leaves nothing behind', async () => {
     await unlink(folder.file('service-paris.yaml'))
     await mkdir(folder.file('service-paris.yaml'))
     const error = await rejectedBy(folder.store.commit(await folder.store.load(), [moved]))

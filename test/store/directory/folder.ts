@@ -17,7 +17,7 @@ export interface Folder {
   file(name: string): string
   read(name: string): Promise<string>
   write(name: string, text: string | Uint8Array): Promise<void>
-  /** Names that stand in the directory, in order. */
+  /** Names in the directory, in order. */
   names(): Promise<readonly string[]>
   watching(store?: StateStore): Promise<Recorder>
 }
@@ -27,7 +27,7 @@ export const quickTimes: Partial<DirectoryTimes> = {quietMs: 40, retryMs: 20}
 /** The fleet that every case finds there, of the clusters paris and lyon. */
 export const fleet = testFleet(testDependencies(), ['paris', 'lyon'])
 
-/** Makes the folder before each case of the `describe` that it stands in, and takes it away after. */
+/** Creates the folder before each case of its `describe`, and removes it after. */
 export function folderOf(held: Fleet = fleet): Folder {
   const watches: Recorder[] = []
   let root = ''

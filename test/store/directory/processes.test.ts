@@ -43,7 +43,7 @@ describe('store/directory: processes', function () {
     for (const round of [1, 2]) await killedRound(folder, round, random() * 300)
   })
 
-  it('a server holds the store for its life; the second is told who, and may when the first was killed', async () => {
+  it('a server holds the store for its life; a second one gets its pid and address, and may hold the store when the first was killed', async () => {
     const first = started('serve', folder.directory, 'http://127.0.0.1:6309')
     await first.line(line => line === 'holds')
     const second = started('serve', folder.directory, 'http://127.0.0.1:7000')
@@ -73,9 +73,9 @@ describe('store/directory: processes', function () {
     ['empty', ''],
     ['of an earlier life of its pid', JSON.stringify({pid: process.pid, start: '1', token: '0123456789abcdef'})],
     ['of a process that is gone', JSON.stringify({pid: 2 ** 22 - 3, start: '1', token: '0123456789abcdef'})],
-    ['of somebody else’s making', 'locked by hand'],
+    ['of another program', 'locked by hand'],
   ] as const) {
-    it(`a lock file that is ${what} locks nobody out`, async () => {
+    it(`a lock file that is ${what} locks no process out`, async () => {
       await writeFile(folder.file('.commit.lock'), text)
       await writeFile(folder.file('.serve.lock'), text)
       await folder.store.commit(await folder.store.load(), [{kind: 'endpoints', value: 'endpoints: []\n# new\n'}])

@@ -12,7 +12,7 @@ import {serverAt, unmoved} from '../../helpers/server.js'
 const NOBODY = 65_534
 const paris = parseClusterName('paris')
 
-/** Root may read and write everything; so these cases are run as somebody else, for their time. */
+/** Root may read and write everything, so these cases run as another user. */
 async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work()
   process.seteuid?.(NOBODY)
@@ -39,7 +39,7 @@ describe('store/directory: without the right to', () => {
     return work().finally(async () => chmod(folder.directory, 0o755))
   }
 
-  it('read a file: a fault of its object, which is told apart from one that is gone', async () => {
+  it('read a file: a fault of its object, other than for one that is gone', async () => {
     await chmod(folder.file('service-paris.yaml'), 0)
     const found = await load()
     expect(found.faults.get('registration/paris')?.message).to.contain('EACCES')
@@ -53,7 +53,7 @@ describe('store/directory: without the right to', () => {
     }
   })
 
-  it('write: an error that says so, and nothing is left of the attempt', async () => {
+  it('write: an error, and nothing is left of the attempt', async () => {
     const names = await folder.names()
     const base = await load()
     const change: Change = {kind: 'registration', name: paris, value: testCluster('paris', {replicas: 2})}

@@ -113,7 +113,7 @@ describe('store/directory: a watch sees', () => {
 describe('store/directory: a watch of a directory that', () => {
   const folder = folderOf()
 
-  it('is removed and made anew fails, changes nothing, recovers, and sees what comes then', async () => {
+  it('is removed and created again fails, changes nothing, recovers, and sees what comes then', async () => {
     const watch = await folder.watching()
     const before = plain(watch.fleet)
     await run('cp', ['-a', folder.directory, `${folder.directory}-copy`])
@@ -131,7 +131,7 @@ describe('store/directory: a watch of a directory that', () => {
     expect([watch.failures.length, watch.recoveries]).to.deep.equal([1, 1])
   })
 
-  it('is emptied is lost, and not a fleet of nobody', async () => {
+  it('is emptied is lost, and not a fleet without clusters', async () => {
     const watch = await folder.watching()
     const before = plain(watch.fleet)
     await run('sh', ['-c', 'mkdir ../kept && mv *.yaml ../kept'], {cwd: folder.directory})
@@ -143,7 +143,7 @@ describe('store/directory: a watch of a directory that', () => {
     expect(plain(watch.fleet)).to.deep.equal(before)
   })
 
-  it('tells nobody of a change is looked at all the same, now and then', async () => {
+  it('reports no change is read all the same, now and then', async () => {
     const [one, two, link] = [`${folder.directory}-1`, `${folder.directory}-2`, folder.directory]
     await rename(folder.directory, one)
     await run('cp', ['-a', one, two])
@@ -163,7 +163,7 @@ describe('store/directory: a watch of a directory that', () => {
     expect(watch.failures).to.deep.equal([])
   })
 
-  it('is no directory, or is not there, is an error that says so', async () => {
+  it('is no directory, or does not exist, is an error', async () => {
     for (const directory of [folder.file('service-paris.yaml'), folder.file('nowhere')]) {
       const error = await rejectedBy(openDirectory({directory}).load())
       expect(error.code).to.equal('unreachable')

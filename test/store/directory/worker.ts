@@ -1,4 +1,4 @@
-/** A process that works on a directory store as told by its arguments: `add`, `serve`, `lock`. It says on stdout how far it is. */
+/** A process that works on a directory store, by its arguments: `add`, `serve`, `lock`. It reports its progress on stdout. */
 import {readFileSync, unlinkSync, writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {parseAddress} from '../../../src/lib/model/address.js'

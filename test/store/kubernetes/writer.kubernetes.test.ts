@@ -216,7 +216,7 @@ describe('store/kubernetes: writes', () => {
     const error = await rejectedBy(store.commit(await store.load(), [registered('lyon', '10.0.0.1')]))
     expect([error.code, error.message]).to.deep.equal([
       'failed',
-      'Service "lyon" is being deleted: what is written into it would go with it',
+      'Service "lyon" is being deleted, and what is written into it would be lost',
     ])
     expect(error.hint).to.include('example.net/hold')
     await patch('services', 'lyon', {metadata: {finalizers: null}})

@@ -13,7 +13,7 @@ import type {DirectoryTimes} from './times.js'
 import {makeFolder, replace, removeTemporaryFiles} from './write.js'
 
 export interface DirectoryOptions {
-  /** Whether a directory that is not there is an empty store; it is then made, with mode 0700, at the first commit. */
+  /** Whether a directory that does not exist is an empty store; it is then created, with mode 0700, at the first commit. */
   readonly create: boolean
   readonly times: DirectoryTimes
 }
@@ -46,7 +46,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       const lock = await waitForLock(path.join(directory, '.commit.lock'), times.lockMs, description)
       try {
         await removeTemporaryFiles(directory)
-        // One look at all files, so that each object is found under whatever name it stands.
+        // All files are read, so that each object is found under any file name.
         await files.scan()
         return await work()
       } finally {
@@ -69,7 +69,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 
       const {pid, note} = lock.owner
       const admin = note?.['admin'] === undefined ? '' : `, admin port ${note['admin']}`
-      throw new AtlasError('conflict', `a server runs on ${description} already: process ${pid}${admin}`, {
+      throw new AtlasError('conflict', `a server is running on ${description} already: process ${pid}${admin}`, {
         hint: 'stop it first, or use another --store',
       })
     },
@@ -88,15 +88,15 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     async recordEvent() {
-      // The log says it; a file beside the object would be taken for an object.
+      // There is no place for Events: a file would be taken for an object. The log has the same messages.
     },
   }
   return objects
 }
 
 /**
- * Looks while nobody commits: a look in the middle of a commit could see its end and not its beginning, a credential without its
- * record. After `patienceMs` it is taken as it is; whoever plans on that meets a conflict.
+ * Reads while no process commits: a read in the middle of a commit could see its end and not its beginning, such as a credential
+ * without its record. After `patienceMs` the directory is read all the same; a commit that is planned on that ends in a conflict.
  */
 async function betweenCommits<T>(directory: string, patienceMs: number, look: () => Promise<T>): Promise<T> {
   const lock = path.join(directory, '.commit.lock')
@@ -110,18 +110,18 @@ async function betweenCommits<T>(directory: string, patienceMs: number, look: ()
   }
 }
 
-/** Atlas's files come and go by name, which changes the time of their directory. */
+/** Files are created and renamed, which changes the time of their directory. */
 async function changeTime(directory: string): Promise<bigint | undefined> {
   const found = await stat(directory, {bigint: true}).catch(() => undefined)
   return found?.mtimeNs
 }
 
-/** The directory, closed to others, with a list of what git must never take. */
+/** Creates the directory, closed to other users, with a `.gitignore`. */
 async function prepare(directory: string): Promise<void> {
   try {
     await makeFolder(directory)
   } catch (error) {
-    throw new AtlasError('unreachable', `the directory ${directory} can't be made: ${messageOf(error)}`, {cause: error})
+    throw new AtlasError('unreachable', `cannot create the directory ${directory}: ${messageOf(error)}`, {cause: error})
   }
 
   const file = path.join(directory, '.gitignore')
@@ -131,8 +131,8 @@ async function prepare(directory: string): Promise<void> {
 }
 
 /**
- * What may be taken is named, not what may not: a Secret may stand in a file of any name, its keys in another program's copy of it.
- * Records say what is revoked: an older commit must not bring a stolen credential back.
+ * Lists what git may take, not what it must not: a Secret may be in a file of any name, and its keys in another program's copy of it.
+ * Records hold what is revoked: checking out an older commit must not make a stolen credential valid again.
  */
 const GITIGNORE = `# written by atlas: Secrets hold private keys, so git takes nothing but these
 *
@@ -142,13 +142,13 @@ const GITIGNORE = `# written by atlas: Secrets hold private keys, so git takes n
 configmap-atlas-records-*.yaml
 `
 
-/** A lock's errors, told as the store's. */
+/** A lock's errors, as errors of the store. */
 async function locked<T>(directory: string, attempt: Promise<T>): Promise<T> {
   try {
     return await attempt
   } catch (error) {
-    throw new AtlasError('unreachable', `the directory ${directory} takes no lock file: ${messageOf(error)}`, {
-      hint: 'it must be there and writable',
+    throw new AtlasError('unreachable', `cannot lock the store ${directory}: ${messageOf(error)}`, {
+      hint: 'the directory must exist and be writable',
       cause: error,
     })
   }

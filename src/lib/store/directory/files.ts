@@ -12,32 +12,32 @@ import type {ObjectKey} from '../../model/fleet.js'
 import type {StoredObject} from '../objects.js'
 import {errnoOf, remove, replace, unreachable} from './write.js'
 
-/** Larger files are refused: Kubernetes takes objects up to about 1.5 MiB. */
+/** Larger files are refused; Kubernetes refuses objects above about 1.5 MiB. */
 const SIZE_MAX = 4 << 20
 
-/** A file touched less than this long before it was read may be touched again without its times telling. Milliseconds. */
+/** A file that was changed less than this before it was read may change again without another time. Milliseconds. */
 const RACY_MS = 2000n
 
-/** The objects of one directory, remembered between looks. */
+/** The objects of one directory, remembered between reads. */
 export interface Files {
   /** Every object, from the files as they are now. @throws AtlasError `unreachable` */
   scan(): Promise<readonly StoredObject[]>
   /** The object under `key`, from its file as it is now; in a file of another name only if a scan has seen it there. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
-  /** Writes or deletes the object that `read` gave last. @throws AtlasError `conflict` where its file was touched since */
+  /** Writes or deletes the object that `read` returned last. @throws AtlasError `conflict` where its file has changed since */
   write(key: ObjectKey, manifest: Manifest | undefined): Promise<string | undefined>
 }
 
 interface KnownFile {
-  /** Differs whenever the file was touched; empty where its times can't tell yet. */
+  /** Differs whenever the file was changed; empty while its times can't show that yet. */
   readonly stamp: string
   readonly object: StoredObject
 }
 
-/** @param options.create whether a directory that is not there is an empty one */
+/** @param options.create whether a directory that does not exist counts as empty */
 export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
   let known = new Map<string, KnownFile>()
-  /** A directory that was there once and is not any more is lost, not empty. */
+  /** A directory that has existed and does not any more is lost, not empty. */
   let wasSeen = false
 
   async function scan(): Promise<readonly StoredObject[]> {
@@ -76,7 +76,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     return {stamp: now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
   }
 
-  /** The files in which an object was seen last, those that are gone or hold another one by now left out. */
+  /** The files that hold an object, of those in which it was seen last. */
   async function filesOf(key: ObjectKey): Promise<readonly string[]> {
     const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
     const found: string[] = []
@@ -111,7 +111,9 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
       const expected = known.get(name)?.object.revision
       const check = async (): Promise<void> => {
         if ((await look(name))?.object.revision !== expected)
-          throw new AtlasError('conflict', `${name} in ${directory} was changed at this very moment`, {hint: 'run the command again'})
+          throw new AtlasError('conflict', `${name} in ${directory} was changed by another process at the same time`, {
+            hint: 'run the command again',
+          })
       }
 
       if (manifest === undefined) {
@@ -131,7 +133,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
   }
 }
 
-/** What an object's file is called where nobody has called it otherwise. */
+/** The name that Atlas gives to an object's file. */
 function conventional(key: ObjectKey): string {
   const {kind, name} = parseObjectKey(key)
   return `${kind.toLowerCase()}-${name}.yaml`
@@ -154,13 +156,13 @@ async function readObject(file: string, stat: BigIntStats, before: StoredObject 
   if (!stat.isFile())
     return broken(
       `no-file:${stat.mode}`,
-      stat.isSymbolicLink() ? 'wanted a file; it is a symbolic link' : 'wanted a file; it is something else',
+      stat.isSymbolicLink() ? 'it must be a file; it is a symbolic link' : 'it must be a file; it is something else',
     )
   if (stat.size > BigInt(SIZE_MAX))
-    return broken(`too-large:${stat.size}`, `wanted at most ${SIZE_MAX >> 20} MiB; the file has ${stat.size} bytes`)
+    return broken(`too-large:${stat.size}`, `it must have at most ${SIZE_MAX >> 20} MiB; it has ${stat.size} bytes`)
   let handle: FileHandle | undefined
   try {
-    // Were it a link or a pipe by now, it is neither followed nor waited for.
+    // If it has become a link or a pipe, it is neither followed nor waited for.
     handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     const bytes = await handle.readFile()
     const object = parseObject(bytes, before, broken)
@@ -186,7 +188,7 @@ function parseObject(
     if (manifest.kind === 'Secret' && /^(configmap|service)-/.test(source))
       throw new AtlasError(
         'invalid',
-        `a Secret must not be called so, or git would take it; wanted the name ${conventional(keyOf(manifest))}`,
+        `a Secret in a file of this name would be committed to git; rename it to ${conventional(keyOf(manifest))}`,
       )
     return {key: keyOf(manifest), revision, manifest, source}
   } catch (error) {
@@ -198,11 +200,11 @@ function decodeUtf8(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', {fatal: true}).decode(bytes)
   } catch {
-    throw new AtlasError('invalid', 'wanted text in UTF-8; it holds other bytes')
+    throw new AtlasError('invalid', 'it must be text in UTF-8; it holds other bytes')
   }
 }
 
-/** Whether others than the owner must not read it; of what can't be read by its looks. */
+/** Whether only the owner may read the file; for an object that can't be decoded its text shows that. */
 function isSecret(object: StoredObject, bytes: Buffer): boolean {
   return (
     parseObjectKey(object.key).kind === 'Secret' ||
@@ -210,7 +212,7 @@ function isSecret(object: StoredObject, bytes: Buffer): boolean {
   )
 }
 
-/** The object that a file's name speaks of, for one that can't be read: `service-paris.yaml` -> `Service/paris`. */
+/** The object that a file's name stands for, where the file can't be read: `service-paris.yaml` -> `Service/paris`. */
 function guessKey(file: string): ObjectKey {
   const match = /^(service|secret|configmap)-([a-z0-9][-a-z0-9]*)\.yaml$/.exec(file)
   const kind = {service: 'Service', secret: 'Secret', configmap: 'ConfigMap'}[match?.[1] ?? '']
@@ -223,21 +225,21 @@ function sourceOf(name: string): string {
 }
 
 function unnamed(name: string): KnownFile {
-  const why = 'wanted a name in UTF-8; it holds other bytes'
+  const why = 'its name must be in UTF-8; it holds other bytes'
   return {stamp: '', object: {key: objectKey(UNKNOWN_KIND, sourceOf(name)), revision: 'unnamed', manifest: undefined, broken: why}}
 }
 
 /**
- * The same object in two files is an error that names both: neither is believed. A file that can't be read speaks of an object by
- * its name or its past alone, and gives way to one that says so itself.
+ * The same object in two files is an error that names both: neither is used. A file that can't be read counts as the object of its
+ * name, or that it held before, only where no readable file holds that object.
  */
 function distinct(objects: readonly StoredObject[]): readonly StoredObject[] {
-  const said = new Set(objects.filter(object => object.manifest !== undefined).map(object => object.key))
+  const readable = new Set(objects.filter(object => object.manifest !== undefined).map(object => object.key))
   const byKey = new Map<ObjectKey, StoredObject[]>()
   for (const object of objects) {
-    const isLoud = object.manifest !== undefined || !said.has(object.key)
-    const key = isLoud ? object.key : objectKey(UNKNOWN_KIND, object.source ?? '')
-    byKey.set(key, [...(byKey.get(key) ?? []), isLoud ? object : {...object, key}])
+    const isSure = object.manifest !== undefined || !readable.has(object.key)
+    const key = isSure ? object.key : objectKey(UNKNOWN_KIND, object.source ?? '')
+    byKey.set(key, [...(byKey.get(key) ?? []), isSure ? object : {...object, key}])
   }
 
   return [...byKey.values()].map(same => merged(same))
@@ -258,7 +260,7 @@ function merged(same: readonly StoredObject[]): StoredObject {
       '+',
     ),
     manifest: undefined,
-    broken: `it stands in more than one file, ${source}; wanted one of them`,
+    broken: `it is in more than one file, ${source}; remove all but one`,
     sealed: true,
     source,
   }

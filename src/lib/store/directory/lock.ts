@@ -1,4 +1,4 @@
-/** Lock files that name their owner, so that a killed owner's lock can be told from a living one's and taken over. */
+/** Lock files that name their owner, so that the lock of a process that was killed can be taken over. */
 import {createHash, randomBytes} from 'node:crypto'
 import {link, readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -7,11 +7,11 @@ import {errnoOf} from './write.js'
 
 export interface LockOwner {
   readonly pid: number
-  /** When the process began, in the kernel's clock ticks, so that a reused pid is not taken for it; empty where that can't be told. */
+  /** When the process began, in the kernel's clock ticks, so that a reused pid is not taken for it; empty where that is unknown. */
   readonly start: string
-  /** Tells apart two locks of one process. */
+  /** Differs between two locks of one process. */
   readonly token: string
-  /** What the owner wants others to know. */
+  /** What other processes may know about the owner. */
   readonly note?: Readonly<Record<string, string>>
 }
 
@@ -20,13 +20,13 @@ export interface Lock {
 }
 
 /**
- * Takes the lock `file` if nobody alive has it.
+ * Takes the lock `file` unless a living process has it.
  * @returns the lock, or its present owner
  */
 export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
   const owner: LockOwner = {pid: process.pid, start: startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
   for (;;) {
-    // Asked first, so that waiting for a lock leaves the directory in peace.
+    // Read first, so that waiting for a lock does not change the directory.
     const present = await ownerOf(file)
     if (present === undefined) {
       if (await create(file, owner)) return {release: async () => release(file, owner)}
@@ -57,9 +57,9 @@ async function create(file: string, owner: LockOwner): Promise<boolean> {
 }
 
 /**
- * Removes a dead owner's lock. Whoever makes the gate file named after the dead lock's token may, alone: were all to remove what they
- * saw earlier, the second would remove the first one's new lock. A gate is a lock too, and its owner may die: then it has a gate of
- * its own. Tokens are never used again, so a gate made late finds another lock, or none, and removes nothing.
+ * Removes a dead owner's lock. Only the process that creates the gate file named after the dead lock's token may do that: if every
+ * process removed the lock that it saw earlier, the second would remove the first one's new lock. A gate is a lock, too, and its owner
+ * may die: it is then removed in the same way. Tokens are never reused, so a late gate finds another lock, or none, and removes nothing.
  */
 async function takeAway(file: string, dead: LockOwner): Promise<void> {
   const gate = `${file}.${dead.token}`
@@ -85,7 +85,7 @@ async function release(file: string, owner: LockOwner): Promise<void> {
   if (present?.token === owner.token) await unlink(file).catch(() => undefined)
 }
 
-/** Undefined: there is no lock. What is no lock of ours is nobody's, with a token made of its text. */
+/** Undefined: there is no lock. A file that Atlas hasn't written is a lock without a living owner, with a token made of its text. */
 async function ownerOf(file: string): Promise<LockOwner | undefined> {
   let text: string
   try {

@@ -1,18 +1,17 @@
-/** When to look at a directory: a while after its last change, sooner or later in any case, and again when it is back. */
+/** When to read a directory: a while after its last change, at regular intervals, and when it is back after it was gone. */
 import {type FSWatcher, statSync, watch} from 'node:fs'
 import path from 'node:path'
 import type {DirectoryTimes} from './times.js'
 
 /**
- * Calls `look` whenever files in `directory` may have changed, until `signal` aborts: by `fs.watch` where it can be had, and slowly
- * without it.
+ * Calls `look` whenever files in `directory` may have changed, until `signal` aborts: by `fs.watch`, and at intervals.
  */
 export function observe(directory: string, times: DirectoryTimes, look: () => void, signal: AbortSignal): void {
   let quiet: NodeJS.Timeout | undefined
   let patience: NodeJS.Timeout | undefined
   let retry: NodeJS.Timeout | undefined
   let watcher: FSWatcher | undefined
-  /** The directory that is watched, should another one come to stand under its name. */
+  /** Identifies the directory that is watched: another one may get its name. */
   let watched: string | undefined
 
   const now = (): void => {
@@ -32,7 +31,7 @@ export function observe(directory: string, times: DirectoryTimes, look: () => vo
     try {
       watched = identityOf(directory)
       watcher = watch(directory, (event, name) => {
-        // The directory itself was moved or removed: what is watched is not what stands there now.
+        // The directory itself was moved or removed.
         if (name === path.basename(directory) && event === 'rename') restart()
         else if (name === null || (name.endsWith('.yaml') && !name.startsWith('.'))) later()
       })
@@ -52,7 +51,7 @@ export function observe(directory: string, times: DirectoryTimes, look: () => vo
     retry = setTimeout(start, times.retryMs)
   }
 
-  // A folder further up that is moved, or a link that is turned, is told by nobody.
+  // `fs.watch` does not report that a folder further up was moved, or that a link has another target.
   const poll = setInterval(() => {
     if (watcher !== undefined && identityOf(directory) !== watched) restart()
     else later()

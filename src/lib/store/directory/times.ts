@@ -1,16 +1,16 @@
-/** How long a directory store waits, for what. */
+/** The intervals and time limits of a directory store. */
 
 /** Milliseconds. */
 export interface DirectoryTimes {
-  /** A foreign change is looked at when nothing has happened for this long, so that a half-written file is not. */
+  /** A change by another process is read after this time without a further one, so that half-written files are not read. */
   readonly quietMs: number
-  /** A directory that never gets quiet is looked at this long after its first change all the same. */
+  /** A directory in which changes never pause is read this long after the first one all the same. */
   readonly patienceMs: number
-  /** The directory is looked at this often even when nothing is reported. */
+  /** The directory is read this often even when no change is reported. */
   readonly pollMs: number
   /** A directory that can't be read is tried again this often. */
   readonly retryMs: number
-  /** How long to wait for another writer. */
+  /** A commit that waits longer for another writer fails. */
   readonly lockMs: number
 }
 

@@ -1,4 +1,4 @@
-/** Writing files so that a crash at any moment leaves the old one or the new one, whole; and clearing away what a crash left. */
+/** Writes files so that a crash at any moment leaves the old file or the new one, whole; and removes what a crash has left. */
 import {randomBytes} from 'node:crypto'
 import {lstat, mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
 import path from 'node:path'
@@ -6,8 +6,8 @@ import {AtlasError, messageOf} from '../../model/errors.js'
 
 /**
  * Writes beside the file, syncs, renames over it, syncs the directory.
- * @param check asked at the last moment before the old file goes; what it throws keeps the old one
- * @throws AtlasError `unreachable` where the directory takes no files, and what `check` throws; the draft is gone then
+ * @param check called just before the old file is replaced; if it throws, the old file stays
+ * @throws AtlasError `unreachable` where the directory can't be written to, and what `check` throws; the draft is removed then
  */
 export async function replace(file: string, text: string, mode: number, check?: () => Promise<void>): Promise<void> {
   const directory = path.dirname(file)
@@ -38,7 +38,7 @@ export async function makeFolder(folder: string): Promise<void> {
   const made = await madeFolder(folder)
   if (made) return
   await makeFolder(path.dirname(folder))
-  if (!(await madeFolder(folder))) throw new Error(`the folder ${folder} can't be made`)
+  if (!(await madeFolder(folder))) throw new Error(`cannot create the folder ${folder}`)
 }
 
 async function madeFolder(folder: string): Promise<boolean> {
@@ -53,7 +53,7 @@ async function madeFolder(folder: string): Promise<boolean> {
   }
 }
 
-/** @throws AtlasError `unreachable` where the directory lets no file go */
+/** @throws AtlasError `unreachable` where the file can't be removed */
 export async function remove(file: string): Promise<void> {
   try {
     await unlink(file)
@@ -64,8 +64,8 @@ export async function remove(file: string): Promise<void> {
 }
 
 /**
- * Clears away drafts of writers that were killed: of files at once, since nobody else writes while the lock is held; of locks when
- * they are older than any attempt at one takes.
+ * Removes drafts of writers that were killed: of files at once, since no other process writes while the lock is held; of locks when
+ * they are older than any attempt to take a lock.
  */
 export async function removeTemporaryFiles(directory: string): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
@@ -78,7 +78,7 @@ export async function removeTemporaryFiles(directory: string): Promise<void> {
 
 /** @throws nothing: the error is returned, for the caller to throw */
 export function unreachable(directory: string, error: unknown): AtlasError {
-  return new AtlasError('unreachable', `the directory ${directory} can't be read: ${messageOf(error)}`, {
+  return new AtlasError('unreachable', `cannot read the directory ${directory}: ${messageOf(error)}`, {
     hint: 'name the directory that "atlas init" was run on',
     cause: error,
   })
@@ -93,8 +93,8 @@ const FILE_DRAFT = /^\..+\.yaml\.[0-9a-f]{12}$/
 const LOCK_DRAFT = /^\.lock-[0-9a-f]{16}$|^\.(commit|serve)\.lock\./
 
 function notWritten(file: string, error: unknown): AtlasError {
-  const what = errnoOf(error) === 'EISDIR' ? 'a directory stands in its place' : messageOf(error)
-  return new AtlasError('unreachable', `${path.basename(file)} can't be written to the directory ${path.dirname(file)}: ${what}`, {
+  const what = errnoOf(error) === 'EISDIR' ? 'there is a directory of that name' : messageOf(error)
+  return new AtlasError('unreachable', `cannot write ${path.basename(file)} to the directory ${path.dirname(file)}: ${what}`, {
     hint: 'the store must be writable, with room on its disk; then run the command again',
     cause: error,
   })
