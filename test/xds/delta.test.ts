@@ -11,7 +11,7 @@ function opened(words?: Words): Stream {
 
 describe('xds/session delta', () => {
   describe('subscriptions', () => {
-    it('answers nothing before the first snapshot, then all that was asked for', () => {
+    it('answers nothing before the first snapshot, then everything that is subscribed', () => {
       const stream = opened()
       expect(stream.ask('cluster')).to.deep.equal([])
       expect(stream.ask('secret', {subscribe: ['s', 'x']})).to.deep.equal([])
@@ -19,13 +19,13 @@ describe('xds/session delta', () => {
       expect(stream.push({cluster: {a: '1'}, secret: {s: '1'}})).to.deep.equal(['cluster +a=1', 'secret +s=1', 'secret -x'])
     })
 
-    it('answers a first wildcard request even when there is nothing', () => {
+    it('answers a first wildcard request even when the snapshot is empty', () => {
       const stream = opened({})
       for (const kind of ['cluster', 'listener', 'scope'] as const) expect(stream.ask(kind)).to.deep.equal([kind])
       expect(stream.ask('secret')).to.deep.equal([])
     })
 
-    it('sends nothing in answer to an ACK, nor for a snapshot without a change', () => {
+    it('sends nothing after an ACK or an unchanged snapshot', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
       expect(stream.ack('cluster')).to.deep.equal([])
@@ -44,7 +44,7 @@ describe('xds/session delta', () => {
       expect(stream.push({secret: {late: '1', other: '1'}})).to.deep.equal(['secret +late=1'])
     })
 
-    it('sends a re-subscribed name again, or names it as missing again', () => {
+    it('sends a name again that is subscribed again, or names it as missing again', () => {
       const stream = opened({secret: {s: '1'}})
       stream.ask('secret', {subscribe: ['s', 'x']})
       expect(stream.ack('secret', {subscribe: ['s', 'x']})).to.deep.equal(['secret +s=1', 'secret -x'])
@@ -59,7 +59,7 @@ describe('xds/session delta', () => {
       expect(stream.ask('secret', {subscribe: ['s']})).to.deep.equal(['secret +s=1'])
     })
 
-    it('never removes what was unsubscribed before it went', () => {
+    it('never removes a resource that the client unsubscribed before', () => {
       const stream = opened({secret: {s: '1', t: '1'}})
       stream.ask('secret', {subscribe: ['s', 't']})
       stream.ack('secret', {unsubscribe: ['s']})
@@ -91,13 +91,13 @@ describe('xds/session delta', () => {
       expect(stream.ack('cluster', {unsubscribe: ['a']}), 'a phantom').to.deep.equal([])
     })
 
-    it('sends by name when a wildcard type is asked for by name', () => {
+    it('sends names alone when a wildcard type is subscribed by name', () => {
       const stream = opened({cluster: {a: '1', b: '1'}})
       expect(stream.ask('cluster', {subscribe: ['a', 'x']})).to.deep.equal(['cluster +a=1', 'cluster -x'])
       expect(stream.push({cluster: {a: '1', b: '2'}})).to.deep.equal([])
     })
 
-    it('refuses "*" for secrets with a note, not with the names', () => {
+    it('ignores "*" for secrets, notes it, and serves the other names', () => {
       const stream = opened({secret: {s: '1'}})
       expect(stream.ask('secret', {subscribe: ['*']})).to.deep.equal([])
       expect(stream.heard('wildcard-refused')).to.have.length(1)
@@ -113,7 +113,7 @@ describe('xds/session delta', () => {
       expect(stream.wait(1)).to.deep.equal(['cluster -gone'])
     })
 
-    it('does so too when the snapshot comes after the request', () => {
+    it('does so when the snapshot comes after the request too', () => {
       const stream = opened()
       stream.ask('cluster', {initial: {same: '1', gone: '1'}})
       expect(stream.push({cluster: {same: '1'}})).to.deep.equal(['cluster'])
@@ -125,24 +125,24 @@ describe('xds/session delta', () => {
       expect(stream.ask('cluster', {initial: {a: '1'}})).to.deep.equal(['cluster'])
     })
 
-    it('sends named types again, whatever the client lists', () => {
+    it('sends types that are subscribed by name again, whichever versions the client lists', () => {
       const stream = opened({secret: {s: '1'}})
       expect(stream.ask('secret', {subscribe: ['s'], initial: {s: '1'}})).to.deep.equal(['secret +s=1'])
     })
 
-    it('sends what is named beside the wildcard again, and diffs the rest', () => {
+    it('sends names that are subscribed beside the wildcard again, and diffs the rest', () => {
       const stream = opened({cluster: {a: '1', b: '1'}})
       expect(stream.ask('cluster', {subscribe: ['*', 'a'], initial: {a: '1', b: '1'}})).to.deep.equal(['cluster +a=1'])
     })
 
-    it('lets a listed named resource that is gone leave like any other, and answers one that is not listed at once', () => {
+    it('removes a listed name that does not exist like any other, and answers a name that is not listed at once', () => {
       const stream = opened({listener: {l: '1'}})
       expect(stream.ask('secret', {subscribe: ['had', 'waiting'], initial: {had: '1'}})).to.deep.equal(['secret -waiting'])
       expect(stream.ask('listener', {initial: {l: '1'}})).to.deep.equal(['listener'])
       expect(stream.ack('listener')).to.deep.equal(['secret -had'])
     })
 
-    it('ignores initial_resource_versions after the first request, and of names that are not asked for', () => {
+    it('ignores initial_resource_versions after the first request, and of names that are not subscribed', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster', {subscribe: ['a'], initial: {foreign: '1'}})
       stream.ask('cluster', {initial: {a: '0', foreign: '1'}})
@@ -152,7 +152,7 @@ describe('xds/session delta', () => {
   })
 
   describe('NACK', () => {
-    it('is error_detail: the refused version is never sent again, the next one is', () => {
+    it('is error_detail: the NACKed version is not sent again, the next one is', () => {
       const stream = opened({cluster: {a: 'bad'}})
       stream.ask('cluster')
       expect(stream.nack('cluster', 'a: no good')).to.deep.equal([])
@@ -164,7 +164,7 @@ describe('xds/session delta', () => {
       expect(stream.push({cluster: {a: 'bad', b: '1'}}), 'equal content in a later snapshot').to.deep.equal([])
     })
 
-    it('sends what the client had before again after a roll-back, since a NACK leaves open what it has', () => {
+    it('sends the previous version again after a roll-back, since a NACK leaves open which one the client has', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
       stream.ack('cluster')
@@ -175,7 +175,7 @@ describe('xds/session delta', () => {
       expect(stream.heard('repaired')).to.have.length(1)
     })
 
-    it('is repaired by sending what it did not name again together, then the named one by one', () => {
+    it('is repaired by sending the resources that it does not name together, then the named ones one by one', () => {
       const stream = opened({listener: {a: '1', b: 'bad', c: '1', d: 'bad'}})
       stream.ask('listener')
       const repair = stream.nack('listener', 'Duplicate entry of domain x in route b; and y in route d')
@@ -196,7 +196,7 @@ describe('xds/session delta', () => {
       expect(report?.state).to.equal('nack')
     })
 
-    it('is repaired by halves where it names nothing', () => {
+    it('is repaired in halves where it names no resource', () => {
       const stream = opened({listener: {a: '1', b: '1', c: 'bad', d: '1'}})
       stream.ask('listener')
       expect(stream.nack('listener', 'no')).to.deep.equal(['listener +a=1 +b=1', 'listener +c=bad +d=1'])
@@ -210,7 +210,7 @@ describe('xds/session delta', () => {
       expect(describeSession(stream.session)[0]?.state).to.equal('synced')
     })
 
-    it('leaves out of the repair what has changed since', () => {
+    it('leaves resources that changed since out of the repair', () => {
       const stream = opened({listener: {a: '1', b: 'bad'}})
       stream.ask('listener')
       stream.writes = false
@@ -220,7 +220,7 @@ describe('xds/session delta', () => {
       expect(stream.write()).to.deep.equal(['listener +b=2'])
     })
 
-    it('answers a client that asks for a refused resource by name', () => {
+    it('answers a client that subscribes to a NACKed resource by name', () => {
       const stream = opened({secret: {s: 'bad'}})
       stream.ask('secret', {subscribe: ['s']})
       expect(stream.nack('secret', 'no')).to.deep.equal([])
@@ -233,7 +233,7 @@ describe('xds/session delta', () => {
       expect(stream.push({secret: {s: 'bad'}}), 'and then it is as good as any').to.deep.equal(['secret +s=bad'])
     })
 
-    it('does not hinder a client that subscribed again before its NACK arrived', () => {
+    it('answers a client that subscribed again before its NACK arrived', () => {
       const stream = opened({secret: {s: 'bad', t: '1'}})
       stream.ask('secret', {subscribe: ['s']})
       stream.writes = false
@@ -243,7 +243,7 @@ describe('xds/session delta', () => {
       expect(stream.write()).to.deep.equal(['secret +s=bad'])
     })
 
-    it('answers at once for a suspect that is subscribed again', () => {
+    it('answers a suspect that is subscribed again at once', () => {
       const stream = opened({secret: {s: '1', t: 'bad', u: '1'}})
       stream.ask('secret', {subscribe: ['s', 't']})
       stream.writes = false
@@ -263,7 +263,7 @@ describe('xds/session delta', () => {
       expect(stream.nack('cluster', 'no', {nonce: '3'})).to.deep.equal(['cluster +b=1'])
     })
 
-    it('with a stale nonce says nothing, but its subscription counts', () => {
+    it('with a stale nonce has no effect, but its subscription counts', () => {
       const stream = opened({secret: {s: '1', t: '1'}})
       stream.ask('secret', {subscribe: ['s']})
       expect(stream.ask('secret', {subscribe: ['t'], nonce: '77', error: 'no'})).to.deep.equal(['secret +t=1'])
@@ -273,7 +273,7 @@ describe('xds/session delta', () => {
       expect(stream.push({secret: {s: '1', t: '2'}})).to.deep.equal([])
     })
 
-    it('of an older response leaves what a newer one has sent since to the newer one', () => {
+    it('of an older response does not concern what a newer response sent since', () => {
       const stream = opened({cluster: {a: 'bad', b: '1'}})
       stream.ask('cluster')
       stream.push({cluster: {a: '2', b: '1'}})
@@ -283,7 +283,7 @@ describe('xds/session delta', () => {
       expect(stream.heard('repaired')).to.have.length(1)
     })
 
-    it('of a removal is not answered with the same removal, and what is back is sent', () => {
+    it('of a removal is not answered with the same removal, and a name that is back is sent', () => {
       const stream = opened({cluster: {a: '1'}, listener: {l: '1'}})
       stream.ask('cluster')
       stream.ask('listener')
@@ -296,16 +296,16 @@ describe('xds/session delta', () => {
     })
   })
 
-  describe('residue: what a client keeps unused of a refused response, and takes again for no change (Envoy, scopes)', () => {
-    it('is removed before a new resource is sent again', () => {
+  describe('resources of a NACKed response that a client keeps without applying them, and does not apply when they are sent again (Envoy, scopes)', () => {
+    it('are removed before a new resource is sent again', () => {
       const stream = opened({scope: {a: '1', b: 'bad'}})
       stream.ask('scope')
       expect(stream.nack('scope', 'route b')).to.deep.equal(['scope -a -b', 'scope +a=1'])
       expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
-      expect(stream.nack('scope', 'route b'), 'refused alone it leaves none').to.deep.equal([])
+      expect(stream.nack('scope', 'route b'), 'NACKed alone it leaves none').to.deep.equal([])
     })
 
-    it('is replaced by the version before, so that nothing is missing meanwhile', () => {
+    it('are replaced by the previous version, so that nothing is missing meanwhile', () => {
       const stream = opened({scope: {a: '1', b: '1'}})
       stream.ask('scope')
       stream.ack('scope')
@@ -315,7 +315,7 @@ describe('xds/session delta', () => {
       expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
     })
 
-    it('is left by every refused group of the repair', () => {
+    it('are left by every NACKed group of the repair', () => {
       const stream = opened({scope: {a: '1', b: 'bad', c: '1', d: 'bad'}})
       stream.ask('scope')
       expect(stream.nack('scope', 'route b')).to.deep.equal(['scope -a -b -c -d', 'scope +a=1 +c=1 +d=bad'])
@@ -325,7 +325,7 @@ describe('xds/session delta', () => {
       expect(stream.nack('scope', 'route d')).to.deep.equal([])
     })
 
-    it('makes additions wait for the answer to the last, and removals not', () => {
+    it('make additions wait for the answer to the last ones, but not removals', () => {
       const stream = opened({scope: {a: '1', b: '1'}, listener: {l: '1'}})
       for (const kind of ['scope', 'listener'] as const) {
         stream.ask(kind)
@@ -338,7 +338,7 @@ describe('xds/session delta', () => {
       expect(stream.ack('scope', {nonce: '3'})).to.deep.equal(['scope +a=3'])
     })
 
-    it('is no matter when another version is sent', () => {
+    it('do not matter when another version is sent', () => {
       const stream = opened({scope: {a: '1', b: 'bad'}})
       stream.ask('scope')
       stream.writes = false
@@ -348,7 +348,7 @@ describe('xds/session delta', () => {
       expect(stream.write()).to.deep.equal(['scope +a=2 +b=2'])
     })
 
-    it('is remembered while another version is wanted but not sent', () => {
+    it('are remembered while another version is wanted but not sent', () => {
       const stream = opened({scope: {a: '1', b: 'bad'}})
       stream.ask('scope')
       stream.writes = false
@@ -359,7 +359,7 @@ describe('xds/session delta', () => {
       expect(stream.write()).to.deep.equal(['scope -a', 'scope +a=1 +b=2'])
     })
 
-    it('is cleared away for a name that was asked for meanwhile, too', () => {
+    it('are cleared for a name that was subscribed meanwhile too', () => {
       const stream = opened({scope: {a: '1', b: 'bad'}})
       stream.ask('scope')
       expect(stream.ask('scope', {subscribe: ['a']})).to.deep.equal([])
@@ -367,14 +367,14 @@ describe('xds/session delta', () => {
       expect(stream.ack('scope')).to.deep.equal(['scope +b=bad'])
     })
 
-    it('may be left by an earlier stream, but not where the client lists what is wanted', () => {
+    it('may be left by an earlier stream, but not where the client lists the wanted version', () => {
       const before = new Map([[typeUrls.scope, {sent: ['a', 'b', 'c'], removed: []}]])
       const second = opened()
       second.push({scope: {a: '2', b: '2', c: '1'}}, before)
       expect(second.ask('scope', {initial: {a: '1', c: '1'}})).to.deep.equal(['scope -a -b', 'scope +a=2 +b=2 +c=1'])
     })
 
-    it('is not left by other types', () => {
+    it('are not left by other types', () => {
       const stream = opened({cluster: {a: '1', b: 'bad'}})
       stream.ask('cluster')
       expect(stream.nack('cluster', 'b: no')).to.deep.equal(['cluster +a=1', 'cluster +b=bad'])
@@ -382,7 +382,7 @@ describe('xds/session delta', () => {
   })
 
   describe('after a reconnect with an unrepaired NACK', () => {
-    it('names in removed_resources what the refused response brought and is gone, listed or not', () => {
+    it('names in removed_resources what the NACKed response sent and is gone, listed or not', () => {
       const first = opened({cluster: {good: '1', bad: 'bad'}})
       first.ask('cluster')
       first.nack('cluster', 'bad')
@@ -393,13 +393,13 @@ describe('xds/session delta', () => {
       expect(second.wait(5000)).to.deep.equal(['cluster -bad -good'])
     })
 
-    it('sends again what it brought or removed and is there, although the client lists that version', () => {
+    it('sends again what it sent or removed and exists, although the client lists that version', () => {
       const second = opened()
       second.push({cluster: {x: '1', y: '1', z: '1'}}, new Map([[typeUrls.cluster, {sent: ['x'], removed: ['y']}]]))
       expect(second.ask('cluster', {initial: {x: '1', y: '1', z: '1'}})).to.deep.equal(['cluster +x=1 +y=1'])
     })
 
-    it('does so when the snapshot comes after the request, too', () => {
+    it('does so when the snapshot comes after the request too', () => {
       const second = opened()
       second.ask('cluster', {initial: {x: '1', z: '1'}})
       expect(second.push({cluster: {x: '1', z: '1'}}, new Map([[typeUrls.cluster, {sent: ['x', 'gone'], removed: []}]]))).to.deep.equal([
@@ -408,7 +408,7 @@ describe('xds/session delta', () => {
       expect(second.wait(5000)).to.deep.equal(['cluster -gone'])
     })
 
-    it('keeps what is still open for the stream after that', () => {
+    it('keeps what is still unacknowledged for the stream after that', () => {
       const left = {sent: ['x'], removed: []}
       const second = opened()
       second.push(
@@ -421,10 +421,10 @@ describe('xds/session delta', () => {
       second.ask('cluster')
       expect(unacknowledged(second.session).get(typeUrls.cluster)?.sent, 'sent, not acknowledged').to.deep.equal(['x'])
       second.ack('cluster')
-      expect([...unacknowledged(second.session).keys()], 'a type not asked for yet').to.deep.equal([typeUrls.scope])
+      expect([...unacknowledged(second.session).keys()], 'a type not requested yet').to.deep.equal([typeUrls.scope])
     })
 
-    it('removes again what it had brought, when the removal was never answered', () => {
+    it('removes again what it had sent, when the removal was never answered', () => {
       const first = opened({scope: {a: '1'}})
       first.ask('scope')
       first.ack('scope')
@@ -437,7 +437,7 @@ describe('xds/session delta', () => {
       expect(second.ack('scope')).to.deep.equal(['scope -a'])
     })
 
-    it('counts a response that was never answered as one', () => {
+    it('treats a response that was never answered in the same way', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
       expect(unacknowledged(stream.session).get(typeUrls.cluster)).to.deep.equal({sent: ['a'], removed: []})

@@ -10,7 +10,7 @@ export const BUSY_MS = 20_000
 /** How long a version that was refused alone must be withheld. */
 export const RETRY_MS = 15_000
 
-/** The client refuses what is called bad. */
+/** The client NACKs versions named bad. */
 export function isBad(version: string): boolean {
   return version.startsWith('bad')
 }

@@ -1,6 +1,6 @@
 /**
- * A client as it was measured on Envoy, and the wire between it and a session: what it applies of a response that it refuses
- * depends on the type, and what it lists after a reconnect is not what it has. It complains of everything that it should not see.
+ * A client that behaves as Envoy was measured to, and the wire between it and a session. What it applies of a response that it NACKs
+ * depends on the type, and what it lists after a reconnect is not what it has. It records every response that breaks a rule.
  */
 import {create} from '@bufbuild/protobuf'
 import {
@@ -19,16 +19,16 @@ import {type Kind, kindOf, show} from './stream.js'
 
 type Request = DeltaDiscoveryRequest | DiscoveryRequest
 
-/** In the order in which the client asks. */
+/** In the order in which the client subscribes. */
 const kinds: readonly Kind[] = ['cluster', 'secret', 'listener', 'scope', 'route']
 
-/** What the client says when it refuses: the culprits, nothing of use, or a name that is none. */
+/** The message of the client's NACKs: the bad names, no name, or a wrong name. */
 export type Voice = 'misleading' | 'names' | 'silent'
 
 interface Parcel {
   readonly request: Request
   readonly kind: Kind
-  /** What the request answers. */
+  /** The response that the request answers. */
   readonly answers?: {
     readonly nonce: string
     readonly refusedAlone: string | undefined
@@ -39,7 +39,7 @@ interface Parcel {
   readonly asksFor: readonly string[]
 }
 
-/** A response, and which of its names were owed. */
+/** A response, and which of its names the server had to send. */
 interface Letter {
   readonly response: Response
   readonly owed: ReadonlySet<string>
@@ -147,7 +147,7 @@ export class ModelClient {
     this.#step({kind: 'wake'})
   }
 
-  /** Asks for a name, with the last nonce of the type or none: both are stale, the names count all the same. */
+  /** Subscribes to a name, with the last nonce of the type or none. Both are stale, but the names count. */
   subscribe(kind: Kind, name: string, nonce: string): void {
     const shelf = this.#shelf(kind)
     if (this.variant === 'sotw' && shelf.names.has(name)) return
@@ -166,11 +166,11 @@ export class ModelClient {
     this.outbox.push({...this.#request(kind, {unsubscribe: [name], nonce: ''}), asksFor: [name]})
   }
 
-  /** The stream is cut and opened again: what is under way in either direction is lost. */
+  /** The stream is cut and opened again: messages in flight in either direction are lost. */
   cut(): void {
     this.trace.push('cut')
     for (const {kind, names} of this.#unanswered.values()) for (const name of names) this.#shelf(kind).doubted.add(name)
-    // Asked for and not answered is as good as in doubt.
+    // A name that was requested and not answered is in doubt too.
     for (const shelf of this.shelves.values()) for (const name of shelf.owed) shelf.doubted.add(name)
     const before = unacknowledged(this.session)
     this.session = openSession(this.variant)
@@ -197,7 +197,7 @@ export class ModelClient {
     }
   }
 
-  /** What must hold at rest: exactly the snapshot's part that is asked for, minus what the client refuses. */
+  /** What must hold at rest: the client has exactly the subscribed part of the snapshot, without what it NACKs. */
   check(): void {
     for (const kind of kinds) {
       const shelf = this.#shelf(kind)
@@ -218,7 +218,7 @@ export class ModelClient {
 
       const names = new Set(wanted.map(([name]) => name))
       const extra = [...shelf.has.keys()].filter(name => !names.has(name))
-      // By SotW a resource that was asked for by name is never removed.
+      // By SotW a resource that is subscribed by name is never removed.
       if (extra.length > 0 && (wild || this.variant === 'delta')) this.#fail(`${kind} ${extra.join(' ')} should be gone`)
       const bad = wanted.some(([, {version}]) => isBad(version))
       const wantedState = this.snapshot === undefined ? 'stale' : bad ? 'nack' : 'synced'
@@ -311,7 +311,7 @@ export class ModelClient {
     return this.#answer(kind, response, {bad, removed: [...gone, ...forgotten]})
   }
 
-  /** Never loses what it acknowledged on this stream and is still to have. */
+  /** The client never loses a resource that it acknowledged on this stream and is still to have. */
   #judgeLoss(kind: Kind, name: string, {snapshot}: Letter): void {
     if (this.#kept.has(`${kind} ${name}`) && snapshot?.get(typeUrls[kind])?.has(name) === true)
       this.#fail(`${kind} ${name} is lost, which is still wanted`)
@@ -386,13 +386,13 @@ export class ModelClient {
       : `something about ${names.find(name => !bad.includes(name)) ?? 'nothing'}`
   }
 
-  /** What counts as acknowledged was acknowledged, on this stream and in this version. */
+  /** An acknowledged version was acknowledged on this stream. */
   #judgeEvidence(kind: Kind): void {
     for (const [name, version] of describeSession(this.session).find(({typeUrl}) => typeUrl === typeUrls[kind])?.acked ?? [])
       if (!this.#proved.has(`${kind} ${name} ${version}`)) this.#fail(`${kind} ${name} ${version} counts as acknowledged`)
   }
 
-  /** Never sent what it has, but where a rule wants it. */
+  /** The server never sends what the client has, except where a rule requires it. */
   #judgeAddition(kind: Kind, name: string, version: string, {owed, snapshot}: Letter): void {
     const shelf = this.#shelf(kind)
     const had = shelf.has.get(name) === version && (this.variant === 'sotw' || shelf.listed.get(name) === version)
@@ -400,7 +400,7 @@ export class ModelClient {
     this.#judgeOrder(kind, name, version, snapshot)
   }
 
-  /** Never sees a route or scope before its cluster. */
+  /** The client never gets a route or scope before its cluster. */
   #judgeOrder(kind: Kind, name: string, version: string, snapshot: Snapshot | undefined): void {
     const cluster = clusterOf(version)
     if (cluster === undefined || this.#refuses(kind, name, version) || this.#shelf(kind).has.get(name) === version) return
@@ -413,7 +413,7 @@ export class ModelClient {
     this.#fail(`${kind} ${name} comes before its cluster ${cluster}`)
   }
 
-  /** Never loses a cluster before its route or scope, unless the delay is over. */
+  /** The client never loses a cluster before its route or scope, unless the delay is over. */
   #judgeRemoval(kind: Kind, name: string): void {
     if (kind !== 'cluster' || !this.#shelf('cluster').has.has(name) || this.#forced.has(`cluster ${name}`)) return
     for (const user of this.variant === 'delta' ? (['scope', 'route'] as const) : (['scope'] as const))
@@ -421,7 +421,7 @@ export class ModelClient {
         if (clusterOf(version) === name) this.#fail(`cluster ${name} goes before ${user} ${route}`)
   }
 
-  /** What was unsubscribed while it was under way is not kept. */
+  /** A resource that was unsubscribed while it was in flight is not kept. */
   #dropUnwanted(kind: Kind): void {
     if (allowsWildcard(typeUrls[kind])) return
     const shelf = this.#shelf(kind)

@@ -44,7 +44,7 @@ describe('xds/session order', () => {
 })
 
 describe('xds/session removals', () => {
-  it('removes scope, then cluster, each after the ACK of what stood before it', () => {
+  it('removes the scope, then the cluster, each after the ACK of the one before', () => {
     const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1'}})
     expect(stream.push({listener})).to.deep.equal(['scope -s'])
     expect(stream.ack('scope')).to.deep.equal(['cluster -c'])
@@ -78,7 +78,7 @@ describe('xds/session removals', () => {
     expect(stream.ack('cluster')).to.deep.equal(['secret -s'])
   })
 
-  it('goes on after the delay without an ACK, in the same order, and says so', () => {
+  it('goes on after the delay without an ACK, in the same order, and notes it', () => {
     const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1'}})
     expect(stream.push({listener, scope: {t: '1'}})).to.deep.equal(['scope +t=1'])
     expect(stream.wakeAt?.getTime()).to.equal(stream.now.getTime() + 5000)
@@ -95,7 +95,7 @@ describe('xds/session removals', () => {
     expect(stream.write()).to.deep.equal(['scope +s=2', 'cluster -c'])
   })
 
-  it('counts the delay for each resource on its own', () => {
+  it('counts the delay for each resource separately', () => {
     const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1', d: '1'}})
     stream.push({listener: {l: '2'}, scope: {s: '1'}, cluster: {d: '1'}})
     stream.wait(3000)
@@ -124,7 +124,7 @@ describe('xds/session removals', () => {
     }
   })
 
-  it('does not take a NACK of the new route for leave to remove what the old one uses', () => {
+  it('does not remove what the old route uses after a NACK of the new one', () => {
     const stream = settled({listener, scope: {s: '1'}, cluster: {c: '1'}})
     stream.push({listener, scope: {s: 'bad'}})
     expect(stream.nack('scope', 'no')).to.deep.equal([])
@@ -141,13 +141,13 @@ describe('xds/session removals', () => {
     expect(stream.push({listener: {l: '3'}, scope: {s: '1'}, cluster: {c: '2'}}), 'back and changed').to.deep.equal(['cluster +c=2'])
   })
 
-  it('sends what is back after its removal', () => {
+  it('sends a resource that is back after its removal', () => {
     const stream = settled({listener, cluster: {c: '1'}})
     expect(stream.push({listener})).to.deep.equal(['cluster -c'])
     expect(stream.push({listener, cluster: {c: '1'}})).to.deep.equal(['cluster +c=1'])
   })
 
-  it('needs no ACK of clusters: they are withheld while one warms', () => {
+  it('needs no ACK of clusters, which Envoy withholds while one warms', () => {
     const stream = settled({listener, cluster: {c: '1'}})
     stream.push({listener, cluster: {c: '1', warming: '1'}})
     expect(stream.push({listener, cluster: {warming: '1'}})).to.deep.equal(['cluster -c'])
@@ -166,7 +166,7 @@ describe('xds/session removals', () => {
       expect(stream.ack('scope')).to.deep.equal(['cluster -c'])
     })
 
-    it('waits for scopes that were asked for, though there is none any more', () => {
+    it('waits for scopes that the client subscribes to, even if none is left', () => {
       const stream = new Stream('delta')
       stream.push({listener})
       stream.ask('cluster', {initial: {c: '1'}})
@@ -177,7 +177,7 @@ describe('xds/session removals', () => {
       expect(stream.ack('scope')).to.deep.equal(['cluster -c'])
     })
 
-    it('does not take the NACK of an empty response for evidence', () => {
+    it('does not take the NACK of an empty response for an ACK', () => {
       const stream = new Stream('delta')
       stream.push({})
       stream.ask('cluster', {initial: {c: '1'}})
@@ -195,7 +195,7 @@ describe('xds/session removals', () => {
       expect(stream.ack('listener')).to.deep.equal(['cluster -c'])
     })
 
-    it('waits for the delay when the client never asks for listeners', () => {
+    it('waits for the delay when the client never requests listeners', () => {
       const stream = new Stream('delta')
       stream.push({listener})
       stream.ask('cluster', {initial: {c: '1'}})

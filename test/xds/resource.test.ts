@@ -13,7 +13,7 @@ describe('xds/resource', () => {
     expect(toResource('a', ClusterSchema, create(ClusterSchema, {name: 'a'})).typeUrl).to.equal(typeUrlOf(ClusterSchema))
   })
 
-  it('gives equal content an equal version, whatever the order in which its maps were filled', () => {
+  it('gives equal content an equal version, in whichever order its maps were filled', () => {
     const rules = (names: readonly string[]) => create(RBACSchema, {policies: Object.fromEntries(names.map(name => [name, {}]))})
     const [a, b] = [toResource('r', RBACSchema, rules(['x', 'a', 'm'])), toResource('r', RBACSchema, rules(['m', 'x', 'a']))]
     expect(a).to.deep.equal(b)
@@ -37,7 +37,7 @@ describe('xds/resource', () => {
     expect(a.version).to.not.equal(b.version)
   })
 
-  it('leaves the message that it was given as it was', () => {
+  it('does not change the message that it gets', () => {
     const message = create(RBACSchema, {policies: {b: {}, a: {}}})
     toResource('r', RBACSchema, message)
     expect(Object.keys(message.policies)).to.deep.equal(['b', 'a'])

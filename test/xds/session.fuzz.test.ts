@@ -9,7 +9,7 @@ import {snapshotOf} from './stream.js'
 
 const snapshot = snapshotOf({cluster: {a: '1', b: '1'}, secret: {s: '1'}, listener: {l: '1'}, scope: {a: '1'}, route: {r: '1'}})
 
-/** What a stranger may say: known and unknown types, odd names, nonces that were and were not given, with and without a NACK. */
+/** Requests of an arbitrary client: known and unknown types, odd names, nonces that were and were not given, with and without a NACK. */
 const name = fc.oneof(fc.constantFrom('a', 'b', 's', 'l', 'r', '*', '', '__proto__', 'constructor', 'toString'), fc.string({maxLength: 20}))
 const names = fc.array(name, {maxLength: 6})
 const nonce = fc.oneof(
@@ -35,7 +35,7 @@ const act = fc.oneof(
   {weight: 1, arbitrary: fc.constantFrom('empty' as const, 'full' as const)},
 )
 
-/** As it comes over the wire. */
+/** The request as it comes over the wire. */
 function inputOf(variant: Variant, done: Said | 'empty' | 'full' | 'wake' | 'writable'): Input {
   if (done === 'wake' || done === 'writable') return {kind: done}
   if (done === 'empty' || done === 'full') return {kind: 'snapshot', snapshot: done === 'full' ? snapshot : new Map()}
@@ -57,7 +57,7 @@ function inputOf(variant: Variant, done: Said | 'empty' | 'full' | 'wake' | 'wri
 
 describe('xds/session fuzz', () => {
   for (const variant of ['delta', 'sotw'] as const)
-    it(`${variant}: whatever a stranger says, nothing is thrown, and nothing is sent that the snapshots don't hold`, function () {
+    it(`${variant}: for arbitrary requests nothing is thrown, and nothing is sent that is not in a snapshot`, function () {
       this.timeout(30_000)
       fc.assert(
         fc.property(fc.array(act, {maxLength: 40, size: 'max'}), acts => {

@@ -17,7 +17,7 @@ const version = fc.oneof(
 )
 const clusterName = fc.constantFrom('c0', 'c1', 'c2', 'c3')
 
-/** A snapshot is consistent: what its routes and scopes point at is in it. */
+/** A consistent snapshot: it has the clusters that its routes and scopes refer to. */
 const words: fc.Arbitrary<Words> = fc
   .record({
     cluster: fc.dictionary(clusterName, version, {maxKeys: 4}),
@@ -61,7 +61,7 @@ function play(client: ModelClient, done: Act): void {
     case 'subscribe':
     case 'unsubscribe': {
       const kind = kindByLetter[done.name.slice(0, 1) as keyof typeof kindByLetter]
-      // Routes and scopes by name beside the wildcard are left to delta.test.ts; by SotW a list of names ends a legacy wildcard.
+      // Routes and scopes by name beside the wildcard are in delta.test.ts; by SotW a list of names ends a legacy wildcard.
       if (client.variant === 'sotw' && (kind === 'cluster' || kind === 'scope')) break
       if (done.kind === 'subscribe') client.subscribe(kind, done.name, done.nonce === '' ? '' : `9${done.nonce}`)
       else client.unsubscribe(kind, done.name)
@@ -93,7 +93,7 @@ function play(client: ModelClient, done: Act): void {
 describe('xds/session model', () => {
   for (const variant of ['delta', 'sotw'] as const satisfies readonly Variant[])
     for (const voice of ['names', 'silent', 'misleading'] as const satisfies readonly Voice[])
-      it(`${variant}: ends with exactly the snapshot's part that is asked for, whatever happens on the way (client ${voice})`, function () {
+      it(`${variant}: ends with exactly the subscribed part of the snapshot, whatever happens on the way (client ${voice})`, function () {
         this.timeout(60_000)
         fc.assert(
           fc.property(fc.array(act, {minLength: 5, maxLength: 80, size: 'max'}), acts => {

@@ -17,7 +17,7 @@ describe('xds/session', () => {
       expect(stream.ask('cluster')).to.deep.equal([])
     })
 
-    it('parks a type that is not served, noted once, and keeps the stream open', () => {
+    it('ignores a type that is not served, notes it once, and keeps the stream open', () => {
       const stream = new Stream('delta')
       stream.push({cluster: {a: '1'}})
       const runtime = {typeUrl: 'type.googleapis.com/envoy.service.runtime.v3.Runtime'}
@@ -35,7 +35,7 @@ describe('xds/session', () => {
       expect(stream.close).to.include('at most 2 types')
     })
 
-    it('closes for more names than allowed, whichever request brings them', () => {
+    it('closes for more names than allowed, in one request or in several', () => {
       for (const variant of ['delta', 'sotw'] as const) {
         const stream = new Stream(variant, {maxNames: 2})
         stream.ask('secret', {subscribe: ['a', 'b'], names: ['a', 'b']})
@@ -55,7 +55,7 @@ describe('xds/session', () => {
       }
     })
 
-    it('needs the node in the first request alone, and closes when it changes', () => {
+    it('needs the node in the first request only, and closes when it changes', () => {
       const node = {id: 'envoy-0', cluster: 'paris'}
       const stream = new Stream('delta')
       stream.ask('cluster', {node})
@@ -73,14 +73,14 @@ describe('xds/session', () => {
       expect(other.close).to.include('may not change')
     })
 
-    it('counts names once that a request repeats, and says so', () => {
+    it('counts a name that a request repeats once, and notes it', () => {
       const stream = new Stream('delta')
       stream.push({secret: {s: '1'}})
       expect(stream.ask('secret', {subscribe: ['s', 's']})).to.deep.equal(['secret +s=1'])
       expect(stream.heard('duplicate-names').map(({names}) => names)).to.deep.equal([['s']])
     })
 
-    it('says what was subscribed', () => {
+    it('notes what was subscribed', () => {
       const stream = new Stream('delta')
       stream.ask('cluster')
       stream.ask('secret', {subscribe: ['s']})
@@ -92,13 +92,13 @@ describe('xds/session', () => {
       ])
     })
 
-    it('takes a request of the other variant for a mistake of its caller', () => {
+    it('throws for a request of the other variant, a mistake of its caller', () => {
       const stream = new Stream('delta')
       const request = create(DiscoveryRequestSchema, {typeUrl: typeUrls.cluster})
       expect(() => stream.take({kind: 'request', request})).to.throw('delta session')
     })
 
-    it('cuts what a stranger says in a NACK', () => {
+    it('cuts the message of a NACK', () => {
       const stream = new Stream('delta')
       stream.push({cluster: {a: '1'}})
       stream.ask('cluster')
@@ -107,8 +107,8 @@ describe('xds/session', () => {
     })
   })
 
-  describe('evidence', () => {
-    it('counts as acknowledged only what was, resource by resource', () => {
+  describe('acknowledged versions', () => {
+    it('are those that the client acknowledged, resource by resource', () => {
       const stream = new Stream('delta')
       stream.push({secret: {identity: '1', trust: '1'}})
       stream.ask('secret', {subscribe: ['identity', 'trust']})
@@ -128,7 +128,7 @@ describe('xds/session', () => {
       expect(acked('identity'), 'what it had').to.equal('2')
     })
 
-    it('takes back the evidence of what is removed, whatever else is under way', () => {
+    it('do not include what is removed, whatever else is in flight', () => {
       const stream = new Stream('delta')
       stream.push({cluster: {a: '1', b: '1'}})
       for (const kind of ['cluster', 'listener'] as const) {
@@ -145,7 +145,7 @@ describe('xds/session', () => {
       expect([acked('a'), acked('b')]).to.deep.equal([undefined, '1'])
     })
 
-    it('keeps the evidence of a refused name while other names go on', () => {
+    it('keep the last one of a NACKed name while other names go on', () => {
       const stream = new Stream('delta')
       stream.push({secret: {identity: '1', trust: '1'}})
       stream.ask('secret', {subscribe: ['identity', 'trust']})
@@ -160,7 +160,7 @@ describe('xds/session', () => {
       }
     })
 
-    it('counts what a client lists on a new stream, until it is in doubt', () => {
+    it('include what a client lists on a new stream, until it is in doubt', () => {
       const stream = new Stream('delta')
       stream.push({cluster: {a: '1', b: '1'}}, new Map([[typeUrls.cluster, {sent: ['b'], removed: []}]]))
       stream.ask('cluster', {initial: {a: '1', b: '1'}})
@@ -168,7 +168,7 @@ describe('xds/session', () => {
       expect(acknowledgedVersion(stream.session, typeUrls.cluster, 'b')).to.equal(undefined)
     })
 
-    it('is busy while a client leaves 64 responses unanswered, and sends the newest state once it answers', () => {
+    it('wait while a client leaves 64 responses unanswered; the newest state is sent once it answers', () => {
       const stream = new Stream('delta')
       stream.ask('cluster')
       for (let version = 1; version <= 1000; version += 1) stream.push({cluster: {a: `${version}`, [`b${version % 3}`]: '1'}})
@@ -248,12 +248,12 @@ describe('xds/session', () => {
       expect(describeSession(stream.session)[0]?.nackNames).to.deep.equal(['a'])
       stream.push({cluster: {a: '2'}})
       stream.push({cluster: {a: '2'}, listener: {}})
-      expect([state(), stream.heard('repaired').length], 'mended, not yet acknowledged').to.deep.equal(['nack', 0])
+      expect([state(), stream.heard('repaired').length], 'repaired, not yet acknowledged').to.deep.equal(['nack', 0])
       stream.ack('cluster')
       expect(state(), 'repaired').to.equal('synced')
     })
 
-    it('keeps a NACK until the removal of what was refused is acknowledged', () => {
+    it('keeps a NACK until the removal of the NACKed resource is acknowledged', () => {
       const stream = new Stream('delta')
       const state = () => describeSession(stream.session)[0]?.state
       stream.push({cluster: {a: 'bad'}})
@@ -267,7 +267,7 @@ describe('xds/session', () => {
       expect([state(), stream.heard('repaired').length]).to.deep.equal(['synced', 1])
     })
 
-    it('shows a NACK again when what was refused is back, though it is not sent', () => {
+    it('shows a NACK again when the NACKed version is back, though it is not sent', () => {
       const stream = new Stream('delta')
       stream.push({scope: {a: 'bad'}})
       stream.ask('scope')
@@ -281,8 +281,8 @@ describe('xds/session', () => {
   })
 })
 
-describe('xds/verdict namesIn', () => {
-  it('finds whole names in what Envoy says', () => {
+describe('xds/ack namesInMessage', () => {
+  it('finds whole names in the messages of Envoy', () => {
     const names = ['badc', 'badip', 'bad', 'okl', 'thanos/c1', 'thanos/c1000', 'a']
     const cds = 'Error adding/updating cluster(s) badc: Proto constraint validation failed, badip: malformed IP address'
     expect(namesInMessage(cds, names)).to.deep.equal(['badc', 'badip'])

@@ -7,7 +7,7 @@ function resource(typeUrl: string, name: string, version = '1'): Resource {
 }
 
 describe('xds/snapshot', () => {
-  it('keeps the very objects of what did not change, and the very map of a type without a change', () => {
+  it('shares the objects of unchanged resources, and the map of an unchanged type', () => {
     const before = toSnapshot([resource('t', 'a'), resource('t', 'b'), resource('u', 'a')])
     const after = toSnapshot([resource('t', 'a'), resource('t', 'b', '2'), resource('u', 'a')], before)
     expect(resourcesOf(after, 't').get('a')).to.equal(resourcesOf(before, 't').get('a'))
@@ -24,7 +24,7 @@ describe('xds/snapshot', () => {
 })
 
 describe('xds/type-url', () => {
-  it('pushes what is used before what uses it, and removes the other way round, secrets last', () => {
+  it('pushes resources before those that refer to them, and removes them in reverse order, secrets last', () => {
     const before = (order: readonly string[], a: string, b: string): boolean => order.indexOf(a) < order.indexOf(b)
     for (const [used, user] of [
       [typeUrls.cluster, typeUrls.scope],

@@ -11,14 +11,14 @@ function opened(words?: Words): Stream {
 
 describe('xds/session SotW', () => {
   describe('subscriptions', () => {
-    it('answers nothing before the first snapshot, then all that was asked for', () => {
+    it('answers nothing before the first snapshot, then everything that is subscribed', () => {
       const stream = opened()
       expect(stream.ask('cluster')).to.deep.equal([])
       expect(stream.ask('secret', {names: ['s']})).to.deep.equal([])
       expect(stream.push({cluster: {a: '1'}, secret: {s: '1', t: '1'}})).to.deep.equal(['cluster: a=1', 'secret: s=1'])
     })
 
-    it('answers a first wildcard request even when there is nothing', () => {
+    it('answers a first wildcard request even when the snapshot is empty', () => {
       const stream = opened({})
       for (const kind of ['cluster', 'listener', 'scope'] as const) expect(stream.ask(kind)).to.deep.equal([`${kind}:`])
     })
@@ -34,11 +34,11 @@ describe('xds/session SotW', () => {
       expect(stream.push({secret: {s: '2'}})).to.deep.equal(['secret: s=2'])
     })
 
-    it('always answers the first request of a named type on a new stream, whatever version the client names', () => {
+    it('always answers the first request of a named type on a new stream, whichever version the client names', () => {
       expect(opened({secret: {s: '1'}}).ask('secret', {names: ['s']})).to.deep.equal(['secret: s=1'])
     })
 
-    it('answers a grown subscription at equal version, with the new name alone where absence says nothing', () => {
+    it('answers a grown subscription at equal version, with the new name alone where absence means nothing', () => {
       const stream = opened({secret: {s: '1', t: '1'}, cluster: {a: '1', b: '1'}})
       stream.ask('secret', {names: ['s']})
       expect(stream.ack('secret', {names: ['s']})).to.deep.equal([])
@@ -50,14 +50,14 @@ describe('xds/session SotW', () => {
       ])
     })
 
-    it('sends a name again that left the list and came back', () => {
+    it('sends a name again that was dropped from the list and came back', () => {
       const stream = opened({secret: {s: '1', t: '1'}})
       stream.ask('secret', {names: ['s', 't']})
       expect(stream.ack('secret', {names: ['s']})).to.deep.equal([])
       expect(stream.ack('secret', {names: ['s', 't']})).to.deep.equal(['secret: t=1'])
     })
 
-    it('takes an empty list after names for nothing, never for all', () => {
+    it('takes an empty list after names as nothing, never as all', () => {
       const stream = opened({cluster: {a: '1', b: '1'}})
       stream.ask('cluster', {names: ['a']})
       expect(stream.ack('cluster', {names: []})).to.deep.equal([])
@@ -83,7 +83,7 @@ describe('xds/session SotW', () => {
       expect(describeSession(stream.session)[0]?.state).to.equal('synced')
     })
 
-    it('keeps what an ACK shows that comes after the next response was sent, should that one be refused', () => {
+    it('keeps what an ACK acknowledged that comes after the next response was sent, if that one is NACKed', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
       expect(stream.push({cluster: {a: '1', b: 'bad'}})).to.deep.equal(['cluster: a=1 b=bad'])
@@ -118,7 +118,7 @@ describe('xds/session SotW', () => {
   })
 
   describe('removals', () => {
-    it('carries a removed cluster along until the listeners that used it are acknowledged', () => {
+    it('sends a removed cluster along until the listeners that used it are acknowledged', () => {
       const stream = opened({cluster: {a: '1', b: '1'}, listener: {l: '1'}})
       for (const kind of ['cluster', 'listener'] as const) {
         stream.ask(kind)
@@ -130,7 +130,7 @@ describe('xds/session SotW', () => {
       expect(stream.ack('listener')).to.deep.equal(['cluster: b=2'])
     })
 
-    it('leaves it out after the delay in any case', () => {
+    it('leaves a removed cluster out after the delay in any case', () => {
       const stream = opened({cluster: {a: '1'}})
       stream.ask('cluster')
       stream.ack('cluster')
@@ -140,7 +140,7 @@ describe('xds/session SotW', () => {
   })
 
   describe('NACK', () => {
-    it('is repaired with the version that the client had before in the place of the refused one', () => {
+    it('is repaired with the previous version in place of the NACKed one', () => {
       const stream = opened({listener: {a: '1', b: '1'}})
       stream.ask('listener')
       stream.ack('listener')
@@ -173,7 +173,7 @@ describe('xds/session SotW', () => {
       expect(stream.ack('listener')).to.deep.equal(['listener: a=1 b=1 d=1 e=1'])
     })
 
-    it('clears away what the client keeps unused of it, by the version before or by leaving out', () => {
+    it('clears what the client keeps of it without applying it, by the previous version or by omission', () => {
       const stream = opened({scope: {a: '1'}})
       stream.ask('scope')
       stream.ack('scope')
@@ -183,7 +183,7 @@ describe('xds/session SotW', () => {
       expect(stream.nack('scope', 'route c')).to.deep.equal([])
     })
 
-    it('makes removals wait for the answer to the last response, too', () => {
+    it('makes removals wait for the answer to the last response too', () => {
       const stream = opened({scope: {a: '1', b: '1'}})
       stream.ask('scope')
       stream.ack('scope')
@@ -193,13 +193,13 @@ describe('xds/session SotW', () => {
       expect(stream.ack('scope')).to.deep.equal(['scope: a=2'])
     })
 
-    it('is cleared away on the next stream, too', () => {
+    it('is cleared on the next stream too', () => {
       const second = opened()
       second.push({scope: {a: '2', b: '1'}}, new Map([[typeUrls.scope, {sent: ['a'], removed: []}]]))
       expect(second.ask('scope')).to.deep.equal(['scope:', 'scope: a=2 b=1'])
     })
 
-    it('of a secret is repaired one by one: its text names none', () => {
+    it('of a secret is repaired one by one: its message names no secret', () => {
       const stream = opened({secret: {s: '1', t: 'bad'}})
       stream.ask('secret', {names: ['s', 't']})
       expect(stream.nack('secret', 'KEY_VALUES_MISMATCH', {names: ['s', 't']})).to.deep.equal(['secret: s=1', 'secret: t=bad'])

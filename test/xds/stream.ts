@@ -1,4 +1,4 @@
-/** A client's end of a session for tests: says a request in a few words, keeps the clock, writes at once unless told to stop. */
+/** The client's end of a session for tests: requests in short form, its own clock, writes at once unless stopped. */
 import {create} from '@bufbuild/protobuf'
 import {
   type DeltaDiscoveryResponse,
@@ -21,7 +21,7 @@ import {typeUrls} from '../../src/lib/xds/type-url.js'
 
 export type Kind = keyof typeof typeUrls
 
-/** Resources in a few words: `{cluster: {a: '1'}}` is cluster `a` in version `1`. */
+/** Resources in short form: `{cluster: {a: '1'}}` is cluster `a` in version `1`. */
 export type Words = Partial<Record<Kind, Record<string, string>>>
 
 export interface Said {
@@ -50,7 +50,7 @@ export function snapshotOf(words: Words, previous?: Snapshot): Snapshot {
   return toSnapshot(resources, previous)
 }
 
-/** A response in a few words: `cluster +a=1 +b=2`, `listener -gone`, `scope` for an empty one. SotW: `cluster: a=1 b=2`. */
+/** A response in short form: `cluster +a=1 +b=2`, `listener -gone`, `scope` for an empty one. SotW: `cluster: a=1 b=2`. */
 export function show(response: DeltaDiscoveryResponse | DiscoveryResponse): string {
   const kind = kindOf(response.typeUrl)
   if (response.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse')
@@ -84,7 +84,7 @@ export class Stream {
     this.session = openSession(variant, options)
   }
 
-  /** A request; what comes back. */
+  /** Passes a request and returns the responses. */
   ask(kind: Kind | {readonly typeUrl: string}, said: Said = {}): readonly string[] {
     const typeUrl = typeof kind === 'string' ? typeUrls[kind] : kind.typeUrl
     const common = {
@@ -124,7 +124,7 @@ export class Stream {
     return this.take({kind: 'wake'})
   }
 
-  /** The transport writes what it holds, and goes on writing. */
+  /** The transport writes the response that it holds, and goes on writing. */
   write(): readonly string[] {
     this.writes = true
     return this.take({kind: 'writable'})

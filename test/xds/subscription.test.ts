@@ -44,12 +44,12 @@ describe('xds/subscription', () => {
       expect(change.dropped).to.deep.equal([])
     })
 
-    it('asks for every subscribed name, also one that is subscribed already', () => {
+    it('answers every subscribed name, even one that is subscribed already', () => {
       const change = subscribeDelta({wildcard: 'none', names: new Set(['a'])}, {subscribe: ['a', 'b'], unsubscribe: []}, wild)
       expect(change.asked).to.deep.equal(['a', 'b'])
     })
 
-    it('drops an unsubscribed name, and answers for it when a wildcard still covers it', () => {
+    it('drops an unsubscribed name, and answers it when a wildcard still covers it', () => {
       const names = new Set(['a', 'b'])
       const dropped = subscribeDelta({wildcard: 'none', names}, {subscribe: [], unsubscribe: ['a']}, wild)
       expect([dropped.dropped, dropped.asked]).to.deep.equal([['a'], []])
@@ -62,21 +62,21 @@ describe('xds/subscription', () => {
       expect([change.dropped, change.asked]).to.deep.equal([[], []])
     })
 
-    it('counts a repeated name once and says so', () => {
+    it('counts a repeated name once, and reports it', () => {
       const change = subscribeDelta(undefined, {subscribe: ['a', 'b', 'a', 'a'], unsubscribe: ['c', 'c']}, wild)
       expect([...change.subscription.names]).to.deep.equal(['a', 'b'])
       expect(change.asked).to.deep.equal(['a', 'b'])
       expect(change.duplicates).to.deep.equal(['a', 'c'])
     })
 
-    it('refuses "*" for a type that is asked for by name', () => {
+    it('ignores "*" for a type that is served by name, and reports it', () => {
       const change = subscribeDelta(undefined, {subscribe: ['*', 'a'], unsubscribe: []}, named)
       expect(show(change.subscription)).to.equal('a')
       expect(change.wildcardRefused).to.equal(true)
       expect(change.asked).to.deep.equal(['a'])
     })
 
-    it('says when the wildcard begins and ends', () => {
+    it('reports when the wildcard begins and ends', () => {
       const begun = subscribeDelta(undefined, {subscribe: [], unsubscribe: []}, wild)
       expect([begun.wildcardBegan, begun.wildcardEnded]).to.deep.equal([true, false])
       const again = subscribeDelta(begun.subscription, {subscribe: ['*'], unsubscribe: []}, wild)
@@ -101,7 +101,7 @@ describe('xds/subscription', () => {
       expect(sotw([['*'], []])).to.equal('')
     })
 
-    it('asks for the names that are new, also for one that comes back, and drops those that are gone', () => {
+    it('answers new names, even one that comes back, and drops those that are gone', () => {
       const change = subscribeSotw({wildcard: 'none', names: new Set(['a', 'b'])}, ['b', 'c'], named)
       expect([change.asked, change.dropped]).to.deep.equal([['c'], ['a']])
       const back = subscribeSotw(change.subscription, ['b', 'c', 'a'], named)

@@ -21,59 +21,59 @@ function base(versions: Record<string, string>): Resources {
   return new Map(Object.entries(versions).map(([name, version]) => [name, resource(name, version)]))
 }
 
-function show(ledger: VersionMap): Record<string, string> {
-  return Object.fromEntries([...versionEntries(ledger)].map(([name, held]): [string, string] => [name, held.version]).sort())
+function show(versions: VersionMap): Record<string, string> {
+  return Object.fromEntries([...versionEntries(versions)].map(([name, held]): [string, string] => [name, held.version]).sort())
 }
 
-describe('xds/ledger', () => {
-  it('records what was given and taken away', () => {
-    const ledger = setVersions(rebase(emptyVersions, base({})), [
+describe('xds/versions', () => {
+  it('sets and removes versions', () => {
+    const versions = setVersions(rebase(emptyVersions, base({})), [
       ['a', {version: '1'}],
       ['b', {version: '1'}],
     ])
     expect(
       show(
-        setVersions(ledger, [
+        setVersions(versions, [
           ['a', undefined],
           ['b', {version: '2'}],
         ]),
       ),
     ).to.deep.equal({b: '2'})
-    expect(show(ledger)).to.deep.equal({a: '1', b: '1'})
+    expect(show(versions)).to.deep.equal({a: '1', b: '1'})
   })
 
-  it('differs from what is wanted in exactly what is left to do', () => {
+  it('differs from the base in exactly what is left to send', () => {
     const has = setVersions(emptyVersions, [
       ['same', {version: '1'}],
       ['old', {version: '1'}],
       ['gone', {version: '1'}],
       ['doubt', unknownVersion],
     ])
-    const ledger = rebase(has, base({same: '1', old: '2', fresh: '1', doubt: '1'}))
-    expect([...ledger.differing.keys()].sort()).to.deep.equal(['doubt', 'fresh', 'gone', 'old'])
-    expect(heldVersion(ledger, 'fresh')).to.equal(undefined)
-    expect(heldVersion(ledger, 'same')?.version).to.equal('1')
+    const versions = rebase(has, base({same: '1', old: '2', fresh: '1', doubt: '1'}))
+    expect([...versions.differing.keys()].sort()).to.deep.equal(['doubt', 'fresh', 'gone', 'old'])
+    expect(heldVersion(versions, 'fresh')).to.equal(undefined)
+    expect(heldVersion(versions, 'same')?.version).to.equal('1')
   })
 
-  it('takes a new object of equal version for the same', () => {
-    const ledger = rebase(rebase(emptyVersions, base({})), base({a: '1'}))
-    const given = setVersions(ledger, [['a', {version: '1'}]])
+  it('treats a new object of equal version as equal', () => {
+    const versions = rebase(rebase(emptyVersions, base({})), base({a: '1'}))
+    const given = setVersions(versions, [['a', {version: '1'}]])
     expect(given.differing.size).to.equal(0)
     expect(rebase(given, base({a: '1'})).differing.size).to.equal(0)
   })
 
-  it('keeps only the names it is told to', () => {
-    const ledger = rebase(
+  it('keeps only the given names', () => {
+    const versions = rebase(
       setVersions(emptyVersions, [
         ['a', {version: '1'}],
         ['b', {version: '1'}],
       ]),
       base({a: '1', b: '1'}),
     )
-    expect(show(onlyNames(ledger, ['b', 'c']))).to.deep.equal({b: '1'})
+    expect(show(onlyNames(versions, ['b', 'c']))).to.deep.equal({b: '1'})
   })
 
-  it('says what a plain map would say, whatever is done to it (property)', () => {
+  it('equals a plain map after any operations (property)', () => {
     const name = fc.constantFrom('a', 'b', 'c', 'd')
     const version = fc.constantFrom('1', '2', '3')
     const act = fc.oneof(
@@ -84,18 +84,18 @@ describe('xds/ledger', () => {
     fc.assert(
       fc.property(fc.array(act), acts => {
         const plain = new Map<string, string>()
-        let ledger = emptyVersions
+        let versions = emptyVersions
         for (const done of acts) {
-          if (done.kind === 'base') ledger = rebase(ledger, base(done.versions))
+          if (done.kind === 'base') versions = rebase(versions, base(done.versions))
           else {
             const held: HeldVersion | undefined = done.kind === 'give' ? {version: done.version} : undefined
-            ledger = setVersions(ledger, [[done.name, held]])
+            versions = setVersions(versions, [[done.name, held]])
             if (held === undefined) plain.delete(done.name)
             else plain.set(done.name, held.version)
           }
 
-          expect(show(ledger)).to.deep.equal(Object.fromEntries([...plain].sort()))
-          for (const [key, held] of ledger.differing) expect(ledger.base.get(key)?.version).to.not.equal(held?.version)
+          expect(show(versions)).to.deep.equal(Object.fromEntries([...plain].sort()))
+          for (const [key, held] of versions.differing) expect(versions.base.get(key)?.version).to.not.equal(held?.version)
         }
       }),
     )
