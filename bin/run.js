@@ -15,7 +15,7 @@ if (!fits(process.versions.node, engines.node)) {
   )
   process.exitCode = 1
 } else if ((first === '--version' || first === '-v') && others.length === 0) {
-  // oclif's own words, without the 60 ms that loading it takes
+  // The same text as oclif's, without the 60 ms that loading it takes.
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
   nodeModule.enableCompileCache?.()
@@ -37,14 +37,14 @@ function ensureUser() {
   }
 }
 
-/** What went wrong outside of any command, such as a command that does not exist; commands explain themselves. */
+/** Errors outside of any command, such as a command that does not exist; commands print their own. */
 async function explain(error) {
   if (error.code === 'EEXIT') {
     process.exitCode = error.oclif.exit
     return
   }
   const {exitCodes, renderError, reportOf} = await import('../dist/lib/cli/text/error.js')
-  // oclif joins words by colons inside; people type spaces
+  // oclif has colons where people type spaces.
   const {message, ...rest} = reportOf(error)
   const report = {message: message.replace(/^command \S+ not found/, words => words.replaceAll(':', ' ')), ...rest}
   process.exitCode = exitCodes[report.code]
@@ -52,7 +52,7 @@ async function explain(error) {
   else process.stderr.write(`${renderError(report)}\n`)
 }
 
-/** The Node that `npm run build` has fetched for a checkout, if it has. */
+/** The Node that `npm run build` fetched for a checkout, if there is one. */
 function fetched() {
   const cache = process.env.ATLAS_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'atlas')
   const bin = join(cache, 'node', `${process.platform}-${process.arch}-24`, 'bin')

@@ -27,7 +27,7 @@ describe('envoy: addresses, names and durations', () => {
     expect(built).to.not.have.property('wait_for_warm_on_init')
   })
 
-  it('resolves where there is a name among them, and waits for no answer', () => {
+  it('lets Envoy resolve where a DNS name is among them, and does not wait for the answer', () => {
     const built = cluster({addresses: parseAddresses('192.0.2.1,paris.example.com')})
     expect(JSON.stringify(built.cluster_type)).to.include('envoy.clusters.dns').and.include('"dns_lookup_family":"ALL"')
     expect(sockets(built)).to.deep.equal(['192.0.2.1 11901', 'paris.example.com 11901'])
@@ -38,7 +38,7 @@ describe('envoy: addresses, names and durations', () => {
     expect(sockets(cluster({ports: new Map([[11_901, 443]])}))).to.deep.equal(['198.51.100.4 443'])
   })
 
-  it('listens where the node says', () => {
+  it('listens on the addresses and ports of the node's metadata', () => {
     const snapshot = build(
       fleet,
       nodeOf('atlas', {'atlas.bind_address': '::', 'atlas.local_address': '10.0.0.7', 'atlas.ports': {'10900': 1900}}),
@@ -49,7 +49,7 @@ describe('envoy: addresses, names and durations', () => {
     expect(textOf(downstream, 'listener', 'thanos')).to.include('{"address":"127.0.3.1","port_value":31901}')
   })
 
-  it('tells replica 1 from replica 10, at both ends', () => {
+  it('distinguishes replica 1 from replica 10, at both ends', () => {
     const many = fleetOf([testCluster('paris', {replicas: 11})])
     const domains = ['paris-thanos-sidecar1', 'paris-thanos-sidecar1:*', 'paris-thanos-sidecar1.*']
     const downstream = JSON.parse(textOf(build(many, nodeOf('paris')), 'route', 'thanos'))
@@ -60,12 +60,12 @@ describe('envoy: addresses, names and durations', () => {
     expect(scope.key).to.deep.equal({fragments: [{string_key: 'paris'}]})
   })
 
-  it('takes replica i to its own sidecar', () => {
+  it('routes each replica to its own sidecar', () => {
     const snapshot = build(fleetOf([testCluster('paris', {replicas: 2})]), nodeOf('paris'))
     expect(textOf(snapshot, 'cluster', 'sidecar/1')).to.include('prometheus-k8s-1.prometheus-operated')
   })
 
-  it('pins each direction by generation', () => {
+  it('pins the peer's name in each direction, with the generation', () => {
     const snapshot = build({...fleet, records: recordsOf({owner: 'paris', generation: 5})}, atlas)
     expect(textOf(snapshot, 'cluster', 'thanos/paris'))
       .to.include('"exact":"spiffe://atlas.internal/downstream/paris/5"')
@@ -100,7 +100,7 @@ describe('envoy: addresses, names and durations', () => {
       .and.include('{"interval":"3s","timeout":"2s"}')
   })
 
-  it('keeps HTTP/2 pings from sidecars, whose servers end connections for them', () => {
+  it('sends no HTTP/2 pings to sidecars, whose servers end connections that ping', () => {
     expect(textOf(build(fleet, nodeOf('paris')), 'cluster', 'sidecar/0'))
       .to.include('tcp_keepalive')
       .and.not.include('connection_keepalive')

@@ -20,11 +20,11 @@ describe('envoy/bootstrap', () => {
   const built = (options: Partial<BootstrapOptions> = {}, of = settings): Json =>
     JSON.parse(buildBootstrap(of, {...paris, ...options})) as Json
 
-  it('is the same to the byte each time', () => {
+  it('is byte-stable', () => {
     expect(buildBootstrap(settings, paris)).to.equal(buildBootstrap(structuredClone(settings), {...paris}))
   })
 
-  it('says of the node what parseNode reads', () => {
+  it('holds the node metadata that parseNode reads', () => {
     const ports = new Map([
       [10_900, 20_900],
       [10_901, 20_901],
@@ -33,7 +33,7 @@ describe('envoy/bootstrap', () => {
     expect(parseNode(claim.node)).to.deep.equal({cluster: 'paris', id: 'paris-0', bindAddress: '::', localAddress: '10.0.0.7', ports})
   })
 
-  it('takes a downstream Envoy to the observability Envoy, by every address, and pins it', () => {
+  it('connects a downstream Envoy to the observability Envoy, by every address, and pins its name', () => {
     const text = buildBootstrap({...settings, addresses: parseAddresses('192.0.2.1,atlas.example.com'), adsPort: 443}, paris)
     expect(text)
       .to.match(/"address": "192.0.2.1",\s+"port_value": 443/)
@@ -41,28 +41,28 @@ describe('envoy/bootstrap', () => {
     expect(text).to.include('spiffe://atlas.internal/observability').and.include('"sni": "observability.atlas.internal"')
   })
 
-  it('takes the observability Envoy to the ADS servers, and pins those', () => {
+  it('connects the observability Envoy to the ADS servers, and pins their name', () => {
     const text = buildBootstrap({...settings, addresses: []}, {...paris, owner: 'atlas'})
     expect(text).to.match(/"address": "atlas-ads.atlas.svc.cluster.local",\s+"port_value": 6305/)
     expect(text).to.include('spiffe://atlas.internal/ads"').and.include('"sni": "ads.atlas.internal"')
   })
 
-  it('says what to do when there is no address for downstream clusters', () => {
+  it('names the command to run when there is no address for downstream clusters', () => {
     const error = thrownBy(() => buildBootstrap({...settings, addresses: []}, paris))
     expect(error.code).to.equal('failed')
     expect(error.hint).to.include('atlas init --address')
   })
 
-  it('reconnects sooner at the observability Envoy, which all others wait for', () => {
+  it('reconnects sooner in the observability Envoy, which all others wait for', () => {
     expect(JSON.stringify(built({owner: 'atlas'}))).to.include('{"base_interval":"0.200s","max_interval":"1s"}')
     expect(JSON.stringify(built())).to.include('{"base_interval":"0.200s","max_interval":"4s"}')
   })
 
-  it('takes no secret from ADS, which would end Envoy', () => {
+  it('takes no secret from ADS, which would crash Envoy', () => {
     expect(JSON.stringify(built().static_resources)).to.not.include('"ads":{}')
   })
 
-  it('keeps admin on a loopback address unless told otherwise', () => {
+  it('binds admin to a loopback address by default', () => {
     expect(JSON.stringify(built().admin)).to.include('{"address":"127.0.0.1","port_value":9901}')
     expect(JSON.stringify(built({admin: {host: '127.0.3.1', port: 1}}).admin)).to.include('{"address":"127.0.3.1","port_value":1}')
   })

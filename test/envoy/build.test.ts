@@ -18,7 +18,7 @@ const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
 
 describe('envoy/build: what a node gets', () => {
-  it('gives the observability Envoy both doors, a way and a scope to each cluster, and three secrets', () => {
+  it('gives the observability Envoy two listeners, a cluster and a scope for each downstream cluster, and three secrets', () => {
     const snapshot = build(fleet, atlas)
     expect(names(snapshot, 'cluster')).to.deep.equal(['ads-servers', 'thanos/lyon', 'thanos/nice', 'thanos/paris'])
     expect(names(snapshot, 'listener')).to.deep.equal(['ads', 'thanos'])
@@ -27,7 +27,7 @@ describe('envoy/build: what a node gets', () => {
     expect(names(snapshot, 'secret')).to.have.members(['identity', 'trust', 'ads-trust'])
   })
 
-  it('gives a downstream Envoy its door, a way to each replica, its own identity and no other', () => {
+  it('gives a downstream Envoy its listener, a cluster for each replica, its own identity and no other', () => {
     const snapshot = build(fleet, nodeOf('nice'))
     expect(names(snapshot, 'cluster')).to.deep.equal(['sidecar/0', 'sidecar/1', 'sidecar/2'])
     expect(names(snapshot, 'listener')).to.deep.equal(['thanos'])
@@ -38,7 +38,7 @@ describe('envoy/build: what a node gets', () => {
     expect(keys).to.include('the private key of nice').and.not.include('of paris').and.not.include('of atlas')
   })
 
-  it('trusts issuers, never roots, and ADS credentials only where the ADS door is', () => {
+  it('trusts issuers, never roots, and ADS credentials only at the ADS listener', () => {
     const snapshot = build(fleet, atlas)
     expect(textOf(snapshot, 'secret', 'trust'))
       .to.include('the issuer')
@@ -71,7 +71,7 @@ describe('envoy/build: what a node gets', () => {
     }
   })
 
-  it('leaves a pending cluster out until it has an address, while its own Envoy is ready', () => {
+  it('leaves a cluster without an address out until it has one, while its own Envoy is ready', () => {
     const pending = {...paris, addresses: []}
     const before = fleetOf([pending, nice])
     expect(names(build(before, atlas), 'cluster')).to.deep.equal(['ads-servers', 'thanos/nice'])
@@ -88,16 +88,13 @@ describe('envoy/build: a change costs its own resources only', () => {
   const before = build(fleet, atlas)
 
   const cases: Record<string, {changes: readonly Change[]; costs: readonly string[]; node?: Node}> = {
-    'an address: the way to it': {
-      changes: [registered({...paris, addresses: parseAddresses('192.0.2.1')})],
-      costs: ['cluster thanos/paris'],
-    },
+    'an address: its cluster': {changes: [registered({...paris, addresses: parseAddresses('192.0.2.1')})], costs: ['cluster thanos/paris']},
     'one more cluster: itself': {changes: [registered(testCluster('metz'))], costs: ['cluster thanos/metz', 'scope thanos/metz']},
-    'a cluster gone: itself': {
+    'a cluster removed: itself': {
       changes: [{kind: 'registration', name: paris.name, value: undefined}],
       costs: ['cluster thanos/paris', 'scope thanos/paris'],
     },
-    'a revocation: the pin, and the denial': {
+    'a revocation: the pin, and the denied name': {
       changes: [
         {
           kind: 'record',
@@ -112,24 +109,24 @@ describe('envoy/build: a change costs its own resources only', () => {
       ],
       costs: ['cluster thanos/paris', 'route ads'],
     },
-    'its own leaf: one secret': {
+    'its own identity: one secret': {
       changes: [{kind: 'identity', owner: 'atlas', value: identityOf('a new atlas')}],
       costs: ['secret identity'],
     },
-    "another's leaf: nothing": {changes: [{kind: 'identity', owner: paris.name, value: identityOf('a new paris')}], costs: []},
+    "another's identity: nothing": {changes: [{kind: 'identity', owner: paris.name, value: identityOf('a new paris')}], costs: []},
     'one more issuer: trust': {
       changes: [
         {kind: 'trust', value: {roots: ['r'], issuers: ['the issuer\n', 'the next\n'], credentialIssuers: ['the credential issuer\n']}},
       ],
       costs: ['secret trust'],
     },
-    'a fault of something else: nothing': {changes: [broken('server', 'Secret/atlas-ads-tls', 'tls.crt')], costs: []},
-    'the registration of another, at a downstream: nothing': {
+    'a fault of an object that it does not need: nothing': {changes: [broken('server', 'Secret/atlas-ads-tls', 'tls.crt')], costs: []},
+    'the registration of another cluster, at a downstream Envoy: nothing': {
       changes: [registered({...lyon, replicas: 1, groups: ['x']})],
       costs: [],
       node: nodeOf('paris'),
     },
-    'replicas, at its own Envoy: the new way and the routes, no listener': {
+    'replicas, at the Envoy of its cluster: the new cluster and the routes, no listener': {
       changes: [registered({...paris, replicas: 2})],
       costs: ['cluster sidecar/1', 'route thanos'],
       node: nodeOf('paris'),
@@ -143,7 +140,7 @@ describe('envoy/build: a change costs its own resources only', () => {
       expect(changed(was, is)).to.deep.equal(costs)
     })
 
-  it('finds untouched resources as the very objects of before, without being shown the last snapshot', () => {
+  it('reuses the objects of unchanged resources without the last snapshot', () => {
     const after = build(reduce(fleet, registered({...paris, replicas: 4})), atlas)
     expect(changed(before, after)).to.deep.equal(['cluster thanos/paris', 'scope thanos/paris'])
   })
@@ -167,7 +164,7 @@ describe('envoy/build: a change costs its own resources only', () => {
     expect(find(build(fleet, nodeOf('nice')), 'listener', 'thanos')).to.equal(find(one, 'listener', 'thanos'))
   })
 
-  it('never changes a listener for a cluster that comes, goes, is revoked, broken or pending', () => {
+  it('never changes a listener when a cluster is added, removed, revoked, broken or without an address', () => {
     const others: readonly Fleet[] = [
       fleetOf([]),
       fleetOf([lyon]),
@@ -179,7 +176,7 @@ describe('envoy/build: a change costs its own resources only', () => {
         expect(find(build(other, atlas), 'listener', name).body).to.deep.equal(find(before, 'listener', name).body)
   })
 
-  it('gives equal fleets equal bytes, whatever objects they are made of and in whichever order', () => {
+  it('gives equal fleets equal bytes, in whichever order they were made', () => {
     const again = fleetOf([{...nice}, {...lyon}, {...paris}], {
       settings: structuredClone(fleet.settings),
       trust: structuredClone(fleet.trust),

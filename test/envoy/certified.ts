@@ -1,4 +1,4 @@
-/** The fixture's fleets with real certificates, for tests that show them to a real Envoy. */
+/** The fixture's fleets with real certificates, for tests with a real Envoy. */
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {clustersOf, generationOf} from '../../src/lib/model/fleet.js'
 import type {Owner} from '../../src/lib/model/names.js'

@@ -1,6 +1,6 @@
 /**
- * The doors of the Thanos path and the ADS path on real Envoys, configured with what is built, without ADS: who is let in, where
- * requests go, what is logged of a refusal. With `atlas serve` in between it is proved end to end elsewhere.
+ * The listeners of the Thanos path and the ADS path on real Envoys with the built configuration, without ADS: which clients they
+ * admit, where requests go, and what they log of a refusal. test/e2e proves the same with `atlas serve`.
  */
 import {expect} from 'chai'
 import {buildSnapshot} from '../../src/lib/envoy/build.js'
@@ -34,7 +34,7 @@ const fleet: Fleet = certified(
   fleetOf(
     [
       testCluster('paris', {replicas: 2, addresses: parseAddresses('127.0.42.1'), services: {...testCluster('paris').services, ...behind}}),
-      // Names and addresses mixed: the one that answers is found by the health check.
+      // Names and addresses mixed: the health check finds the one that answers.
       testCluster('lyon', {addresses: parseAddresses('nowhere.invalid,127.0.42.2,::1')}),
     ],
     {
@@ -55,7 +55,7 @@ const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, sig
 const credential = (owner: typeof paris | 'atlas', generation: number, by = credentialIssuer): CertifiedKey =>
   issue(credentialSpec(settings, owner, generation), by, now, signer)
 
-describe('envoy: the doors, on real Envoys', function () {
+describe('envoy: listeners and the client certificates that they admit, on real Envoys', function () {
   this.timeout(40_000)
   const running: Record<string, RunningEnvoy> = {}
   const servers: {close(): void}[] = []
@@ -95,7 +95,7 @@ describe('envoy: the doors, on real Envoys', function () {
   }
 
   describe('10901, for Thanos Query', () => {
-    it('takes each replica by its name to its own sidecar, through both Envoys, the name unchanged', async () => {
+    it('routes each replica by its name to its own sidecar, through both Envoys, with the name unchanged', async () => {
       for (const name of ['paris-thanos-sidecar1', 'paris-thanos-sidecar1:10901', 'paris-thanos-sidecar1.atlas.svc.cluster.local:10901']) {
         const answer = await query(name)
         expect(answer.headers['x-answered-by']).to.equal('sidecar 1')
@@ -105,7 +105,7 @@ describe('envoy: the doors, on real Envoys', function () {
       expect((await query('paris-thanos-sidecar0:10901')).headers['x-answered-by']).to.equal('sidecar 0')
     })
 
-    it('knows no other name', async () => {
+    it('answers no other name', async () => {
       for (const name of [
         'paris-thanos-sidecar2',
         'paris-thanos-sidecar10',
@@ -117,7 +117,7 @@ describe('envoy: the doors, on real Envoys', function () {
         expect((await query(name)).status, name).to.equal(404)
     })
 
-    it('logs requests, but of the endless questions of Thanos Query only those that fail', async () => {
+    it('logs requests, but of the regular calls of Thanos Query only those that fail', async () => {
       const ask = async (authority: string, path: string): Promise<unknown> =>
         visit({host: '127.0.41.1', port: 10_901}, {authority, path, headers: {'content-type': 'application/grpc'}})
       await ask('paris-thanos-sidecar0', '/thanos.info.Info/Info')
@@ -144,7 +144,7 @@ describe('envoy: the doors, on real Envoys', function () {
       ...(shows === undefined ? {} : {shows}),
     })
 
-    it('opens to the observability Envoy, and answers its health check itself', async () => {
+    it('admits the observability Envoy, and answers its health check itself', async () => {
       expect((await visit(door, {tls: tls(observability), authority: 'atlas-health', path: '/healthz'})).status).to.equal(200)
       expect((await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar0'})).headers['x-answered-by']).to.equal(
         'sidecar 0',
@@ -152,7 +152,7 @@ describe('envoy: the doors, on real Envoys', function () {
       expect((await visit(door, {tls: tls(observability), authority: 'lyon-thanos-sidecar0'})).status).to.equal(404)
     })
 
-    it('refuses every other client, and says why in the log of connections alone', async () => {
+    it('refuses every other client, with the reason in the connection log alone', async () => {
       const foreign = testAuthority(now, 'foreign', settings)
       const strangers: Record<string, {shows?: CertifiedKey; failure: RegExp}> = {
         'no certificate': {failure: /PEER_DID_NOT_RETURN_A_CERTIFICATE/},
@@ -173,14 +173,14 @@ describe('envoy: the doors, on real Envoys', function () {
       }
     })
 
-    it('speaks neither TLS 1.2 nor plaintext', async () => {
+    it('accepts neither TLS 1.2 nor plaintext', async () => {
       expect(await refusalOf(visit(door, {tls: {...tls(observability), maxVersion: 'TLSv1.2'}}))).to.match(
         /PROTOCOL_VERSION|protocol version/i,
       )
       expect(await refusalOf(visit(door, {}))).to.not.equal(undefined)
     })
 
-    it('keeps health checks out of the log of requests', async () => {
+    it('does not log health checks', async () => {
       await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1'})
       await until(() => running['paris']?.logged('request').some(line => line['cluster'] === 'sidecar/1') === true, 'a request')
       expect(running['paris']?.logged('request').filter(line => line['path'] === '/healthz')).to.deep.equal([])
@@ -196,7 +196,7 @@ describe('envoy: the doors, on real Envoys', function () {
       tls: {ca: [issuer.certificate], servername: 'observability.atlas.internal', ...(shows === undefined ? {} : {shows})},
     })
 
-    it("relays a cluster's ADS stream with one element that says whose it is, whatever the client says of itself", async () => {
+    it("relays a cluster's ADS stream with one XFCC element from its certificate, whatever the client sends", async () => {
       const forged = {'x-forwarded-client-cert': 'By=x;Hash=00;URI=spiffe://atlas.internal/ads-client/lyon/1'}
       const answer = await visit(door, as(credential(paris, 2), {headers: forged}))
       expect(answer.headers['x-answered-by']).to.equal('ads server')
@@ -225,7 +225,7 @@ describe('envoy: the doors, on real Envoys', function () {
       )
     })
 
-    it('refuses every client without an ADS credential of the credential issuer, and logs even one that calls itself a health check', async () => {
+    it('refuses every client without an ADS credential of the credential issuer, and logs even one that poses as a health check', async () => {
       const strangers = [undefined, own(2), observability, credential(paris, 2, issuer)]
       for (const shows of strangers) expect(await refusalOf(visit(door, as(shows)))).to.not.equal(undefined)
       await visit(door, as(credential(oslo, 1), {authority: 'atlas-health'}))

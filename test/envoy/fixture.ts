@@ -1,4 +1,4 @@
-/** Fleets and nodes for this room's tests: readable placeholders instead of certificates, which nothing here looks into. */
+/** Fleets and nodes for this room's tests, with readable placeholders instead of certificates, which nothing here parses. */
 import type {CertifiedKey, OwnerRecord} from '../../src/lib/model/authority.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
 import type {Change} from '../../src/lib/model/change.js'
@@ -12,7 +12,7 @@ import {type Resource, resourcesOf, type Snapshot} from '../../src/lib/xds/snaps
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {resourceJson} from '../helpers/envoy-json.js'
 
-/** The fleet of these clusters, each with an identity, and of what differs. */
+/** A fleet of these clusters, each with an identity, and of the parts given. */
 export function fleetOf(clusters: readonly Cluster[], differing: Partial<Fleet> = {}): Fleet {
   const owners: readonly Owner[] = ['atlas', ...clusters.map(({name}) => name)]
   return {
@@ -49,7 +49,7 @@ export function snapshotOf(built: Built): Snapshot {
   return built.snapshot
 }
 
-/** One resource of a snapshot, which must be there. */
+/** One resource of a snapshot; throws where it is missing. */
 export function find(snapshot: Snapshot, type: keyof typeof typeUrls, name: string): Resource {
   const resource = resourcesOf(snapshot, typeUrls[type]).get(name)
   if (resource === undefined) throw new Error(`there is no ${type} ${name}; there are ${names(snapshot, type).join(', ')}`)
@@ -60,7 +60,7 @@ export function names(snapshot: Snapshot, type: keyof typeof typeUrls): readonly
   return [...resourcesOf(snapshot, typeUrls[type]).keys()]
 }
 
-/** Every resource that is not the very object of before, as `type name`, and every one that is gone. */
+/** Every resource that is not the same object as before, as `type name`, and every one that is gone. */
 export function changed(before: Snapshot, after: Snapshot): readonly string[] {
   return Object.entries(typeUrls).flatMap(([kind, typeUrl]) => {
     const [was, is] = [resourcesOf(before, typeUrl), resourcesOf(after, typeUrl)]

@@ -1,4 +1,4 @@
-/** The kinds of snapshot that there are: each is a golden file, and each is shown to a real Envoy. */
+/** Each kind of snapshot: each has a golden file, and a real Envoy validates each. */
 import {parseAddresses} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
@@ -9,7 +9,7 @@ import {fleetOf, nodeOf, recordsOf} from './fixture.js'
 
 export interface Kind {
   readonly name: string
-  /** One sentence: what is to be seen in it. */
+  /** One sentence: what this snapshot shows. */
   readonly says: string
   readonly fleet: Fleet
   readonly node: Node
@@ -39,7 +39,7 @@ export const fleets: readonly Kind[] = [
   },
   {
     name: 'observability',
-    says: 'The observability Envoy: paris with two replicas, lyon by mixed addresses and a port of its own; nice is pending and gets nothing.',
+    says: 'The observability Envoy: paris with two replicas, lyon by mixed addresses and a port of its own; nice has no address and gets nothing.',
     fleet: fleetOf([paris, lyon, nice], {settings}),
     node: nodeOf('atlas'),
   },

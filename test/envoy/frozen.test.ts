@@ -18,7 +18,7 @@ const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')}
 const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
 
-describe('envoy/build: what is broken stays as it is (promise 6)', () => {
+describe('envoy/build: a node keeps its configuration while an object that it needs cannot be read (promise 6)', () => {
   const frozenWhy = (of: Fleet, node: Node): string => {
     const built = buildSnapshot(of, node)
     return built.kind === 'frozen' ? built.why : 'a snapshot'
@@ -31,7 +31,7 @@ describe('envoy/build: what is broken stays as it is (promise 6)', () => {
     expect(changed(build(good, nodeOf('paris')), build(bad, nodeOf('paris')))).to.deep.equal([])
   })
 
-  it('serves it after a restart too, when nothing else is known', () => {
+  it('serves it after a restart too, from the record alone', () => {
     const restarted = reduceAll(fleetOf([lyon], {records: recordsOf({owner: 'paris', registration: paris})}), [
       {kind: 'identity', owner: paris.name, value: identityOf('paris')},
       broken('registration/paris', 'Service/paris', 'spec'),
@@ -67,7 +67,7 @@ describe('envoy/build: what is broken stays as it is (promise 6)', () => {
     expect(frozenWhy({...fleet, trust: undefined}, nodeOf('paris'))).to.equal('there is no trust bundle yet')
   })
 
-  it('freezes where a bundle is empty: Envoy would refuse the door', () => {
+  it('freezes where a bundle is empty, because Envoy would refuse the listener', () => {
     const trust = {roots: ['r'], issuers: [], credentialIssuers: ['c']}
     expect(frozenWhy({...fleet, trust}, nodeOf('paris'))).to.include('trust bundle')
     expect(frozenWhy({...fleet, trust: {...trust, issuers: ['i'], credentialIssuers: []}}, atlas)).to.include('trust bundle')
@@ -85,7 +85,7 @@ describe('envoy/build: what is broken stays as it is (promise 6)', () => {
     expect(frozenWhy(emptyFleet, atlas)).to.equal('there are no settings yet')
   })
 
-  it('keeps the pin to a cluster whose record is broken: what its certificate shows counts, also after a restart', () => {
+  it('takes the pin of a cluster whose record is broken from its certificate, also after a restart', () => {
     const now = new Date('2026-11-24T00:00:00.000Z')
     const before = certified({...fleet, records: recordsOf({owner: 'paris', generation: 3})}, now)
     const restarted = reduce({...before, records: new Map()}, broken('record/paris', 'ConfigMap/atlas-records-04', 'paris'))

@@ -1,4 +1,4 @@
-/** What each kind of node gets, as a person would read it: test/golden/envoy. */
+/** The configuration of each kind of node as readable files: test/golden/envoy. */
 import {dump, load} from 'js-yaml'
 import {buildBootstrap, type BootstrapOptions} from '../../src/lib/envoy/bootstrap.js'
 import {buildSnapshot} from '../../src/lib/envoy/build.js'

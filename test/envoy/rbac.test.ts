@@ -20,7 +20,7 @@ describe('envoy/rbac: clients that 10901 admits', () => {
     JSON.parse(textOf(build(fleetOf([paris], {settings: {...defaultSettings, ...differing}}), node), 'listener', 'thanos'))
   const names = (part: unknown): readonly string[] => JSON.stringify(part).match(/spiffe:[^"]+/g) ?? []
 
-  it('every client that reaches its local address, whichever clients have a certificate', () => {
+  it('every client that reaches its local address, with or without a certificate', () => {
     const {address, filter_chains: chains} = door({clients})
     expect(address.socket_address.address).to.equal('10.0.0.7')
     expect(chains[0]).to.not.have.property('transport_socket')
@@ -66,14 +66,14 @@ describe('envoy/rbac: clients that 10900 denies', () => {
     expect(denied({...fleet, records})).to.deep.equal([name('paris/1'), name('paris/2')])
   })
 
-  it('the present name of a suspended or removed cluster, until its registration is back', () => {
+  it('the current name of a suspended or removed cluster, until its registration is back', () => {
     const records = recordsOf({owner: 'metz', generation: 4, suspendedSince: '2026-11-01T00:00:00.000Z'}, {owner: 'paris', generation: 1})
     const suspended = {...fleet, records}
     expect(denied(suspended)).to.deep.equal([name('metz/4')])
     expect(denied(reduce(suspended, registered(testCluster('metz'))))).to.deep.equal([])
   })
 
-  it('not a cluster whose registration is merely broken', () => {
+  it('not a cluster whose registration cannot be read', () => {
     expect(
       denied(reduce({...fleet, records: recordsOf({owner: 'paris'})}, broken('registration/paris', 'Service/paris', 'spec'))),
     ).to.deep.equal([])

@@ -1,4 +1,4 @@
-/** Every kind of snapshot, and the bootstraps, before a real Envoy of each version that Atlas works with, which refuses what it calls deprecated. */
+/** A real Envoy of each supported version, set to refuse deprecated fields, validates every kind of snapshot and the bootstraps. */
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {clone, create, fromBinary, toBinary} from '@bufbuild/protobuf'
@@ -42,13 +42,13 @@ for (const version of envoyVersions)
           }
         })
 
-      it(`accepts ${name} in binary form: our numbers are Envoy's, those of fields newer than 1.31 too`, async () => {
+      it(`accepts ${name} in binary form: field numbers are Envoy's, also of fields newer than 1.31`, async () => {
         const bootstrap = create(BootstrapSchema, {
           node: {id: 'test', cluster: 'test'},
           staticResources: {
             clusters: [...resourcesOf(snapshot, typeUrls.cluster).values()].map(({body}) => {
               const cluster = clone(ClusterSchema, fromBinary(ClusterSchema, body))
-              delete cluster.transportSocket // from ADS, which a static cluster must not be
+              delete cluster.transportSocket // its secrets come from ADS, which crashes a static cluster
               return cluster
             }),
             listeners: [...resourcesOf(snapshot, typeUrls.listener).values()].map(({body}) => fromBinary(ListenerSchema, body)),
@@ -68,7 +68,7 @@ for (const version of envoyVersions)
         })
       })
 
-    it('refuses what is wrong, so that the above means something', async () => {
+    it('refuses wrong configuration, so that the tests above can fail', async () => {
       const [first] = fleets
       if (first === undefined) throw new Error('there are fleets')
       const good = staticBootstrap(snapshotOf(buildSnapshot(certified(first.fleet, now), first.node)))

@@ -93,7 +93,7 @@ function excessOf(session: Session, typeUrl: string, {subscription, asked}: Subs
 function handleAnswer(state: TypeState, request: EitherRequest, now: Date): {readonly state: TypeState; readonly notes: readonly Note[]} {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
-  // NACK means error_detail, whatever the versions say (xDS protocol, "ACK and NACK semantics summary").
+  // error_detail makes a NACK, whatever the versions are (xDS protocol, "ACK and NACK semantics summary").
   const number = /^[1-9]\d*$/.test(nonce) ? Number(nonce) : 0
   const message = errorDetail?.message.slice(0, NACK_TEXT_MAX)
   const result = message === undefined ? handleAck(state, number) : handleNack(state, number, message, now)

@@ -98,7 +98,7 @@ function unappliedOf(state: TypeState, name: string): [string, Unapplied] {
 /** Notes since when each resource is to be removed that the client has and the snapshot hasn't. */
 function scheduleRemovals(state: TypeState, now: Date): TypeState {
   const toRemove = new Map<string, number>()
-  // A SotW client that subscribed by name isn't told of removals: it keeps what it has. Nothing is left to do for what it NACKed.
+  // A SotW client that subscribed by name doesn't learn of removals, and keeps what it has. Nothing is left to do for what it NACKed.
   const forgotten: string[] = []
   for (const [name, held] of state.known.differing) {
     if (held === undefined || state.known.base.has(name) || state.nackedRemovals.has(name)) continue

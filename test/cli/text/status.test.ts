@@ -1,4 +1,4 @@
-/** `status` as text: what a reader sees first, and that equal things are said once. */
+/** `status` as text: its first lines, and that equal refusals are shown once. */
 import {expect} from 'chai'
 import {renderStatus} from '../../../src/lib/cli/text/status.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
@@ -9,14 +9,14 @@ const ago = (seconds: number): string => new Date(now.getTime() - seconds * 1000
 const server = {address: '10.0.0.1:6305', startedAt: ago(3600), ready: true, reasons: [], warnings: []}
 const empty: Status = {servers: [server], proxies: [], withoutProxy: [], faults: [], refusals: [], warnings: []}
 
-describe('cli/status-table', () => {
-  it('names the servers and who leads', () => {
+describe('cli/text/status', () => {
+  it('names the servers and the leader', () => {
     const text = renderStatus({...empty, servers: [{...server, replica: 'atlas-ads-0'}], leader: 'atlas-controller-1'}, now)
     expect(text.split('\n').slice(0, 3)).to.deep.equal(['server atlas-ads-0 10.0.0.1:6305, since 1h', 'leader atlas-controller-1', ''])
     expect(renderStatus(empty, now)).to.not.include('leader')
   })
 
-  it('says equal refusals once, the latest last, and a remark of a cluster without an Envoy by its name alone', () => {
+  it('shows equal refusals once, the latest last, and a remark of a cluster without an Envoy under its name alone', () => {
     const refusal = (seconds: number, message: string) => ({at: ago(seconds), reason: 'generation', message, peer: ''})
     const proxies = [
       {cluster: parseClusterName('paris'), id: '-', state: 'suspended' as const, types: [], remark: 'its registration was deleted'},
