@@ -38,7 +38,7 @@ describe('envoy: addresses, names and durations', () => {
     expect(sockets(cluster({ports: new Map([[11_901, 443]])}))).to.deep.equal(['198.51.100.4 443'])
   })
 
-  it('listens on the addresses and ports of the node's metadata', () => {
+  it('listens on the addresses and ports in the node metadata', () => {
     const snapshot = build(
       fleet,
       nodeOf('atlas', {'atlas.bind_address': '::', 'atlas.local_address': '10.0.0.7', 'atlas.ports': {'10900': 1900}}),
@@ -65,7 +65,7 @@ describe('envoy: addresses, names and durations', () => {
     expect(textOf(snapshot, 'cluster', 'sidecar/1')).to.include('prometheus-k8s-1.prometheus-operated')
   })
 
-  it('pins the peer's name in each direction, with the generation', () => {
+  it('pins the name of the peer in each direction, with the generation', () => {
     const snapshot = build({...fleet, records: recordsOf({owner: 'paris', generation: 5})}, atlas)
     expect(textOf(snapshot, 'cluster', 'thanos/paris'))
       .to.include('"exact":"spiffe://atlas.internal/downstream/paris/5"')

@@ -196,7 +196,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
       tls: {ca: [issuer.certificate], servername: 'observability.atlas.internal', ...(shows === undefined ? {} : {shows})},
     })
 
-    it("relays a cluster's ADS stream with one XFCC element from its certificate, whatever the client sends", async () => {
+    it('relays the ADS stream of a cluster with one XFCC element from its certificate, whatever the client sends', async () => {
       const forged = {'x-forwarded-client-cert': 'By=x;Hash=00;URI=spiffe://atlas.internal/ads-client/lyon/1'}
       const answer = await visit(door, as(credential(paris, 2), {headers: forged}))
       expect(answer.headers['x-answered-by']).to.equal('ads server')
