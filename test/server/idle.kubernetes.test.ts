@@ -48,7 +48,7 @@ describe('an idle fleet', function () {
         return (
           fleet.credentials.size === CLUSTERS + 1 &&
           report?.report.ready === true &&
-          planReconcile(fleet, dependencies, {derives: true}).length === 0
+          planReconcile(fleet, dependencies, {withDerived: true}).length === 0
         )
       }
       while (!(await isDone())) await sleep(500)

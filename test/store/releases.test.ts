@@ -56,7 +56,7 @@ const report: Report = {
 function fleetOf010(): Fleet {
   const dependencies = testDependencies()
   const registered = testFleet(dependencies, ['paris', 'lyon'])
-  const derived = reduceAll(registered, planReconcile(registered, dependencies, {derives: true}))
+  const derived = reduceAll(registered, planReconcile(registered, dependencies, {withDerived: true}))
   const changes: readonly Change[] = [
     {
       kind: 'request',
@@ -99,6 +99,6 @@ describe('stores of earlier releases', () => {
     const found = await openDirectory({directory: folder}).load()
     expect([...found.faults]).to.deep.equal([])
     expect(plain(found)).to.deep.equal(plain(fleetOf010()))
-    expect(planReconcile(found, testDependencies(), {derives: true})).to.deep.equal([])
+    expect(planReconcile(found, testDependencies(), {withDerived: true})).to.deep.equal([])
   })
 })

@@ -4,7 +4,7 @@ import type {OwnerRecord} from './authority.js'
 import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './fault.js'
 import {type Fleet, type Subject, type SubjectKind, parseSubject, subjectOf} from './kinds.js'
-import {type ClusterName, OBSERVABILITY, type Owner} from './names.js'
+import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
 
 export type {Fault} from './fault.js'
 export {type Fleet, type Revision, type Subject, emptyFleet} from './kinds.js'
@@ -73,6 +73,13 @@ export function mentionedOwners(fleet: Fleet): ReadonlySet<Owner> {
     ...fleet.credentials.keys(),
     ...broken,
   ])
+}
+
+/** Whether a cluster's registration or record cannot be read: then nothing that leads to the cluster is changed. */
+export function isUnreadable(fleet: Fleet, owner: Owner): boolean {
+  return (
+    isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner)) || isBroken(fleet, 'record', owner)
+  )
 }
 
 /** The generation in a cluster's certificate names; 1 for one without a record. */

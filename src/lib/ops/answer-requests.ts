@@ -1,4 +1,4 @@
-/** What the leader does for those who hold no keys: it answers the requests that wait. Asking is in ask-leader.ts. */
+/** Plans what waiting requests ask of the leader, and its answers to them. Making a request: ask-leader.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
 import {type Fleet, isRegistered, isBroken, brokenNames} from '../model/fleet.js'
@@ -11,8 +11,8 @@ import {planLeaves} from './rotate.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
- * Does what waits to be done, answers it, and drops answers that have been read or never will be; a few owners at a time, so that
- * whoever iterates can let others in between.
+ * The changes that waiting requests ask for, each with its answer, and the removal of old requests. A few owners at a time, so that the
+ * caller can do other work between two steps.
  */
 export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   for (const id of brokenNames(fleet, 'request')) yield [{kind: 'request', id, value: undefined}]
@@ -23,46 +23,47 @@ export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Gener
       continue
     }
 
-    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerToCome(fleet))) continue
-    for (const changes of answered(planned, id, request, dependencies)) {
+    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerComing(fleet))) continue
+    for (const changes of planRequest(planned, id, request, dependencies)) {
       planned = reduceAll(planned, changes)
       yield changes
     }
   }
 }
 
-/** The answer to a request whose work could not be written. */
+/** The answer to a request whose changes could not be written. */
 export function refusedAnswer(id: string, request: Request, why: string, now: Date): Change {
   return {kind: 'request', id, value: {...request, state: 'failed', message: why.slice(0, 500), answeredAt: now.toISOString()}}
 }
 
-/** By the leader's clock, whatever stands in it: nobody's entry stays for ever. */
+/** By the leader's clock, so that every entry is removed some day, whatever times are in it. */
 function isOld({state, answeredAt, requestedAt}: Request, now: Date): boolean {
   const since = Date.parse(answeredAt ?? requestedAt)
   const age = now.getTime() - since
   return state === 'waiting' ? age > WAITING_KEPT : age > ANSWER_KEPT || age < -SKEW
 }
 
-/** What has waited for so long, milliseconds, nobody waits for any more. */
+/** After this time, milliseconds, a request that still waits is removed: its sender has given up. */
 const WAITING_KEPT = 24 * 3_600_000
-/** Clocks may differ by this much, milliseconds: an answer from further in the future is removed. */
+/** Clocks may differ by this much, milliseconds; an answer from further in the future is removed. */
 const SKEW = 5 * 60_000
+/** One step of a rotation replaces the identities of this many owners. */
 const OWNERS_AT_ONCE = 8
 
-/** A leader that has just begun makes the issuer before anything else: until then nobody has failed. */
-function isIssuerToCome(fleet: Fleet): boolean {
+/** Whether the leader is about to make the issuer, which a rotation waits for instead of failing. */
+function isIssuerComing(fleet: Fleet): boolean {
   return whyUnsigned(fleet) === undefined && !fleet.authority.has('issuer') && !isBroken(fleet, 'authority', 'issuer')
 }
 
-/** The work first, then the answer: a leader that dies between the two does the work again, which does no harm. */
-function* answered(fleet: Fleet, id: string, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+/** The work first, then the answer: the next leader repeats work that was not answered, which does no harm. */
+function* planRequest(fleet: Fleet, id: string, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const answer = (state: 'done' | 'failed', message: string): Change => ({
     kind: 'request',
     id,
     value: {...request, state, message, answeredAt: dependencies.now().toISOString()},
   })
   try {
-    yield* request.kind === 'rotate' ? rotated(fleet, request, dependencies) : removed(fleet, request, dependencies)
+    yield* request.kind === 'rotate' ? planRotation(fleet, request, dependencies) : planRemovals(fleet, request, dependencies)
     yield [answer('done', describeRequest(request))]
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
@@ -70,17 +71,17 @@ function* answered(fleet: Fleet, id: string, request: Request, dependencies: Ops
   }
 }
 
-function* rotated(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+function* planRotation(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const present = new Set<Owner>([OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))])
   const unknown = owners.find(owner => !present.has(owner))
   if (unknown !== undefined) throw new AtlasError('not-found', `there is no cluster ${quote(unknown)}`)
-  const wanted = owners.length === 0 ? [...present] : [...new Set(owners)]
-  for (let from = 0; from < wanted.length; from += OWNERS_AT_ONCE)
-    yield planLeaves(fleet, wanted.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
+  const chosen = owners.length === 0 ? [...present] : [...new Set(owners)]
+  for (let from = 0; from < chosen.length; from += OWNERS_AT_ONCE)
+    yield planLeaves(fleet, chosen.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
 }
 
-function* removed(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+function* planRemovals(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   const present = new Set<Owner>(clusterNames(fleet))
-  // One that is not there any more has been removed: by an earlier leader that did not come to answer.
+  // A cluster that is not there was removed by an earlier leader, which ended before it could answer.
   for (const name of new Set(owners)) if (name !== OBSERVABILITY && present.has(name)) yield planRemoval(fleet, name, dependencies)
 }

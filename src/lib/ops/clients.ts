@@ -1,4 +1,4 @@
-/** The certificates of the clients of the internal ports: one for each client that the settings name, and none for anybody else. */
+/** The certificates of the clients of the internal ports: one for each client in the settings. */
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
@@ -12,8 +12,8 @@ import type {OpsDependencies} from './dependencies.js'
 import {clientLeaf, isDue} from './due.js'
 
 /**
- * What is missing, due or no longer wanted. One that can't be read is left as it is.
- * @param issuer who signs; nothing is issued without
+ * The changes for clients whose certificate is missing or due, or that the settings do not name any more. A broken one is left as it is.
+ * @param issuer undefined: nothing is issued
  */
 export function planClients(
   fleet: Fleet,
@@ -21,15 +21,15 @@ export function planClients(
   issuer: CertifiedKey | undefined,
   dependencies: OpsDependencies,
 ): readonly Change[] {
-  const unwanted = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
+  const removed = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
   const due = settings.clients.filter(name => isClientDue(fleet, settings, name, dependencies.now()))
   return [
-    ...unwanted.map((name): Change => ({kind: 'client', name, value: undefined})),
+    ...removed.map((name): Change => ({kind: 'client', name, value: undefined})),
     ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, dependencies)),
   ]
 }
 
-/** New certificates, each with the roots in force, which verify what the observability Envoy shows; none where the present one can't be read. */
+/** New certificates, each with the roots in force, by which the client verifies the observability Envoy. A broken one is left as it is. */
 export function issueClients(
   fleet: Fleet,
   settings: Settings,

@@ -1,6 +1,6 @@
 /**
- * Creating an installation: its settings and its root. Where they exist, only settings that were asked for by name change; a root that
- * the 2021 program left is adopted.
+ * Creates an installation: its settings and its root. In an existing installation only the settings that the caller names change. A
+ * root that can be adopted is adopted (goatlas/adopt.ts).
  */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
@@ -15,7 +15,7 @@ import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import type {OpsDependencies} from './dependencies.js'
 
-/** What was asked for by name; all else keeps what stands or takes the default. */
+/** The settings that the caller names. All others keep their value, or take the default. */
 export type Choices = Partial<Omit<Settings, 'lifetimes' | 'timeouts'>> & {
   readonly lifetimes?: Partial<Lifetimes>
   readonly timeouts?: Partial<ProxyTimeouts>
@@ -25,23 +25,23 @@ export interface InitResult extends Committed {
   readonly settings: Settings
   /** Whether the root was made now. */
   readonly created: boolean
-  /** The settings that an existing installation got anew. */
+  /** The settings of an existing installation that changed. */
   readonly changed: readonly (keyof Settings)[]
-  /** What was taken over from the 2021 program, where it was now. */
+  /** What was adopted now; absent: nothing. */
   readonly adopted?: Adoption
 }
 
 export interface InitOptions extends CommitOptions {
-  /** Where there is an installation, nothing is changed, whatever was chosen. */
+  /** An existing installation is not changed, whatever the choices. */
   readonly ifMissing?: boolean
-  /** Whether the store was opened with the right to read the root; true where nothing is said. */
+  /** Whether the store was opened with the right to read the root; true by default. */
   readonly readsRoot?: boolean
 }
 
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
- * something is broken, or a root to be adopted can't be used any more; `invalid` for a mutual TLS port that would admit nobody
+ * the settings or the root are broken, or a root cannot be adopted; `invalid` for a mutual TLS port that would admit no client
  */
 export async function init(
   store: StateStore,
@@ -52,7 +52,7 @@ export async function init(
   const committed =
     store.signedBy === 'leader'
       ? await initLed(store, choices, dependencies, options)
-      : await commitPlan(store, fleet => (isPassedOver(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
+      : await commitPlan(store, fleet => (isUnchanged(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
   const adopted = adoptionIn(committed.before, committed.after)
   return {
@@ -65,8 +65,8 @@ export async function init(
 }
 
 /**
- * Where a leader signs, settings and root are all that is made here. The root is created and not looked at where it may not be read:
- * whether it is there already the store says then.
+ * Where a leader signs, only the settings and the root are made here. If the caller may not read the root, it tries to create one, and the
+ * store refuses that if there is one.
  */
 async function initLed(store: StateStore, choices: Choices, dependencies: OpsDependencies, options: InitOptions): Promise<Committed> {
   const namespace = store.namespace ?? defaultSettings.namespace
@@ -74,14 +74,14 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   const first = await commitPlan(
     store,
     fleet => {
-      if (isPassedOver(fleet, options)) return []
+      if (isUnchanged(fleet, options)) return []
       if (options.readsRoot === false) refuseTrustAlone(fleet)
       const changes = planSettings(fleet, choices, standard)
       return [...changes, ...planAdopt(fleet, reduceAll(fleet, changes).settings ?? standard, dependencies)]
     },
     options,
   )
-  if (options.dryRun !== true && !first.after.revisions.has(REQUESTS)) await makePlaceForRequests(store)
+  if (options.dryRun !== true && !first.after.revisions.has(REQUESTS)) await makeRequestsObject(store)
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
@@ -95,8 +95,8 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   }
 }
 
-/** People who may only change it need it before the first leader comes. Whoever was faster has made it, too. */
-async function makePlaceForRequests(store: StateStore): Promise<void> {
+/** Accounts that may only update it need it before the first leader makes it. A conflict means that another process has made it. */
+async function makeRequestsObject(store: StateStore): Promise<void> {
   try {
     await store.commit(await store.load(), [placeForRequests])
   } catch (error) {
@@ -104,7 +104,7 @@ async function makePlaceForRequests(store: StateStore): Promise<void> {
   }
 }
 
-function isPassedOver({settings}: Fleet, {ifMissing}: InitOptions): boolean {
+function isUnchanged({settings}: Fleet, {ifMissing}: InitOptions): boolean {
   return ifMissing === true && settings !== undefined
 }
 
@@ -116,7 +116,7 @@ function planInit(fleet: Fleet, choices: Choices, dependencies: OpsDependencies)
   return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
 }
 
-/** @param standard what a new installation takes where nothing is chosen */
+/** @param standard the defaults of a new installation */
 function planSettings(fleet: Fleet, choices: Choices, standard: Settings): readonly Change[] {
   refuseBroken(fleet)
   refuseLostSettings(fleet)
@@ -124,24 +124,24 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
   if (fleet.settings !== undefined && fleet.settings.trustDomain !== settings.trustDomain)
     throw new AtlasError(
       'conflict',
-      `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it can't become "${settings.trustDomain}"`,
-      {hint: 'leave --trust-domain out, or begin anew in another store'},
+      `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it cannot become "${settings.trustDomain}"`,
+      {hint: 'leave --trust-domain out, or make a new installation in another store'},
     )
   requireClients(settings)
   return sameValue(fleet.settings, settings) ? [] : [{kind: 'settings', value: settings}]
 }
 
-/** Overwriting what can't be read would lose it: a root above all. */
+/** What is broken is not overwritten: the root, above all, would be lost. */
 function refuseBroken(fleet: Fleet): void {
   for (const fault of [faultOf(fleet, 'settings'), faultOf(fleet, 'authority', 'root')]) {
     if (fault !== undefined)
-      throw new AtlasError('failed', `${fault.source ?? fault.object} can't be read: ${fault.message}`, {
-        hint: `mend ${fault.key} there, or restore it from a backup; init overwrites nothing`,
+      throw new AtlasError('failed', `${fault.source ?? fault.object} cannot be read: ${fault.message}`, {
+        hint: `fix ${fault.key} there, or restore it from a backup; init does not overwrite it`,
       })
   }
 }
 
-/** New settings beside old certificates would issue all of them anew, under another trust domain perhaps. */
+/** With new settings all certificates would be replaced, perhaps under another trust domain. */
 function refuseLostSettings(fleet: Fleet): void {
   if (fleet.settings === undefined && fleet.authority.has('root')) refuseTrustAlone(fleet)
 }

@@ -1,7 +1,7 @@
 /**
- * From what is stored to what should be: issues what is missing or due, keeps the records, writes what Thanos Query reads.
- * Level-triggered: the next step is computed from the fleet alone, so a crash anywhere resumes. Broken entries are left as they
- * are (promise 6): only people, or `atlas rotate`, replace them.
+ * Brings the fleet to the state that it should have: issues certificates that are missing or due, keeps the records, writes what Thanos
+ * Query reads. Level-triggered: the plan is made from the fleet alone, so that it is resumed after a crash anywhere. Broken entries
+ * are left as they are (promise 6); only people, or `atlas rotate`, replace them.
  */
 import {renderEndpoints} from '../manifest/endpoints.js'
 import type {AuthorityPart, CertifiedKey, OwnerRecord, TrustBundle} from '../model/authority.js'
@@ -17,40 +17,36 @@ import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/goatlas-root.js'
 import {planClients} from './clients.js'
 import {commitPlan, sameValue} from './commit.js'
-import {isOf2021} from './goatlas/adopt.js'
+import {whyNotAdopted} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isDue, ownerDue, serverLeaf, suspensionEnd} from './due.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
 import type {OpsDependencies} from './dependencies.js'
 
-/**
- * Brings the store to what it should be.
- * @returns the fleet afterwards
- * @throws AtlasError what the store throws
- */
+/** Plans on a store and commits the plan. @returns the fleet afterwards @throws AtlasError what the store throws */
 export async function reconcile(store: StateStore, dependencies: OpsDependencies): Promise<Fleet> {
-  return (await commitPlan(store, fleet => planReconcile(fleet, dependencies, {derives: store.keepsDerived}))).after
+  return (await commitPlan(store, fleet => planReconcile(fleet, dependencies, {withDerived: store.keepsDerived}))).after
 }
 
 export interface ReconcileScope {
-  /** Whose certificates and records are looked at, everybody's where nothing is said; what belongs to nobody, such as the issuers, always is. */
+  /** The owners whose certificates and records are looked at, all by default. What has no owner, such as the issuers, always is. */
   readonly owners?: readonly Owner[]
-  /** Whether what Kubernetes keeps beside the fleet is written, too. */
-  readonly derives?: boolean
-  /** Whether Thanos Query is told whom to dial; true where nothing is said. */
-  readonly announces?: boolean
+  /** Whether the objects that Kubernetes keeps beside the fleet are planned too (derive.ts). */
+  readonly withDerived?: boolean
+  /** Whether the endpoints that Thanos Query reads are planned too; true by default. */
+  readonly withEndpoints?: boolean
 }
 
 /**
- * The changes that are still missing, in an order in which every prefix is a legal fleet; none where all is as it should be.
- * Without settings or a readable root nothing is signed: `init` alone makes a root. Nor is it without a readable trust bundle:
- * every certificate would be judged to be of a foreign issuer, and issued anew again and again.
+ * The changes that are still missing, in an order in which every prefix is a legal fleet. Without settings or a readable root nothing is
+ * signed; only `init` makes a root. Without a trust bundle no leaf is signed: each would be judged to be of an unknown issuer, and
+ * replaced again and again.
  */
 export function planReconcile(
   fleet: Fleet,
   dependencies: OpsDependencies,
-  {owners = knownOwners(fleet), derives = false, announces = true}: ReconcileScope = {},
+  {owners = knownOwners(fleet), withDerived = false, withEndpoints = true}: ReconcileScope = {},
 ): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
@@ -61,26 +57,23 @@ export function planReconcile(
   plan.server()
   plan.clients()
   for (const owner of owners) plan.owner(owner)
-  // What is dialled is there before anybody is told to dial it, and until nobody is.
-  const derived = derives ? planDerived(plan.fleet, settings, {owners, announces}, dependencies) : {written: [], removed: []}
+  // A Service is made before the endpoints list it, and removed after they do not list it any more.
+  const derived = withDerived ? planDerived(plan.fleet, settings, {owners, withEndpoints}, dependencies) : {written: [], removed: []}
   plan.add(derived.written)
-  if (announces) plan.endpoints()
+  if (withEndpoints) plan.endpoints()
   plan.add(derived.removed)
   return plan.changes
 }
 
-/** Why nothing at all is signed or written, whatever is due; undefined: what is due is issued. */
+/** Why nothing is signed or written, even if it is due; undefined: certificates that are due are issued. */
 export function whyUnsigned(fleet: Fleet): string | undefined {
   if (fleet.settings === undefined || isBroken(fleet, 'settings'))
     return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
   if (!fleet.authority.has('root')) return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
-  // The root of a 2021 installation becomes Atlas's when somebody says so, and signs nothing before.
-  if (isOf2021(fleet))
-    return 'the root (Secret atlas-ca) is the 2021 program\'s: run "atlas init" to take it over; nothing is signed before'
-  return undefined
+  return whyNotAdopted(fleet)
 }
 
-/** Everybody with a registration or a record, the observability cluster first, then by name. */
+/** Every owner with a registration or a record: the observability cluster, then the others by name. */
 export function knownOwners(fleet: Fleet): readonly Owner[] {
   const names = new Set<string>([...registeredNames(fleet), ...fleet.records.keys()])
   names.delete(OBSERVABILITY)
@@ -112,16 +105,16 @@ class Plan {
     this.#issuer('credentialIssuer', credentialIssuerSpec(this.#settings))
   }
 
-  /** Whoever signs must be trusted before the first of its signatures is delivered. */
+  /** An issuer must be in the trust bundle before the first certificate that it signed is delivered. */
   trust(): void {
     if (isBroken(this.#fleet, 'trust')) return
     const {authority, trust} = this.#fleet
-    const wanted: TrustBundle = {
+    const value: TrustBundle = {
       roots: including(trust?.roots, rootsIn(authority.get('root'))),
       issuers: including(trust?.issuers, ownOf(authority.get('issuer'))),
       credentialIssuers: including(trust?.credentialIssuers, ownOf(authority.get('credentialIssuer'))),
     }
-    if (!sameValue(trust, wanted)) this.#add({kind: 'trust', value: wanted})
+    if (!sameValue(trust, value)) this.#add({kind: 'trust', value})
   }
 
   isTrusted(): boolean {
@@ -132,7 +125,7 @@ class Plan {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'server')) return
     const leaf = serverLeaf(this.#fleet, this.#settings)
-    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'server', value: issue(leaf.spec, issuer, this.#deps.now(), this.#deps.signer)})
+    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'server', value: this.#issue(leaf.spec, issuer)})
   }
 
   clients(): void {
@@ -173,21 +166,20 @@ class Plan {
     if (text !== this.#fleet.endpoints) this.#add({kind: 'endpoints', value: text})
   }
 
-  #issuer(part: AuthorityPart, wanted: CertificateSpec): void {
+  #issuer(part: AuthorityPart, spec: CertificateSpec): void {
     const root = this.#signer('root')
     if (root === undefined || this.#fleet.authority.has(part) || isBroken(this.#fleet, 'authority', part)) return
-    this.#add({kind: 'authority', part, value: issue(wanted, root, this.#deps.now(), this.#deps.signer)})
+    this.#add({kind: 'authority', part, value: this.#issue(spec, root)})
   }
 
   #identity(owner: Owner): void {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'identity', owner)) return
     const leaf = identityLeaf(this.#fleet, this.#settings, recordOf(this.#fleet, owner))
-    if (isDue(leaf, this.#deps.now()))
-      this.#add({kind: 'identity', owner, value: issue(leaf.spec, issuer, this.#deps.now(), this.#deps.signer)})
+    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'identity', owner, value: this.#issue(leaf.spec, issuer)})
   }
 
-  /** The record first: a credential that is not on record would be refused, a record without its credential harms nobody. */
+  /** The record first: the server refuses a credential that is not on record, while a record without its credential does no harm. */
   #credential(owner: Owner): void {
     const issuer = this.#signer('credentialIssuer')
     const roots = this.#fleet.trust?.roots
@@ -202,11 +194,11 @@ class Plan {
     if (kept === undefined) this.#add({kind: 'credential', owner, value: credential})
   }
 
-  /** Its registration is gone: suspended at first, removed for good when it stays away. */
+  /** A cluster without a registration is suspended, and removed for good if the registration does not come back in time. */
   #unregistered(owner: ClusterName, before: OwnerRecord): void {
     const now = this.#deps.now()
-    const isRemoved = before.registration === undefined
-    if (isRemoved) {
+    if (before.registration === undefined) {
+      // It was removed: what is left is the denial of its old names.
       const rest = withoutEnded(before, now)
       const isEmpty = rest.denied.length === 0 && rest.credentials.length === 0
       if (isEmpty) this.#add({kind: 'record', owner, value: undefined})
@@ -220,10 +212,10 @@ class Plan {
     }
 
     if (suspensionEnd(before.suspendedSince, this.#settings) > now.getTime()) return
-    for (const change of planRemoval(this.#fleet, owner, this.#deps)) this.#add(change)
+    this.add(planRemoval(this.#fleet, owner, this.#deps))
   }
 
-  /** Whoever can sign now: one that has ended can't, and what it signed is left as it is. */
+  /** Undefined for an issuer that is missing or has ended: then nothing is signed, and what it signed before is left as it is. */
   #signer(part: AuthorityPart): CertifiedKey | undefined {
     const signer = this.#fleet.authority.get(part)
     return signer !== undefined && readKey(signer).notAfter > this.#deps.now() ? signer : undefined
@@ -232,6 +224,10 @@ class Plan {
   #record(before: OwnerRecord, after: OwnerRecord): void {
     const isNew = !this.#fleet.records.has(before.owner)
     if (isNew || !sameValue(before, after)) this.#add({kind: 'record', owner: before.owner, value: after})
+  }
+
+  #issue(spec: CertificateSpec, issuer: CertifiedKey): CertifiedKey {
+    return issue(spec, issuer, this.#deps.now(), this.#deps.signer)
   }
 
   #add(change: Change): void {
@@ -245,11 +241,7 @@ function including(bundle: readonly string[] = [], certificates: readonly string
   return missing.length === 0 ? bundle : [...bundle, ...missing]
 }
 
-/** The signer's own certificate alone: whatever else stands in its file must not become an anchor. */
-function ownOf(signer: CertifiedKey | undefined): readonly string[] {
-  return signer === undefined
-    ? []
-    : parseCertificates(signer.certificate)
-        .slice(0, 1)
-        .map(own => renderCertificates([own]))
+/** An issuer's own certificate alone: any other certificate in its file must not become trusted. */
+function ownOf(issuer: CertifiedKey | undefined): readonly string[] {
+  return issuer === undefined ? [] : [renderCertificates(parseCertificates(issuer.certificate).slice(0, 1))]
 }

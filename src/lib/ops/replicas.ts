@@ -1,4 +1,4 @@
-/** What the leader keeps of the server replicas: the list of those that live, and reports for as long as they say something. */
+/** What the leader keeps about the server replicas: the list of living ones, and the reports of dead ones while they are of use. */
 import {objectKeyOf} from '../manifest/kinds.js'
 import type {Change} from '../model/change.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
@@ -6,12 +6,12 @@ import type {ReplicaReport} from '../model/report.js'
 import {NO_REQUEST} from '../model/request.js'
 import {sameValue} from './commit.js'
 
-/** What a dead replica has left is kept for so long, milliseconds, if no later stream of the node comes: it may be switched off. */
+/** After this time, milliseconds, the report of a dead replica is removed, even if some of its nodes have not connected again. */
 const LEFT_KEPT = 24 * 3_600_000
 
 /**
- * @param living names of the replicas that live, sorted; undefined: nobody has looked yet
- * @param shared whether there are others at all; the objects that they write are made here, so that they need no right to make any
+ * @param living names of the living replicas, sorted; undefined: not known yet
+ * @param shared whether several servers share the store; the objects that they write are made here, so that they need no right to create
  */
 export function planReplicas(
   fleet: Fleet,
@@ -24,18 +24,18 @@ export function planReplicas(
   if (living === undefined) return changes
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
-    if (!fleet.revisions.has(objectKeyOf('report', replica))) changes.push({kind: 'report', replica, value: nothingYet(now)})
+    if (!fleet.revisions.has(objectKeyOf('report', replica))) changes.push({kind: 'report', replica, value: emptyReport(now)})
   for (const [replica, dead] of fleet.reports)
     if (!living.includes(replica) && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
   return changes
 }
 
-/** The object that requests are put into, made by whoever may: people only change it. */
+/** The object that holds the requests. It is made here and by `init`; accounts that only make requests may update it, not create it. */
 export const REQUESTS: ObjectKey = objectKeyOf('request')
 export const placeForRequests: Change = {kind: 'request', id: NO_REQUEST, value: undefined}
 
-/** What stands in a replica's report until it writes its first one. */
-function nothingYet(now: Date): ReplicaReport {
+/** A replica's report before it writes its first one. */
+function emptyReport(now: Date): ReplicaReport {
   const at = now.toISOString()
   const nothing = {proxies: [], withoutProxy: [], refusals: [], unrepaired: [], faults: [], warnings: []}
   const store = {description: '', reachable: true}
@@ -46,7 +46,7 @@ function nothingYet(now: Date): ReplicaReport {
   }
 }
 
-/** A later stream of a node, on a replica that lives, has been given what the dead one left: it is that replica's to tell from then on. */
+/** Whether each node in the report of a dead replica has connected to a living one since, which now reports what is left to repair. */
 function isOver(fleet: Fleet, living: readonly string[], {report, leftovers}: ReplicaReport, now: Date): boolean {
   if (now.getTime() - Date.parse(report.at) > LEFT_KEPT) return true
   const later = living.flatMap(replica => fleet.reports.get(replica)?.report.proxies ?? [])

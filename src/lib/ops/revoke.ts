@@ -1,4 +1,4 @@
-/** Taking a cluster out for good: its names open nothing from now on, then its objects go. */
+/** Plans the removal of a cluster: its certificates are refused from now on, then its objects are removed. */
 import type {DeniedName, OwnerRecord} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
@@ -8,8 +8,8 @@ import {recordOrRecovered} from '../pki/recover.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
- * The record first, so that whatever happens next nobody is let in by a name of the old generation: the generation goes up, every
- * credential is revoked, the old names are denied until the last certificate that carries them has ended.
+ * The record comes first, so that the certificates are refused even if the rest of the plan fails: the generation goes up, every
+ * credential is revoked, and the old names are denied until the last certificate with one of them has ended.
  */
 export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDependencies): readonly Change[] {
   const record = recordOrRecovered(fleet, name)
@@ -24,7 +24,7 @@ export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDe
   return changes
 }
 
-/** The record without what has ended by itself: expired certificates need no denial. */
+/** The record without credentials that have expired and denials that have ended. */
 export function withoutEnded(record: OwnerRecord, now: Date): OwnerRecord {
   const isAhead = (time: string): boolean => Date.parse(time) > now.getTime()
   const credentials = record.credentials.filter(credential => isAhead(credential.notAfter))
@@ -45,7 +45,7 @@ function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, depen
       .map(credential => credential.notAfter)
       .sort()
       .at(-1) ?? longest(settings.lifetimes.credential)
-  // Other leaves of this generation than the present one may be about: none of them can end later than a leaf made now.
+  // Earlier leaves of this generation may still be in use; none of them ends later than a leaf that is made now.
   return [
     {
       name: spiffe.downstream(settings.trustDomain, name, record.generation),

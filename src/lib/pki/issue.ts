@@ -95,7 +95,7 @@ function itself(name: Uint8Array, generated: GeneratedKey): Authority {
 
 function authorityOf(issuer: CertifiedKey, spec: CertificateSpec, now: Date): Authority {
   const refuse = (why: string): AtlasError =>
-    new AtlasError('failed', `${spec.name} can't be signed: its issuer ${why}`, {hint: 'restore the issuer from a backup'})
+    new AtlasError('failed', `${spec.name} cannot be signed: its issuer ${why}`, {hint: 'restore the issuer from a backup'})
   const what = `the issuer of ${spec.name}`
   const facts = readKey(issuer, what)
   const fault = whyNoSigner(facts, now) ?? faultOf(facts, spec, now)

@@ -18,7 +18,7 @@ export async function planInTurns(
   fleet: Fleet,
   dependencies: OpsDependencies,
   only: ReadonlySet<Owner> | 'all',
-  {derives}: {readonly derives: boolean},
+  {withDerived}: {readonly withDerived: boolean},
 ): Promise<readonly Change[]> {
   const known = knownOwners(fleet)
   const owners = only === 'all' ? known : known.filter(owner => only.has(owner))
@@ -27,7 +27,7 @@ export async function planInTurns(
     for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
       const isLast = from + OWNERS_AT_ONCE >= owners.length
       // The endpoints for Thanos Query come once, after everything that they point to.
-      const scope = {owners: owners.slice(from, from + OWNERS_AT_ONCE), derives, announces: isLast}
+      const scope = {owners: owners.slice(from, from + OWNERS_AT_ONCE), withDerived, withEndpoints: isLast}
       const missing = planReconcile(planned, dependencies, scope)
       planned = reduceAll(planned, missing)
       yield missing

@@ -116,7 +116,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     try {
       const answers = await planAnswersInTurns(base, dependencies)
       const asked = [...answers, ...planReplicas(base, replicas, dependencies.now(), {shared: store.isShared})]
-      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {derives: store.keepsDerived}))]
+      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {withDerived: store.keepsDerived}))]
       const missing = writer.take(base, planned, owners === 'all' ? 'all' : 'some')
       const isDone = await writer.write(base, missing, fleet.stored)
       failures = 0

@@ -63,7 +63,12 @@ function fleetWith(...changes: readonly Change[]): Fleet {
 function plannedAt(fleet: Fleet, seconds: number): {readonly written: readonly string[]; readonly removed: readonly string[]} {
   const dependencies = testDependencies(START)
   dependencies.pass(seconds)
-  const {written, removed} = planDerived(fleet, fleet.settings ?? testSettings, {owners: knownOwners(fleet), announces: true}, dependencies)
+  const {written, removed} = planDerived(
+    fleet,
+    fleet.settings ?? testSettings,
+    {owners: knownOwners(fleet), withEndpoints: true},
+    dependencies,
+  )
   const objects = (changes: readonly Change[]): readonly string[] =>
     changes.map(change => (change.kind === 'derived' ? change.object : change.kind))
   return {written: objects(written), removed: objects(removed)}

@@ -149,13 +149,13 @@ describe('store/kubernetes: objects of goatlas', () => {
     await kubernetes.request('POST', path, {metadata: {name: 'atlas-coredns', labels}, data})
     const fleet = await store.load()
     const settings = fleet.settings ?? expect.fail('no settings')
-    const {written} = planDerived(fleet, settings, {owners: [], announces: true}, testDependencies())
+    const {written} = planDerived(fleet, settings, {owners: [], withEndpoints: true}, testDependencies())
     await store.commit(fleet, written)
     const after = await stored('ConfigMap/atlas-coredns')
     expect(after.data?.['Corefile']).to.equal(data?.['Corefile'])
     expect(after.data?.['atlas.zone']).to.contain('_thanos._tcp.sidecars.thanos.atlas. 60 IN SRV 10 100 10901 downstream1-thanos-sidecar0.')
     expect(after.metadata.labels).to.deep.equal({'app.kubernetes.io/managed-by': 'atlas', 'goatlas.io/format': '1'})
-    expect(planDerived(await store.load(), settings, {owners: [], announces: true}, testDependencies()).written).to.deep.equal([])
+    expect(planDerived(await store.load(), settings, {owners: [], withEndpoints: true}, testDependencies()).written).to.deep.equal([])
   })
 
   it('a Service without a registration becomes no owner', async () => {

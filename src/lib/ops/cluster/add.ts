@@ -1,4 +1,4 @@
-/** Registering a downstream cluster, or changing its registration: the same call, as often as one likes. */
+/** Registers a downstream cluster, or changes its registration; the same call again changes nothing. */
 import type {Address} from '../../model/address.js'
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
@@ -12,7 +12,7 @@ import {planReconcile} from '../reconcile.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation} from '../installation.js'
 
-/** What was asked for; what is absent keeps what stands, or takes the default. */
+/** The parts of a registration that the caller names. All others keep their value, or take the default. */
 export interface ClusterRequest {
   readonly addresses?: readonly Address[]
   readonly ports?: ReadonlyMap<DownstreamPort, number>
@@ -23,16 +23,16 @@ export interface ClusterRequest {
 
 export interface AddResult extends Committed {
   readonly cluster: Cluster
-  /** The registration before, where there was one; of a broken one the last that could be read. */
+  /** The registration before; of a broken registration, the last one that could be read. */
   readonly previous: Cluster | undefined
-  /** It was suspended, and is back with the certificates that it had. */
+  /** Whether it was suspended before; it keeps its certificates. */
   readonly restored: boolean
 }
 
 /**
- * Registers `text`, or brings its registration to what `request` says.
+ * Registers the cluster `text`, or changes its registration as `request` names.
  * @param defaults the services of a cluster that has none yet
- * @throws AtlasError `invalid` for a name or a combination that can't be
+ * @throws AtlasError `invalid` for a name or a combination that is not allowed
  */
 export async function addCluster(
   store: StateStore,
@@ -53,7 +53,7 @@ export async function addCluster(
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
   if (store.signedBy === 'leader' && options.dryRun !== true && waitMs !== undefined)
-    await waitForLeader(store, fleet => isTakenUp(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
+    await waitForLeader(store, fleet => isAccepted(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
   const {before} = committed
   const previous = clusterOf(before, name)
   return {...committed, cluster, previous, restored: previous === undefined && before.records.get(name)?.registration !== undefined}
@@ -70,11 +70,11 @@ function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: Clus
   return sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
 }
 
-/** The leader keeps on record what it has accepted, and each credential before it is handed out. */
-function isTakenUp(fleet: Fleet, cluster: Cluster): boolean {
+/** Whether the leader has accepted the registration and issued a credential: it writes both into the record. */
+function isAccepted(fleet: Fleet, cluster: Cluster): boolean {
   const record = fleet.records.get(cluster.name)
   const isOnRecord = sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
-  // Its Services are made after its Secret, and may be seen by those who may not see that.
+  // The Services are made after the Secret, and the caller may read them even without a right to read the Secret.
   return isOnRecord && (isPending(cluster) || fleet.derived.has(objectKey('Service', sidecarName(cluster.name, 0))))
 }
 

@@ -1,4 +1,4 @@
-/** The clusters there are, and in what state each is. */
+/** Lists the clusters with their states. */
 import type {Cluster} from '../../model/cluster.js'
 import {AtlasError, quote} from '../../model/errors.js'
 import {type Fault, type Fleet, clusterOf, isBroken, registeredNames, faultOf} from '../../model/fleet.js'
@@ -6,13 +6,16 @@ import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {loadInstallation} from '../installation.js'
 
-/** `no address`: `goatlas.io/addresses` is not set yet; `unreadable`: the registration can't be read, and the last one that could is in use; `suspended`: the registration was deleted. */
+/**
+ * `no address`: `goatlas.io/addresses` is not set yet; `suspended`: the registration was deleted; `unreadable`: the registration cannot be
+ * read, and the last one that could be read is in use.
+ */
 export type ClusterState = 'no address' | 'registered' | 'suspended' | 'unreadable'
 
 export interface ClusterEntry {
   readonly name: ClusterName
   readonly state: ClusterState
-  /** What is served; undefined where nothing readable ever was. */
+  /** The registration in use; undefined if none could ever be read. */
   readonly cluster: Cluster | undefined
   readonly fault: Fault | undefined
   /** ISO 8601. */
@@ -26,7 +29,7 @@ export async function listClusters(store: StateStore): Promise<readonly ClusterE
   return clusterNames(fleet).map(name => clusterEntry(fleet, name))
 }
 
-/** Registered, readably or not, and suspended ones; by name. */
+/** The registered clusters, readable or not, and the suspended ones, by name. */
 export function clusterNames(fleet: Fleet): readonly ClusterName[] {
   const suspended = [...fleet.records.values()]
     .filter(record => record.registration !== undefined && record.owner !== 'atlas')
@@ -43,7 +46,7 @@ export function requireCluster(fleet: Fleet, text: string): ClusterName {
   throw new AtlasError('not-found', `there is no cluster ${quote(text)}; ${known}`, {hint: 'run "atlas cluster list" to see all'})
 }
 
-/** What is known of one cluster; of a broken or suspended registration, the last that was accepted. */
+/** One cluster; if its registration is broken or gone, with the last one that was accepted. */
 export function clusterEntry(fleet: Fleet, name: ClusterName): ClusterEntry {
   const record = fleet.records.get(name)
   const cluster = clusterOf(fleet, name)

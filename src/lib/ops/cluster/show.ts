@@ -1,4 +1,4 @@
-/** One cluster with what its certificates say. */
+/** Shows one cluster with its certificates. */
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Fleet, recordOf} from '../../model/fleet.js'
 import {sidecarName, sni, spiffe} from '../../model/names.js'
@@ -11,7 +11,7 @@ import {type ClusterEntry, clusterEntry, requireCluster} from './list.js'
 export interface CertificateSummary {
   readonly name: string
   readonly serial: string
-  /** Undefined: known from the record alone. */
+  /** Undefined: the certificate is known only from the record. */
   readonly notBefore?: Date
   readonly notAfter: Date
 }
@@ -19,9 +19,9 @@ export interface CertificateSummary {
 export interface ClusterView {
   readonly entry: ClusterEntry
   readonly sni: string
-  /** Host names of the replicas, as Thanos Query dials them. */
+  /** Host names of the replicas, to which Thanos Query connects. */
   readonly sidecars: readonly string[]
-  /** `unread`: a Secret holds it, and this command asks for no right on any. */
+  /** `unread`: it is in a Secret, and this command does without the right to read Secrets. */
   readonly identity: CertificateSummary | 'unread' | undefined
   readonly credential: CertificateSummary | undefined
 }
@@ -47,7 +47,7 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
   }
 }
 
-/** The credential that was handed out last, as it stands on record. */
+/** The credential that was issued last, from the record. */
 function recorded({credentials}: OwnerRecord, name: string): CertificateSummary | undefined {
   const last = credentials.filter(({state}) => state === 'valid').at(-1)
   return last === undefined ? undefined : {name, serial: last.serial, notAfter: new Date(last.notAfter)}

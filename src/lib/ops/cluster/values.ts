@@ -1,4 +1,4 @@
-/** What a cluster's Envoy needs to join: Helm values without a key, the Secret with it, both as objects, or a bootstrap with its files. */
+/** What a cluster's Envoy needs to join: Helm values without a key, the Secret with the key, or an Envoy bootstrap with its files. */
 import {type BootstrapOptions, buildBootstrap} from '../../envoy/bootstrap.js'
 import {bootstrapPaths, sdsFiles} from '../../envoy/credential-files.js'
 import {type ReleaseFormat, renderCredential, renderRelease, renderSecrets} from '../../manifest/formats.js'
@@ -19,25 +19,25 @@ export interface OutputFile {
   readonly text: string
 }
 
-/** What can be handed out for one owner. */
+/** The forms in which an owner's Envoy can be given what it needs. */
 export interface Joining {
   readonly owner: Owner
-  /** Where its Envoy runs unless somebody says otherwise: the observability Envoy stands in Atlas's own namespace. */
+  /** The default namespace of its Envoy; the observability Envoy runs in Atlas's own namespace. */
   readonly namespace: string
   /** Helm values for chart `envoy`: no key in them. */
   values(): Readonly<Record<string, unknown>>
-  /** What makes a tool release the chart with these values: no key in it. */
-  release(wanted: ReleaseFormat): string
+  /** The object by which a GitOps tool releases the chart with these values; no key in it. */
+  release(format: ReleaseFormat): string
   /** The Secret with the key, for a namespace of the cluster that it is for. */
   secret(namespace: string): string
   /** The same, and the Secret with the values. */
   secrets(namespace: string): string
-  /** A bootstrap with its files: hold the key. */
+  /** A bootstrap with its files, one of which is the key. */
   bootstrap(options: Omit<BootstrapOptions, 'owner'>): readonly OutputFile[]
 }
 
 /**
- * @throws AtlasError `not-found` for a cluster that is not there, `failed` where its credential was not issued or can't be read
+ * @throws AtlasError `not-found` for a cluster that is not there, `failed` where its credential is not issued yet or cannot be read
  */
 export async function joining(store: StateStore, text: string): Promise<Joining> {
   const {fleet, settings: stored} = await loadInstallation(store)
@@ -50,9 +50,9 @@ export async function joining(store: StateStore, text: string): Promise<Joining>
       requireAddress(settings, owner)
       return valuesOf(settings, owner)
     },
-    release: wanted => {
+    release: format => {
       requireAddress(settings, owner)
-      return renderRelease(settings, owner, wanted)
+      return renderRelease(settings, owner, format)
     },
     secret: namespace => renderCredential(owner, credentialOf(fleet, owner), namespace),
     secrets: namespace => {
@@ -84,8 +84,8 @@ function credentialOf(fleet: Fleet, owner: Owner): Credential {
   if (fault !== undefined)
     throw new AtlasError(
       'failed',
-      `the ADS credential of ${owner} can't be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
-      {hint: 'mend it there, or remove that object and run "atlas cluster add" again to have a new one made'},
+      `the ADS credential of ${owner} cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
+      {hint: 'fix it there, or delete that object and run "atlas cluster add" again to get a new credential'},
     )
   const credential = fleet.credentials.get(owner)
   if (credential === undefined)
@@ -97,7 +97,7 @@ function credentialOf(fleet: Fleet, owner: Owner): Credential {
 
 function requireAddress(settings: Settings, owner: Owner): void {
   if (owner === OBSERVABILITY || settings.addresses.length > 0) return
-  throw new AtlasError('failed', 'nobody has said yet where downstream Envoys dial the observability Envoy', {
+  throw new AtlasError('failed', 'the address at which downstream Envoys connect to the observability Envoy is not set', {
     hint: 'run "atlas init --address HOST" with its IP address or DNS name',
   })
 }

@@ -1,7 +1,7 @@
 /**
- * Taking over what the 2021 program left in a namespace. Little is written for it: its registrations are read as they are and stay as
- * they are until somebody changes them, its root becomes Atlas's, with a certificate issued anew. Everything else follows from
- * `reconcile`. What it ran goes on beside Atlas until each cluster has moved (docs/how-to/migrate-from-goatlas.md).
+ * Adopts what the 2021 program left in a namespace. Its root becomes Atlas's, with a new certificate. Its registrations are read as they
+ * are, and not written until an operator changes them. `reconcile` makes everything else. The program's Envoys go on running beside
+ * Atlas until each cluster has moved (docs/how-to/migrate-from-goatlas.md).
  */
 import type {CertifiedKey} from '../../model/authority.js'
 import type {Change} from '../../model/change.js'
@@ -15,7 +15,7 @@ import {rootSpec} from '../../pki/certificate-specs.js'
 import {readCertificates} from '../../pki/read.js'
 import type {OpsDependencies} from '../dependencies.js'
 
-/** What was taken over, and what of it people should look at. */
+/** What was adopted, and what of it an operator should check. */
 export interface Adoption {
   readonly root: {
     readonly subject: string
@@ -23,19 +23,25 @@ export interface Adoption {
     readonly notAfter: string
   }
   readonly clusters: readonly ClusterName[]
-  /** With several replicas, none of which anybody has given an address of its own: one was assumed. */
+  /** Clusters with several replicas and no address for each of them: one was assumed. */
   readonly assumed: readonly ClusterName[]
-  /** Registrations that can't be read: they stay with the 2021 program. */
+  /** Registrations that cannot be read: they stay with the 2021 program. */
   readonly unread: readonly Fault[]
 }
 
-/** Whether the 2021 program's root stands here as that program made it. */
+/** Whether the root is the 2021 program's, and not adopted yet. */
 export function isOf2021(fleet: Fleet): boolean {
   const root = fleet.authority.get('root')
   return root !== undefined && isRootOf2021(root)
 }
 
-/** What an adopted installation has where nothing was chosen: that program ran in `monitoring`, as did all that it served. */
+/** Completes `whyUnsigned` (reconcile.ts): a root of 2021 signs nothing before an operator has adopted it. */
+export function whyNotAdopted(fleet: Fleet): string | undefined {
+  if (!isOf2021(fleet)) return undefined
+  return 'the root (Secret atlas-ca) is the 2021 program\'s: run "atlas init" to adopt it; nothing is signed before'
+}
+
+/** The defaults of an adopted installation: the 2021 program, and all that it served, ran in namespace `monitoring`. */
 export function standardSettings(fleet: Fleet, chosen: Pick<Partial<Settings>, 'namespace'>): Settings {
   if (!isOf2021(fleet)) return defaultSettings
   const namespace = chosen.namespace ?? 'monitoring'
@@ -43,8 +49,8 @@ export function standardSettings(fleet: Fleet, chosen: Pick<Partial<Settings>, '
 }
 
 /**
- * The changes that adopt an installation: none where there is nothing of 2021, or it was adopted already.
- * @throws AtlasError `failed` where its root can't be used any more
+ * The changes that adopt an installation; none where there is no root of 2021, or it was adopted already.
+ * @throws AtlasError `failed` where its root cannot be used any more
  */
 export function planAdopt(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): readonly Change[] {
   const root = fleet.authority.get('root')
@@ -52,7 +58,7 @@ export function planAdopt(fleet: Fleet, settings: Settings, dependencies: OpsDep
   return [{kind: 'authority', part: 'root', value: reissueRoot(rootSpec(settings), root, dependencies.now(), dependencies.signer)}]
 }
 
-/** What changes that were planned on `before` have taken over; undefined: nothing of 2021. */
+/** What the changes from `before` to `after` have adopted; undefined: nothing of 2021. */
 export function adoptionIn(before: Fleet, after: Fleet): Adoption | undefined {
   const root = after.authority.get('root')
   if (root === undefined || !isOf2021(before)) return undefined
