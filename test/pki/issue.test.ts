@@ -148,7 +148,7 @@ describe('pki/issue: what is never issued', () => {
   it('an issuer that has ended signs nothing', () => {
     const error = thrownBy(() => issue(identitySpec(settings, PARIS, 1), issuer, new Date(now.getTime() + 366 * DAY), signer))
     expect(error.code).to.equal('failed')
-    expect(error.message).to.match(/^the identity of paris can't be signed: its issuer ended on 2027-11-24T/)
+    expect(error.message).to.match(/^the identity of paris cannot be signed: its issuer ended on 2027-11-24T/)
   })
 
   it('an issuer of the future signs nothing, one whose clock is 4 minutes ahead does', () => {

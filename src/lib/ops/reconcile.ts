@@ -132,7 +132,7 @@ class Plan {
     this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#deps))
   }
 
-  /** An owner for whom there was nothing to do is passed over until one of its parts has changed, or is due. */
+  /** Passes over an owner without anything to do until one of its parts has changed, or is due. */
   owner(owner: Owner): void {
     const findings = findingsOf(this.#fleet, this.#settings, owner)
     if (findings.isSettled && ownerDue(this.#fleet, this.#settings, owner) > this.#deps.now().getTime()) return
