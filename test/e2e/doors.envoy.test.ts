@@ -150,7 +150,7 @@ describe('e2e: doors', function () {
       for (const node of [paris, OBSERVABILITY]) {
         const {outcome, details} = await ask(at, credentialIn(fleet, lyon), node)
         expect(outcome, details).to.equal(DENIED)
-        expect(details).to.equal(`the certificate is "lyon"'s, but node.cluster says "${node}" (node.id "visitor-of-${node}")`)
+        expect(details).to.equal(`the certificate is "lyon"'s, but node.cluster is "${node}" (node.id "visitor-of-${node}")`)
       }
 
     const named = (entries: readonly {reason?: unknown; message?: unknown}[]) =>
