@@ -1,4 +1,4 @@
-/** What a change costs: a server in this process over a memory store, its simulated Envoys in another. */
+/** The cost of a change: a server in this process with a store in memory, its simulated Envoys in another process. */
 import {monitorEventLoopDelay} from 'node:perf_hooks'
 import {setFlagsFromString} from 'node:v8'
 import {runInNewContext} from 'node:vm'
@@ -12,7 +12,7 @@ export interface ChangeFigures {
   /** Milliseconds from `commit` to the observability node, one changed address: median and maximum of the rounds. */
   readonly changeMs: number
   readonly changeMaxMs: number
-  /** For one changed address: nodes that were sent anything, and bytes in all. */
+  /** For one changed address: nodes that received anything, and bytes in all. */
   readonly changeNodes: number
   readonly changeBytes: number
   /** For one added, one removed cluster: bytes to the observability node. */
@@ -21,7 +21,7 @@ export interface ChangeFigures {
   /** 20 changes at once: responses to the observability node, and milliseconds until it was quiet. */
   readonly burstPushes: number
   readonly burstMs: number
-  /** The longest block of the event loop meanwhile, ms. */
+  /** The longest delay of the event loop meanwhile, ms. */
   readonly changeBlockedMs: number
 }
 
@@ -39,7 +39,7 @@ export async function measureChanges(count: number): Promise<ChangeFigures> {
   const envoys = Envoys.start(fleet, server.address)
   await envoys.ready(count + 1)
   await envoys.quiet(500)
-  // The fleet was made in this very process, which no real server does: its litter is not to be counted.
+  // The fleet was made in this process, unlike in a real server: its garbage must not be counted.
   collectGarbage()
 
   const write = openWriter(store, fleet)

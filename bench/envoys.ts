@@ -1,4 +1,4 @@
-/** The other process, full of simulated Envoys, as the bench sees it: started on a fleet, listened to, ended. */
+/** Starts and stops the process with the simulated Envoys, and receives its measurements. */
 import {type ChildProcess, fork} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 import type {Fleet as AtlasFleet} from '../src/lib/model/fleet.js'
@@ -11,7 +11,7 @@ export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTi
 
 export type Received = Extract<Event, {kind: 'received'}>
 
-/** The other process, and what it has told since the last `forget`. */
+/** The other process, and its measurements since the last `forget`. */
 export class Envoys {
   events: Event[] = []
   #last = clock()
@@ -46,7 +46,7 @@ export class Envoys {
     this.events = []
   }
 
-  /** Waits until so many nodes have an answer for every type. */
+  /** Waits until this many nodes have a response for every type. */
   async ready(count: number): Promise<void> {
     const deadline = clock() + 120_000
     while (new Set(this.events.filter(event => event.kind === 'ready').map(event => event.cluster)).size < count) {
@@ -60,7 +60,7 @@ export class Envoys {
     while (clock() - this.#last < ms) await sleep(50)
   }
 
-  /** What was received because of `act`, within `ms` after it. */
+  /** Calls `act`. @returns what the nodes received within `ms` after it */
   async of(act: () => Promise<unknown>, ms: number): Promise<readonly Received[]> {
     this.forget()
     await act()

@@ -21,7 +21,7 @@ export async function fill(store: StateStore, count: number): Promise<Fleet> {
   return reconcile(store, dependencies)
 }
 
-/** Commits one change after the other, as a writer that knows what it has written. */
+/** Commits one change after the other, each on the result of the one before. */
 export type Writer = (change: Change) => Promise<void>
 
 export function openWriter(store: StateStore, first: Fleet): Writer {

@@ -1,6 +1,6 @@
 /**
  * A fleet on a real API server: `npm run bench -- --kubernetes [--nodes 1000]`. A real `atlas serve`, etcd and kube-apiserver as
- * processes of this machine; the observability Envoy is simulated (envoys.ts), its downstream ones are not there.
+ * processes of this machine; the observability Envoy is simulated (envoys.ts), and there are no downstream Envoys.
  */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {readFileSync} from 'node:fs'
@@ -18,11 +18,11 @@ import {registration, dependencies} from './fleet.js'
 export interface KubernetesFigures {
   /** Registered clusters. */
   readonly clusters: number
-  /** Seconds from the start of `serve` on a namespace with nothing but registrations until each cluster's credential and values stand there. */
+  /** Seconds from the start of `serve` on a namespace with nothing but registrations until each cluster's credential and values exist. */
   readonly writtenS: number
-  /** Requests of the server meanwhile, each. */
+  /** Requests of the server meanwhile, per cluster. */
   readonly writtenRequests: number
-  /** Seconds from the start of `serve` on the full namespace until /readyz says 200. */
+  /** Seconds from the start of `serve` on the full namespace until /readyz answers 200. */
   readonly readyS: number
   /** Milliseconds from the PATCH of one Service's annotation to the observability node's stream: of 100 changes. */
   readonly changeP50Ms: number
@@ -91,7 +91,7 @@ export async function measureKubernetes(count: number): Promise<KubernetesFigure
     }
 
     await sleep(1000)
-    // Less this program's own PATCH, and what an idle server asks meanwhile.
+    // Without this program's own PATCH, and the requests of an idle server.
     const requestsPerChange = ((await requestsOf(kubernetes)) - asked) / CHANGES - 1
     times.sort((a, b) => a - b)
     const residentMiB = residentOf(server)
@@ -159,7 +159,7 @@ async function namesOf(client: Client, resource: 'secrets' | 'services'): Promis
   const answer = (await client.call({
     info: {verb: 'list', resource, group: '', namespace: NAMESPACE},
     path,
-    // Whatever the API server has at hand: counting must not slow down what is counted.
+    // From the API server's cache: counting must not slow down the measured requests.
     query: {resourceVersion: '0'},
   })) as {items: readonly {metadata: {name: string}}[]}
   return answer.items.map(({metadata}) => metadata.name)
@@ -174,7 +174,7 @@ async function patch(client: Client, name: string, address: string): Promise<voi
   })
 }
 
-/** As the API server counts them: all but watches, Leases, and its own. */
+/** By the metrics of the API server: all requests except watches, Leases, and its own. */
 async function requestsOf(kubernetes: Cluster): Promise<number> {
   return counted(kubernetes, /verb="(?!WATCH|CONNECT)[A-Z]+"/)
 }

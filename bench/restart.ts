@@ -1,4 +1,4 @@
-/** What a restart costs: a real `atlas serve` on a directory, stopped and started again under its simulated Envoys. */
+/** The cost of a restart: a real `atlas serve` on a directory is stopped and started again while simulated Envoys are connected. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {connect} from 'node:net'
@@ -19,7 +19,7 @@ export interface RestartFigures {
   /** Of unchanged downstream nodes: clusters and listeners sent again, and bytes in all (largest of all nodes). */
   readonly reconnectResent: number
   readonly reconnectBytes: number
-  /** Resident memory of the server with all nodes connected, MiB, and the longest block of its event loop since its port was open, ms. */
+  /** Resident memory of the server with all nodes connected, MiB, and the longest delay of its event loop since its port was open, ms. */
   readonly residentMiB: number
   readonly reconnectBlockedMs: number
 }
@@ -74,7 +74,7 @@ async function stopped(server: ChildProcess): Promise<void> {
   await exit
 }
 
-/** Resolves when the ADS port takes a connection. */
+/** Resolves when the ADS port accepts a connection. */
 async function opened(): Promise<void> {
   const port = Number(ads.slice(ads.lastIndexOf(':') + 1))
   for (let tries = 0; tries < 12_000; tries += 1) {
@@ -90,7 +90,7 @@ async function opened(): Promise<void> {
   throw new Error('the server did not open its port within 60 s')
 }
 
-/** The longest delay of the server's event loop since this was last asked, ms (prom-client's `nodejs_eventloop_lag_max_seconds`). */
+/** The longest delay of the server's event loop since the last call, ms (prom-client's `nodejs_eventloop_lag_max_seconds`). */
 async function lag(): Promise<number> {
   const text = await (await fetch(`http://${admin}/metrics`)).text()
   return Number(/^nodejs_eventloop_lag_max_seconds (\S+)/m.exec(text)?.[1] ?? Number.NaN) * 1000

@@ -1,5 +1,5 @@
 /**
- * A process full of simulated Envoys: each has a connection of its own, speaks delta ADS as Envoy does (facts: legacy wildcard for
+ * A process with many simulated Envoys: each has its own connection, speaks delta ADS as Envoy does (legacy wildcard for
  * clusters and listeners, names for secrets, `initial_resource_versions` after a reconnect), acknowledges all, and measures.
  */
 import {fromBinary, toBinary} from '@bufbuild/protobuf'
@@ -19,7 +19,7 @@ const SRDS = `${T}envoy.config.route.v3.ScopedRouteConfiguration`
 const SDS = `${T}envoy.extensions.transport_sockets.tls.v3.Secret`
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** What the bench tells this process to be. */
+/** The messages from the bench to this process. */
 export interface Fleet {
   readonly kind: 'fleet'
   readonly address: string
@@ -36,7 +36,7 @@ export interface Fleet {
   }[]
 }
 
-/** What this process tells the bench; `at` is the machine's monotonic clock in milliseconds. */
+/** The messages from this process to the bench; `at` is the machine's monotonic clock in milliseconds. */
 export type Event =
   | {readonly kind: 'connected'; readonly count: number}
   | {
@@ -85,7 +85,7 @@ class SimulatedEnvoy {
     this.#call = call
     this.#waiting = new Set(this.#types())
     call.on('error', () => undefined)
-    // 'close' waits for both directions; the status comes when the server is done with the stream
+    // 'close' waits for both directions; the status arrives when the server has ended the stream.
     call.on('status', () => this.#again(call))
     call.on('data', ({response, bytes}: {response: DeltaDiscoveryResponse; bytes: number}) => this.#receive(response, bytes))
     for (const type of this.#types()) this.#subscribe(type)
@@ -137,7 +137,7 @@ class SimulatedEnvoy {
   }
 }
 
-/** Events are sent in batches: a message each would slow down what is measured. */
+/** Events are sent in batches: a message for each would slow down the measured work. */
 function batches(): (event: Event) => void {
   let batch: Event[] = []
   return event => {

@@ -1,6 +1,6 @@
 /**
  * `npm run …` starts here: sets up Node, packages, generated code and dist as far as they are out of date, then runs the task.
- * Needs nothing but Node 18 itself; what the tasks do is in scripts/tasks.
+ * Needs only Node 18. The tasks are in scripts/tasks.
  */
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -10,7 +10,7 @@ import {runInForeground} from './setup/child.mjs'
 import {ensureNode} from './setup/node.mjs'
 import {ensureNpm} from './setup/npm.mjs'
 
-/** Each task: the script that a fitting Node runs, and what is made ready before: packages, or dist too; `check` and `test` compile as a step of their own. */
+/** Each task: its script, and what is prepared before: packages, or dist too. `check` and `test` compile as one of their steps. */
 const tasks = {
   demo: {script: 'scripts/tasks/demo.mjs', ready: 'dist'},
   test: {script: 'scripts/tasks/test.mjs', ready: 'packages'},
@@ -31,17 +31,17 @@ try {
   process.exitCode = await launch()
 } catch (error) {
   tell(error.message)
-  // A program that reads the last line of a test run finds a true one here too.
+  // A program that reads the last line of a test run finds the result here, too.
   if (name === 'test') process.stdout.write('0 passed, 1 failed\n')
   process.exitCode = 1
 }
 
 async function launch() {
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined
-  if (task === undefined) throw new Error(`wanted one of ${Object.keys(tasks).join(', ')}, got '${name}'`)
+  if (task === undefined) throw new Error(`there is no task '${name}': use one of ${Object.keys(tasks).join(', ')}`)
   if (name === 'demo' && args.includes('--clean')) {
     emptyCache()
-    tell('the cache is empty')
+    tell('the cache is empty now')
     return 0
   }
   const {engines} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -17,10 +17,10 @@ import {checkWords} from './words.mjs'
  * @typedef {{name: string, ok: boolean, seconds: number, output: string}} Verdict
  */
 
-/** Where steps remember what has not changed. ESLint has none: its rules read types of other files. */
+/** Steps keep their caches here. ESLint has none, since its rules read types of other files. */
 const caches = 'node_modules/.cache/atlas'
 
-/** In the order of how long they take: the longest begins first. @type {Step[]} */
+/** The slowest step starts first. @type {Step[]} */
 const steps = [
   {name: 'types', what: 'src compiles', first: true, work: () => compile({path: process.execPath})},
   {name: 'lint', what: 'eslint', run: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']},
@@ -62,12 +62,12 @@ const steps = [
 ]
 
 /**
- * @param {string[]} names steps to run; none is all
+ * @param {string[]} names of the steps to run; without names all run
  * @returns {Promise<Verdict[]>}
  */
 export async function runGate(names = []) {
   const unknown = names.find(name => !steps.some(step => step.name === name))
-  if (unknown !== undefined) throw new Error(`wanted steps among ${steps.map(step => step.name).join(', ')}, got '${unknown}'`)
+  if (unknown !== undefined) throw new Error(`there is no step '${unknown}': use some of ${steps.map(step => step.name).join(', ')}`)
   const wanted = steps.filter(step => names.length === 0 || names.includes(step.name))
   const verdicts = []
   for (const step of wanted.filter(({first}) => first === true)) verdicts.push(await runStep(step))

@@ -1,6 +1,6 @@
-/** ESLint rules of this house that no package has; eslint.config.js sets which files they hold for. */
+/** ESLint rules of this repository that no package has; eslint.config.js sets their files. */
 
-/** Every file begins by saying what it is for. */
+/** The first line of each file explains it. */
 const firstLineSaysWhat = {
   meta: {
     type: 'suggestion',
@@ -17,7 +17,7 @@ const firstLineSaysWhat = {
   }),
 }
 
-/** An exported function has a docstring, unless it is so short that its name and types say as much. */
+/** An exported function has a docstring, unless it is so short that its name and types explain it. */
 const shortLines = 6
 
 const exportsAreExplained = {

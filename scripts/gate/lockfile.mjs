@@ -1,5 +1,5 @@
 /**
- * Makes package-lock.json serve every machine: no download addresses, and an entry for each platform's package, also where npm could not ask for it.
+ * Makes package-lock.json usable on every machine: without download addresses, and with an entry for each platform's package.
  * `npm ci` refuses a lock that lacks an optional package, even one for another platform. Such an entry has no hash until npm writes the entry again.
  */
 
@@ -21,7 +21,7 @@ const processors = {
 /**
  * @param {{packages: Record<string, any>}} lock package-lock.json, parsed
  * @returns {{packages: Record<string, any>}} the same, completed
- * @throws {Error} for a missing package whose version or platform its name does not say: have npm write that entry
+ * @throws {Error} for a missing package whose version or platform can't be read from its name: npm must write that entry
  */
 export function completeLock(lock) {
   const packages = Object.entries(lock.packages).map(([path, {resolved: _, ...entry}]) => [path, entry])
@@ -37,7 +37,7 @@ export function completeLock(lock) {
   return {...lock, packages: Object.fromEntries([[rootPath, rootEntry], ...others])}
 }
 
-/** Node's own way up: from the package's directory through those around it. */
+/** Searches as Node does: from the package's directory through its parents. */
 function isReachable(name, path, paths) {
   for (let place = path; ; place = place.slice(0, Math.max(0, place.lastIndexOf('/node_modules/')))) {
     if (paths.has(`${place === '' ? '' : `${place}/`}node_modules/${name}`)) return true

@@ -1,7 +1,7 @@
-/** What is generated from the compiled commands: oclif's manifest and the reference page. */
+/** Generates oclif's manifest and the reference page from the compiled commands. */
 import {Config, Help} from '@oclif/core'
 
-/** oclif's help, as text; the reader sees the same words as at a terminal. */
+/** oclif's help as text, the same as in a terminal. */
 class Reference extends Help {
   page(command) {
     const lines = this.formatCommand(command).split('\n')
@@ -13,7 +13,7 @@ class Reference extends Help {
 }
 
 /**
- * The commands as they are compiled now, whatever the manifest says.
+ * The compiled commands; the manifest is ignored.
  * @param {string} root of the package
  * @returns {Promise<Config>}
  */

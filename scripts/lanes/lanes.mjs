@@ -1,4 +1,4 @@
-/** The lanes of tests: which files, which real programs, how long, on which seeds. How one is run is in run.mjs. */
+/** The lanes of tests: their files, real programs, time limits and seeds. run.mjs runs one. */
 import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {root} from '../setup/checkout.mjs'
@@ -8,10 +8,10 @@ import {root} from '../setup/checkout.mjs'
  * @property {string} name
  * @property {string[]} files
  * @property {string[]} ignore
- * @property {string[]} programs real programs that must be there
- * @property {NodeJS.Platform[] | undefined} platforms where it can run; undefined is everywhere
- * @property {number} testSeconds longest a single test may take unless it says otherwise
- * @property {number} laneMinutes longest one run of it may take: past it, something hangs
+ * @property {string[]} programs real programs that it needs
+ * @property {NodeJS.Platform[] | undefined} platforms where it can run; undefined: everywhere
+ * @property {number} testSeconds the time limit of a single test that sets none
+ * @property {number} laneMinutes the time limit of one run: beyond it, something hangs
  * @property {number} [randomRuns] how often it runs, each time on a new seed; without: once, on the fixed seed (seed.mjs)
  */
 
@@ -81,5 +81,5 @@ export const lanes = [
   },
 ]
 
-/** Those that `npm test` runs. */
+/** The lanes that `npm test` runs. */
 export const everydayLanes = lanes.filter(({randomRuns}) => randomRuns === undefined)

@@ -1,4 +1,4 @@
-/** Mocha's spec reporter, which also writes what happened to the file ATLAS_LANE_RESULT, so that sums are counted and not read off a screen. */
+/** Mocha's spec reporter, which also writes the results to the file ATLAS_LANE_RESULT, from which run.mjs counts them. */
 const {writeFileSync} = require('node:fs')
 const {reporters} = require('mocha')
 

@@ -1,4 +1,4 @@
-/** Runs one lane of tests in mocha and reports truly how it ended. */
+/** Runs one lane of tests in mocha and reports how it ended. */
 import {randomInt} from 'node:crypto'
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -18,7 +18,7 @@ import {root} from '../setup/checkout.mjs'
 
 /**
  * @param {import('./lanes.mjs').Lane} lane
- * @param {{programs: Record<string, string>, only?: string[], stdio?: 'inherit' | 'ignore'}} how paths of the real programs; files to run instead of all;
+ * @param {{programs: Record<string, string>, only?: string[], stdio?: 'inherit' | 'ignore'}} how paths of the real programs; the files to run instead of all;
  *   where mocha's output goes
  * @returns {Promise<Outcome>}
  */
@@ -78,7 +78,7 @@ function readResult(file) {
   }
 }
 
-/** A lane is as good as its worst sign: mocha's exit code, its count, and that anything ran at all. */
+/** A lane fails by mocha's exit code, by a failed test, and when no test ran. */
 function judge(lane, code, result) {
   if (result === undefined) return {passed: 0, failed: [`lane ${lane.name} broke off before its end (code ${code})`], leftOut: []}
   const {passed, failed, skipped} = result

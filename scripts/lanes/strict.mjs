@@ -4,7 +4,7 @@
  */
 import {setImmediate} from 'node:timers/promises'
 
-/** How long after the last test the process may live on; a test of this file shortens it. */
+/** The process fails when it still runs this long after the last test; a test of this file shortens it. */
 const graceMs = Number(process.env.ATLAS_TEST_GRACE_MS ?? 10_000)
 /** By what caused them, since mocha emits a rejection twice. */
 const troubles = new Map()
@@ -19,9 +19,9 @@ export const mochaHooks = {
     await setImmediate()
     const told = [...troubles.values()]
     troubles.clear()
-    // what comes after the last test
+    // later warnings
     process.on('exit', () => troubles.size > 0 && failWith([...troubles.values()].join('\n')))
-    if (told.length > 0) throw new Error(`beside the tests themselves:\n${told.join('\n')}`)
+    if (told.length > 0) throw new Error(`outside of the tests:\n${told.join('\n')}`)
   },
 }
 
@@ -31,7 +31,7 @@ function endOpenProcess() {
   process.exit(1)
 }
 
-/** Mocha sets the exit code in a listener of `exit` too; ours comes later, being added later. */
+/** Mocha, too, sets the exit code in a listener of `exit`; this one is added later, so it runs later. */
 function failWith(message) {
   process.stderr.write(`\n${message}\n`)
   process.exitCode = 1

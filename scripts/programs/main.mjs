@@ -1,4 +1,4 @@
-/** The command line of this room: `ensure NAME…` and `path NAME` (README.md beside this file). */
+/** The command line of this folder: `ensure NAME…` and `path NAME` (README.md beside this file). */
 import {programNamed, programs} from './catalogue.mjs'
 import {ensurePrograms} from './ensure.mjs'
 import {findProgram} from './find.mjs'
@@ -6,10 +6,10 @@ import {showProgress} from './progress.mjs'
 
 const [task, ...names] = process.argv.slice(2)
 
-// a plain end by signal would skip the listeners of `exit`, which take locks and half-made directories away
+// Without a listener a signal would skip the listeners of `exit`, which remove locks and incomplete directories.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
-// `npm run demo` starts us as the leader of a process group and listens: when it is gone, we end, and Go's compilers with us
+// `npm run demo` starts this process as a process group with an IPC channel: when the demo ends, the group ends, with Go's compilers.
 const isListenedTo = process.send !== undefined
 const endAll = () => process.kill(-process.pid, 'SIGTERM')
 if (isListenedTo) process.once('disconnect', endAll)
@@ -37,7 +37,7 @@ async function ensure() {
 
 function path() {
   const found = findProgram(programNamed(names[0]))
-  if (found === undefined) fail(`${names[0]} is not here: run programs ensure ${names[0]}`, 3)
+  if (found === undefined) fail(`${names[0]} is not on this machine: run programs ensure ${names[0]}`, 3)
   else process.stdout.write(`${found}\n`)
 }
 

@@ -1,4 +1,4 @@
-/** Shows the progress of bringing programs: one line that renews itself on a terminal, else a line now and then. */
+/** Shows the progress of downloads and builds: one line that is rewritten on a terminal, else a line now and then. */
 
 /**
  * @param {NodeJS.WriteStream} stream

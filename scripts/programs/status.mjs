@@ -1,4 +1,4 @@
-/** The file in the cache that tells others that a program is being brought, and how far it is (README.md beside this file). */
+/** The file in the cache that reports the download or build of a program, and its progress (README.md beside this file). */
 import {appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {startOf} from '../setup/lock.mjs'
@@ -6,16 +6,16 @@ import {homeInCache} from './find.mjs'
 
 /**
  * @typedef {object} Report
- * @property {(change: object) => void} set changes fields of the file; an undefined value takes a field away
+ * @property {(change: object) => void} set changes fields of the file; an undefined value removes a field
  * @property {(line: string) => void} log adds a line to the log
- * @property {(message: string) => void} fail leaves the file behind, with state `failed`
- * @property {() => void} done takes the file away
- * @property {() => object} read what the file says
+ * @property {(message: string) => void} fail keeps the file, with state `failed`
+ * @property {() => void} done removes the file
+ * @property {() => object} read the content of the file
  */
 
 /**
  * @param {import('./catalogue.mjs').Program} program
- * @returns {Report} whose file says `waiting`
+ * @returns {Report} with state `waiting`
  */
 export function openReport(program) {
   const file = `${homeInCache(program)}.json`

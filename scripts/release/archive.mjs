@@ -1,4 +1,4 @@
-/** Archives and checksums that are the same bytes from the same content. */
+/** Makes archives and checksums that are byte for byte the same from the same content. */
 import {createHash} from 'node:crypto'
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -13,7 +13,7 @@ import {runQuietly} from '../setup/child.mjs'
  */
 export async function pack(directory, file, epoch) {
   const version = await runQuietly('tar', ['--version'])
-  if (!version.includes('GNU tar')) throw new Error(`wanted GNU tar on PATH, got ${version.split('\n')[0]}`)
+  if (!version.includes('GNU tar')) throw new Error(`GNU tar is needed on PATH, found ${version.split('\n')[0]}`)
   const same = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX', '--format=ustar']
   const contents = readdirSync(directory).sort()
   await runQuietly(

@@ -1,4 +1,4 @@
-/** Packages the charts with the real helm, from copies whose files have one date: helm keeps the dates of files. */
+/** Packages the charts with Helm, from copies whose files all have one date, since Helm keeps the dates of files. */
 import {cpSync, existsSync, readdirSync, readFileSync, utimesSync} from 'node:fs'
 import {join} from 'node:path'
 import {load} from 'js-yaml'
@@ -9,7 +9,7 @@ import {runQuietly} from '../setup/child.mjs'
  * @param {string} target
  * @param {{root: string, helm: string, version: string, epoch: number, work: string}} from `version` is the package's, which is each chart's too;
  *   `epoch` in seconds since 1970; `work` is an empty directory
- * @throws {Error} when a chart is of another version, or helm refuses it
+ * @throws {Error} when a chart has another version, or Helm refuses it
  */
 export async function packageCharts(target, {root, helm, version, epoch, work}) {
   for (const name of chartsOf(root)) {
@@ -29,11 +29,11 @@ export function chartsOf(root) {
     .sort()
 }
 
-/** The chart's default image is that of its appVersion, and `cluster values` speaks to the chart of its own version. */
+/** The chart's default image has its appVersion, and `cluster values` writes values for the chart of its own version. */
 function checkVersions(root, name, version) {
   const chart = load(readFileSync(join(root, 'charts', name, 'Chart.yaml'), 'utf8'))
   for (const key of ['version', 'appVersion']) {
     if (chart[key] !== version)
-      throw new Error(`charts/${name}/Chart.yaml: wanted ${key} ${version}, as package.json has it, got ${chart[key]}`)
+      throw new Error(`charts/${name}/Chart.yaml has ${key} ${chart[key]}, and package.json has ${version}: set both to one version`)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Makes the image's build context: the Dockerfile and app/, the program as npm would install it, with what does not run left out.
- * It is the same for every architecture, since nothing in it is compiled. Argued in docs/decisions/release.md.
+ * Makes the image's build context: the Dockerfile and app/, the program as npm would install it, without the files that are not run.
+ * It is the same for every architecture, since nothing in it is compiled. The reasons are in docs/decisions/release.md.
  */
 import {copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -13,9 +13,9 @@ import {makeBillOfMaterials} from './sbom.mjs'
 /**
  * Fills `directory` with the context.
  * @param {string} directory
- * @param {{root: string, tarball: string, epoch: number}} from the checkout, the packed npm package, seconds since 1970 for what carries a date
+ * @param {{root: string, tarball: string, epoch: number}} from the checkout, the packed npm package, seconds since 1970 as the date of files
  * @returns {Promise<string>} the bill of materials of what was installed, JSON
- * @throws {Error} when npm fails, when something compiled is left, or when the Dockerfile copies what is not there
+ * @throws {Error} when npm fails, when a compiled file is left, or when the Dockerfile copies a file that does not exist
  */
 export async function makeContext(directory, {root, tarball, epoch}) {
   const app = join(directory, 'app')
@@ -37,7 +37,7 @@ export async function makeContext(directory, {root, tarball, epoch}) {
 }
 
 /**
- * The lock as if nothing had ever been needed for development.
+ * The lock without packages for development.
  * @param {{packages: Record<string, object>}} lock
  */
 export function withoutDevelopment(lock) {
@@ -53,7 +53,7 @@ function rewrite(from, to, change) {
 function checkSources(directory) {
   const {sources} = readImage(readFileSync(join(directory, 'Dockerfile'), 'utf8'))
   const missing = sources.filter(source => !existsSync(join(directory, source)))
-  if (missing.length > 0) throw new Error(`Dockerfile: wanted to copy what the context has, got ${missing.join(', ')}`)
+  if (missing.length > 0) throw new Error(`the Dockerfile copies files that the context does not have: ${missing.join(', ')}`)
 }
 
 /** A package with a binary inside would need a context for each architecture. */

@@ -1,4 +1,4 @@
-/** Reads a Dockerfile as far as ours goes: instructions, continued lines, JSON forms. Knows no heredocs, escapes or build stages. */
+/** Parses this repository's Dockerfile: instructions, continued lines, JSON forms. Knows no heredocs, escapes or build stages. */
 
 /**
  * @param {string} text
@@ -20,7 +20,7 @@ export function parseDockerfile(text) {
 }
 
 /**
- * What a container of the image starts with.
+ * The settings of the image.
  * @param {string} text of the Dockerfile
  * @returns {{sources: string[], entrypoint: string[], environment: Record<string, string>, user: string}} `sources`: what COPY takes from the context
  */

@@ -1,32 +1,32 @@
-/** Takes out of an installed program what Node never loads: types, source maps, tests, documents. Checks that nothing kept asks for it. */
+/** Removes files of an installed program that Node never loads: types, source maps, tests, documents. Checks that no other file loads them. */
 import {lstatSync, readdirSync, readFileSync, rmSync} from 'node:fs'
 import {basename, dirname, extname, join, relative} from 'node:path'
 
 /** A list of what is kept, so that a new kind of file is left out until it is added here. */
 const kept = new Set(['.js', '.cjs', '.mjs', '.json', '.proto'])
-/** The licences of packages ask to go where the packages go. */
+/** Licences require that they are shipped with their packages. */
 const legal = /^(licen[cs]e|notice|copying)\b/i
 const workshop = /^(tests?|specs?|__tests__|fixtures?|examples?|docs?|benchmarks?|bench|coverage|\..*)$/
 /** npm's own notes about the installation. */
 const notes = new Set(['package-lock.json', '.package-lock.json'])
 
 /**
- * Removes from `directory` every file that is not run, then what is empty.
+ * Removes from `directory` every file that is not run, then empty directories.
  * @param {string} directory
- * @throws {Error} when a file that stays loads one that went, naming both
+ * @throws {Error} when a kept file loads a removed one; it names both
  */
 export function prune(directory) {
   const before = new Set(filesBelow(directory))
   const after = [...before].filter(isKept)
   const broken = brokenReferences(directory, before, new Set(after))
-  if (broken.length > 0) throw new Error(['what is left out is asked for:', ...broken].join('\n  '))
+  if (broken.length > 0) throw new Error(['these files load files that would be removed:', ...broken].join('\n  '))
   const staying = new Set(after)
   for (const file of before) if (!staying.has(file)) rmSync(join(directory, file))
   removeEmpty(directory)
 }
 
 /**
- * All that is no directory, links too.
+ * All files and links.
  * @param {string} directory
  * @returns {string[]} relative paths, sorted
  */
@@ -44,7 +44,7 @@ function isKept(path) {
   return kept.has(extname(name)) && !/\.(test|spec)\.\w+$/.test(name)
 }
 
-/** The folders on the way, but for those that are the name of a package: one may be called `docs`. */
+/** The folders of the path, without names of packages: a package may be called `docs`. */
 function foldersOf(path) {
   const folders = path.split('/').slice(0, -1)
   const isName = index =>
@@ -52,7 +52,7 @@ function foldersOf(path) {
   return folders.filter((_, index) => !isName(index))
 }
 
-/** By the words of the source: relative paths that are required or imported as literals, which is how packages do it. */
+/** Searches sources for relative paths that are required or imported as literals, as packages do. */
 function brokenReferences(directory, before, after) {
   return [...after]
     .filter(file => /\.[cm]?js$/.test(file))

@@ -1,4 +1,4 @@
-/** What publishing takes: what must be true of the checkout, and the commands, in order. Publishes nothing. */
+/** Publishing a release: the conditions that the checkout must meet, and the commands, in order. Publishes nothing. */
 import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {runQuietly} from '../setup/child.mjs'
@@ -26,7 +26,7 @@ export async function readCheckout(root) {
 /**
  * What prevents publishing what was just made.
  * @param {{version: string, changelog: string, changed: string[], tags: string[]}} facts
- * @returns {string[]} one sentence each; none when all is well
+ * @returns {string[]} one sentence each; none when it can be published
  */
 export function obstacles({version, changelog, changed, tags}) {
   return [

@@ -1,4 +1,4 @@
-/** The bill of materials: CycloneDX as npm writes it, with what changes from run to run replaced by what follows from the content. */
+/** The bill of materials: CycloneDX as npm writes it, with values that change from run to run replaced by values that follow from the content. */
 import {createHash} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -9,7 +9,7 @@ import {npmCommand} from '../setup/npm.mjs'
  * Of all packages that are installed in `directory`. Nothing there may be for development: `npm sbom --omit dev` leaves out
  * whatever a development package needs as well, node-forge for one (npm/cli issue 7909).
  * @param {string} directory
- * @param {number} epoch seconds since 1970: the date that it carries
+ * @param {number} epoch seconds since 1970: its date
  * @returns {Promise<string>} JSON
  */
 export async function makeBillOfMaterials(directory, epoch) {
@@ -40,7 +40,7 @@ function inOrder(list, key) {
   return [...list].sort((one, other) => (one[key] < other[key] ? -1 : 1))
 }
 
-/** Version 8 of RFC 9562: one's own way to make it, here from a hash. */
+/** A UUID of version 8 (RFC 9562), which may be made from a hash. */
 function uuidOf(content) {
   const hex = createHash('sha256').update(content).digest('hex')
   const variant = ((parseInt(hex[16], 16) & 0x3) | 0x8).toString(16)

@@ -1,10 +1,10 @@
-/** Where Atlas keeps what it fetches and builds for itself, and how a thing gets there whole or not at all. */
+/** The cache of downloaded and built files. An entry is either complete or missing. */
 import {existsSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs'
 import {homedir} from 'node:os'
 import {join, resolve} from 'node:path'
 import {isAlive, readOwner} from './lock.mjs'
 
-/** The rooms of the cache; `emptyCache` removes these and nothing else. */
+/** The folders of the cache; `emptyCache` removes these and nothing else. */
 const rooms = ['node', 'programs', 'locks', 'tmp']
 
 /**
@@ -18,8 +18,8 @@ export function cachePath(...path) {
 }
 
 /**
- * Has a directory made at `target`: `fill` gets a temporary one on the same file system, which is then renamed,
- * so that being cut off leaves nothing half-made. If another process was faster, its result stays.
+ * Makes the directory `target`: `fill` gets a temporary one on the same file system, which is then renamed,
+ * so that an interruption leaves no incomplete directory. If another process has made it meanwhile, that one stays.
  * @param {string} target
  * @param {(directory: string) => Promise<void>} fill
  */
@@ -43,14 +43,14 @@ export async function makeWhole(target, fill) {
   }
 }
 
-/** Removes all that Atlas keeps; throws while another run is at work in it. */
+/** Removes the content of the cache. @throws {Error} while another process uses it */
 export function emptyCache() {
   const holder = livingHolder()
-  if (holder !== undefined) throw new Error(`the cache is in use by process ${holder}: wait for it or end it, then run again`)
+  if (holder !== undefined) throw new Error(`the cache is in use by process ${holder}: wait for it or stop it, then run again`)
   for (const room of rooms) rmSync(cachePath(room), {recursive: true, force: true})
 }
 
-/** Temporary directories of processes that were killed. */
+/** Removes temporary directories of processes that were killed. */
 function sweep() {
   for (const name of list(cachePath('tmp'))) {
     if (!isAlive({pid: Number(name.split('-')[0])})) rmSync(cachePath('tmp', name), {recursive: true, force: true})

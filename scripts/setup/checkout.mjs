@@ -1,4 +1,4 @@
-/** Brings the checkout up to date: packages, generated protobuf code, dist. Each only when what it is made from has changed. */
+/** Brings the checkout up to date: packages, generated protobuf code, dist; each only when its sources have changed. */
 import {createHash} from 'node:crypto'
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {dirname, join, relative} from 'node:path'
@@ -15,7 +15,7 @@ const packagesStamp = join(root, 'node_modules', '.atlas-packages')
 const stamps = join(root, 'node_modules', '.cache', 'atlas')
 
 /**
- * Packages, then the generated protobuf code.
+ * Installs packages, then generates the protobuf code.
  * @param {{path: string, version: string, npm: string[]}} node
  * @param {(text: string) => void} tell
  */
@@ -27,17 +27,17 @@ export async function preparePackages(node, tell) {
 }
 
 /**
- * dist, from src.
+ * Compiles src to dist.
  * @param {{path: string}} node
  * @param {(text: string) => void} [tell]
- * @throws {Error} with what the compiler said
+ * @throws {Error} with the output of the compiler
  */
 export async function compile(node, tell = () => undefined) {
   await alone(tell, async () => {
     const inputs = [...filesBelow('src'), 'tsconfig.json', 'package-lock.json']
     await whenChanged('dist', inputs, 'dist', async () => {
       const information = join(stamps, 'tsbuildinfo')
-      // with dist gone tsc would trust its notes and write nothing
+      // Without dist tsc would trust its build information and write nothing.
       if (!existsSync(join(root, 'dist'))) rmSync(information, {force: true})
       await runTool(node, 'typescript/bin/tsc', ['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', information])
       removeOrphans()
@@ -46,7 +46,7 @@ export async function compile(node, tell = () => undefined) {
 }
 
 /**
- * The environment for what runs on that Node: it comes first on PATH, and its npm is the one that is found.
+ * The environment for programs on that Node: it comes first on PATH, with its npm.
  * @param {{path: string, npm?: string[]}} node
  */
 export function environmentFor({path, npm = []}) {
@@ -58,7 +58,7 @@ export function environmentFor({path, npm = []}) {
   }
 }
 
-/** What `node_modules` is made from; written by `npm run` alone, so a plain `npm install` is followed by one `npm ci`. */
+/** A hash of what `node_modules` is made from; only `npm run` writes it, so one `npm ci` follows a plain `npm install`. */
 export function packagesHash(node) {
   return hash([readFileSync(join(root, 'package-lock.json')), node.version.split('.')[0], process.platform, process.arch])
 }
@@ -83,7 +83,7 @@ async function generateProtobuf(node) {
   await whenChanged('protobuf', inputs, 'src/gen', () => runTool(node, '@bufbuild/buf/bin/buf', ['generate']))
 }
 
-/** Outputs in dist whose source is gone: tsc leaves them, and oclif would offer a removed command. `npm run release` keeps dist/release itself. */
+/** Removes files of dist whose source was deleted: tsc keeps them, and oclif would offer a removed command. dist/release is no output of tsc. */
 function removeOrphans() {
   for (const file of filesBelow('dist').filter(path => !path.startsWith('dist/release/'))) {
     const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)$/, '.ts')

@@ -1,9 +1,9 @@
-/** Runs other programs: in the foreground with our terminal, or quietly with their output kept. */
+/** Runs other programs: in the foreground on this terminal, or quietly with their output kept. */
 import {spawn} from 'node:child_process'
 import {constants} from 'node:os'
 
 /**
- * Runs a program with our terminal and resolves to the exit code to end with (128 + signal when it was killed).
+ * Runs a program on this terminal and resolves to its exit code (128 + signal when it was killed).
  * The terminal sends Ctrl-C to it directly; SIGTERM and SIGHUP are passed on.
  * @param {string} command
  * @param {string[]} args
@@ -26,7 +26,7 @@ export async function runInForeground(command, args, options = {}) {
 }
 
 /**
- * Runs a program quietly; its standard output is the result.
+ * Runs a program quietly and resolves to its standard output.
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions & {onLine?: (line: string) => void, keep?: number}} [options]

@@ -1,5 +1,5 @@
 /**
- * A lock file with its owner's pid and start time, so that a killed owner's lock is taken over. What it guards stays correct without it.
+ * A lock file with its owner's pid and start time, so that a killed owner's lock is taken over. The guarded work is also correct without it.
  * src/lib/store/directory has a lock of its own, which guards the store: it is TypeScript, and this file runs on Node 18 before the first
  * compilation.
  */
@@ -45,7 +45,7 @@ export async function withLock(file, work, onWait = () => undefined) {
 }
 
 /**
- * Whether a process lives and, where the system tells, is the one that started then (pids are used again).
+ * Whether a process lives and, where there is a /proc, is the one that started then: pids are used again.
  * @param {{pid: number, started?: string | undefined}} owner
  */
 export function isAlive({pid, started}) {
@@ -86,7 +86,7 @@ export function readOwner(file) {
   }
 }
 
-/** By a link, so that the file is never there without its owner's name in it. */
+/** Creates the file by a link, so that it never exists without its owner's name in it. */
 function tryTake(file, content) {
   const aside = `${file}.new-${process.pid}-${takes++}`
   writeFileSync(aside, content)

@@ -1,4 +1,4 @@
-/** Finds a Node that package.json's `engines` allows, or puts one into the cache. */
+/** Finds a Node that package.json's `engines` allows, or downloads one into the cache. */
 import {existsSync, renameSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {fits} from '../../bin/engines.js'
@@ -10,7 +10,7 @@ import {nodeVersion, npmCommand, npmFlags} from './npm.mjs'
 const major = 24
 
 /**
- * The Node to run with: this one, `ATLAS_NODE`, the cache's, else a fresh one from npm.
+ * The Node to run with: `ATLAS_NODE`, this one, the cache's, else a new one from npm.
  * @param {string} range of package.json's `engines`
  * @param {(text: string) => void} tell
  * @returns {Promise<{path: string, version: string}>}
@@ -20,7 +20,7 @@ export async function ensureNode(range, tell) {
   if (named) {
     const version = nodeVersion(named)
     if (version === undefined || !fits(version, range))
-      throw new Error(`ATLAS_NODE: wanted a Node ${range}, got ${named} (${version ?? 'it does not run'}): correct it or unset it`)
+      throw new Error(`ATLAS_NODE names ${named} (${version ?? 'it does not run'}), and Atlas needs Node ${range}: correct it or unset it`)
     return {path: named, version}
   }
   if (fits(process.versions.node, range)) return {path: process.execPath, version: process.versions.node}

@@ -1,6 +1,6 @@
 /**
- * Which npm is called, and on which Node. npm leaves out optional packages whose `engines` do not let its own Node in, native ones among them,
- * so an npm on a Node that is too old is of no use; and Debian's npm runs on no other Node than Debian's. Then the cache gets an npm too.
+ * Which npm is called, and on which Node. npm skips optional packages whose `engines` exclude its own Node, native ones among them,
+ * so an npm on an old Node is unusable; and Debian's npm runs only on Debian's Node. Then npm is downloaded into the cache, too.
  */
 import {execFileSync} from 'node:child_process'
 import {existsSync, renameSync, rmSync} from 'node:fs'
@@ -12,11 +12,11 @@ import {withLock} from './lock.mjs'
 
 const major = 11
 
-/** Quiet, and no scripts of packages: none that we use needs one. */
+/** Quiet, and without scripts of packages: no package of Atlas needs one. */
 export const npmFlags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error', '--prefer-offline']
 
 /**
- * Command and first arguments of the npm that started us, else of the one on PATH.
+ * Command and first arguments of the npm that started this process, else of the one on PATH.
  * @returns {[string, ...string[]]}
  */
 export function npmCommand() {
@@ -26,7 +26,7 @@ export function npmCommand() {
 }
 
 /**
- * Command and first arguments of an npm on a Node that fits: ours, else one in the cache on `node`.
+ * Command and first arguments of an npm on a Node that fits: the one of this process, else one in the cache on `node`.
  * @param {{path: string}} node
  * @param {string} range of package.json's `engines`
  * @param {(text: string) => void} tell

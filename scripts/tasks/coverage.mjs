@@ -1,4 +1,4 @@
-/** `npm run coverage [-- FILE…]`: which lines and branches of src the unit lane reaches, as a table. A help for who writes tests, no gate. */
+/** `npm run coverage [-- FILE…]`: which lines and branches of src the unit lane reaches, as a table. It helps to write tests and is not part of the gate. */
 import {join} from 'node:path'
 import {lanes} from '../lanes/lanes.mjs'
 import {runInForeground} from '../setup/child.mjs'

@@ -11,7 +11,7 @@ import {completeLock} from '../gate/lockfile.mjs'
 import {loadCommands, renderCommands, renderManifest} from '../gate/reference.mjs'
 import {root} from '../setup/checkout.mjs'
 
-// a command that does not load would be missing without a word
+// A command that does not load is only a warning of oclif's.
 process.on('warning', warning => {
   process.stderr.write(`${warning.message}\n`)
   process.exitCode = 1

@@ -18,7 +18,7 @@ import {npmCommand} from '../setup/npm.mjs'
 
 const tell = text => process.stderr.write(`${text}\n`)
 
-// a plain end by signal would leave the work folder behind
+// Without a listener a signal would leave the work folder behind.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
 try {
@@ -45,24 +45,24 @@ async function release({isDryRun, target}) {
 
   const against = obstacles({version, changelog: changelogOf(root), ...checkout})
   if (against.length > 0) {
-    tell(['\nNothing was published, and this can not be yet:', ...against.map(what => `- ${what}`)].join('\n'))
+    tell(['\nNothing was published. Before this release can be published:', ...against.map(what => `- ${what}`)].join('\n'))
     return 1
   }
-  tell('\nNothing was published. This publishes it, for who is logged in at npm, at ghcr.io with docker and helm, and at GitHub with gh:\n')
+  tell('\nNothing was published. To publish it, log in at npm, at ghcr.io with docker and helm, and at GitHub with gh, then run:\n')
   const parts = {tarball: tarballName(root), charts: chartsOf(root)}
   const commands = publishCommands({directory: relative(root, target), ...parts, version, commit: checkout.commit, epoch})
   process.stdout.write(`${commands.join('\n')}\n`)
   return 0
 }
 
-/** An earlier release goes first: what is there at the end is of this run or nothing. Another folder's content is left alone. */
+/** Removes an earlier release, so that the folder never mixes two. A folder with other files is refused. */
 function clear(target) {
   if (existsSync(target) && readdirSync(target).length > 0 && !existsSync(join(target, checksums)) && target !== join(root, 'dist/release'))
-    throw new Error(`--output: wanted an empty folder or an earlier release, got ${target} with other files`)
+    throw new Error(`--output needs an empty folder or an earlier release; ${target} has other files`)
   rmSync(target, {recursive: true, force: true})
 }
 
-/** Makes everything in a folder of its own, whose path it returns. */
+/** Makes all files in a temporary folder. @returns {Promise<string>} its path */
 async function make({version, epoch, commit, changed}) {
   const [work, made] = ['work', 'made'].map(name => mkdtempSync(join(tmpdir(), `atlas-release-${name}-`)))
   process.once('exit', () => [work, made].forEach(folder => rmSync(folder, {recursive: true, force: true})))
@@ -74,7 +74,7 @@ async function make({version, epoch, commit, changed}) {
   tell('release: the npm package')
   const [npm, ...first] = npmCommand()
   const npmVersion = (await runQuietly(npm, [...first, '--version'])).trim()
-  // the launcher has compiled it, so prepack has nothing to do
+  // The launcher has compiled dist already, so prepack is skipped.
   await runQuietly(npm, [...first, 'pack', '--ignore-scripts', '--silent', '--pack-destination', made], {cwd: root})
 
   tell('release: the image context and its bill of materials')
@@ -98,7 +98,7 @@ async function make({version, epoch, commit, changed}) {
   return made
 }
 
-/** The checksums last: without them a release is not whole. */
+/** The checksums are copied last: a release without them is incomplete. */
 function copyWhole(from, target) {
   mkdirSync(target, {recursive: true})
   for (const name of readdirSync(from).filter(entry => entry !== checksums)) copyFileSync(join(from, name), join(target, name))

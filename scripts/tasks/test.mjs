@@ -1,6 +1,6 @@
 /**
- * `npm test [-- LANE… [FILE…]]`: the gate and every lane, or only the lanes named. Prints each one's time and closes with `N passed, N failed`.
- * A step of the gate counts as a test. With CI=true, what was left out is a failure.
+ * `npm test [-- LANE… [FILE…]]`: the gate and every lane, or only the lanes named. Prints the time of each and ends with `N passed, N failed`.
+ * A step of the gate counts as a test. With CI=true a lane that was left out is a failure.
  */
 import {runGate} from '../gate/gate.mjs'
 import {everydayLanes, lanes} from '../lanes/lanes.mjs'
@@ -22,7 +22,7 @@ if (unknown === undefined) {
       name: 'none',
       seconds: 0,
       passed: 0,
-      failed: [`wanted lanes among ${lanes.map(({name}) => name).join(', ')}, got '${unknown}'`],
+      failed: [`there is no lane '${unknown}': use some of ${lanes.map(({name}) => name).join(', ')}`],
       leftOut: [],
     },
   ]
@@ -31,14 +31,14 @@ process.exitCode = conclude(outcomes)
 
 async function runAll() {
   const wanted = named.length === 0 ? everydayLanes : lanes.filter(({name}) => named.includes(name))
-  const bringing = bringPrograms(wanted)
+  const download = startDownload(wanted)
   const done = [await gate(named.length === 0 ? [] : ['types'])]
-  for (const lane of wanted) done.push(await runOrLeaveOut(lane, bringing))
+  for (const lane of wanted) done.push(await runOrLeaveOut(lane, download))
   return done
 }
 
-/** Begins at once, niced, while the gate and the first lanes run; `wait` resolves when it is known of those programs how it went. */
-function bringPrograms(wanted) {
+/** Starts to download and build at once, with low priority, while the gate and the first lanes run; `wait` resolves when these programs are found or have failed. */
+function startDownload(wanted) {
   const names = new Set(wanted.filter(canRunHere).flatMap(({programs}) => programs))
   const missing = catalogue.filter(({name}) => names.has(name))
   const waiters = new Map()
@@ -68,10 +68,10 @@ async function gate(steps) {
   }
 }
 
-async function runOrLeaveOut(lane, bringing) {
+async function runOrLeaveOut(lane, download) {
   process.stderr.write(`\nlane ${lane.name}\n`)
   if (!canRunHere(lane)) return leaveOut(lane, `runs on ${lane.platforms.join(', ')} only`)
-  const hows = await bringing.wait(lane.programs)
+  const hows = await download.wait(lane.programs)
   const lacking = lane.programs.filter(name => hows.get(name).path === undefined)
   for (const name of lacking) process.stderr.write(`${hows.get(name).failure}\n`)
   if (lacking.length > 0) return leaveOut(lane, `no ${lacking.join(', no ')}`)
@@ -86,7 +86,7 @@ function canRunHere({platforms}) {
   return platforms === undefined || platforms.includes(process.platform)
 }
 
-/** Prints what came of it; returns the exit code. */
+/** Prints the results. @returns the exit code */
 function conclude(all) {
   const mustBeWhole = process.env.CI === 'true'
   const failures = all.flatMap(({failed, leftOut}) => [...failed, ...(mustBeWhole ? leftOut.map(what => `left out: ${what}`) : [])])

@@ -1,4 +1,4 @@
-/** The Dockerfile keeps its promises as far as reading it shows; that it runs is shown by image.kubernetes.test.ts. */
+/** The Dockerfile, read as text; image.kubernetes.test.ts runs what it describes. */
 import {readFileSync} from 'node:fs'
 import {fileURLToPath} from 'node:url'
 import {expect} from 'chai'
@@ -11,13 +11,13 @@ describe('the Dockerfile', () => {
   const text = read('Dockerfile')
   const instructions = parseDockerfile(text)
 
-  it('runs nothing and fetches nothing: it needs no network but for the base, and builds any architecture', () => {
+  it('runs and downloads nothing: it needs the network only for the base image, and builds any architecture', () => {
     const used = new Set(instructions.map(({instruction}) => instruction))
     expect([...used].sort()).to.deep.equal(['ARG', 'COPY', 'ENTRYPOINT', 'ENV', 'EXPOSE', 'FROM', 'LABEL', 'USER', 'WORKDIR'])
     expect(text).not.to.match(/\b(amd64|arm64|x86_64|aarch64)\b(?!,? and|\.)/)
   })
 
-  it('stands on Node of a major version that package.json allows, and the base can be replaced, by a digest for one', () => {
+  it('is based on a major version of Node that package.json allows, and the base can be replaced, for instance by a digest', () => {
     const base = instructions.filter(({instruction}) => instruction === 'ARG').map(({words}) => words[0])
     expect(base).to.deep.equal(['BASE=gcr.io/distroless/nodejs24-debian13:nonroot'])
     expect(instructions.find(({instruction}) => instruction === 'FROM')?.words).to.deep.equal(['${BASE}'])
@@ -25,7 +25,7 @@ describe('the Dockerfile', () => {
     expect(fits('24.21.0', engines.node)).to.equal(true)
   })
 
-  it('starts what the charts expect, as an unprivileged user, given by number', () => {
+  it('has the entry point that the charts expect, and an unprivileged user by number', () => {
     const {entrypoint, user, environment} = readImage(text)
     expect(entrypoint).to.deep.equal(['node', '/app/bin/run.js'])
     expect(user).to.equal('65532:65532')

@@ -1,4 +1,4 @@
-/** What the image runs, without the image: its entry point on its files, as its user, on a read-only root without anything else. */
+/** The content of the image, run without the image: its entry point on its files, as its user, on a read-only root. */
 import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {expect} from 'chai'
@@ -15,7 +15,7 @@ describe('the image', function () {
     image = makeImageRoot((await releaseOnce()).context)
   })
 
-  it('answers --version and --help, and not a word more', async () => {
+  it('answers --version and --help, without other output', async () => {
     const version = await image.run(['--version'])
     expect(version).to.include({code: 0, stderr: ''})
     expect(version.stdout).to.match(/^@goatlas\/atlas\/\d+\.\d+\.\d+ linux-\S+ node-v24\.\d+\.\d+\n$/)
@@ -38,7 +38,7 @@ describe('the image', function () {
     })
   })
 
-  it('sets up a store, adds a cluster, serves both until it is told to stop, and its words hold no complaint', async () => {
+  it('initialises a store, adds a cluster, serves both until SIGTERM, and logs no warning', async () => {
     for (const args of [
       ['init', '--address', '127.0.0.1'],
       ['cluster', 'add', 'paris', '--address', '127.0.0.2'],
@@ -56,7 +56,7 @@ describe('the image', function () {
     })
   })
 
-  /** Starts the server, does `work` once it is ready, has it end by SIGTERM; its log holds nothing worse than news. */
+  /** Starts the server, does `work` once it is ready, stops it by SIGTERM; its log must have no warning. */
   async function serving(args: readonly string[], environment: Record<string, string>, work: () => Promise<void>): Promise<void> {
     const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
     const server = image.start([...args, '--listen', listen, '--admin', admin], {environment})
@@ -77,7 +77,7 @@ describe('the image', function () {
     expect([...new Set(levels)], words).to.deep.equal(['info'])
   }
 
-  it('finds its cluster as a pod does, and serves from there', async () => {
+  it('finds its cluster as a pod, and serves from it', async () => {
     const kubernetes = await sharedKubernetes()
     const namespace = await kubernetes.newNamespace('image')
     const {server, ca, credential} = await readKubeconfig(await kubernetes.serviceAccountKubeconfig(namespace, 'atlas'))
@@ -107,13 +107,13 @@ describe('the image', function () {
     }
     const written = ['tmp', 'home/nonroot'].flatMap(folder => readdirSync(join(image.root, folder)))
     expect(written).to.deep.equal([])
-    // the same root does take what is written: a cache of compiled code, were it on
+    // The same root accepts writes: Node's compile cache, if it is enabled.
     const script = `require('fs').writeFileSync('/tmp/x', ''); require('fs').writeFileSync('/home/nonroot/x', '')`
     await image.run(['-e', script], {isReadOnly: false, entrypoint: ['node']})
     expect(['tmp', 'home/nonroot'].flatMap(folder => readdirSync(join(image.root, folder)))).to.deep.equal(['x', 'x'])
   })
 
-  it('holds all that any of its modules imports', async () => {
+  it('has every module that its modules import', async () => {
     const modules = readdirSync(join(image.root, 'app/dist'), {recursive: true, encoding: 'utf8'}).filter(path => path.endsWith('.js'))
     const {dependencies} = JSON.parse(readFileSync(join(image.root, 'app/package.json'), 'utf8')) as {dependencies: Record<string, string>}
     expect(modules.length).to.be.greaterThan(100)

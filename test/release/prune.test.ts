@@ -1,4 +1,4 @@
-/** What goes into the image of an installed program, and that nothing goes missing unseen. */
+/** The files of an installed program that are kept for the image; a missing one is found. */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
@@ -22,13 +22,13 @@ function pruned(files: Record<string, string>): readonly string[] {
 }
 
 describe('prune', () => {
-  it('keeps what runs, and licences', () => {
+  it('keeps files that are run, and licences', () => {
     const kept = ['bin/run.js', 'package.json', 'LICENSE', 'node_modules/a/lib/x.cjs', 'node_modules/a/x.mjs', 'node_modules/a/x.proto']
     const alsoKept = ['node_modules/a/license.md', 'node_modules/a/NOTICE', 'node_modules/a/package.json']
     expect(pruned(Object.fromEntries([...kept, ...alsoKept].map(name => [name, ''])))).to.have.members([...kept, ...alsoKept])
   })
 
-  it('leaves out types, maps, documents, tests, hidden folders, links, and kinds of file that are not on the list', () => {
+  it('removes types, maps, documents, tests, hidden folders, links, and kinds of file that are not on the list', () => {
     const left = [
       'x.d.ts',
       'x.js.map',
@@ -44,14 +44,14 @@ describe('prune', () => {
     expect(pruned({'a.js': '', ...Object.fromEntries(left.map(name => [`node_modules/a/${name}`, '']))})).to.deep.equal(['a.js'])
   })
 
-  it('takes no package for a folder of its name', () => {
+  it('keeps a package whose name is that of a removed folder', () => {
     const kept = ['node_modules/docs/a.js', 'node_modules/@tests/example/a.js', 'node_modules/a/node_modules/test/a.js']
     expect(pruned({...Object.fromEntries(kept.map(name => [name, ''])), 'node_modules/a/test/node_modules/b/a.js': ''})).to.have.members(
       kept,
     )
   })
 
-  it('fails when a file that stays loads one that would go, whatever the way', () => {
+  it('fails when a kept file loads a removed one, by any kind of import', () => {
     for (const line of [
       `require('./test/b')`,
       `import b from './test/b.js'`,
@@ -66,7 +66,7 @@ describe('prune', () => {
 })
 
 describe('withoutDevelopment', () => {
-  it('is the lock of what is shipped', () => {
+  it('is the lock of the shipped packages', () => {
     const packages = {
       '': {name: 'x', dependencies: {a: '1'}, devDependencies: {b: '1'}},
       'node_modules/a': {version: '1'},

@@ -1,4 +1,4 @@
-/** What `npm run release` leaves: whole, checkable, the same bytes each time, and nothing of the workshop. */
+/** The files of `npm run release`: complete, checkable, the same bytes each time, and without development files. */
 import {execFile} from 'node:child_process'
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -37,7 +37,7 @@ describe('a release', function () {
   })
   after(() => [earlier, orphan].forEach(file => rmSync(file, {force: true})))
 
-  it('is the npm package, the charts, the image context, the bill of materials, its origin, and checksums', () => {
+  it('has the npm package, the charts, the image context, the bill of materials, its origin, and checksums', () => {
     expect(readdirSync(made)).to.have.members([
       'SHA256SUMS',
       `goatlas-atlas-${version}.tgz`,
@@ -49,15 +49,15 @@ describe('a release', function () {
     ])
   })
 
-  it('survives a build, which takes away what has lost its source', async () => {
+  it('survives a build, which removes output whose source was deleted', async () => {
     writeFileSync(orphan, '')
-    // without this note dist is compiled again
+    // Without this stamp dist is compiled again.
     rmSync(join(checkout, 'node_modules/.cache/atlas/dist'), {force: true})
     await run(process.execPath, [join(checkout, 'scripts/launch.mjs'), 'build'])
     expect({earlier: existsSync(earlier), orphan: existsSync(orphan)}).to.deep.equal({earlier: true, orphan: false})
   })
 
-  it('is checked by sha256sum, every file of it, and a changed byte is found', async () => {
+  it('can be checked with sha256sum, which finds a changed byte', async () => {
     const {stdout} = await run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], {cwd: made})
     const checked = stdout.trim().split('\n')
     expect(checked).to.have.members(
@@ -79,12 +79,12 @@ describe('a release', function () {
     const {code, stdout, stderr} = await release(['--output', again], {umask: '077', env: {TZ: 'Asia/Tokyo', LC_ALL: 'C'}})
     expect(readFileSync(join(again, 'SHA256SUMS'), 'utf8')).to.equal(read('SHA256SUMS'))
     expect(stderr).to.include('Nothing was published')
-    // a checkout that is tagged and clean gets the commands instead
+    // For a tagged and clean checkout it prints the commands instead.
     if (stderr.includes('this can not be yet')) expect({code, stdout}).to.deep.equal({code: 1, stdout: ''})
     else expect({code, commands: stdout.includes('npm publish')}).to.deep.equal({code: 0, commands: true})
   })
 
-  it('says what it was made from, and with what', async () => {
+  it('records its commit and its tools', async () => {
     const {stdout} = await run('git', ['-C', checkout, 'log', '-1', '--format=%H %ct'])
     const [commit, time] = stdout.trim().split(' ')
     const origin = JSON.parse(read('release.json')) as {madeWith: Record<string, string>}
@@ -92,13 +92,13 @@ describe('a release', function () {
     expect(Object.keys(origin.madeWith)).to.deep.equal(['node', 'npm', 'helm'])
   })
 
-  it('leaves an earlier release and the sources of types out of the npm package', async () => {
+  it('has no earlier release and no TypeScript sources in the npm package', async () => {
     const files = await listed(`goatlas-atlas-${version}.tgz`)
     expect(files).to.include('package/dist/commands/init.js')
     expect(files.filter(path => /dist\/release|\.tgz$|charts\/|Dockerfile|\.map$/.test(path))).to.deep.equal([])
   })
 
-  it('has charts that helm takes, of this version, with this image', async () => {
+  it('has charts of this version, with this image, that Helm accepts', async () => {
     const helm = findProgram(programNamed('helm'))!
     expect(chartsOf(checkout)).to.deep.equal(['atlas', 'envoy'])
     for (const name of chartsOf(checkout)) {
@@ -112,7 +112,7 @@ describe('a release', function () {
     }
   })
 
-  it('has a context that holds what the Dockerfile copies, and only that', () => {
+  it('has a context with exactly the files that the Dockerfile copies', () => {
     const {sources} = readImage(readFileSync(join(context, 'Dockerfile'), 'utf8'))
     expect(sources).to.deep.equal(['app'])
     expect(readdirSync(context).sort()).to.deep.equal(['Dockerfile', ...sources])
@@ -151,7 +151,7 @@ describe('a release', function () {
     const {devDependencies} = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {devDependencies: Record<string, string>}
     const asked = Object.entries(devDependencies).map(([name, its]) => `${name}@${its}`)
     const shipped = new Set(named)
-    // types of Node come with the Kubernetes client, too
+    // The Kubernetes client depends on the types of Node, too.
     expect(asked.filter(name => shipped.has(name) && !name.startsWith('@types/'))).to.deep.equal([])
     expect(JSON.stringify(bill)).not.to.include(checkout)
   })
@@ -161,12 +161,12 @@ describe('a release', function () {
     writeFileSync(join(folder, 'letter.txt'), 'dear')
     const {code, stderr} = await release(['--dry-run', '--output', folder])
     expect(code).to.equal(1)
-    expect(stderr).to.include('wanted an empty folder or an earlier release')
+    expect(stderr).to.include('--output needs an empty folder or an earlier release')
     expect(readdirSync(folder)).to.deep.equal(['letter.txt'])
   })
 })
 
-/** `name@version` of each package that stands in a node_modules below. */
+/** `name@version` of each package in a node_modules below. */
 function installedIn(app: string): readonly string[] {
   return filesBelow(app)
     .filter(path => /(^|\/)node_modules\/(@[^/]+\/)?[^/]+\/package\.json$/.test(path))

@@ -1,4 +1,4 @@
-/** The gate's rule on citations finds those that lead nowhere, and nothing else. */
+/** The gate's rule on citations finds broken ones, and nothing else. */
 import {expect} from 'chai'
 import {badCitations} from '../../scripts/gate/citations.mjs'
 
@@ -21,12 +21,12 @@ describe('gate: citations', () => {
     expect(cited('// promise 66')).to.deep.equal(['src/a.ts:1: promise 66: docs/explanation/promises.md has no such number'])
   })
 
-  it('refuses what only the authors have', () => {
+  it('refuses pages that only the authors have', () => {
     for (const text of ['facts/envoy.md 4', 'design, part 7', 'the design part 3', '/work/shared/x.md', '../shared/y.md'])
       expect(cited(`// ${text}`), text).to.have.length(1)
   })
 
-  it('finds a file that was renamed, in comments and in pages, and looks at no string', () => {
+  it('finds a file that was renamed, in comments and in pages, and ignores strings', () => {
     expect(cited('/** Decided in judgement.ts. */')).to.deep.equal(['src/a.ts:1: judgement.ts: there is no such file'])
     expect(cited("const globs = ['**/*.ts', 'judgement.ts'] // a list")).to.deep.equal([])
     expect(cited('`src/lib/pki/judgement.ts`, `judgement.ts`, `pki/judge.ts`', 'docs/b.md')).to.have.length(2)

@@ -1,4 +1,4 @@
-/** Which Node versions bin/engines.js lets in. */
+/** The Node versions that bin/engines.js accepts. */
 import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
 import {fits} from '../../bin/engines.js'
@@ -25,12 +25,12 @@ describe('fits', () => {
       expect(fits(version, range)).to.equal(wanted)
     })
 
-  it('reads what package.json says, and lets the Node of the tests in', () => {
+  it('reads package.json, and accepts the Node of the tests', () => {
     expect(fits(process.versions.node, engines.node)).to.equal(true)
     expect(fits('18.20.8', engines.node)).to.equal(false)
   })
 
-  it('refuses a form it does not know instead of guessing', () => {
+  it('refuses an unknown form instead of guessing', () => {
     expect(() => fits('24.0.0', '~24')).to.throw("got '~24'")
   })
 })

@@ -1,4 +1,4 @@
-/** The import rules of the house bite: a small wrong house, in a folder of its own, breaks each of them. */
+/** The import rules work: small wrong source trees, in a temporary folder, break each of them. */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
@@ -9,7 +9,7 @@ import rules from '../../.dependency-cruiser.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Which rules a house of these files breaks. */
+/** The rules that a source tree of these files breaks. */
 async function brokenBy(files: Record<string, string>): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'atlas-floors-'))
   try {
@@ -29,10 +29,10 @@ async function brokenBy(files: Record<string, string>): Promise<string[]> {
 
 const one = 'export const one = 1\n'
 
-describe('the floors of the house', function () {
+describe('the import rules', function () {
   this.timeout(10_000)
 
-  it('let imports go down', async () => {
+  it('allow imports of lower floors', async () => {
     const files = {
       'src/lib/model/a.ts': one,
       'src/lib/ops/b.ts': "import {one} from '../model/a.js'\nexport const two = one\n",

@@ -1,4 +1,4 @@
-/** A lane tells the truth: what fails, hangs, warns or does not run at all is never counted as passed. */
+/** A lane never counts a test as passed that fails, hangs, warns or does not run. */
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
@@ -31,7 +31,7 @@ describe('a lane', function () {
     return runLane(lane, {programs: {}, stdio: 'ignore'})
   }
 
-  it('counts what passed and names what failed', async () => {
+  it('counts passed tests and names failed ones', async () => {
     const {passed, failed, leftOut, seconds} = await outcomeOf(
       `it('one', () => {}); it('two', () => {}); it('three', () => { throw new Error('no') })`,
     )
@@ -39,7 +39,7 @@ describe('a lane', function () {
     expect(seconds).to.be.greaterThan(0)
   })
 
-  it('names what left itself out', async () => {
+  it('names tests that skip themselves', async () => {
     const {passed, failed, leftOut} = await outcomeOf(`it('one', () => {}); it('two', function () { this.skip() })`)
     expect({passed, failed, leftOut}).to.deep.equal({passed: 1, failed: [], leftOut: ['two']})
   })
@@ -58,7 +58,7 @@ describe('a lane', function () {
     expect(failed[0]).to.include('after all')
   })
 
-  it('fails when a promise is rejected that nothing waits for', async () => {
+  it('fails when a promise is rejected that no code awaits', async () => {
     const {failed} = await outcomeOf(`it('forgets', done => { Promise.reject(new Error('lost')); setTimeout(done, 50) })`)
     expect(failed).to.have.length(1)
   })
@@ -76,7 +76,7 @@ describe('a lane', function () {
     `import fc from ${JSON.stringify(fastCheck)}
     it('holds', () => fc.assert(fc.property(fc.integer({min: 1}), value => ${body}), {numRuns: 3}))`
 
-  it('chooses the same at random in every run', async () => {
+  it('makes the same random choices in every run', async () => {
     const seen = join(folder, 'seen')
     const code = property(`{ process.getBuiltinModule('node:fs').appendFileSync(${JSON.stringify(seen)}, value + ' ') }`)
     expect((await outcomeOf(code)).passed + (await outcomeOf(code)).passed).to.equal(2)
@@ -84,7 +84,7 @@ describe('a lane', function () {
     expect([values.length, values.slice(3)]).to.deep.equal([6, values.slice(0, 3)])
   })
 
-  it('with random runs, runs so often, each time on another seed, and names the seed of a failure and the case to keep', async () => {
+  it('with random runs, repeats with other seeds, and names the seed of a failure and the case to keep', async () => {
     const log = join(folder, 'log')
     const code = `import {appendFileSync} from 'node:fs'
     after(() => appendFileSync(${JSON.stringify(log)}, process.env.ATLAS_SEED + '\\n'))
@@ -102,7 +102,7 @@ describe('a lane', function () {
 describe('the lanes', () => {
   const named = (name: string): Lane => lanes.find(lane => lane.name === name) ?? expect.fail(`no lane ${name}`)
 
-  it('share no file but with `random`, and every test file is in one', () => {
+  it('share files only with `random`, and every test file is in one', () => {
     for (const {name, files} of lanes.filter(lane => !['unit', 'random'].includes(lane.name)))
       expect(files).to.deep.equal([`test/**/*.${name}.test.ts`])
     expect(named('unit').ignore).to.deep.equal(['test/**/*.{envoy,kubernetes,real,long}.test.ts'])

@@ -1,4 +1,4 @@
-/** The lock of the set-up: one at a time, taken over from the dead, never from the living. */
+/** The lock of the set-up: one process at a time; taken over from dead processes, never from living ones. */
 import {spawn} from 'node:child_process'
 import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -15,18 +15,18 @@ describe('withLock', () => {
   })
   afterEach(() => rmSync(folder, {recursive: true}))
 
-  it('gives what the work gives, and is gone afterwards', async () => {
+  it('returns the result of the work, and is removed afterwards', async () => {
     expect(await withLock(file, async () => readOwner(file)?.pid)).to.equal(process.pid)
     expect(existsSync(file)).to.equal(false)
   })
 
-  it('is gone after work that throws', async () => {
+  it('is removed after work that throws', async () => {
     const outcome = await withLock(file, () => Promise.reject(new Error('no'))).catch((error: unknown) => error)
     expect(outcome).to.be.an('error')
     expect(existsSync(file)).to.equal(false)
   })
 
-  it('lets six processes in one after the other', async function () {
+  it('admits six processes one after the other', async function () {
     this.timeout(20_000)
     const counter = join(folder, 'counter')
     writeFileSync(counter, '0')
@@ -79,12 +79,12 @@ describe('withLock', () => {
 })
 
 describe('isAlive', () => {
-  it('knows the living from the dead', async () => {
+  it('tells living processes from dead ones', async () => {
     expect(isAlive({pid: process.pid})).to.equal(true)
     expect(isAlive({pid: await deadPid()})).to.equal(false)
   })
 
-  it('takes what is no pid for dead', () => {
+  it('counts an invalid pid as dead', () => {
     for (const pid of [0, -1, Number.NaN, 1.5]) expect(isAlive({pid})).to.equal(false)
   })
 })
@@ -94,7 +94,7 @@ function run(script: string): Promise<number | null> {
   return new Promise(resolve => child.once('close', resolve))
 }
 
-/** Of a process that has ended a moment ago. */
+/** The pid of a process that has just ended. */
 async function deadPid(): Promise<number> {
   const child = spawn(process.execPath, ['-e', '0'])
   await new Promise(resolve => child.once('close', resolve))

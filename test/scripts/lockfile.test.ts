@@ -1,4 +1,4 @@
-/** package-lock.json: without addresses, and complete for platforms whose packages this machine could not ask for. */
+/** package-lock.json: without addresses, and with the packages of other platforms. */
 import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
 import {completeLock} from '../../scripts/gate/lockfile.mjs'
@@ -6,7 +6,7 @@ import {completeLock} from '../../scripts/gate/lockfile.mjs'
 const lockOf = (packages: Record<string, object>) => ({lockfileVersion: 3, packages: {'': {name: 'x'}, ...packages}})
 
 describe('completeLock', () => {
-  it('takes download addresses out', () => {
+  it('removes download addresses', () => {
     const {packages} = completeLock(
       lockOf({'node_modules/a': {version: '1.0.0', resolved: 'https://example.org/a.tgz', integrity: 'sha512-x'}}),
     )
@@ -41,7 +41,7 @@ describe('completeLock', () => {
     expect(withOptional({fsevents: '2.3.3'})).to.throw('fsevents@2.3.3')
   })
 
-  it('has nothing to add to ours', () => {
+  it('has nothing to add to the one of this repository', () => {
     const ours = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8')) as {packages: Record<string, object>}
     expect(completeLock(ours)).to.deep.equal(ours)
   })

@@ -1,4 +1,4 @@
-/** The real programs of this lane are those that the catalogue means. */
+/** The real programs of this lane are those of the catalogue. */
 import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
@@ -15,7 +15,7 @@ describe('the programs of the lane kubernetes', () => {
       expect(program.fits(execFileSync(placeOf(name), program.versionArgs ?? ['--version'], {encoding: 'utf8'}))).to.equal(true)
     })
 
-  it('crds is here, and holds the definitions of all objects that cluster values prints, the charts hold and their how-to shows', () => {
+  it('crds is here, with the definitions of all objects that cluster values prints, the charts have and their how-to shows', () => {
     const kinds = (loadAll(readFileSync(placeOf('crds'), 'utf8')) as Definition[]).map(({kind, spec}) => [
       kind,
       `${spec.group} ${spec.names.kind}`,

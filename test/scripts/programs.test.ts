@@ -1,4 +1,4 @@
-/** Where scripts/programs looks for real programs, and what it says of one that is being brought. */
+/** Where scripts/programs looks for real programs, and how it reports a download. */
 import {execFileSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
@@ -33,20 +33,20 @@ describe('findProgram', () => {
     expect(findProgram(envoy)).to.equal(undefined)
   })
 
-  it('takes the word of ATLAS_ENVOY, whatever version it is', () => {
+  it('uses ATLAS_ENVOY, whatever version it has', () => {
     const mine = programAt(join(folder, 'mine', 'envoy'), 'envoy  version: abc/1.12.0/Clean/RELEASE/BoringSSL')
     process.env['ATLAS_ENVOY'] = mine
     expect(findProgram(envoy)).to.equal(mine)
   })
 
-  it('says so when ATLAS_ENVOY names nothing that runs', () => {
+  it('fails when ATLAS_ENVOY names no executable file', () => {
     process.env['ATLAS_ENVOY'] = join(folder, 'nothing')
     expect(() => findProgram(envoy)).to.throw('ATLAS_ENVOY')
     process.env['ATLAS_ENVOY'] = folder
     expect(() => findProgram(envoy)).to.throw('ATLAS_ENVOY')
   })
 
-  it('takes one on PATH when its version fits, before the cache', () => {
+  it('uses a program on PATH when its version fits, before the cache', () => {
     const cached = programAt(cachedBinary(envoy), '')
     const onPath = join(folder, 'bin', 'envoy')
     programAt(onPath, 'envoy  version: abc/1.39.0/Clean/RELEASE/BoringSSL')
@@ -56,14 +56,14 @@ describe('findProgram', () => {
   })
 })
 
-describe('findProgram, of one that is asked and called otherwise', () => {
+describe('findProgram, for programs with other names and arguments', () => {
   let folder: string
   const kept = {...process.env}
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
     process.env['ATLAS_CACHE'] = join(folder, 'cache')
     process.env['PATH'] = join(folder, 'bin')
-    // the lane kubernetes names its programs in variables like these
+    // The lane kubernetes sets such variables.
     for (const name of ['kubectl', 'helm', 'helm3', 'kube-apiserver']) process.env[variableOf(name)] = ''
   })
   afterEach(() => {
@@ -71,20 +71,20 @@ describe('findProgram, of one that is asked and called otherwise', () => {
     rmSync(folder, {recursive: true})
   })
 
-  it('asks kubectl its own way', () => {
+  it('asks kubectl for its version with the right arguments', () => {
     const onPath = programAt(join(folder, 'bin', 'kubectl'), '', `[ "$*" = 'version --client' ] && echo 'Client Version: v1.36.9'`)
     expect(findProgram(programNamed('kubectl'))).to.equal(onPath)
     programAt(onPath, 'Client Version: v1.32.4-dispatcher')
     expect(findProgram(programNamed('kubectl'))).to.equal(undefined)
   })
 
-  it('takes a Helm 3 that is called helm', () => {
+  it('uses a Helm 3 that is called helm', () => {
     const onPath = programAt(join(folder, 'bin', 'helm'), 'v3.18.0+g1')
     expect(findProgram(programNamed('helm3'))).to.equal(onPath)
     expect(findProgram(programNamed('helm'))).to.equal(undefined)
   })
 
-  it('takes the word of ATLAS_KUBE_APISERVER', () => {
+  it('uses ATLAS_KUBE_APISERVER', () => {
     const mine = programAt(join(folder, 'mine'), '')
     process.env['ATLAS_KUBE_APISERVER'] = mine
     expect(findProgram(programNamed('kube-apiserver'))).to.equal(mine)
@@ -107,8 +107,8 @@ describe('the catalogue', () => {
   })
 })
 
-describe('the way a program is named', () => {
-  it('in the environment has no dashes and dots', () => {
+describe('the environment variable of a program', () => {
+  it('has no dashes and dots', () => {
     expect(variableOf('kube-apiserver')).to.equal('ATLAS_KUBE_APISERVER')
     expect(variableOf('envoy-1.38')).to.equal('ATLAS_ENVOY_1_38')
     expect(new Set(brought.map(({name}) => variableOf(name)))).to.have.length(brought.length)
@@ -180,7 +180,7 @@ describe('ensurePrograms', () => {
   }
   const statusFile = () => join(folder, 'cache', 'programs', 'fake-1.json')
 
-  it('announces what it is going to bring before it begins, and leaves why it failed', async () => {
+  it('writes the status file before it begins, and keeps the reason of a failure', async () => {
     const announced: unknown[] = []
     const {found, failed} = await ensurePrograms([fake('echo no such package >&2; exit 100')], {
       onAnnounced: () => announced.push(JSON.parse(readFileSync(statusFile(), 'utf8'))),
@@ -193,7 +193,7 @@ describe('ensurePrograms', () => {
     expect(existsSync(join(folder, 'cache', 'programs', 'fake-1'))).to.equal(false)
   })
 
-  it('tells of each as soon as it is known how it went, a wrong ATLAS_ENVOY among them', async () => {
+  it('reports each program as soon as it is found or has failed, also for a wrong ATLAS_ENVOY', async () => {
     process.env['ATLAS_ENVOY'] = join(folder, 'nothing')
     process.env['ATLAS_THANOS'] = programAt(join(folder, 'thanos'), '')
     const told: string[] = []
@@ -205,7 +205,7 @@ describe('ensurePrograms', () => {
     expect(failed['envoy']).to.include('ATLAS_ENVOY')
   })
 
-  it('puts the program into the cache whole, and takes its status away', async function () {
+  it('puts the complete program into the cache, and removes its status file', async function () {
     if (!existsSync('/usr/bin/dpkg-deb')) this.skip()
     const deb = `mkdir -p p/DEBIAN p/usr/bin && printf 'Package: fake\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' > p/DEBIAN/control &&
       echo '#!/bin/sh' > p/usr/bin/fake && dpkg-deb --build p fake_1_all.deb`
@@ -227,7 +227,7 @@ describe('an npm package', () => {
     rmSync(folder, {recursive: true})
   })
 
-  /** A package in a folder of its own, which npm packs as it would one from the registry. */
+  /** A package in a temporary folder, which npm packs like one from the registry. */
   const packaged = (sha512?: string) => {
     const source = join(folder, 'source')
     mkdirSync(join(source, 'bin'), {recursive: true})
@@ -242,7 +242,7 @@ describe('an npm package', () => {
     return {name: 'fake', version: '1', fits: () => true, sources: [way]}
   }
 
-  it('is unpacked as far as it is wanted', async () => {
+  it('is unpacked, and only its program is kept', async () => {
     const program = packaged()
     const {found, failed} = await ensurePrograms([program])
     expect(failed).to.deep.equal({})
@@ -251,13 +251,13 @@ describe('an npm package', () => {
     expect(execFileSync(cachedBinary(program), {encoding: 'utf8'})).to.equal('fake 1\n')
   })
 
-  it('is refused when it is another than it was', async () => {
+  it('is refused when its hash has changed', async () => {
     expect((await ensurePrograms([packaged('AAAA')])).failed['fake'])
-      .to.include('wanted')
-      .and.to.include('with sha512 AAAA')
+      .to.include('has sha512')
+      .and.to.include('expected AAAA')
   })
 
-  it('is refused on a machine that it is not for', async () => {
+  it('is refused on a machine of another platform', async () => {
     const program = packaged()
     const elsewhere = {...program, sources: program.sources.map(source => ({...source, platform: 'plan9-mips'}))}
     expect((await ensurePrograms([elsewhere])).failed['fake']).to.include('plan9-mips only')
@@ -265,7 +265,7 @@ describe('an npm package', () => {
 })
 
 describe('renderStatus', () => {
-  it('says what is done, how far it is and how long it takes', () => {
+  it('renders the step, the progress and the time left', () => {
     const status = {name: 'thanos', version: '0.42.5', doing: 'compiling packages', done: 412, total: 745, secondsLeft: 170}
     expect(renderStatus(status)).to.equal('thanos 0.42.5: compiling packages 412/745, 2 min 50 s left')
     expect(renderStatus({name: 'envoy', version: '1.40.0'})).to.equal('envoy 1.40.0: waiting')

@@ -1,4 +1,4 @@
-/** The seed of a run reaches everything that chooses at random. */
+/** Every random choice of a run follows its seed. */
 import {expect} from 'chai'
 import fc from 'fast-check'
 import {seed} from '../../scripts/lanes/seed.mjs'

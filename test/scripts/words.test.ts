@@ -1,11 +1,11 @@
-/** The gate's rule on words finds those that are refused, where people read, and nothing else. */
+/** The gate's rule on words finds the refused ones in texts for people, and nothing else. */
 import {expect} from 'chai'
 import {refusedWords} from '../../scripts/gate/words.mjs'
 
 const found = (text: string, path = 'src/a.ts'): string[] => refusedWords({path, text})
 
 describe('gate: words', () => {
-  it('names file, line and what to write instead', () => {
+  it('names the file, the line and the replacement', () => {
     expect(found('/** A. */\n// issued anew\n')).to.deep.equal([
       'src/a.ts:2: "anew" is not a word of this project; write: again, or "issue a new …", or replace',
     ])
@@ -17,11 +17,11 @@ describe('gate: words', () => {
     expect(found('// nobody mends whatever somebody dialled')).to.have.length(4)
   })
 
-  it('leaves words alone that only look like them', () => {
+  it('accepts words that only look like them', () => {
     expect(found('// recommended, amend, handle, a handout, dial (a port option), who, knob, the thing itself')).to.deep.equal([])
   })
 
-  it('looks at comments and titles of a test, and not at its code', () => {
+  it('reads the comments and titles of a test, not its code', () => {
     const test = "/** Anew. */\nit('nobody asks', () => {\n  expect(out).to.equal('mended by somebody') // whoever\n})\n"
     expect(found(test, 'test/a.test.ts').map(line => line.split('"').slice(0, 2).join(''))).to.have.members([
       'test/a.test.ts:1: Anew',
