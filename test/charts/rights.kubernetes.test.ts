@@ -89,7 +89,7 @@ describe('the accounts of chart atlas (D29)', () => {
     }
   })
 
-  it("of the discovery service: reads leaves, neither CA nor issuers nor anybody's credential", async () => {
+  it('of the discovery service: reads leaves, neither CA nor issuers nor any credential', async () => {
     await may('ads', ...leaves.map((name): Tried => ['GET', `v1/secrets/${name}`]))
     await may('ads', ...leaves.map((name): Tried => ['GET', `v1/secrets?fieldSelector=metadata.name%3D${name}`]))
     await mayNot('ads', ...[...keys, 'grafana-password'].map((name): Tried => ['GET', `v1/secrets/${name}`]))

@@ -126,7 +126,7 @@ describe('the internal ports that speak mutual TLS', () => {
   })
 })
 
-describe('the port that downstream clusters dial', () => {
+describe('the port that downstream clusters connect to', () => {
   it("is a load balancer's own, unless that is said to be another", async () => {
     const ports = async (...set: string[]): Promise<readonly number[]> => {
       const objects = await objectsOf({chart: 'atlas', ci: 'default', set})

@@ -139,7 +139,7 @@ describe('commands: init and cluster', function () {
       expect(file.code).to.equal(5)
     }))
 
-  it('without an address to dial, values name the command that sets it', () =>
+  it('without an address to connect to, values name the command that sets it', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder)

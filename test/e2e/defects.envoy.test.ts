@@ -120,7 +120,7 @@ describe('e2e: defects of the 2021 program', function () {
       }
   })
 
-  it('D5: admin pages answer on loopback alone, and no other port of a default bootstrap is open to everybody but behind mutual TLS', async () => {
+  it('D5: admin pages answer on loopback alone, and no other port of a default bootstrap is open without mutual TLS', async () => {
     for (const owner of owners) {
       const files = (await joining(network.store, owner)).bootstrap({nodeId: 'default', directory: '/somewhere'})
       const bootstrap = JSON.parse(files.find(file => file.path === 'envoy.json')?.text ?? '{}') as {

@@ -67,7 +67,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect(await others.stop()).to.be.greaterThan(20)
   })
 
-  it("D19: neither a cluster called atlas nor one of the same name in another namespace touches anybody's configuration or values", async () => {
+  it('D19: neither a cluster called atlas nor one of the same name in another namespace touches the configuration or values of another', async () => {
     const [before, values] = [await dumpOf(network.observability), await network.get('secrets/atlas-envoy-values')]
     const other = await network.kubernetes.newNamespace('other')
     const elsewhere = await network.kubernetes.kubectl(['apply', '-n', other, '-f', '-'], {

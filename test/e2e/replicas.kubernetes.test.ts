@@ -241,7 +241,7 @@ describe('e2e: replicas of the server', function () {
     return running
   }
 
-  /** Has an Envoy dial one replica alone. */
+  /** Has an Envoy connect to one replica alone. */
   async function onlyAt(folder: string, {listen}: Replica): Promise<void> {
     const file = path.join(folder, 'envoy.json')
     const bootstrap = JSON.parse(await readFile(file, 'utf8')) as {

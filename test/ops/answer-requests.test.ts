@@ -21,11 +21,11 @@ function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly
 }
 
 describe('ops/answer', () => {
-  it('rotates everybody, the server too, a few at a time, and says so last', () => {
+  it('rotates every owner, the server too, a few at a time, and says so last', () => {
     const {changes, answers} = answersTo({})
     expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'request'])
     expect(answers).to.have.length(1)
-    expect(answers[0]).to.include({state: 'done', message: 'rotate everybody'})
+    expect(answers[0]).to.include({state: 'done', message: 'rotate all'})
   })
 
   it('rotates the owners that are named, each once', () => {

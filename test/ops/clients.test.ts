@@ -75,7 +75,7 @@ describe('ops/clients', () => {
       ).to.deep.equal([])
   })
 
-  it('another root in force reaches it before anybody shows what that root has signed', () => {
+  it('another root in force reaches it before any certificate that it has signed is shown', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, [], settings)
     const next = issue(rootSpec(settings), undefined, dependencies.now(), dependencies.signer)

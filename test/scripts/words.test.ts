@@ -12,7 +12,19 @@ describe('gate: words', () => {
   })
 
   it('finds each word in each of its forms', () => {
-    for (const word of ['Nobody', 'somebody', 'whoever', 'whom', 'mended', 'handed out', 'hands them out', 'dialled', 'by itself'])
+    for (const word of [
+      'Nobody',
+      'somebody',
+      'anybody',
+      'everybody',
+      'whoever',
+      'whom',
+      'mended',
+      'handed out',
+      'hands them out',
+      'dialled',
+      'by itself',
+    ])
       expect(found(`// ${word} x`), word).to.have.length(1)
     expect(found('// nobody mends whatever somebody dialled')).to.have.length(4)
   })

@@ -1,4 +1,4 @@
-/** The order in which a commit is written: whatever concerns one owner, or everybody, stays in order, and every part of it is legal. */
+/** The order in which a commit is written: what concerns one owner, or all of them, stays in order, and every part of it is legal. */
 import {expect} from 'chai'
 import fc from 'fast-check'
 import {type StoredChange, isStored, objectOf, ownersOf} from '../../src/lib/manifest/encode.js'
@@ -88,7 +88,7 @@ describe('the batches of a commit', () => {
     )
   })
 
-  it('keep the order of whatever concerns one owner, or everybody', () => {
+  it('keep the order of what concerns one owner, or all of them', () => {
     fc.assert(
       fc.property(changes, all => {
         const places = placesOf(all)

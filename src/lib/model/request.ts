@@ -24,5 +24,5 @@ export const NO_REQUEST = 'none'
 
 /** Such as `remove paris`. */
 export function describeRequest({kind, owners}: Request): string {
-  return owners.length === 0 ? `${kind} everybody` : `${kind} ${owners.join(', ')}`
+  return owners.length === 0 ? `${kind} all` : `${kind} ${owners.join(', ')}`
 }

@@ -11,7 +11,7 @@ describe('the shared cluster', () => {
     kubernetes = await sharedKubernetes()
   })
 
-  it('is Kubernetes 1.36, and the same for everybody', async () => {
+  it('is Kubernetes 1.36, and the same for every test', async () => {
     const {stdout} = await kubernetes.kubectl(['version', '-o', 'json'])
     expect(JSON.parse(stdout)).to.have.nested.property('serverVersion.gitVersion', 'v1.36.3')
     expect((await sharedKubernetes()).url).to.equal(kubernetes.url)

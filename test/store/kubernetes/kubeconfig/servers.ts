@@ -52,10 +52,10 @@ export interface Servers {
 
 /** `unnamed` has a common name only, `below` an issuer between it and `ca`, `other` another authority; `plain` speaks HTTP. */
 export type ServerName = 'below' | 'main' | 'other' | 'plain' | 'unnamed'
-/** `refusing` gives nobody a connection; `locked` wants user and password. */
+/** `refusing` refuses every connection; `locked` wants user and password. */
 export type ProxyName = 'http' | 'https' | 'locked' | 'refusing' | 'socks5'
 
-/** All of them; closed by whoever opens them. */
+/** All of them; the caller closes them. */
 export async function startServers(): Promise<Servers> {
   const sent: Sent[] = []
   const passed = new Map<number, Passed>()

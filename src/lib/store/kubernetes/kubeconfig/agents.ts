@@ -57,7 +57,7 @@ function openTls(target: Target, proxy: Proxy | undefined): Agents {
   }
 }
 
-/** Requests under way on it end by themselves, and their connections with them. */
+/** Requests under way on the agent still run to their end, and their connections close after them. */
 function retire(agent: HttpAgent): void {
   agent.maxFreeSockets = 0
   for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()

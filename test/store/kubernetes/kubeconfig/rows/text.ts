@@ -6,7 +6,7 @@ import {type Row, SECRET, base64, config, main, row} from './row.js'
 type Text = (servers: Servers) => string
 
 const yaml: Text = servers => dump(config(main(servers)))
-/** Behind a good configuration, something else that nobody uses. */
+/** Behind a good configuration, something else that is not used. */
 const beside =
   (text: string): Text =>
   servers =>
