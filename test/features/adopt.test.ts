@@ -289,7 +289,7 @@ describe('taking over a 2021 installation', function () {
         {externalIPs: ['198.51.100.2']},
       )
       const {result} = await adopted(namespaceWith(two))
-      expect(result.adopted?.unread.map(({message}) => message).join()).to.contain('does not tell them apart')
+      expect(result.adopted?.unread.map(({message}) => message).join()).to.contain('is the same for all of them')
     })
 
     it('D23: removing the label suspends the cluster at once, and takes it out of zone and endpoints', async () => {
