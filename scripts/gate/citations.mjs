@@ -1,4 +1,4 @@
-/** What a comment or a page cites is in the repository: pages with their headings, promises by number, files by path. */
+/** What a comment or a page cites is in the repository: pages with their headings, promises by number, files by path, names by file. */
 import {commentsAndTitles, lineAt, repositoryPaths, repositoryTexts} from './texts.mjs'
 
 /** What only the authors have. A reader of the repository can't look it up. */
@@ -10,7 +10,7 @@ const exempt = new Set(['scripts/gate/citations.mjs', 'test/scripts/citations.te
 /**
  * @typedef {object} Repository
  * @property {string[]} paths of all files
- * @property {(path: string) => string | undefined} read a page
+ * @property {(path: string) => string | undefined} read a text file
  */
 
 /**
@@ -44,7 +44,20 @@ export function badCitations({path, text}, repository) {
     ...[...namedFiles(path, text)]
       .filter(match => !isThere(match[1], repository.paths))
       .map(match => `${at(match)}: there is no such file`),
+    ...[...placedNames(path, text)]
+      .filter(([, names, file]) => repository.paths.includes(file) && !areIn(names, repository.read(file) ?? ''))
+      .map(match => `${at(match)}: the file has no such name`),
   ]
+}
+
+/** In a page, "`name` in `path`": names of the code with their file. */
+function placedNames(path, text) {
+  return path.endsWith('.md') ? text.matchAll(/((?:`\w+`(?:,| and)\s)*`\w+`)\sin\s`([\w./-]+\.(?:ts|mjs))`/g) : []
+}
+
+/** Whether each name between backticks occurs in the code. */
+function areIn(names, code) {
+  return [...names.matchAll(/`(\w+)`/g)].every(([, name]) => new RegExp(`\\b${name}\\b`).test(code))
 }
 
 /** Paths and source files of the repository between backticks in a page, and names of source files in a comment. The changelog speaks of the past. */

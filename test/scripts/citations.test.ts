@@ -5,7 +5,11 @@ import {badCitations} from '../../scripts/gate/citations.mjs'
 const repository = {
   paths: ['docs/explanation/promises.md', 'docs/a.md', 'src/lib/pki/judge.ts', 'src/server/ads/stream.ts', 'test/README.md'],
   read: (path: string) =>
-    ({'docs/a.md': '# A\n\n## Scoped routes, at last\n', 'docs/explanation/promises.md': '# P\n\n## 6. Unknown is not removed\n'})[path],
+    ({
+      'docs/a.md': '# A\n\n## Scoped routes, at last\n',
+      'docs/explanation/promises.md': '# P\n\n## 6. Unknown is not removed\n',
+      'src/lib/pki/judge.ts': 'export function judge() {}\nfunction reasons() {}\n',
+    })[path],
 }
 const cited = (text: string, path = 'src/a.ts'): string[] => badCitations({path, text}, repository)
 
@@ -26,9 +30,11 @@ describe('gate: citations', () => {
       expect(cited(`// ${text}`), text).to.have.length(1)
   })
 
-  it('finds a file that was renamed, in comments and in pages, and ignores strings', () => {
+  it('finds a file or a name that was renamed, in comments and in pages, and ignores strings', () => {
     expect(cited('/** Decided in judgement.ts. */')).to.deep.equal(['src/a.ts:1: judgement.ts: there is no such file'])
     expect(cited("const globs = ['**/*.ts', 'judgement.ts'] // a list")).to.deep.equal([])
+    expect(cited('`judge` and `reasons` in `src/lib/pki/judge.ts`', 'docs/b.md')).to.deep.equal([])
+    expect(cited('`judge` and `reason` in `src/lib/pki/judge.ts`', 'docs/b.md')).to.have.length(1)
     expect(cited('`src/lib/pki/judgement.ts`, `judgement.ts`, `pki/judge.ts`', 'docs/b.md')).to.have.length(2)
   })
 })
