@@ -75,7 +75,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
 
   it('init writes settings, the place for requests and the root, which keeps its key and its certificate, and nothing more; twice, nothing at all', async () => {
     const printed = await stage.play('3. Take it over', /^atlas init(?!.*--dry-run)/)
-    expect(printed).to.contain('before it moves, run atlas cluster add downstream2 --stack')
+    expect(printed).to.contain('before you move it, run atlas cluster add downstream2 --stack')
     const after = await stage.objects()
     const changed = [...after].filter(([key, {metadata}]) => metadata.resourceVersion !== stage.atFirst.get(key)?.metadata.resourceVersion)
     expect(changed.map(([key]) => key)).to.have.members(['ConfigMap/atlas-fleet', 'ConfigMap/atlas-requests', 'Secret/atlas-ca'])
