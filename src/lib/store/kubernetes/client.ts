@@ -57,14 +57,15 @@ export function openClient(access: Access): Client {
     url.pathname = `${server.pathname.replace(/\/$/, '')}${request.path}`
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
     const options = await access.options(url)
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body)
+    // Bytes: Node would write a text, and the headers before it, as UTF-8, and the headers are bytes already.
+    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
     const headers = {
       ...(options.headers as Readonly<Record<string, string>> | undefined),
       accept: 'application/json',
       'user-agent': 'atlas',
       ...(body !== undefined && {
         'content-type': request.contentType ?? 'application/json',
-        'content-length': String(Buffer.byteLength(body)),
+        'content-length': String(body.length),
       }),
     }
     count += 1

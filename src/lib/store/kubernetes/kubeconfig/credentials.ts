@@ -1,7 +1,7 @@
 /** How a request shows whose it is: headers and a client certificate, by client-go's precedence. */
 import type {OutgoingHttpHeaders} from 'node:http'
 import type {SecretText} from '../../../model/secret.js'
-import {type ExecPlugin, openExecPlugin} from './exec.js'
+import type {ExecPlugin} from './exec.js'
 import type {Impersonated, UserEntry} from './format.js'
 import {bearerOf} from './id-token.js'
 import type {Material} from './material.js'
@@ -29,7 +29,7 @@ export function openCredentials(target: Target): (material: Material) => Promise
     throw unusable(`the user of ${as} has no credentials`, {
       hint: 'a user has a token, a client certificate, a user name, or a program that gives credentials (exec); log in to the cluster again',
     })
-  let plugin: ExecPlugin | undefined
+  let plugin: Promise<ExecPlugin> | undefined
   return async ({ca, token, certificate, key}) => {
     if (token.reveal() !== '') return {headers: {...impersonation, authorization: bearer(token, as)}, certificate, key}
     if (username !== '') return {headers: {...impersonation, authorization: basic(user)}, certificate, key}
@@ -39,8 +39,8 @@ export function openCredentials(target: Target): (material: Material) => Promise
     }
 
     if (exec === undefined || certificate !== '') return {headers: impersonation, certificate, key}
-    plugin ??= openExecPlugin(exec, target)
-    const given = await plugin.credential(ca)
+    plugin ??= import('./exec.js').then(({openExecPlugin}) => openExecPlugin(exec, target))
+    const given = await (await plugin).credential(ca)
     const authorization = given.token.reveal() === '' ? {} : {authorization: bearer(given.token, as)}
     return {headers: {...impersonation, ...authorization}, certificate: given.certificate, key: given.key}
   }
