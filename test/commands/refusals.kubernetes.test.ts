@@ -108,11 +108,11 @@ describe('a command that a cluster refuses', () => {
       ['expired', /does not accept the credentials of context "admin" \(401 Unauthorized\)\n.*log in to the cluster again/],
       ['broken', /the kubeconfig \S+ can't be read: it must be YAML; .* at line \d+/],
       ['list', /the kubeconfig \S+ can't be read: the file must be an object, and is a list/],
-      ['undecided', /the kubeconfig has no current context; there are: admin/],
+      ['undecided', /the kubeconfig has no current context; there are: admin\n/],
       ['lost', /there is no context "elsewhere"; there are: admin/],
       ['homeless', /context "admin" names the cluster "elsewhere", which is not in the kubeconfig/],
       ['nobody', /context "admin" names the user "nobody", which is not in the kubeconfig/],
-      ['nonsense', /the address of the API server is no URL/],
+      ['nonsense', /the address of the API server is not a URL/],
     ]
     await Promise.all(
       cases.map(async ([name, words]) => {

@@ -34,6 +34,13 @@ describe('commands: start-up and help', function () {
       }))
   }
 
+  it('a command that only reads a cluster loads none of them, and no HTTP without TLS, which alone costs 25 ms of CPU', () =>
+    inFolder(async folder => {
+      const loaded = await modulesOf(folder, ['cluster', 'list', '--kubeconfig', path.join(folder, 'missing')])
+      expect(loaded.some(url => url.endsWith('/store/kubernetes/client.js'))).to.equal(true)
+      expect(loaded.filter(url => /node_modules\/(@grpc|@bufbuild|node-forge|pino)\b|^node:http$/.test(url))).to.deep.equal([])
+    }))
+
   it('the list of loaded modules would show them (cluster add loads forge)', () =>
     inFolder(async folder => {
       const loaded = await modulesOf(folder, ['cluster', 'add', 'paris', '--store', folder])
@@ -68,6 +75,29 @@ describe('commands: start-up and help', function () {
     const code = await new Promise(resolve => child.once('close', resolve))
     expect({code, stderr}).to.deep.equal({code: 0, stderr: ''})
   })
+
+  it('in a directory that was deleted, absolute paths work and a relative one is explained', () =>
+    inFolder(async folder => {
+      const inDeleted = async (...args: string[]): Promise<{code: number | null; stderr: string}> => {
+        const script = 'cd "$(mktemp -d "$1/XXXXXX")"; rmdir "$PWD"; shift; exec "$@"'
+        const child = spawn('sh', ['-c', script, 'sh', folder, process.execPath, atlasBin, ...args], {stdio: ['ignore', 'ignore', 'pipe']})
+        let stderr = ''
+        child.stderr.on('data', chunk => (stderr += String(chunk)))
+        const code = await new Promise<number | null>(resolve => child.once('close', resolve))
+        return {code, stderr: stderr.replace('WARNING: current directory does not exist\n', '')}
+      }
+
+      await atlas('init', '--store', path.join(folder, 'state'))
+      expect(await inDeleted('cluster', 'list', '--store', path.join(folder, 'state'))).to.deep.include({code: 0})
+      const relative = await inDeleted('cluster', 'list', '--store', 'state')
+      expect(relative).to.deep.include({code: 1})
+      expect(relative.stderr).to.match(
+        /^Error: the current directory does not exist any more.*\n {2}Hint: change to a directory that exists/,
+      )
+      const kubeconfig = await inDeleted('cluster', 'list', '--kubeconfig', 'config')
+      expect(kubeconfig).to.deep.include({code: 5})
+      expect(kubeconfig.stderr).to.match(/the kubeconfig config can't be read: the working directory does not exist any more/)
+    }))
 
   it('an unknown command is wrong usage, in text and in JSON', async () => {
     const text = await atlas('clutser', 'list')

@@ -17,6 +17,12 @@ export function reportOf(error: unknown): ErrorReport {
     return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
   if (isOclifError(error))
     return {code: 'invalid', message: usageMessage(error.message), hint: 'add --help to see arguments, flags and examples'}
+  if (isWithoutDirectory(error))
+    return {
+      code: 'failed',
+      message: 'the current directory does not exist any more, and a relative path starts there',
+      hint: 'change to a directory that exists, or give absolute paths',
+    }
   return {code: 'failed', message: `internal error: ${messageOf(error)}`, hint: 'please report it, with the command that you ran'}
 }
 
@@ -42,6 +48,11 @@ export function renderError({message, hint}: ErrorReport): string {
   const lines = [`Error: ${message}`]
   if (hint !== undefined) lines.push(`  Hint: ${hint}`)
   return lines.join('\n')
+}
+
+/** Node's error where a relative path is resolved in a directory that was deleted. */
+function isWithoutDirectory(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd'
 }
 
 function isOclifError(error: unknown): error is Error {

@@ -7,7 +7,7 @@ import {readFiles} from './kubeconfig/files.js'
 import {podNamespace, podTarget} from './kubeconfig/in-cluster.js'
 import {type Material, readMaterial} from './kubeconfig/material.js'
 import {proxyFor} from './kubeconfig/proxy.js'
-import {type Target, selectTarget} from './kubeconfig/select.js'
+import {CHOOSE, type Target, selectTarget} from './kubeconfig/select.js'
 import {unusable} from './kubeconfig/unusable.js'
 
 export interface KubernetesChoice {
@@ -38,14 +38,16 @@ export interface Access {
 
 /** Credentials that are not accepted are read again at most this often, milliseconds: some run a program for it. */
 const RENEW = 1000
-/** Files that a kubeconfig names are read again after this, milliseconds: a pod's token is replaced long before it expires. */
+/** Files that a kubeconfig names are read again after this, milliseconds. A pod's token is replaced long before it expires. */
 const REREAD = 10_000
 
+const NAME_ONE = 'name a cluster with --kubeconfig and --context, or name a directory of manifests with --store'
+
 /** @throws AtlasError `unreachable` where no cluster is configured, or its configuration can't be used */
-export async function openAccess(choice: KubernetesChoice): Promise<Access> {
+export async function openAccess(choice: KubernetesChoice, {rereadMs = REREAD}: {readonly rereadMs?: number} = {}): Promise<Access> {
   const {isInCluster, target} = findTarget(choice)
   const agents = await openAgents(target, proxyFor(target.server, target.cluster.proxyUrl, process.env))
-  let user = openUser(target)
+  let user = openUser(target, rereadMs)
   let renewedAt = -Infinity
   return {
     server: target.server,
@@ -59,7 +61,7 @@ export async function openAccess(choice: KubernetesChoice): Promise<Access> {
       try {
         const fresh = findTarget(choice).target
         // Another address would be another cluster.
-        if (fresh.server.href === target.server.href) user = openUser(fresh)
+        if (fresh.server.href === target.server.href) user = openUser(fresh, rereadMs)
         return fresh.server.href === target.server.href
       } catch {
         // It is being written; what was read before is as good as ever.
@@ -75,18 +77,21 @@ function findTarget({kubeconfig: file, context}: KubernetesChoice): {readonly ta
   const target = missing === undefined || context !== undefined ? selectTarget(kubeconfig, context) : missing
   if (typeof target !== 'string') return {target, isInCluster: false}
   const pod = podTarget(process.env)
-  if (pod === undefined) throw unusable(`${target}, and this is no pod with a service account`)
+  if (pod === undefined)
+    throw missing === undefined
+      ? unusable(target, {hint: CHOOSE})
+      : unusable(`${target}, and no service account of a pod`, {hint: NAME_ONE})
   return {target: pod, isInCluster: true}
 }
 
 /** What a user sends, from files that are read again from time to time. */
-function openUser(target: Target): {options(url: URL, agents: Agents): Promise<RequestOptions>} {
+function openUser(target: Target, rereadMs: number): {options(url: URL, agents: Agents): Promise<RequestOptions>} {
   const credentialsFor = openCredentials(target)
   let material: Material = readMaterial(target)
   let readAt = performance.now()
 
   function current(): Material {
-    if (performance.now() - readAt < REREAD) return material
+    if (performance.now() - readAt < rereadMs) return material
     readAt = performance.now()
     try {
       material = readMaterial(target)

@@ -63,10 +63,7 @@ export function openClient(access: Access): Client {
       ...(options.headers as Readonly<Record<string, string>> | undefined),
       accept: 'application/json',
       'user-agent': 'atlas',
-      ...(body !== undefined && {
-        'content-type': request.contentType ?? 'application/json',
-        'content-length': String(body.length),
-      }),
+      ...(body !== undefined && {'content-type': request.contentType ?? 'application/json', 'content-length': String(body.length)}),
     }
     count += 1
     return new Promise((resolve, reject) => {

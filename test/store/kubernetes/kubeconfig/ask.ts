@@ -1,4 +1,4 @@
-/** Asks with kubectl and with Atlas, each in a row's folder and environment, and says what servers got. */
+/** Sends a request with kubectl and with Atlas, each in a row's folder and environment, and returns what servers got. */
 import {spawn} from 'node:child_process'
 import {chmod, mkdir, readFile, rm, symlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'

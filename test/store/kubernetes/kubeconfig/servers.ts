@@ -52,10 +52,10 @@ export interface Servers {
 
 /** `unnamed` has a common name only, `below` an issuer between it and `ca`, `other` another authority; `plain` speaks HTTP. */
 export type ServerName = 'below' | 'main' | 'other' | 'plain' | 'unnamed'
-/** `refusing` refuses every connection; `locked` wants user and password. */
+/** `refusing` answers 407 to everyone; `locked` requires user and password. */
 export type ProxyName = 'http' | 'https' | 'locked' | 'refusing' | 'socks5'
 
-/** All of them; the caller closes them. */
+/** Starts all of them. The caller closes them. */
 export async function startServers(): Promise<Servers> {
   const sent: Sent[] = []
   const passed = new Map<number, Passed>()
@@ -185,7 +185,7 @@ function httpProxy(
       return
     }
 
-    // a new connection each, for its port says what passed
+    // Each request gets a connection of its own: the server tells by its port what passed the proxy.
     const forwarded = request({host: '127.0.0.1', port: url.port, path: url.pathname, headers, agent: false}, answer => {
       response.writeHead(answer.statusCode ?? 500, answer.headers)
       answer.pipe(response)

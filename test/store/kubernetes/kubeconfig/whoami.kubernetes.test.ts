@@ -65,12 +65,12 @@ describe('A real API server knows Atlas as it knows kubectl', () => {
     const extra = {'example.com/team a%b': ['one', 'two, three'], scopes: ['view']}
     const known = await asBoth({
       token: kubernetes.cluster.token,
-      as: 'somebody@example.com',
+      as: 'other@example.com',
       'as-uid': 'u-1',
       'as-groups': ['readers', 'a, b', 'grün'],
       'as-user-extra': extra,
     })
-    expect(known).to.deep.include({username: 'somebody@example.com', uid: 'u-1', extra})
+    expect(known).to.deep.include({username: 'other@example.com', uid: 'u-1', extra})
     expect(known.groups).to.include.members(['readers', 'a, b', 'grün'])
   })
 

@@ -1,16 +1,17 @@
-/** The connections to one API server, directly or through its proxy; they are kept, and replaced when certificates are. */
+/** Connections to one API server, directly or through a proxy. They are kept, and replaced when certificates are. */
 import type {AgentOptions, Agent as HttpAgent, RequestOptions} from 'node:http'
 import {Agent as HttpsAgent} from 'node:https'
 import {isIP} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {type ConnectionOptions, type SecureContext, checkServerIdentity, connect as connectTls} from 'node:tls'
+import {AtlasError, messageOf} from '../../../model/errors.js'
 import type {Credentials} from './credentials.js'
 import {type Material, secureContextOf} from './material.js'
 import {type Proxy, bare, proxyAuthorization} from './proxy.js'
 import type {Target} from './select.js'
 
 /** Idle connections are pinged by TCP and kept; the API server closes them when it likes. */
-export const KEPT: AgentOptions = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
+const KEPT: AgentOptions = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
 
 export interface Agents {
   /** What a request to `url` is sent with, beside its credentials' headers. */
@@ -19,8 +20,8 @@ export interface Agents {
 }
 
 /**
- * Nothing is connected to yet. What is needed only for plain HTTP, or for a proxy, is loaded only then: `node:http` alone, imported,
- * takes a command 20 ms.
+ * Opens no connection yet. Modules for plain HTTP and proxies are loaded only where they are used: importing `node:http` alone costs a
+ * command 25 ms of CPU.
  */
 export async function openAgents(target: Target, proxy: Proxy | undefined): Promise<Agents> {
   return target.server.protocol === 'http:' ? openPlain(target.server, proxy) : openTls(target, proxy)
@@ -28,10 +29,10 @@ export async function openAgents(target: Target, proxy: Proxy | undefined): Prom
 
 async function openPlain(server: URL, proxy: Proxy | undefined): Promise<Agents> {
   const {plainAgent} = await import('./plain-agent.js')
-  const agent = plainAgent(server, proxy, KEPT)
+  const agent = plainAgent(KEPT, proxy === undefined ? undefined : async () => tunnelTo(server, proxy, {}))
   const isForwarded = proxy !== undefined && !proxy.url.protocol.startsWith('socks')
   return {
-    // A proxy that reads the request needs the whole address, and its own user and password.
+    // A proxy that forwards plain HTTP needs the whole URL, and the proxy's own user and password.
     use: ({origin, pathname, search}) =>
       isForwarded ? {agent, path: `${origin}${pathname}${search}`, headers: proxyAuthorization(proxy)} : {agent},
     close: () => {
@@ -71,13 +72,10 @@ function tlsAgent({cluster, server}: Target, proxy: Proxy | undefined, secureCon
   })
   const options = {...KEPT, ...verification(bare(server.hostname))}
   if (proxy === undefined) return new HttpsAgent(options)
-  return new ProxiedHttpsAgent(options, async () => {
-    const {openTunnel} = await import('./tunnel.js')
-    return openTunnel(server, proxy, verification(bare(proxy.url.hostname)))
-  })
+  return new ProxiedAgent(options, async () => tunnelTo(server, proxy, verification(bare(proxy.url.hostname))))
 }
 
-/** The server name that is sent, and the name that the certificate must have; an address is no server name. As in Go, no common name counts. */
+/** The server name that is sent and that the certificate must have. An IP address is not sent. As in Go, a common name does not count. */
 function identityOf(name: string): Pick<ConnectionOptions, 'checkServerIdentity' | 'servername'> {
   return {
     servername: isIP(name) === 0 ? name.replace(/\.$/, '') : '',
@@ -88,9 +86,22 @@ function identityOf(name: string): Pick<ConnectionOptions, 'checkServerIdentity'
   }
 }
 
-type Opened = (error: Error | null, stream: Duplex) => void
+/** @throws AtlasError `unreachable` */
+async function tunnelTo(server: URL, proxy: Proxy, tls: ConnectionOptions): Promise<Duplex> {
+  const {openTunnel} = await import('./tunnel.js')
+  try {
+    return await openTunnel(server, proxy, tls)
+  } catch (error) {
+    const {url, source} = proxy
+    throw new AtlasError(
+      'unreachable',
+      `the proxy ${url.protocol}//${url.host} gives no connection to the API server ${server.host}: ${messageOf(error)}`,
+      {hint: `check ${source}; NO_PROXY lists hosts for which the environment's proxy is not used`, cause: error},
+    )
+  }
+}
 
-class ProxiedHttpsAgent extends HttpsAgent {
+class ProxiedAgent extends HttpsAgent {
   readonly #tunnel: () => Promise<Duplex>
 
   constructor(options: AgentOptions & ConnectionOptions, tunnel: () => Promise<Duplex>) {
@@ -98,15 +109,14 @@ class ProxiedHttpsAgent extends HttpsAgent {
     this.#tunnel = tunnel
   }
 
-  override createConnection(options: ConnectionOptions, opened: Opened): undefined {
-    this.#tunnel().then(
-      socket => {
+  override createConnection(options: ConnectionOptions, opened: (error: Error | null, stream: Duplex) => void): undefined {
+    this.#tunnel()
+      .then(socket => {
         opened(null, connectTls({...options, socket}))
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         opened(error as Error, undefined as never)
-      },
-    )
+      })
     return undefined
   }
 }

@@ -1,12 +1,12 @@
-/** How a request shows whose it is: headers and a client certificate, by client-go's precedence. */
+/** The headers and the client certificate that authenticate a request, by client-go's precedence. */
 import type {OutgoingHttpHeaders} from 'node:http'
 import type {SecretText} from '../../../model/secret.js'
-import type {ExecPlugin} from './exec.js'
+import {type ExecPlugin, openExecPlugin} from './exec.js'
 import type {Impersonated, UserEntry} from './format.js'
 import {bearerOf} from './id-token.js'
 import type {Material} from './material.js'
 import type {Target} from './select.js'
-import {unusable} from './unusable.js'
+import {unusable, withoutCredentials} from './unusable.js'
 
 export interface Credentials {
   readonly headers: OutgoingHttpHeaders
@@ -16,7 +16,7 @@ export interface Credentials {
 }
 
 /**
- * Of requests to a target; a program that gives credentials is run when the first request needs them, and when they have expired.
+ * Credentials for requests to a target. A program that gives them is run at the first request, and again when they have expired.
  * @throws AtlasError `unreachable` where there are none
  */
 export function openCredentials(target: Target): (material: Material) => Promise<Credentials> {
@@ -26,10 +26,12 @@ export function openCredentials(target: Target): (material: Material) => Promise
   if (server.protocol === 'http:') return async ({certificate, key}) => ({headers: impersonation, certificate, key})
   const {exec, username} = user
   if (!hasCredentials(user))
-    throw unusable(`the user of ${as} has no credentials`, {
-      hint: 'a user has a token, a client certificate, a user name, or a program that gives credentials (exec); log in to the cluster again',
-    })
-  let plugin: Promise<ExecPlugin> | undefined
+    throw withoutCredentials(
+      as,
+      'the kubeconfig has none for its user',
+      'a user has a token, a client certificate, a user name, or a program that gives credentials (exec); log in to the cluster again',
+    )
+  let plugin: ExecPlugin | undefined
   return async ({ca, token, certificate, key}) => {
     if (token.reveal() !== '') return {headers: {...impersonation, authorization: bearer(token, as)}, certificate, key}
     if (username !== '') return {headers: {...impersonation, authorization: basic(user)}, certificate, key}
@@ -39,8 +41,8 @@ export function openCredentials(target: Target): (material: Material) => Promise
     }
 
     if (exec === undefined || certificate !== '') return {headers: impersonation, certificate, key}
-    plugin ??= import('./exec.js').then(({openExecPlugin}) => openExecPlugin(exec, target))
-    const given = await (await plugin).credential(ca)
+    plugin ??= openExecPlugin(exec, target)
+    const given = await plugin.credential(ca)
     const authorization = given.token.reveal() === '' ? {} : {authorization: bearer(given.token, as)}
     return {headers: {...impersonation, ...authorization}, certificate: given.certificate, key: given.key}
   }
@@ -71,7 +73,7 @@ function impersonationHeaders({user, uid, groups, extra}: Impersonated): Outgoin
   }
 }
 
-/** What is no letter of a header's name is escaped as in a URL, and so is %. */
+/** Bytes that a header's name can't hold, and %, are escaped as in a URL. */
 function escaped(key: string): string {
   const bytes = Buffer.from(key)
   return [...bytes]
@@ -82,9 +84,9 @@ function escaped(key: string): string {
     .join('')
 }
 
-/** As UTF-8, which Node writes byte by byte. */
+/** UTF-8 bytes, each as one character: Node writes headers in Latin 1. */
 function headerValue(text: string, what: string): string {
   if (/[\u0000-\u0008\u000A-\u001F\u007F]/.test(text))
-    throw unusable(`${what} holds a line break or another control character`, {hint: 'get it again, or take the character away'})
+    throw unusable(`${what} holds a line break or another control character`, {hint: 'take the character away, or get it again'})
   return Buffer.from(text).toString('latin1')
 }

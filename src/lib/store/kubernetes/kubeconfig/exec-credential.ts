@@ -55,7 +55,7 @@ const credential = record({
   ],
 })
 
-/** What the program printed; a text says what is wrong with it, after the program's name. Nothing of what it printed is in that text. */
+/** Decodes the program's output. A text is returned for a wrong one: it completes "the program NAME …", and quotes nothing of the output. */
 export function decodeExecCredential(printed: string, {apiVersion}: ExecEntry): ExecCredential | string {
   let found
   try {

@@ -1,12 +1,11 @@
 /** Runs the program that a kubeconfig names for credentials (client.authentication.k8s.io), and keeps what it gave until that expires. */
-import {spawn} from 'node:child_process'
 import {accessSync, constants, statSync} from 'node:fs'
 import path from 'node:path'
 import {isatty} from 'node:tty'
-import {AtlasError} from '../../../model/errors.js'
 import {type ExecCredential, decodeExecCredential, execInfo} from './exec-credential.js'
 import type {ExecEntry} from './format.js'
 import type {Target} from './select.js'
+import {withoutCredentials} from './unusable.js'
 
 export interface ExecPlugin {
   /**
@@ -17,12 +16,12 @@ export interface ExecPlugin {
   credential(ca: string): Promise<ExecCredential>
 }
 
-/** A program that may ask nothing and is not done by then is killed, milliseconds: the log-in in a browser that it waits for won't come. */
+/** After this, milliseconds, a program that can't ask at a terminal is killed: a log-in that it waits for would have come by then. */
 const LIMIT = 300_000
-/** More is no credential, bytes; the program is killed. */
+/** A program that prints more bytes than this is killed: a credential is shorter. */
 const OUTPUT_MAX = 1024 * 1024
 
-/** Nothing is run yet. */
+/** Runs nothing yet. */
 export function openExecPlugin(exec: ExecEntry, target: Target): ExecPlugin {
   let kept: ExecCredential | undefined
   let running: Promise<ExecCredential> | undefined
@@ -40,12 +39,18 @@ async function run(exec: ExecEntry, target: Target, ca: string): Promise<ExecCre
   const {as} = target
   const isInteractive = exec.interactiveMode !== 'Never' && isatty(0)
   if (exec.interactiveMode === 'Always' && !isInteractive)
-    throw failed(as, `the program ${exec.command} must ask at a terminal, and standard input is none`, 'run the command at a terminal')
+    throw withoutCredentials(
+      as,
+      `the program ${exec.command} must ask at a terminal, and standard input is none`,
+      'run the command at a terminal',
+    )
   const program = findProgram(exec.command)
-  if (program === undefined) throw failed(as, `the program ${exec.command} is not installed`, installHint(exec))
+  if (program === undefined) throw withoutCredentials(as, `the program ${exec.command} is not installed`, installHint(exec))
   const given = Object.fromEntries(exec.env.map(({name, value}) => [name, value]))
   const env = {...process.env, ...given, KUBERNETES_EXEC_INFO: execInfo(exec, target, {ca, isInteractive})}
-  // Its messages and questions are for the person at the terminal, as in kubectl.
+  // Most commands need no program.
+  const {spawn} = await import('node:child_process')
+  // The program's stderr goes to the person at the terminal, as in kubectl: it may hold a code to log in with.
   const child = spawn(program, exec.args, {env, stdio: [isInteractive ? 'inherit' : 'ignore', 'pipe', 'inherit'], killSignal: 'SIGKILL'})
   const limit = isInteractive ? undefined : setTimeout(() => child.kill('SIGKILL'), LIMIT)
   const pieces: Buffer[] = []
@@ -62,13 +67,15 @@ async function run(exec: ExecEntry, target: Target, ca: string): Promise<ExecCre
     )
   })
   clearTimeout(limit)
-  if (end !== undefined) throw failed(as, `the program ${exec.command} ${end}`, `what it printed is above; kubectl runs it as well`)
+  if (end !== undefined)
+    throw withoutCredentials(as, `the program ${exec.command} ${end}`, 'what it printed is above; kubectl runs it as well')
   const credential = decodeExecCredential(Buffer.concat(pieces).toString(), exec)
-  if (typeof credential === 'string') throw failed(as, `the program ${exec.command} ${credential}`, 'update it')
+  if (typeof credential === 'string')
+    throw withoutCredentials(as, `the program ${exec.command} ${credential}`, `check what "${exec.command}" prints, or update it`)
   return credential
 }
 
-/** As Go looks for it: a path as it is, a name on Atlas's own PATH, but not where that is relative. */
+/** The program's file, found as Go finds it: a path is taken as it is, a name is looked up in the absolute directories of Atlas's own PATH. */
 function findProgram(command: string): string | undefined {
   const isPath = command.includes(path.sep)
   const directories = isPath ? [''] : (process.env['PATH'] ?? '').split(path.delimiter).filter(directory => path.isAbsolute(directory))
@@ -84,12 +91,8 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** What the kubeconfig says about installing it, on one line, printable. */
+/** The kubeconfig's hint on installing the program, on one line, without control characters. */
 function installHint({installHint, command}: ExecEntry): string {
   const hint = installHint.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '').trim()
   return hint === '' ? `install ${command}, or put it on PATH; kubectl needs it as well` : hint
-}
-
-function failed(as: string, why: string, hint: string): AtlasError {
-  return new AtlasError('unreachable', `cannot get credentials for ${as}: ${why}`, {hint})
 }

@@ -1,4 +1,4 @@
-/** Which kubeconfig files count, and what they are together. Which of their entries is used is select.ts's business. */
+/** Finds and reads the kubeconfig files, and merges them. select.ts decides which entries are used. */
 import {readFileSync} from 'node:fs'
 import {homedir} from 'node:os'
 import path from 'node:path'
@@ -6,25 +6,26 @@ import {AtlasError} from '../../../model/errors.js'
 import {type Kubeconfig, decodeKubeconfig} from './format.js'
 import {reasonOf, unusable} from './unusable.js'
 
-/** Files as one. */
+/** All files, merged. */
 export interface Files {
   readonly kubeconfig: Kubeconfig
-  /** Why nothing was read, for messages; undefined where a file was. */
+  /** Undefined where a file was read; else why none was, as the beginning of a sentence. */
   readonly missing: string | undefined
 }
 
 /**
- * As kubectl: the file that is named; else those of KUBECONFIG, of which some may be missing; else ~/.kube/config.
+ * As in kubectl: the named file, else those of KUBECONFIG, of which some may be missing, else ~/.kube/config.
  * @throws AtlasError `unreachable` where the named file is missing, or one of the others can't be read
  */
 export function readFiles(named: string | undefined): Files {
   const files = named === undefined ? defaultFiles() : [named]
   const read = files.map(file => readOne(file)).filter(each => each !== undefined)
-  if (read.length === 0 && named !== undefined) throw unusable(`the kubeconfig ${named} can't be read: it does not exist`)
+  if (read.length === 0 && named !== undefined)
+    throw unusable(`the kubeconfig ${named} can't be read: it does not exist`, {hint: 'check the path of --kubeconfig'})
   return {kubeconfig: mergeKubeconfigs(read), missing: read.length === 0 ? missing() : undefined}
 }
 
-/** For each name, and for the current context, the first file that has one counts; entries of one name are not mixed. */
+/** For each name, and for the current context, the first file that has it counts; two entries with one name are not mixed. */
 export function mergeKubeconfigs(kubeconfigs: readonly Kubeconfig[]): Kubeconfig {
   const firstOf = <T>(maps: readonly ReadonlyMap<string, T>[]): ReadonlyMap<string, T> =>
     new Map(maps.toReversed().flatMap(map => [...map]))
@@ -52,9 +53,11 @@ function standardFile(): string | undefined {
   }
 }
 
+const REPAIR = 'repair it, or name another one with --kubeconfig'
+
 function missing(): string {
   const list = process.env['KUBECONFIG'] ?? ''
-  return list === '' ? 'there is no --kubeconfig, no KUBECONFIG and no ~/.kube/config' : `KUBECONFIG is ${list}, and no such file exists`
+  return list === '' ? 'there is no --kubeconfig, no KUBECONFIG, no ~/.kube/config' : `no file exists that KUBECONFIG names (${list})`
 }
 
 /** Undefined where it does not exist. */
@@ -65,14 +68,14 @@ function readOne(file: string): Kubeconfig | undefined {
     content = readFileSync(file, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw unusable(`the kubeconfig ${file} can't be read: ${reasonOf(error)}`, {cause: error})
+    throw unusable(`the kubeconfig ${file} can't be read: ${reasonOf(error)}`, {hint: REPAIR, cause: error})
   }
 
   try {
     return decodeKubeconfig(content, directory)
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
-    throw unusable(`the kubeconfig ${file} can't be read: ${error.message}`, {hint: error.hint, cause: error})
+    throw unusable(`the kubeconfig ${file} can't be read: ${error.message}`, {hint: error.hint ?? REPAIR, cause: error})
   }
 }
 

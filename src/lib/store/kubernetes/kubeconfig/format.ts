@@ -1,4 +1,4 @@
-/** The text of a kubeconfig as typed entries. Which files are read is files.ts's business, which entries are used select.ts's. */
+/** Decodes the text of a kubeconfig. files.ts decides which files are read, select.ts which entries are used. */
 import path from 'node:path'
 import {parseKubectlYaml} from '../../../manifest/yaml.js'
 import {AtlasError, quote} from '../../../model/errors.js'
@@ -43,7 +43,7 @@ export interface UserEntry {
   readonly exec: ExecEntry | undefined
 }
 
-/** Whose rights a request has, where they are not those of the user who sends it. */
+/** The user whose rights a request has, where it is not the user who sends it. */
 export interface Impersonated {
   readonly user: string
   readonly uid: string
@@ -51,7 +51,7 @@ export interface Impersonated {
   readonly extra: ReadonlyMap<string, readonly string[]>
 }
 
-/** A program that gives credentials. */
+/** A program that gives credentials (exec plug-in). */
 export interface ExecEntry {
   readonly apiVersion: string
   /** A path, or a name to be looked for on PATH. */
@@ -64,7 +64,7 @@ export interface ExecEntry {
 }
 
 /**
- * Decodes it as client-go does, all of it: one malformed entry makes the file unusable even if another one is used.
+ * Decodes the whole file, as client-go does: a malformed entry is an error even if another entry is used.
  * @param directory that relative paths in it start from
  * @throws AtlasError `invalid`; never with a part of the text, which may be a key
  */

@@ -1,31 +1,29 @@
-/** The deprecated auth providers of client-go: of `oidc` the token that is in the kubeconfig, while it is valid; the others are gone from client-go too. */
+/** The deprecated auth providers of client-go. Of `oidc`, the kubeconfig's token is used while it is valid; client-go has dropped all others. */
 import {quote} from '../../../model/errors.js'
 import {SecretText} from '../../../model/secret.js'
 import type {UserEntry} from './format.js'
-import {unusable} from './unusable.js'
+import {withoutCredentials} from './unusable.js'
 
-/** As much earlier than it says a token counts as expired, milliseconds, as in client-go: clocks differ. */
+/** A token counts as expired this much before its end, milliseconds, as in client-go: clocks differ. */
 const EARLIER = 10_000
 
 /**
- * A token that has expired is not exchanged for a new one: the identity provider may take the old refresh token back at that, and
- * the new one would have to be written into the kubeconfig, which belongs to kubectl.
+ * Atlas does not refresh an expired token: an identity provider may revoke the refresh token when it is used, and the new one would have
+ * to be written to the kubeconfig, which is kubectl's to write.
  * @throws AtlasError `unreachable` where there is no valid token
  */
 export function bearerOf(
   {name, config}: NonNullable<UserEntry['authProvider']>,
   {as, now}: {readonly as: string; readonly now: number},
 ): SecretText {
-  if (name !== 'oidc')
-    throw unusable(`cannot get credentials for ${as}: there is no auth provider ${quote(name)}`, {hint: REPLACEMENTS[name] ?? LOG_IN})
+  if (name !== 'oidc') throw withoutCredentials(as, `there is no auth provider ${quote(name)}`, REPLACEMENTS[name] ?? LOG_IN)
   const token = config.get('id-token') ?? ''
   if (expiryOf(token) - EARLIER <= now)
-    throw unusable(`cannot get credentials for ${as}: ${token === '' ? 'there is no id-token' : 'the id-token has expired'}`, {
-      hint: 'run "kubectl version" with this context: it gets a new token and writes it to the kubeconfig',
-    })
+    throw withoutCredentials(as, token === '' ? 'there is no id-token' : 'the id-token has expired', RENEWED)
   return new SecretText(token)
 }
 
+const RENEWED = 'run "kubectl version" with this context: it gets a new token and writes it to the kubeconfig'
 const LOG_IN = 'log in to the cluster again, with a program that writes exec instead of auth-provider'
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   gcp: 'install gke-gcloud-auth-plugin, then run "gcloud container clusters get-credentials"',

@@ -23,16 +23,16 @@ export interface Material {
 export function readMaterial({server, cluster, user, as}: Target): Material {
   const ca = textOf(`certificate-authority of ${as}`, cluster.ca, cluster.caFile)
   const certificate = textOf(`client-certificate of ${as}`, user?.certificate, user?.certificateFile)
-  // A key without a certificate is not looked at.
+  // A key without a certificate is not read.
   const key = certificate === '' ? '' : textOf(`client-key of ${as}`, user?.key.reveal(), user?.keyFile)
   if (server.protocol === 'http:') return {ca: '', authorities: [], certificate: '', key: new SecretText(''), token: new SecretText('')}
   const authorities = readCertificates(ca)
   if (authorities.length === 0 && cluster.ca + cluster.caFile !== '')
-    throw unusable(`the certificate authority of ${as} is no certificate in PEM`, {hint: 'get the kubeconfig from the cluster again'})
+    throw unusable(`the certificate authority of ${as} holds no certificate in PEM`, {hint: 'get the kubeconfig from the cluster again'})
   return {ca, authorities, certificate, key: new SecretText(key), token: readToken(user, as)}
 }
 
-/** The certificates of a PEM text that can be read; others are passed over, as Go does. */
+/** The certificates of a PEM text. Those that can't be parsed are left out, as in Go. */
 export function readCertificates(pem: string): readonly string[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   return blocks.filter(block => {
@@ -45,7 +45,7 @@ export function readCertificates(pem: string): readonly string[] {
 }
 
 /**
- * For TLS with the API server. An authority need not be a root: whatever is named is trusted, as in Go.
+ * For TLS with the API server. As in Go, an authority need not be a root: a named intermediate, or the server's own certificate, is trusted.
  * @throws AtlasError `unreachable` where certificate and key don't belong together
  */
 export function secureContextOf(
@@ -57,19 +57,19 @@ export function secureContextOf(
   try {
     return createSecureContext({...(ca !== undefined && {ca}), ...pair, allowPartialTrustChain: true})
   } catch (error) {
-    throw unusable(`the client certificate of ${as} can't be used: ${messageOf(error)}`, {
+    throw unusable(`the client certificate of ${as} can't be used: ${messageOf(error).split('::').at(-1) ?? ''}`, {
       hint: 'client-certificate and client-key must belong together, in PEM, the key without a passphrase',
     })
   }
 }
 
-/** Those of the machine, as in Go, and those of NODE_EXTRA_CA_CERTS; where the machine has none, Node's own. */
+/** The machine's authorities, as in Go, and those of NODE_EXTRA_CA_CERTS. Where the machine has none, Node's own are used. */
 function systemAuthorities(): string[] | undefined {
   const system = getCACertificates('system')
   return system.length === 0 ? undefined : [...system, ...getCACertificates('extra')]
 }
 
-/** As client-go: what the file holds, before what the kubeconfig says. */
+/** As in client-go, the token in the file comes before the token in the kubeconfig. */
 function readToken(user: Target['user'], as: string): SecretText {
   if (user === undefined || user.tokenFile === '') return user?.token ?? new SecretText('')
   if (user.token.reveal() === '') {
@@ -85,7 +85,7 @@ function readToken(user: Target['user'], as: string): SecretText {
   }
 }
 
-/** What the kubeconfig has itself, else what the file holds; empty where there is neither. */
+/** The text in the kubeconfig, else the text of the file; empty where there is neither. */
 function textOf(what: string, text = '', file = ''): string {
   if (text !== '' || file === '') return text
   try {

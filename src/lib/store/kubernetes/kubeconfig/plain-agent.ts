@@ -1,12 +1,13 @@
 /** Connections to an API server in plain HTTP, directly or through a proxy. */
 import {Agent, type AgentOptions, type ClientRequestArgs} from 'node:http'
 import type {Duplex} from 'node:stream'
-import type {Proxy} from './proxy.js'
-import {openTunnel} from './tunnel.js'
 
-/** Nothing is connected to yet. */
-export function plainAgent(server: URL, proxy: Proxy | undefined, options: AgentOptions): Agent {
-  return proxy === undefined ? new Agent(options) : new ProxiedAgent(options, async () => openTunnel(server, proxy, {}))
+/**
+ * Opens no connection yet.
+ * @param tunnel a connection through the proxy; undefined: there is none
+ */
+export function plainAgent(options: AgentOptions, tunnel: (() => Promise<Duplex>) | undefined): Agent {
+  return tunnel === undefined ? new Agent(options) : new ProxiedAgent(options, tunnel)
 }
 
 class ProxiedAgent extends Agent {
@@ -18,14 +19,13 @@ class ProxiedAgent extends Agent {
   }
 
   override createConnection(_: ClientRequestArgs, opened: (error: Error | null, stream: Duplex) => void): undefined {
-    this.#tunnel().then(
-      socket => {
+    this.#tunnel()
+      .then(socket => {
         opened(null, socket)
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         opened(error as Error, undefined as never)
-      },
-    )
+      })
     return undefined
   }
 }

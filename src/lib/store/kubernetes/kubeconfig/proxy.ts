@@ -9,10 +9,12 @@ export interface Proxy {
   readonly url: URL
   readonly username: string
   readonly password: SecretText
+  /** Where the proxy is configured, for messages, such as `HTTPS_PROXY`. */
+  readonly source: string
 }
 
 /**
- * @param proxyUrl of the kubeconfig; it counts whatever the environment says
+ * @param proxyUrl of the kubeconfig; the environment and NO_PROXY do not count where there is one
  * @param environment HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in capitals before small letters; never for this machine itself
  * @returns undefined: the connection is direct
  */
@@ -21,7 +23,7 @@ export function proxyFor(server: URL, proxyUrl: string, environment: NodeJS.Proc
   const variable = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
   const text = valueOf(environment, variable)
   if (text === '' || isExempt(server, valueOf(environment, 'NO_PROXY'))) return undefined
-  // Go passes over a value that is no URL, with a scheme or without.
+  // Go ignores a value that is not a URL, with a scheme or without.
   const url = URL.parse(/^[a-z][\w+.-]*:\/\/[^/]/i.test(text) ? text : `http://${text}`)
   return url === null ? undefined : checked(url, variable)
 }
@@ -29,8 +31,8 @@ export function proxyFor(server: URL, proxyUrl: string, environment: NodeJS.Proc
 /** @throws AtlasError `unreachable` for what is no proxy's URL */
 export function parseProxyUrl(text: string, what: string): Proxy {
   const url = URL.parse(text)
-  if (url === null) throw unusable(`${what} is no URL`, {hint: HINT})
-  // Only the environment may name it so; what it means, that the proxy resolves names, Go does for socks5 too.
+  if (url === null) throw unusable(`${what} is not a URL`, {hint: HINT})
+  // Go accepts socks5h from the environment only. It means that the proxy resolves names, which Go lets it do for socks5 too.
   if (url.protocol === 'socks5h:') throw unusable(`${what} has the scheme "socks5h"`, {hint: 'write socks5://'})
   return checked(url, what)
 }
@@ -43,7 +45,7 @@ export function addressOf({url}: Proxy): {readonly host: string; readonly port: 
   return {host: bare(url.hostname), port: portOf(url)}
 }
 
-/** The header that shows a proxy who asks; none without user and password. */
+/** The header with the proxy's user and password; none where there are none. */
 export function proxyAuthorization({username, password}: Proxy): Readonly<Record<string, string>> {
   if (username === '' && password.reveal() === '') return {}
   return {'proxy-authorization': `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`}
@@ -61,12 +63,17 @@ export function bare(hostname: string): string {
 
 function checked(url: URL, what: string): Proxy {
   if (PORTS[url.protocol] === undefined || url.hostname === '')
-    throw unusable(`${what} has the scheme ${quote(url.protocol.slice(0, -1))}, which is no proxy's`, {hint: HINT})
+    throw unusable(`${what} has the scheme ${quote(url.protocol.slice(0, -1))}, which is not a proxy's`, {hint: HINT})
   const plain = new URL(url)
   plain.username = ''
   plain.password = ''
   try {
-    return {url: plain, username: decodeURIComponent(url.username), password: new SecretText(decodeURIComponent(url.password))}
+    return {
+      source: what,
+      url: plain,
+      username: decodeURIComponent(url.username),
+      password: new SecretText(decodeURIComponent(url.password)),
+    }
   } catch {
     throw unusable(`${what} has a user or password with a % that begins no escape`, {hint: 'write % as %25'})
   }

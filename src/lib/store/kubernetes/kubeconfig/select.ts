@@ -1,4 +1,4 @@
-/** The cluster and the user that a kubeconfig selects, refused where client-go refuses them. What is in the files that they name is read elsewhere. */
+/** Selects the cluster and the user of a context, and refuses what client-go refuses. material.ts reads the files that they name. */
 import {quote} from '../../../model/errors.js'
 import {parseProxyUrl} from './proxy.js'
 import type {ClusterEntry, ExecEntry, Kubeconfig, UserEntry} from './format.js'
@@ -24,7 +24,7 @@ export function selectTarget(kubeconfig: Kubeconfig, context: string | undefined
   const found = kubeconfig.contexts.get(name)
   if (found === undefined) {
     if (name === '') return `the kubeconfig has no current context; there are: ${namesOf(kubeconfig.contexts)}`
-    throw unusable(`there is no context ${quote(name)}; there are: ${namesOf(kubeconfig.contexts)}`)
+    throw unusable(`there is no context ${quote(name)}; there are: ${namesOf(kubeconfig.contexts)}`, {hint: CHOOSE})
   }
 
   const as = `context ${quote(name)}`
@@ -39,12 +39,12 @@ export function selectTarget(kubeconfig: Kubeconfig, context: string | undefined
   return {server, as, cluster, user}
 }
 
-/** As client-go reads it: without a scheme it is plain HTTP; what follows the path does not count. */
+/** As in client-go: an address without a scheme means plain HTTP; query and fragment are dropped. */
 export function parseServer(server: string): URL {
   const hasScheme = /^[a-z][\w+.-]*:\/\/[^/]/i.test(server)
   const url = URL.parse(hasScheme ? server : `http://${server}`)
   if (url === null || (!hasScheme && url.pathname !== '/'))
-    throw unusable(`the address of the API server is no URL: ${quote(server)}`, {hint: 'it looks like https://HOST:PORT'})
+    throw unusable(`the address of the API server is not a URL: ${quote(server)}`, {hint: 'it looks like https://HOST:PORT'})
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw unusable(`the address of the API server begins with ${quote(url.protocol)}, not with https://`)
   url.search = ''
@@ -93,11 +93,14 @@ function checkExec({command, apiVersion, env, interactiveMode}: ExecEntry, of: s
 const EXEC_VERSIONS: readonly string[] = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1']
 const INTERACTIVE_MODES: readonly string[] = ['Never', 'IfAvailable', 'Always']
 
-/** At most one of two. */
+/** @throws AtlasError `unreachable` where both are given */
 function only(of: string, given: Readonly<Record<string, boolean>>): void {
   if (Object.values(given).every(Boolean))
     throw unusable(`${of} has both ${Object.keys(given).join(' and ')}`, {hint: 'remove one of the two'})
 }
+
+/** What to do about a context that is not there. */
+export const CHOOSE = 'choose one with --context, or for good with "kubectl config use-context"'
 
 function namesOf(entries: ReadonlyMap<string, unknown>): string {
   return entries.size === 0 ? 'none' : [...entries.keys()].slice(0, 20).join(', ')

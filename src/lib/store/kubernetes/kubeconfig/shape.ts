@@ -1,4 +1,4 @@
-/** Readers of plain values, as strict as client-go's decoder: what is absent or null is empty, what has another type is refused by its place. */
+/** Readers of plain values, as strict as client-go's decoder: an absent or null value is empty, a value of another type is an error that names its place. */
 import {AtlasError} from '../../../model/errors.js'
 
 /** `at` is the place in the file, such as `users[0].user.token`. @throws AtlasError `invalid`; never with the value */
@@ -16,14 +16,14 @@ export const flag: Reader<boolean> = (value, at) => {
   throw wrong(at, 'true or false', value, typeof value === 'string' ? 'take the quotes away' : undefined)
 }
 
-/** Base64 as Go's standard encoding reads it: padded, with line breaks anywhere; what it says as text. */
+/** Decodes base64 as Go's standard encoding does: padded, with line breaks anywhere. */
 export const data: Reader<string> = (value, at) => {
   const base64 = text(value, at).replaceAll(/[\r\n]/g, '')
   if (/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(base64)) return Buffer.from(base64, 'base64').toString()
   throw new AtlasError('invalid', `${at} must be base64, and is not`, {hint: 'a file is named by the same key without -data'})
 }
 
-/** Whatever it is. */
+/** A value of any type. */
 export const anything: Reader<unknown> = value => value ?? undefined
 
 /** A list, empty where it is absent. */
@@ -40,7 +40,7 @@ export function mapOf<T>(item: Reader<T>): Reader<ReadonlyMap<string, T>> {
   return (value, at) => new Map(Object.entries(objectAt(value, at)).map(([key, each]) => [key, item(each, `${at}.${key}`)]))
 }
 
-/** An object of these fields; others are passed over. */
+/** An object of these fields; unknown fields are ignored. */
 export function record<T>(fields: {readonly [Name in keyof T]-?: readonly [key: string, reader: Reader<T[Name]>]}): Reader<T> {
   return (value, at) => {
     const found = objectAt(value, at)
@@ -49,13 +49,13 @@ export function record<T>(fields: {readonly [Name in keyof T]-?: readonly [key: 
   }
 }
 
-/** A list of entries that each have a name, and what they are under `key`. @throws AtlasError `invalid` for two of one name */
+/** A list of entries, each with a `name`, and its content under `key`. @throws AtlasError `invalid` for two of one name */
 export function named<T>(key: string, item: Reader<T>): Reader<ReadonlyMap<string, T>> {
   const list = listOf(record<{name: string; item: T}>({name: ['name', text], item: [key, item]}))
   return (value, at) => {
     const entries = new Map<string, T>()
     for (const {name, item: entry} of list(value, at)) {
-      if (entries.has(name)) throw new AtlasError('invalid', `${at} has two entries of the name ${JSON.stringify(name.slice(0, 80))}`)
+      if (entries.has(name)) throw new AtlasError('invalid', `${at} has two entries named ${JSON.stringify(name.slice(0, 80))}`)
       entries.set(name, entry)
     }
 
@@ -78,4 +78,4 @@ function wrong(at: string, wanted: string, value: unknown, hint?: string): Atlas
   return new AtlasError('invalid', `${at} must be ${wanted}, and is ${is ?? 'something else'}`, hint === undefined ? {} : {hint})
 }
 
-const KINDS: Readonly<Record<string, string>> = {boolean: 'true or false', number: 'a number', string: 'text'}
+const KINDS: Readonly<Record<string, string>> = {boolean: 'a boolean', number: 'a number', string: 'text'}

@@ -29,7 +29,7 @@ export async function requestSocks(
   const methods = isNamed ? [NO_AUTHENTICATION, USERNAME_PASSWORD] : [NO_AUTHENTICATION]
   socket.write(Buffer.from([VERSION, methods.length, ...methods]))
   const [version, method] = await take(socket, 2)
-  if (version !== VERSION) throw new Error('it is no SOCKS 5 proxy')
+  if (version !== VERSION) throw new Error('it does not speak SOCKS 5')
   if (method === USERNAME_PASSWORD && isNamed) {
     socket.write(Buffer.concat([Buffer.from([1]), counted(username), counted(password.reveal())]))
     const [, status] = await take(socket, 2)

@@ -2,11 +2,10 @@
 import {request} from 'node:http'
 import {type Socket, connect as connectTcp} from 'node:net'
 import {type ConnectionOptions, connect as connectTls} from 'node:tls'
-import {messageOf} from '../../../model/errors.js'
 import {type Proxy, addressOf, bare, portOf, proxyAuthorization} from './proxy.js'
 import {requestSocks} from './socks.js'
 
-/** A proxy that has not answered by then is given up, milliseconds. */
+/** After this, milliseconds, a proxy that has not answered counts as failed. */
 const LIMIT = 30_000
 
 /**
@@ -24,7 +23,7 @@ export async function openTunnel(server: URL, proxy: Proxy, tls: ConnectionOptio
     return socket
   } catch (error) {
     socket.destroy()
-    throw new Error(`the proxy ${proxy.url.protocol}//${proxy.url.host} gives no connection: ${messageOf(error)}`, {cause: error})
+    throw error
   } finally {
     clearTimeout(limit)
   }

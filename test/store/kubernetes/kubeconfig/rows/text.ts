@@ -6,7 +6,7 @@ import {type Row, SECRET, base64, config, main, row} from './row.js'
 type Text = (servers: Servers) => string
 
 const yaml: Text = servers => dump(config(main(servers)))
-/** Behind a good configuration, something else that is not used. */
+/** A good configuration, and another user that no context names. */
 const beside =
   (text: string): Text =>
   servers =>
@@ -24,14 +24,14 @@ const taken: Readonly<Record<string, Text>> = {
       .replace(/user:\n +token: \S+/, 'user: *u'),
   'merge keys': servers =>
     yaml(servers)
-      .replace('users:\n', 'users:\n  - {name: v, user: &u {token: merged, as: somebody}}\n')
+      .replace('users:\n', 'users:\n  - {name: v, user: &u {token: merged, as: other}}\n')
       .replace(/user:\n +token: \S+/, 'user: {<<: *u, as: another}'),
   'two documents: the first counts': servers => `---\n${yaml(servers)}---\ncurrent-context: z\n`,
   'line ends of Windows': servers => yaml(servers).replaceAll('\n', '\r\n'),
   'a byte order mark': servers => `\uFEFF${yaml(servers)}`,
   'comments and unknown keys': servers => `# comment\nunknown: {a: [1]}\n${yaml(servers)}`,
   'no apiVersion and no kind': servers => yaml(servers).replace(/^(?:apiVersion|kind): .*\n/gm, ''),
-  'null where nothing is said': beside('{token: ~, as-groups: ~, exec: null, client-key-data: }'),
+  'null where a value is absent': beside('{token: ~, as-groups: ~, exec: null, client-key-data: }'),
   'data with line breaks': servers =>
     dump(config(main(servers, {'certificate-authority-data': base64(servers.ca.certificate).replaceAll(/.{64}/g, '$&\n')}))),
   'a date as a token': servers => yaml(servers).replace(/token: .*/, 'token: 2026-01-01'),

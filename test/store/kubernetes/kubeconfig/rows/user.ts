@@ -88,7 +88,7 @@ const fails: Readonly<Record<string, User>> = {
   'a uid without another user': () => ({token: SECRET, 'as-uid': 'u'}),
   'extra values without another user': () => ({token: SECRET, 'as-user-extra': {a: ['b']}}),
   'an auth provider that was removed': () => ({'auth-provider': {name: 'gcp'}}),
-  'an auth provider that does not exist': () => ({'auth-provider': {name: 'nobody'}}),
+  'an auth provider that does not exist': () => ({'auth-provider': {name: 'unknown'}}),
   'an id-token that has expired': () => ({
     'auth-provider': {name: 'oidc', config: {'idp-issuer-url': 'https://127.0.0.1:1', 'client-id': 'c', 'id-token': idToken(-3600)}},
   }),
