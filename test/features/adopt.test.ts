@@ -15,12 +15,13 @@ import {type InitResult, init} from '../../src/lib/ops/init.js'
 import {planReconcile, reconcile} from '../../src/lib/ops/reconcile.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
-import {readCertificate, readKey} from '../../src/lib/pki/read.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {type MemoryStore, memoryStore} from '../helpers/memory-store.js'
 import {type GoatlasAuthority, goatlasAuthority} from '../helpers/goatlas.js'
 import {goatlasObjects, goatlasZone} from '../helpers/goatlas-objects.js'
 import {rejectedBy} from '../helpers/thrown.js'
 import {endpointsIn} from '../helpers/zone.js'
+import {readCertificate} from '../helpers/pki.js'
 
 const at = (time: string) => ({now: () => new Date(time), signer: cryptoSigner})
 const dependencies = at('2026-11-24T12:00:00Z')

@@ -5,9 +5,10 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
-import {readCertificate, readKey} from '../../src/lib/pki/read.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {testCluster} from '../helpers/fleet.js'
 import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
+import {readCertificate} from '../helpers/pki.js'
 
 const DAY = 86_400
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]

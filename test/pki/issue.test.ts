@@ -5,9 +5,9 @@ import {defaultSettings} from '../../src/lib/model/settings.js'
 import {credentialSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
-import {readCertificate, readCertificates, readKey, recordOfCredential} from '../../src/lib/pki/read.js'
+import {readCertificates, readKey, recordOfCredential} from '../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
-import {testAuthority} from '../helpers/pki.js'
+import {readCertificate, testAuthority} from '../helpers/pki.js'
 import {thrownBy} from '../helpers/thrown.js'
 
 const now = new Date('2026-11-24T12:00:00.900Z')

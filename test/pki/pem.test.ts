@@ -8,7 +8,7 @@ import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {judgeKey} from '../../src/lib/pki/judge.js'
 import {parseCertificates, parsePrivateKey, renderCertificates} from '../../src/lib/pki/pem.js'
-import {readCertificate, readKey} from '../../src/lib/pki/read.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {readCertifiedKey} from '../../src/lib/pki/signed.js'
 import {testAuthority} from '../helpers/pki.js'
 import {thrownBy} from '../helpers/thrown.js'
@@ -67,12 +67,6 @@ describe('pki/pem: certificates', () => {
       expect(error.message).to.match(message)
       expect(everythingIn(error)).not.to.contain(keyBody.slice(0, 16))
     })
-
-  it('one certificate where one is wanted', () => {
-    expect(thrownBy(() => readCertificate(identity.certificate, 'the root')).message).to.equal(
-      'the root must hold one certificate; there are 2',
-    )
-  })
 })
 
 describe('pki/pem: private keys', () => {

@@ -9,9 +9,9 @@ import {readDer, wrapDer} from '../../src/lib/pki/der.js'
 import {readFields} from '../../src/lib/pki/fields.js'
 import {credentialSpec, identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {type CertificateFacts, factsOf, readCertificate, readKey} from '../../src/lib/pki/read.js'
+import {type CertificateFacts, factsOf, readKey} from '../../src/lib/pki/read.js'
 import {issuerOf, readCertifiedKey} from '../../src/lib/pki/signed.js'
-import {testAuthority} from '../helpers/pki.js'
+import {readCertificate, testAuthority} from '../helpers/pki.js'
 import {thrownBy} from '../helpers/thrown.js'
 
 const now = new Date('2026-11-24T12:00:00Z')

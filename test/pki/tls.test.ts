@@ -5,8 +5,7 @@ import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName, sni} from '../../src/lib/model/names.js'
 import {credentialSpec, identitySpec, issuerSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {readCertificate} from '../../src/lib/pki/read.js'
-import {testAuthority} from '../helpers/pki.js'
+import {readCertificate, testAuthority} from '../helpers/pki.js'
 
 const now = new Date()
 const PARIS = parseClusterName('paris')

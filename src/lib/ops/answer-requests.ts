@@ -1,13 +1,13 @@
 /** Plans what waiting requests ask of the leader, and its answers to them. Making a request: ask-leader.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
-import {type Fleet, isRegistered, isBroken, brokenNames} from '../model/fleet.js'
+import {type Fleet, isBroken, brokenNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
 import {whyUnsigned} from './reconcile.js'
 import {planRemoval} from './revoke.js'
-import {planLeaves} from './rotate.js'
+import {allOwners, planLeaves} from './rotate.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -72,10 +72,10 @@ function* planRequest(fleet: Fleet, id: string, request: Request, dependencies: 
 }
 
 function* planRotation(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
-  const present = new Set<Owner>([OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))])
-  const unknown = owners.find(owner => !present.has(owner))
+  const present = allOwners(fleet)
+  const unknown = owners.find(owner => !present.includes(owner))
   if (unknown !== undefined) throw new AtlasError('not-found', `there is no cluster ${quote(unknown)}`)
-  const chosen = owners.length === 0 ? [...present] : [...new Set(owners)]
+  const chosen = owners.length === 0 ? present : [...new Set(owners)]
   for (let from = 0; from < chosen.length; from += OWNERS_AT_ONCE)
     yield planLeaves(fleet, chosen.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
 }

@@ -94,6 +94,7 @@ function ownersNamed(fleet: Fleet, names: readonly string[]): readonly Owner[] {
   return names.length === 0 ? allOwners(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
 }
 
-function allOwners(fleet: Fleet): readonly Owner[] {
+/** The observability cluster and every registered cluster. */
+export function allOwners(fleet: Fleet): readonly Owner[] {
   return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))]
 }

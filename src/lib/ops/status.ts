@@ -1,7 +1,7 @@
 /** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
 import {AtlasError} from '../model/errors.js'
 import {type Fault, type Fleet, clustersOf, isRegistered} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../model/names.js'
+import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
@@ -89,19 +89,18 @@ async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
   const {fleet} = await loadInstallation(store)
   // A caller without the right to read Leases still gets the reports.
   const heartbeats = await store.heartbeats().catch(() => undefined)
-  const living = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
+  const reported = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
     const report = fleet.reports.get(replica)?.report
     return report === undefined ? [] : [{replica, report}]
   })
-  const unreported = (fleet.replicas ?? []).filter(replica => !fleet.reports.has(replica))
-  if (living.length === 0) throw noServer(store)
+  if (reported.length === 0) throw noServer(store)
   const warnings =
     heartbeats === undefined ? ['Leases cannot be read, so it is unknown which servers are alive.'] : warningsOf(fleet, heartbeats, now)
-  const unknown = unreported.map(
-    replica => `server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`,
-  )
-  const leader = heartbeats === undefined ? undefined : leaderOf(heartbeats, now)
-  return {...statusOf(fleet, living, [...warnings, ...unknown]), ...(leader !== undefined && {leader: holderName(leader)})}
+  const unreported = (fleet.replicas ?? [])
+    .filter(replica => !fleet.reports.has(replica))
+    .map(replica => `server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`)
+  const leader = heartbeats && leaderOf(heartbeats, now)
+  return {...statusOf(fleet, reported, [...warnings, ...unreported]), ...(leader !== undefined && {leader: holderName(leader)})}
 }
 
 /** The heartbeat of the leader; undefined where the Lease has run out or was given back. */
@@ -143,35 +142,35 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], warning
   const present = new Set(proxies.map(({cluster}) => cluster))
   const owners: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
   const withoutProxy = owners.filter(owner => !present.has(owner))
-  const absent = withoutProxy.map((cluster): ProxyStatus => ({
+  const row = (cluster: Owner, state: ProxyState): ProxyStatus => ({
     cluster,
     id: '-',
-    state: 'not connected',
+    state,
     types: [],
     ...until('identityUntil', notAfter(fleet, cluster)),
-  }))
+  })
   const suspended = clusterNames(fleet)
     .filter(name => !isRegistered(fleet, name))
-    .map((cluster): ProxyStatus => ({
-      cluster,
-      id: '-',
-      state: 'suspended',
-      types: [],
-      remark: `its registration is gone since ${fleet.records.get(cluster)?.suspendedSince ?? 'just now'}: restore it ("atlas cluster add ${cluster}"), or remove the cluster for good ("atlas cluster remove ${cluster}")`,
-      ...until('identityUntil', notAfter(fleet, cluster)),
-    }))
+    .map(name => ({...row(name, 'suspended'), remark: howToRestore(fleet, name)}))
   const faults = new Map([
     ...sources.flatMap(({report}) => report.faults.map(fault => [fault.subject, fault] as const)),
     ...[...fleet.faults].map(([subject, fault]) => [subject, {...fault, subject}] as const),
   ])
   return {
     servers: sources.map(server => serverStatus(server)),
-    proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...absent, ...suspended].sort(byCluster),
+    proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...withoutProxy.map(owner => row(owner, 'not connected')), ...suspended].sort(
+      byCluster,
+    ),
     withoutProxy,
     faults: [...faults.values()],
     refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
     warnings,
   }
+}
+
+function howToRestore({records}: Fleet, name: ClusterName): string {
+  const since = records.get(name)?.suspendedSince ?? 'just now'
+  return `its registration is gone since ${since}: restore it ("atlas cluster add ${name}"), or remove the cluster for good ("atlas cluster remove ${name}")`
 }
 
 function serverStatus({replica, report}: ReportSource): ServerStatus {

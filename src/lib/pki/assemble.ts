@@ -6,7 +6,6 @@ import type {KeyUsage} from './fields.js'
 import type {Purpose} from './certificate-specs.js'
 
 const {asn1} = forge
-const {Class, Type} = asn1
 
 /** How the issuer's key signs: both over SHA-256. */
 export type SignatureAlgorithm = 'ecdsa' | 'rsa'
@@ -36,24 +35,25 @@ export interface CertificateParts {
 
 /** DER of the certificate; `sign` is given the part that is signed. */
 export function assembleCertificate(parts: CertificateParts, sign: (data: Uint8Array) => Uint8Array): Uint8Array {
-  const algorithm = encode(algorithmIdentifier(parts.algorithm))
-  const tbs = wrapDer(SEQUENCE, [
+  const algorithm = algorithmIdentifier(parts.algorithm)
+  const serial = hex(parts.serial)
+  const tbs = sequence(
     VERSION_3,
-    encode(primitive(Type.INTEGER, positive(forge.util.hexToBytes(parts.serial)))),
+    // A zero byte in front keeps a serial with a high first bit positive.
+    wrapDer(0x02, (serial[0] ?? 0) > 0x7f ? [Uint8Array.of(0), serial] : [serial]),
     algorithm,
     parts.issuer,
-    wrapDer(SEQUENCE, [encode(time(parts.notBefore)), encode(time(parts.notAfter))]),
+    sequence(time(parts.notBefore), time(parts.notAfter)),
     parts.subject,
     parts.spki,
-    wrapDer(EXTENSIONS, [encode(sequence(extensionsOf(parts)))]),
-  ])
-  return wrapDer(SEQUENCE, [tbs, algorithm, encode(bitString(0, fromBytes(sign(tbs))))])
+    wrapDer(EXTENSIONS, [extensionsOf(parts)]),
+  )
+  return sequence(tbs, algorithm, bitString(0, sign(tbs)))
 }
 
 /** DER of a Name with one common name. */
 export function assembleName(commonName: string): Uint8Array {
-  const attribute = sequence([oid('2.5.4.3'), primitive(Type.UTF8, forge.util.encodeUtf8(commonName))])
-  return encode(sequence([asn1.create(Class.UNIVERSAL, Type.SET, true, [attribute])]))
+  return sequence(wrapDer(0x31, [sequence(oid('2.5.4.3'), wrapDer(0x0c, [Buffer.from(commonName)]))]))
 }
 
 /**
@@ -70,11 +70,14 @@ export function keyIdOf(spki: Uint8Array): string {
 }
 
 const SEQUENCE = 0x30
-/** Kinds of GeneralName. Wrapped here, since forge shortens whatever has tag 2 as if it were an integer. */
+const OCTET_STRING = 0x04
+/** Kinds of GeneralName. */
 const DNS_NAME = 0x82
 const URI_NAME = 0x86
+const KEY_IDENTIFIER = 0x80
 const EXTENSIONS = 0xa3
-const TRUE = primitive(Type.BOOLEAN, '\u00FF')
+const TRUE = Uint8Array.of(0x01, 1, 0xff)
+const NULL = Uint8Array.of(0x05, 0)
 const VERSION_3 = Uint8Array.of(0xa0, 3, 2, 1, 2)
 
 const OIDS = {
@@ -91,87 +94,63 @@ const PURPOSES: Record<Purpose, string> = {server: '1.3.6.1.5.5.7.3.1', client: 
 /** The bits of RFC 5280 section 4.2.1.3, in its first octet. */
 const KEY_USAGE_BITS: Partial<Record<KeyUsage, number>> = {digitalSignature: 0x80, keyCertSign: 0x04, cRLSign: 0x02}
 
-function algorithmIdentifier(algorithm: SignatureAlgorithm): forge.asn1.Asn1 {
-  if (algorithm === 'ecdsa') return sequence([oid('1.2.840.10045.4.3.2')])
-  return sequence([oid('1.2.840.113549.1.1.11'), primitive(Type.NULL, '')])
+function algorithmIdentifier(algorithm: SignatureAlgorithm): Uint8Array {
+  return algorithm === 'ecdsa' ? sequence(oid('1.2.840.10045.4.3.2')) : sequence(oid('1.2.840.113549.1.1.11'), NULL)
 }
 
 /** UTCTime up to 2049, GeneralizedTime from then on (RFC 5280 section 4.1.2.5). */
-function time(date: Date): forge.asn1.Asn1 {
+function time(date: Date): Uint8Array {
   return date.getUTCFullYear() < 2050
-    ? primitive(Type.UTCTIME, asn1.dateToUtcTime(date))
-    : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date))
+    ? wrapDer(0x17, [binary(asn1.dateToUtcTime(date))])
+    : wrapDer(0x18, [binary(asn1.dateToGeneralizedTime(date))])
 }
 
-function extensionsOf(parts: CertificateParts): forge.asn1.Asn1[] {
-  const extensions = [
-    critical(OIDS.basicConstraints, sequence(parts.ca === undefined ? [] : [TRUE, integer(parts.ca.pathLength)])),
-    critical(OIDS.keyUsage, keyUsage(parts.keyUsages)),
-    extension(OIDS.subjectKeyId, octets(forge.util.hexToBytes(parts.subjectKeyId ?? keyIdOf(parts.spki)))),
-  ]
-  if (parts.authorityKeyId !== undefined)
-    extensions.push(extension(OIDS.authorityKeyId, sequence([tagged(0, forge.util.hexToBytes(parts.authorityKeyId))])))
-  if (parts.purposes.length > 0)
-    extensions.push(extension(OIDS.extendedKeyUsage, sequence(parts.purposes.map(purpose => oid(PURPOSES[purpose])))))
-  const names = [...parts.uris.map(uri => wrapDer(URI_NAME, [latin(uri)])), ...parts.dns.map(name => wrapDer(DNS_NAME, [latin(name)]))]
-  if (names.length > 0) extensions.push(sequence([oid(OIDS.alternativeNames), octets(fromBytes(wrapDer(SEQUENCE, names)))]))
-  return extensions
+function extensionsOf(parts: CertificateParts): Uint8Array {
+  const {ca, authorityKeyId, purposes} = parts
+  const names = [...parts.uris.map(uri => wrapDer(URI_NAME, [binary(uri)])), ...parts.dns.map(name => wrapDer(DNS_NAME, [binary(name)]))]
+  const keyId = wrapDer(OCTET_STRING, [hex(parts.subjectKeyId ?? keyIdOf(parts.spki))])
+  return sequence(
+    extension(OIDS.basicConstraints, ca === undefined ? sequence() : sequence(TRUE, integer(ca.pathLength)), TRUE),
+    extension(OIDS.keyUsage, keyUsage(parts.keyUsages), TRUE),
+    extension(OIDS.subjectKeyId, keyId),
+    ...(authorityKeyId === undefined ? [] : [extension(OIDS.authorityKeyId, sequence(wrapDer(KEY_IDENTIFIER, [hex(authorityKeyId)])))]),
+    ...(purposes.length === 0 ? [] : [extension(OIDS.extendedKeyUsage, sequence(...purposes.map(purpose => oid(PURPOSES[purpose]))))]),
+    ...(names.length === 0 ? [] : [extension(OIDS.alternativeNames, sequence(...names))]),
+  )
 }
 
-function keyUsage(usages: CertificateParts['keyUsages']): forge.asn1.Asn1 {
+function keyUsage(usages: CertificateParts['keyUsages']): Uint8Array {
   const octet = usages.reduce((bits, usage) => bits | (KEY_USAGE_BITS[usage] ?? 0), 0)
   // DER leaves out trailing zero bits: their number is that of the lowest bit set.
-  return bitString(31 - Math.clz32(octet & -octet), String.fromCharCode(octet))
+  return bitString(31 - Math.clz32(octet & -octet), Uint8Array.of(octet))
 }
 
-function critical(id: string, value: forge.asn1.Asn1): forge.asn1.Asn1 {
-  return sequence([oid(id), TRUE, octets(asn1.toDer(value).getBytes())])
+/** @param critical `TRUE` for a critical extension */
+function extension(id: string, value: Uint8Array, ...critical: readonly Uint8Array[]): Uint8Array {
+  return sequence(oid(id), ...critical, wrapDer(OCTET_STRING, [value]))
 }
 
-function extension(id: string, value: forge.asn1.Asn1): forge.asn1.Asn1 {
-  return sequence([oid(id), octets(asn1.toDer(value).getBytes())])
+function sequence(...elements: readonly Uint8Array[]): Uint8Array {
+  return wrapDer(SEQUENCE, elements)
 }
 
-function integer(value: number): forge.asn1.Asn1 {
-  return primitive(Type.INTEGER, asn1.integerToDer(value).getBytes())
+function integer(value: number): Uint8Array {
+  return wrapDer(0x02, [binary(asn1.integerToDer(value).getBytes())])
 }
 
-function bitString(unused: number, bytes: string): forge.asn1.Asn1 {
-  return primitive(Type.BITSTRING, String.fromCharCode(unused) + bytes)
+function bitString(unused: number, bytes: Uint8Array): Uint8Array {
+  return wrapDer(0x03, [Uint8Array.of(unused), bytes])
 }
 
-function oid(id: string): forge.asn1.Asn1 {
-  return primitive(Type.OID, asn1.oidToDer(id).getBytes())
+function oid(id: string): Uint8Array {
+  return wrapDer(0x06, [binary(asn1.oidToDer(id).getBytes())])
 }
 
-function octets(bytes: string): forge.asn1.Asn1 {
-  return primitive(Type.OCTETSTRING, bytes)
+function hex(digits: string): Uint8Array {
+  return Buffer.from(digits, 'hex')
 }
 
-function tagged(tag: number, bytes: string): forge.asn1.Asn1 {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag, false, bytes)
-}
-
-function primitive(type: forge.asn1.Type, bytes: string): forge.asn1.Asn1 {
-  return asn1.create(Class.UNIVERSAL, type, false, bytes)
-}
-
-function sequence(elements: forge.asn1.Asn1[]): forge.asn1.Asn1 {
-  return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, elements)
-}
-
-function positive(bytes: string): string {
-  return bytes.charCodeAt(0) > 0x7f ? `\0${bytes}` : bytes
-}
-
-function encode(element: forge.asn1.Asn1): Uint8Array {
-  return Buffer.from(asn1.toDer(element).getBytes(), 'binary')
-}
-
-function latin(text: string): Uint8Array {
+/** Each character as one byte. */
+function binary(text: string): Uint8Array {
   return Buffer.from(text, 'latin1')
-}
-
-function fromBytes(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('binary')
 }

@@ -43,17 +43,6 @@ export interface KeyFacts extends CertificateFacts {
 }
 
 /**
- * The facts of one certificate.
- * @throws AtlasError `invalid` unless the text holds exactly one
- */
-export function readCertificate(pem: string, what?: string): CertificateFacts {
-  const all = readCertificates(pem, what)
-  const [only] = all
-  if (only !== undefined && all.length === 1) return only
-  throw new AtlasError('invalid', `${what ?? 'the text'} must hold one certificate; there are ${all.length}`)
-}
-
-/**
  * The facts of every certificate of a PEM bundle.
  * @throws AtlasError `invalid`
  */

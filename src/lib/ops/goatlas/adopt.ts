@@ -30,7 +30,7 @@ export interface Adoption {
 }
 
 /** Whether the root is the 2021 program's, and not adopted yet. */
-export function isOf2021(fleet: Fleet): boolean {
+function isOf2021(fleet: Fleet): boolean {
   const root = fleet.authority.get('root')
   return root !== undefined && isRootOf2021(root)
 }
