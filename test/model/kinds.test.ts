@@ -1,6 +1,7 @@
 import {expect} from 'chai'
 import {cutsOff, madeDue} from '../../src/lib/model/change.js'
-import {type EntryKind, type Kind, changeKinds, changeOf, emptyFleet, nameIn, parseSubject, subjectOf} from '../../src/lib/model/kinds.js'
+import {emptyFleet} from '../../src/lib/model/fleet.js'
+import {type EntryKind, type Kind, changeKinds, changeOf, nameIn, parseSubject, subjectOf} from '../../src/lib/model/kinds.js'
 import {leaseNames, objectKey, objectNames, parseClusterName, parseObjectKey} from '../../src/lib/model/names.js'
 import {testCluster} from '../helpers/fleet.js'
 

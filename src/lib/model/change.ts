@@ -48,7 +48,7 @@ export function cutsOff(change: Change): boolean {
 /** One line for people: what the change does. Never key material. */
 export function describe(change: Change): string {
   const row = rowOf(change)
-  return row.sentence?.(change) ?? `${change.value === undefined ? 'remove' : 'write'} ${row.noun(nameIn(change))}`
+  return row.sentence?.(change) ?? `${change.value === undefined ? 'remove' : 'write'} ${row.noun?.(nameIn(change)) ?? change.kind}`
 }
 
 class Draft {

@@ -3,12 +3,16 @@ import type {Address} from './address.js'
 import type {OwnerRecord} from './authority.js'
 import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './fault.js'
-import {type Fleet, type Subject, type SubjectKind, parseSubject, subjectOf} from './kinds.js'
+import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
 
 export type {Fault} from './fault.js'
-export {type Fleet, type Revision, type Subject, emptyFleet} from './kinds.js'
+export type {Fleet, Revision, Subject} from './kinds.js'
 export type {ObjectKey} from './names.js'
+
+export const emptyFleet = Object.fromEntries(
+  Object.values(changeKinds).map(({field, name}) => [field, name === undefined ? undefined : new Map()]),
+) as unknown as Fleet
 
 /** Why an entry can't be read; undefined: it can, or is not there. */
 export function faultOf({faults}: Fleet, kind: SubjectKind, name = ''): Fault | undefined {

@@ -91,9 +91,8 @@ interface AnyRow {
   readonly field: keyof Fleet
   /** The field of the change that names the entry. */
   readonly name: string | undefined
-  /** For people, after "write" or "remove". */
-  noun(name: string): string
-  /** For people, in place of "write <noun>". */
+  /** For people, after "write" or "remove"; or, for some kinds, a sentence of their own. */
+  noun?(name: string): string
   sentence?(change: Change): string
   /** Owners whose Envoys the change may concern. */
   envoys(name: string): Owners
@@ -106,12 +105,11 @@ interface AnyRow {
 }
 
 /** The same, as the types of one kind's changes allow. */
-type Row<K extends Kind> = Omit<AnyRow, 'cutsOff' | 'field' | 'name' | 'sentence'> & {
+type Row<K extends Kind> = Omit<AnyRow, 'cutsOff' | 'field' | 'name' | 'noun' | 'sentence'> & {
   readonly field: FieldOf<K>
   readonly name: [NameField<K>] extends [never] ? undefined : NameField<K>
-  sentence?(change: ChangeOf<K>): string
   cutsOff?(value: ValueOf<K> | undefined): boolean
-}
+} & ({noun(name: string): string} | {sentence(change: ChangeOf<K>): string})
 
 /** The fields of a fleet that can hold what a kind's changes set. */
 type FieldOf<K extends Kind> = {[F in keyof Fleet]: [Fleet[F], Held<K>] extends [Held<K>, Fleet[F]] ? F : never}[keyof Fleet]
@@ -123,6 +121,14 @@ const observability = (): Owners => [OBSERVABILITY]
 const own = (owner: Owner): Owners => [owner]
 /** A downstream cluster's own Envoys, and those of the observability cluster, which connect to them. */
 const bothEnds = (owner: Owner): Owners => (owner === OBSERVABILITY ? [OBSERVABILITY] : [owner, OBSERVABILITY])
+
+/** A fault concerns the owners that a change of the same entry does. */
+const ofSubject =
+  (column: 'due' | 'envoys') =>
+  (subject: Subject): Owners => {
+    const {kind, name} = parseSubject(subject)
+    return kind === 'object' ? [] : changeKinds[kind][column](name)
+  }
 
 export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   authority: {
@@ -151,21 +157,13 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   },
   derived: {field: 'derived', name: 'object', noun: object => object, envoys: none, due: ownersOfDerived},
   endpoints: {field: 'endpoints', name: undefined, noun: () => 'the endpoints for Thanos Query', envoys: none, due: observability},
-  external: {
-    field: 'external',
-    name: undefined,
-    noun: () => 'the addresses of the external Service',
-    sentence: () => 'the external Service has other addresses',
-    envoys: none,
-    due: all,
-  },
+  external: {field: 'external', name: undefined, sentence: () => 'the external Service has other addresses', envoys: none, due: all},
   fault: {
     field: 'faults',
     name: 'subject',
-    noun: subject => `the fault of ${subject}`,
     sentence: ({subject, value}) => (value === undefined ? `${subject} is repaired` : `${subject} is broken: ${value.message}`),
-    envoys: subject => ownersOfSubject(subject as Subject, 'envoys'),
-    due: subject => ownersOfSubject(subject as Subject, 'due'),
+    envoys: ofSubject('envoys'),
+    due: ofSubject('due'),
   },
   identity: {field: 'identities', name: 'owner', noun: owner => `the identity of ${owner}`, envoys: own, due: own, absentWhenBroken: true},
   record: {
@@ -194,7 +192,6 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   request: {
     field: 'requests',
     name: 'id',
-    noun: id => `request ${id}`,
     sentence({id, value}) {
       if (id === NO_REQUEST) return 'write the place for requests'
       if (value === undefined) return `remove request ${id}`
@@ -206,7 +203,6 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   revision: {
     field: 'revisions',
     name: 'object',
-    noun: object => `the revision of ${object}`,
     sentence: ({object, value}) => `${object} is now at ${value ?? 'no revision'}`,
     envoys: none,
     due: none,
@@ -215,10 +211,6 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   settings: {field: 'settings', name: undefined, noun: () => 'the settings', envoys: all, due: all},
   trust: {field: 'trust', name: undefined, noun: () => 'the trust bundle', envoys: all, due: all, cutsOff: () => true},
 }
-
-export const emptyFleet = Object.fromEntries(
-  Object.values(changeKinds).map(({field, name}: AnyRow) => [field, name === undefined ? undefined : new Map()]),
-) as unknown as Fleet
 
 /** The row of a change's kind. */
 export function rowOf(change: Change): AnyRow {
@@ -239,7 +231,7 @@ export function valueIn(fleet: Fleet, change: Change): Change['value'] {
 
 /** The change of that kind, entry and value. */
 export function changeOf<K extends Kind>(kind: K, name: string, value: ValueOf<K> | undefined): ChangeOf<K> {
-  const row: AnyRow = changeKinds[kind]
+  const row = changeKinds[kind] as AnyRow
   return {kind, ...(row.name !== undefined && {[row.name]: name}), value} as unknown as ChangeOf<K>
 }
 
@@ -253,11 +245,6 @@ export function parseSubject(subject: Subject): {readonly kind: SubjectKind; rea
   const slash = subject.indexOf('/')
   const kind = (slash < 0 ? subject : subject.slice(0, slash)) as SubjectKind
   return {kind, name: slash < 0 ? '' : subject.slice(slash + 1)}
-}
-
-function ownersOfSubject(subject: Subject, column: 'due' | 'envoys'): Owners {
-  const {kind, name} = parseSubject(subject)
-  return kind === 'object' ? [] : changeKinds[kind][column](name)
 }
 
 /** The owners of a derived object. */

@@ -3,8 +3,7 @@ import {AtlasError} from '../model/errors.js'
 import type {Change} from '../model/change.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Settings} from '../model/settings.js'
-import {notInitialised} from '../store/not-initialised.js'
-import type {StateStore} from '../store/store.js'
+import {type StateStore, notInitialised} from '../store/store.js'
 import {type CommitOptions, type Committed, commitPlan} from './commit.js'
 
 export interface Installation {

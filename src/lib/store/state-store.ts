@@ -6,9 +6,8 @@ import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './diff.js'
-import {notInitialised} from './not-initialised.js'
 import type {ObjectStore, Observed, Sighting, StoredObject} from './objects.js'
-import type {StateStore, Watcher} from './store.js'
+import {type StateStore, type Watcher, notInitialised} from './store.js'
 
 const FLEET: ObjectKey = objectKeyOf('settings')
 

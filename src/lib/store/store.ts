@@ -1,6 +1,6 @@
 /** The port: where the fleet is kept. Its adapters are in the folders beside it; what an object looks like is in `manifest/`. */
 import type {Change} from '../model/change.js'
-import type {AtlasError} from '../model/errors.js'
+import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 
 /** Called with what happens to a store after `watch` has resolved. */
@@ -133,4 +133,14 @@ export interface StateStore extends StoreTraits {
 
   /** Closes connections; what is under way goes on. */
   close(): void
+}
+
+/** The error of a command or server that finds no Atlas in a store: AtlasError `not-found`. */
+export function notInitialised({description, namespace}: Pick<StoreTraits, 'description' | 'namespace'>): AtlasError {
+  return new AtlasError('not-found', `there is no Atlas in ${description} yet: ConfigMap atlas-fleet is missing`, {
+    hint:
+      namespace === undefined
+        ? 'run "atlas init" on it first'
+        : `install chart atlas there, or run "atlas init --namespace ${namespace}"; --namespace and --context name another place`,
+  })
 }
