@@ -89,7 +89,7 @@ const breaks: readonly Break[] = [
     says: 'there is nothing',
   },
   {
-    what: 'a Secret with the name of a client’s that somebody else made',
+    what: 'a Secret with the name of a client’s that another program made',
     object: 'Secret/atlas-client-thanos',
     edit: manifest => withLabel(manifest, 'app.kubernetes.io/managed-by', 'Helm'),
     subject: 'client/thanos',

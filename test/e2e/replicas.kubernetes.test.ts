@@ -200,7 +200,7 @@ describe('e2e: replicas of the server', function () {
     await third.stop()
     await third.start({called: second.name})
     await third.untilReady()
-    const words = `two servers are called ${second.name}`
+    const words = `two servers have the name ${second.name}`
     const says = async (replica: Replica): Promise<boolean> => JSON.stringify((await replica.readiness()).warnings).includes(words)
     for (const replica of [second, third]) await until(network, `${replica.name} to say so`, async () => says(replica))
     for (const replica of [second, third]) expect((await replica.readiness()).ready).to.equal(true)

@@ -119,7 +119,7 @@ function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): 
   )
   return [
     ...(leaderOf(heartbeats, now) === undefined ? [noLeader] : []),
-    ...twins.map(({replica = ''}) => `two servers are called ${replica}, so the proxies of one of them are not shown.`),
+    ...twins.map(({replica = ''}) => `two servers have the name ${replica}, so the proxies of one of them are not shown.`),
     ...silent.map(
       beat =>
         `server ${beat.replica ?? ''} has not renewed its Lease for ${sinceRenewal(beat, now)} s, so the state of its proxies may be old.`,

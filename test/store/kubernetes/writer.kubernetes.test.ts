@@ -183,7 +183,7 @@ describe('store/kubernetes: writes', () => {
     await stage.kubernetes.request('POST', stage.path('services'), theirs)
     const before = await version('services', 'paris-thanos-sidecar0')
     const error = await rejectedBy(reconcile(store, dependencies))
-    expect(error.message).to.equal('Service "paris-thanos-sidecar0" is there already and is somebody else\'s')
+    expect(error.message).to.equal('Service "paris-thanos-sidecar0" is there already and belongs to another program')
     expect(error.hint).to.include('rename that Service, or the cluster')
     const fleet = await (await stage.open()).load()
     expect([isWhole(fleet, 'lyon'), fleet.credentials.has(testCluster('paris').name)]).to.deep.equal([true, true])
