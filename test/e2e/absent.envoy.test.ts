@@ -5,15 +5,15 @@ import {type Socket, connect} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {type Channel, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {oneCall, streamCall} from './backend.js'
-import {hostOf, queryDoor, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 /** An undisturbed call takes milliseconds; on a busy machine, some dozens. */
 const SOON_MS = 500
-/** The promise: a change is there within this. */
+/** Atlas promises that a change takes effect within this. */
 const CHANGE_MS = 1000
 
-describe('e2e: clusters that are not there', function () {
+describe('e2e: unreachable clusters', function () {
   this.timeout(60_000)
   let network: Network
   let channel: Channel
@@ -26,19 +26,19 @@ describe('e2e: clusters that are not there', function () {
       settings: {timeouts: {keepaliveInterval: 1, keepaliveTimeout: 1}},
     })
     await untilReachable(network)
-    channel = openPlain(queryDoor(network))
+    channel = openPlain(queryAddress(network))
     network.onClose(() => channel.close())
   })
   after(() => closeNetwork(network))
 
-  /** Calls to lyon one after the other, on a connection that is open and on new ones. @returns the slowest, in milliseconds */
+  /** Calls lyon repeatedly, on an open connection and on new ones. @returns the time of the slowest call, milliseconds */
   async function slowestOfLyon(): Promise<number> {
     let slowest = 0
     for (let time = 0; time < 40; time += 1) {
       const begin = performance.now()
       const {grpcStatus} = await (time % 2 === 0
         ? channel.call(oneCall(hostOf('lyon')))
-        : callOnce(openPlain(queryDoor(network)), oneCall(hostOf('lyon'))))
+        : callOnce(openPlain(queryAddress(network)), oneCall(hostOf('lyon'))))
       expect(grpcStatus).to.equal(0)
       slowest = Math.max(slowest, performance.now() - begin)
     }
@@ -63,7 +63,7 @@ describe('e2e: clusters that are not there', function () {
     expect(await slowestOfLyon()).to.be.lessThan(SOON_MS)
   }
 
-  /** Once health checks have found out that a cluster is not there, calls to it fail at once. */
+  /** Once health checks have found a cluster unreachable, calls to it fail at once. */
   async function failsSoon(cluster: string): Promise<void> {
     const soon = async (): Promise<boolean> => {
       const begin = performance.now()
@@ -72,7 +72,7 @@ describe('e2e: clusters that are not there', function () {
     await until(network, `calls to ${cluster} to fail at once`, soon, 5)
   }
 
-  /** Another observability Envoy, whose name server never answers, does not wait for them at its start, beyond one health check. */
+  /** Another observability Envoy, whose name server never answers, waits at its start for one health check at most. */
   async function startsSoon(): Promise<void> {
     const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(8), nodeId: 'atlas-1', nameServer: await mute()})
     await envoy.start()
@@ -80,7 +80,7 @@ describe('e2e: clusters that are not there', function () {
     await envoy.kill()
   }
 
-  /** Takes questions and says nothing. */
+  /** Accepts queries and answers none. */
   async function mute(): Promise<{host: string; port: number}> {
     const socket = createSocket('udp4')
     await new Promise<void>(resolve => socket.bind(0, network.spareAddress(7), resolve))
@@ -111,7 +111,7 @@ describe('e2e: clusters that are not there', function () {
   it('by an Envoy that is frozen while requests are under way, and comes back', async () => {
     const {envoy, backends} = network.member('paris')
     const answered = backends[0]?.requests() ?? 0
-    const under = openPlain(queryDoor(network))
+    const under = openPlain(queryAddress(network))
     let outcome = 'open'
     under.call(streamCall(hostOf('paris'), 30)).then(
       ({grpcStatus}) => (outcome = `ended with ${grpcStatus ?? 'no status'}`),
@@ -133,7 +133,7 @@ describe('e2e: clusters that are not there', function () {
 
 type Outcome = Socket | 'nothing' | 'refused'
 
-/** Takes all places in a listener's queue, and then has its process stopped: not even the kernel answers a new connection. */
+/** Fills a listener's queue and stops its process: not even the kernel answers a new connection. */
 async function fill(host: string, stop: () => void): Promise<readonly Socket[]> {
   let first: Outcome = 'refused'
   for (let time = 0; first === 'refused' && time < 100; time += 1) {

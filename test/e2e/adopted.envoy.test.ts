@@ -1,4 +1,4 @@
-/** An installation whose root the 2021 program made (RSA-4096): real Envoys trust it, and no certificate that that program issued. */
+/** An installation whose root goatlas made (RSA-4096): real Envoys trust the root, and no certificate that goatlas issued. */
 import {mkdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -12,7 +12,7 @@ import {type GoatlasAuthority, goatlasAuthority} from '../helpers/goatlas.js'
 import {goatlasObjects} from '../helpers/goatlas-objects.js'
 import {until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {adsDoor, impersonate, knockLogged, serverDoor, sidecarDoor} from './visit.js'
+import {adsPort, impersonate, probeLogged, serverPort, sidecarPort} from './mtls-ports.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 
@@ -40,7 +40,7 @@ describe('e2e: an adopted root', function () {
     expect(trust?.roots[0]).to.equal(String(parseCertificates(goatlas.ca.certificate)[0]))
   })
 
-  it('an Envoy whose bootstrap has only the old certificate of the root comes in, and so does one with only the new', async () => {
+  it('an Envoy whose bootstrap has only the old certificate of the root is admitted, and so is one with only the new', async () => {
     const {trust} = await network.store.load()
     const {envoy} = network.member(lyon)
     for (const root of trust?.roots ?? []) {
@@ -57,18 +57,18 @@ describe('e2e: an adopted root', function () {
     await untilReachable(network, [lyon])
   })
 
-  it('the one client certificate of the 2021 fleet opens no door, though the root signed it', async () => {
+  it('the client certificate of the goatlas fleet is refused everywhere, though the root signed it', async () => {
     const fleet = await network.store.load()
     const {client, server} = goatlas
-    for (const door of [adsDoor(network, fleet), sidecarDoor(network, fleet, paris)])
+    for (const target of [adsPort(network, fleet), sidecarPort(network, fleet, paris)])
       for (const certificate of [client, server]) {
-        const {bytes, failure} = await knockLogged(network, door, {certificate})
+        const {bytes, failure} = await probeLogged(network, target, {certificate})
         expect(bytes).to.equal(0)
         expect(failure).to.match(/unable_to_get_local_issuer_certificate|unsupported_certificate_purpose/)
       }
 
-    expect((await probeTls(serverDoor(network, fleet), {certificate: client})).bytes).to.equal(0)
-    expect((await probeTls(sidecarDoor(network, fleet, paris), {certificate: identityIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(serverPort(network, fleet), {certificate: client})).bytes).to.equal(0)
+    expect((await probeTls(sidecarPort(network, fleet, paris), {certificate: identityIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
   })
 
   it('its one server certificate is refused by every Envoy, though every bootstrap trusts the root that signed it', async () => {

@@ -1,4 +1,4 @@
-/** What stands behind a downstream Envoy in these tests: a gRPC server that says who it is, counts, and streams as long as it is asked to. */
+/** The server behind a downstream Envoy in these tests: a gRPC server that answers with its name, counts requests, and streams for a given time. */
 import {type ServerHttp2Stream, createServer} from 'node:http2'
 import {type Call, frame} from '../../src/demo/lab/grpc.js'
 import type {HostPort} from '../../src/lib/model/address.js'
@@ -10,23 +10,23 @@ export interface Backend {
   close(): Promise<void>
 }
 
-/** The response header in which a backend says its name. */
+/** The response header with the backend's name. */
 export const ANSWERED_BY = 'x-answered-by'
 
 const ONE = '/atlas.test.Backend/One'
 const STREAM = '/atlas.test.Backend/Stream'
 
-/** One message, answered at once by the backend's name. */
+/** A call with one message, which the backend answers at once with its name. */
 export function oneCall(authority: string, timeoutMs = 5000): Call {
   return {authority, path: ONE, message: new Uint8Array(), timeoutMs, until: 'end'}
 }
 
-/** A server stream: `begin` at once, `end` and status 0 after `seconds` in which not a byte is sent. */
+/** A server stream: `begin` at once, then nothing for `seconds`, then `end` and status 0. */
 export function streamCall(authority: string, seconds: number): Call {
   return {authority, path: STREAM, message: Buffer.from(String(seconds)), timeoutMs: seconds * 1000 + 10_000, until: 'end'}
 }
 
-/** Plaintext HTTP/2, as a Thanos sidecar speaks it. */
+/** Serves plaintext HTTP/2, as a Thanos sidecar does. */
 export async function serveBackend({host, port}: HostPort, name: string): Promise<Backend> {
   const server = createServer()
   const sessions = new Set<{destroy(): void}>()

@@ -10,7 +10,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {edit, files, remove} from './edit.js'
 import {differenceOf, dumpOf, proxyIn, reportOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {serverDoor} from './visit.js'
+import {serverPort} from './mtls-ports.js'
 
 const names = ['paris', 'lyon', 'oslo', 'rome']
 
@@ -18,7 +18,7 @@ describe('e2e: broken objects', function () {
   this.timeout(60_000)
   let network: Network
   let dumps: readonly string[]
-  /** Of oslo's first generation, which was removed. */
+  /** The certificates of oslo's first generation, which was removed. */
   let revoked: Credential
   const mend: Record<string, () => Promise<void>> = {}
 
@@ -31,7 +31,7 @@ describe('e2e: broken objects', function () {
   })
   after(() => closeNetwork(network))
 
-  /** Removed and added again: its certificates carry another generation. */
+  /** Removes and adds a cluster: its certificates get another generation. */
   async function secondGeneration(name: string): Promise<void> {
     const {envoy} = network.member(name)
     await removeCluster(network.store, name, dependencies)
@@ -90,7 +90,7 @@ describe('e2e: broken objects', function () {
     await untilReachable(network, ['paris'])
   })
 
-  it('one whose identity is broken gets nothing, and status names it and the file', async () => {
+  it('an Envoy whose identity is broken gets nothing, and status names it and the file', async () => {
     const {envoy} = network.member('lyon')
     expect((await proxyIn(network, 'lyon'))?.state).to.equal('not updated')
     await envoy.kill()
@@ -114,11 +114,11 @@ describe('e2e: broken objects', function () {
     const dump = await dumpOf(network.observability)
     expect(dump).to.include('spiffe://atlas.internal/downstream/oslo/2')
     expect(dump).not.to.include('spiffe://atlas.internal/downstream/oslo/1')
-    const {grpcStatus} = await askAds(serverDoor(network, await network.store.load()), revoked, {cluster: 'oslo', id: 'thief'})
+    const {grpcStatus} = await askAds(serverPort(network, await network.store.load()), revoked, {cluster: 'oslo', id: 'thief'})
     expect(grpcStatus).to.equal(7)
   })
 
-  it('hold up no other cluster', async () => {
+  it('delay no other cluster', async () => {
     await network.register('rome', {replicas: 2})
     await until(network, 'the second replica to be routed to', async () => (await whoAnswers(network, 'rome', 1)) !== 'gRPC status 12', 2)
   })

@@ -1,4 +1,4 @@
-/** Watches a cluster being cut off from everywhere: connections that were open before, new ones, its stream, its Envoy that comes back in vain. */
+/** Checks that a cluster is cut off everywhere: on open connections, on new ones, its stream, its Envoy that reconnects. */
 import {expect} from 'chai'
 import {type Channel, openPlain, openTls} from '../../src/demo/lab/grpc.js'
 import {type TlsTarget, tlsOptions} from '../../src/demo/lab/tls-probe.js'
@@ -7,32 +7,32 @@ import {askAds} from '../../src/demo/lab/ads-client.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {oneCall} from './backend.js'
-import {dumpOf, hostOf, queryDoor, statusIn, until, whoAnswers} from './look.js'
+import {dumpOf, hostOf, queryAddress, statusIn, until, whoAnswers} from './look.js'
 import type {Scene} from './scene.js'
-import {adsDoor} from './visit.js'
+import {adsPort} from './mtls-ports.js'
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** The promise, seconds. */
+/** Atlas promises the cut-off within this, seconds. */
 const LIMIT = 10
 
 export interface Victim {
-  /** Waits until nothing passes any more, at the latest within the promised time from now. */
+  /** Waits until the cluster is cut off, at most for the promised time. */
   untilCutOff(): Promise<void>
   close(): void
 }
 
 /**
- * Opens connections of and to a cluster that is not cut off yet.
- * @param servers where the servers themselves answer ADS
+ * Opens connections from and to a cluster that is not cut off yet.
+ * @param servers the ADS ports of the servers
  */
 export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, servers: readonly TlsTarget[]): Promise<Victim> {
   const stolen = credentialIn(fleet, parseClusterName(cluster))
-  const query = openPlain(queryDoor(scene))
+  const query = openPlain(queryAddress(scene))
   expect((await query.call(oneCall(hostOf(cluster)))).grpcStatus).to.equal(0)
-  const door = adsDoor(scene, fleet)
-  const old = openTls(door, tlsOptions(door, {certificate: stolen}))
-  // Without a node the server waits for more, or says that it is missing: the door itself let it pass.
+  const target = adsPort(scene, fleet)
+  const old = openTls(target, tlsOptions(target, {certificate: stolen}))
+  // Without a node the server answers that it is missing: the port has admitted the client.
   expect(await askOn(old)).to.equal(3)
   return {
     close() {
@@ -49,7 +49,7 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
       )
       await wait('calls to it on a new connection to be refused', async () => (await whoAnswers(scene, cluster)) === 'gRPC status 12')
       await wait('10900 to refuse it on the open connection', async () => (await askOn(old)) === 7)
-      for (const each of [door, ...servers])
+      for (const each of [target, ...servers])
         await wait(`${each.host}:${each.port} to refuse its credential on a new connection`, async () => {
           const {grpcStatus} = await askAds(each, stolen, {cluster: parseClusterName(cluster), id: 'thief'})
           return grpcStatus === 7
@@ -62,14 +62,14 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
         scene.observability
           .logged('request', mark)
           .some(({details, peer}) => details === 'rbac_access_denied_matched_policy[denied]' && peer?.includes(`/${cluster}/`) === true)
-      await wait('its Envoy to come back in vain', came)
+      await wait('its Envoy to be refused when it reconnects', came)
       expect(await isGone()).to.equal(true)
       expect(await dumpOf(scene.observability)).not.to.include(`thanos/${cluster}`)
     },
   }
 }
 
-/** Asks for configuration on a connection that is open already. @returns the gRPC status; `open` once a response came */
+/** Requests configuration on an open connection. @returns the gRPC status; `open` once a response came */
 async function askOn(channel: Channel): Promise<number | string> {
   try {
     const authority = 'observability.atlas.internal'

@@ -1,4 +1,4 @@
-/** The gravest defects of the 2021 program, D1 to D5, one by one: each is shown to be gone on a running network. */
+/** The gravest defects of goatlas, D1 to D5: a running network has none of them. */
 import {expect} from 'chai'
 import {readFile, readdir, stat} from 'node:fs/promises'
 import {createServer} from 'node:net'
@@ -21,12 +21,12 @@ import {oneCall} from './backend.js'
 import {statusIn, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {listeningSockets} from './sockets.js'
-import {adsDoor, knockLogged, sidecarDoor} from './visit.js'
+import {adsPort, probeLogged, sidecarPort} from './mtls-ports.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
 
-describe('e2e: defects of the 2021 program', function () {
+describe('e2e: defects of goatlas', function () {
   this.timeout(60_000)
   let network: Network
   let fleet: Fleet
@@ -38,7 +38,7 @@ describe('e2e: defects of the 2021 program', function () {
   })
   after(() => closeNetwork(network))
 
-  /** The secrets that a client gets who calls itself a node of `cluster` and asks for every name it can think of. */
+  /** The secrets that a client gets that claims to be a node of `cluster` and requests every possible name. */
   async function secretsFor(key: CertifiedKey, cluster: string): Promise<{readonly code: number} | {readonly keys: readonly string[]}> {
     const {roots} = credentialIn(fleet, paris)
     const connection = connect({address: `${network.address}:10900`, roots, key, serverName: 'observability.atlas.internal'})
@@ -59,7 +59,7 @@ describe('e2e: defects of the 2021 program', function () {
   }
 
   it('D1: 10900 gives configuration and keys to no client without a certificate, nor to one under another name', async () => {
-    const stranger = await knockLogged(network, adsDoor(network, fleet), {})
+    const stranger = await probeLogged(network, adsPort(network, fleet), {})
     expect(stranger).to.include({bytes: 0, alert: 'certificate required'})
     await callOnce(openPlain({host: network.address, port: 10_900}), oneCall('anything')).then(
       () => expect.fail('10900 answered in plaintext'),
@@ -70,7 +70,7 @@ describe('e2e: defects of the 2021 program', function () {
     expect(await secretsFor(lyons, lyon)).to.deep.equal({keys: [identityIn(fleet, lyon).key.reveal()]})
   })
 
-  it('D2: every Envoy holds a key of its own, and no downstream Envoy can stand for the observability Envoy', async () => {
+  it('D2: every Envoy has its own key, and no downstream Envoy can impersonate the observability Envoy', async () => {
     const keys = [...owners.map(owner => identityIn(fleet, owner)), ...owners.map(owner => credentialIn(fleet, owner))]
     expect(new Set(keys.map(({key}) => key.reveal())).size).to.equal(6)
     for (const {owner, admin} of [network.observability, network.member(paris).envoy, network.member(lyon).envoy]) {
@@ -79,7 +79,7 @@ describe('e2e: defects of the 2021 program', function () {
       expect(shown.map(({serial}) => serial).sort()).to.deep.equal(own.sort())
     }
 
-    const asObservability = await knockLogged(network, sidecarDoor(network, fleet, paris), {certificate: identityIn(fleet, lyon)})
+    const asObservability = await probeLogged(network, sidecarPort(network, fleet, paris), {certificate: identityIn(fleet, lyon)})
     expect(asObservability).to.include({bytes: 0})
     expect(asObservability.failure).to.match(/SAN_matcher.*downstream\/lyon/)
   })
@@ -99,7 +99,7 @@ describe('e2e: defects of the 2021 program', function () {
     }
   })
 
-  it('D4: no private key in Helm values, a ConfigMap, a bootstrap, status or a log, and none that others may read', async () => {
+  it('D4: no private key in Helm values, a ConfigMap, a bootstrap, status or a log, and no key file that other users may read', async () => {
     const KEY = /PRIVATE KEY/
     const secrets = [...owners.flatMap(owner => [identityIn(fleet, owner), credentialIn(fleet, owner)]), ...fleet.authority.values()]
     const traces = secrets.flatMap(({key}) => tracesOf(key.reveal().split('\n')[1] ?? expect.fail('a key without a second line')))
@@ -131,15 +131,15 @@ describe('e2e: defects of the 2021 program', function () {
       expect(bootstrap.static_resources.listeners).to.equal(undefined)
     }
 
-    const [adsPort, thanosPort] = [await freePort(), await freePort()]
+    const [ads, thanosPort] = [await freePort(), await freePort()]
     const open = [
       {
         owner: OBSERVABILITY,
         host: network.spareAddress(0),
-        ports: new Map([[10_900, adsPort]]),
+        ports: new Map([[10_900, ads]]),
         local: [9901, 10_901],
-        door: adsDoor(network, fleet),
-        port: adsPort,
+        target: adsPort(network, fleet),
+        port: ads,
         rightful: credentialIn(fleet, paris),
       },
       {
@@ -147,18 +147,18 @@ describe('e2e: defects of the 2021 program', function () {
         host: network.spareAddress(1),
         ports: new Map([[11_901, thanosPort]]),
         local: [9901],
-        door: sidecarDoor(network, fleet, paris),
+        target: sidecarPort(network, fleet, paris),
         port: thanosPort,
         rightful: identityIn(fleet, OBSERVABILITY),
       },
     ] as const
-    for (const {owner, host, ports, local, door, port, rightful} of open) {
+    for (const {owner, host, ports, local, target, port, rightful} of open) {
       const envoy = await network.makeEnvoy(owner, {address: host, bindAddress: '0.0.0.0', nodeId: `${owner}-9`, ports})
       await envoy.start()
       await envoy.untilReady()
       expect(listeningSockets(envoy.pid())).to.have.members([`0.0.0.0:${port}`, ...local.map(each => `${host}:${each}`)])
-      expect((await probeTls({...door, port}, {})).bytes).to.equal(0)
-      expect((await probeTls({...door, port}, {certificate: rightful})).bytes).to.be.greaterThan(0)
+      expect((await probeTls({...target, port}, {})).bytes).to.equal(0)
+      expect((await probeTls({...target, port}, {certificate: rightful})).bytes).to.be.greaterThan(0)
     }
   })
 })
@@ -170,7 +170,7 @@ function textOf(source: {readonly specifier: {readonly case?: string | undefined
   return `no key, but ${specifier.case ?? 'nothing'}`
 }
 
-/** A text as it stands in plain files and in base64, which has three alignments. */
+/** The forms of a text in plain files and in base64, which has three alignments. */
 function tracesOf(text: string): readonly string[] {
   return [text, ...['', 'x', 'xx'].map(shift => Buffer.from(`${shift}${text}`).toString('base64').slice(4, -4))]
 }

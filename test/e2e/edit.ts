@@ -1,11 +1,11 @@
-/** How tests break and repair what is stored, as an editor would: in the text of a manifest's file. */
+/** Breaks and repairs stored objects as an operator would: by editing a manifest's file. */
 import {readFile, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {shardOf} from '../../src/lib/manifest/layout.js'
 import {objectNames} from '../../src/lib/model/names.js'
 import type {Network} from './network.js'
 
-/** Which files: `service-paris`, `secret-atlas-identities-07`. */
+/** Finds files by name: `service-paris`, `secret-atlas-identities-07`. */
 export const files = {
   registration: (cluster: string): string => `service-${cluster}.yaml`,
   identities: (owner: string): string => `secret-${objectNames.identities(shardOf(owner))}.yaml`,
@@ -14,7 +14,7 @@ export const files = {
   fleet: `configmap-${objectNames.fleet}.yaml`,
 }
 
-/** Rewrites a file. @returns puts back what stood there */
+/** Rewrites a file. @returns a function that restores it */
 export async function edit(network: Network, file: string, change: (text: string) => string): Promise<() => Promise<void>> {
   const whole = path.join(network.folder, 'store', file)
   const before = await readFile(whole, 'utf8')
@@ -24,7 +24,7 @@ export async function edit(network: Network, file: string, change: (text: string
   return async () => writeFile(whole, before)
 }
 
-/** Removes a file. @returns puts it back */
+/** Removes a file. @returns a function that restores it */
 export async function remove(network: Network, file: string): Promise<() => Promise<void>> {
   const whole = path.join(network.folder, 'store', file)
   const before = await readFile(whole, 'utf8')

@@ -13,20 +13,20 @@ import type {StateStore} from '../../src/lib/store/store.js'
 import {noDeprecated} from '../helpers/envoy-static.js'
 import type {OldRelease} from '../helpers/old-release.js'
 
-/** Which of the two ways to speak xDS. */
+/** The variant of xDS. */
 export type Variant = 'delta' | 'sotw'
 
 export interface Place {
-  /** Where its doors are. */
+  /** The address of its listeners. */
   readonly address: string
-  /** Where its admin page is, if not beside its doors. */
+  /** The address of its admin page, if not `address`. */
   readonly adminAddress?: string
   readonly nodeId?: string
-  /** What its node says it binds, if not `address`. */
+  /** The bind address in its node's metadata, if not `address`. */
   readonly bindAddress?: string
-  /** Ports listened on instead of the standard ones. */
+  /** Ports to listen on instead of the standard ones. */
   readonly ports?: ReadonlyMap<number, number>
-  /** Asked instead of the machine's own. */
+  /** The name server, instead of the machine's own. */
   readonly nameServer?: HostPort
 }
 
@@ -38,18 +38,18 @@ export interface TestEnvoy {
   readonly folder: string
   start(): Promise<void>
   pid(): number
-  /** SIGKILL, and gone when this resolves. */
+  /** SIGKILL; resolves when the process has ended. */
   kill(): Promise<void>
-  /** SIGSTOP: the kernel goes on accepting connections for it, and none is answered. */
+  /** SIGSTOP: the kernel still accepts connections for it, and none is answered. */
   freeze(): void
   thaw(): void
-  /** Until it has all that it waits for at its start. */
+  /** Waits until it has its initial configuration. */
   untilReady(seconds?: number): Promise<void>
-  /** Has Atlas write its files again, as they are now: bootstrap, credential and all. */
+  /** Writes its bootstrap, credential and SDS files again, as Atlas would now. */
   writeFiles(): Promise<void>
-  /** What it printed since `mark`, as JSON objects; its own words are left out. */
+  /** The JSON lines that it printed since `mark`; other lines are skipped. */
   logged(log: 'connection' | 'request', mark?: number): readonly Record<string, string>[]
-  /** Where its log ends now. */
+  /** The current end of its log. */
   mark(): number
   /** A page of its admin port, as text. */
   page(path: string): Promise<string>
@@ -115,7 +115,7 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
   return envoy
 }
 
-/** Its access log is written at once, since tests read it; a deprecated or unknown field is a NACK; drained listeners are gone soon. */
+/** The access log is written at once, since tests read it; a deprecated or unknown field is a NACK; listeners drain quickly. */
 const flags = [
   '--disable-hot-restart',
   '--reject-unknown-dynamic-fields',
@@ -180,7 +180,7 @@ function resolver({host, port}: HostPort): object {
   }
 }
 
-/** The bootstrap as it stands in its folder. */
+/** The bootstrap in its folder. */
 export async function bootstrapOf({folder}: TestEnvoy): Promise<unknown> {
   return JSON.parse(await readFile(path.join(folder, 'envoy.json'), 'utf8')) as unknown
 }

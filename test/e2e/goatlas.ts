@@ -1,13 +1,13 @@
 /**
- * The network of the 2021 program: real Envoys, configured for what its server sent them. Both ends show the fleet's one certificate
- * and ask for no more than that its authority has signed it.
+ * A network of goatlas: real Envoys with the configuration that its server sent. Both ends show the one certificate of the fleet
+ * and only check that the authority has signed it.
  */
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {GoatlasAuthority} from '../helpers/goatlas.js'
 import {type RunningEnvoy, startEnvoy} from '../helpers/envoy-process.js'
 
-/** 10901: a virtual host for each cluster, of all its replicas, and one way to its Envoy. @param clusters addresses by name */
+/** 10901: a virtual host for each cluster, of all its replicas, and one route to its Envoy. @param clusters addresses by name */
 export async function startOldObservability(
   address: string,
   clusters: Readonly<Record<string, string>>,
@@ -31,25 +31,25 @@ export async function startOldObservability(
   )
 }
 
-/** 11901: whatever comes goes to the one sidecar. */
+/** 11901: every request goes to the one sidecar. */
 export async function startOldDownstream(address: string, sidecar: HostPort, {ca, server}: GoatlasAuthority): Promise<RunningEnvoy> {
   const tls = socket('DownstreamTlsContext', {require_client_certificate: true, common_tls_context: common(server, ca)})
-  const door = {host: address, port: 11_901, virtualHosts: [{name: 'thanos_sidecar', domains: ['*']}], tls}
-  return start(address, door, [cluster('thanos_sidecar', sidecar)])
+  const target = {host: address, port: 11_901, virtualHosts: [{name: 'thanos_sidecar', domains: ['*']}], tls}
+  return start(address, target, [cluster('thanos_sidecar', sidecar)])
 }
 
-interface Door extends HostPort {
-  /** Each leads to the cluster of its name. */
+interface ListenerSpec extends HostPort {
+  /** Each resolves to the cluster of its name. */
   readonly virtualHosts: readonly {readonly name: string; readonly domains: readonly string[]}[]
   readonly tls?: object
 }
 
-async function start(address: string, door: Door, clusters: readonly object[]): Promise<RunningEnvoy> {
+async function start(address: string, target: ListenerSpec, clusters: readonly object[]): Promise<RunningEnvoy> {
   const admin = {host: address, port: 9000}
-  return startEnvoy({admin: {address: at(admin)}, static_resources: {listeners: [listener(door)], clusters}}, admin)
+  return startEnvoy({admin: {address: at(admin)}, static_resources: {listeners: [listener(target)], clusters}}, admin)
 }
 
-function listener({host, port, virtualHosts, tls}: Door): object {
+function listener({host, port, virtualHosts, tls}: ListenerSpec): object {
   const manager = {
     '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     stat_prefix: 'http',

@@ -24,7 +24,7 @@ import {type Member, type Registration, type Scene, type SceneOptions, type Stag
 
 export interface InstallationOptions extends SceneOptions {
   readonly kubernetes: Kubernetes
-  /** How many replicas serve Envoys: `atlas-ads-0` and so on, as chart `atlas` calls them. */
+  /** How many replicas serve Envoys: `atlas-ads-0` and so on, the names in chart `atlas`. */
   readonly ads: number
   /** How many stand for election: `controller-0` and so on. */
   readonly controllers: number
@@ -37,27 +37,27 @@ export interface Installation
   extends Scene, Namespace, Pick<Stage, 'close' | 'join' | 'makeEnvoy' | 'onClose' | 'requestFor' | 'spareAddress' | 'startProcess'> {
   readonly ads: readonly Replica[]
   readonly controllers: readonly Replica[]
-  /** The one that leads. */
+  /** The leader. */
   leader(): Promise<Replica>
-  /** A replica beyond those that were asked for, not started. */
+  /** Makes another replica and does not start it. */
   another(name: string, role: ServerRole): Replica
-  /** Registers a cluster, or changes its registration, and waits until the leader has taken it up. */
+  /** Registers a cluster, or changes its registration, and waits until the leader has processed it. */
   register(name: string, registration?: Registration): Promise<void>
   /** Registers a cluster and starts its backends and its Envoy. */
   enter(name: string, registration?: Registration): Promise<Member>
 }
 
-/** A namespace, and people who work on it. */
+/** A namespace, and operators who work on it. */
 export interface Namespace {
   readonly kubernetes: Kubernetes
   readonly namespace: string
   /** A kubeconfig of an operator with Role atlas-cluster-admin and no other right. */
   readonly person: string
-  /** `atlas …args` on this namespace, by the administrator unless said otherwise. */
+  /** `atlas …args` on this namespace, by default as the administrator. */
   run(args: readonly string[], kubeconfig?: string): Promise<Ran>
-  /** Its stdout. @throws Error with what it says when it fails */
+  /** @returns its stdout @throws Error with its output when it fails */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string>
-  /** Such as `services/paris`; undefined where there is none. */
+  /** Reads an object such as `services/paris`; undefined where there is none. */
   get<T = StoredJson>(path: string): Promise<T | undefined>
   fleet(): Promise<Fleet>
 }
@@ -91,7 +91,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   }
 }
 
-/** What chart `atlas` grants its accounts, and nothing more. */
+/** Exactly the rights that chart `atlas` grants its accounts. */
 export async function applyRights(kubernetes: Kubernetes, namespace: string, ads: number): Promise<void> {
   const set = [`ads.replicas=${ads}`, 'clusterAdmins[0].kind=User', 'clusterAdmins[0].name=kim']
   const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
@@ -103,9 +103,9 @@ export async function applyRights(kubernetes: Kubernetes, namespace: string, ads
 }
 
 export interface Servers {
-  /** All that were made. */
+  /** All replicas that were made. */
   readonly replicas: readonly Replica[]
-  /** One more, not started. */
+  /** Makes another one and does not start it. */
   another(name: string, role: ServerRole): Replica
 }
 
@@ -216,7 +216,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
   return installation
 }
 
-/** The registration of a cluster as people write it by hand. */
+/** The registration of a cluster as an operator writes it. */
 export function registrationOf({requestFor}: Installation, name: string, annotations: Readonly<Record<string, string>> = {}): string {
   const {addresses = [], services} = requestFor(name)
   const standard = {

@@ -1,4 +1,4 @@
-/** 10901 switched to mutual TLS and back, on a running network: which clients it admits, where it is reached, and what the switch cuts. */
+/** 10901 switched to mutual TLS and back, on a running network: which clients it admits, its address, and which streams the switch ends. */
 import {expect} from 'chai'
 import {callOnce, openPlain, openTls} from '../../src/demo/lab/grpc.js'
 import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
@@ -13,9 +13,9 @@ import {clientSpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-sp
 import {issue} from '../../src/lib/pki/issue.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
-import {hostOf, queryDoor, until, untilReachable, whoAnswers} from './look.js'
+import {hostOf, queryAddress, until, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {type EnvoyDoor, knockLogged} from './visit.js'
+import {type EnvoyPort, probeLogged} from './mtls-ports.js'
 
 const paris = parseClusterName('paris')
 const [thanos, ruler] = [parseClientName('thanos'), parseClientName('ruler')]
@@ -32,7 +32,7 @@ describe('e2e: internal TLS', function () {
   })
   after(() => closeNetwork(network))
 
-  /** What `atlas init` does, and what is stored once the server has done the rest. */
+  /** Runs `atlas init`. @returns the fleet once the server has made the certificates */
   async function choose(choices: Choices): Promise<void> {
     await init(network.store, choices, dependencies)
     const {clients} = choices
@@ -42,7 +42,7 @@ describe('e2e: internal TLS', function () {
     })
   }
 
-  function door(host = network.address, port = 10_901): EnvoyDoor {
+  function target(host = network.address, port = 10_901): EnvoyPort {
     const servername = hostOf(paris).replace(/:.*/, '')
     return {host, port, servername, ca: issuersIn(fleet), envoy: network.observability}
   }
@@ -52,11 +52,11 @@ describe('e2e: internal TLS', function () {
   }
 
   async function opensTo(certificate: CertifiedKey): Promise<boolean> {
-    return (await probeTls(door(), {certificate}).catch(() => ({bytes: 0}))).bytes > 0
+    return (await probeTls(target(), {certificate}).catch(() => ({bytes: 0}))).bytes > 0
   }
 
-  /** Who answers a call over mutual TLS. */
-  async function answers(certificate: CertifiedKey, at = door()): Promise<unknown> {
+  /** The backend that answers a call over mutual TLS. */
+  async function answers(certificate: CertifiedKey, at = target()): Promise<unknown> {
     const channel = openTls(at, tlsOptions(at, {certificate}))
     return (await callOnce(channel, oneCall(hostOf(paris)))).headers[ANSWERED_BY]
   }
@@ -68,7 +68,7 @@ describe('e2e: internal TLS', function () {
   })
 
   it('switched on under a stream, ends it at drain time, and answers no client in plaintext', async () => {
-    const stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf(paris), 30)).then(
+    const stream = callOnce(openPlain(queryAddress(network)), streamCall(hostOf(paris), 30)).then(
       () => 'ended',
       () => 'cut',
     )
@@ -81,7 +81,7 @@ describe('e2e: internal TLS', function () {
     expect(performance.now() - since).to.be.lessThan(10_000)
   })
 
-  it('admits the clients that are named, and no other', async () => {
+  it('admits the named clients, and no other', async () => {
     const forged = forge(fleet)
     const strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>> = {
       nobody: [undefined, /PEER_DID_NOT_RETURN_A_CERTIFICATE/],
@@ -95,29 +95,32 @@ describe('e2e: internal TLS', function () {
       "the server's certificate": [fleet.server ?? expect.fail('no server certificate'), /unsupported_certificate_purpose/],
     }
     for (const [who, [certificate, reason]] of Object.entries(strangers)) {
-      const {bytes, failure} = await knockLogged(network, door(), certificate === undefined ? {} : {certificate})
+      const {bytes, failure} = await probeLogged(network, target(), certificate === undefined ? {} : {certificate})
       expect(bytes, who).to.equal(0)
       expect(failure, who).to.match(reason)
     }
 
-    expect(await probeTls(door(), {certificate: clientIn(thanos), maxVersion: 'TLSv1.2'})).to.include({bytes: 0, alert: 'protocol version'})
+    expect(await probeTls(target(), {certificate: clientIn(thanos), maxVersion: 'TLSv1.2'})).to.include({
+      bytes: 0,
+      alert: 'protocol version',
+    })
     const mark = network.observability.mark()
     expect(await answers(clientIn(thanos))).to.equal('paris/0')
     const peers = () => network.observability.logged('request', mark).map(({peer}) => peer)
     await until(network, 'the log to name the client', () => peers().includes('spiffe://atlas.internal/client/thanos'), 3)
   })
 
-  it("opens no other door: a client's certificate is neither an identity nor a credential", async () => {
-    const visitor = {certificate: clientIn(thanos)}
-    const {ca} = door()
+  it("is accepted at no other port: a client's certificate is neither an identity nor a credential", async () => {
+    const client = {certificate: clientIn(thanos)}
+    const {ca} = target()
     const member = network.member(paris)
     const sidecar = {host: member.address, port: 11_901, servername: 'paris.downstream.atlas.internal', ca, envoy: member.envoy}
     const ads = {host: network.address, port: 10_900, servername: 'observability.atlas.internal', ca, envoy: network.observability}
-    expect(await knockLogged(network, sidecar, visitor)).to.deep.include({bytes: 0})
-    expect((await knockLogged(network, ads, visitor)).failure).to.match(/unable_to_get_local_issuer_certificate/)
+    expect(await probeLogged(network, sidecar, client)).to.deep.include({bytes: 0})
+    expect((await probeLogged(network, ads, client)).failure).to.match(/unable_to_get_local_issuer_certificate/)
   })
 
-  it('a replaced certificate is admitted, the old one until it expires', async () => {
+  it('a replaced certificate is admitted, and the old one until it expires', async () => {
     const before = clientIn(thanos)
     await rotateLeaves(network.store, [], dependencies)
     fleet = await network.store.load()
@@ -125,16 +128,16 @@ describe('e2e: internal TLS', function () {
     for (const certificate of [before, clientIn(thanos)]) expect(await answers(certificate)).to.equal('paris/0')
   })
 
-  it('a client that is no longer named: its Secret is gone, its certificate opens nothing, its open stream ends', async () => {
+  it('a client that is no longer named: its Secret is deleted, its certificate is refused, its open stream ends', async () => {
     const dismissed = clientIn(thanos)
-    const channel = openTls(door(), tlsOptions(door(), {certificate: dismissed}))
+    const channel = openTls(target(), tlsOptions(target(), {certificate: dismissed}))
     const stream = callOnce(channel, streamCall(hostOf(paris), 30)).then(
       () => 'ended',
       () => 'cut',
     )
     await choose({clients: [ruler]})
     await until(network, 'the other client to be let in', () => opensTo(clientIn(ruler)))
-    const {bytes, failure} = await knockLogged(network, door(), {certificate: dismissed})
+    const {bytes, failure} = await probeLogged(network, target(), {certificate: dismissed})
     expect({bytes, failure}).to.deep.include({bytes: 0})
     expect(failure).to.match(/SAN_matcher/)
     expect(await stream).to.equal('cut')
@@ -155,7 +158,7 @@ describe('e2e: internal TLS', function () {
     await envoy.start()
     await envoy.untilReady()
     const anywhere = '127.0.0.1'
-    const secured = async (host: string): Promise<unknown> => answers(clientIn(ruler), door(host, port)).catch(() => 'nobody')
+    const secured = async (host: string): Promise<unknown> => answers(clientIn(ruler), target(host, port)).catch(() => 'nobody')
     const plain = async (host: string): Promise<unknown> =>
       callOnce(openPlain({host, port}), oneCall(hostOf(paris))).then(
         ({headers}) => headers[ANSWERED_BY],
@@ -181,13 +184,13 @@ describe('e2e: internal TLS', function () {
   })
 })
 
-/** What the installation would issue for a client of that name. */
+/** The certificate that the installation would issue for a client of that name. */
 function clientOf(fleet: Fleet, name: ClientName): CertifiedKey {
   const issuer = fleet.authority.get('issuer') ?? expect.fail('no issuer')
   return issue(clientSpec(settingsIn(fleet), name), issuer, new Date(), cryptoSigner)
 }
 
-/** The very name, signed by an authority that is not ours. */
+/** A certificate with that name, signed by another authority. */
 function strangerNamed(fleet: Fleet, name: ClientName): CertifiedKey {
   const [settings, now] = [settingsIn(fleet), new Date()]
   const root = issue(rootSpec(settings), undefined, now, cryptoSigner)

@@ -1,6 +1,6 @@
 /**
  * Thanos Query over mutual TLS on 10901, with the endpoints file that Atlas writes and a client's Secret as a pod would mount it.
- * Who else is refused there is shown in internal-tls.envoy.test.ts.
+ * internal-tls.envoy.test.ts shows which clients are refused there.
  */
 import {X509Certificate} from 'node:crypto'
 import {mkdir, rename, symlink, writeFile} from 'node:fs/promises'
@@ -78,7 +78,7 @@ describe('e2e: internal TLS, with Thanos', function () {
         `--http-address=${renderHostPort(http())}`,
         `--endpoint.sd-config-file=${network.endpoints}`,
         '--endpoint.sd-config-reload-interval=1s',
-        // Its default is 5 min, after which it tries an endpoint again that does not answer.
+        // By default Thanos Query retries an endpoint that does not answer after 5 min.
         '--store.unhealthy-timeout=3s',
         '--grpc-grace-period=1s',
         '--http-grace-period=1s',
@@ -131,7 +131,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     await waitFor('a connection with that certificate', async () => (fingerprints(mark).includes(wanted) ? true : undefined), options)
   }
 
-  it('one that runs while 10901 is switched loses its clusters, until it tries each endpoint again', async () => {
+  it('a running Thanos Query loses its clusters when 10901 is switched, until it retries each endpoint', async () => {
     const {atlas, signal} = network.context
     await atlas.run('init', '--client', client, '--client-directory', mount)
     await place(await certificate())
@@ -141,7 +141,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     await untilAnswered()
   })
 
-  it('one that is started finds every cluster at once', async () => {
+  it('a started Thanos Query finds every cluster at once', async () => {
     await query.stop()
     query = await startQuery()
     await untilAnswered()
@@ -149,7 +149,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     expect((await storesOf(http())).map(({error, clusters}) => ({error, clusters}))).to.deep.equal([{error: '', clusters: ['paris']}])
   })
 
-  it('shows the replaced certificate as soon as its file is there, without a restart', async () => {
+  it('uses the replaced certificate as soon as its file is there, without a restart', async () => {
     const [before, mark] = [await certificate(), logLength(network.observability.running.log)]
     await untilSeen(before, mark)
     await network.context.atlas.run('rotate')
@@ -161,7 +161,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     await untilAnswered()
   })
 
-  it("reaches a cluster by a name that is not on Envoy's certificate, since the file says which one is", async () => {
+  it("reaches a cluster by a name that is not on Envoy's certificate, since the endpoints file has the server name", async () => {
     const {address, ports} = network.context.sites.observability
     const template = `dns://${address}:${ports.dns}/{service}.outside.{namespace}.svc.{clusterDomain}:${ports.thanos}`
     await network.context.atlas.run('init', '--endpoint-template', template)

@@ -1,11 +1,11 @@
-/** kill -9 of every process in turn: requests that do not need it go on, and everything is configured again. */
+/** kill -9 of every process in turn: requests that do not need it continue, and every Envoy is configured again. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {load} from './load.js'
 import {proxyIn, reportOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
-/** The promise: every Envoy is configured again this soon after what it needs is back. */
+/** Atlas promises that every Envoy is configured again within this, once the server is back. */
 const AGAIN_S = 10
 
 describe('e2e: kill -9', function () {
@@ -18,7 +18,7 @@ describe('e2e: kill -9', function () {
   })
   after(() => closeNetwork(network))
 
-  it('of the server: no request notices, and every Envoy comes back to the next one', async () => {
+  it('of the server: no request fails, and every Envoy connects to the next one', async () => {
     const requests = load(network)
     await sleep(300)
     await network.server().kill()
@@ -29,7 +29,7 @@ describe('e2e: kill -9', function () {
     expect(await requests.stop()).to.be.greaterThan(100)
   })
 
-  it('of a downstream Envoy: no other cluster notices, and it is configured again', async () => {
+  it('of a downstream Envoy: no request to another cluster fails, and it is configured again', async () => {
     const requests = load(network, ['lyon', 'oslo'])
     const {envoy} = network.member('paris')
     await envoy.kill()
@@ -51,7 +51,7 @@ describe('e2e: kill -9', function () {
     for (const [index, since] of before.entries()) expect((after[index] ?? '') > since, `stream ${index} is another`).to.equal(true)
   })
 
-  it('of the server and, while it is away, of Envoys: those that have restarted are configured once it is back, within 10 s', async () => {
+  it('of the server and, while it is away, of Envoys: restarted Envoys are configured within 10 s of its return', async () => {
     const [paris, oslo] = [network.member('paris'), network.member('oslo')]
     await network.server().kill()
     for (const envoy of [network.observability, paris.envoy]) {

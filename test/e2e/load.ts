@@ -1,8 +1,8 @@
-/** Requests without end to some clusters, on connections old and new, and a stream to each that must stay open: none may fail. */
+/** Continuous requests to some clusters, on old and new connections, and an open stream to each: none may fail. */
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {type Load, startLoad} from '../../src/demo/lab/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
-import {hostOf, queryDoor, whoAnswers} from './look.js'
+import {hostOf, queryAddress, whoAnswers} from './look.js'
 import type {Scene} from './scene.js'
 
 /** Longer than any test. */
@@ -10,14 +10,14 @@ const STREAM_SECONDS = 120
 const PAUSE_MS = 15
 
 export interface RunningLoad {
-  /** Ends the load. @returns how many requests there were @throws Error saying what failed first, if anything did */
+  /** Stops the load. @returns the number of requests @throws Error with the first failure */
   stop(): Promise<number>
 }
 
-/** @param options.streams whether a stream to each is kept open too; longer ones than connections may last can't be */
+/** @param options.streams whether a stream to each is kept open; not possible where connections are limited to less than the load's time */
 export function load(network: Scene, clusters: readonly string[] = [...network.members.keys()], options = {streams: true}): RunningLoad {
-  const door = queryDoor(network)
-  const channels = clusters.map(() => openPlain(door))
+  const target = queryAddress(network)
+  const channels = clusters.map(() => openPlain(target))
   const broken: string[] = []
   const state = {ending: false}
   const onOpen = clusters.map((cluster, index) => async () => {
@@ -29,7 +29,7 @@ export function load(network: Scene, clusters: readonly string[] = [...network.m
     if (who !== `${cluster}/0`) throw new Error(`${cluster}, on a new connection: ${who}`)
   })
   const streams = (options.streams ? clusters : []).map(cluster => {
-    const channel = openPlain(door)
+    const channel = openPlain(target)
     const told = (how: string) => () => {
       if (!state.ending) broken.push(`the stream to ${cluster} ${how}`)
     }

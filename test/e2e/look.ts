@@ -1,4 +1,4 @@
-/** How tests read a network: calls through it, status, configuration and figures of an Envoy, and waiting for any of it. */
+/** Inspects a network: calls through it, status, an Envoy's configuration and statistics, and waits for any of these. */
 import {type GrpcReply, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {lastLines, linesSince} from '../../src/demo/lab/log-file.js'
@@ -18,16 +18,16 @@ export function hostOf(cluster: string, replica = 0): string {
 }
 
 /** 10901, to which Thanos Query connects. */
-export function queryDoor({address}: Scene): {host: string; port: number} {
+export function queryAddress({address}: Scene): {host: string; port: number} {
   return {host: address, port: 10_901}
 }
 
 /** One call to a replica as Thanos Query would make it, on a connection of its own. */
 export async function call(network: Scene, cluster: string, replica = 0): Promise<GrpcReply> {
-  return callOnce(openPlain(queryDoor(network)), oneCall(hostOf(cluster, replica)))
+  return callOnce(openPlain(queryAddress(network)), oneCall(hostOf(cluster, replica)))
 }
 
-/** Who answers for a replica: a backend's name, or how the call failed. */
+/** The name of the backend that answers for a replica, or how the call failed. */
 export async function whoAnswers(network: Scene, cluster: string, replica = 0): Promise<string> {
   try {
     const {headers, grpcStatus} = await call(network, cluster, replica)
@@ -51,7 +51,7 @@ export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatu
   return proxies.find(({cluster, state}) => cluster === owner && state !== 'not connected')
 }
 
-/** Waits until `holds`; where it is waited in vain, the error says how the network stood. */
+/** Waits until `holds`; after the time limit the error has the state of the network. */
 export async function until(network: Scene, what: string, holds: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
   const options = {signal: network.crashed, timeoutMs: seconds * 1000, everyMs: 40}
   try {
@@ -61,13 +61,13 @@ export async function until(network: Scene, what: string, holds: () => Promise<b
   }
 }
 
-/** Waits until each of these has a proxy that has acknowledged all that it was sent; all of them where none is named. */
+/** Waits until each of these owners has a proxy that has acknowledged its whole configuration; without names, all owners. */
 export async function untilSynced(
   network: Scene,
   owners: readonly string[] = ['atlas', ...network.members.keys()],
   seconds = 10,
 ): Promise<void> {
-  // The last type that an Envoy asks for is routes: before it came, being synced says little.
+  // An Envoy requests routes last: before they came, `synced` proves little.
   const isWhole = ({state, types}: ProxyStatus): boolean =>
     state === 'synced' && types.some(({type, acknowledged}) => type === 'RouteConfiguration' && acknowledged > 0)
   const synced = async (): Promise<boolean> => {
@@ -89,7 +89,7 @@ export async function untilReachable(
   }
 }
 
-/** All configuration that ADS has given to an Envoy, as it reads, without the times at which it came. */
+/** All configuration that an Envoy has received over ADS, without the times at which it came. */
 export async function dumpOf(envoy: TestEnvoy): Promise<string> {
   const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: {'@type': string}[]}
   const given = configs.filter(config => !config['@type'].endsWith('BootstrapConfigDump'))
@@ -107,7 +107,7 @@ export function differenceOf(before: string, after: string): string {
   return before === after ? 'none' : `line ${index}: ${lines[index] ?? ''} -> ${others[index] ?? ''}`
 }
 
-/** A figure of an Envoy's statistics; 0 where it was never counted. */
+/** A value of an Envoy's statistics; 0 where it was never counted. */
 export async function statOf(envoy: TestEnvoy, name: string): Promise<number> {
   const {stats} = JSON.parse(await envoy.page(`/stats?format=json&filter=^${name.replaceAll('.', '\\.')}$`)) as {
     stats: {name?: string; value?: number}[]
@@ -115,7 +115,7 @@ export async function statOf(envoy: TestEnvoy, name: string): Promise<number> {
   return stats.find(stat => stat.name === name)?.value ?? 0
 }
 
-/** How an Envoy's configuration has come: responses taken and refused, by type. */
+/** Accepted and rejected responses of an Envoy, by type. */
 export async function updatesOf(envoy: TestEnvoy): Promise<Readonly<Record<string, number>>> {
   const {stats} = JSON.parse(await envoy.page('/stats?format=json&filter=update_(success|rejected|failure)$')) as {
     stats: {name?: string; value?: number}[]
@@ -139,7 +139,7 @@ async function story(network: Scene): Promise<string> {
   return [JSON.stringify(status), ...ends].join('\n')
 }
 
-/** Envoy lists the resources of a section in an order of its own each time. */
+/** Sorts the resources of a section: Envoy lists them in another order each time. */
 function sorted(section: unknown): unknown {
   const entries = Object.entries(section as object).map(
     ([key, value]) => [key, Array.isArray(value) ? value.map(item => JSON.stringify(item)).sort() : value] as const,
@@ -157,7 +157,7 @@ function withoutTimes(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => !TIMES.has(key))
-      // Envoy writes a map in an order of its own each time.
+      // Envoy writes a map in another order each time.
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, entry]) => [key, withoutTimes(entry)]),
   )

@@ -1,4 +1,4 @@
-/** 200 registered clusters at one observability Envoy, three of them with an Envoy of their own: one more concerns two Envoys alone. */
+/** 200 registered clusters at one observability Envoy, three of them with an Envoy: one more concerns only two Envoys. */
 import {expect} from 'chai'
 import {differing, dumpedResources} from '../../src/demo/lab/envoy-admin.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
@@ -33,10 +33,10 @@ describe('e2e: 200 clusters', function () {
     return found?.acknowledged ?? 0
   }
 
-  it('those with an Envoy answer, each for itself; those without fail at once', async () => {
+  it('clusters with an Envoy answer, each for itself; calls to the others fail at once', async () => {
     await untilReachable(network)
     const active = await statOf(network.observability, 'cluster_manager.active_clusters')
-    // Beside them the servers, and the bootstrap's own.
+    // Beside them the servers' cluster, and the bootstrap's own.
     expect(active).to.equal(FLEET + 2)
     for (const name of ['cluster-0', 'cluster-100', 'cluster-196']) {
       const begin = performance.now()
@@ -45,7 +45,7 @@ describe('e2e: 200 clusters', function () {
     }
   })
 
-  it('one more is sent to two Envoys alone, in a few kilobytes', async () => {
+  it('one more is sent to only two Envoys, in a few kilobytes', async () => {
     const others = real.map(name => network.member(name).envoy)
     const received = async () => statOf(network.observability, 'cluster.xds.upstream_cx_rx_bytes_total')
     const before = {
@@ -64,12 +64,12 @@ describe('e2e: 200 clusters', function () {
     expect(changed.filter(name => !name.endsWith(' thanos/rome'))).to.deep.equal([])
     expect(changed).to.include('Clusters thanos/rome').and.to.include('ScopedRoutes thanos/rome')
     expect(await statOf(network.observability, 'listener_manager.lds.update_success')).to.equal(listeners)
-    // The relayed streams of the new Envoy go by another cluster; what is counted here is the observability Envoy's own.
+    // The relayed streams of the new Envoy use another Envoy cluster; this counts the observability Envoy's own stream.
     expect((await received()) - before.bytes).to.be.within(500, 10_000)
   })
 })
 
-/** In one commit, as a `git pull` would bring them; their addresses refuse connections. */
+/** Registers clusters in one commit, as after a `git pull`; their addresses refuse connections. */
 async function registerTheOthers(network: Network): Promise<void> {
   const clusters = Array.from({length: FLEET - real.length}, (_, index) =>
     testCluster(parseClusterName(`cluster-${index}`), {addresses: parseAddresses(network.spareAddress(20))}),

@@ -1,4 +1,4 @@
-/** docs/how-to/migrate-from-goatlas.md, steps 5 to 7: old Envoys end, the old program goes, and what goes wrong meanwhile. */
+/** docs/how-to/migrate-from-goatlas.md, steps 5 to 7: old Envoys are stopped, goatlas is removed, and what may fail meanwhile. */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {expect} from 'chai'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
@@ -9,7 +9,7 @@ import {type OldAndNew, names, openOldAndNew} from './old-and-new.js'
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
   this.timeout(120_000)
-  // each step stands on the one before
+  // Each step continues the one before.
   this.bail(true)
   let stage: OldAndNew
   let kept: Channel | undefined
@@ -25,7 +25,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     await stage.close()
   })
 
-  it('when its old Envoy ends, only clients that have not reconnected notice', async () => {
+  it('when its old Envoy ends, only clients that have not reconnected are affected', async () => {
     const mark = stage.query.mark()
     expect(await stage.play('6. Restart Thanos Query')).to.match(/\b10\.96\.\d+\.\d+$/)
     await stage.old.get('downstream1')?.stop()
@@ -35,7 +35,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     expect(grpcStatus).to.equal(grpcCodes.unavailable)
   })
 
-  it('a cluster whose new Envoy takes the place of the old one is without answers for some seconds, and each replica then answers for itself', async () => {
+  it('a cluster whose new Envoy replaces the old one at its address does not answer for some seconds, and then each replica answers for itself', async () => {
     const others = stage.query.mark()
     await stage.play('5. Move a cluster', /envoy-ads --replicas=0|cluster add downstream2/)
     for (const command of stage.commands('5. Move a cluster', /format secret|helm --kube-context|rollout status/))
@@ -68,7 +68,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     stage.expectAnswers(others, 'downstream1', 'downstream3')
   })
 
-  it('a registration that can not be read costs its cluster nothing of what leads to it', async () => {
+  it('a registration that can not be read changes nothing on the path to its cluster', async () => {
     const mark = stage.query.mark()
     for (const name of ['downstream1', 'downstream3'])
       await stage.run(`kubectl --namespace ${NAMESPACE} annotate service ${name} --overwrite goatlas.io/addresses='no address'`)
@@ -89,7 +89,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     await stage.run(`kubectl --namespace ${NAMESPACE} annotate service downstream3 goatlas.io/addresses-`)
   })
 
-  it('against an old controller that runs by mistake Atlas does not write in a circle, and has the last word', async () => {
+  it('against an old controller that runs by mistake Atlas does not write in a loop, and its own write is the last', async () => {
     const key = 'Service/downstream1-thanos-sidecar0'
     const at = `/api/v1/namespaces/${NAMESPACE}/services/downstream1-thanos-sidecar0`
     const {metadata, spec} = stage.atFirst.get(key) ?? expect.fail('there was none')
@@ -108,7 +108,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
       await stage.kubernetes.request('PATCH', at, theirs, {contentType: 'application/merge-patch+json'})
     }
 
-    // as it stood, at once, and after 1, 2 and 4 s
+    // At once, and after 1, 2 and 4 s.
     expect(answered).to.be.greaterThan(2).and.lessThan(7)
     expect(stage.writes().filter(write => write.endsWith(at)).length).to.be.lessThan(7)
     expect((await stage.log()).match(/another writer overwrites/g)).to.have.length(1)
@@ -116,7 +116,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     expectOurs((await stage.objects()).get(key))
   })
 
-  it('the old program goes, by its own Helm release, and nothing of Atlas with it', async () => {
+  it('goatlas is uninstalled by its own Helm release, and nothing of Atlas is deleted', async () => {
     const mark = stage.query.mark()
     const before = await stage.objects()
     await stage.play('7. Uninstall the old program')
@@ -138,7 +138,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     expect(stage.unplayed(['5. Move a cluster', '6. Restart Thanos Query', '7. Uninstall the old program'])).to.deep.equal([])
   })
 
-  /** An object whose owner is gone goes: then all that would go has gone. */
+  /** Waits until the garbage collector has deleted an object without owner: then it has deleted all such objects. */
   async function collectorHasPassed(): Promise<void> {
     const ownerReferences = [{apiVersion: 'v1', kind: 'Service', name: 'nobody', uid: '00000000-0000-4000-8000-000000000000'}]
     const place = `/api/v1/namespaces/${NAMESPACE}/configmaps`

@@ -1,6 +1,6 @@
 /**
- * docs/how-to/migrate-from-goatlas.md, steps 1 to 5 and both ways back, every command in its order: a 2021 installation with three
- * clusters on a real API server, its Envoys and Atlas's side by side. There is no kubelet: migration.ts says what stands in for it.
+ * docs/how-to/migrate-from-goatlas.md, steps 1 to 5 and both ways back, every command in its order: a goatlas installation with three
+ * clusters on a real API server, its Envoys and Atlas's side by side. There is no kubelet: migration.ts replaces it.
  */
 import {readFile, stat} from 'node:fs/promises'
 import path from 'node:path'
@@ -19,7 +19,7 @@ import {NEW_PORT, type OldAndNew, names, openOldAndNew} from './old-and-new.js'
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function () {
   this.timeout(120_000)
-  // each step stands on the one before
+  // Each step continues the one before.
   this.bail(true)
   let stage: OldAndNew
   let kept: Channel | undefined
@@ -32,12 +32,12 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     await stage.close()
   })
 
-  it('the old program answers for every cluster', async () => {
+  it('goatlas answers for every cluster', async () => {
     await stage.until('an answer of every cluster', () => names.every(name => stage.query.asked(name).at(-1)?.by === `${name}/0`))
     expect(names.map(name => stage.wayOf(name))).to.deep.equal(['old', 'old', 'old'])
   })
 
-  it('a look and a copy, which no other user can read, and which holds what the old controller has made', async () => {
+  it('a first look and a backup, which no other user can read, with the objects of the old controller', async () => {
     const found = await stage.play('Before you begin')
     for (const name of names) expect(found).to.match(new RegExp(`^${NAMESPACE} +${name} `, 'm'))
     await stage.run(stage.blocks.find(({heading}) => heading === '1. Keep a copy')?.text ?? '')
@@ -62,7 +62,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     })
   })
 
-  it('--dry-run prints what would be written, no key in it, and writes nothing', async () => {
+  it('--dry-run prints what would be written, without a key, and writes nothing', async () => {
     const before = await stage.objects()
     const printed = await stage.play('3. Take it over', /--dry-run/)
     expect(printed)
@@ -73,7 +73,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(versions(await stage.objects())).to.deep.equal(versions(before))
   })
 
-  it('init writes settings, the place for requests and the root, which keeps its key and its certificate, and nothing more; twice, nothing at all', async () => {
+  it('init writes only settings, the ConfigMap for requests and the root, which keeps its key and its certificate; a second init writes nothing', async () => {
     const printed = await stage.play('3. Take it over', /^atlas init(?!.*--dry-run)/)
     expect(printed).to.contain('before you move it, run atlas cluster add downstream2 --stack')
     const after = await stage.objects()
@@ -92,7 +92,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(versions(await stage.objects())).to.deep.equal(versions(after))
   })
 
-  it('the chart stands beside the old one; its hook, and Atlas at work, touch nothing that leads anywhere', async () => {
+  it('the chart is installed beside the old one; its hook and the servers change no Service on a path to a cluster', async () => {
     const mark = stage.query.mark()
     const before = await stage.objects()
     await stage.play('4. Install Atlas beside it')
@@ -122,7 +122,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
   })
 
   it('no program writes while nothing happens', async () => {
-    // the first reports come within 5 s
+    // The first reports are written within 5 s.
     await sleep(6000)
     const before = versions(await stage.objects())
     expect(stage.writes()).not.to.have.length(0)
@@ -131,7 +131,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(versions(await stage.objects())).to.deep.equal(before)
   })
 
-  it('the first cluster moves, and is without an answer for not one moment; the others stay as they are', async () => {
+  it('the first cluster moves without one failed request; the others stay as they are', async () => {
     kept = openPlain({host: stage.addresses.oldAtlas, port: 10_901})
     const mark = stage.query.mark()
     await stage.play('5. Move a cluster', /downstream1 .*--address/)
@@ -157,7 +157,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expect(nodePort).to.equal(NEW_PORT)
   })
 
-  it('a connection from before is answered the old way', async () => {
+  it('a connection that was open before is answered through the old Envoys', async () => {
     const authority1 = `downstream1-thanos-sidecar0.${NAMESPACE}.svc.cluster.local:10901`
     expect((await kept!.call(oneCall(authority1))).headers[ANSWERED_BY]).to.equal('downstream1/0')
   })
@@ -178,7 +178,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     stage.expectAnswers(mark, ...names)
   })
 
-  it('everything goes back, to what it was, and every request is answered', async () => {
+  it('everything goes back to its old state, and every request is answered', async () => {
     const mark = stage.query.mark()
     const heading = 'Move everything back'
     const [stopController, ...rest] = stage.commands(heading)

@@ -1,7 +1,7 @@
 /**
- * A real API server in which the 2021 program has run, the contexts and programs that docs/how-to/migrate-from-goatlas.md assumes, and
+ * A real API server in which goatlas has run, the contexts and programs that docs/how-to/migrate-from-goatlas.md assumes, and
  * what a kubelet would run of Atlas's charts: servers with the arguments and rights of the chart, Envoys with the files that `cluster
- * values` writes. Which commands are run, and what must have come of them, is the test's business.
+ * values` writes. The tests decide which commands are run, and check their results.
  */
 import {chmod, mkdir, readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -23,7 +23,7 @@ import {program} from '../helpers/kubernetes/programs.js'
 import {ownKubernetes} from '../helpers/kubernetes/shared.js'
 import {type Block, blocksOf, shell} from '../helpers/page.js'
 
-/** Where that program ran. */
+/** The namespace of goatlas. */
 export const NAMESPACE = 'monitoring'
 const PAGE = 'how-to/migrate-from-goatlas.md'
 
@@ -49,34 +49,34 @@ export interface Migration {
   run(command: string): Promise<Ran>
   /** All lines below a heading that match, in their order. @throws Error where there is none */
   commands(heading: string, which?: RegExp): readonly string[]
-  /** Lines below these headings that were never run as they stand there. */
+  /** Lines below these headings that were never run. */
   unplayed(headings: readonly string[]): readonly string[]
   /** Services, Secrets and ConfigMaps of the namespace by kind and name, Helm's own left out. */
   objects(): Promise<ReadonlyMap<string, Stored>>
   /** Starts the controller and one replica of the discovery service, as the chart would. */
   startServers(): Promise<void>
   stopServers(): Promise<void>
-  /** What the servers have asked the API server to write since this was asked last, Leases left out: `PATCH /api/v1/…`. */
+  /** The servers' writes at the API server since the last call, without Leases: `PATCH /api/v1/…`. */
   writes(): readonly string[]
-  /** The log of the server that leads. */
+  /** The log of the leader. */
   log(): Promise<string>
   /** Starts an Envoy of Atlas from what `cluster values` prints; waits until it is ready. */
   startEnvoy(name: string, place: EnvoyPlace): Promise<Running>
   until(what: string, holds: () => Promise<boolean> | boolean, seconds?: number): Promise<void>
-  /** Ended in reverse order. */
+  /** Closed in reverse order. */
   onClose(act: () => Promise<unknown> | void): void
   close(): Promise<void>
 }
 
 export interface EnvoyPlace {
   readonly address: string
-  /** Of 11901, where it is another. */
+  /** The port instead of 11901. */
   readonly port?: number
-  /** Where all names of the cluster's DNS lead. */
+  /** The address of all names in the cluster's DNS. */
   readonly names?: string
 }
 
-/** @param replacing what stands on the page as an example, and what it is here */
+/** @param replacing examples of the page, and their values here */
 export async function openMigration(
   folder: string,
   authority: GoatlasAuthority,
@@ -107,7 +107,7 @@ export async function openMigration(
 
 interface Ground {
   readonly kubernetes: Kubernetes
-  /** Between Atlas's servers and the API server: it counts. */
+  /** The proxy between Atlas's servers and the API server, which counts requests. */
   readonly proxy: FaultProxy
   readonly supervisor: Supervisor
   readonly folder: string
@@ -122,7 +122,7 @@ class Stage {
   readonly #ground: Ground
   readonly #played = new Set<string>()
   #servers: Running[] = []
-  /** Where the replica of the discovery service is, which `atlas-ads` leads to. */
+  /** The address of the ADS replica behind Service `atlas-ads`. */
   readonly #ads = ownAddress()
 
   constructor(ground: Ground) {
@@ -241,7 +241,7 @@ function resolverAt({host, port}: {readonly host: string; readonly port: number}
   }
 }
 
-/** Three contexts of one API server, and programs under the names that the page calls them by. */
+/** Three contexts of one API server, and programs under the names in the page. */
 async function environment(kubernetes: Kubernetes, folder: string): Promise<NodeJS.ProcessEnv> {
   const {server, ca, credential} = await readKubeconfig(kubernetes.kubeconfig)
   if (!('token' in credential)) throw new Error('the administrator has a token')
@@ -272,8 +272,8 @@ async function environment(kubernetes: Kubernetes, folder: string): Promise<Node
 }
 
 /**
- * `helm`: charts come from this checkout instead of a registry; hooks are for a kubelet. `kubectl rollout status`: what would be waited
- * for must be there.
+ * `helm`: charts come from this checkout instead of a registry; hooks need a kubelet and are skipped. `kubectl rollout status`: the object
+ * must exist, and is not waited for.
  */
 function standIns(): Readonly<Record<string, string>> {
   const [helm, kubectl] = [program('helm'), program('kubectl')]

@@ -1,4 +1,4 @@
-/** A resource that an Envoy refuses: the rest of what it was sent works, status shows its message, and no other Envoy notices. */
+/** A resource that an Envoy rejects: the other resources work, status shows its message, and no other Envoy is affected. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createServer} from 'node:net'
@@ -8,12 +8,12 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import type {TypeReport} from '../../src/lib/model/report.js'
 import {reportOf, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {adsDoor} from './visit.js'
+import {adsPort} from './mtls-ports.js'
 
-/** An address for documentation (RFC 5737): no machine's own. */
+/** An address for documentation (RFC 5737), which no machine has. */
 const NOBODYS = '203.0.113.77'
 
-describe('e2e: refused resources (D26)', function () {
+describe('e2e: rejected resources (D26)', function () {
   this.timeout(60_000)
   let network: Network
 
@@ -28,7 +28,7 @@ describe('e2e: refused resources (D26)', function () {
     return Object.fromEntries(proxies.find(proxy => proxy.id === id)?.types.map(type => [type.type, type]) ?? [])
   }
 
-  it('a listener that can not be bound: its text is in status, its clusters and secrets are in place, and later changes still come', async () => {
+  it('a listener that can not be bound: the message is in status, clusters and secrets are in place, and later changes still arrive', async () => {
     const envoy = await network.makeEnvoy(parseClusterName('paris'), {
       address: network.spareAddress(0),
       bindAddress: NOBODYS,
@@ -62,9 +62,9 @@ describe('e2e: refused resources (D26)', function () {
     await until(network, 'status to show the refusal', async () => (await typesOf('atlas-1'))['Listener']?.state === 'nack')
     expect((await typesOf('atlas-1'))['Listener']?.nack).to.match(/thanos: cannot bind .*Address already in use/)
     const fleet = await network.store.load()
-    const door = {...adsDoor(network, fleet), host: address}
+    const target = {...adsPort(network, fleet), host: address}
     const opens = async (): Promise<boolean> =>
-      (await probeTls(door, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
+      (await probeTls(target, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
     await until(network, 'the ADS relay to open', opens)
     await untilSynced(network)
     await new Promise(resolve => occupier.close(resolve))

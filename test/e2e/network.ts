@@ -1,6 +1,6 @@
 /**
- * A network for one test file: `atlas serve` on a directory, real Envoys, backends (scene.ts). What is asked of it by the tests, and how
- * they read the answers, stands in look.ts and edit.ts.
+ * A network for one test file: `atlas serve` on a directory, real Envoys, backends (scene.ts). Tests inspect it with look.ts and change the
+ * store with edit.ts.
  */
 import path from 'node:path'
 import type {Running} from '../../src/demo/lab/processes.js'
@@ -20,13 +20,13 @@ export interface NetworkOptions extends SceneOptions {
   readonly settings?: Choices
   /** `atlas serve --time`. */
   readonly times?: Readonly<Record<string, string>>
-  /** Writes what stands in the store's folder before `init`. */
+  /** Writes files into the store's folder before `init`. */
   readonly found?: (folder: string) => Promise<void>
 }
 
 export interface Network extends Scene, Pick<Stage, 'close' | 'makeEnvoy' | 'onClose' | 'spareAddress' | 'startProcess'> {
   readonly server: () => Running
-  /** What the server knows of the proxies. */
+  /** The server's view of the proxies. */
   report(): Promise<Report>
   /** @param bin which release serves; the network's own where none is named */
   startServer(bin?: string): Promise<void>
@@ -47,7 +47,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   }
 }
 
-/** For `after`, which mocha runs even where `before` failed. */
+/** For `after`, which mocha also runs where `before` failed. */
 export async function closeNetwork(network: {close(): Promise<void>} | undefined): Promise<void> {
   await network?.close()
 }

@@ -1,6 +1,6 @@
 /**
- * Three clusters of a 2021 installation, behind its own Envoys and asked without a pause, and Atlas coming to stand beside it: the
- * stage of the tests of docs/how-to/migrate-from-goatlas.md.
+ * Three clusters of a goatlas installation behind its own Envoys, under continuous requests, and Atlas installed beside it: the
+ * fixture of the tests of docs/how-to/migrate-from-goatlas.md.
  */
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -16,7 +16,7 @@ import {type Objects, expectSameServices} from './migrated.js'
 import {type Migration, NAMESPACE, openMigration} from './migration.js'
 import {type Query, openQuery} from './query.js'
 
-/** As the fixtures name them; the second has two replicas. */
+/** Their names in the fixtures; the second has two replicas. */
 export const names = ['downstream1', 'downstream2', 'downstream3'] as const
 export type Name = (typeof names)[number]
 
@@ -25,31 +25,31 @@ export const NEW_PORT = 31_901
 
 export interface OldAndNew extends Migration {
   readonly query: Query
-  /** The objects before anything was done. */
+  /** The objects before the first step. */
   readonly atFirst: Objects
-  /** Envoys of the old program by cluster, the observability Envoy as `atlas`; and Atlas's. */
+  /** goatlas's Envoys by cluster, the observability Envoy as `atlas`; and Atlas's. */
   readonly old: ReadonlyMap<string, RunningEnvoy>
   readonly ours: Map<string, Running>
   readonly addresses: Readonly<Record<Name | 'atlas' | 'oldAtlas', string>>
-  /** Runs commands of the page; what they said. */
+  /** Runs commands of the page. @returns their output */
   play(heading: string, which?: RegExp): Promise<string>
-  /** Steps 1 to 4, until all that Atlas makes is there. */
+  /** Steps 1 to 4, until all objects of Atlas exist. */
   standBeside(): Promise<void>
   /** Starts servers and observability Envoy of the release that step 4 has installed. */
   startRelease(): Promise<void>
   /** The first cluster's step 5. */
   move(how: 'again' | 'first'): Promise<void>
-  /** Which way a cluster was asked last. */
+  /** The path of the last request to a cluster. */
   wayOf(name: string): string
-  /** Each of them has been answered by its own sidecar since `mark`, every single time. */
+  /** Expects that every request to these clusters since `mark` was answered by the cluster's own sidecar. */
   expectAnswers(mark: number, ...clusters: readonly Name[]): void
-  /** No program has written the Services that lead to them, from the beginning. */
+  /** Expects that no program has written the Services of these clusters since the beginning. */
   expectUntouched(objects: Objects, ...clusters: readonly Name[]): void
 }
 
 const MANAGED = 'app.kubernetes.io/managed-by'
 
-/** Starts all of the old. */
+/** Starts goatlas's network. */
 export async function openOldAndNew(): Promise<OldAndNew> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-migrate-'))
   const addresses = {
@@ -59,14 +59,14 @@ export async function openOldAndNew(): Promise<OldAndNew> {
     atlas: ownAddress(),
     oldAtlas: ownAddress(),
   }
-  /** Where the sidecars of the second cluster are, `0` and `1` at its end. */
+  /** The address of the second cluster's sidecars, without the `0` or `1` at its end. */
   const replicas = `${ownAddress().split('.').slice(0, 3).join('.')}.1`
   const sidecars = {downstream1: [ownAddress()], downstream2: [`${replicas}0`, `${replicas}1`], downstream3: [ownAddress()]}
   const authority = goatlasAuthority()
   const migration = await openMigration(folder, authority, {
     '203.0.113.7': addresses.atlas,
     '198.51.100.1 ': `${addresses.downstream1} `,
-    // there is no resolver for the names of that stack here
+    // This machine has no resolver for the names of that stack.
     '--stack kube-prometheus-stack=prometheus': `--thanos ${replicas}{replica}:10901 --address ${addresses.downstream2}`,
   })
   const close = async (): Promise<void> => {
@@ -98,7 +98,7 @@ export async function openOldAndNew(): Promise<OldAndNew> {
   }
 }
 
-/** The release of an old Envoy downstream, and Thanos Query. */
+/** The Helm release of an old downstream Envoy, and Thanos Query. */
 const others = `mkdir -p old-envoy/templates
 printf 'apiVersion: v2\\nname: envoy\\nversion: 1.3.0\\n' > old-envoy/Chart.yaml
 printf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: old-envoy}\\n' > old-envoy/templates/files.yaml
@@ -107,7 +107,7 @@ kubectl --namespace ${NAMESPACE} create deployment thanos-query --image=quay.io/
 
 interface Parts extends Pick<OldAndNew, 'addresses' | 'atFirst' | 'close' | 'old' | 'query'> {
   readonly migration: Migration
-  /** Where all names of the first cluster lead. */
+  /** The address of all names of the first cluster. */
   readonly sidecar: string
 }
 

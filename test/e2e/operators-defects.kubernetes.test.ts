@@ -1,4 +1,4 @@
-/** Defects of the 2021 program that had to do with Kubernetes, one by one: each is shown to be gone on a running installation. */
+/** Defects of goatlas on Kubernetes: a running installation of Atlas has none of them. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
@@ -8,10 +8,10 @@ import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import {type Installation, registrationOf} from './installation.js'
 import {load} from './load.js'
-import {differenceOf, dumpOf, proxyIn, queryDoor, until, untilReachable, updatesOf} from './look.js'
+import {differenceOf, dumpOf, proxyIn, queryAddress, until, untilReachable, updatesOf} from './look.js'
 import {sharedInstallation} from './shared-installation.js'
 
-describe('e2e: defects of the 2021 program, on Kubernetes', function () {
+describe('e2e: defects of goatlas, on Kubernetes', function () {
   this.timeout(60_000)
   let network: Installation
 
@@ -32,7 +32,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
   const eventsOf = async (name: string): Promise<string> =>
     network.kubectl(['get', 'events', '--field-selector', `involvedObject.name=${name}`])
 
-  /** Takes it out for good, so that the next test finds what this one did. */
+  /** Removes a cluster, so that the next test finds the installation as this one did. */
   async function remove(...names: readonly string[]): Promise<void> {
     for (const name of names) await removeCluster(network.store, name, dependencies, {waitMs: 10_000})
     await Promise.all(names.map(untilGone))
@@ -43,12 +43,12 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     const address = `paris-thanos-sidecar0.${network.namespace}.svc.cluster.local:10901`
     expect(endpoints).to.contain(address)
     expect(endpoints).not.to.contain('.monitoring.')
-    const {headers} = await callOnce(openPlain(queryDoor(network)), oneCall(address))
+    const {headers} = await callOnce(openPlain(queryAddress(network)), oneCall(address))
     expect(headers[ANSWERED_BY]).to.equal('paris/0')
     expect((await network.get('services/paris-thanos-sidecar0'))?.spec?.['selector']).to.deep.equal({'goatlas.io/envoy': 'observability'})
   })
 
-  it('D18: a registration without an address, and one with nonsense in it, cost no other cluster anything, and are reported beside the object', async () => {
+  it('D18: a registration without an address, and an invalid one, affect no other cluster, and are reported in an Event', async () => {
     const others = load(network)
     const pids = [...network.ads, ...network.controllers].map(replica => replica.pid())
     await apply('rome', {'goatlas.io/addresses': ''})
@@ -85,8 +85,8 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     await until(network, 'nothing to be at fault', async () => (await network.fleet()).faults.size === 0)
   })
 
-  it('D22: a cluster for which something can not be written keeps no other from getting all of its own', async () => {
-    // Another program's Service has the name that Thanos Query is to connect to.
+  it('D22: a cluster for which an object can not be written delays no other cluster', async () => {
+    // Another program's Service has the name that Thanos Query would use.
     await network.kubectl(['create', 'service', 'clusterip', 'aarau-thanos-sidecar0', '--tcp=80:80'])
     await apply('aarau')
     await apply('zug')
@@ -97,14 +97,14 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect((await network.get('services/aarau-thanos-sidecar0'))?.spec?.['selector'], "somebody else's stays").to.deep.equal({
       app: 'aarau-thanos-sidecar0',
     })
-    // Retried automatically: the registration need not be touched.
+    // It is retried without a change of the registration.
     await network.kubectl(['delete', 'service', 'aarau-thanos-sidecar0'])
     await until(network, 'it to be made', async () => (await network.fleet()).derived.has('Service/aarau-thanos-sidecar0'))
     await until(network, 'nothing to be told any more', async () => (await leader.readiness()).warnings.length === 0)
     await remove('aarau', 'zug')
   })
 
-  it('D23: a Service that loses its label is no cluster any more: configuration, endpoints and Services of it go', async () => {
+  it('D23: a Service that loses its label is no longer a cluster: its configuration, endpoints and Services are removed', async () => {
     await apply('turin')
     await untilServed('turin')
     await network.kubectl(['label', 'service', 'turin', 'goatlas.io/cluster-'])
@@ -115,7 +115,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     await remove('turin')
   })
 
-  it('D27: every replica serves, says when it is ready, and one that ends does not wait for streams that have no end', async () => {
+  it('D27: every replica serves and reports when it is ready, and one that ends does not wait for endless streams', async () => {
     const [, , last] = network.ads
     for (const replica of network.ads) expect((await replica.readiness()).ready).to.equal(true)
     const served = await Promise.all(network.ads.map(async replica => (await replica.report()).address))
@@ -128,7 +128,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect(await others.stop()).to.be.greaterThan(20)
   })
 
-  it("D28: what does not concern a cluster is not sent to it, and what is none of Atlas's is not written about", async () => {
+  it('D28: a cluster gets only what concerns it, and objects of other programs cause no write', async () => {
     const {envoy} = network.member('lyon')
     const [updates, before] = [await updatesOf(envoy), await proxyIn(network, 'lyon')]
     await apply('nice')
@@ -139,7 +139,7 @@ describe('e2e: defects of the 2021 program, on Kubernetes', function () {
     expect((await proxyIn(network, 'lyon'))?.connectedSince).to.equal(before?.connectedSince)
 
     const all = await updatesOf(network.observability)
-    // What replicas write of themselves is another matter.
+    // Reports of replicas are excluded.
     const own = /\/(atlas-proxies-|atlas-replicas|grafana)/
     const revisions = JSON.stringify([...(await network.fleet()).revisions].filter(([object]) => !own.test(object)))
     await network.kubectl(['create', 'configmap', 'grafana', '--from-literal', 'a=b'])

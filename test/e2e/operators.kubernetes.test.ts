@@ -1,4 +1,4 @@
-/** What the operators make of registrations, however these were made, and of requests; who may do what; with real servers and Envoys on a real API server. */
+/** Registrations of any origin, requests, and the rights of an operator, with real servers and Envoys on a real API server. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {askAds} from '../../src/demo/lab/ads-client.js'
@@ -13,7 +13,7 @@ import {type Installation, registrationOf} from './installation.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
 import {sharedInstallation} from './shared-installation.js'
-import {serverDoor} from './visit.js'
+import {serverPort} from './mtls-ports.js'
 
 describe('e2e: the operators on Kubernetes', function () {
   this.timeout(60_000)
@@ -27,7 +27,7 @@ describe('e2e: the operators on Kubernetes', function () {
       if (!network.members.has(name)) await removeCluster(network.store, name, dependencies, {waitMs: 10_000})
   })
 
-  /** What the controller has made for a cluster, without what differs from one to the other. */
+  /** The objects that the controller has made for a cluster, without values that differ between clusters. */
   async function madeFor(name: string): Promise<unknown> {
     const fleet = await network.fleet()
     const owner = parseClusterName(name)
@@ -73,18 +73,18 @@ describe('e2e: the operators on Kubernetes', function () {
     const made = await madeFor('command')
     expect(await madeFor('hand')).to.deep.equal(made)
     expect(await madeFor('gitops')).to.deep.equal(made)
-    // What the others own stays theirs: the controller writes nothing into a registration.
+    // The controller writes nothing into a registration, which other programs own.
     expect((await network.get('services/hand'))?.metadata.labels).to.deep.equal({'goatlas.io/cluster': ''})
   })
 
-  /** Versions of all objects but those that replicas write of themselves. */
+  /** Resource versions of all objects except reports and Leases. */
   async function versions(): Promise<Readonly<Record<string, string>>> {
     const {revisions} = await network.fleet()
     const own = /^ConfigMap\/atlas-(proxies-|replicas)/
     return Object.fromEntries([...revisions].filter(([object]) => !own.test(object)))
   }
 
-  it('a controller that is started late, restarted, or newly elected arrives at the same state, and writes nothing twice', async () => {
+  it('a controller that is started late, restarted, or newly elected reaches the same state, and writes nothing twice', async () => {
     const made = await madeFor('command')
     await Promise.all(network.controllers.map(async controller => controller.stop()))
     await network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, 'late')})
@@ -144,16 +144,16 @@ describe('e2e: the operators on Kubernetes', function () {
     )
   })
 
-  const doors = async (): Promise<readonly TlsTarget[]> => {
+  const targets = async (): Promise<readonly TlsTarget[]> => {
     const fleet = await network.fleet()
-    return network.ads.map(({listen}) => ({...serverDoor(network, fleet), ...listen}))
+    return network.ads.map(({listen}) => ({...serverPort(network, fleet), ...listen}))
   }
 
-  it('deleting a registration suspends: nothing passes either way within 10 s, and what it was given is kept; re-created, it works again', async () => {
+  it('deleting a registration suspends: within 10 s requests are refused both ways, and its certificates are kept; re-created, it works again', async () => {
     const paris = parseClusterName('paris')
     const before = await network.fleet()
     const others = load(network, ['lyon'])
-    const victim = await openVictim(network, before, paris, await doors())
+    const victim = await openVictim(network, before, paris, await targets())
     const registration = await network.kubectl(['get', 'service', 'paris', '-o', 'json'])
     await network.kubectl(['delete', 'service', 'paris'])
     await victim.untilCutOff()
@@ -164,7 +164,7 @@ describe('e2e: the operators on Kubernetes', function () {
     expect(identityIn(suspended, paris).certificate).to.equal(identityIn(before, paris).certificate)
     expect(credentialIn(suspended, paris).certificate).to.equal(credentialIn(before, paris).certificate)
 
-    // As a GitOps tool does it: what is in its repository, applied again.
+    // As a GitOps tool would: the same manifest is applied again.
     const {metadata, spec, ...kind} = JSON.parse(registration) as {metadata: Record<string, unknown>; spec: Record<string, unknown>}
     const {name, labels, annotations} = metadata
     const again = {
@@ -182,11 +182,11 @@ describe('e2e: the operators on Kubernetes', function () {
     expect(await others.stop()).to.be.greaterThan(20)
   })
 
-  it('cluster remove revokes: nothing passes either way within 10 s, its keys are destroyed, and re-creating the registration restores nothing', async () => {
+  it('cluster remove revokes: within 10 s requests are refused both ways, its keys are destroyed, and re-creating the registration restores nothing', async () => {
     const paris = parseClusterName('paris')
     const before = await network.fleet()
     const others = load(network, ['lyon'])
-    const victim = await openVictim(network, before, paris, await doors())
+    const victim = await openVictim(network, before, paris, await targets())
     const removed = await network.run(['cluster', 'remove', 'paris', '--yes', '--wait'], network.person)
     expect(removed.code, removed.stderr).to.equal(0)
     await victim.untilCutOff()
@@ -200,7 +200,7 @@ describe('e2e: the operators on Kubernetes', function () {
     await network.register('paris')
     await untilMade('paris')
     const stolen = credentialIn(before, paris)
-    for (const door of await doors()) expect((await askAds(door, stolen, {cluster: paris, id: 'thief'})).grpcStatus).to.equal(7)
+    for (const target of await targets()) expect((await askAds(target, stolen, {cluster: paris, id: 'thief'})).grpcStatus).to.equal(7)
     const {envoy} = network.member('paris')
     await envoy.kill()
     await envoy.writeFiles()

@@ -1,4 +1,4 @@
-/** The API server gone, for longer than every Lease and pause in play: what runs goes on, what starts is served or waits, and all comes together again. */
+/** The API server is away for longer than every Lease and pause: running programs continue, started ones are served or wait, and all converge later. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
@@ -7,7 +7,7 @@ import {type Installation, openInstallation} from './installation.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
 
-/** Shorter than in earnest, and each over before the API server is back. */
+/** Shorter than the defaults: each passes before the API server is back. */
 const times = {
   report: '300ms',
   ...{lease: '3s', renew: '2s', 'lease-retry': '500ms'},
@@ -16,7 +16,7 @@ const times = {
 }
 const GONE = 6000
 
-describe('e2e: the API server gone', function () {
+describe('e2e: the API server is away', function () {
   this.timeout(90_000)
   let kubernetes: Kubernetes
   let network: Installation
@@ -32,7 +32,7 @@ describe('e2e: the API server gone', function () {
     await kubernetes.cluster.end()
   })
 
-  it('Envoys go on, one that restarts is configured, a replica that starts waits and reports it; then everything converges', async () => {
+  it('Envoys continue, one that restarts is configured, a replica that starts waits and reports it; then everything converges', async () => {
     const [first] = network.ads
     const [controller] = network.controllers
     if (first === undefined || controller === undefined) throw new Error('no replicas')

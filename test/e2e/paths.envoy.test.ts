@@ -1,9 +1,9 @@
-/** Requests find their way through both Envoys, replica by replica. */
+/** Requests reach each replica through both Envoys. */
 import {expect} from 'chai'
 import {callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {visit} from '../helpers/http2.js'
 import {oneCall} from './backend.js'
-import {call, hostOf, queryDoor, untilReachable, whoAnswers} from './look.js'
+import {call, hostOf, queryAddress, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: paths', function () {
@@ -18,7 +18,7 @@ describe('e2e: paths', function () {
   })
   after(() => closeNetwork(network))
 
-  it('take each replica by its own name to its own backend, 1 and 10 told apart (D20)', async () => {
+  it('reach each replica by its own name, and distinguish 1 from 10 (D20)', async () => {
     for (const replica of [0, 1, 10, 2]) expect(await whoAnswers(network, 'oslo', replica)).to.equal(`oslo/${replica}`)
     const {backends} = network.member('oslo')
     const counted = backends.map(backend => backend.requests())
@@ -29,11 +29,11 @@ describe('e2e: paths', function () {
     ])
   })
 
-  it('lead nowhere for a replica, a cluster or a name that there is not: UNIMPLEMENTED for gRPC, 404 for others', async () => {
+  it('are refused for an unknown replica, cluster or name: UNIMPLEMENTED for gRPC, 404 for others', async () => {
     for (const host of [hostOf('oslo', 11), hostOf('oslo', 100), hostOf('nice'), hostOf('paris', 1), 'oslo', 'atlas-health']) {
-      const {grpcStatus, status} = await callOnce(openPlain(queryDoor(network)), oneCall(host))
+      const {grpcStatus, status} = await callOnce(openPlain(queryAddress(network)), oneCall(host))
       expect({host, grpcStatus, status}).to.deep.equal({host, grpcStatus: grpcCodes.unimplemented, status: 200})
-      expect((await visit(queryDoor(network), {authority: host})).status, host).to.equal(404)
+      expect((await visit(queryAddress(network), {authority: host})).status, host).to.equal(404)
     }
   })
 })

@@ -1,4 +1,4 @@
-/** Every client checks the server's name: it does not talk to a server that answers in another's place with another's certificate. */
+/** Every client checks the server's name: it refuses a server that answers with another one's certificate. */
 import {expect} from 'chai'
 import {forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
@@ -10,7 +10,7 @@ import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {settingsIn} from '../../src/demo/lab/certificates.js'
 import {statOf, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {impersonate} from './visit.js'
+import {impersonate} from './mtls-ports.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 
@@ -26,7 +26,7 @@ describe('e2e: pins', function () {
   })
   after(() => closeNetwork(network))
 
-  it("an Envoy of lyon that answers at paris' address is not talked to", async () => {
+  it("an Envoy of lyon that answers at paris' address is refused", async () => {
     const {address, envoy, backends} = network.member(paris)
     const [answered, served] = [backends[0]?.requests(), network.member(lyon).backends[0]?.requests()]
     const refusals = async () => statOf(network.observability, 'cluster.thanos/paris.ssl.fail_verify_san')
@@ -45,7 +45,7 @@ describe('e2e: pins', function () {
     await untilReachable(network, [paris])
   })
 
-  /** While an impostor answers at a port, its clients break off; once the true server is back, all is as before. */
+  /** While an impostor answers at a port, clients close the connection; once the true server is back, they connect again. */
   async function believesNobody(port: number, impostors: Readonly<Record<string, CertifiedKey>>): Promise<void> {
     for (const [who, key] of Object.entries(impostors)) {
       const impostor = await impersonate({host: network.address, port}, key)
@@ -59,7 +59,7 @@ describe('e2e: pins', function () {
     }
   }
 
-  it('a server with another certificate than that of atlas serve is not talked to, while data goes on', async () => {
+  it('a server with another certificate than that of atlas serve is refused, while requests continue', async () => {
     await network.server().kill()
     await believesNobody(6305, {
       'a server of another authority': forgedServer(fleet),
@@ -71,7 +71,7 @@ describe('e2e: pins', function () {
     await untilSynced(network)
   })
 
-  it('a relay with another certificate than the observability identity is not talked to', async () => {
+  it('a relay with another certificate than the observability identity is refused', async () => {
     await network.observability.kill()
     await believesNobody(10_900, {
       'a relay of another authority': forge(fleet).observability,
@@ -84,7 +84,7 @@ describe('e2e: pins', function () {
   })
 })
 
-/** The very names of the server's certificate, signed by an authority that is not ours. */
+/** A certificate with the names of the server's, signed by another authority. */
 function forgedServer(fleet: Fleet): CertifiedKey {
   const settings = settingsIn(fleet)
   const now = new Date()

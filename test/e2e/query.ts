@@ -1,6 +1,6 @@
 /**
- * Asks clusters without a pause as Thanos Query would, each time as if it had just resolved the name: it goes where the cluster's
- * Service leads at that moment. There is no kubelet here, so the test says where the pods behind each selector are.
+ * Calls clusters continuously as Thanos Query would, each time as if it had just resolved the name: the call goes where the cluster's
+ * Service points at that moment. There is no kubelet here, so the test sets the pods behind each selector.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
@@ -11,7 +11,7 @@ import {ANSWERED_BY, oneCall} from './backend.js'
 export type Way = 'new' | 'old'
 
 export interface Query {
-  /** What a cluster's replica 0 was asked since `mark`, in order. */
+  /** The calls to a cluster's replica 0 since `mark`, in order. */
   asked(cluster: string, mark?: number): readonly Question[]
   /** Now, for `asked`. */
   mark(): number
@@ -95,7 +95,7 @@ export function openQuery(
   }
 }
 
-/** Whose pods carry all these labels. */
+/** The addresses of pods with all these labels. */
 function wayOf(selector: Readonly<Record<string, string>> = {}): Way | undefined {
   const text = JSON.stringify(Object.entries(selector).sort())
   if (/^\[\["app","envoy"\],\["release","(atlas|edge)"\]\]$/.test(text)) return 'old'

@@ -1,4 +1,4 @@
-/** One replica of the server in a test's installation: a process of `atlas serve`, started, killed, ended and started again, and asked how it is. */
+/** One replica of the server in a test's installation: starts, kills and stops a process of `atlas serve`, and reads its status. */
 import type {Running, Supervisor} from '../../src/demo/lab/processes.js'
 import {linesSince} from '../../src/demo/lab/log-file.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
@@ -12,22 +12,22 @@ import {atlasBin} from '../helpers/atlas.js'
 export interface Replica {
   readonly name: string
   readonly admin: HostPort
-  /** Where it answers ADS, if it does. */
+  /** Its ADS port, if it serves Envoys. */
   readonly listen: HostPort
-  /** Starts it, and does not wait; where it listens stays the same. */
+  /** Starts it, at the same address each time, and does not wait. */
   start(options?: StartOptions): Promise<void>
   pid(): number
-  /** SIGKILL, and gone when this resolves. */
+  /** SIGKILL; resolves when the process has ended. */
   kill(): Promise<void>
-  /** SIGTERM. @returns how long it took to end, milliseconds */
+  /** SIGTERM. @returns the time until it ended, milliseconds */
   stop(): Promise<number>
   readiness(): Promise<Readiness>
   untilReady(seconds?: number): Promise<void>
   /** Its own `/status`. */
   report(): Promise<Report>
-  /** A figure without labels; NaN where there is none. */
+  /** A metric without labels; NaN where there is none. */
   metric(name: string): Promise<number>
-  /** What it logged, all its lives together. */
+  /** Its log, of all its runs. */
   log(): readonly Record<string, unknown>[]
 }
 
@@ -35,7 +35,7 @@ export interface StartOptions {
   readonly role?: ServerRole
   /** Its `--replica`, if not its name. */
   readonly called?: string
-  /** Instead of its account's. */
+  /** A kubeconfig instead of its account's. */
   readonly kubeconfig?: string
   readonly times?: Readonly<Record<string, string>>
 }
@@ -52,7 +52,7 @@ interface Making {
   readonly supervisor: Supervisor
 }
 
-/** Not started yet. */
+/** Makes a replica and does not start it. */
 export function makeReplica({name, role, namespace, listen, admin, accounts, supervisor, ...making}: Making): Replica {
   let running: Running | undefined
   const process_ = (): Running => {

@@ -1,6 +1,6 @@
 /**
- * Several replicas of the server, which are killed, ended, replaced and confused with each other: what the proxies run with and what
- * is told of them stays right.
+ * Several replicas of the server are killed, stopped, replaced, and given the same name: the configuration of the proxies and the status
+ * stay correct.
  */
 import {expect} from 'chai'
 import {readFile, writeFile} from 'node:fs/promises'
@@ -17,7 +17,7 @@ import {dumpOf, statOf, until, untilSynced} from './look.js'
 import type {Replica} from './replica.js'
 import {sharedInstallation} from './shared-installation.js'
 
-/** Seconds: a replica's Lease, a look of the leader's, and 2 for all the rest (in earnest 10, 2 and 3). */
+/** Seconds: a replica's Lease, a look of the leader, and 2 for the rest (by default 10, 2 and 3). */
 const LIMIT = 4 + 0.8 + 2
 
 describe('e2e: replicas of the server', function () {
@@ -28,7 +28,7 @@ describe('e2e: replicas of the server', function () {
     network = await sharedInstallation()
   })
 
-  /** Which replica each proxy is connected to, as the replicas themselves say. */
+  /** The replica that each proxy is connected to, by the replicas' own status. */
   async function places(): Promise<ReadonlyMap<string, Replica>> {
     const found = new Map<string, Replica>()
     for (const replica of network.ads) {
@@ -45,7 +45,7 @@ describe('e2e: replicas of the server', function () {
   })
   const names = (replicas: readonly Replica[]): readonly string[] => replicas.map(({name}) => name)
 
-  it('kill -9 of one: its proxies move, and status is right again as soon as its Lease is over (15 s in earnest); no request notices', async () => {
+  it('kill -9 of one: its proxies move, and status is right again as soon as its Lease has expired (15 s by default); no request fails', async () => {
     const requests = load(network)
     const where = await places()
     const victim = where.get('paris-0') ?? expect.fail('paris is nowhere')
@@ -96,13 +96,13 @@ describe('e2e: replicas of the server', function () {
       await envoy.kill()
     })
 
-  /** Since when each proxy has its stream, as the replicas themselves say. */
+  /** Since when each proxy has its stream, by the replicas' own status. */
   async function streams(): Promise<Readonly<Record<string, string>>> {
     const all = await Promise.all(network.ads.map(async replica => replica.report()))
     return Object.fromEntries(all.flatMap(({proxies}) => proxies).map(({id, connectedSince}) => [id, connectedSince]))
   }
 
-  /** Registers a cluster as kubectl does. @returns how long it took until its credential was there, milliseconds */
+  /** Registers a cluster as kubectl would. @returns the time until its credential existed, milliseconds */
   async function timeToSign(name: string): Promise<number> {
     const begin = performance.now()
     await network.kubectl(['apply', '-f', '-'], {input: registrationOf(network, name)})
@@ -111,12 +111,12 @@ describe('e2e: replicas of the server', function () {
   }
   const remove = async (name: string): Promise<unknown> => removeCluster(network.store, name, dependencies, {waitMs: 10_000})
 
-  it('kill -9 of the leader: no stream and no request notices, and the next leader writes within the lease time', async () => {
+  it('kill -9 of the leader: no stream ends, no request fails, and the next leader writes within the lease time', async () => {
     const requests = load(network)
     const before = await streams()
     const leader = await network.leader()
     await leader.kill()
-    // Its Lease (3 s) may be as good as new, and the other one looks every 0.6 s at the latest.
+    // Its Lease (3 s) may have been renewed just before, and the other one looks every 0.6 s at the latest.
     expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(5000)
     expect((await network.leader()).name).not.to.equal(leader.name)
     expect(await streams()).to.deep.equal(before)
@@ -126,7 +126,7 @@ describe('e2e: replicas of the server', function () {
     await remove('turin')
   })
 
-  it('SIGTERM of the leader hands over at once', async () => {
+  it('SIGTERM of the leader gives the Lease back at once', async () => {
     const leader = await network.leader()
     const begin = performance.now()
     const ended = leader.stop()
@@ -139,7 +139,7 @@ describe('e2e: replicas of the server', function () {
     await remove('turin')
   })
 
-  it('a Lease that is deleted is taken again by one of them, and both go on', async () => {
+  it('a deleted Lease is taken again by one of them, and both continue', async () => {
     await network.kubectl(['delete', 'lease', 'atlas'])
     expect(await timeToSign('turin'), 'milliseconds').to.be.lessThan(5000)
     const leads = async (): Promise<number> =>
@@ -160,7 +160,7 @@ describe('e2e: replicas of the server', function () {
     expect(await requests.stop()).to.be.greaterThan(200)
   })
 
-  it('two serve --role all work as replicas: both serve, one leads, and it hands over while it lets its Envoys go', async () => {
+  it('two serve --role all work as replicas: both serve, one leads, and gives its Lease back while its Envoys move', async () => {
     const requests = load(network)
     const [first, second, third] = network.ads
     if (first === undefined || second === undefined || third === undefined) throw new Error('there are three')
@@ -193,7 +193,7 @@ describe('e2e: replicas of the server', function () {
     await remove('turin')
   })
 
-  it('two replicas of one name: both serve, the later one reports, both and status say that there are two; when it ends the other one reports', async () => {
+  it('two replicas with one name: both serve, the newer one reports, both and status show that there are two; when it ends the other one reports', async () => {
     const requests = load(network)
     const [, second, third] = network.ads
     if (second === undefined || third === undefined) throw new Error('there are three')
@@ -241,7 +241,7 @@ describe('e2e: replicas of the server', function () {
     return running
   }
 
-  /** Has an Envoy connect to one replica alone. */
+  /** Makes an Envoy connect to one replica only. */
   async function onlyAt(folder: string, {listen}: Replica): Promise<void> {
     const file = path.join(folder, 'envoy.json')
     const bootstrap = JSON.parse(await readFile(file, 'utf8')) as {

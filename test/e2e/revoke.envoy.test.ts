@@ -1,4 +1,4 @@
-/** A cluster that is removed is cut off within 10 s, whatever keys and connections it keeps; added again, it is another generation. */
+/** A removed cluster is cut off within 10 s, with all keys and connections that it keeps; added again, it has another generation. */
 import {expect} from 'chai'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
@@ -11,9 +11,9 @@ import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {oneCall} from './backend.js'
 import {openVictim} from './cut-off.js'
 import {load} from './load.js'
-import {dumpOf, hostOf, queryDoor, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {serverDoor} from './visit.js'
+import {serverPort} from './mtls-ports.js'
 
 const paris = parseClusterName('paris')
 describe('e2e: revocation', function () {
@@ -31,16 +31,16 @@ describe('e2e: revocation', function () {
   })
   after(() => closeNetwork(network))
 
-  it('every request of its is refused, on connections old and new, its stream ended, its returns refused; no other cluster notices', async () => {
+  it('all its requests are refused, on old and new connections, its stream ends, and it can not reconnect; no other cluster is affected', async () => {
     const others = load(network, ['lyon', 'oslo'])
-    const victim = await openVictim(network, fleet, paris, [serverDoor(network, fleet)])
+    const victim = await openVictim(network, fleet, paris, [serverPort(network, fleet)])
     await removeCluster(network.store, paris, dependencies)
     await victim.untilCutOff()
     expect(await others.stop()).to.be.greaterThan(20)
     victim.close()
   })
 
-  it('added again it is of generation 2: its old files open nothing, new ones do', async () => {
+  it('added again it has generation 2: its old files are refused, new ones are accepted', async () => {
     await network.register(paris)
     await until(network, 'the new generation to be pinned', async () =>
       (await dumpOf(network.observability)).includes('downstream/paris/2'),
@@ -60,11 +60,11 @@ describe('e2e: revocation', function () {
     await envoy.start()
     await untilReachable(network)
     await untilSynced(network)
-    const {grpcStatus, grpcMessage} = await askAds(serverDoor(network, fleet), stolen, {cluster: paris, id: 'thief'})
+    const {grpcStatus, grpcMessage} = await askAds(serverPort(network, fleet), stolen, {cluster: paris, id: 'thief'})
     expect({grpcStatus, grpcMessage}).to.deep.equal({
       grpcStatus: 7,
       grpcMessage: 'the credential of "paris" is of generation 1; the present one is 2',
     })
-    expect((await callOnce(openPlain(queryDoor(network)), oneCall(hostOf(paris)))).grpcStatus).to.equal(0)
+    expect((await callOnce(openPlain(queryAddress(network)), oneCall(hostOf(paris)))).grpcStatus).to.equal(0)
   })
 })

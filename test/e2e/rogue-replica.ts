@@ -1,6 +1,6 @@
 /**
- * A replica of the server whose fleet has a cluster more than it should, `extra`, and one that Envoy refuses, `ghost`; it falls silent
- * towards its Envoys as soon as one has refused something, so that it never repairs it. Its reports are those of any replica. To be killed.
+ * A replica of the server whose fleet has an additional cluster, `extra`, and one that Envoy rejects, `ghost`; it sends nothing more
+ * to its Envoys as soon as one has sent a NACK, so that it never repairs it. Its reports are those of any replica. The test kills it.
  */
 import {Duplex} from 'node:stream'
 import {dependencies} from '../../src/lib/cli/base-command.js'
@@ -15,13 +15,13 @@ import {testCluster} from '../helpers/fleet.js'
 
 const [kubeconfig = '', namespace = '', replica = '', listen = '', admin = ''] = process.argv.slice(2)
 
-/** A name that no parser lets through: as a server name (SNI) it is too long for Envoy, which finds out when it makes the cluster. */
+/** A name that no parser accepts: as a server name (SNI) it is too long, which Envoy finds when it makes the cluster. */
 const ghost = `ghost${'t'.repeat(250)}` as ClusterName
 const clusters: readonly Cluster[] = [testCluster('extra'), {...testCluster('ghost'), name: ghost}]
 const more = clusters.map((value): Change => ({kind: 'registration', name: value.name, value}))
 
 let isSilent = false
-// Node's own class below grpc-js's: what a stream sends goes through here.
+// Node's own class below grpc-js: all data of a stream passes here.
 const write = Reflect.get(Duplex.prototype, 'write') as (...args: unknown[]) => boolean
 Duplex.prototype.write = function (this: Duplex, ...args: unknown[]): boolean {
   return isSilent && this.constructor.name === 'ServerDuplexStreamImpl' ? true : Reflect.apply(write, this, args)
@@ -40,7 +40,7 @@ await serve({
   log: {
     ...log,
     warn(message, fields) {
-      // Heard before the answer is thought of.
+      // Called before the server handles the request.
       if (message.includes('NACK')) isSilent = true
       log.warn(message, fields)
     },

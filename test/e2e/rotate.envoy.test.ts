@@ -1,4 +1,4 @@
-/** Certificates are replaced under load: leaves on command and automatically, the ADS credential by its files; no request fails. */
+/** Certificates are replaced under load: leaves by command and automatically, the ADS credential through its files; no request fails. */
 import {expect} from 'chai'
 import {unlink} from 'node:fs/promises'
 import path from 'node:path'
@@ -12,9 +12,9 @@ import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {streamCall} from './backend.js'
 import {type RunningLoad, load} from './load.js'
-import {hostOf, queryDoor, reportOf, until, untilReachable, untilSynced} from './look.js'
+import {hostOf, queryAddress, reportOf, until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {adsDoor, sidecarDoor} from './visit.js'
+import {adsPort, sidecarPort} from './mtls-ports.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
@@ -22,7 +22,7 @@ const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
 /** Seconds; two thirds of it later a leaf is renewed. */
 const LEAF = 15
 
-/** Seconds; a credential is shown when a connection begins, and its stream ends a tenth later. */
+/** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
 const ADS_CONNECTION = 4
 
 describe('e2e: rotation', function () {
@@ -40,7 +40,7 @@ describe('e2e: rotation', function () {
     })
     await untilReachable(network)
     running = load(network)
-    stream = callOnce(openPlain(queryDoor(network)), streamCall(hostOf(lyon), 17))
+    stream = callOnce(openPlain(queryAddress(network)), streamCall(hostOf(lyon), 17))
     stream.catch(() => undefined)
   })
   after(() => closeNetwork(network))
@@ -58,7 +58,7 @@ describe('e2e: rotation', function () {
     return (await certificatesOf(envoyOf(owner).admin)).some(certificate => certificate.serial === serial)
   }
 
-  /** Until every Envoy shows what the store holds, and nothing of what it held before. */
+  /** Waits until every Envoy shows the certificates that the store holds, and no earlier one. */
   async function untilShown(before: Readonly<Record<string, string>>, seconds: number): Promise<void> {
     for (const owner of owners) {
       const isNew = async (): Promise<boolean> => {
@@ -69,24 +69,24 @@ describe('e2e: rotation', function () {
     }
   }
 
-  it('all leaves are replaced, and every Envoy shows the new one alone, to new connections too', async () => {
+  it('all leaves are replaced, and every Envoy shows only the new one, also to new connections', async () => {
     const before = await stored()
     await rotateLeaves(network.store, [], dependencies)
     await untilShown(before, 10)
     rotated = await stored()
     const fleet = await network.store.load()
-    const doors = [
-      {door: adsDoor(network, fleet), rightful: credentialIn(fleet, paris), owner: OBSERVABILITY},
-      {door: sidecarDoor(network, fleet, paris), rightful: identityIn(fleet, OBSERVABILITY), owner: paris},
+    const targets = [
+      {target: adsPort(network, fleet), rightful: credentialIn(fleet, paris), owner: OBSERVABILITY},
+      {target: sidecarPort(network, fleet, paris), rightful: identityIn(fleet, OBSERVABILITY), owner: paris},
     ]
-    for (const {door, rightful, owner} of doors) {
-      const {bytes, serial = ''} = await probeTls(door, {certificate: rightful})
+    for (const {target, rightful, owner} of targets) {
+      const {bytes, serial = ''} = await probeTls(target, {certificate: rightful})
       expect(bytes).to.be.greaterThan(0)
       expect(plainSerial(serial)).to.equal(rotated[owner])
     }
   })
 
-  it('an ADS credential is replaced in its files while its Envoy runs, which comes back with the new one', async () => {
+  it('an ADS credential is replaced in its files while its Envoy runs, which reconnects with the new one', async () => {
     const {envoy} = network.member(paris)
     const old = credentialIn(await network.store.load(), paris)
     const [pid, before] = [envoy.pid(), readKey(old)]
@@ -117,7 +117,7 @@ describe('e2e: rotation', function () {
     for (const owner of owners) expect(readKey(identityIn(fleet, owner)).notAfter.getTime()).to.be.greaterThan(Date.now())
   })
 
-  it('meanwhile no request failed, no stream broke, and one that was silent for longer than the 15 s of Envoy ended well', async () => {
+  it('meanwhile no request failed, no stream broke, and one that was silent for longer than the 15 s of Envoy ended normally', async () => {
     const {grpcStatus, messages} = await stream
     expect({grpcStatus, messages: messages.map(String)}).to.deep.equal({grpcStatus: 0, messages: ['begin', 'end']})
     expect(await running.stop()).to.be.greaterThan(500)

@@ -1,6 +1,6 @@
 /**
  * The Envoys and backends of one test, on loopback addresses of their own, and whatever else the test starts: all of it is
- * ended whatever happens. Which store and servers they have is the business of network.ts and installation.ts.
+ * stopped in any case. network.ts and installation.ts add the store and the servers.
  */
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -25,7 +25,7 @@ export interface SceneOptions {
   /** Addresses for clusters that join later. */
   readonly spare?: number
   readonly variant?: Variant
-  /** Whose Envoy is an older one. */
+  /** The version of an owner's Envoy, if not the newest. */
   readonly envoyVersion?: (owner: Owner) => EnvoyVersion
   /** An earlier release sets everything up: installation, registrations, bootstraps, the first server. */
   readonly release?: OldRelease
@@ -46,17 +46,17 @@ export interface Member {
   readonly backends: readonly Backend[]
 }
 
-/** What can be asked of a scene once its servers run. */
+/** The parts of a scene that tests inspect once its servers run. */
 export interface Scene {
   readonly folder: string
   readonly store: StateStore
-  /** Where the observability Envoy and the servers are. */
+  /** The address of the observability Envoy and the servers. */
   readonly address: string
   readonly observability: TestEnvoy
   readonly members: ReadonlyMap<string, Member>
-  /** Aborts when a process ended that the test did not end. */
+  /** Aborts when a process ended that the test did not stop. */
   readonly crashed: AbortSignal
-  /** By name; throws where there is none. */
+  /** @throws Error where there is none of that name */
   member(name: string): Member
   /** What `atlas status` shows. */
   status(): Promise<Status>
@@ -70,23 +70,23 @@ export interface Stage {
   readonly members: Map<string, Member>
   readonly supervisor: Supervisor
   member(name: string): Member
-  /** What Atlas is told of a cluster of this scene. */
+  /** The registration of a cluster of this scene. */
   requestFor(name: string, registration?: Registration): ClusterRequest
-  /** Backends and the Envoy of a cluster that is registered and has its credential; the Envoy may not be ready yet. */
+  /** Starts backends and the Envoy of a registered cluster with a credential; returns before the Envoy is ready. */
   join(name: string, replicas?: number): Promise<Member>
-  /** Has Atlas write a bootstrap and makes an Envoy of it, not started yet. */
+  /** Writes a bootstrap and makes an Envoy from it, and does not start it. */
   makeEnvoy(owner: Owner, place: Place): Promise<TestEnvoy>
   makeObservability(): Promise<TestEnvoy>
-  /** An address of a block of its own for cluster number `index`, for what is not an Envoy. */
+  /** An address in the block of cluster number `index`, for a program that is not an Envoy. */
   spareAddress(index: number): string
-  /** Starts a program of the test's own. */
+  /** Starts a program of the test. */
   startProcess(spec: ProgramSpec): Promise<Running>
-  /** Whatever the test opened itself. */
+  /** Closes something that the test opened. */
   onClose(close: () => Promise<void> | void): void
   close(): Promise<void>
 }
 
-/** Faults are found out in fractions of a second rather than in seconds; the scenario is the same. */
+/** Faults are detected in fractions of a second instead of seconds; the scenario is the same. */
 const quick: Partial<ProxyTimeouts> = {connect: 1, healthInterval: 0.5, healthTimeout: 0.4}
 
 /** Settings for a scene whose servers answer ADS at `ports` of its address. */
@@ -95,7 +95,7 @@ export function settingsFor(address: string, ports: readonly number[], {timeouts
   return {addresses: parseAddresses(address), adsServers, ...choices, timeouts: {...quick, ...timeouts}}
 }
 
-/** Claims the addresses; nothing runs yet. @param store where Envoys' files come from; not asked before the first one is made */
+/** Reserves the addresses; nothing runs yet. @param store opens the store for the Envoys' files, when the first Envoy is made */
 export async function openStage(options: SceneOptions, store: (folder: string) => StateStore): Promise<Stage> {
   const undo: (() => Promise<unknown> | void)[] = []
   const close = async (): Promise<void> => {
@@ -116,7 +116,7 @@ export async function openStage(options: SceneOptions, store: (folder: string) =
       if (!order.includes(name)) order.push(name)
       return order.indexOf(name)
     }
-    /** The second part of an address that only this file uses; the last part is told by replica. */
+    /** The first three parts of an address that only this file uses; the last part depends on the replica. */
     const block = (index: number): string => address.replace(/^127\.63\.(\d+)\.1$/, `127.${64 + index}.$1`)
     const ownAddress = (name: string): string => sites.downstreams[indexOf(name)]?.address ?? fail('there is no address left')
 

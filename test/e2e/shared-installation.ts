@@ -1,4 +1,4 @@
-/** The one installation that several files of a run share: started by the first test that wants it, ended after the last. Each leaves it as it was. */
+/** An installation that several files of a run share: started by the first test that uses it, stopped after the last. Each leaves it as it was. */
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {type Installation, openInstallation} from './installation.js'
 import {untilReachable, untilSynced} from './look.js'
@@ -9,7 +9,7 @@ export async function sharedInstallation(): Promise<Installation> {
   return shared
 }
 
-/** Shorter than in earnest: how long an election takes, how often reports are written, how soon a replica counts as dead. */
+/** Shorter than the defaults: the election, the time between reports, the time until a replica counts as dead. */
 const times = {
   report: '300ms',
   ...{lease: '3s', renew: '2s', 'lease-retry': '500ms'},
@@ -26,7 +26,7 @@ async function open(): Promise<Installation> {
 
 let shared: Promise<Installation> | undefined
 
-// This is read while mocha collects its tests, outside of every describe: a hook of the whole run.
+// Outside of every describe: a hook of the whole run.
 after('the shared installation ends', async () => {
   const installation = await shared?.catch(() => undefined)
   await installation?.close()

@@ -1,4 +1,4 @@
-/** On which addresses a process listens, as the kernel knows it (Linux). */
+/** The addresses on which a process listens, from the kernel (Linux). */
 import {readFileSync, readdirSync, readlinkSync} from 'node:fs'
 
 /** `ADDRESS:PORT` of every listening TCP socket over IPv4, sorted; a socket over IPv6 is an error: these tests bind none. */
@@ -25,7 +25,7 @@ function inodes(pid: number): readonly string[] {
   return readdirSync(folder).flatMap(name => /^socket:\[(\d+)\]$/.exec(linkOf(`${folder}/${name}`))?.[1] ?? [])
 }
 
-/** Empty for one that was closed meanwhile. */
+/** Empty for a socket that was closed meanwhile. */
 function linkOf(file: string): string {
   try {
     return readlinkSync(file)

@@ -1,4 +1,4 @@
-/** The other variant of xDS, state of the world: Envoys that speak it are served alike, from joining to rotation and removal. */
+/** The other variant of xDS, state of the world: Envoys that use it are served the same way, from joining to rotation and removal. */
 import {expect} from 'chai'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {identityIn} from '../../src/demo/lab/certificates.js'
@@ -16,19 +16,19 @@ describe('e2e: state of the world', function () {
   let network: Network
 
   before(async () => {
-    // Connections live for two seconds, so that new ones are made with new leaves all the time.
+    // Connections last for two seconds, so that new ones with new leaves are opened all the time.
     network = await openNetwork({clusters: ['paris', 'lyon'], spare: 1, variant: 'sotw', settings: {timeouts: {thanosConnection: 2}}})
     await untilReachable(network)
   })
   after(() => closeNetwork(network))
 
-  it('is what these Envoys speak, and all that they were sent they have acknowledged', async () => {
+  it('is the variant of these Envoys, and they have acknowledged their whole configuration', async () => {
     await untilSynced(network)
     const {proxies} = await reportOf(network)
     expect(proxies.map(({variant}) => variant)).to.deep.equal(['sotw', 'sotw', 'sotw'])
   })
 
-  it('a cluster joins while requests run: only the Envoys concerned are sent anything', async () => {
+  it('a cluster joins while requests run: only the Envoys concerned receive an update', async () => {
     const running = load(network, ['paris', 'lyon'], {streams: false})
     const others = ['paris', 'lyon'].map(name => network.member(name).envoy)
     const before = await Promise.all(others.map(envoy => updatesOf(envoy)))
@@ -68,7 +68,7 @@ describe('e2e: state of the world', function () {
       expect(differenceOf(withoutVersions(dumps[index]), withoutVersions(await dumpOf(envoy)))).to.equal('none')
   })
 
-  it('a cluster is removed: its routes and its cluster are gone, its stream has ended, the others go on', async () => {
+  it('a cluster is removed: its routes and its Envoy cluster are gone, its stream has ended, the others continue', async () => {
     const running = load(network, ['paris', 'lyon'], {streams: false})
     await removeCluster(network.store, parseClusterName('oslo'), dependencies)
     await until(network, 'calls to it to lead nowhere', async () => (await whoAnswers(network, 'oslo')) === 'gRPC status 12')
@@ -83,7 +83,7 @@ describe('e2e: state of the world', function () {
   })
 })
 
-/** In this variant a version is a response's, not a resource's: a new stream starts to count again. */
+/** In this variant a version belongs to a response, not to a resource: a new stream counts from the start. */
 function withoutVersions(dump = ''): string {
   return dump.replaceAll(/"version_info": "[^"]*"/g, '"version_info": ""')
 }

@@ -1,6 +1,6 @@
 /**
- * Envoys of every version that Atlas works with, alone and mixed as in the middle of an upgrade: what the newest is sent, the oldest takes
- * too. They refuse deprecated and unknown fields (envoy.ts), so that a field that is too new for one of them is seen as a NACK.
+ * Envoys of every supported version, alone and mixed as during an upgrade: the oldest accepts the configuration of the newest.
+ * They reject deprecated and unknown fields (envoy.ts), so that a field that is too new for one of them is a NACK.
  */
 import {expect} from 'chai'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
@@ -15,7 +15,7 @@ import type {EnvoyVersion} from '../helpers/envoy-program.js'
 import {load} from './load.js'
 import {reportOf, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {adsDoor, knockLogged, sidecarDoor} from './visit.js'
+import {adsPort, probeLogged, sidecarPort} from './mtls-ports.js'
 
 type Versions = Readonly<Record<'atlas' | 'lyon' | 'paris', EnvoyVersion>>
 
@@ -37,7 +37,7 @@ for (const [name, versions] of Object.entries(fleets))
     })
     after(() => closeNetwork(network))
 
-    it('takes all that it is sent, and is known by its version', async () => {
+    it('accepts its whole configuration, and is shown with its version', async () => {
       await untilSynced(network)
       const {proxies} = await reportOf(network)
       const minors = Object.fromEntries(proxies.map(({cluster, envoyVersion}) => [cluster, envoyVersion?.replace(/\.\d+$/, '')]))
@@ -59,16 +59,16 @@ for (const [name, versions] of Object.entries(fleets))
       expect(await running.stop()).to.be.greaterThan(10)
     })
 
-    it('lets no stranger in, and says why', async () => {
+    it('refuses a client without a certificate, and logs why', async () => {
       const fleet = await network.store.load()
-      for (const door of [adsDoor(network, fleet), sidecarDoor(network, fleet, 'paris')]) {
-        const {bytes, failure} = await knockLogged(network, door, {})
+      for (const target of [adsPort(network, fleet), sidecarPort(network, fleet, 'paris')]) {
+        const {bytes, failure} = await probeLogged(network, target, {})
         expect(bytes).to.equal(0)
         expect(failure).to.include('PEER_DID_NOT_RETURN_A_CERTIFICATE')
       }
     })
 
-    it('forgets a cluster that is removed, and leaves the others alone', async () => {
+    it('forgets a removed cluster, and keeps the others', async () => {
       const running = load(network, ['lyon'])
       await removeCluster(network.store, 'paris', dependencies)
       await until(network, 'paris to be gone', async () => (await whoAnswers(network, 'paris')) === 'gRPC status 12')

@@ -11,46 +11,46 @@ import type {TestEnvoy} from './envoy.js'
 import {until} from './look.js'
 import type {Scene} from './scene.js'
 
-/** A door with the Envoy whose it is, which alone logs why it refused a client. */
-export interface EnvoyDoor extends TlsTarget {
+/** A port of an Envoy, whose log records why it refused a client. */
+export interface EnvoyPort extends TlsTarget {
   readonly envoy: TestEnvoy
 }
 
-export function adsDoor({address, observability}: Scene, fleet: Fleet): EnvoyDoor {
+export function adsPort({address, observability}: Scene, fleet: Fleet): EnvoyPort {
   const servername = sni.observability(settingsIn(fleet).trustDomain)
   return {host: address, port: 10_900, servername, ca: issuersIn(fleet), envoy: observability}
 }
 
-export function sidecarDoor(network: Scene, fleet: Fleet, cluster: string): EnvoyDoor {
+export function sidecarPort(network: Scene, fleet: Fleet, cluster: string): EnvoyPort {
   const {name, address, envoy} = network.member(cluster)
   const servername = sni.downstream(settingsIn(fleet).trustDomain, name)
   return {host: address, port: 11_901, servername, ca: issuersIn(fleet), envoy}
 }
 
-export function serverDoor({address}: Scene, fleet: Fleet): TlsTarget {
+export function serverPort({address}: Scene, fleet: Fleet): TlsTarget {
   return {host: address, port: 6305, servername: sni.ads(settingsIn(fleet).trustDomain), ca: issuersIn(fleet)}
 }
 
 /** Connects to a port of an Envoy, and waits for the entry in its log of connections. */
-export async function knockLogged(network: Scene, door: EnvoyDoor, visitor: TlsClient): Promise<TlsProbe & {readonly failure: string}> {
-  const mark = door.envoy.mark()
-  const result = await probeTls(door, visitor)
-  // an Envoy older than 1.40 writes null where a newer one leaves an empty value out
-  const reasons = (): unknown[] => door.envoy.logged('connection', mark).map(({failure: reason}) => reason)
+export async function probeLogged(network: Scene, target: EnvoyPort, client: TlsClient): Promise<TlsProbe & {readonly failure: string}> {
+  const mark = target.envoy.mark()
+  const result = await probeTls(target, client)
+  // An Envoy older than 1.40 writes null where a newer one omits an empty value.
+  const reasons = (): unknown[] => target.envoy.logged('connection', mark).map(({failure: reason}) => reason)
   const failure = (): string => reasons().find(reason => typeof reason === 'string') ?? ''
   if (result.bytes === 0) await until(network, 'the log to say why a connection was refused', () => failure() !== '', 3)
   return {...result, failure: failure()}
 }
 
 export interface Impostor {
-  /** Handshakes that the other side broke off, by TLS's words for why. */
+  /** Handshakes that the client ended, by the TLS error. */
   refusals(): readonly string[]
-  /** Connections whose client was content with the certificate. */
+  /** Connections whose client accepted the certificate. */
   believers(): number
   close(): Promise<void>
 }
 
-/** Answers in another server's place, with another certificate; asks for a client's, and takes any. */
+/** Answers in another server's place with another certificate; accepts any client certificate. */
 export async function impersonate({host, port}: HostPort, {certificate, key}: CertifiedKey): Promise<Impostor> {
   const refusals: string[] = []
   const open = new Set<TLSSocket>()

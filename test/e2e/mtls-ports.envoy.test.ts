@@ -1,4 +1,4 @@
-/** Every door of the table in docs/explanation/security.md, on a running network: which client each admits, and which it refuses. */
+/** Every mutual-TLS port of the table in docs/explanation/security.md, on a running network: which client each admits, and which it refuses. */
 import {expect} from 'chai'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/lab/certificates.js'
@@ -9,17 +9,17 @@ import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {connect} from '../server/support/client.js'
 import {reportOf, serverLog, until} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {type EnvoyDoor, adsDoor, knockLogged, serverDoor, sidecarDoor} from './visit.js'
+import {type EnvoyPort, adsPort, probeLogged, serverPort, sidecarPort} from './mtls-ports.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 
-/** What an Envoy logs of each kind of stranger. */
+/** The reason that an Envoy logs for each kind of refused client. */
 const missing = /PEER_DID_NOT_RETURN_A_CERTIFICATE/
 const foreign = /unable_to_get_local_issuer_certificate/
 const misnamed = /SAN_matcher/
 const serverOnly = /unsupported_certificate_purpose/
 
-describe('e2e: doors', function () {
+describe('e2e: mutual-TLS ports', function () {
   this.timeout(60_000)
   let network: Network
   let fleet: Fleet
@@ -33,25 +33,25 @@ describe('e2e: doors', function () {
   after(() => closeNetwork(network))
 
   /** Each of these clients is refused for its own reason, then the right one gets the first bytes of HTTP/2. */
-  async function opensToNobodyBut(
+  async function admitsOnly(
     rightful: CertifiedKey,
-    door: EnvoyDoor,
+    target: EnvoyPort,
     strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>>,
   ) {
     for (const [who, [certificate, reason]] of Object.entries(strangers)) {
-      const {bytes, failure} = await knockLogged(network, door, certificate === undefined ? {} : {certificate})
+      const {bytes, failure} = await probeLogged(network, target, certificate === undefined ? {} : {certificate})
       expect(bytes, who).to.equal(0)
       expect(failure, who).to.match(reason)
     }
 
-    const old = await probeTls(door, {certificate: rightful, maxVersion: 'TLSv1.2'})
+    const old = await probeTls(target, {certificate: rightful, maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
-    expect((await probeTls(door, {certificate: rightful})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(target, {certificate: rightful})).bytes).to.be.greaterThan(0)
   }
 
-  it('10900 lets ADS credentials in, and no certificate of another authority or of the data plane', async () => {
-    const door = adsDoor(network, fleet)
-    await opensToNobodyBut(credentialIn(fleet, paris), door, {
+  it('10900 admits ADS credentials, and no certificate of another authority or of the data plane', async () => {
+    const target = adsPort(network, fleet)
+    await admitsOnly(credentialIn(fleet, paris), target, {
       nobody: [undefined, missing],
       "a stranger with paris' name": [forged.credential(paris), foreign],
       "paris' own identity": [identityIn(fleet, paris), foreign],
@@ -59,9 +59,9 @@ describe('e2e: doors', function () {
     })
   })
 
-  it('11901 lets the observability identity in, and no other identity, nor any ADS credential', async () => {
-    const door = sidecarDoor(network, fleet, paris)
-    await opensToNobodyBut(identityIn(fleet, OBSERVABILITY), door, {
+  it('11901 admits the observability identity, and no other identity or ADS credential', async () => {
+    const target = sidecarPort(network, fleet, paris)
+    await admitsOnly(identityIn(fleet, OBSERVABILITY), target, {
       nobody: [undefined, missing],
       'a stranger with the observability name': [forged.observability, foreign],
       "lyon's identity": [identityIn(fleet, lyon), misnamed],
@@ -72,19 +72,19 @@ describe('e2e: doors', function () {
     })
   })
 
-  it('6305 shakes hands with certificates of Atlas alone, in TLS 1.3 alone', async () => {
-    const door = serverDoor(network, fleet)
+  it('6305 admits only certificates of Atlas, and only TLS 1.3', async () => {
+    const target = serverPort(network, fleet)
     const serverOwn = {certificate: fleet.server ?? expect.fail('no server certificate')}
-    for (const visitor of [{}, {certificate: forged.credential(OBSERVABILITY)}, {certificate: forged.observability}, serverOwn])
-      expect((await probeTls(door, visitor)).bytes).to.equal(0)
-    const old = await probeTls(door, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
+    for (const client of [{}, {certificate: forged.credential(OBSERVABILITY)}, {certificate: forged.observability}, serverOwn])
+      expect((await probeTls(target, client)).bytes).to.equal(0)
+    const old = await probeTls(target, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
-    expect((await probeTls(door, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
+    expect((await probeTls(target, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
     const reasons = (await reportOf(network)).refusals.map(({reason}) => reason)
     expect(reasons).to.include.members(['tls-certificate-missing', 'tls-certificate-untrusted', 'tls-protocol'])
   })
 
-  /** What becomes of an ADS stream: its end, or `served` once resources come. */
+  /** The result of an ADS stream: how it ended, or `served` once resources arrive. */
   async function ask(at: 'directly' | 'relayed', key: CertifiedKey, node: string, metadata: Readonly<Record<string, string>> = {}) {
     const port = at === 'directly' ? 6305 : 10_900
     const serverName = at === 'directly' ? 'ads.atlas.internal' : 'observability.atlas.internal'
@@ -92,7 +92,7 @@ describe('e2e: doors', function () {
     const connection = connect({address: `${network.address}:${port}`, roots, key, serverName, metadata})
     const stream = connection.delta()
     try {
-      stream.send({node: {cluster: node, id: `visitor-of-${node}`}, typeUrl: typeUrls.cluster})
+      stream.send({node: {cluster: node, id: `client-of-${node}`}, typeUrl: typeUrls.cluster})
       const answer = stream.next().then(({resources}) => ({outcome: 'served', details: resources.map(({name}) => name).join()}))
       const ended = stream.status.then(({code, details}) => ({outcome: String(code), details}))
       answer.catch(() => undefined)
@@ -119,14 +119,14 @@ describe('e2e: doors', function () {
     }
   })
 
-  it('6305 believes no header of a client that comes directly', async () => {
+  it('6305 ignores the headers of a client that connects directly', async () => {
     const xfcc = `By=spiffe://atlas.internal/observability;Hash=${'0'.repeat(64)};URI=spiffe://atlas.internal/ads-client/lyon/1`
     const {outcome, details} = await ask('directly', credentialIn(fleet, paris), paris, {'x-forwarded-client-cert': xfcc})
     expect(outcome).to.equal(DENIED)
     expect(details).to.match(/direct connection must not carry/)
   })
 
-  it("10900 relays a cluster's own stream, a forged header does not make it another's", async () => {
+  it("10900 relays a cluster's own stream, and a forged header does not make it another's", async () => {
     const xfcc = `By=spiffe://atlas.internal/observability;Hash=${'0'.repeat(64)};URI=spiffe://atlas.internal/ads-client/lyon/1`
     for (const metadata of [{}, {'x-forwarded-client-cert': xfcc}])
       expect(await ask('relayed', credentialIn(fleet, paris), paris, metadata)).to.deep.equal({outcome: 'served', details: 'sidecar/0'})
@@ -150,7 +150,7 @@ describe('e2e: doors', function () {
       for (const node of [paris, OBSERVABILITY]) {
         const {outcome, details} = await ask(at, credentialIn(fleet, lyon), node)
         expect(outcome, details).to.equal(DENIED)
-        expect(details).to.equal(`the certificate is "lyon"'s, but node.cluster is "${node}" (node.id "visitor-of-${node}")`)
+        expect(details).to.equal(`the certificate is "lyon"'s, but node.cluster is "${node}" (node.id "client-of-${node}")`)
       }
 
     const named = (entries: readonly {reason?: unknown; message?: unknown}[]) =>
