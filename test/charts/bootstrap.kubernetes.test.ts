@@ -1,4 +1,4 @@
-/** The files with which the charts start an Envoy: equal to what Atlas itself writes, and accepted by a real Envoy. */
+/** The files with which the charts start an Envoy: equal to those that Atlas writes, and accepted by a real Envoy. */
 import {expect} from 'chai'
 import {load} from 'js-yaml'
 import {buildBootstrap} from '../../src/lib/envoy/bootstrap.js'
@@ -13,11 +13,11 @@ import {credentialData} from './support/credential.js'
 import {openPod, ownAddress} from './support/pod-process.js'
 import {type Chart, findObject, type KubernetesObject, type Major, majors, objectsOf} from './support/rendered.js'
 
-/** Where the container has its files. */
+/** The container's directory for its files. */
 const directory = '/etc/atlas/envoy'
 const paris = parseClusterName('paris')
 
-/** What is told to a chart, and the settings and options of which its bootstrap should be. */
+/** Values of a chart, and the settings and options that give the same bootstrap. */
 interface Case {
   readonly what: string
   readonly chart: Chart
@@ -60,7 +60,7 @@ const cases: readonly Case[] = [
 for (const major of majors)
   describe(`the bootstrap that helm ${major} renders`, () => {
     for (const it_ of cases)
-      it(`is what Atlas builds, and the stats listener: chart ${it_.chart}, ${it_.what}`, async () => {
+      it(`is the bootstrap that Atlas builds, with the stats listener: chart ${it_.chart}, ${it_.what}`, async () => {
         const {owner, options} = it_
         const files = findObject(await rendered(it_, major), 'ConfigMap', 'atlas-envoy').data!
         const settings = {...defaultSettings, ...it_.settings}
@@ -74,7 +74,7 @@ for (const major of majors)
 
 describe('the rendered files of an Envoy', () => {
   for (const it_ of cases)
-    it(`are accepted by a real one: chart ${it_.chart}, ${it_.what}`, async () => {
+    it(`are accepted by a real Envoy: chart ${it_.chart}, ${it_.what}`, async () => {
       const objects = await rendered(it_)
       await inFolder(async folder => {
         const data = {[objectNames.credential(it_.owner)]: credentialData(it_.owner)}
@@ -99,14 +99,14 @@ interface Bootstrap {
   readonly static_resources: {readonly clusters: readonly {readonly name: string}[]}
 }
 
-/** With what `--service-node` and `--config-yaml` add to it. */
+/** Adds the fields of `--service-node` and `--config-yaml`. */
 function asPodStartsIt(text: string): Bootstrap {
   const bootstrap = load(text) as Bootstrap
   const metadata = {...bootstrap.node.metadata, 'atlas.local_address': '10.0.0.7'}
   return {...bootstrap, node: {...bootstrap.node, id: 'pod-0', metadata} as Bootstrap['node']}
 }
 
-/** Without what the charts add: one listener, and the cluster it leads to. */
+/** Removes the additions of the charts: the stats listener and its cluster. */
 function withoutStats(bootstrap: Bootstrap): unknown {
   const {listeners, clusters, ...rest} = bootstrap.static_resources as Bootstrap['static_resources'] & {listeners: {name: string}[]}
   expect(listeners.map(({name}) => name)).to.deep.equal(['stats'])

@@ -1,4 +1,4 @@
-/** The charts on a real API server: every object is taken, every pod admitted under `restricted`, and Helm installs, upgrades, removes. */
+/** The charts on a real API server: every object is accepted, every pod admitted under `restricted`, and Helm installs, upgrades, removes. */
 import {expect} from 'chai'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
@@ -11,18 +11,18 @@ let kubernetes: Kubernetes
 before(async () => {
   kubernetes = await sharedKubernetes()
   await installCrds(kubernetes)
-  // Thanos's, in the examples
+  // Thanos's namespace in the examples
   await kubernetes.request('POST', '/api/v1/namespaces', {metadata: {name: 'monitoring'}})
 })
 
-/** As long as they can be, and with what they may hold. */
+/** Release names of the greatest length, and with all allowed characters. */
 const longRelease = '2nd.observability-network-of-a-company-with-long-name'
 const longNamespace = 'observability-network-of-a-company-with-long-names-999'
 
 for (const chart of charts)
   describe(`the objects of chart ${chart}`, () => {
     for (const ci of ciNames(chart))
-      it(`are taken by the API server, each pod under "restricted": ci/${ci}`, async () => {
+      it(`are accepted by the API server, each pod under "restricted": ci/${ci}`, async () => {
         const isOther = ci === 'other-name'
         const enforced = {'pod-security.kubernetes.io/enforce': 'restricted', 'pod-security.kubernetes.io/enforce-version': 'latest'}
         const namespace = await kubernetes.newNamespace(isOther ? longNamespace : 'charts', enforced)
@@ -51,7 +51,7 @@ for (const chart of charts)
   })
 
 describe('a port of the host', () => {
-  it('is refused by name where Pod Security is enforced, and taken where the namespace says "privileged"', async () => {
+  it('is refused by name where Pod Security is enforced, and accepted where the namespace is "privileged"', async () => {
     for (const level of ['restricted', 'baseline', 'privileged']) {
       const namespace = await kubernetes.newNamespace('charts', {'pod-security.kubernetes.io/enforce': level})
       const [pod] = podsOf(await objectsOf({chart: 'envoy', ci: 'hostport', namespace}))
@@ -78,13 +78,13 @@ describe('a second installation in a namespace', () => {
 for (const major of majors)
   for (const chart of charts)
     describe(`helm ${major} with chart ${chart}`, () => {
-      it('installs, says what to do next, upgrades without a change, and takes away what it brought and nothing else (D30)', async () => {
+      it('installs, prints the next step, upgrades without a change, and deletes its own objects and nothing else (D30)', async () => {
         const namespace = await kubernetes.newNamespace('charts')
         const at = {namespace, release: 'atlas', major}
         const installed = await install(chart, at)
         expect(installed.code, installed.stderr).to.equal(0)
         expect(installed.stdout).to.include(chart === 'atlas' ? 'atlas cluster add NAME' : 'helm test atlas')
-        // what Atlas and people put there meanwhile
+        // Objects that Atlas and operators create meanwhile.
         const zone = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-coredns'}, data: {'atlas.zone': '$ORIGIN atlas.'}}
         const zonePath = `/api/v1/namespaces/${namespace}/configmaps`
         expect((await kubernetes.request('POST', `${zonePath}?fieldManager=atlas`, zone)).status).to.equal(201)
@@ -103,9 +103,9 @@ for (const major of majors)
       })
     })
 
-describe('an installation that is there already', () => {
+describe('an existing installation', () => {
   for (const major of majors)
-    it(`is not taken for another: helm ${major} refuses to say otherwise, and says what to say`, async () => {
+    it(`is kept: helm ${major} refuses values that contradict it, and names the right ones`, async () => {
       const namespace = await kubernetes.newNamespace('charts')
       const data = {'trust-domain': 'a.example', 'cluster-domain': 'cluster.local', 'thanos-namespace': namespace}
       const fleet = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-fleet'}, data}
@@ -122,9 +122,9 @@ describe('an installation that is there already', () => {
     })
 })
 
-describe('an installation that speaks plaintext on 10901', () => {
+describe('an installation with plaintext on 10901', () => {
   for (const major of majors)
-    it(`is not exposed by helm ${major}, whatever the values say, until it has been switched`, async () => {
+    it(`is not exposed by helm ${major}, with any values, until it has been switched`, async () => {
       const namespace = await kubernetes.newNamespace('charts')
       const configMaps = `/api/v1/namespaces/${namespace}/configmaps`
       const fleet = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'atlas-fleet'}, data: {clients: 'thanos'}}
@@ -145,7 +145,7 @@ describe('an installation that speaks plaintext on 10901', () => {
 
 describe('a release of Helm 3', () => {
   for (const chart of charts)
-    it(`is taken on by Helm 4: chart ${chart}`, async () => {
+    it(`is upgraded by Helm 4: chart ${chart}`, async () => {
       const namespace = await kubernetes.newNamespace('charts')
       const at = {namespace, release: 'atlas'}
       expect((await install(chart, {...at, major: 3})).code).to.equal(0)
@@ -159,7 +159,7 @@ describe('a release of Helm 3', () => {
 
 for (const major of majors)
   describe(`the hook with helm ${major}`, () => {
-    it('runs before everything else, with an account that is gone afterwards', async () => {
+    it('runs before everything else, with an account that is deleted afterwards', async () => {
       const namespace = await kubernetes.newNamespace('charts')
       const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs/atlas-init`
       const installing = helm('install', 'atlas', {namespace, release: 'atlas', major}, [], ['--timeout', '50s'])
@@ -187,7 +187,7 @@ interface At {
   readonly major: Major
 }
 
-/** Without hooks: nothing here would run their Jobs. */
+/** Without hooks: no kubelet here would run their Jobs. */
 async function install(chart: Chart, at: At) {
   return helm('install', chart, at, [], ['--no-hooks'])
 }
@@ -204,7 +204,7 @@ async function helm(
   return kubernetes.helm([verb, release, chartFolder(chart), '-n', namespace, ...values, ...options], {major})
 }
 
-/** Plays the Job's controller and its pod. */
+/** Does the work of the Job's controller and its pod. */
 async function succeed(job: string): Promise<void> {
   const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
   const condition = (type: string): object => ({type, status: 'True', lastProbeTime: time, lastTransitionTime: time})

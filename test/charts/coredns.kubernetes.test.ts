@@ -1,4 +1,4 @@
-/** The chart's name server, as a real CoreDNS with the very Corefile: it starts before its zone is there, and serves what the controller writes. */
+/** The chart's name server, as a real CoreDNS with its Corefile: it starts before its zone exists, and serves the zone of the controller. */
 import {Resolver} from 'node:dns/promises'
 import {mkdir, readFile, rename, writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -16,7 +16,7 @@ import {objectsOf} from './support/rendered.js'
 const NAME = '_thanos._tcp.sidecars.thanos.atlas'
 
 describe("chart atlas's name server", () => {
-  it('serves the zone when it comes, follows it, and asks others for all other names', async () => {
+  it('serves the zone as soon as it exists, follows its changes, and forwards all other names', async () => {
     const address = ownAddress()
     const set = [`coredns.forward={${address}:1054}`]
     const objects = await objectsOf({chart: 'atlas', ci: 'coredns', set})
@@ -56,7 +56,7 @@ describe("chart atlas's name server", () => {
   })
 })
 
-/** One address instead of all, since other tests run on this machine; and a zone is looked at every 2 s, not every 15. */
+/** Listens on one address, since other tests run on this machine, and reads the zone every 2 s instead of every 15. */
 async function bindTo(file: string, address: string): Promise<void> {
   const text = await readFile(file, 'utf8')
   expect(text).to.match(/reload 15s/)
@@ -67,7 +67,7 @@ async function bindTo(file: string, address: string): Promise<void> {
   await writeFile(file, bound)
 }
 
-/** As the kubelet does it: never half a file. */
+/** Replaces a file in one step, as the kubelet does. */
 async function replace(file: string, text: string): Promise<void> {
   await mkdir(path.dirname(file), {recursive: true})
   await writeFile(`${file}.new`, text)

@@ -1,4 +1,4 @@
-/** A pod's Envoy, started as the charts start it: its node, the certificates that it shows, and how it ends. */
+/** A pod's Envoy, started as by the charts: its node, its certificates, and how it ends. */
 import {readFile, writeFile} from 'node:fs/promises'
 import http2 from 'node:http2'
 import path from 'node:path'
@@ -24,7 +24,7 @@ interface Rig {
   start(): Promise<Running>
 }
 
-/** The pod of a downstream Envoy, with all its files, not started yet. */
+/** Makes the pod of a downstream Envoy with its files, and does not start it. */
 async function withPod(set: readonly string[], use: (rig: Rig) => Promise<void>): Promise<void> {
   const address = ownAddress()
   const objects = await objectsOf({chart: 'envoy', ci: 'default', release: 'paris', set: [`bindAddress=${address}`, ...set]})
@@ -42,7 +42,7 @@ async function withPod(set: readonly string[], use: (rig: Rig) => Promise<void>)
 }
 
 describe('helm test of chart envoy', () => {
-  it('accepts what is there, and says what is not', async () => {
+  it('accepts a complete Secret, and names what is missing', async () => {
     const objects = await objectsOf({chart: 'envoy', ci: 'default', release: 'paris'})
     await inFolder(async folder => {
       const supervisor = await openSupervisor(folder, {removeFolder: true})
@@ -64,7 +64,7 @@ describe('helm test of chart envoy', () => {
 })
 
 describe("a pod's Envoy", () => {
-  it('says who and where it is, and is neither ready nor ill while it has no configuration (D32)', async () =>
+  it('sends its name and address, and is neither ready nor unhealthy while it has no configuration (D32)', async () =>
     withPod([], async ({address, start, supervisor}) => {
       await start()
       const admin = `http://${address}:9901`
@@ -79,7 +79,7 @@ describe("a pod's Envoy", () => {
       expect(await fetch(`http://${address}:9902/ready`).catch(() => 'refused')).to.equal('refused')
     }))
 
-  it('shows, when it has one, /ready and /stats/prometheus on its stats port, and nothing else of admin', async () =>
+  it('serves, once configured, /ready and /stats/prometheus on its stats port, and no other admin page', async () =>
     withPod([], async rig => {
       await configureByHand(rig)
       await rig.start()
@@ -95,14 +95,14 @@ describe("a pod's Envoy", () => {
         expect((await page(at, 'POST')).status, at).to.equal(404)
     }))
 
-  it('refuses requests when its memory is short, and goes on telling that it is ready', async () =>
+  it('refuses requests when its memory is short, and still reports that it is ready', async () =>
     withPod([], async rig => {
       const backend = await serveEcho({host: rig.address, port: 0}, 'backend')
       try {
         await configureByHand(rig, backend.port, {maxHeapBytes: '1000'})
         await rig.start()
         await untilReady(rig)
-        // memory is looked at four times a second
+        // Envoy checks its memory four times a second.
         const refused = async () => {
           const answer = await visit({host: rig.address, port: 8080}, {})
           return answer.status === 503 ? answer.body : undefined
@@ -115,7 +115,7 @@ describe("a pod's Envoy", () => {
       }
     }))
 
-  it('lets its clients go before it ends, without a failed request', async () =>
+  it('closes its connections before it ends, without a failed request', async () =>
     withPod(['drainSeconds=4'], async rig => {
       const backend = await serveEcho({host: rig.address, port: 0}, 'backend')
       try {
@@ -150,7 +150,7 @@ interface Bootstrap {
   readonly static_resources: {readonly listeners: object[]; readonly clusters: object[]}
 }
 
-/** Gives it what ADS would: nothing, or where there is a backend, a plain HTTP/2 listener on 8080. */
+/** Serves ADS: no resource, or where there is a backend, a plaintext HTTP/2 listener on 8080. */
 async function configureByHand({folder, address}: Rig, backend?: number, {maxHeapBytes}: {maxHeapBytes?: string} = {}): Promise<void> {
   const file = path.join(folder, 'etc/atlas/envoy/config/envoy.yaml')
   const {dynamic_resources: _, ...bootstrap} = load(await readFile(file, 'utf8')) as Bootstrap
@@ -207,7 +207,7 @@ async function untilReady({address, supervisor}: Rig): Promise<void> {
   })
 }
 
-/** Asks again and again on one connection, until it is asked to leave: then on a new one, as a gRPC client does. */
+/** Sends requests on one connection until it gets GOAWAY, then on a new one, as a gRPC client does. */
 function openClient(url: string) {
   const failures: string[] = []
   let [count, wasAsked, leaving] = [0, false, false]

@@ -1,4 +1,4 @@
-/** What the charts' files hold, read as they are: versions, values and their documentation. */
+/** The files of the charts, without rendering: versions, values and their documentation. */
 import {readFileSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -24,13 +24,13 @@ for (const chart of charts)
       expect([own, appVersion]).to.deep.equal([version, version])
     })
 
-    it('judges its values with a draft-07 schema that refers to nothing outside', () => {
+    it('validates its values with a draft-07 schema without outside references', () => {
       expect(schema.$schema).to.equal('http://json-schema.org/draft-07/schema#')
       expect(JSON.stringify(schema)).to.not.include('$ref')
     })
 
     it('has a default and a rule for every value, and admits no other', () => {
-      // what is asked for has no default; `global` is Helm's own
+      // Required values have no default; `global` is Helm's own.
       const required = chart === 'envoy' ? ['cluster', 'existingSecret', 'ads'] : []
       expect([...pathsOf(values)].sort()).to.deep.equal([...pathsIn(schema, [...required, 'global'])].sort())
     })
@@ -42,7 +42,7 @@ for (const chart of charts)
       expect(missing).to.deep.equal([])
     })
 
-    it('says in each of its examples what it is an example of', () => {
+    it('explains each of its examples', () => {
       expect(ciNames(chart)).to.include.members(['default', 'nodeport', 'one-replica'])
       for (const name of ciNames(chart)) expect(text(chart, `ci/${name}-values.yaml`), name).to.match(/^# [A-Z].*[.)]\n/)
     })

@@ -1,4 +1,4 @@
-/** What the charts say after an installation: commands that there are, with flags that there are, and the way for the values that were chosen. */
+/** The notes of the charts: commands and flags that exist, and the steps for the chosen values. */
 import {readFileSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -24,7 +24,7 @@ for (const chart of charts)
         said = await notes(chart, ci)
       })
 
-      it('name commands of atlas that there are', () => {
+      it('name commands of atlas that exist', () => {
         const lines = [...said.matchAll(/^\s+atlas (.*?)(\s+#.*)?$/gm)].map(match => match[1] ?? '')
         expect(lines).to.have.length.at.least(2)
         for (const line of lines) {
@@ -35,7 +35,7 @@ for (const chart of charts)
         }
       })
 
-      it('name objects that there are', async () => {
+      it('name objects that exist', async () => {
         const objects = await objectsOf({chart, ci, release: 'x', namespace: 'default'})
         for (const [, kind, name = ''] of said.matchAll(/(?:get |status )(service|deployment)[ /]([-a-z0-9]+)/g))
           findObject(objects, kind === 'service' ? 'Service' : 'Deployment', name)
@@ -43,7 +43,7 @@ for (const chart of charts)
     })
 
 describe('the notes', () => {
-  it('tell how the address becomes known, as far as it is not', async () => {
+  it('explain how Atlas gets the address, where it has none', async () => {
     expect(await notes('atlas', 'default')).to.include("the load balancer's, port 10900")
     expect(await notes('atlas', 'default', ['service.external.type=NodePort'])).to.include('not set: a NodePort Service has no address')
     expect(await notes('atlas', 'nodeport'))

@@ -1,4 +1,4 @@
-/** What both majors of Helm make of the charts, for every example of values: the same, whole, and by the rules that all objects share. */
+/** Both major versions of Helm render the charts the same, for every example of values, and by the rules for all objects. */
 import {expect} from 'chai'
 import {objectNames, SHARDS} from '../../src/lib/model/names.js'
 import {
@@ -28,7 +28,7 @@ for (const chart of charts)
     for (const ci of ciNames(chart))
       describe(`with the values of ci/${ci}`, () => {
         for (const major of majors)
-          it(`is without fault to helm ${major} lint --strict`, async () => {
+          it(`passes helm ${major} lint --strict`, async () => {
             const {code, stdout} = await helmAlone(['lint', '--strict', chartFolder(chart), ...valueArgs({chart, ci})], {major})
             expect(stdout)
               .to.include('0 chart(s) failed')
@@ -36,7 +36,7 @@ for (const chart of charts)
             expect(code).to.equal(0)
           })
 
-        it('is the same to both majors, byte-stable', async () => {
+        it('is rendered the same by both majors, byte for byte', async () => {
           const [three, four] = await Promise.all(majors.map(async major => objectsOf({chart, ci, major})))
           expect(four).to.deep.equal(three)
           expect(await template({chart, ci})).to.deep.equal(await template({chart, ci}))
@@ -50,7 +50,7 @@ for (const chart of charts)
           expect(new Set(names).size).to.equal(names.length)
         })
 
-        it('asks for no right that a pod does not need', async () => {
+        it('gives no pod a right that it does not need', async () => {
           const pods = podsOf(await objectsOf({chart, ci}))
           for (const {metadata, spec} of pods) {
             const usesApi = !/envoy|coredns/.test(metadata.labels!['app.kubernetes.io/component']!) && chart === 'atlas'
@@ -81,7 +81,7 @@ for (const chart of charts)
     })
   })
 
-describe('values that are not meant', () => {
+describe('invalid values', () => {
   const cases: readonly [what: string, chart: Chart, set: readonly string[], said: RegExp][] = [
     ['a typo', 'atlas', ['ads.replica=3'], /replica\b/],
     ['a typo at the top', 'envoy', [...required, 'replcas=3'], /replcas/],
@@ -99,7 +99,7 @@ describe('values that are not meant', () => {
   ]
   for (const [what, chart, set, said] of cases)
     for (const major of majors)
-      it(`are refused by helm ${major}, which says where: ${what}`, async () => {
+      it(`are refused by helm ${major}, which names their place: ${what}`, async () => {
         const {code, stderr} = await template({chart, set, major})
         expect(code).to.equal(1)
         expect(stderr)
@@ -108,8 +108,8 @@ describe('values that are not meant', () => {
       })
 })
 
-describe('what Atlas writes at run time', () => {
-  it('is in no template: an upgrade never sets it back', async () => {
+describe('objects that Atlas writes at run time', () => {
+  it('are in no template: an upgrade never reverts them', async () => {
     const written = new Set([
       ...Object.values(objectNames).flatMap(name => (typeof name === 'string' ? [name] : [])),
       ...Array.from({length: SHARDS}, (_, shard) => [objectNames.identities(shard), objectNames.records(shard)]).flat(),
@@ -134,7 +134,7 @@ describe('what Atlas writes at run time', () => {
       }
   })
 
-  it('is waited for: the zone may be missing, the credential may not', async () => {
+  it('may be missing at the start of a pod: the zone is optional, the credential is not', async () => {
     const pods = podsOf(await objectsOf({chart: 'atlas', ci: 'coredns'}))
     const volumes = pods.flatMap(({spec}) => spec.volumes ?? [])
     expect(volumes.find(({configMap}) => configMap?.name === 'atlas-coredns')).to.have.nested.property('configMap.optional', true)
@@ -163,7 +163,7 @@ describe('a rollout', () => {
   })
 })
 
-/** The recommended labels; a name that every kind admits. */
+/** The recommended labels; a name that every kind accepts. */
 function expectLabelled({kind, metadata}: KubernetesObject): void {
   const what = `${kind} ${metadata.name}`
   expect(metadata.name.length, what).to.be.at.most(63)

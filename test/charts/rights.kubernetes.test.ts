@@ -1,4 +1,4 @@
-/** What each account of chart atlas may do on a real API server: asked of it (`kubectl auth can-i`), and tried with the account's own token. */
+/** The rights of each account of chart atlas on a real API server: by `kubectl auth can-i`, and tried with the account's token. */
 import {expect} from 'chai'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
@@ -67,7 +67,7 @@ describe('the accounts of chart atlas (D29)', () => {
     for (const one of tried) expect(`${one[0]} ${one[1]}: ${await as(who, one)}`).to.equal(`${one[0]} ${one[1]}: 403`)
   }
 
-  it('are told the same by kubectl auth can-i', async () => {
+  it('are the same by kubectl auth can-i', async () => {
     const cases: readonly (readonly [who: keyof typeof accounts, verb: string, what: string, answer: 'no' | 'yes'])[] = [
       ...keys.map(name => ['ads', 'get', `secrets/${name}`, 'no'] as const),
       ...leaves.map(name => ['ads', 'get', `secrets/${name}`, 'yes'] as const),
@@ -101,7 +101,7 @@ describe('the accounts of chart atlas (D29)', () => {
 
   it('of the discovery service: writes its own report and Lease, and no other', async () => {
     for (const replica of ['atlas-ads-0', 'atlas-ads-1']) {
-      // The leader makes it: an account that may create ConfigMaps speaks for the fleet.
+      // The leader creates it: an account that may create ConfigMaps could write entries for the whole fleet.
       await may('controller', ['POST', 'v1/configmaps', map(`atlas-proxies-${replica}`)])
       await may('ads', ['PATCH', `v1/configmaps/atlas-proxies-${replica}`, {data: {a: 'b'}}])
       const leases = 'coordination.k8s.io/v1/leases'
@@ -120,7 +120,7 @@ describe('the accounts of chart atlas (D29)', () => {
     await mayNot('ads', ['POST', 'v1/services', service('lyon')], ['POST', 'events.k8s.io/v1/events', {}], ['GET', 'v1/pods'])
   })
 
-  it('of the controller: all that Atlas keeps here, and nothing beyond', async () => {
+  it('of the controller: all objects that Atlas keeps here, and no others', async () => {
     await may(
       'controller',
       ['POST', 'v1/services', service('rome')],
@@ -173,7 +173,7 @@ describe('the accounts of chart atlas (D29)', () => {
     expect(await as('ads', ['GET', `v1/configmaps/${name}`], thanos)).to.equal(403)
   })
 
-  it('of init: puts settings and a root there, and reads no Secret', async () => {
+  it('of init: creates settings and a root, and reads no Secret', async () => {
     await may('init', ['GET', 'v1/configmaps'], ['GET', 'v1/services'], ['POST', 'v1/configmaps', map('atlas-trust-bundle')])
     expect(await as('init', ['POST', 'v1/secrets', secret('atlas-ca')]), 'it is there').to.equal(409)
     await mayNot(
@@ -185,7 +185,7 @@ describe('the accounts of chart atlas (D29)', () => {
     await mayNot('init', ['DELETE', 'v1/configmaps/atlas-fleet'], ['POST', 'v1/services', service('lyon')], ['GET', 'v1/pods'])
   })
 
-  it('of a person with Role atlas-cluster-admin: registers clusters and asks for more, and reads no Secret', async () => {
+  it('of an operator with Role atlas-cluster-admin: registers clusters and writes requests, and reads no Secret', async () => {
     await may(
       'admin',
       ['POST', 'v1/services', service('paris')],

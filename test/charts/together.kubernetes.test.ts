@@ -1,6 +1,6 @@
 /**
- * Both charts at work: what their pods would run, run as processes with the rendered arguments and files and the rights of the
- * rendered accounts, against a real API server, works together from an empty namespace to a request through both Envoys.
+ * Both charts together: the programs of their pods run as processes with the rendered arguments and files and the rights of the
+ * rendered accounts, on a real API server, from an empty namespace to a request through both Envoys.
  */
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -31,7 +31,7 @@ interface Stage {
 describe('the charts together', function () {
   this.timeout(120_000)
 
-  it('come up from nothing, take in a cluster that a person adds without a right to any key, and carry its requests', async () => {
+  it('start in an empty namespace, accept a cluster that an operator without a right to any key adds, and route its requests', async () => {
     const kubernetes = await sharedKubernetes()
     const namespace = await kubernetes.newNamespace('together')
     const thanos = await kubernetes.newNamespace('thanos')
@@ -78,7 +78,7 @@ describe('the charts together', function () {
         })
         expect(answer).to.equal('sidecar')
 
-        // what leads Thanos Query there: a Service that finds the chart's pods, and its file in its own namespace
+        // Thanos Query finds it by a Service that selects the chart's pods, and by a file in its own namespace.
         const service = await kubernetes.request<{spec: object}>('GET', `/api/v1/namespaces/${namespace}/services/paris-thanos-sidecar0`)
         expect(service.body.spec).to.deep.include({selector: {'goatlas.io/envoy': 'observability'}, clusterIP: 'None'})
         const endpoints = await kubernetes.request<{data: object}>('GET', `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints`)
@@ -86,7 +86,7 @@ describe('the charts together', function () {
 
         await switchedToTls(stage, {host: observability, port: 10_901}, authority)
 
-        // what `helm test` runs, as the account that it has
+        // The pod of `helm test`, with its account.
         const {code, stdout, stderr} = await runAtlas(stage, 'Pod/atlas-test', 'atlas-test')
         expect(code, stderr).to.equal(0)
         expect(stdout).to.include('paris')
@@ -101,7 +101,7 @@ describe('the charts together', function () {
   })
 })
 
-/** Of a client that an administrator names, and no longer: with what its Secret holds the port is opened, in plaintext no more. */
+/** Names a client and removes it again: the certificate in its Secret is accepted meanwhile, and plaintext is refused. */
 async function switchedToTls(stage: Stage, door: HostPort, authority: string): Promise<void> {
   const {kubernetes, namespace} = stage
   const secret = async () =>
@@ -139,11 +139,11 @@ async function switchedToTls(stage: Stage, door: HostPort, authority: string): P
 async function init(stage: Stage): Promise<void> {
   const {code, stderr} = await runAtlas(stage, 'Job/atlas-init', 'atlas-init')
   expect(code, stderr).to.equal(0)
-  // as at every upgrade
+  // As at every upgrade.
   expect(await runAtlas(stage, 'Job/atlas-init', 'atlas-init')).to.include({code: 0})
 }
 
-/** A pod of the image that runs to its end. */
+/** Runs a pod of the image to its end. */
 async function runAtlas(stage: Stage, workload: string, account: string) {
   const pod = await openPod(stage.objects, workload, {folder: stage.folder, address: ownAddress(), podName: account})
   return stage.supervisor.run(await asImage(stage, pod, account, account))
@@ -157,7 +157,7 @@ async function startServer(stage: Stage, workload: string, podName: string, addr
   return running
 }
 
-/** The image's entry point is `node bin/run.js`; the kubelet would mount the account's token, which here is in a kubeconfig. */
+/** The image's entry point is `node bin/run.js`; a kubelet would mount the account's token, which is in a kubeconfig here. */
 async function asImage({kubernetes, namespace}: Stage, pod: PodProcess, name: string, account: string) {
   const {args, ...spec} = pod.command(process.execPath, name)
   const kubeconfig = await kubernetes.serviceAccountKubeconfig(namespace, account)
@@ -167,7 +167,7 @@ async function asImage({kubernetes, namespace}: Stage, pod: PodProcess, name: st
 interface EnvoyPod {
   readonly pod: string
   readonly address: string
-  /** It waits for this one, as a pod does. */
+  /** The Secret that the pod waits for. */
   readonly secret: string
   readonly names: {readonly host: string; readonly port: number}
 }
@@ -195,7 +195,7 @@ async function startEnvoy(
   await until(stage, `${podName} to be ready`, async () => ((await fetch(`http://${address}:9902/ready`)).ok ? true : undefined))
 }
 
-/** The cluster's DNS is in the pod's resolv.conf, which here is the machine's. */
+/** A pod's resolv.conf has the cluster's DNS; here it is the machine's. */
 async function askNames(file: string, {host, port}: EnvoyPod['names']): Promise<void> {
   const bootstrap = load(await readFile(file, 'utf8')) as Record<string, unknown>
   bootstrap['typed_dns_resolver_config'] = {
@@ -209,7 +209,7 @@ async function askNames(file: string, {host, port}: EnvoyPod['names']): Promise<
   await writeFile(file, dump(bootstrap))
 }
 
-/** A person's command; its standard output. @throws Error with what it said */
+/** Runs a command of an operator. @returns its stdout @throws Error with its output */
 async function atlas({supervisor, namespace}: Stage, kubeconfig: string, args: readonly string[]): Promise<string> {
   const env = {PATH: process.env['PATH'], HOME: '/nonexistent', KUBECONFIG: kubeconfig}
   const {code, stdout, stderr} = await supervisor.run({

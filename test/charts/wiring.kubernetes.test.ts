@@ -1,4 +1,4 @@
-/** How a chart's objects hang together: which pods each selector selects, and that what a Service offers is let in. */
+/** The references between a chart's objects: the pods of each selector, and NetworkPolicies that admit the ports of the Services. */
 import {expect} from 'chai'
 import {charts, ciNames, findObject, type KubernetesObject, objectsOf, type Pod, podsOf} from './support/rendered.js'
 
@@ -32,7 +32,7 @@ for (const chart of charts)
         }
       })
 
-      it('each Service and budget is for pods that serve, never for a hook or a test', () => {
+      it('each Service and PodDisruptionBudget selects pods that serve, never a hook or a test', () => {
         const selectors = [
           ...of('Service').map(({metadata, spec}) => [metadata.name, spec!['selector'] as Labels] as const),
           ...of('PodDisruptionBudget').map(
@@ -46,7 +46,7 @@ for (const chart of charts)
         }
       })
 
-      it('a budget stands beside more than one replica, and beside no single one', () => {
+      it('a workload with several replicas has a PodDisruptionBudget, and one with a single replica has none', () => {
         for (const {metadata, spec} of of('Deployment', 'StatefulSet')) {
           const budget = of('PodDisruptionBudget').find(each => each.metadata.name === metadata.name)
           expect(budget !== undefined, metadata.name).to.equal((spec!['replicas'] as number) > 1)
@@ -54,7 +54,7 @@ for (const chart of charts)
         }
       })
 
-      it('every pod that serves has one NetworkPolicy of both directions, which lets in what Services offer and probes apart nothing', () => {
+      it('every pod that serves has one NetworkPolicy of both directions, which admits only the ports of Services and probes', () => {
         for (const pod of servingPods(pods)) {
           const mine = of('NetworkPolicy').filter(({spec}) => matches((spec as unknown as Policy).podSelector.matchLabels, pod))
           expect(mine, pod.metadata.name).to.have.length(1)
@@ -70,7 +70,7 @@ for (const chart of charts)
     })
 
 describe('the plaintext ports of the observability Envoy', () => {
-  it('are let in from this namespace and from that of Thanos alone, unless values say otherwise', async () => {
+  it('are admitted only from this namespace and from that of Thanos, unless values allow more', async () => {
     const from = async (set: readonly string[]): Promise<unknown> => {
       const {spec} = findObject(await objectsOf({chart: 'atlas', ci: 'default', set}), 'NetworkPolicy', 'atlas-envoy')
       const rule = (spec as unknown as Policy).ingress.find(({ports}) => ports.some(({port}) => port === 10_901))
@@ -101,7 +101,7 @@ describe('the plaintext ports of the observability Envoy', () => {
 describe('the internal ports that speak mutual TLS', () => {
   const exposed = {chart: 'atlas', ci: 'internal-tls'} as const
 
-  it('are all that is exposed to clients from outside, who are let in there and nowhere else', async () => {
+  it('are the only ones exposed to clients from outside, which are admitted there and nowhere else', async () => {
     const objects = await objectsOf(exposed)
     const {type, ports} = findObject(objects, 'Service', 'atlas-clients').spec as unknown as Ports & {type: string}
     expect([type, ports.map(({targetPort}) => targetPort)]).to.deep.equal(['LoadBalancer', [10_901]])
@@ -110,7 +110,7 @@ describe('the internal ports that speak mutual TLS', () => {
     expect(rules.map(rule => rule.ports.map(({port}) => port))).to.deep.equal([[10_901]])
   })
 
-  it('are not said to speak plaintext, and an installation is told of them', async () => {
+  it('are not described as plaintext, and are passed to an installation', async () => {
     for (const rendering of [exposed, {chart: 'atlas', ci: 'default', set: ['internalTls={10901}', 'clients={thanos}']} as const]) {
       const objects = await objectsOf(rendering)
       const {ports} = findObject(objects, 'Service', 'atlas-internal').spec as unknown as {ports: readonly {appProtocol?: string}[]}
@@ -120,14 +120,14 @@ describe('the internal ports that speak mutual TLS', () => {
     }
   })
 
-  it('are exposed only when values say so', async () => {
+  it('are exposed only when values set it', async () => {
     const objects = await objectsOf({...exposed, set: ['service.clients.enabled=false']})
     expect(objects.some(({metadata}) => metadata.name === 'atlas-clients')).to.equal(false)
   })
 })
 
 describe('the port that downstream clusters connect to', () => {
-  it("is a load balancer's own, unless that is said to be another", async () => {
+  it("is the load balancer's own, unless values set another", async () => {
     const ports = async (...set: string[]): Promise<readonly number[]> => {
       const objects = await objectsOf({chart: 'atlas', ci: 'default', set})
       return (findObject(objects, 'Service', 'atlas-external').spec as unknown as Ports).ports.map(({port}) => port)
@@ -140,7 +140,7 @@ describe('the port that downstream clusters connect to', () => {
 })
 
 describe('the Services that Thanos Query connects to', () => {
-  it('find the pods of the observability Envoy by the label that the controller selects', async () => {
+  it('select the pods of the observability Envoy by the label that the controller uses', async () => {
     for (const rendering of [
       {chart: 'atlas', ci: 'default'},
       {chart: 'envoy', ci: 'observability'},
@@ -158,7 +158,7 @@ function matches(labels: Labels, {metadata}: Pod): boolean {
   return Object.entries(labels).every(([name, value]) => metadata.labels?.[name] === value)
 }
 
-/** Neither hooks nor tests: they come and go. */
+/** Without hooks and tests, which exist only for a time. */
 function servingPods(pods: readonly Pod[]): readonly Pod[] {
   return pods.filter(({metadata}) => /^(deployment|statefulset)-/.test(metadata.name))
 }

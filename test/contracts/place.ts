@@ -1,4 +1,4 @@
-/** A place that a state store keeps its objects in, and the fleet that the contract's cases put there. */
+/** The place where a state store keeps its objects, and the fleet of the contract's cases. */
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {shardOf} from '../../src/lib/manifest/layout.js'
 import {parseAddress} from '../../src/lib/model/address.js'
@@ -10,22 +10,22 @@ import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
 import {type Recorder, record} from '../store/recorder.js'
 
-/** A place that keeps objects, as seen by the store and by strangers. */
+/** A place that keeps objects, as seen by the store and by other programs. */
 export interface Place {
-  /** A store over the place; each call gives one that knows nothing of the others, as another process has it. */
+  /** Opens a store over the place; each call opens a separate one, as another process would. */
   open(): StateStore
-  /** Fills the place, empty so far, with a fleet. */
+  /** Writes a fleet into the empty place. */
   seed(fleet: Fleet): Promise<void>
-  /** The object as a stranger finds it. */
+  /** Reads an object as another program. */
   get(key: string): Promise<Manifest | undefined>
-  /** A stranger writes, or removes. */
+  /** Writes or deletes an object as another program. */
   put(key: string, manifest: Manifest | undefined): Promise<void>
-  /** A stranger makes an object unreadable. */
+  /** Makes an object unreadable, as another program. */
   damage(key: string): Promise<void>
   /** Makes the whole place unreadable, and readable again. */
   lose(): Promise<void>
   restore(): Promise<void>
-  /** Differs for two writings of an object, of the same content too. */
+  /** Differs after each write of an object, also with the same content. */
   version(key: string): Promise<unknown>
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export const SETTLED = 120
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const withClient = {...testSettings, clients: [parseClientName('thanos')]}
 export const fleet = testFleet(testDependencies(), ['paris', 'lyon'], withClient)
-/** As `fleet`, with other certificates. */
+/** The same as `fleet`, with other certificates. */
 export const others = testFleet(testDependencies('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'], withClient)
 
 export function settings(): NonNullable<Fleet['settings']> {
@@ -57,12 +57,12 @@ export function moved(address: string, name: ClusterName = paris): Change {
   return {kind: 'registration', name, value: {...testCluster(name), addresses: [parseAddress(address)]}}
 }
 
-/** One case's place: made before it, gone after it. */
+/** The place of one case: made before it, removed after it. */
 export interface Stage {
   readonly place: Place
   /** The store under test. */
   readonly store: StateStore
-  /** The store with a fleet in it. */
+  /** Fills the place. @returns the fleet that the store loads */
   filled(held?: Fleet): Promise<Fleet>
   watching(over?: StateStore): Promise<Recorder>
 }

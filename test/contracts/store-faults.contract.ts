@@ -1,4 +1,4 @@
-/** Promise 6 in every state store: what is broken costs itself only, and unknown is not removed. */
+/** Promise 6 in every state store: a broken object affects only itself, and unknown fields are kept. */
 import {expect} from 'chai'
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {shardOf} from '../../src/lib/manifest/layout.js'
@@ -154,16 +154,16 @@ const wholes: readonly (readonly [object: string, subjects: readonly Subject[]])
   ['Secret/atlas-client-thanos', ['client/thanos']],
 ]
 
-/** @param create a new, empty place @param damaged whether an object can be there and be none: an API server keeps no such thing */
+/** @param create a new, empty place @param damaged whether the place can hold unreadable objects: an API server can't */
 export function faultsContract(name: string, create: () => Promise<Place>, {damaged = true}: {readonly damaged?: boolean} = {}): void {
-  describe(`${name}: what a state store makes of broken objects`, () => {
+  describe(`${name}: broken objects in a state store`, () => {
     const stage = stageOf(create)
     const filled = async (): Promise<Fleet> => stage.filled(withNeighbour)
     const faultsOf = (found: Fleet): readonly Subject[] => [...found.faults.keys()].sort()
 
-    // An API server keeps no Secret that is no base64.
+    // An API server refuses a Secret that is not base64.
     for (const {what, object, edit, subject, key, says} of breaks.filter(({says: text}) => damaged || text !== 'base64')) {
-      it(`${what} costs ${subject} only, by name, and is healed`, async () => {
+      it(`${what} affects only ${subject}, which is named, and is repaired`, async () => {
         const base = await filled()
         const watch = await stage.watching()
         const good = await objectAt(stage.place, object)
@@ -204,10 +204,10 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
           expect(isRegistered(found, paris)).to.equal(true)
         }
 
-        // What is at fault is neither issued again nor suspended nor removed. (Thanos's endpoints follow from the rest.)
+        // Subjects at fault are neither issued again nor suspended nor removed. (Thanos's endpoints follow from the others.)
         for (const found of [watch.fleet, cold])
           expect(planReconcile(found, dependencies).filter(({kind}) => kind !== 'endpoints')).to.deep.equal([])
-        // A watch that begins now is no wiser than a cold load, and is healed all the same.
+        // A watch that begins now knows as little as a first load, and is repaired, too.
         const late = await stage.watching(stage.place.open())
         await stage.place.put(object, good)
         await until(() => watch.fleet.faults.size + late.fleet.faults.size === 0)
@@ -233,7 +233,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
         await filled()
         const watch = await stage.watching()
         const newer = withLabel(await objectAt(stage.place, object), 'goatlas.io/format', '2')
-        // What a newer version holds it may hold elsewhere in the object.
+        // A newer version may keep its values elsewhere in the object.
         const {data: _, ...rest} = newer
         await stage.place.put(object, object.includes('identities') || object.includes('records') ? rest : newer)
         await until(() => watch.fleet.faults.size > 0)
@@ -296,7 +296,7 @@ export function faultsContract(name: string, create: () => Promise<Place>, {dama
   })
 }
 
-/** Of objects that are there and are none. */
+/** The cases of unreadable objects. */
 function damagedContract(
   stage: Stage,
   {filled, faultsOf}: {readonly filled: () => Promise<Fleet>; readonly faultsOf: (found: Fleet) => readonly Subject[]},

@@ -48,7 +48,7 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       expect(plain(watch.fleet)).to.deep.equal(plain(await stage.place.open().load()))
     })
 
-    it('reports nothing of an entry beside the one that changed, and nothing when only the formatting differs', async () => {
+    it('reports only the entry that changed, and nothing when only the formatting differs', async () => {
       await stage.filled()
       const watch = await stage.watching()
       const {settings} = fleet

@@ -1,4 +1,4 @@
-/** What every state store promises, whatever it keeps its objects in. */
+/** The contract of every state store. */
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
@@ -25,7 +25,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         expect(plain(await stage.store.load())).to.deep.equal(plain(emptyFleet))
       })
 
-      it('gives back every kind of change as it was written, to this store and to another', async () => {
+      it('loads every kind of change as it was written, in this store and in another', async () => {
         const committed = await stage.store.commit(await stage.store.load(), changesOf(fleet))
         expect(plain(committed)).to.deep.equal(plain(fleet))
         expect(plain(await stage.store.load())).to.deep.equal(plain(fleet))
@@ -36,7 +36,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
       })
 
       for (const change of changesOf(fleet)) {
-        it(`removes what it wrote: ${change.kind}${'owner' in change ? ` of ${change.owner}` : ''}`, async () => {
+        it(`removes an entry that it wrote: ${change.kind}${'owner' in change ? ` of ${change.owner}` : ''}`, async () => {
           const removal = {...change, value: undefined} as Change
           const expected = plain(reduceAll(fleet, [removal]))
           const after = await stage.store.commit(await stage.filled(), [removal])
@@ -45,7 +45,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         })
       }
 
-      it('removing what is not there does nothing', async () => {
+      it('removing an entry that does not exist does nothing', async () => {
         const base = await stage.filled()
         const changes: readonly Change[] = [
           {kind: 'registration', name: parseClusterName('nobody'), value: undefined},
@@ -54,12 +54,12 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         expect(plain(await stage.store.commit(base, changes))).to.deep.equal(plain(fleet))
       })
 
-      it('a commit of nothing gives back its base', async () => {
+      it('an empty commit returns its base', async () => {
         const base = await stage.filled()
         expect(await stage.store.commit(base, [])).to.equal(base)
       })
 
-      it('does not write what is unchanged', async () => {
+      it('does not write unchanged objects', async () => {
         const base = await stage.filled()
         const keys = [...base.revisions.keys()]
         const before = await Promise.all(keys.map(async key => stage.place.version(key)))
@@ -101,7 +101,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         expect((await stage.place.open().load()).registrations.get(paris)?.addresses[0]?.host).to.equal('198.51.100.8')
       })
 
-      it('refuses to write what was not there and is now, and what was there and is gone', async () => {
+      it('refuses to write an object that was created or deleted meanwhile', async () => {
         const base = await stage.filled()
         const name = parseClusterName('nice')
         await stage.place.open().commit(await stage.place.open().load(), [{kind: 'registration', name, value: testCluster('nice')}])
@@ -111,7 +111,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         expect((await rejectedBy(stage.store.commit(base, [moved('198.51.100.9', lyon)]))).code).to.equal('conflict')
       })
 
-      it('goes on where other objects have changed', async () => {
+      it('commits where other objects have changed', async () => {
         const base = await stage.filled()
         const other = stage.place.open()
         await other.commit(await other.load(), [moved('198.51.100.8')])
@@ -154,7 +154,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
 
         await Promise.all(
           writers.map(async (writer, index) => {
-            // Half of the names are asked for by both.
+            // Both add half of the names.
             for (const cluster of names.filter((_, count) => count % 4 >= 2 || count % 4 === index)) {
               const added = await addCluster(writer, cluster, {request: {}, defaults: services}, real)
               note(added.after)
@@ -212,7 +212,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         }
       })
 
-      it('what a person wrote as stringData does not count any more after a write', async () => {
+      it('stringData that an operator wrote no longer counts after a write', async () => {
         await stage.filled()
         for (const key of [identityKey('paris'), 'Secret/paris-envoy-ads']) {
           const {data, ...rest} = (await stage.place.get(key)) ?? {data: {}, apiVersion: 'v1', kind: 'Secret', metadata: {name: 'none'}}

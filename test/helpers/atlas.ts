@@ -1,4 +1,4 @@
-/** Runs the command line as its users do: the built program, as a process, without a terminal. */
+/** Runs the command line as its users do: the compiled program, as a process, without a terminal. */
 import {spawn} from 'node:child_process'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -13,7 +13,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** `atlas …args`; rejects only when it can't be started. */
+/** Runs `atlas …args`; rejects only when it can't be started. */
 export async function atlas(...args: string[]): Promise<Ran> {
   const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
   const child = spawn(process.execPath, [atlasBin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
@@ -27,7 +27,7 @@ export async function atlas(...args: string[]): Promise<Ran> {
   return {code, stdout, stderr}
 }
 
-/** As `atlas`, with `--json`: the parsed value. */
+/** Runs `atlas …args --json`. @returns the parsed value */
 export async function atlasJson<T = Record<string, unknown>>(...args: string[]): Promise<{code: number | null; value: T}> {
   const {code, stdout, stderr} = await atlas(...args, '--json')
   try {
@@ -37,7 +37,7 @@ export async function atlasJson<T = Record<string, unknown>>(...args: string[]):
   }
 }
 
-/** A temporary folder that is gone after `use`. */
+/** Calls `use` with a temporary folder, and removes it afterwards. */
 export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-test-'))
   try {

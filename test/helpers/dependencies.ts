@@ -1,4 +1,4 @@
-/** A world that tests hold in their hands: a clock that they set, keys that are the same every time. */
+/** Dependencies that tests control: a clock that they set, keys that are the same every time. */
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
@@ -11,7 +11,7 @@ import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
 import {testCluster} from './fleet.js'
 
 export interface TestDependencies extends OpsDependencies {
-  /** Moves the clock on. */
+  /** Advances the clock. */
   pass(seconds: number): void
 }
 
@@ -28,7 +28,7 @@ export function testDependencies(start = '2026-11-23T00:00:00.000Z', seed = 'tes
   }
 }
 
-/** A fleet as `init` and `cluster add` leave it, every certificate issued. */
+/** A fleet after `init` and `cluster add`, with every certificate issued. */
 export function testFleet(dependencies: OpsDependencies, names: readonly string[] = ['paris'], settings: Settings = testSettings): Fleet {
   const changes: Change[] = [
     {kind: 'settings', value: settings},

@@ -1,4 +1,4 @@
-/** Snapshots as canonical proto JSON with Envoy's own field names, Anys opened: for golden files, and for an Envoy that reads them as a file. */
+/** Snapshots as canonical proto JSON with Envoy's field names and unpacked Anys: for golden files, and for an Envoy that reads them as a file. */
 import {
   createRegistry,
   type DescFile,
@@ -62,7 +62,7 @@ export function snapshotJson(snapshot: Snapshot): Record<string, readonly JsonOb
   )
 }
 
-/** `@type` first, where the eye looks for it. */
+/** Puts `@type` first. */
 function tidied(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(item => tidied(item))
   if (typeof value !== 'object' || value === null) return value

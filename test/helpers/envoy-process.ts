@@ -1,4 +1,4 @@
-/** Real Envoys in tests: started with a configuration, waited for until they serve, and always ended. */
+/** Real Envoys in tests: started with a configuration, waited for until they serve, and always stopped. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -8,14 +8,14 @@ import {envoyProgram} from './envoy-program.js'
 
 export interface RunningEnvoy {
   readonly admin: HostPort
-  /** All that it printed so far: its own log, and the access logs as JSON lines. */
+  /** Its output so far: its own log, and the access logs as JSON lines. */
   output(): string
   /** The access log's lines that have this `log` value: `connection` or `request`. */
   logged(log: string): readonly Record<string, unknown>[]
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts an Envoy and waits until its admin page says that it is live; `config` must put admin where `admin` says. */
+/** Starts an Envoy and waits until its admin page reports LIVE; the admin address in `config` must be `admin`. */
 export async function startEnvoy(config: object, admin: HostPort, seconds = 20): Promise<RunningEnvoy> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-envoy-'))
   const file = path.join(folder, 'envoy.json')

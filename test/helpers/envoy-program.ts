@@ -1,4 +1,4 @@
-/** The real Envoy: where it is, and what it says of a configuration. */
+/** The real Envoy: its path, and whether it accepts a configuration. */
 import {execFile} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import {programNamed} from '../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../scripts/programs/find.mjs'
 import {inFolder} from './atlas.js'
 
-/** The minor versions that Atlas works with, the oldest first; a test that names none has the newest. */
+/** The supported minor versions, the oldest first; a test that names none uses the newest. */
 export const envoyVersions = ['1.38', '1.39', '1.40'] as const
 
 export type EnvoyVersion = (typeof envoyVersions)[number]
@@ -18,7 +18,7 @@ export async function envoyProgram(version: EnvoyVersion = '1.40'): Promise<stri
   return found
 }
 
-/** What `envoy --mode validate` prints of a configuration, and whether it accepts it. */
+/** Runs `envoy --mode validate`. @returns its output, and whether it accepts the configuration */
 export async function validate(config: string | Uint8Array, version?: EnvoyVersion): Promise<{accepted: boolean; said: string}> {
   const envoy = await envoyProgram(version)
   return inFolder(async folder => {
@@ -32,7 +32,7 @@ export async function validateFile(envoy: string, file: string): Promise<{accept
   return validateArgs(envoy, ['-c', file, '--disable-hot-restart'])
 }
 
-/** As `validateFile`, with all the arguments with which it is to be started. */
+/** As `validateFile`, with all arguments that Envoy would be started with. */
 export async function validateArgs(envoy: string, args: readonly string[]): Promise<{accepted: boolean; said: string}> {
   return new Promise(resolve => {
     execFile(envoy, ['--mode', 'validate', ...args], (error, stdout, stderr) => {

@@ -1,13 +1,13 @@
 /**
- * A snapshot as a bootstrap that needs no ADS: routes inside their listeners, scopes inside theirs, secrets beside them. What is
- * replaced is only where things come from; a secret from ADS in a static cluster would crash Envoy
+ * A snapshot as a bootstrap that needs no ADS: routes and scopes inside their listeners, secrets beside them. Only the
+ * sources of resources are replaced; a secret from ADS in a static cluster would crash Envoy
  * (docs/explanation/envoy.md#secrets-of-bootstrap-clusters).
  */
 import type {JsonObject, JsonValue} from '@bufbuild/protobuf'
 import type {Snapshot} from '../../src/lib/xds/snapshot.js'
 import {snapshotJson} from './envoy-json.js'
 
-/** Makes Envoy refuse deprecated fields; those of static clusters are only warned of: look for `Using deprecated option`. */
+/** Makes Envoy reject deprecated fields; for static clusters it only logs `Using deprecated option`. */
 export const noDeprecated = {'envoy.features.fail_on_any_deprecated_feature': true}
 
 export function staticBootstrap(snapshot: Snapshot, differing: JsonObject = {}): JsonObject {
@@ -33,7 +33,7 @@ export function staticBootstrap(snapshot: Snapshot, differing: JsonObject = {}):
   }
 }
 
-/** Envoy wants one scope at least where they stand in the listener. */
+/** Envoy requires at least one scope inside a listener. */
 const nobody = {name: 'nobody', key: {fragments: [{string_key: 'nobody'}]}, route_configuration: {name: 'nobody'}}
 
 function isObject(value: JsonValue): value is JsonObject {

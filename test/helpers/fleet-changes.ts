@@ -1,10 +1,10 @@
-/** A fleet as the changes that make it, and as plain text that shows every difference, keys too. */
+/** A fleet as the changes that make it, and as a plain value that shows every difference, also between keys. */
 import {createHash} from 'node:crypto'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 
-/** All that a fleet holds, in the order in which `reconcile` would write it. */
+/** The changes that make a fleet, in the order in which `reconcile` would write them. */
 export function changesOf(fleet: Fleet): readonly Change[] {
   return [
     {kind: 'settings', value: fleet.settings},
@@ -21,7 +21,7 @@ export function changesOf(fleet: Fleet): readonly Change[] {
 }
 
 /**
- * What a fleet holds, for `deep.equal`: maps in order of their keys, a private key by its digest (two `SecretText` are always
+ * A fleet for `deep.equal`: maps in order of their keys, a private key by its digest (two `SecretText` are always
  * deeply equal, since neither shows anything). Revisions are left out.
  */
 export function plain(fleet: Fleet): Readonly<Record<string, unknown>> {

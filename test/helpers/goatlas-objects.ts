@@ -1,11 +1,11 @@
-/** What the 2021 program left in a namespace, as objects: the files of test/fixtures/goatlas with certificates, zone and owners filled in. */
+/** The objects of goatlas in a namespace: the files of test/fixtures/goatlas with certificates, zone and owners filled in. */
 import {readFileSync} from 'node:fs'
 import {type Manifest, encodeBase64, keyOf, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {parseYaml} from '../../src/lib/manifest/yaml.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {GoatlasAuthority} from './goatlas.js'
 
-/** All of them, or those of some files, in an order in which an API server takes them: registrations first. */
+/** All of them, or those of some files, in an order that an API server accepts: registrations first. */
 export function goatlasObjects(
   authority: GoatlasAuthority,
   files: readonly GoatlasFile[] = ['registrations', 'derived', 'coredns', 'secrets'],
@@ -15,10 +15,10 @@ export function goatlasObjects(
 
 export type GoatlasFile = 'coredns' | 'derived' | 'registrations' | 'secrets'
 
-/** The zone as that program's controller wrote it. */
+/** The zone as goatlas's controller wrote it. */
 export const goatlasZone = textOf('zone.txt')
 
-/** The zone as its chart installed it, before the controller wrote one. */
+/** The zone as goatlas's chart installed it, before the controller wrote one. */
 export const goatlasChartZone = textOf('zone-of-the-chart.txt')
 
 function textOf(name: string): string {

@@ -1,6 +1,6 @@
 /**
- * What the 2021 program (goatlas-io/atlas 0.3.1) left in a namespace: its certificates as its controller made them. OpenSSL makes them,
- * so that nothing of ours vouches for itself.
+ * Certificates as the controller of goatlas (goatlas-io/atlas 0.3.1) made them. OpenSSL makes them here, so that Atlas's own code does not
+ * verify itself.
  */
 import {execFileSync} from 'node:child_process'
 import {generateKeyPairSync} from 'node:crypto'
@@ -16,7 +16,7 @@ export interface GoatlasAuthority {
   /** The one server certificate, and the one client certificate, of the whole fleet: a common name, no alternative names. */
   readonly server: CertifiedKey
   readonly client: CertifiedKey
-  /** Another certificate of the same CA, for clients that ask under another name. */
+  /** Another certificate of the same CA, for clients with another name. */
   issue(commonName: string, purpose: 'clientAuth' | 'serverAuth'): CertifiedKey
 }
 
@@ -25,11 +25,11 @@ export interface GoatlasOptions {
   readonly keyIdentifier?: boolean
   readonly from?: Date
   readonly until?: Date
-  /** Of the CA's key. */
+  /** The bits of the CA's key. */
   readonly bits?: number
 }
 
-/** An authority as `generateCA` and `generateCert` of that program make it. RSA-4096 takes OpenSSL a second or two. */
+/** An authority as `generateCA` and `generateCert` of goatlas make it. RSA-4096 takes OpenSSL a second or two. */
 export function goatlasAuthority(options: GoatlasOptions = {}): GoatlasAuthority {
   const {keyIdentifier = true, bits = 4096, from = new Date('2021-10-30T12:00:00Z'), until = new Date('2031-10-30T12:00:00Z')} = options
   const key = rsaKey(bits)
@@ -42,7 +42,7 @@ export function goatlasAuthority(options: GoatlasOptions = {}): GoatlasAuthority
   ]
   const ca = {certificate: certify({key, extensions, from, until, subject: SUBJECT}), key: new SecretText(key)}
   const issue: GoatlasAuthority['issue'] = (commonName, purpose) => {
-    // Its leaves have 4096 bits too; that makes no difference to any verifier, and tests wait for it.
+    // goatlas's leaves have 4096 bits, too. Verifiers treat 2048 the same, and tests wait for each key.
     const leafKey = rsaKey(2048)
     const own = ['keyUsage = critical,digitalSignature', `extendedKeyUsage = ${purpose}`, 'subjectKeyIdentifier = none']
     const named = [...own, `authorityKeyIdentifier = ${keyIdentifier ? 'keyid' : 'none'}`]

@@ -1,4 +1,4 @@
-/** Golden files: what is built, as text that a person can read. `UPDATE_GOLDEN=1` rewrites them; read the difference before you commit. */
+/** Golden files: expected output as readable text. `UPDATE_GOLDEN=1` rewrites them; read the difference before you commit. */
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'

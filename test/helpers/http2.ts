@@ -1,4 +1,4 @@
-/** HTTP/2 in tests: a client that shows a certificate or none, and servers that say who they are and what reached them. */
+/** HTTP/2 in tests: a client with or without a certificate, and servers that answer with their name and the request's headers. */
 import http2 from 'node:http2'
 import type {AddressInfo} from 'node:net'
 import {createSecureContext} from 'node:tls'
@@ -24,7 +24,7 @@ export interface Visit {
   }
 }
 
-/** One request on a connection of its own. @throws Error when the connection or the stream is refused, with the other side's reason */
+/** Sends one request on a new connection. @throws Error when the connection or the stream is refused, with the other side's reason */
 export async function visit(
   {host, port}: HostPort,
   {authority, path = '/', headers = {}, tls}: Visit,
@@ -91,7 +91,7 @@ export async function serveEcho(
           {
             requestCert: true,
             minVersion: 'TLSv1.3',
-            // Node's TLS server drops allowPartialTrustChain from its own options; a context made apart keeps it.
+            // Node's TLS server drops allowPartialTrustChain from its own options; a separate context keeps it.
             SNICallback: (_name, done) =>
               done(
                 null,

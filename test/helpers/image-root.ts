@@ -1,6 +1,6 @@
 /**
- * A container of the image without an image: a root that holds Node, the libraries it links to and what the Dockerfile copies, and nothing else;
- * processes run in it as the Dockerfile's user, read-only but for a store. The tests build no image (no engine, no network).
+ * A container without an image: a root with Node, its libraries and the files that the Dockerfile copies, and nothing else;
+ * processes run in it as the Dockerfile's user, read-only except for a store. The tests build no image (no engine, no network).
  */
 import {execFileSync, type ChildProcessByStdio, spawn} from 'node:child_process'
 import {chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
@@ -20,15 +20,15 @@ export interface ImageRoot {
 }
 
 export interface Container {
-  /** Whether all but the store is mounted read-only; it is unless told otherwise. */
+  /** Whether everything except the store is mounted read-only; the default. */
   readonly isReadOnly: boolean
-  /** Beside what the Dockerfile sets; nothing of this process. */
+  /** Variables beside those of the Dockerfile; none of this process. */
   readonly environment: Record<string, string>
   /** Instead of the image's. */
   readonly entrypoint: readonly string[]
 }
 
-/** The unpacked context of the image becomes a root directory. */
+/** Makes a root directory of the image's unpacked context. */
 export function makeImageRoot(context: string): ImageRoot {
   const image = readImage(readFileSync(join(context, 'Dockerfile'), 'utf8'))
   const uid = Number(image.user.split(':')[0])
@@ -44,7 +44,7 @@ export function makeImageRoot(context: string): ImageRoot {
   writeFileSync(script, containerScript(root, store, uid))
 
   function start(args: readonly string[], {isReadOnly = true, environment = {}, entrypoint = image.entrypoint}: Partial<Container> = {}) {
-    // who is not root is in a namespace of users, where it has the image's number and may mount
+    // A user who is not root enters a user namespace, where it has the image's uid and may mount.
     const asUser = isRoot ? [] : ['--user', `--map-user=${uid}`, `--map-group=${uid}`, '--keep-caps']
     return spawn('unshare', [...asUser, '--mount', '/bin/sh', '-eu', script, ...entrypoint, ...args], {
       env: {...image.environment, ...environment, ATLAS_TEST_READ_ONLY: isReadOnly ? 'yes' : 'no'},
@@ -72,7 +72,7 @@ export function makeImageRoot(context: string): ImageRoot {
 
 const isRoot = process.getuid?.() === 0
 
-/** Node where the base image has it, with what its link line names; the base image has these libraries too. */
+/** Node at its path in the base image, with the libraries that it links to, which the base image has, too. */
 function addNode(root: string): void {
   const libraries = execFileSync('ldd', [process.execPath], {encoding: 'utf8'}).match(/\/\S+/g) ?? []
   for (const [from, to] of [[process.execPath, '/nodejs/bin/node'] as const, ...libraries.map(path => [path, path] as const)]) {
@@ -81,7 +81,7 @@ function addNode(root: string): void {
   }
 }
 
-/** Every program until chroot is this machine's and named in full: PATH is already the image's. */
+/** Programs before chroot are this machine's, by their full path: PATH is already the image's. */
 function containerScript(root: string, store: string, uid: number): string {
   return `mount=$(PATH=/usr/bin:/bin:/usr/sbin:/sbin command -v mount)
 chroot=$(PATH=/usr/bin:/bin:/usr/sbin:/sbin command -v chroot)

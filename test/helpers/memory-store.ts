@@ -1,4 +1,4 @@
-/** Objects in memory: for tests, benchmarks and simulations. They go through the same manifests as everywhere. */
+/** A store in memory for tests, benchmarks and simulations. Objects are the same manifests as in other stores. */
 import {createHash} from 'node:crypto'
 import {type Manifest, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {AtlasError, messageOf} from '../../src/lib/model/errors.js'
@@ -7,15 +7,15 @@ import type {ObjectStore, StoredObject} from '../../src/lib/store/objects.js'
 import {stateStoreOver} from '../../src/lib/store/state-store.js'
 import type {ServerAddress, StateStore} from '../../src/lib/store/store.js'
 
-/** A store in memory, with ways to meddle with it as a stranger would. */
+/** A store in memory that a test can also change as another program would. */
 export interface MemoryStore extends StateStore {
-  /** Another store over the same objects, as another process would have it. */
+  /** Another store over the same objects, as another process would open it. */
   again(): MemoryStore
-  /** Puts an object there, readable or not; undefined removes it. */
+  /** Writes an object, readable or not; undefined deletes it. */
   put(key: ObjectKey, value: unknown): void
-  /** What stands there. */
+  /** Reads an object. */
   get(key: ObjectKey): Manifest | undefined
-  /** From now on nothing can be read, or again. */
+  /** Makes every read fail, or succeed again. */
   break(error: AtlasError | undefined): void
 }
 
@@ -24,7 +24,7 @@ export function memoryStore(): MemoryStore {
   return storeOver({held: new Map(), observers: new Set(), broken: undefined, server: undefined, turn: Promise.resolve()})
 }
 
-/** What all stores over the same objects share. */
+/** The part that all stores over the same objects share. */
 interface Place {
   readonly held: Map<ObjectKey, {readonly value: unknown; readonly revision: string}>
   readonly observers: Set<{readonly owner: object; readonly look: () => void}>

@@ -1,6 +1,6 @@
 /**
- * An earlier state of this repository as a program: taken out of git, compiled once, and kept in the cache beside the real programs.
- * A clone that lacks the commit (a shallow one) has none; what its callers do then is theirs to decide.
+ * An earlier commit of this repository as a program: checked out, compiled once, and kept in the cache beside the real programs.
+ * A clone without the commit (a shallow one) has none.
  */
 import {execFileSync, spawn} from 'node:child_process'
 import {existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync} from 'node:fs'
@@ -11,7 +11,7 @@ import type {Ran} from './atlas.js'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
-/** What compiling needs of a checkout; tests and documents are left out. */
+/** The files of a checkout that the compiler needs, without tests and documents. */
 const PARTS = ['bin', 'src', 'proto', 'package.json', 'tsconfig.json', 'buf.gen.yaml', 'buf.yaml', 'oclif.manifest.json']
 
 export interface OldRelease {
@@ -39,7 +39,7 @@ export function hasCommit(commit: string): boolean {
 export function oldRelease(commit: string): OldRelease {
   const folder = path.join(cacheFolder(), 'releases', `atlas-${commit}`)
   if (!existsSync(folder)) compileInto(folder, commit)
-  // the packages are those of whichever checkout runs now; the one that compiled may be gone
+  // The packages are those of the running checkout: the one that compiled it may be deleted.
   rmSync(path.join(folder, 'node_modules'), {force: true})
   symlinkSync(path.join(checkout, 'node_modules'), path.join(folder, 'node_modules'))
   const bin = path.join(folder, 'bin', 'run.js')
@@ -52,7 +52,7 @@ function cacheFolder(): string {
   return set('ATLAS_CACHE') ?? path.join(set('XDG_CACHE_HOME') ?? path.join(homedir(), '.cache'), 'atlas')
 }
 
-/** Compiles beside the place and moves it there by one rename, so that a folder in the cache is whole. */
+/** Compiles in a temporary folder and renames it, so that a folder in the cache is complete. */
 function compileInto(folder: string, commit: string): void {
   mkdirSync(path.dirname(folder), {recursive: true})
   const draft = mkdtempSync(`${folder}.`)

@@ -1,17 +1,17 @@
-/** Code blocks of a page of the documentation, as a reader would copy them: tests play them. */
+/** Code blocks of a page of the documentation, which tests run. */
 import {spawn} from 'node:child_process'
 import {readFile} from 'node:fs/promises'
 import {fileURLToPath} from 'node:url'
 import type {Ran} from './atlas.js'
 
 export interface Block {
-  /** The heading that it stands below, without `#`. */
+  /** The heading above it, without `#`. */
   readonly heading: string
   readonly language: string
   readonly text: string
 }
 
-/** All code blocks of `docs/<name>`, those in lists too, in their order. */
+/** All code blocks of `docs/<name>`, also those in lists, in order. */
 export async function blocksOf(name: string): Promise<readonly Block[]> {
   const text = await readFile(fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)), 'utf8')
   let heading = ''
@@ -25,7 +25,7 @@ export async function blocksOf(name: string): Promise<readonly Block[]> {
   return blocks
 }
 
-/** Runs commands by a shell that stops at the first that fails. */
+/** Runs commands in a shell that stops at the first failure. */
 export async function shell(commands: string, options: {readonly cwd: string; readonly env?: NodeJS.ProcessEnv}): Promise<Ran> {
   const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', commands], {
     cwd: options.cwd,

@@ -1,4 +1,4 @@
-/** One dry run of the release for all tests of a process, into a folder that goes with the process; and what it takes to look into it. */
+/** One dry run of the release for all tests of a process, in a folder that is removed at its end, with helpers to read the files. */
 import {execFile, spawn} from 'node:child_process'
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -16,7 +16,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** `npm run release -- …args` under a umask and with variables of its own; resolves however it ends. */
+/** Runs `npm run release -- …args` with a umask and variables; resolves also when it fails. */
 export async function release(
   args: readonly string[],
   {umask = '022', env = {}}: {umask?: string; env?: NodeJS.ProcessEnv} = {},
@@ -37,7 +37,7 @@ export async function release(
 }
 
 export interface DryRun {
-  /** What dist/release would hold. */
+  /** The files of dist/release. */
   readonly made: string
   /** The image's build context, unpacked. */
   readonly context: string
@@ -45,7 +45,7 @@ export interface DryRun {
 
 let dryRun: Promise<DryRun> | undefined
 
-/** Made when first asked for; takes about ten seconds. */
+/** Made at the first call, in about ten seconds. */
 export function releaseOnce(): Promise<DryRun> {
   return (dryRun ??= make())
 }
@@ -58,7 +58,7 @@ async function make(): Promise<DryRun> {
   return {made, context}
 }
 
-/** A folder that is gone when the process is. */
+/** A folder that is removed when the process ends. */
 export function temporary(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `atlas-release-${name}-`))
   if (folders.length === 0) process.once('exit', () => folders.forEach(one => rmSync(one, {recursive: true, force: true})))

@@ -1,4 +1,4 @@
-/** A server as a store is told of it, where a test wants nothing but that one is there. */
+/** A server for `store.hold`, where a test only needs that there is one. */
 import type {HoldEvents, Server} from '../../src/lib/store/store.js'
 
 /** One that serves and writes, with its admin port at `admin`. */
@@ -6,5 +6,5 @@ export function serverAt(admin: string): Server {
   return {admin, replica: 'atlas', role: 'all'}
 }
 
-/** Told, and not caring. */
+/** Ignores all events. */
 export const unmoved: HoldEvents = {leading: () => undefined, living: () => undefined, failed: () => undefined}

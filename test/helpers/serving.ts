@@ -1,9 +1,9 @@
-/** What a test needs of a server that it starts as a process: a port that is free, and the moment when it is ready. */
+/** For servers that a test starts as processes: a free port, and waiting until the server is ready. */
 import {once} from 'node:events'
 import {type AddressInfo, createServer} from 'node:net'
 import {setTimeout} from 'node:timers/promises'
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** A port of 127.0.0.1 that has just been free. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -13,7 +13,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** The status that the page answers with, as soon as it is 200; after 20 s whatever it was last. */
+/** Waits until the page answers 200, for 20 s at most. @returns its last status */
 export async function readiness(url: string): Promise<number> {
   const end = Date.now() + 20_000
   for (;;) {

@@ -1,5 +1,5 @@
 /**
- * Programs for pages that are played with the files of a release, on API servers without a kubelet, a registry or a container engine:
+ * Programs for pages that are run with the files of a release, on API servers without a kubelet, a registry or a container engine:
  * `helm`, `kubectl` and `npm` under their own names, which do what the page's command would do there.
  */
 import {execFileSync} from 'node:child_process'
@@ -9,7 +9,7 @@ import {npmCommand} from '../../scripts/setup/npm.mjs'
 import {program} from './kubernetes/programs.js'
 import {version} from './release.js'
 
-/** Puts them into `folder/bin`. A command that is played must run in `folder`, where the release's files are. */
+/** Puts them into `folder/bin`. A page's commands must run in `folder`, where the release's files are. */
 export function placeStandIns(folder: string): void {
   mkdirSync(join(folder, 'bin'), {recursive: true})
   for (const [name, text] of Object.entries(standIns())) {
@@ -18,7 +18,7 @@ export function placeStandIns(folder: string): void {
   }
 }
 
-/** The environment in which the stand-ins are found first, and global npm packages land in `folder/npm`. */
+/** The environment in which the stand-ins come first on PATH, and global npm packages are installed in `folder/npm`. */
 export function environmentOf(folder: string, kubeconfig: string): NodeJS.ProcessEnv {
   return {
     KUBECONFIG: kubeconfig,
@@ -31,8 +31,8 @@ export function environmentOf(folder: string, kubeconfig: string): NodeJS.Proces
 }
 
 /**
- * `helm`: charts come from the release's files instead of a registry, the hook is run by hand (below), tests are left out, and no pod is
- * waited for. `kubectl rollout status`: what would be waited for must be there. `npm install` of the registry's copy: of the release's.
+ * `helm`: charts come from the release's files instead of a registry, the hook is run below, tests are skipped, and no pod is
+ * waited for. `kubectl rollout status`: the object must exist, and is not waited for. `npm install` installs the release's package.
  */
 function standIns(): Record<string, string> {
   const [helm, kubectl] = [program('helm'), program('kubectl')]
@@ -67,7 +67,7 @@ exec ${kubectl} "\${args[@]}"
   }
 }
 
-/** Finds the Job `atlas-init` among the hooks in the file that it is given, and runs its arguments. */
+/** Finds the Job `atlas-init` among the hooks in a file, and runs its arguments. */
 const runHook = `
 import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
@@ -77,7 +77,7 @@ const job = loadAll(readFileSync(process.argv[1], 'utf8')).find(object => object
 execFileSync('atlas', job.spec.template.spec.containers[0].args, {stdio: 'inherit'})
 `
 
-/** The npm that runs this, in full: by its name alone the stand-in would find itself. */
+/** The full path of the npm that runs this: by its name alone the stand-in would run itself. */
 function npm(): string {
   const [command, ...first] = npmCommand()
   return [command === 'npm' ? execFileSync('/bin/sh', ['-c', 'command -v npm'], {encoding: 'utf8'}).trim() : command, ...first].join(' ')

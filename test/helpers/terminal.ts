@@ -1,26 +1,26 @@
-/** Runs commands as a reader does: in a terminal, which shows standard output and errors together, and with an answer where one is asked. */
+/** Runs commands as a user does: in a terminal, which shows stdout and stderr together, with answers to prompts. */
 import {spawn} from 'node:child_process'
 import {stripVTControlCharacters} from 'node:util'
 
 export interface Seen {
   readonly code: number | null
-  /** What stands on the screen in the end. */
+  /** The final content of the screen. */
   readonly text: string
 }
 
 export interface Typed {
-  /** What is waited for … */
+  /** The text to wait for … */
   readonly prompt: RegExp
-  /** … and typed then, with Enter. */
+  /** … and the answer to type then, with Enter. */
   readonly answer: string
 }
 
-/** The commands are stopped at the first that fails, and after a minute. */
+/** Stops at the first command that fails, and after a minute. */
 export async function onTerminal(
   commands: string,
   {cwd, env, typed}: {readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly typed?: Typed},
 ): Promise<Seen> {
-  // `script` gives its command a terminal of its own; util-linux and Debian have it in the base system
+  // `script` gives its command a terminal; util-linux and Debian have it in the base system.
   const command = `stty columns 250; bash -eu -o pipefail -c ${quoted(commands)}`
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     cwd,
@@ -45,7 +45,7 @@ export async function onTerminal(
   return {code, text: screen(raw)}
 }
 
-/** Lines as they stand in the end: what was written over an erased or returned line replaces it. */
+/** The final lines: text that is written over an erased or returned line replaces it. */
 function screen(raw: string): string {
   const escape = String.fromCodePoint(27)
   return raw

@@ -1,8 +1,8 @@
-/** Whether a terminal shows what a page says it does: times, addresses of pods and random parts of names apart. */
+/** Compares a terminal with the output on a page, except for times, addresses of pods and random parts of names. */
 
 /**
  * @param page lines; `…` alone on one stands for any number of lines
- * @returns undefined where it fits, else the first line of the page that is not found where it should be
+ * @returns undefined where it fits, else the first line of the page that is missing at its place
  */
 export function missingFrom(page: string, seen: string): string | undefined {
   const there = linesOf(seen)
@@ -25,17 +25,17 @@ export function missingFrom(page: string, seen: string): string | undefined {
 
 const ELLIPSIS = '…'
 
-/** What differs from run to run, in the order in which it is replaced. */
+/** Texts that differ from run to run, in the order in which they are replaced. */
 const varying: readonly (readonly [RegExp, string])[] = [
   [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME'],
   [/\b[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]+ \d{4}\b/g, 'TIME'],
   [/(?<![\w.=-])(?:\d+(?:y|d|h|m|s)(?: ?\d+(?:d|h|m|s))?|now)(?: ago)?(?![\w.])/g, 'AGE'],
-  // pods of a Deployment
+  // names of a Deployment's pods
   [/-[a-z\d]{8,10}-[a-z\d]{5}\b/g, '-RANDOM'],
-  // of pods and Services; those of load balancers are told apart before
+  // addresses of pods and Services; those of load balancers are replaced before
   [/\b(?:127|10)\.\d+\.\d+\.\d+\b/g, 'INTERNAL-IP'],
   [/(\d+):\d{5}\/TCP/g, '$1:NODEPORT/TCP'],
-  // columns are as wide as what stands in them
+  // the width of a column depends on its content
   [/ {2,}|\t/g, ' '],
 ]
 
@@ -46,6 +46,6 @@ function linesOf(text: string): readonly string[] {
     .split('\n')
     .map(line => line.trimEnd())
   const events = lines.indexOf('Events:')
-  // kubectl sorts Events by a time that new ones do not have
+  // kubectl sorts Events by a time that new ones don't have
   return events === -1 ? lines : [...lines.slice(0, events + 3), ...lines.slice(events + 3).sort()]
 }

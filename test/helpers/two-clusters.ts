@@ -1,4 +1,4 @@
-/** Two real API servers under the two contexts of one kubeconfig, as the pages of the documentation have them. */
+/** Two real API servers under the two contexts of one kubeconfig, as on the pages of the documentation. */
 import {writeContexts} from './kubernetes/contexts.js'
 import type {Kubernetes} from './kubernetes/kubernetes.js'
 import {ownKubernetes} from './kubernetes/shared.js'
@@ -6,7 +6,7 @@ import {ownKubernetes} from './kubernetes/shared.js'
 export interface TwoClusters {
   readonly observability: Kubernetes
   readonly paris: Kubernetes
-  /** Of both; the current context is `observability`. */
+  /** The kubeconfig of both; the current context is `observability`. */
   readonly kubeconfig: string
   end(): Promise<void>
 }

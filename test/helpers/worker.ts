@@ -1,4 +1,4 @@
-/** A test's own script as a process: reads what it says line by line, signals it, kills it. */
+/** Runs a script of a test as a process: reads its output line by line, sends signals, kills it. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 
@@ -6,11 +6,11 @@ export interface Worker {
   readonly pid: number
   /** Lines so far. */
   readonly said: readonly string[]
-  /** What it wrote on stderr. */
+  /** Its stderr. */
   readonly errors: string
   /** Its exit code; null where it was killed. */
   readonly ended: Promise<number | null>
-  /** Resolves with the first line that fits; fails when it ends without. */
+  /** Resolves with the first line that fits; fails when the process ends without one. */
   line(fits: (line: string) => boolean): Promise<string>
   kill(): Promise<void>
   signal(name: NodeJS.Signals): void

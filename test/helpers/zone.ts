@@ -1,4 +1,4 @@
-/** A strict reader of DNS zone files (RFC 1035 section 5) with the record types that Atlas writes; throws at what a name server would refuse. */
+/** A strict reader of DNS zone files (RFC 1035 section 5) with the record types that Atlas writes; throws for a file that a name server would refuse. */
 
 export interface ZoneRecord {
   /** Absolute, with the dot at its end. */
@@ -18,7 +18,7 @@ export interface Zone {
 
 const FIELDS = {NS: ['name'], SOA: ['name', 'name', 'u32', 'u32', 'u32', 'u32', 'u32'], SRV: ['u16', 'u16', 'u16', 'name']} as const
 
-/** @throws Error, with the line, at anything but one zone with one SOA record at its top, first */
+/** @throws Error, with the line, unless it is one zone with one SOA record, which comes first */
 export function readZone(text: string): Zone {
   let origin: string | undefined
   let last: string | undefined
@@ -62,14 +62,14 @@ export function readZone(text: string): Zone {
   return {origin, serial: Number(first.data[2]), records: others}
 }
 
-/** `host:port` of every SRV record of a name, as Thanos Query makes them of `dnssrvnoa+NAME`. */
+/** `host:port` of every SRV record of a name, as Thanos Query resolves `dnssrvnoa+NAME`. */
 export function endpointsIn(text: string, name: string): readonly string[] {
   return readZone(text)
     .records.filter(({owner, type}) => type === 'SRV' && owner === name)
     .map(({data}) => `${(data[3] ?? '').replace(/\.$/, '')}:${data[2] ?? ''}`)
 }
 
-/** Without comments and empty lines; what stands in brackets is one line. */
+/** Without comments and empty lines; a record in brackets is one line. */
 function logicalLines(text: string): readonly string[] {
   const lines: string[] = []
   let open: string | undefined

@@ -1,6 +1,6 @@
 /**
- * A rendered pod's container as a process: its very arguments, variables and files, under a folder of its own instead of `/`, and on a
- * loopback address of its own instead of the pod's. There is no kubelet here to run it.
+ * A rendered pod's container as a process: with its arguments, variables and files, under a folder instead of `/`, and on a
+ * loopback address instead of the pod's. There is no kubelet here to run it.
  */
 import {mkdir, writeFile} from 'node:fs/promises'
 import {randomInt} from 'node:crypto'
@@ -9,9 +9,9 @@ import type {ProgramSpec} from '../../../src/demo/lab/processes.js'
 import {findObject, type KubernetesObject, podsOf, type Volume} from './rendered.js'
 
 export interface PodPlace {
-  /** Stands for `/`. */
+  /** Replaces `/`. */
   readonly folder: string
-  /** Stands for the pod's address and its loopback address. */
+  /** Replaces the pod's address and its loopback address. */
   readonly address: string
   readonly podName: string
   /** Data of Secrets and ConfigMaps that are not in the rendering, by name; a missing one that is not optional is an error. */
@@ -19,13 +19,13 @@ export interface PodPlace {
 }
 
 export interface PodProcess {
-  /** What `name` is started as; `program` stands for the image's. */
+  /** The command of container `name`; `program` replaces the image's. */
   command(program: string, name: string): ProgramSpec
   /** The same for the container's preStop hook. */
   preStop(program: string, name: string): ProgramSpec
 }
 
-/** A loopback address that, in all likelihood, is free. */
+/** A random loopback address, most likely a free one. */
 export function ownAddress(): string {
   return `127.${randomInt(64, 255)}.${randomInt(256)}.${randomInt(1, 255)}`
 }

@@ -1,4 +1,4 @@
-/** What a chart renders, by a real Helm of either major: its objects, and the pods among them. */
+/** The objects that a chart renders with a real Helm of either major version, and the pods among them. */
 import {readdirSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
@@ -90,7 +90,7 @@ export function ciNames(chart: Chart): readonly string[] {
   return readdirSync(path.join(chartFolder(chart), 'ci')).map(file => file.replace(/-values\.yaml$/, ''))
 }
 
-/** The arguments with which Helm is told of it. */
+/** The arguments for Helm. */
 export function valueArgs({chart, ci, set = [], values}: Rendering): string[] {
   return [
     ...(ci === undefined ? [] : ['--values', path.join(chartFolder(chart), 'ci', `${ci}-values.yaml`)]),
@@ -125,7 +125,7 @@ export function findObject(objects: readonly KubernetesObject[], kind: string, n
   return found
 }
 
-/** Every pod that would run: Pods, and templates of workloads as Pods of their own. */
+/** Every pod that would run: Pods, and the pod templates of workloads. */
 export function podsOf(objects: readonly KubernetesObject[]): readonly Pod[] {
   return objects.flatMap(object => {
     if (object.kind === 'Pod') return [object as Pod]

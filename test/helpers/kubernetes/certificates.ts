@@ -1,4 +1,4 @@
-/** Certificates of a test's cluster, made by a library that is not ours: the server's, with its address in it, and those of users. */
+/** Certificates of a test's cluster, made without Atlas's code: the server's, with its address, and those of users. */
 import {generateKeyPair} from 'node:crypto'
 import {promisify} from 'node:util'
 import forge from 'node-forge'

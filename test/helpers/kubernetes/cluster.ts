@@ -1,4 +1,4 @@
-/** A real etcd and a real kube-apiserver on a loopback address of their own; what is done with them is kubernetes.ts's business. */
+/** A real etcd and a real kube-apiserver on their own loopback address; kubernetes.ts uses them. */
 import {generateKeyPairSync, randomBytes, randomInt} from 'node:crypto'
 import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:net'
@@ -15,21 +15,21 @@ export interface Cluster {
   /** https://ADDRESS:PORT, the same over every restart. */
   readonly url: string
   readonly caFile: string
-  /** Signs certificates of servers and users that the API server, and every reader of a kubeconfig, believes. */
+  /** Signs certificates of servers and users that the API server, and the clients of its kubeconfigs, trust. */
   readonly ca: Certified
   /** The path of an administrator's kubeconfig. */
   readonly kubeconfig: string
   /** The administrator's. */
   readonly token: string
-  /** Of its own: other servers of a test may listen on it. */
+  /** Its own loopback address: other servers of a test may listen on it. */
   readonly address: string
-  /** Gone when the cluster ends. */
+  /** Removed when the cluster ends. */
   readonly folder: string
   readonly etcd: Part
   readonly apiServer: Part
-  /** Garbage collection and the end of namespaces; started only on request. */
+  /** Garbage collection and the deletion of namespaces; started only on request. */
   readonly controllers: Part
-  /** Kills all of it and removes its folder. */
+  /** Kills all processes and removes the folder. */
   end(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export interface ClusterOptions {
   readonly controllers?: readonly string[]
 }
 
-/** Starts both and waits until the API server is ready: about 6 s. Should this process be killed, they end with it. */
+/** Starts both and waits until the API server is ready: about 6 s. They end when this process is killed. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-kubernetes-'))
   const supervisor = await openSupervisor(folder, {removeFolder: true})
@@ -82,11 +82,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 interface Place {
   readonly address: string
-  /** etcd's for clients, etcd's for its like, the API server's. */
+  /** etcd's ports for clients and for peers, and the API server's. */
   readonly ports: readonly [number, number, number]
 }
 
-/** On a loopback address of its own, no other process takes the ports while a server is down between two starts. */
+/** On its own loopback address no other process takes the ports while a server is down between two starts. */
 async function freePlace(): Promise<Place> {
   for (;;) {
     const address = `127.${randomInt(64, 255)}.${randomInt(256)}.${randomInt(1, 255)}`
@@ -131,7 +131,7 @@ async function writeFiles(
   return {ca, caFile: path.join(folder, 'ca.pem'), kubeconfig, token, url}
 }
 
-/** Without fsync: a power cut of the machine ends the test anyway, and kill -9 loses nothing that was written. */
+/** Without fsync: only a power failure would lose data, and kill -9 loses nothing that was written. */
 function etcdArgs(folder: string, {address, ports: [client, peer]}: Place): string[] {
   const [clientUrl, peerUrl] = [`http://${address}:${client}`, `http://${address}:${peer}`]
   return [
@@ -147,7 +147,7 @@ function etcdArgs(folder: string, {address, ports: [client, peer]}: Place): stri
   ]
 }
 
-/** There are no Pods, so nothing gives them tokens, and nothing lists the API server itself as an endpoint. */
+/** There are no Pods, so admission adds no tokens, and the API server is not listed as an endpoint. */
 function apiServerArgs(folder: string, {address, ports: [etcd, , port]}: Place): string[] {
   const file = (name: string): string => path.join(folder, name)
   return [

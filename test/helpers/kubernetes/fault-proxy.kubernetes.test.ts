@@ -1,4 +1,4 @@
-/** The proxy passes everything on as it is, unless a test says what goes wrong: seen with kubectl and with Node, over both versions of HTTP. */
+/** The proxy passes everything on unchanged, except for the faults that a test plays: with kubectl and Node, over both versions of HTTP. */
 import {readFile} from 'node:fs/promises'
 import {type ClientHttp2Stream, connect} from 'node:http2'
 import type {IncomingMessage} from 'node:http'
@@ -45,7 +45,7 @@ describe('the fault proxy', () => {
     expect(proxy.requests()).to.deep.equal([])
   })
 
-  it('passes what a request carries, and who sends it', async () => {
+  it('passes the content of a request, and the identity of its sender', async () => {
     expect((await through('POST', maps, {metadata: {name: 'a'}, data: {key: 'é'.repeat(200_000)}})).status).to.equal(201)
     const {body} = await kubernetes.request<{data: {key: string}}>('GET', `${maps}/a`)
     expect(body.data.key).to.equal('é'.repeat(200_000))
@@ -67,7 +67,7 @@ describe('the fault proxy', () => {
     expect(proxy.requests({method: 'POST', path: maps}).map(({status: each}) => each)).to.deep.equal([429, 201])
   })
 
-  it('breaks off before the API server hears of it, or after', async () => {
+  it('cuts the connection before the API server receives the request, or after', async () => {
     proxy.play(() => ({kind: 'refuse'}))
     expect(await outcome(through('POST', maps, {metadata: {name: 'unheard'}}))).to.equal('ECONNRESET')
     expect((await kubernetes.request('GET', `${maps}/unheard`)).status).to.equal(404)
@@ -133,7 +133,7 @@ describe('the fault proxy', () => {
             .and.to.match(/^{"type":"ADDED","object":{/)
         })
 
-      it('falls silent after an event, and stays', async () => {
+      it('sends nothing more after an event, and keeps the connection', async () => {
         proxy.play(() => ({kind: 'stall', after: {events: 1}}))
         const {next, ended} = await watch()
         await make('a')
@@ -143,7 +143,7 @@ describe('the fault proxy', () => {
         expect(proxy.requests({isOpen: true})).to.have.length(1)
       })
 
-      it('is answered with an error event of its own', async () => {
+      it('is answered with an error event', async () => {
         const body = `${JSON.stringify({type: 'ERROR', object: {kind: 'Status', code: 410}})}\n`
         proxy.play(() => ({kind: 'answer', status: 200, body}))
         const {next, ended} = await watch()
@@ -152,7 +152,7 @@ describe('the fault proxy', () => {
       })
     })
 
-  it('takes no client certificate for a token', async () => {
+  it('refuses a client certificate instead of a token', async () => {
     const user = await kubernetes.userKubeconfig('jane', {namespace: 'default'})
     const refused: unknown = await proxy.kubeconfigOf(user).catch((error: unknown) => error)
     expect(String(refused)).to.include('must hold a token')
@@ -187,7 +187,7 @@ async function startWatch(version: 1 | 2, access: Access, path: string): Promise
   stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
   const ended = new Promise<'broken' | 'whole'>(resolve => {
     stream.once('error', () => resolve('broken'))
-    // over HTTP/2 Node calls it an end, too, when the connection is gone
+    // Over HTTP/2 Node also emits `end` when the connection is lost.
     stream.once('close', () => setImmediate(() => resolve(isConnected() ? 'whole' : 'broken')))
   })
   return {

@@ -1,6 +1,6 @@
 /**
- * A proxy of ours in front of a real API server: it counts requests, and does to single ones what a bad day does (fault.ts). It ends TLS itself,
- * so what passes carries a token: a client certificate does not get through. It speaks HTTP/2 and HTTP/1.1, as its client likes.
+ * A proxy in front of a real API server: it counts requests, and plays faults on single ones (fault.ts). It terminates TLS,
+ * so requests need a token: a client certificate is not passed on. It serves HTTP/2 and HTTP/1.1.
  */
 import {createSecureServer, type Http2ServerRequest, type Http2ServerResponse} from 'node:http2'
 import {Agent} from 'node:https'
@@ -12,28 +12,28 @@ import {type Fault, carryOut} from './fault.js'
 import {readKubeconfig, writeKubeconfig} from './kubeconfig.js'
 import type {Kubernetes} from './kubernetes.js'
 
-/** A request that came to the proxy. */
+/** A request that the proxy has received. */
 export interface Seen {
   readonly method: string
   /** Without the query. */
   readonly path: string
   readonly query: URLSearchParams
-  /** Its query says `watch`. */
+  /** Whether its query has `watch`. */
   readonly isWatch: boolean
-  /** The how manyth it is of its method and path (watches apart), from 1, since the proxy began or was reset. */
+  /** Its number among the requests of its method and path (watches separately), from 1, since the proxy started or was reset. */
   readonly nth: number
   readonly headers: Readonly<Record<string, unknown>>
   readonly body: string
-  /** What the client saw, or undefined while it has seen none. */
+  /** The status that the client has received; undefined: none yet. */
   readonly status: number | undefined
-  /** It is not over: a watch that runs, a request that hangs. */
+  /** Whether it is still open: a running watch, a hanging request. */
   readonly isOpen: boolean
 }
 
-/** What happens to a request; undefined: it passes. */
+/** The fault for a request; undefined: it passes. */
 export type Script = (request: Seen) => Fault | Promise<Fault | undefined> | undefined
 
-/** Which requests are meant; a path that is a string is the whole path. */
+/** Selects requests; a string is the whole path. */
 export interface Which {
   readonly method?: string
   readonly path?: RegExp | string
@@ -48,17 +48,17 @@ export interface FaultProxy {
   readonly kubeconfig: string
   /** The same for another kubeconfig; it must hold a token. */
   kubeconfigOf(kubeconfig: string): Promise<string>
-  /** From now on requests fare as `script` says; without one, they pass. */
+  /** From now on `script` chooses the faults; without one, requests pass. */
   play(script?: Script): void
-  /** In the order in which they came. */
+  /** The requests, in the order of arrival. */
   requests(which?: Which): readonly Seen[]
   /** How many connections were opened to it. */
   connections(): number
-  /** Forgets what it has seen, but for what is still open. */
+  /** Forgets all requests that are not open. */
   reset(): void
-  /** Breaks every connection there is. */
+  /** Closes every connection. */
   cutAll(): void
-  /** Breaks every connection and refuses new ones. */
+  /** Closes every connection and refuses new ones. */
   down(): Promise<void>
   up(): Promise<void>
   close(): Promise<void>
@@ -88,7 +88,7 @@ export async function faultProxy({cluster, url, kubeconfig: admin}: Kubernetes):
   let connections = 0
   server.on('connection', (socket: Socket) => {
     connections += 1
-    // an answer's last piece must not wait for the client's acknowledgement of the one before: 40 ms
+    // Without Nagle's algorithm: the last piece of a response must not wait 40 ms for the acknowledgement of the one before.
     socket.setNoDelay(true)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))

@@ -1,25 +1,25 @@
-/** What can happen to one request on its way to the API server and back. */
+/** The faults of one request on its way to the API server and back. */
 import type {IncomingMessage} from 'node:http'
 import {constants, type Http2ServerRequest, type Http2ServerResponse} from 'node:http2'
 import {type Agent, request as httpsRequest} from 'node:https'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 export type Fault =
-  /** Answered here; the API server hears nothing of it. A `body` that is no string is sent as JSON. */
+  /** The proxy answers; the API server does not receive the request. A `body` that is not a string is sent as JSON. */
   | {readonly kind: 'answer'; readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>>}
-  /** The connection (of HTTP/2: the stream) breaks; the API server hears nothing of it. */
+  /** The connection (in HTTP/2 the stream) is cut; the API server does not receive the request. */
   | {readonly kind: 'refuse'}
-  /** Never answered; the API server hears nothing of it. */
+  /** The request is never answered; the API server does not receive it. */
   | {readonly kind: 'hang'}
   | {readonly kind: 'delay'; readonly ms: number}
-  /** The API server does it, and the answer breaks off there. */
+  /** The API server executes the request, and the response is cut at `after`. */
   | {readonly kind: 'cut'; readonly after: Position}
-  /** The API server does it, and the answer ends there as if it were whole. */
+  /** The API server executes the request, and the response ends at `after` like a complete one. */
   | {readonly kind: 'end'; readonly after: Exclude<Position, 'nothing'>}
-  /** The API server does it, and from there on nothing comes, while the connection stays. */
+  /** The API server executes the request, and nothing more comes from `after` on, while the connection stays open. */
   | {readonly kind: 'stall'; readonly after: Position}
 
-/** `nothing` comes before the answer's status; `events: 1, bytes: 9` is within the second line of its body: of a watch, the second event. */
+/** `nothing` is before the response's status; `events: 1, bytes: 9` is within the second line of its body, the second event of a watch. */
 export type Position = 'nothing' | {readonly events?: number; readonly bytes?: number}
 
 export interface Exchange {
@@ -27,11 +27,11 @@ export interface Exchange {
   readonly response: Http2ServerResponse
   readonly body: Buffer
   readonly target: {readonly url: string; readonly ca: string; readonly agent: Agent}
-  /** Told the status that the client sees. */
+  /** Called with the status that the client receives. */
   onStatus(status: number): void
 }
 
-/** Does to the request what `fault` says; resolves when nothing more comes of it. */
+/** Plays `fault` on the request; resolves when it is over. */
 export async function carryOut(exchange: Exchange, fault: Fault | undefined): Promise<void> {
   const {response, onStatus} = exchange
   switch (fault?.kind) {
@@ -60,7 +60,7 @@ export async function carryOut(exchange: Exchange, fault: Fault | undefined): Pr
   }
 }
 
-/** Breaks off what the client waits for. */
+/** Cuts the response. */
 function cut({stream, req}: Http2ServerResponse): void {
   if (req.httpVersionMajor >= 2) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   else req.socket.destroy()
@@ -82,13 +82,13 @@ async function pass(exchange: Exchange, fault: Breaking): Promise<void> {
 
     onStatus(answer.statusCode ?? 0)
     response.writeHead(answer.statusCode ?? 502, withoutHops(answer.headers))
-    // of a watch the body may come much later; Node's types forget that both protocols have this
+    // A watch's body may come much later. Both protocols have this function, against Node's types.
     ;(response as unknown as {flushHeaders(): void}).flushHeaders()
     const isWhole = await relay(answer, response, fault?.after, gone.signal)
     if (isWhole || fault?.kind === 'end') response.end()
     else if (fault?.kind === 'cut') cut(response)
   } catch {
-    // the API server broke off, or the client did
+    // The API server or the client has closed the connection.
     cut(response)
   }
 }
@@ -103,7 +103,7 @@ async function forward({request, body, target}: Exchange, signal: AbortSignal): 
   })
 }
 
-/** Passes the body on up to `until`; whether that was all of it. */
+/** Passes the body on up to `until`. @returns whether it was passed completely */
 async function relay(
   answer: IncomingMessage,
   response: Http2ServerResponse,
@@ -113,7 +113,7 @@ async function relay(
   const within = until === undefined || until === 'nothing' ? undefined : limit(until)
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     const {part, isOver} = within?.(chunk) ?? {part: chunk, isOver: false}
-    // what is to have come must be on its way before the rest is cut off
+    // The passed part must be sent before the connection is cut.
     if (part.length > 0) await written(response, part, signal)
     if (isOver) return false
   }
@@ -149,7 +149,7 @@ function limit({events = 0, bytes = 0}: Exclude<Position, 'nothing'>): (chunk: B
   }
 }
 
-/** Without what holds for one connection only, and without HTTP/2's own. */
+/** Without headers of one connection, and without HTTP/2's pseudo-headers. */
 function withoutHops(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
   const hops = ['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection', 'te', 'trailer']
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith(':') && !hops.includes(name)))

@@ -1,4 +1,4 @@
-/** A namespace in which the 2021 program has run, on a real API server: its objects, with the owners that it gave them. */
+/** A namespace in which goatlas has run, on a real API server: its objects, with their owners. */
 import {writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -8,7 +8,7 @@ import type {GoatlasAuthority} from '../goatlas.js'
 import {type GoatlasFile, goatlasChartZone, goatlasObjects} from '../goatlas-objects.js'
 import type {Kubernetes} from './kubernetes.js'
 
-/** Creates them in `namespace`, as that program's users, chart and controller did. @throws Error for what the API server refuses */
+/** Creates them in `namespace`, as goatlas's users, chart and controller did. @throws Error when the API server refuses one */
 export async function createGoatlas(
   kubernetes: Kubernetes,
   namespace: string,
@@ -32,7 +32,7 @@ export async function createGoatlas(
   }
 }
 
-/** The same, of which Helm has installed what the chart held, as release `atlas` (test/fixtures/goatlas/chart). */
+/** The same, where Helm has installed the chart's objects as release `atlas` (test/fixtures/goatlas/chart). */
 export async function installGoatlas(kubernetes: Kubernetes, namespace: string, authority: GoatlasAuthority): Promise<void> {
   const zoneOf = goatlasObjects(authority, ['coredns']).find(manifest => keyOf(manifest) === 'ConfigMap/atlas-atlas-coredns')
   if (zoneOf === undefined) throw new Error('the fixtures have no zone')
@@ -42,7 +42,7 @@ export async function installGoatlas(kubernetes: Kubernetes, namespace: string, 
   const {code, stderr} = await kubernetes.helm(['install', 'atlas', chart, '--namespace', namespace, '--values', values])
   if (code !== 0) throw new Error(stderr)
   await createGoatlas(kubernetes, namespace, authority, ['registrations', 'derived', 'secrets'])
-  // what the controller made of the chart's
+  // The controller has changed the chart's objects.
   const {metadata, data} = inNamespace(zoneOf, namespace)
   const owned = ([key]: [string, string]): boolean => key.startsWith('objectset.rio.cattle.io/')
   const marks = (map: Readonly<Record<string, string>> = {}): object => Object.fromEntries(Object.entries(map).filter(owned))
@@ -52,10 +52,10 @@ export async function installGoatlas(kubernetes: Kubernetes, namespace: string, 
     {metadata: {labels: marks(metadata.labels), annotations: marks(metadata.annotations)}, data: {'atlas.zone': data?.['atlas.zone']}},
     {contentType: 'application/merge-patch+json'},
   )
-  if (status !== 200) throw new Error(`the API server answers ${status}`)
+  if (status !== 200) throw new Error(`the API server answered ${status}`)
 }
 
-/** Wherever it says `monitoring`. Addresses inside downstream clusters are not ours to move. */
+/** Replaces the namespace `monitoring`, except in addresses inside downstream clusters. */
 function inNamespace(manifest: Manifest, namespace: string): Manifest {
   const text = JSON.stringify(manifest)
     .replaceAll('"namespace":"monitoring"', `"namespace":"${namespace}"`)

@@ -8,9 +8,9 @@ export interface Access {
   readonly server: string
   /** PEM. */
   readonly ca: string
-  /** What user and context are called. */
+  /** The name of user and context. */
   readonly name: string
-  /** Of the context. */
+  /** The context's namespace. */
   readonly namespace?: string | undefined
   readonly credential: Certified | {readonly token: string}
 }
@@ -33,7 +33,7 @@ export async function writeKubeconfig(file: string, {server, ca, name, namespace
   return file
 }
 
-/** Reads one that `writeKubeconfig` wrote. */
+/** Reads a file of `writeKubeconfig`. */
 export async function readKubeconfig(file: string): Promise<Access> {
   const config = load(await readFile(file, 'utf8')) as {
     clusters: [{cluster: {server: string; 'certificate-authority-data': string}}]

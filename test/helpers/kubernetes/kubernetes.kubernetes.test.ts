@@ -1,4 +1,4 @@
-/** The cluster that tests of this lane stand on is a real one, and what it refuses it refuses. */
+/** The cluster of this lane's tests is a real one, and refuses what a real one refuses. */
 import {existsSync} from 'node:fs'
 import {stat} from 'node:fs/promises'
 import {expect} from 'chai'
@@ -28,7 +28,7 @@ describe('the shared cluster', () => {
     expect(stdout.split('\n')).to.include(`namespace/${other}`).and.not.include(`namespace/${one}`)
   })
 
-  it('takes what kubectl reads from standard input', async () => {
+  it('accepts objects that kubectl reads from standard input', async () => {
     const namespace = await kubernetes.newNamespace()
     const input = JSON.stringify({apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'here'}, data: {a: 'b'}})
     expect((await kubernetes.kubectl(['apply', '--server-side', '-n', namespace, '-f', '-'], {input})).code).to.equal(0)
@@ -38,7 +38,7 @@ describe('the shared cluster', () => {
   })
 
   for (const kind of ['user', 'service account'] as const)
-    it(`refuses a ${kind} what no role allows, and allows what one does`, async () => {
+    it(`refuses a ${kind} without a role, and allows what its role allows`, async () => {
       const namespace = await kubernetes.newNamespace()
       const kubeconfig =
         kind === 'user'
@@ -56,7 +56,7 @@ describe('the shared cluster', () => {
       expect((await kubernetes.request('GET', '/version', undefined, {kubeconfig})).status).to.equal(200)
     })
 
-  it('knows no stranger', async () => {
+  it('refuses an unknown user', async () => {
     const answer = await fetch(`${kubernetes.url}/version`).catch((error: unknown) => error)
     expect(answer).to.be.instanceOf(TypeError) // its certificate is signed by no authority that Node knows
     expect((await kubernetes.kubectl(['get', 'namespaces', '--token=wrong', `--server=${kubernetes.url}`])).code).to.equal(1)
@@ -71,7 +71,7 @@ describe('the shared cluster', () => {
     }
   })
 
-  it('takes owned objects away with their owner, once controllers run', async () => {
+  it('deletes owned objects with their owner, once controllers run', async () => {
     await kubernetes.startControllers()
     const namespace = await kubernetes.newNamespace()
     const maps = `/api/v1/namespaces/${namespace}/configmaps`
@@ -87,7 +87,7 @@ describe('the shared cluster', () => {
 })
 
 describe('a cluster of its own', () => {
-  it('can be killed, halted, ended and started again, and loses nothing', async () => {
+  it('can be killed, paused, stopped and started again, and loses nothing', async () => {
     const kubernetes = await ownKubernetes()
     const {cluster, url} = kubernetes
     try {

@@ -1,4 +1,4 @@
-/** What tests do with a cluster: namespaces, kubectl, Helm, raw requests, users with and without rights. */
+/** A cluster for tests: namespaces, kubectl, Helm, raw requests, users with and without rights. */
 import {randomBytes} from 'node:crypto'
 import path from 'node:path'
 import {certify} from './certificates.js'
@@ -14,25 +14,25 @@ export interface Kubernetes {
   readonly caFile: string
   /** The path of an administrator's kubeconfig (0600). */
   readonly kubeconfig: string
-  /** The cluster below: its address, authority and processes. */
+  /** Its address, authority and processes. */
   readonly cluster: Cluster
-  /** A new, empty namespace; its name. */
+  /** Makes an empty namespace. @returns its name */
   newNamespace(prefix?: string, labels?: Readonly<Record<string, string>>): Promise<string>
-  /** Never rejects for what kubectl says. */
+  /** Does not reject when kubectl fails. */
   kubectl(args: readonly string[], options?: RunOptions): Promise<Ran>
   helm(args: readonly string[], options?: RunOptions & {readonly major?: 3 | 4}): Promise<Ran>
   request<Body = Record<string, unknown>>(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<Answer<Body>>
-  /** A user with a client certificate, who has no right until a RoleBinding gives some; the path of a kubeconfig (0600). */
+  /** A user with a client certificate and without rights. @returns the path of a kubeconfig (0600) */
   userKubeconfig(name: string, options: {readonly namespace: string; readonly groups?: readonly string[]}): Promise<string>
-  /** Of a ServiceAccount, which is made where there is none, with a token for an hour; the path of a kubeconfig (0600). */
+  /** Creates a ServiceAccount if it does not exist, and a token for an hour. @returns the path of a kubeconfig (0600) */
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>
-  /** From now on owned objects go with their owners, and namespaces end when they are deleted. */
+  /** From now on owned objects are deleted with their owners, and deleted namespaces end. */
   startControllers(): Promise<void>
 }
 
 interface RequestOptions {
   readonly contentType?: string
-  /** Whose request it is, instead of the administrator's. */
+  /** The user of the request, instead of the administrator. */
   readonly kubeconfig?: string
 }
 

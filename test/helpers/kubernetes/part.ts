@@ -1,22 +1,22 @@
-/** One process of a test's cluster, which can be ended, killed, halted, and started again as it was. */
+/** One process of a test's cluster, which can be stopped, killed, paused, and started again. */
 import type {ProgramSpec, Running, Supervisor} from '../../../src/demo/lab/processes.js'
 import {waitFor} from '../../../src/demo/lab/wait.js'
 
 export interface Part {
   readonly pid: number | undefined
-  /** Starts it with the same ports and data, and waits until it is ready; nothing where it runs. */
+  /** Starts it with the same ports and data, and waits until it is ready; does nothing where it runs. */
   start(): Promise<void>
-  /** Ends it in good order (2 s, then by force). */
+  /** Stops it: TERM, after 2 s KILL. */
   stop(): Promise<void>
-  /** Ends it as a power cut would. */
+  /** Kills it with SIGKILL. */
   kill(): Promise<void>
-  /** Halts it: connections stay, and nothing answers. */
+  /** Pauses it with SIGSTOP: connections stay open, and nothing answers. */
   pause(): void
   resume(): void
 }
 
 export interface PartSpec extends ProgramSpec {
-  /** True once it is ready; what it throws counts as not yet. */
+  /** Whether it is ready; an error counts as not yet. */
   isReady(): Promise<boolean>
 }
 

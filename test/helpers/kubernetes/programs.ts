@@ -11,7 +11,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Where it is. */
+/** The path of a program. */
 export function program(name: ProgramName): string {
   const known = places.get(name) ?? findProgram(programNamed(name))
   if (known === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" brings one`)
@@ -19,7 +19,7 @@ export function program(name: ProgramName): string {
   return known
 }
 
-/** Runs one that ends without a signal; after a minute it is killed (code null). */
+/** Runs a program to its end; after a minute it is killed (code null). */
 export async function run(
   name: ProgramName,
   args: readonly string[],
@@ -29,7 +29,7 @@ export async function run(
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', chunk => (stdout += String(chunk)))
   child.stderr.setEncoding('utf8').on('data', chunk => (stderr += String(chunk)))
-  // one that does not read its input
+  // A program that does not read its input closes the pipe.
   child.stdin.on('error', () => undefined)
   child.stdin.end(how.input)
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -39,5 +39,5 @@ export async function run(
   return {code, stdout, stderr}
 }
 
-/** Looking for one asks what stands on PATH for its version. */
+/** Remembered, since the search runs programs on PATH to get their versions. */
 const places = new Map<ProgramName, string>()

@@ -1,10 +1,10 @@
-/** One HTTP request to an API server, with nothing of ours in between. */
+/** Sends one HTTP request to an API server, without Atlas's client. */
 import {request as httpsRequest} from 'node:https'
 import type {Access} from './kubeconfig.js'
 
 export interface Answer<Body = Record<string, unknown>> {
   readonly status: number
-  /** Its JSON; where it is none, the text, whatever the type says. */
+  /** The parsed JSON; where it is not JSON, the text, against its type. */
   readonly body: Body
 }
 
@@ -12,12 +12,12 @@ export interface Asked {
   readonly method: string
   /** With the query. */
   readonly path: string
-  /** A string is sent as it is, all else as JSON. */
+  /** A string is sent unchanged, another value as JSON. */
   readonly body?: unknown
   readonly contentType?: string | undefined
 }
 
-/** Rejects when no answer comes within 30 s. */
+/** Rejects without a response within 30 s. */
 export async function ask<Body>(
   {server, ca, credential}: Access,
   {method, path, body, contentType = 'application/json'}: Asked,

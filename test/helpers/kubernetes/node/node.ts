@@ -1,5 +1,5 @@
 /**
- * A stand-in for the machines of a cluster: its Pods run as processes, each on a loopback address of its own, its Services lead to them,
+ * A stand-in for the nodes of a cluster: its Pods run as processes, each on its own loopback address, its Services forward to them,
  * and load balancers have an address. The Pods themselves are made by the real controllers from what real Helm has applied.
  */
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -11,16 +11,16 @@ import {openPods, type Pods} from './pods.js'
 import {openServices} from './services.js'
 
 export interface Node {
-  /** All names of Services lead here; a test may listen on ports that no Service of the cluster has. */
+  /** All names of Services resolve to this address; a test may listen on ports that no Service of the cluster has. */
   readonly servicesAddress: string
-  /** Of the first Service of type LoadBalancer. */
+  /** The address of the first Service of type LoadBalancer. */
   readonly balancerAddress: string
   readonly pods: Pods
   /** Ends every process. */
   end(): Promise<void>
 }
 
-/** Runs whatever Pods there are, and come, until `end`. @param folder for the files that they mount, and their logs */
+/** Runs all present and future Pods until `end`. @param folder for the files that they mount, and their logs */
 export async function startNode(kubernetes: Kubernetes, folder: string): Promise<Node> {
   const supervisor = await openSupervisor(folder, {removeFolder: true})
   const [servicesAddress, balancerAddress] = [ownAddress(), ownAddress()]
@@ -31,7 +31,7 @@ export async function startNode(kubernetes: Kubernetes, folder: string): Promise
   const ending = new AbortController()
   const loop = (async () => {
     while (!ending.signal.aborted) {
-      // an API server that is busy, or going away
+      // The API server is busy, or stopping.
       await Promise.all([pods.look(), services.look()]).catch(() => undefined)
       await sleep(EVERY_MS, undefined, {signal: ending.signal}).catch(() => undefined)
     }

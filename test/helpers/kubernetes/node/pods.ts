@@ -1,4 +1,4 @@
-/** The Pods of a cluster as processes, and what a kubelet says of them: running, ready, succeeded. */
+/** Runs the Pods of a cluster as processes, and writes their status as a kubelet would: running, ready, succeeded. */
 import path from 'node:path'
 import {readFile, writeFile} from 'node:fs/promises'
 import {dump, load} from 'js-yaml'
@@ -11,16 +11,16 @@ import {envoyProgram} from '../../envoy-program.js'
 import type {Kubernetes} from '../kubernetes.js'
 
 export interface Pods {
-  /** Starts what is new, ends what is gone, asks the rest whether it is ready. */
+  /** Starts new Pods, stops deleted ones, and probes the readiness of the others. */
   look(): Promise<void>
-  /** Where the ready ones that carry all these labels have a port, by its number or name. */
+  /** The addresses of ready Pods with all these labels, with the port of a number or name. */
   endpoints(namespace: string, labels: Readonly<Record<string, string>>, port: number | string): readonly HostPort[]
 }
 
 interface Place {
   readonly folder: string
   readonly supervisor: Supervisor
-  /** Where the cluster's names are asked. */
+  /** The name server of the cluster. */
   readonly names: HostPort
 }
 
@@ -45,13 +45,13 @@ export function openPods(kubernetes: Kubernetes, place: Place): Pods {
     const living = new Map(
       body.items
         .filter(({metadata}) => metadata.deletionTimestamp === undefined)
-        // in a list no object says its kind
+        // Objects of a list have no kind.
         .map(pod => [pod.metadata.uid, {...pod, kind: 'Pod' as const}]),
     )
     for (const [uid, one] of known) {
       if (living.has(uid)) continue
       known.delete(uid)
-      // not waited for: others are to start meanwhile
+      // Not awaited, so that other Pods start meanwhile.
       void one.running?.stop(3000)
     }
 
@@ -63,7 +63,7 @@ export function openPods(kubernetes: Kubernetes, place: Place): Pods {
     const {namespace} = pod.metadata
     const one: Known = {pod, address: ownAddress(), isReady: false, running: undefined}
     const data = await mounted(kubernetes, namespace, pod.spec)
-    // while a Secret is missing the Pod waits, as it does on a real node
+    // While a Secret is missing the Pod waits, as on a real node.
     if (data === undefined) return
     known.set(uid, one)
     const spec = await commandOf(one, data)
@@ -131,7 +131,7 @@ export function openPods(kubernetes: Kubernetes, place: Place): Pods {
     await kubernetes.request('PATCH', at, {status}, {contentType: 'application/merge-patch+json'})
   }
 
-  /** What is to be run. */
+  /** The command. */
   async function commandOf({pod, address}: Known, data: Data): Promise<ProgramSpec> {
     const {name, namespace} = pod.metadata
     const folder = path.join(place.folder, `${namespace}-${name}`)
@@ -165,7 +165,7 @@ function carries({metadata}: LivePod, labels: Readonly<Record<string, string>>):
 
 type Data = Record<string, Readonly<Record<string, string>>>
 
-/** The data of the Secrets and ConfigMaps that its volumes name; undefined while one that it can't do without is missing. */
+/** The data of the Secrets and ConfigMaps in its volumes; undefined while a required one is missing. */
 async function mounted(kubernetes: Kubernetes, namespace: string, {volumes = []}: PodSpec): Promise<Data | undefined> {
   const data: Data = {}
   for (const {configMap, secret} of volumes) {
@@ -183,7 +183,7 @@ async function mounted(kubernetes: Kubernetes, namespace: string, {volumes = []}
   return data
 }
 
-/** A pod has all of its own addresses and its cluster's name server; on one machine both must be said. */
+/** A pod has its own address and its cluster's name server; on one machine both must be passed as arguments. */
 async function settle(file: string, address: string, {host, port}: HostPort): Promise<void> {
   const bootstrap = load((await readFile(file, 'utf8')).replaceAll('0.0.0.0', address)) as {node: {metadata: Record<string, string>}}
   bootstrap.node.metadata['atlas.bind_address'] = address

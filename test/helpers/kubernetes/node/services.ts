@@ -1,4 +1,4 @@
-/** Services as a node has them: connections to their ports go to Pods that are ready; one that asks for a load balancer gets its address. */
+/** Services as on a node: connections to their ports go to ready Pods; a Service of type LoadBalancer gets an address. */
 import {type Server, type Socket, connect, createServer} from 'node:net'
 import type {Kubernetes} from '../kubernetes.js'
 import {randomSource} from '../../random.js'
