@@ -13,8 +13,8 @@ export interface Backend {
 /** The response header with the backend's name. */
 export const ANSWERED_BY = 'x-answered-by'
 
-const ONE = '/atlas.test.Backend/One'
-const STREAM = '/atlas.test.Backend/Stream'
+const ONE = '/thanos.Test/One'
+const STREAM = '/thanos.Test/Stream'
 
 /** A call with one message, which the backend answers at once with its name. */
 export function oneCall(authority: string, timeoutMs = 5000): Call {

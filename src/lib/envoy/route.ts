@@ -18,6 +18,15 @@ import {duration} from './core.js'
 /** The path of the health check on `envoyNames.healthHost`. */
 export const HEALTH_PATH = '/healthz'
 
+/**
+ * The gRPC services behind the Thanos path, by the beginning of their paths: every service of Thanos, and what clients use to examine a
+ * gRPC server. Anything else, and requests that are not gRPC, get 404: what a registration names as its target may have other pages.
+ */
+const THANOS_SERVICES = ['/thanos.', '/grpc.health.v1.Health/', '/grpc.reflection.'] as const
+
+/** Thanos Receive takes series through it: nothing is written to a downstream cluster. */
+const WRITE_SERVICE = '/thanos.WriteableStore/'
+
 const ADS_SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
 
 /** 10900: the two ADS methods and nothing else, denied to the names given. */
@@ -83,14 +92,26 @@ type Action = MessageInitShape<typeof RouteActionSchema>
 
 /** A bare `name1*` would take `name10` too (docs/explanation/envoy.md#per-replica-virtual-hosts). */
 function sidecarHost(name: string, cluster: ClusterName, replicas: readonly number[], action: Action): VirtualHost {
+  const {retryPolicy, ...stream} = action
   return create(VirtualHostSchema, {
     name,
     domains: replicas.map(replica => sidecarName(cluster, replica)).flatMap(host => [host, `${host}:*`, `${host}.*`]),
-    routes: [route({case: 'prefix', value: '/'}, action)],
+    routes: [
+      {match: {pathSpecifier: {case: 'prefix', value: WRITE_SERVICE}}, action: {case: 'directResponse', value: {status: 403}}},
+      ...THANOS_SERVICES.map(value => grpcRoute(value, stream)),
+    ],
+    ...(retryPolicy === undefined ? {} : {retryPolicy}),
   })
 }
 
-function route(path: {case: 'path' | 'prefix'; value: string}, action: Action): Route {
+function grpcRoute(prefix: string, action: Action): Route {
+  return create(RouteSchema, {
+    match: {pathSpecifier: {case: 'prefix', value: prefix}, grpc: {}},
+    action: {case: 'route', value: create(RouteActionSchema, action)},
+  })
+}
+
+function route(path: {case: 'path'; value: string}, action: Action): Route {
   return create(RouteSchema, {match: {pathSpecifier: path}, action: {case: 'route', value: create(RouteActionSchema, action)}})
 }
 
