@@ -40,12 +40,12 @@ describe('e2e: paths', function () {
   it('carry only gRPC to the services of Thanos, health and reflection; nothing is written to a cluster', async () => {
     const backend = network.member('paris').backends[0] ?? expect.fail('no backend')
     const before = backend.requests()
-    const call = async (path: string) => callOnce(openPlain(queryDoor(network)), {...oneCall(hostOf('paris')), path})
+    const call = async (path: string) => callOnce(openPlain(queryAddress(network)), {...oneCall(hostOf('paris')), path})
     for (const path of ['/other.Service/Call', '/quitquitquit', '/thanos', '/grpc.channelz.v1.Channelz/GetServers'])
       expect((await call(path)).grpcStatus, path).to.equal(grpcCodes.unimplemented)
     expect((await call('/thanos.WriteableStore/RemoteWrite')).grpcStatus).to.equal(grpcCodes.permissionDenied)
     for (const path of ['/', '/config_dump', '/thanos.info.Info/Info', '/thanos./../config_dump'])
-      expect((await visit(queryDoor(network), {authority: hostOf('paris'), path})).status, path).to.equal(404)
+      expect((await visit(queryAddress(network), {authority: hostOf('paris'), path})).status, path).to.equal(404)
     expect(backend.requests(), 'what reached the backend').to.equal(before)
     for (const path of [
       '/grpc.health.v1.Health/Check',

@@ -54,7 +54,7 @@ describe('envoy: addresses, names and durations', () => {
     const domains = ['paris-thanos-sidecar1', 'paris-thanos-sidecar1:*', 'paris-thanos-sidecar1.*']
     const downstream = JSON.parse(textOf(build(many, nodeOf('paris')), 'route', 'thanos'))
     expect(downstream.virtual_hosts[1]).to.deep.include({name: 'sidecar/1', domains})
-    expect(downstream.virtual_hosts[1].routes[0].route.cluster).to.equal('sidecar/1')
+    expect(downstream.virtual_hosts[1].routes[1].route.cluster).to.equal('sidecar/1')
     const scope = JSON.parse(textOf(build(many, atlas), 'scope', 'thanos/paris'))
     expect(scope.route_configuration.virtual_hosts[0].domains).to.include.members(domains).and.have.length(33)
     expect(scope.key).to.deep.equal({fragments: [{string_key: 'paris'}]})

@@ -55,6 +55,9 @@ const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, sig
 const credential = (owner: typeof paris | 'atlas', generation: number, by = credentialIssuer): CertifiedKey =>
   issue(credentialSpec(settings, owner, generation), by, now, signer)
 
+/** A call that the Thanos path carries. */
+const grpc = {path: '/grpc.health.v1.Health/Check', headers: {'content-type': 'application/grpc'}}
+
 describe('envoy: listeners and the client certificates that they admit, on real Envoys', function () {
   this.timeout(40_000)
   const running: Record<string, RunningEnvoy> = {}
@@ -89,9 +92,9 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     return startEnvoy(staticBootstrap(snapshot, {admin: pages}), admin)
   }
 
-  const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority})
+  const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority, ...grpc})
   const untilHealthy = async (authority: string): Promise<void> => {
-    for (let tries = 0; tries < 100 && (await query(authority)).status !== 200; tries++) await pause(50)
+    for (let tries = 0; tries < 100 && (await query(authority)).headers['grpc-status'] !== '0'; tries++) await pause(50)
   }
 
   describe('10901, for Thanos Query', () => {
@@ -114,7 +117,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
         'nice-thanos-sidecar0',
         'atlas-health',
       ])
-        expect((await query(name)).status, name).to.equal(404)
+        expect((await query(name)).headers['grpc-status'], name).to.equal('12')
     })
 
     it('logs requests, but of the regular calls of Thanos Query only those that fail', async () => {
@@ -146,7 +149,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
 
     it('admits the observability Envoy, and answers its health check itself', async () => {
       expect((await visit(door, {tls: tls(observability), authority: 'atlas-health', path: '/healthz'})).status).to.equal(200)
-      expect((await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar0'})).headers['x-answered-by']).to.equal(
+      expect((await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar0', ...grpc})).headers['x-answered-by']).to.equal(
         'sidecar 0',
       )
       expect((await visit(door, {tls: tls(observability), authority: 'lyon-thanos-sidecar0'})).status).to.equal(404)
@@ -181,7 +184,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     })
 
     it('does not log health checks', async () => {
-      await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1'})
+      await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1', ...grpc})
       await until(() => running['paris']?.logged('request').some(line => line['cluster'] === 'sidecar/1') === true, 'a request')
       expect(running['paris']?.logged('request').filter(line => line['path'] === '/healthz')).to.deep.equal([])
     })
@@ -236,12 +239,12 @@ describe('envoy: listeners and the client certificates that they admit, on real 
   describe('when a downstream Envoy is gone', () => {
     it('fails at once, and that cluster alone', async () => {
       await running['paris']?.stop()
-      await until(async () => (await query('paris-thanos-sidecar0')).status === 503, 'unhealthy')
+      await until(async () => (await query('paris-thanos-sidecar0')).headers['grpc-status'] === '14', 'unhealthy')
       await pause(1200)
       const start = Date.now()
-      expect((await query('paris-thanos-sidecar0')).status).to.equal(503)
+      expect((await query('paris-thanos-sidecar0')).headers['grpc-status']).to.equal('14')
       expect(Date.now() - start).to.be.lessThan(500)
-      expect((await query('lyon-thanos-sidecar0')).status).to.equal(200)
+      expect((await query('lyon-thanos-sidecar0')).headers['grpc-status']).to.equal('0')
       await until(() => running['atlas']?.logged('request').some(line => line['flags'] === 'UH') === true, 'UH')
     })
   })
