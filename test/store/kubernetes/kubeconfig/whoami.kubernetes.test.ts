@@ -1,4 +1,4 @@
-/** As whom a real API server knows requests: asked with `kubectl auth whoami` and with Atlas. */
+/** The user that a real API server sees, compared with `kubectl auth whoami`. */
 import {expect} from 'chai'
 import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
