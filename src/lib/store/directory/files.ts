@@ -1,19 +1,15 @@
-/** The files of a directory store: which object stands in which, read once per version. Writing and its crashes: write.ts. */
-import {objectKey, parseObjectKey} from '../../model/names.js'
-import {createHash} from 'node:crypto'
-import {type BigIntStats, constants} from 'node:fs'
-import {type FileHandle, lstat, open, readdir} from 'node:fs/promises'
+/** The files of a directory store, and the objects in them, read once per version. Reading one file: object-file.ts; writing: write.ts. */
+import type {BigIntStats} from 'node:fs'
+import {lstat, readdir} from 'node:fs/promises'
 import path from 'node:path'
-import {type Manifest, keyOf, parseManifest} from '../../manifest/manifest.js'
+import type {Manifest} from '../../manifest/manifest.js'
 import {UNKNOWN_KIND} from '../../manifest/unreadable.js'
-import {parseYaml, renderYaml} from '../../manifest/yaml.js'
-import {AtlasError, messageOf, quote} from '../../model/errors.js'
-import type {ObjectKey} from '../../model/fleet.js'
+import {renderYaml} from '../../manifest/yaml.js'
+import {AtlasError} from '../../model/errors.js'
+import {type ObjectKey, objectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
+import {conventionalName, readObjectFile, revisionOf, sourceOf} from './object-file.js'
 import {errnoOf, remove, replace, unreachable} from './write.js'
-
-/** Larger files are refused; Kubernetes refuses objects above about 1.5 MiB. */
-const SIZE_MAX = 4 << 20
 
 /** A file that was changed less than this before it was read may change again without another time. Milliseconds. */
 const RACY_MS = 2000n
@@ -72,7 +68,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     const stamp = stampOf(stat)
     if (before?.stamp === stamp) return before
     const now = BigInt(Date.now())
-    const object = await readObject(file, stat, before?.object)
+    const object = await readObjectFile(file, stat, before?.object)
     return {stamp: now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
   }
 
@@ -80,7 +76,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
   async function filesOf(key: ObjectKey): Promise<readonly string[]> {
     const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
     const found: string[] = []
-    for (const name of new Set([...names, conventional(key)])) {
+    for (const name of new Set([...names, conventionalName(key)])) {
       const file = await look(name)
       if (file === undefined) known.delete(name)
       else known.set(name, file)
@@ -93,7 +89,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
   /** A name that no other object's file has. */
   async function freeName(key: ObjectKey): Promise<string> {
     for (let count = 1; ; count += 1) {
-      const name = count === 1 ? conventional(key) : conventional(key).replace(/yaml$/, `${count}.yaml`)
+      const name = count === 1 ? conventionalName(key) : conventionalName(key).replace(/yaml$/, `${count}.yaml`)
       if ((await look(name)) === undefined) return name
     }
   }
@@ -133,95 +129,8 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
   }
 }
 
-/** The name that Atlas gives to an object's file. */
-function conventional(key: ObjectKey): string {
-  const {kind, name} = parseObjectKey(key)
-  return `${kind.toLowerCase()}-${name}.yaml`
-}
-
 function stampOf(stat: BigIntStats): string {
   return [stat.ino, stat.mtimeNs, stat.ctimeNs, stat.size, stat.mode].join(':')
-}
-
-/** @param before what the file held when last seen */
-async function readObject(file: string, stat: BigIntStats, before: StoredObject | undefined): Promise<StoredObject> {
-  const name = path.basename(file)
-  const broken = (revision: string, why: string): StoredObject => ({
-    key: before?.key ?? guessKey(name),
-    revision,
-    manifest: undefined,
-    broken: why,
-    source: sourceOf(name),
-  })
-  if (!stat.isFile())
-    return broken(
-      `no-file:${stat.mode}`,
-      stat.isSymbolicLink() ? 'it must be a file; it is a symbolic link' : 'it must be a file; it is something else',
-    )
-  if (stat.size > BigInt(SIZE_MAX))
-    return broken(`too-large:${stat.size}`, `it must have at most ${SIZE_MAX >> 20} MiB; it has ${stat.size} bytes`)
-  let handle: FileHandle | undefined
-  try {
-    // If it has become a link or a pipe, it is neither followed nor waited for.
-    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    const bytes = await handle.readFile()
-    const object = parseObject(bytes, before, broken)
-    if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) await handle.chmod(0o600).catch(() => undefined)
-    return object
-  } catch (error) {
-    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${errnoOf(error) ?? messageOf(error)}`)
-  } finally {
-    await handle?.close()
-  }
-}
-
-function parseObject(
-  bytes: Buffer,
-  before: StoredObject | undefined,
-  broken: (revision: string, why: string) => StoredObject,
-): StoredObject {
-  const revision = revisionOf(bytes)
-  if (before?.revision === revision) return before
-  const source = broken('', '').source ?? ''
-  try {
-    const manifest = parseManifest(parseYaml(decodeUtf8(bytes)))
-    if (manifest.kind === 'Secret' && /^(configmap|service)-/.test(source))
-      throw new AtlasError(
-        'invalid',
-        `a Secret in a file of this name would be committed to git; rename it to ${conventional(keyOf(manifest))}`,
-      )
-    return {key: keyOf(manifest), revision, manifest, source}
-  } catch (error) {
-    return broken(revision, messageOf(error))
-  }
-}
-
-function decodeUtf8(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', {fatal: true}).decode(bytes)
-  } catch {
-    throw new AtlasError('invalid', 'it must be text in UTF-8; it holds other bytes')
-  }
-}
-
-/** Whether only the owner may read the file; for an object that can't be decoded its text shows that. */
-function isSecret(object: StoredObject, bytes: Buffer): boolean {
-  return (
-    parseObjectKey(object.key).kind === 'Secret' ||
-    (object.manifest === undefined && /^kind: *Secret|PRIVATE KEY-----/m.test(bytes.toString('latin1')))
-  )
-}
-
-/** The object that a file's name stands for, where the file can't be read: `service-paris.yaml` -> `Service/paris`. */
-function guessKey(file: string): ObjectKey {
-  const match = /^(service|secret|configmap)-([a-z0-9][-a-z0-9]*)\.yaml$/.exec(file)
-  const kind = {service: 'Service', secret: 'Secret', configmap: 'ConfigMap'}[match?.[1] ?? '']
-  return kind === undefined || match?.[2] === undefined ? objectKey(UNKNOWN_KIND, sourceOf(file)) : objectKey(kind, match[2])
-}
-
-/** A file's name for messages and keys: an odd one is quoted, so that it can't forge a line. */
-function sourceOf(name: string): string {
-  return /^[\w.@+-]{1,120}$/.test(name) ? name : quote(name)
 }
 
 function unnamed(name: string): KnownFile {
@@ -271,8 +180,4 @@ async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R
   for (let from = 0; from < items.length; from += 64)
     results.push(...(await Promise.all(items.slice(from, from + 64).map(async item => work(item)))))
   return results
-}
-
-function revisionOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
