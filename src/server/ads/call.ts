@@ -1,5 +1,4 @@
 /** One gRPC call of either ADS method: how it is ended, its bytes, and the node of its first request. When it ends is decided in stream.ts. */
-import {constants} from 'node:http2'
 import {toBinary} from '@bufbuild/protobuf'
 import {type ServerDuplexStream, status} from '@grpc/grpc-js'
 import {
@@ -12,6 +11,7 @@ import {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {NodeClaim} from '../../lib/model/node.js'
 import type {Denied} from './admission.js'
+import {resetCall} from './grpc-internals.js'
 
 export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
@@ -66,13 +66,11 @@ export function claimOf({node}: AdsRequest): NodeClaim | undefined {
   }
 }
 
-/**
- * Resets the stream of a client that does not read, or never ends its own half. grpc-js has no call for it and keeps the HTTP/2 stream
- * in private fields; should these change, the stream ends with its connection.
- */
+/** Resets the stream of a client that does not read, or never ends its own half. */
 function resetLater(call: AdsCall, milliseconds: number): void {
-  const {call: inner} = call as unknown as {readonly call?: {readonly stream?: {close?(code: number): void}}}
-  setTimeout(() => inner?.stream?.close?.(constants.NGHTTP2_CANCEL), milliseconds).unref()
+  setTimeout(() => {
+    resetCall(call)
+  }, milliseconds).unref()
 }
 
 /** The end of the call shows the error; without a listener it would end the process. */

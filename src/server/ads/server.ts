@@ -10,6 +10,7 @@ import {type ServerTls, type TlsMaterial, buildServerTls, materialOf, sameMateri
 import {openListener} from './listener.js'
 import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
+import {keepConnectionsWithResets} from './grpc-internals.js'
 import {type AdsCall, failCall} from './call.js'
 import {serveStream} from './serve-stream.js'
 import type {Stream, StreamDependencies} from './stream.js'
@@ -73,6 +74,7 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
   const readPeer = openPeerReader()
   const turns = openTurns()
   const grpc = new Server(grpcOptions(times))
+  keepConnectionsWithResets(grpc)
   let sequence = 0
   const handle =
     (variant: Variant) =>
