@@ -10,7 +10,7 @@ import {goatlasObjects} from '../helpers/goatlas-objects.js'
 describe('commands: init where the 2021 program ran', function () {
   this.timeout(60_000)
 
-  /** As `kubectl get -o yaml` would have saved it, an object a file. */
+  /** As `kubectl get -o yaml` would have saved it, one object in each file. */
   async function exported(folder: string): Promise<string> {
     const store = path.join(folder, 'state')
     await mkdir(store, {mode: 0o700})
@@ -21,7 +21,7 @@ describe('commands: init where the 2021 program ran', function () {
     return store
   }
 
-  it('shows first, then does: words for people, manifests without a key, the same in --json', () =>
+  it('--dry-run shows what will be adopted, in text, as manifests without a key, and in JSON; then it is adopted', () =>
     inFolder(async folder => {
       const store = await exported(folder)
       const files = async (): Promise<readonly string[]> =>

@@ -57,7 +57,7 @@ describe('commands: init and cluster', function () {
       expect(gone.value.error.code).to.equal('not-found')
     }))
 
-  it('a pending cluster gets its values, and is completed by the same command', () =>
+  it('a cluster without an address gets its values, and the same command adds the address', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder, '--address', '203.0.113.7')
       const pending = await atlas('cluster', 'add', 'lyon', '--store', folder)
@@ -106,7 +106,7 @@ describe('commands: init and cluster', function () {
     ['removal without an answer', ['cluster', 'remove', 'lyon'], 3, /there is no cluster "lyon"/],
     ['rotation of a cluster that is not there', ['rotate', 'lyon'], 3, /there is no cluster "lyon"/],
   ]
-  it('bad input of every kind: exit code, a message that says what to do, nothing written', () =>
+  it('bad input of every kind ends with its exit code and a message that names a remedy, and writes nothing', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       const before = await contents(folder)
@@ -124,7 +124,7 @@ describe('commands: init and cluster', function () {
       expect(await contents(folder)).to.deep.equal(before)
     }))
 
-  it('without a store, in an empty one, and in one that can not be read: says which and what to do', () =>
+  it('without a store, in an empty store, and in one that cannot be read, the message names the store and a remedy', () =>
     inFolder(async folder => {
       const none = await atlas('cluster', 'list', '--kubeconfig', path.join(folder, 'none'))
       expect(none.code).to.equal(5)
@@ -173,7 +173,7 @@ describe('commands: init and cluster', function () {
       expect(await contents(folder)).to.deep.equal(before)
     }))
 
-  it('bootstrap files have mode 0600 and hold a key; a Secret goes to no terminal unasked', () =>
+  it('bootstrap files have mode 0600 and hold a key; a Secret is printed on a terminal only if asked for', () =>
     inFolder(async folder => {
       const [store, out] = [path.join(folder, 'state'), path.join(folder, 'envoy')]
       await atlas('init', '--store', store, '--address', '203.0.113.7')
@@ -203,7 +203,7 @@ describe('commands: init and cluster', function () {
       expect(await contents(folder)).to.deep.equal(before)
     }))
 
-  it('three adds at once each say that they registered their cluster', () =>
+  it('each of three adds at the same time reports that it registered its cluster', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       const added = await Promise.all(
@@ -213,7 +213,7 @@ describe('commands: init and cluster', function () {
       for (const [index, {value}] of added.entries()) expect(value.changes).to.include(`write the registration of ${'abc'[index] ?? ''}`)
     }))
 
-  it('cluster add on a broken registration goes on from the last one that could be read', () =>
+  it('cluster add on a broken registration starts from the last one that could be read', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder, '--address', '198.51.100.4', '--thanos', '127.0.0.1:10901')
@@ -235,7 +235,7 @@ describe('commands: init and cluster', function () {
       expect(added.value.cluster.groups).to.deep.equal(['eu'])
     }))
 
-  it("an Envoy's files are not written over another's, nor where there can be none", () =>
+  it("an Envoy's files do not overwrite another's, and are not written where no directory can be made", () =>
     inFolder(async folder => {
       const [store, out] = [path.join(folder, 'state'), path.join(folder, 'envoy')]
       await atlas('init', '--store', store, '--address', '203.0.113.7')
@@ -263,7 +263,7 @@ describe('commands: init and cluster', function () {
     }))
 })
 
-/** Every file's text by name: what must not have changed. */
+/** The text of every file by its name, to compare before and after. */
 async function contents(folder: string): Promise<Record<string, string>> {
   const names = (await readdir(folder)).sort()
   return Object.fromEntries(await Promise.all(names.map(async name => [name, await readFile(path.join(folder, name), 'utf8')] as const)))

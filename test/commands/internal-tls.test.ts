@@ -7,7 +7,7 @@ import {atlas, inFolder} from '../helpers/atlas.js'
 describe('commands: init, with internal TLS', function () {
   this.timeout(60_000)
 
-  it('names clients, switches the port on and off, forgets the clients, and says each time what it did', () =>
+  it('adds clients, switches the port on and off, removes the clients, and reports each step', () =>
     inFolder(async store => {
       const init = async (...args: string[]): Promise<string> => {
         const {code, stderr} = await atlas('init', '--store', store, ...args)
@@ -30,7 +30,7 @@ describe('commands: init, with internal TLS', function () {
       expect(secret('thanos')).to.equal(false)
     }))
 
-  it('refuses what would admit no client, and ports and names that can not be', () =>
+  it('refuses a port that would admit no client, and ports and names that do not exist', () =>
     inFolder(async store => {
       await atlas('init', '--store', store)
       const refusals: readonly (readonly [args: readonly string[], says: RegExp])[] = [

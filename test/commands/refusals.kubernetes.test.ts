@@ -1,4 +1,4 @@
-/** What the command line says when a cluster refuses: in words, with the exit code of its kind, with nothing half done, and never a secret. */
+/** The command line when a cluster refuses: its message, its exit code, nothing half done, and no secret in the output. */
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
@@ -43,7 +43,7 @@ describe('a command that a cluster refuses', () => {
     return at
   }
 
-  it('for want of a right: it is named, and the rule that is printed, applied as it is, lets it go on', async () => {
+  it('because of a missing right: the right is named, and the printed rule, applied as it is, lets the command succeed', async () => {
     const person = await stage.kubernetes.userKubeconfig('kim', {namespace: stage.namespace})
     const binding = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -84,7 +84,7 @@ describe('a command that a cluster refuses', () => {
     expect([ofInit, rules.length]).to.deep.equal([6, 9])
   })
 
-  it('that can not be reached', async () => {
+  it('because it cannot be reached', async () => {
     const good = await readFile(stage.kubernetes.kubeconfig, 'utf8')
     const {certificate} = await certify({name: 'another'})
     const files = {
@@ -127,7 +127,7 @@ describe('a command that a cluster refuses', () => {
     expect(JSON.parse(json.stdout)).to.have.nested.property('error.code', 'unreachable')
   })
 
-  it('for objects that exist, which stay as they are', async () => {
+  it('because of objects that exist, which stay as they are', async () => {
     expectRefusal(await asAdmin('cluster', 'list', '--namespace', 'nowhere'), 3, /there is no Atlas in namespace nowhere .*\n.*atlas init/)
     expectRefusal(
       await asAdmin('init', '--namespace', 'nowhere'),

@@ -13,7 +13,7 @@ interface StatusJson {
 describe('commands: serve, status and rotate', function () {
   this.timeout(60_000)
 
-  it('serves a directory, tells its status, sees what other commands write, and stops on SIGTERM', () =>
+  it('serves a directory, reports its status, sees what other commands write, and stops on SIGTERM', () =>
     inFolder(async folder => {
       const [store, endpoints] = [path.join(folder, 'state'), path.join(folder, 'endpoints.yaml')]
       await atlas('init', '--store', store, '--address', '203.0.113.7')
@@ -58,7 +58,7 @@ describe('commands: serve, status and rotate', function () {
       expect(await ended(third)).to.equal(0)
     }))
 
-  it('refuses what it can not serve: no store, a busy port, a time limit that is none', () =>
+  it('refuses to start without a store, on a busy port, and with an invalid time limit', () =>
     inFolder(async folder => {
       const empty = await atlas('serve', '--store', folder, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')
       expect(empty.code).to.equal(3)
@@ -83,7 +83,7 @@ describe('commands: serve, status and rotate', function () {
       }
     }))
 
-  it('rotate issues new leaves for all, or for those named', () =>
+  it('rotate issues new leaves for all owners, or for those that are named', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder)
@@ -104,7 +104,7 @@ describe('commands: serve, status and rotate', function () {
     }))
 })
 
-/** A server on ports of its own, once it is ready; its log goes nowhere. */
+/** A server on ports of its own, once it is ready; its log is not kept. */
 async function start(store: string, ...args: string[]): Promise<ChildProcess> {
   const child = spawn(
     process.execPath,

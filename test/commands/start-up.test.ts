@@ -5,7 +5,7 @@ import {pathToFileURL} from 'node:url'
 import {expect} from 'chai'
 import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
 
-/** Commands a person may type, and the words that must stand in the help of each. */
+/** Commands, and what the help of each must contain. */
 const commands = [
   ['init'],
   ['cluster', 'add'],

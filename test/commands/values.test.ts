@@ -28,7 +28,7 @@ const objectsOf = (ran: Ran): Named[] => {
 describe('commands: cluster values', function () {
   this.timeout(60_000)
 
-  it('each format prints its objects on stdout, byte for byte the same again, and no key but in the Secrets', () =>
+  it('each format prints its objects on stdout, the same bytes each time, and a key only in the Secrets', () =>
     withParis(async values => {
       const kinds = {
         'helm-chart': ['HelmChart kube-system/atlas-envoy'],
@@ -52,7 +52,7 @@ describe('commands: cluster values', function () {
       }
     }))
 
-  it("releases this program's own version of the chart unless told otherwise, and takes every flag of its format", () =>
+  it("releases the chart of this program's version by default, and accepts every flag of its format", () =>
     withParis(async values => {
       const [chart] = objectsOf(await values('--format', 'helm-chart'))
       expect(chart?.spec['version']).to.equal(packageJson.version)
@@ -86,7 +86,7 @@ describe('commands: cluster values', function () {
       expect(secret?.metadata).to.include({name: 'atlas-envoy-ads', namespace: 'atlas'})
     }))
 
-  it('JSON holds what was printed, and a key only with --show-secrets', () =>
+  it('JSON holds the printed text, and a key only with --show-secrets', () =>
     withParis(async (values, store) => {
       for (const format of ['helm-chart', 'helm-release', 'argo-application', 'secret', 'manifest']) {
         const args = ['cluster', 'values', 'paris', '--store', store, '--format', format]
@@ -116,7 +116,7 @@ describe('commands: cluster values', function () {
     [['--format', 'argo-application', '--argo-destination', 'a b'], /--argo-destination must be/],
     [['--format', 'kustomize'], /kustomize/],
   ]
-  it('refuses a flag that does not fit the format, and one that can not be', () =>
+  it('refuses a flag that does not belong to the format, and an invalid value', () =>
     withParis(async values => {
       for (const [args, text] of refused) {
         const ran = await values(...args)

@@ -20,8 +20,8 @@ function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly
   return {changes, answers: changes.flatMap(change => (change.kind === 'request' && change.value !== undefined ? [change.value] : []))}
 }
 
-describe('ops/answer', () => {
-  it('rotates every owner, the server too, a few at a time, and says so last', () => {
+describe('ops/answer-requests', () => {
+  it('rotates every owner and the server, a few at a time, and answers last', () => {
     const {changes, answers} = answersTo({})
     expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'request'])
     expect(answers).to.have.length(1)
@@ -40,17 +40,17 @@ describe('ops/answer', () => {
     expect(answers[0]?.message).to.contain('ghost')
   })
 
-  it('removes, and what follows sees that it is gone', () => {
+  it('removes a cluster, which later requests see', () => {
     const {changes, answers} = answersTo({kind: 'remove', owners: [lyon]}, {kind: 'rotate', owners: [lyon]})
     expect(changes[0]).to.include({kind: 'record', owner: lyon})
     expect(answers.map(({state}) => state)).to.deep.equal(['done', 'failed'])
   })
 
-  it('a removal of what is gone already is done: an earlier leader did not come to answer', () => {
+  it('a request to remove a cluster that is gone is answered as done: an earlier leader ended before it could answer', () => {
     expect(answersTo({kind: 'remove', owners: [ghost]}).answers[0]).to.include({state: 'done'})
   })
 
-  it('drops answers by the leader’s clock, and requests whose sender has given up', () => {
+  it('removes old answers by the leader’s clock, and requests whose sender has given up', () => {
     const at = (seconds: number): string => new Date(testDependencies().now().getTime() + seconds * 1000).toISOString()
     const dropped = (request: Partial<Request>): boolean =>
       answersTo(request).changes.some(change => change.kind === 'request' && change.value === undefined)

@@ -21,7 +21,7 @@ function clientIn(fleet: Fleet, name = thanos): Credential {
 }
 
 describe('ops/clients', () => {
-  it('a client that is named gets a certificate of its name, for clients, by the issuer, with the roots; no other client gets one', () => {
+  it('a client in the settings gets a certificate for clients with its name, by the issuer, with the roots; no other client gets one', () => {
     const dependencies = testDependencies()
     expect(testFleet(dependencies).clients.size).to.equal(0)
     const fleet = testFleet(dependencies, ['paris'], settings)
@@ -40,11 +40,11 @@ describe('ops/clients', () => {
     expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
-  it('renewed at two thirds of its life, for which the controller wakes', () => {
+  it('a client’s certificate is renewed at two thirds of its life, which nextDue() reports', () => {
     const dependencies = testDependencies()
     let fleet = testFleet(dependencies, [], settings)
     dependencies.pass(21 * DAY)
-    // By now all else may have been renewed; the client has not.
+    // By now the other certificates may have been renewed; the client's has not.
     fleet = {...reconciled(fleet, dependencies), clients: fleet.clients}
     const due = nextDue(fleet) ?? expect.fail('nothing is due')
     expect(due.getTime()).to.be.at.most(dependencies.now().getTime() + DAY * 1000)
@@ -54,7 +54,7 @@ describe('ops/clients', () => {
     expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
-  it('goes with its name in the settings, and comes back as another', () => {
+  it('a certificate goes with its name in the settings; a name that comes back gets another certificate', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, [], {...settings, clients: [thanos, ruler]})
     const fewer = reconciled(reduceAll(fleet, [{kind: 'settings', value: settings}]), dependencies)
@@ -64,7 +64,7 @@ describe('ops/clients', () => {
     expect(clientIn(again, ruler).certificate).to.not.equal(clientIn(fleet, ruler).certificate)
   })
 
-  it('one that can not be read stays as it is, wanted or not', () => {
+  it('a certificate that cannot be read stays as it is, whether the settings name the client or not', () => {
     const dependencies = testDependencies()
     const fault = {object: 'Secret/atlas-client-thanos', key: 'data.tls.crt', message: 'broken'}
     const broken = reduceAll(testFleet(dependencies, [], settings), [{kind: 'fault', subject: 'client/thanos', value: fault}])
@@ -75,7 +75,7 @@ describe('ops/clients', () => {
       ).to.deep.equal([])
   })
 
-  it('another root in force reaches it before any certificate that it has signed is shown', () => {
+  it('another root in force reaches the client before any server shows a certificate below it', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, [], settings)
     const next = issue(rootSpec(settings), undefined, dependencies.now(), dependencies.signer)
@@ -88,7 +88,7 @@ describe('ops/clients', () => {
     expect(planReconcile(joined, dependencies)).to.deep.equal([])
   })
 
-  it('replaced with all others, and not where other owners are named', () => {
+  it('the certificates of clients are replaced with those of all owners, not with those of named ones', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, [], settings)
     expect(planLeaves(fleet, ['atlas'], {others: false}, dependencies).map(({kind}) => kind)).to.deep.equal(['identity'])

@@ -12,12 +12,12 @@ import {readCertificate} from '../helpers/pki.js'
 
 const DAY = 86_400
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
-/** An issuer that outlives what these tests wait for. */
+/** With an issuer that ends after everything that these tests wait for. */
 const longLived = {...testSettings, lifetimes: {...testSettings.lifetimes, issuer: 3650 * DAY}}
 const fault = {object: 'Secret/atlas-identities-00', key: 'data.paris', message: 'broken'}
 
 describe('ops/reconcile', () => {
-  it('issues all that is missing, and then has nothing more to do', () => {
+  it('issues all that is missing, and then plans nothing', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies, ['paris', 'lyon'])
     expect([...fleet.authority.keys()].sort()).to.deep.equal(['credentialIssuer', 'issuer', 'root'])
@@ -107,7 +107,7 @@ describe('ops/reconcile', () => {
     })
   }
 
-  it('while the trust bundle can not be read, and never was, nothing is signed, and no certificate counts as foreign', () => {
+  it('while the trust bundle was never readable, nothing is signed, and no certificate counts as foreign', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies)
     const broken = reduceAll({...fleet, trust: undefined}, [
@@ -124,7 +124,7 @@ describe('ops/reconcile', () => {
     expect(fleet.records.get(paris)?.registration?.name).to.equal('paris')
   })
 
-  it('a registration that is gone suspends: kept for 7 days, restored when it is back', () => {
+  it('a cluster whose registration is gone is suspended for 7 days, and restored when it comes back', () => {
     const dependencies = testDependencies()
     const before = testFleet(dependencies)
     let fleet = reconciled(reduce(before, {kind: 'registration', name: paris, value: undefined}), dependencies)
@@ -181,7 +181,7 @@ describe('ops/reconcile', () => {
     expect(again.records.get(paris)?.denied).to.have.length(2)
   })
 
-  it('with an issuer that has ended nothing is signed, and nothing is lost', () => {
+  it('after the issuer has ended nothing is signed, and nothing is lost', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies)
     dependencies.pass(400 * DAY)

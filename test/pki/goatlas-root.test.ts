@@ -1,4 +1,4 @@
-/** A root of the 2021 program, re-issued: told apart, the same key and name, and openssl content with all that it has issued. */
+/** Adopting a root of the 2021 program: how it is recognised, what its new certificate keeps, and that openssl accepts what it signed. */
 import {spawnSync} from 'node:child_process'
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -55,7 +55,7 @@ describe('pki, adopting the root of the 2021 program', function () {
     goatlas = goatlasAuthority()
   })
 
-  it('tells it from a root of our own, from one that is re-issued already, and from roots of others', () => {
+  it('is recognised; a root of Atlas, a re-issued one and roots of other programs are not taken for it', () => {
     const {root, issuer} = testAuthority(now)
     const anew = reissueRoot(wanted, goatlas.ca, now, cryptoSigner)
     expect([goatlas.ca, goatlas.client, root, issuer, anew].map(isRootOf2021)).to.deep.equal([true, false, false, false, false])
@@ -83,12 +83,12 @@ describe('pki, adopting the root of the 2021 program', function () {
     expect(judgeKey(anew, wanted, [], now)).to.deep.equal([])
   })
 
-  it('ends with the old one, however long a root of our own would live', () => {
+  it('the new certificate ends with the old one, even if new roots live longer', () => {
     const [facts] = readCertificates(reissueRoot(wanted, goatlas.ca, now, cryptoSigner).certificate)
     expect(facts?.notAfter.toISOString()).to.equal('2031-10-30T12:00:00.000Z')
   })
 
-  it('is what strict openssl wants of a root', () => {
+  it('strict openssl accepts the new certificate as a root', () => {
     const anew = reissueRoot(wanted, goatlas.ca, now, cryptoSigner)
     const [certificate = ''] = of(anew)
     expect(objection({...anew, certificate}, [certificate], STRICT)).to.equal('')
@@ -133,26 +133,31 @@ describe('pki, adopting the root of the 2021 program', function () {
         expect(objection(leaves.identity, [anew], STRICT, '-verify_hostname', 'paris.downstream.atlas.internal')).to.equal('')
       })
 
-      it(keyIdentifier ? 'as it does under the old one' : 'which under the old one it does not', () => {
-        const strict = objection(leaves.identity, [of(old.ca)[0] ?? ''], STRICT)
-        if (keyIdentifier) expect(strict).to.equal('')
-        else expect(strict).to.contain('Missing Subject Key Identifier')
-      })
+      it(
+        keyIdentifier
+          ? 'all that Atlas issues verifies strictly under the old root, too'
+          : 'all that Atlas issues does not verify strictly under the old root',
+        () => {
+          const strict = objection(leaves.identity, [of(old.ca)[0] ?? ''], STRICT)
+          if (keyIdentifier) expect(strict).to.equal('')
+          else expect(strict).to.contain('Missing Subject Key Identifier')
+        },
+      )
 
-      it('and under the old one alone, for an Envoy that has only that, and under both in either order', () => {
+      it('all that Atlas issues verifies under the old certificate alone, as in an Envoy that has only that, and under both in either order', () => {
         const [anew = '', before = ''] = of(root)
         for (const [name, leaf] of Object.entries(leaves))
           for (const anchors of [[before], [before, anew], [anew, before]])
             expect(objection(leaf, anchors), `${name} under ${anchors.length}`).to.equal('')
       })
 
-      it('what the old program has issued verifies under the new one: its network goes on while the Secret is written', () => {
+      it('what the 2021 program has issued verifies under the new certificate, so that its network goes on', () => {
         const [anew = ''] = of(root)
         expect(objection(old.server, [anew], '-purpose', 'sslserver')).to.equal('')
         expect(objection(old.client, [anew], '-purpose', 'sslclient')).to.equal('')
       })
 
-      it('what it has issued is signed by no issuer of ours, and has no name of Atlas', () => {
+      it('no certificate of the 2021 program is signed by an issuer of Atlas, or has a name of Atlas', () => {
         const issuer = issue(issuerSpec(settings), root, now, cryptoSigner)
         for (const leaf of [old.server, old.client]) {
           expect(objection(leaf, [issuer.certificate], '-partial_chain')).to.contain('unable to get local issuer')
@@ -161,7 +166,7 @@ describe('pki, adopting the root of the 2021 program', function () {
       })
     })
 
-  it('is refused where nothing good could come of it: ended, another key, too weak a key', () => {
+  it('a root that has ended, has another key, or has too weak a key is refused', () => {
     const ended = goatlasAuthority({from: new Date('2014-01-01T00:00:00Z'), until: new Date('2024-01-01T00:00:00Z')})
     const error = thrownBy(() => reissueRoot(wanted, ended.ca, now, cryptoSigner))
     expect(error.message).to.contain('Secret atlas-ca').and.to.contain('ended on 2024-01-01')

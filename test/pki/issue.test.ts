@@ -14,7 +14,7 @@ const now = new Date('2026-11-24T12:00:00.900Z')
 const PARIS = parseClusterName('paris')
 const DAY = 86_400_000
 
-describe('pki/issue: what stands in each certificate', () => {
+describe('pki/issue: the content of each certificate', () => {
   const authority = testAuthority(now)
   const {settings, signer, root, issuer, credentialIssuer} = authority
 
@@ -43,7 +43,7 @@ describe('pki/issue: what stands in each certificate', () => {
     expect(a?.keySha256).not.to.equal(b?.keySha256)
   })
 
-  it('the issuer signs leaves alone, for servers and clients, and is stored without its root', () => {
+  it('the issuer signs only leaves, for servers and clients, and is stored without its root', () => {
     const facts = readKey(issuer)
     expect(facts.isCa).to.equal(true)
     expect(facts.pathLength).to.equal(0)
@@ -54,7 +54,7 @@ describe('pki/issue: what stands in each certificate', () => {
     expect(facts.notAfter.getTime()).to.equal(Date.parse('2026-11-24T12:00:00Z') + 365 * DAY)
   })
 
-  it('the credential issuer is for clients alone and lives as long as its root', () => {
+  it('the credential issuer is for clients only, and ends with its root', () => {
     const facts = readKey(credentialIssuer)
     expect(facts.purposes).to.deep.equal(['client'])
     expect(facts.pathLength).to.equal(0)
@@ -85,14 +85,14 @@ describe('pki/issue: what stands in each certificate', () => {
     expect(facts.dns).to.deep.equal(['observability.atlas.internal', '*.monitoring.svc.corp.example'])
   })
 
-  it("the ADS server's certificate is for a server alone", () => {
+  it("the ADS server's certificate is for a server only", () => {
     const facts = readKey(issue(serverSpec(settings), issuer, now, signer))
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/ads'])
     expect(facts.dns).to.deep.equal(['ads.atlas.internal'])
     expect(facts.purposes).to.deep.equal(['server'])
   })
 
-  it('an ADS credential is for a client alone, has no DNS name, and carries the roots', () => {
+  it('an ADS credential is for a client only, has no DNS name, and carries the roots', () => {
     const credential = issueCredential(credentialSpec(settings, PARIS, 2), credentialIssuer, [root.certificate], now, signer)
     const facts = readKey(credential)
     expect(facts.uris).to.deep.equal(['spiffe://atlas.internal/ads-client/paris/2'])
@@ -110,7 +110,7 @@ describe('pki/issue: what stands in each certificate', () => {
     expect(readCertificates(credential.roots).map(each => each.sha256)).to.deep.equal([readKey(root).sha256, readKey(other).sha256])
   })
 
-  it('the record of a credential is what XFCC and the roots it carries will say', () => {
+  it('the record of a credential has the hash that XFCC carries, and the digest of its roots', () => {
     const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
     const parsed = new X509Certificate(credential.certificate)
     const record = recordOfCredential(credential)
@@ -151,7 +151,7 @@ describe('pki/issue: what is never issued', () => {
     expect(error.message).to.match(/^the identity of paris cannot be signed: its issuer ended on 2027-11-24T/)
   })
 
-  it('an issuer of the future signs nothing, one whose clock is 4 minutes ahead does', () => {
+  it('an issuer that is not valid yet signs nothing, unless it is only 4 minutes ahead', () => {
     const ahead = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000 - 600_000)
     expect(thrownBy(() => issue(identitySpec(settings, PARIS, 1), issuer, ahead(6), signer)).message).to.contain('is valid from')
     expect(readKey(issue(identitySpec(settings, PARIS, 1), issuer, ahead(4), signer)).isCa).to.equal(false)
@@ -171,14 +171,14 @@ describe('pki/issue: what is never issued', () => {
     expect(thrownBy(() => issue(identitySpec(settings, PARIS, 1), credentialIssuer, now, signer)).message).to.contain('"server"')
   })
 
-  it("an issuer with another's key signs nothing, and the message holds no key", () => {
+  it('an issuer with the key of another certificate signs nothing, and the message holds no key', () => {
     const mixed = {certificate: issuer.certificate, key: root.key}
     const error = thrownBy(() => issue(serverSpec(settings), mixed, now, signer))
     expect(error.message).to.contain("another certificate's private key")
     expect(JSON.stringify([error.message, error.hint, error.cause])).not.to.contain(root.key.reveal().split('\n')[1])
   })
 
-  it('a root that stands behind an issuer by hand does not get into a chain', () => {
+  it('a root that an operator appended to an issuer does not get into a chain', () => {
     const both = {certificate: issuer.certificate + root.certificate, key: issuer.key}
     const leaf = issue(serverSpec(settings), both, now, signer)
     expect(readCertificates(leaf.certificate).map(each => each.sha256)).to.deep.equal([

@@ -45,8 +45,8 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  {is: 'a leaf as it was issued is as wanted', found: identity, reasons: []},
-  {is: 'nothing there is missing', found: undefined, reasons: [['missing', /^the identity of paris is missing$/]]},
+  {is: 'a leaf as it was issued has no fault', found: identity, reasons: []},
+  {is: 'a certificate that is not there is missing', found: undefined, reasons: [['missing', /^the identity of paris is missing$/]]},
   {
     is: 'a certificate that is no PEM does not decode',
     found: {certificate: 'hello', key: identity.key},
@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
     reasons: [['wrong-name', /paris/]],
   },
   {
-    is: 'one DNS name twice does not stand for two',
+    is: 'the same DNS name twice is not two names',
     found: issue(
       {...identitySpec(settings, 'atlas', 1), dns: ['observability.atlas.internal', 'observability.atlas.internal']},
       issuer,
@@ -119,19 +119,24 @@ const cases: readonly Case[] = [
     reasons: [['wrong-issuer', /was signed by "CN=Atlas issuer [\da-f]{8}", none of the issuers in force/]],
   },
   {
-    is: 'a leaf of the older of two issuers in force is as wanted',
+    is: 'a leaf of the older of two issuers in force has no fault',
     found: identity,
     issuers: [issuer.certificate, credentialIssuer.certificate],
     reasons: [],
   },
-  {is: 'no issuer in force fits no leaf', found: identity, issuers: [], reasons: [['wrong-issuer', /none of the issuers/]]},
   {
-    is: 'a leaf without its issuer behind it would not be accepted by those who trust roots',
+    is: 'without an issuer in force every leaf has the wrong issuer',
+    found: identity,
+    issuers: [],
+    reasons: [['wrong-issuer', /none of the issuers/]],
+  },
+  {
+    is: 'a leaf without its issuer behind it has the wrong issuer: a verifier that trusts only roots would refuse it',
     found: {certificate: leafPem, key: identity.key},
     reasons: [['wrong-issuer', /does not carry its issuer/]],
   },
   {
-    is: 'nor one with another certificate behind it',
+    is: 'a leaf with another certificate behind it has the wrong issuer',
     found: {certificate: leafPem + credentialIssuer.certificate + issuerPem, key: identity.key},
     reasons: [['wrong-issuer', /does not carry its issuer/]],
   },
@@ -142,13 +147,13 @@ const cases: readonly Case[] = [
     reasons: [['wrong-issuer', /was signed by "CN=downstream paris"/]],
   },
   {
-    is: 'a leaf for clients alone can not be shown by a server',
+    is: 'a leaf for clients only has the wrong usage',
     found: leafOf({purposes: ['client']}),
     reasons: [['wrong-usage', /must be for the purposes "server", "client"; it is for "client"/]],
   },
-  {is: 'a leaf for any purpose is for too many', found: leafOf({purposes: []}), reasons: [['wrong-usage', /it is for nothing/]]},
+  {is: 'a leaf for any purpose has the wrong usage', found: leafOf({purposes: []}), reasons: [['wrong-usage', /it is for nothing/]]},
   {
-    is: 'a leaf that could sign is no leaf',
+    is: 'a leaf that could sign has the wrong usage',
     found: issue({...wanted, ca: {pathLength: 0, isRoot: false}}, root, now, signer),
     issuers: [root.certificate],
     reasons: [
@@ -164,7 +169,7 @@ const cases: readonly Case[] = [
     reasons: [['near-expiry', /^the identity of paris ends on 2026-12-24T12:00:00.000Z and is due to be replaced$/]],
   },
   {
-    is: 'a leaf has ended in the second that it names',
+    is: 'a leaf has expired in the second of its end',
     found: identity,
     when: at(30 * DAY),
     reasons: [['expired', /^the identity of paris ended on 2026-12-24T12:00:00.000Z$/]],
@@ -177,7 +182,7 @@ const cases: readonly Case[] = [
     reasons: [['not-yet-valid', /is valid from 2026-11-24T11:50:00.000Z only/]],
   },
   {
-    is: 'all that is wrong is said, the gravest first',
+    is: 'every reason is named, the gravest first',
     found: {certificate: leafPem, key: issuer.key},
     wanted: serverSpec(settings),
     issuers: [],
@@ -200,20 +205,20 @@ const cases: readonly Case[] = [
     reasons: [['wrong-issuer', /the issuer was signed by "CN=Atlas root/]],
   },
   {
-    is: 'an issuer can not stand where a root must: its path is too short',
+    is: 'an issuer in the place of a root has the wrong usage: its path is too short',
     found: issuer,
     wanted: rootSpec(settings),
     reasons: [['wrong-usage', /a path length of at least 1; it has 0/]],
   },
   {
-    is: 'the credential issuer can not sign servers',
+    is: 'the credential issuer in the place of the issuer has the wrong usage',
     found: credentialIssuer,
     wanted: issuerSpec(settings),
     issuers: [root.certificate],
     reasons: [['wrong-usage', /it lacks "server"/]],
   },
   {
-    is: 'a leaf is no issuer',
+    is: 'a leaf in the place of an issuer has the wrong usage',
     found: identity,
     wanted: {...credentialIssuerSpec(settings), purposes: []},
     reasons: [
@@ -231,11 +236,11 @@ describe('pki/judge', () => {
       for (const [index, [, text]] of each.reasons.entries()) expect(reasons[index]?.message).to.match(text)
     })
 
-  it('an issuer in force that does not decode is an error, and no reason to replace what it signed', () => {
+  it('an issuer in force that does not decode is an error, not a reason to replace the certificates that it signed', () => {
     expect(thrownBy(() => judgeKey(identity, wanted, ['broken'], now)).message).to.contain('the issuers in force')
   })
 
-  it('a leaf ends with its issuer, whatever it says itself', () => {
+  it('a leaf ends with its issuer, even if its own end is later', () => {
     const short = issue({...issuerSpec(settings), lifetime: 3600}, root, now, signer)
     const facts = readCertifiedKey(identity, issuers)
     const reasons = judge({...facts, signedBy: readKey(short), chain: [readKey(short).sha256]}, wanted, at(2 * 3600 * SECOND))
@@ -257,36 +262,36 @@ describe('pki/judge: ADS credentials', () => {
   const credential = issueCredential(want, credentialIssuer, [root.certificate], now, signer)
   const codes = (...args: Parameters<typeof judgeKey>): string[] => judgeKey(...args).map(({reason}) => reason)
 
-  it('as issued it is as wanted, until half of its life', () => {
+  it('a credential as issued has no fault, until half of its life', () => {
     expect(codes(credential, want, anchors, now)).to.deep.equal([])
     expect(codes(credential, want, anchors, at(364 * DAY))).to.deep.equal([])
     expect(codes(credential, want, anchors, at((365 + 37) * DAY))).to.deep.equal(['near-expiry'])
   })
 
-  it('missing', () => {
+  it('a credential that is not there is missing', () => {
     expect(codes(undefined, want, anchors, now)).to.deep.equal(['missing'])
   })
 
-  it('roots that do not decode make it undecodable', () => {
+  it('a credential whose roots do not decode does not decode', () => {
     expect(codes({...credential, roots: ''}, want, anchors, now)).to.deep.equal(['undecodable'])
   })
 
-  it('roots of another installation are the wrong ones; beside the own they do no harm', () => {
+  it('only the roots of another installation are wrong; together with the right root they are accepted', () => {
     const other = testAuthority(now, 'other').root.certificate
     expect(codes({...credential, roots: other}, want, anchors, now)).to.deep.equal(['wrong-roots'])
     expect(codes({...credential, roots: other + root.certificate}, want, anchors, now)).to.deep.equal([])
   })
 
-  it('an issuer is no root', () => {
+  it('an issuer in the place of the roots is wrong', () => {
     expect(codes({...credential, roots: credentialIssuer.certificate}, want, anchors, now)).to.deep.equal(['wrong-roots'])
   })
 
-  it('an identity is no credential', () => {
+  it('an identity in the place of a credential has the wrong issuer, name and usage', () => {
     const codesOf = codes({...identity, roots: root.certificate}, want, anchors, now)
     expect(codesOf).to.deep.equal(['wrong-issuer', 'wrong-name', 'wrong-usage'])
   })
 
-  it("the observability cluster's is not a downstream cluster's", () => {
+  it('a credential of a downstream cluster in the place of the observability one has the wrong name', () => {
     expect(codes(credential, credentialSpec(settings, 'atlas', 1), anchors, now)).to.deep.equal(['wrong-name'])
   })
 })
@@ -312,7 +317,7 @@ describe('pki/rotation', () => {
     expect(renewAt(facts, short).getTime() - now.getTime()).to.be.within(20 * SECOND, 21.5 * SECOND)
   })
 
-  it('what ends with its issuer is not issued again and again to the same end', () => {
+  it('a certificate that ends with its issuer is not replaced by another one with the same end', () => {
     const late = at(360 * DAY)
     const leaf = issue(wanted, issuer, late, signer)
     expect(readKey(leaf).notAfter).to.deep.equal(readKey(issuer).notAfter)
@@ -320,7 +325,7 @@ describe('pki/rotation', () => {
     expect(judgeKey(leaf, wanted, issuers, at(365 * DAY))[0]?.reason).to.equal('expired')
   })
 
-  it('once there is an issuer that lives longer, it is due as usual', () => {
+  it('such a certificate is due as usual once there is an issuer that ends later', () => {
     const leaf = issue(wanted, issuer, at(360 * DAY), signer)
     const next = issue(issuerSpec(settings), root, at(360 * DAY), signer)
     const both = [issuer.certificate, next.certificate]
@@ -329,7 +334,7 @@ describe('pki/rotation', () => {
   })
 })
 
-/** What a stolen identity could make: the names of another, signed with its own key. */
+/** A forged certificate: another cluster's names, signed with the key of a stolen identity. */
 function signedByLeaf(): CertifiedKey {
   const {key, spki} = signer.generateKey()
   const der = assembleCertificate(

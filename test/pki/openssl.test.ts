@@ -1,4 +1,4 @@
-/** What an independent verifier says of every kind of chain: openssl, strict. */
+/** Every kind of chain, verified by an independent program: openssl, strict. */
 import {execFileSync, spawnSync} from 'node:child_process'
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -29,7 +29,7 @@ describe('pki, as openssl verifies it', () => {
     return path
   }
 
-  /** Empty, or what openssl objects to; the chain is what stands behind the first certificate. */
+  /** openssl's objection, or empty. The chain is what follows the first certificate. */
   const objection = (leaf: CertifiedKey, anchor: string, ...options: string[]): string => {
     const [first, ...chain] = parseCertificates(leaf.certificate).map(String)
     const untrusted = chain.length === 0 ? [] : ['-untrusted', file(chain.join(''))]
@@ -65,17 +65,17 @@ describe('pki, as openssl verifies it', () => {
     expect(objection(observability, root.certificate, ...CLIENT)).to.equal('')
   })
 
-  it('the ADS server is a server, and no client', () => {
+  it('the certificate of the ADS server is for servers, not for clients', () => {
     expect(objection(server, root.certificate, ...SERVER, '-verify_hostname', 'ads.atlas.internal')).to.equal('')
     expect(objection(server, root.certificate, ...CLIENT)).to.contain('unsuitable certificate purpose')
   })
 
-  it('an ADS credential is a client, and no server', () => {
+  it('an ADS credential is for clients, not for servers', () => {
     expect(objection(credential, credential.roots, ...CLIENT)).to.equal('')
     expect(objection(credential, credential.roots, ...SERVER)).to.contain('unsuitable certificate purpose')
   })
 
-  it('an issuer alone is anchor enough, and another issuer of the same root is not', () => {
+  it('an issuer alone is a sufficient anchor; another issuer of the same root is not', () => {
     const other = issue(issuerSpec(settings), root, now, signer)
     expect(objection(identity, issuer.certificate, ...SERVER, '-partial_chain')).to.equal('')
     expect(objection(identity, other.certificate, ...SERVER, '-partial_chain')).to.contain('unable to get local issuer')
@@ -96,7 +96,7 @@ describe('pki, as openssl verifies it', () => {
     expect(objection(leaf, ca.certificate, ...SERVER, '-verify_hostname', 'observability.atlas.internal')).to.equal('')
   })
 
-  it('openssl prints what was meant', () => {
+  it('openssl prints the fields as Atlas set them', () => {
     const text = execFileSync('openssl', ['x509', '-noout', '-text', '-in', file(identity.certificate)], {encoding: 'utf8'})
     for (const line of [
       'Version: 3 (0x2)',
@@ -133,7 +133,7 @@ describe('pki, as openssl verifies it', () => {
 
     const today = new Date()
 
-    it('of RSA-4096 in PKCS#1: it signs issuers, and its name is repeated byte for byte', () => {
+    it('a root of RSA-4096 in PKCS#1 signs issuers, which repeat its name byte for byte', () => {
       const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'])
       const between = issue(issuerSpec(settings), old, today, signer)
       const leaf = issue(identitySpec(settings, PARIS, 1), between, today, signer)
@@ -148,7 +148,7 @@ describe('pki, as openssl verifies it', () => {
       expect(readKey(leaf).chain).to.have.length(1)
     })
 
-    it('without key identifiers, as the program of 2021 made them: the chain still verifies, if not strictly', () => {
+    it('below a root without key identifiers, as the 2021 program made it, the chain verifies, though not strictly', () => {
       const none = ['-addext', 'subjectKeyIdentifier=none', '-addext', 'authorityKeyIdentifier=none']
       const old = adopt(['-addext', 'basicConstraints=critical,CA:TRUE', ...none])
       expect(readKey(old).subjectKeyId).to.equal(undefined)
@@ -157,7 +157,7 @@ describe('pki, as openssl verifies it', () => {
       const [first, issuerText] = parseCertificates(leaf.certificate).map(String)
       const args = ['verify', '-CAfile', file(old.certificate), '-untrusted', file(issuerText ?? ''), file(first ?? '')]
       expect(spawnSync('openssl', args, {encoding: 'utf8'}).stderr).to.equal('')
-      // The data plane anchors at our own issuer, where strict verifiers find nothing missing.
+      // The data plane anchors at Atlas's own issuer, which strict verifiers accept.
       expect(verify(leaf, between.certificate, 'sslserver', '-partial_chain')).to.equal('')
     })
 

@@ -29,7 +29,7 @@ describe('pki/pem: certificates', () => {
     ])
   })
 
-  it('what is rendered is read again', () => {
+  it('rendered certificates are read again', () => {
     expect(renderCertificates(parseCertificates(identity.certificate))).to.equal(identity.certificate)
   })
 
@@ -46,11 +46,7 @@ describe('pki/pem: certificates', () => {
     ['a block within a block', `${lines[0]}\n${root.certificate}`, /each on a line of its own/],
     ['an end without a beginning', lines.slice(1).join('\n'), /each on a line of its own/],
     ['a beginning in the middle of a line, which other readers skip', `x ${root.certificate}`, /each on a line of its own/],
-    [
-      'a certificate in a form of another time',
-      root.certificate.replaceAll('CERTIFICATE', 'X509 CERTIFICATE'),
-      /each on a line of its own/,
-    ],
+    ['a certificate with an outdated label', root.certificate.replaceAll('CERTIFICATE', 'X509 CERTIFICATE'), /each on a line of its own/],
     ['a key beside the certificate', root.certificate + root.key.reveal(), /there is a private key in it/],
     ['what is not base64', root.certificate.replace(body, `${body}*`), /certificate 1 of the text must be base64/],
     ['headers in the block', root.certificate.replace(body, `Proc-Type: 4\n\n${body}`), /must be base64/],
@@ -83,7 +79,7 @@ describe('pki/pem: private keys', () => {
     ['two keys', keyText + keyText, /or more than one/],
     ['an encrypted key', key.export({type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x'}).toString(), /it is encrypted/],
     [
-      'an encrypted key of old',
+      'an encrypted key in the older form',
       key.export({type: 'sec1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x'}).toString(),
       /it is encrypted/,
     ],
@@ -91,7 +87,7 @@ describe('pki/pem: private keys', () => {
     ['a key that is cut off', keyText.slice(0, 120), /does not decode/],
   ]
   for (const [what, text, message] of refused)
-    it(`refuses ${what}, and quotes nothing of it`, () => {
+    it(`refuses ${what}, and quotes no part of it`, () => {
       const error = thrownBy(() => parsePrivateKey(new SecretText(text)))
       expect(error.message).to.match(message)
       expect(everythingIn(error)).not.to.contain(keyBody.slice(40, 60))
@@ -187,7 +183,7 @@ function errorOf(call: () => unknown): AtlasError | undefined {
   }
 }
 
-/** All that a log or a screen could show of an error. */
+/** Everything in an error that could reach a log or a screen. */
 function everythingIn(error: AtlasError): string {
   return JSON.stringify([error.message, error.hint, String(error.cause), error.stack])
 }

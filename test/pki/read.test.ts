@@ -19,7 +19,7 @@ const PARIS = parseClusterName('paris')
 const {settings, signer, root, issuer, credentialIssuer} = testAuthority(now)
 
 describe('pki/read: facts', () => {
-  it('every field says what node:crypto says', () => {
+  it('every field is what node:crypto reads', () => {
     const {certificate} = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
     const parsed = new X509Certificate(certificate)
     const facts = factsOf(parsed)
@@ -68,7 +68,7 @@ describe('pki/read: facts', () => {
       expect([error.code, error.message]).to.deep.equal(['invalid', `the root must have fields that decode; its ${field} does not`])
     })
 
-  it('is asked once for each object', () => {
+  it('a certificate is read once for each object', () => {
     const identity = issue(identitySpec(settings, PARIS, 1), issuer, now, signer)
     const issuers = [issuer.certificate]
     expect(readKey(identity)).to.equal(readKey(identity))
@@ -77,7 +77,7 @@ describe('pki/read: facts', () => {
     expect(readCertifiedKey(identity, issuers).signedBy?.sha256).to.equal(readKey(issuer).sha256)
   })
 
-  it('knows which plane a peer belongs to by its issuer', () => {
+  it('the issuer of a peer shows whether it is an identity or a credential', () => {
     const identity = new X509Certificate(issue(identitySpec(settings, PARIS, 1), issuer, now, signer).certificate)
     const credential = new X509Certificate(
       issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer).certificate,
@@ -93,7 +93,7 @@ describe('pki/read: facts', () => {
 })
 
 describe('pki/read: alternative names', () => {
-  it('a comma in a name begins no other', () => {
+  it('a comma within a name does not begin another name', () => {
     const facts = namedAs([], ['x, URI:spiffe://atlas.internal/observability'])
     expect(facts.uris).to.deep.equal([])
     expect(facts.dns).to.deep.equal(['x, URI:spiffe://atlas.internal/observability'])
@@ -118,7 +118,7 @@ describe('pki/read: alternative names', () => {
     )
   })
 
-  it('any names come out exactly, or are refused: never others', () => {
+  it('any names are read exactly, or refused', () => {
     const bytes = fc.string({unit: fc.integer({min: 0, max: 255}).map(code => String.fromCharCode(code)), minLength: 1, maxLength: 12})
     const nasty = fc
       .array(fc.constantFrom(', ', 'URI:', 'DNS:', '"', '\\', 'spiffe://a/b', '\n', 'é'), {minLength: 1})
@@ -160,7 +160,7 @@ describe('pki/fields', () => {
     expect(thrownBy(() => readFields(certificate)).message).to.contain('one occurs twice')
   })
 
-  it('a path length that is negative or absurd leaves room for nothing', () => {
+  it('a path length that is negative or absurd counts as 0', () => {
     for (const length of ['ff', '0100']) {
       const value = wrapDer(0x30, [Buffer.from('0101ff', 'hex'), wrapDer(0x02, [Buffer.from(length, 'hex')])])
       const extension = wrapDer(0x30, [Buffer.from('0603551d13', 'hex'), wrapDer(0x04, [value])])
@@ -171,7 +171,7 @@ describe('pki/fields', () => {
 })
 
 describe('pki/der', () => {
-  it('what is wrapped is read again, at any length', () => {
+  it('wrapped elements of any length are read again', () => {
     for (const length of [0, 1, 127, 128, 255, 256, 65_535, 65_536]) {
       const value = new Uint8Array(length).fill(7)
       const [element, ...others] = readDer(wrapDer(0x30, [value]))
@@ -187,7 +187,7 @@ describe('pki/der', () => {
   })
 })
 
-/** The facts of a certificate with any names, which `issue` would never make. */
+/** The facts of a certificate with any names, also such as `issue` never makes. */
 function namedAs(uris: readonly string[], dns: readonly string[]): CertificateFacts {
   const der = assembleCertificate({...PARTS, uris, dns}, data => signer.sign(issuer.key, data))
   return readCertificate(new X509Certificate(der).toString())
@@ -207,7 +207,7 @@ const PARTS = {
   purposes: [],
 } as const
 
-/** Version 1: the same certificate with version and extensions taken out; its signature no longer fits, which reading does not ask. */
+/** The same certificate as version 1, without extensions. Its signature is wrong, which reading does not check. */
 const bare = withoutExtensions(assembleCertificate({...PARTS, uris: [], dns: []}, data => signer.sign(issuer.key, data)))
 
 function withoutExtensions(der: Uint8Array): Uint8Array {

@@ -23,7 +23,7 @@ describe('pki/recover', () => {
       subjects.map(kind => ({kind, owner: paris, value: undefined})),
     )
 
-  it('knows a lost record by the certificates in the store', () => {
+  it('recovers a lost record from the certificates in the store', () => {
     const {generation, registration, credentials, denied} = recordOrRecovered(without(second, ['record']), paris)
     expect({generation, registration: registration?.name}).to.deep.equal({generation: 2, registration: 'paris'})
     expect(denied.map(({name}) => name)).to.deep.equal(second.records.get(paris)?.denied.map(({name}) => name))
@@ -38,13 +38,13 @@ describe('pki/recover', () => {
     expect(recordOrRecovered(without(second, ['record', 'credential']), paris)).to.deep.include({generation: 2, credentials: []})
   })
 
-  it('takes the later generation where two stand side by side, and no credential of the earlier', () => {
+  it('takes the later of two generations, and no credential of the earlier one', () => {
     const first = testFleet(dependencies)
     const mixed: Fleet = {...without(second, ['record']), credentials: first.credentials}
     expect(recordOrRecovered(mixed, paris)).to.deep.include({generation: 2, credentials: []})
   })
 
-  it('serves what is recovered, and nothing else is touched', () => {
+  it('adds the recovered record to the fleet, and changes nothing else', () => {
     expect(withRecovered(second)).to.equal(second)
     const fleet = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
     expect(withRecovered(fleet).records.get(paris)?.generation).to.equal(2)
@@ -52,7 +52,7 @@ describe('pki/recover', () => {
     expect(withRecovered(without(second, ['record', 'identity', 'credential'])).records.has(paris)).to.equal(false)
   })
 
-  it('a record that is broken is not written over; one that is gone is written again, in its generation', () => {
+  it('a broken record is not overwritten; one that is gone is written again with its generation', () => {
     const broken = reduce(without(second, ['record']), {kind: 'fault', subject: 'record/paris', value: fault})
     expect(planReconcile(broken, dependencies)).to.deep.equal([])
     const again = reconciled(without(second, ['record']), dependencies)
@@ -62,12 +62,12 @@ describe('pki/recover', () => {
     expect(again.identities).to.deep.equal(second.identities)
   })
 
-  it('a removal counts on from the generation that certificates show', () => {
+  it('a removal raises the generation that the certificates show', () => {
     const [record] = planRemoval(without(second, ['record']), paris, dependencies)
     expect(record?.kind === 'record' && record.value?.generation).to.equal(3)
   })
 
-  it('reads a generation from the names of either plane, in their one spelling', () => {
+  it('reads a generation from names of identities and credentials, in their one spelling', () => {
     const domain = 'atlas.internal'
     expect(generationIn('spiffe://atlas.internal/downstream/paris/12', domain, paris)).to.equal(12)
     expect(generationIn('spiffe://atlas.internal/ads-client/paris/1', domain, paris)).to.equal(1)

@@ -16,7 +16,7 @@ describe('pki/symbolic', () => {
     expect(a.issuer.key.equals(b.issuer.key)).to.equal(true)
   })
 
-  it('another seed gives others', () => {
+  it('another seed gives other certificates', () => {
     const [a, b] = [testAuthority(now), testAuthority(now, 'other')]
     expect(a.root.certificate).not.to.equal(b.root.certificate)
     expect(a.root.key.equals(b.root.key)).to.equal(false)
@@ -29,7 +29,7 @@ describe('pki/symbolic', () => {
     expect(new Set(all.map(each => each.serial())).size).to.equal(100)
   })
 
-  it('the n-th key depends on nothing else that was asked', () => {
+  it('the n-th key does not depend on other calls', () => {
     const [a, b] = [symbolicSigner('x'), symbolicSigner('x')]
     a.serial()
     a.sign(a.generateKey().key, Buffer.from('hello'))
@@ -70,7 +70,7 @@ describe('pki/symbolic', () => {
 })
 
 describe('pki/signer: serials', () => {
-  it('are 32 hex digits, positive, and printed alike by OpenSSL', () => {
+  it('a serial has 32 hex digits, is positive, and OpenSSL prints it alike', () => {
     for (const signer of [cryptoSigner, symbolicSigner('serials')])
       for (let round = 0; round < 50; round += 1) expect(signer.serial()).to.match(/^[4-7][\da-f]{31}$/)
     const {root} = testAuthority(now)

@@ -18,7 +18,7 @@ describe('pki, in TLS handshakes', () => {
   const server = issue(serverSpec(settings), issuer, now, signer)
   const credential = issueCredential(credentialSpec(settings, PARIS, 1), credentialIssuer, [root.certificate], now, signer)
 
-  it('data plane: both sides anchor at the issuer alone', async () => {
+  it('data plane: both sides trust only the issuer', async () => {
     const seen = await handshake(
       {own: identity, trusts: issuer.certificate},
       {own: observability, trusts: issuer.certificate, dials: sni.downstream(domain, PARIS)},
@@ -26,7 +26,7 @@ describe('pki, in TLS handshakes', () => {
     expect(seen).to.deep.equal({server: 'authorized', client: 'authorized', uris: ['spiffe://atlas.internal/observability']})
   })
 
-  it('data plane: the leaf of a retired issuer of the same root opens nothing', async () => {
+  it('data plane: the leaf of a retired issuer of the same root is refused', async () => {
     const retired = issue(issuerSpec(settings), root, now, signer)
     const old = issue(identitySpec(settings, 'atlas', 1), retired, now, signer)
     const seen = await handshake(
@@ -36,7 +36,7 @@ describe('pki, in TLS handshakes', () => {
     expect(seen.server).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
   })
 
-  it('control plane: the credential opens the server, whose chain leads to the roots it carries', async () => {
+  it('control plane: the server admits the credential, whose roots verify the server', async () => {
     const seen = await handshake(
       {own: server, trusts: credentialIssuer.certificate},
       {own: credential, trusts: credential.roots, dials: sni.ads(domain)},
@@ -44,7 +44,7 @@ describe('pki, in TLS handshakes', () => {
     expect(seen).to.deep.equal({server: 'authorized', client: 'authorized', uris: ['spiffe://atlas.internal/ads-client/paris/1']})
   })
 
-  it('control plane: an identity is no credential', async () => {
+  it('control plane: an identity is refused', async () => {
     const seen = await handshake(
       {own: server, trusts: credentialIssuer.certificate},
       {own: identity, trusts: root.certificate, dials: sni.ads(domain)},
@@ -52,7 +52,7 @@ describe('pki, in TLS handshakes', () => {
     expect(seen.server).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
   })
 
-  it('a credential is no server, not even for those who trust its issuer', async () => {
+  it('a credential is refused as a server, even by a client that trusts its issuer', async () => {
     const seen = await handshake(
       {own: credential, trusts: issuer.certificate},
       {own: observability, trusts: root.certificate, dials: sni.ads(domain)},
@@ -67,7 +67,7 @@ interface Side {
 }
 
 interface Seen {
-  /** Each side's verdict on the other. */
+  /** Whether each side accepts the other. */
   readonly server: string
   readonly client: string
   /** The client's names, as the server reads them. */

@@ -1,4 +1,4 @@
-/** When Services of the 2021 program become Atlas's, and when not; what of a cluster at fault is left alone. */
+/** When Services of the 2021 program are taken over, and when not. The objects of a cluster that cannot be read are left alone. */
 import {expect} from 'chai'
 import {derivedOf, derivedText} from '../../../src/lib/manifest/derived.js'
 import {keyOf} from '../../../src/lib/manifest/manifest.js'
@@ -45,7 +45,7 @@ function report(replica: string, proxies: readonly ProxyReport[]): Change {
   return {kind: 'report', replica, value: {report: {at: START, proxies} as unknown as Report, leftovers: [], digest: ''}}
 }
 
-/** A fleet with the derived objects that the 2021 program left, and what else is said. */
+/** A fleet with the derived objects that the 2021 program left, after `changes`. */
 function fleetWith(...changes: readonly Change[]): Fleet {
   const left = goatlasObjects(authority, ['derived']).map((manifest): Change => ({
     kind: 'derived',
@@ -59,7 +59,7 @@ function fleetWith(...changes: readonly Change[]): Fleet {
   ])
 }
 
-/** What is written, and what is removed, so many seconds after the start. */
+/** The objects that are written and removed, `seconds` after the start. */
 function plannedAt(fleet: Fleet, seconds: number): {readonly written: readonly string[]; readonly removed: readonly string[]} {
   const dependencies = testDependencies(START)
   dependencies.pass(seconds)
@@ -80,22 +80,22 @@ const fault = (subject: Subject): Change => ({kind: 'fault', subject, value: {ob
 const authority = goatlasAuthority({bits: 2048})
 const moved = report('ads-0', [proxy(OBSERVABILITY), proxy(one)])
 
-describe('ops/takeover', () => {
-  it('values are written at once, Services of a cluster that has not moved never', () => {
+describe('ops/goatlas/takeover', () => {
+  it('values are written at once; Services of a cluster that has not moved are never written', () => {
     const {written, removed} = plannedAt(fleetWith(), 86_400)
     expect(written).to.include.members(['Secret/downstream1-envoy-values', 'Secret/atlas-envoy-values', 'ConfigMap/atlas-coredns'])
     expect(written.filter(object => object.startsWith('Service/'))).to.deep.equal([])
     expect(removed).to.deep.equal([])
   })
 
-  it("become Atlas's when the cluster's proxy has acknowledged, one round of the health check later; another's do not", () => {
+  it("a cluster's Services are taken over one round of the health check after its proxy has acknowledged; those of other clusters are not", () => {
     const fleet = fleetWith(moved)
     expect(takesOver(fleet, ROUND - 0.01)).to.equal(false)
     expect(plannedAt(fleet, ROUND).written.filter(object => object.startsWith('Service/'))).to.deep.equal([sidecar])
     expect(nextDue(fleet)?.getTime()).to.equal(Date.parse(START) + ROUND * 1000)
   })
 
-  it('are waited for from the last thing that its proxy was sent, and no longer for every proxy of it', () => {
+  it('the round begins with the last acknowledgement of the first proxy that is ready', () => {
     const later = new Date(Date.parse(START) + 30_000).toISOString()
     const sent = proxy(one, {lastChange: later})
     expect(takesOver(fleetWith(report('ads-0', [proxy(OBSERVABILITY), sent])), 30)).to.equal(false)
@@ -110,11 +110,11 @@ describe('ops/takeover', () => {
     ['has no certificate yet', {types: types.filter(({type}) => type !== 'Secret')}],
     ['is frozen', {frozen: 'its identity can not be read'}],
   ] as readonly (readonly [string, Partial<ProxyReport>])[])
-    it(`not while its proxy ${what}`, () => {
+    it(`they are not taken over while the proxy ${what}`, () => {
       expect(takesOver(fleetWith(report('ads-0', [proxy(OBSERVABILITY), proxy(one, differing)])))).to.equal(false)
     })
 
-  it('not while there is no observability Envoy to be led to', () => {
+  it('they are not taken over while the observability Envoy is not connected', () => {
     expect(takesOver(fleetWith(report('ads-0', [proxy(one)])))).to.equal(false)
     expect(
       takesOver(
@@ -123,13 +123,13 @@ describe('ops/takeover', () => {
     ).to.equal(true)
   })
 
-  it('not on the word of a server replica that has died', () => {
+  it('they are not taken over by the report of a dead server replica', () => {
     expect(takesOver(fleetWith(moved, {kind: 'replicas', value: ['ads-1']}))).to.equal(false)
     expect(takesOver(fleetWith(moved, {kind: 'replicas', value: undefined}))).to.equal(false)
   })
 
   for (const subject of [`registration/${one}`, `object/Service/${one}`, `record/${one}`] as const)
-    it(`of a cluster with a fault in ${subject} nothing is switched and nothing removed`, () => {
+    it(`with a fault in ${subject} nothing of the cluster is taken over or removed`, () => {
       expect(takesOver(fleetWith(moved, fault(subject)))).to.equal(false)
       const own = fleetWith(moved)
       const ours = [...derivedOf(own, own.settings ?? testSettings, one)].map(([object, value]): Change => ({
@@ -147,7 +147,7 @@ describe('ops/takeover', () => {
       )
     })
 
-  it("what is the 2021 program's is never removed, not even of a cluster that is gone", () => {
+  it('objects of the 2021 program are never removed, not even those of a cluster that is gone', () => {
     const gone: readonly Change[] = [
       {kind: 'registration', name: one, value: undefined},
       {kind: 'record', owner: one, value: undefined},
@@ -155,7 +155,7 @@ describe('ops/takeover', () => {
     expect(plannedAt(fleetWith(moved, ...gone), 60).removed).to.deep.equal([])
   })
 
-  it("once Atlas's, they stay so whatever becomes of the proxy, and that program's marks on them are a drift", () => {
+  it("after the takeover they stay Atlas's, whatever happens to the proxy, and that program's marks on them are removed", () => {
     const fleet = fleetWith(moved)
     const value = derivedOf(fleet, fleet.settings ?? testSettings, one).get(sidecar)
     const after = fleetWith(report('ads-0', []), {kind: 'derived', object: sidecar, value})
