@@ -12,7 +12,7 @@ const empty: Status = {servers: [server], proxies: [], withoutProxy: [], faults:
 describe('cli/text/status', () => {
   it('names the servers and the leader', () => {
     const text = renderStatus({...empty, servers: [{...server, replica: 'atlas-ads-0'}], leader: 'atlas-controller-1'}, now)
-    expect(text.split('\n').slice(0, 3)).to.deep.equal(['server atlas-ads-0 10.0.0.1:6305, since 1h', 'leader atlas-controller-1', ''])
+    expect(text.split('\n').slice(0, 3)).to.deep.equal(['server atlas-ads-0 10.0.0.1:6305, up 1h', 'leader atlas-controller-1', ''])
     expect(renderStatus(empty, now)).to.not.include('leader')
   })
 

@@ -36,17 +36,10 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
   ].join('\n')
 }
 
-export interface InitJson {
-  readonly created: boolean
-  readonly changed: readonly string[]
-  readonly changes: readonly string[]
-  readonly trustDomain: string
-  readonly addresses: readonly string[]
-  readonly adopted?: Adoption
-}
+export type InitJson = ReturnType<typeof initJson>
 
 /** What `init --json` prints. */
-export function initJson({created, changed, changes, settings, adopted}: InitResult): InitJson {
+export function initJson({created, changed, changes, settings, adopted}: InitResult) {
   return {
     created,
     changed,

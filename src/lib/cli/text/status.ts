@@ -37,9 +37,7 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     ...warnings.map(warning => `WARNING: ${warning}`),
   ]
   const running = [
-    ...servers.map(
-      server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, since ${since(server.startedAt, now)}`,
-    ),
+    ...servers.map(server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, up ${since(server.startedAt, now)}`),
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
   const table = `${running.join('\n')}\n\n${renderTable(head, rows)}`
