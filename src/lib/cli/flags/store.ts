@@ -22,9 +22,9 @@ export const storeFlags = {
     helpGroup: 'STORE',
     helpValue: 'NAMESPACE',
   }),
-  context: Flags.string({description: 'context of the kubeconfig (default: its current one)', helpGroup: 'STORE', helpValue: 'NAME'}),
+  context: Flags.string({description: 'context of the kubeconfig (default: the current one)', helpGroup: 'STORE', helpValue: 'NAME'}),
   kubeconfig: Flags.string({
-    description: 'kubeconfig file (default: KUBECONFIG, ~/.kube/config, or the service account of the pod)',
+    description: "kubeconfig file (default: the files of KUBECONFIG, ~/.kube/config, or the pod's service account)",
     helpGroup: 'STORE',
     helpValue: 'FILE',
   }),
