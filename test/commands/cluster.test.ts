@@ -96,7 +96,7 @@ describe('commands: init and cluster', function () {
       'two replicas behind one address',
       ['cluster', 'add', 'paris', '--replicas', '2', '--thanos', 'thanos.svc:10901'],
       2,
-      /does not tell them apart/,
+      /is the same for all of them/,
     ],
     ['an unknown stack', ['cluster', 'add', 'paris', '--stack', 'nagios'], 2, /kube-prometheus-stack/],
     ['an unknown flag', ['cluster', 'add', 'paris', '--adress', '1.2.3.4'], 2, /--adress/],

@@ -21,7 +21,9 @@ export function readFiles(named: string | undefined): Files {
   const files = named === undefined ? defaultFiles() : [named]
   const read = files.map(file => readOne(file)).filter(each => each !== undefined)
   if (read.length === 0 && named !== undefined)
-    throw unusable(`the kubeconfig ${named} can't be read: it does not exist`, {hint: 'check the path of --kubeconfig'})
+    throw unusable(`the kubeconfig ${named} can't be read: it does not exist`, {
+      hint: 'check the path of --kubeconfig, or name a directory of manifests with --store',
+    })
   return {kubeconfig: mergeKubeconfigs(read), missing: read.length === 0 ? missing() : undefined}
 }
 
