@@ -17,7 +17,7 @@ const upward = floors
   .slice(0, -1)
   .map((rooms, floor) => ({
     name: `floor-${floor}-never-looks-up`,
-    comment: 'What stands below must be understandable without what stands above it.',
+    comment: 'A lower floor must be understandable without the floors above it.',
     severity: 'error',
     from: {path: rooms},
     to: {path: floors.slice(floor + 1).flat()},
@@ -57,7 +57,7 @@ export default {
     },
     {
       name: 'commands-do-not-share',
-      comment: 'What two commands need stands in lib/cli or lib/ops.',
+      comment: 'Code that two commands need is in lib/cli or lib/ops.',
       severity: 'error',
       from: {path: '^src/commands/(.+)'},
       to: {path: '^src/commands/', pathNot: '^src/commands/$1'},
@@ -69,7 +69,13 @@ export default {
       from: {path: '^src/demo/lab/'},
       to: {path: '^src/demo/', pathNot: '^src/demo/lab/'},
     },
-    {name: 'no-cycle', comment: 'A knot can only be understood whole.', severity: 'error', from: {path: '^src/'}, to: {circular: true}},
+    {
+      name: 'no-cycle',
+      comment: 'A circle can only be understood as a whole.',
+      severity: 'error',
+      from: {path: '^src/'},
+      to: {circular: true},
+    },
     {
       name: 'no-orphan',
       comment: 'A file that nothing imports is not in use.',
@@ -110,7 +116,7 @@ export default {
       from: {path: '^(src|bin)/'},
       to: {dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/'},
     },
-    {name: 'resolves', comment: 'An import that leads nowhere.', severity: 'error', from: {}, to: {couldNotResolve: true}},
+    {name: 'resolves', comment: 'The import does not resolve.', severity: 'error', from: {}, to: {couldNotResolve: true}},
   ],
   options: {
     tsConfig: {fileName: 'tsconfig.json'},

@@ -13,7 +13,7 @@ const program2021: Readonly<Record<number, number>> = {10: 12, 100: 25, 300: 36,
 
 interface Row {
   readonly what: string
-  readonly wanted: string
+  readonly limit: string
   readonly got: string
   readonly ok: boolean
 }
@@ -47,7 +47,7 @@ const rows = judge(figures, versionRatio)
 if (values.json) process.stdout.write(`${JSON.stringify({figures, versionRatio, rows}, undefined, 2)}\n`)
 else
   process.stdout.write(
-    `${table(figures)}\n\n${rows.map(row => `${row.ok ? 'ok    ' : 'MISSED'}  ${row.what}: ${row.got} (limit ${row.wanted})`).join('\n')}\n`,
+    `${table(figures)}\n\n${rows.map(row => `${row.ok ? 'ok    ' : 'MISSED'}  ${row.what}: ${row.got} (limit ${row.limit})`).join('\n')}\n`,
   )
 process.exit(0)
 
@@ -63,7 +63,7 @@ function judge(all: readonly Figures[], ratio: number): readonly Row[] {
   if (smallest === undefined || largest === undefined) return []
   const row = (what: string, value: number, limit: number, unit = ''): Row => ({
     what,
-    wanted: `at most ${limit}${unit}`,
+    limit: `${limit}${unit}`,
     got: `${round(value)}${unit}`,
     ok: value <= limit,
   })

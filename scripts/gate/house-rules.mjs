@@ -11,8 +11,8 @@ const firstLineSaysWhat = {
     Program(node) {
       const [first] = context.sourceCode.getAllComments()
       const line = context.sourceCode.lines[0]?.startsWith('#!') ? 2 : 1
-      const says = first !== undefined && (first.loc.start.line === line || first.type === 'Shebang')
-      if (!says) context.report({node, loc: {line: 1, column: 0}, messageId: 'missing'})
+      const explains = first !== undefined && (first.loc.start.line === line || first.type === 'Shebang')
+      if (!explains) context.report({node, loc: {line: 1, column: 0}, messageId: 'missing'})
     },
   }),
 }
@@ -21,7 +21,11 @@ const firstLineSaysWhat = {
 const shortLines = 6
 
 const exportsAreExplained = {
-  meta: {type: 'suggestion', schema: [], messages: {missing: '{{name}} is exported: say what it gives, in which unit, and what it throws'}},
+  meta: {
+    type: 'suggestion',
+    schema: [],
+    messages: {missing: '{{name}} is exported and needs a docstring: what it returns, in which unit, and what it throws'},
+  },
   create(context) {
     const explained = node =>
       context.sourceCode.getCommentsBefore(node).some(comment => comment.type === 'Block' && comment.value.startsWith('*'))
@@ -40,7 +44,7 @@ const exportsAreExplained = {
   },
 }
 
-/** `f(x, true)` tells its reader nothing: an option with a name, or two functions. */
+/** `f(x, true)` does not explain itself: use an option with a name, or two functions. */
 const noBooleanPositions = {
   meta: {
     type: 'suggestion',

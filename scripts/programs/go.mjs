@@ -77,7 +77,7 @@ async function needGo() {
   if (minor < 21) throw new Error(`Go 1.21 or later is needed on PATH, found ${version?.trim() || 'none'}: install a current Go`)
 }
 
-/** The pace of this long a while ago says how long the rest takes: the first packages are small ones. */
+/** The estimate uses only the pace of this last time: the first packages are small ones. */
 const paceMs = 30_000
 
 /** Counts steps and estimates how long the rest takes. */

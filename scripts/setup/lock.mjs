@@ -81,7 +81,7 @@ export function readOwner(file) {
   try {
     return {content, ...JSON.parse(content)}
   } catch {
-    // Not one of ours, or a full disk: no process has pid 0.
+    // Not a lock file, or an incomplete one: no process has pid 0.
     return {content, pid: 0}
   }
 }

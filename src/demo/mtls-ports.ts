@@ -1,4 +1,4 @@
-/** The mutual-TLS ports that other clusters connect to: which certificate each admits, and the log that says why it refused a client. */
+/** The mutual-TLS ports that other clusters connect to: which certificate each admits, and the log with the reason why it refused a client. */
 import type {CertifiedKey} from '../lib/model/authority.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import {OBSERVABILITY, sni} from '../lib/model/names.js'

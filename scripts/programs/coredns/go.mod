@@ -1,4 +1,4 @@
-// What CoreDNS is built from: main.go says why not as it is.
+// The module that builds CoreDNS with fewer plugins (main.go).
 module goatlas.io/programs/coredns
 
 go 1.26.0

@@ -1,4 +1,4 @@
-// CoreDNS with the plugins that chart atlas uses (../catalogue.mjs): all of them would be five minutes to build.
+// CoreDNS with the plugins that chart atlas uses (../catalogue.mjs): all plugins would take five minutes to build.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	// the order of CoreDNS's own plugin.cfg
+	// The order of CoreDNS's own plugin.cfg.
 	dnsserver.Directives = []string{"bind", "health", "ready", "prometheus", "errors", "loadbalance", "cache", "file", "forward"}
 }
 

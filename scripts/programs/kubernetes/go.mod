@@ -1,4 +1,4 @@
-// What etcd and Kubernetes are built from (../catalogue.mjs): Kubernetes cannot be installed as it is, its go.mod replaces what it is made of.
+// The module that builds etcd and Kubernetes (../catalogue.mjs): Kubernetes can only be built with the `replace` lines of its go.mod.
 module goatlas.io/programs/kubernetes
 
 go 1.26.0

@@ -23,7 +23,7 @@ export function watchCall(authority: string, timeoutMs: number): Call {
   return {authority, path: WATCH, message: new Uint8Array(), timeoutMs, until: 'end'}
 }
 
-/** Whether a health answer says SERVING. */
+/** Whether a health response is SERVING. */
 export function isServing(message: Buffer | undefined): boolean {
   return message?.equals(SERVING) === true
 }
