@@ -25,6 +25,10 @@ The time limits that --time sets are listed in docs/reference/settings.md.`
       description: 'With an endpoints file for a Thanos Query on this machine',
       command: '<%= config.bin %> serve --store ./atlas-state --thanos-endpoints /etc/thanos/endpoints.yaml',
     },
+    {
+      description: 'For clusters with up to 100 Envoys each, twice that during a rolling update',
+      command: '<%= config.bin %> serve --store ./atlas-state --streams-per-cluster 200',
+    },
   ]
   static override enableJsonFlag = false
   static override flags = serveFlags

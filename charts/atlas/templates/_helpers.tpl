@@ -143,6 +143,8 @@ args:
   {{- if eq .role "ads" }}
   - --listen
   - {{ printf "%s:6305" .root.Values.bindAddress | quote }}
+  - --streams-per-cluster
+  - {{ .values.streamsPerCluster | quote }}
   {{- end }}
   - --admin
   - {{ printf "%s:6309" .root.Values.bindAddress | quote }}

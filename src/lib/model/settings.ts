@@ -88,6 +88,9 @@ export const defaultSettings: Settings = {
   },
 }
 
+/** Open ADS streams of one downstream cluster that a server accepts: a rolling update has twice as many Envoys for a while. */
+export const DEFAULT_STREAMS_PER_CLUSTER = 64
+
 /** The port of `atlas serve`. */
 export const ADS_PORT = 6305
 

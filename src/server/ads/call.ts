@@ -15,7 +15,7 @@ import {resetCall} from './grpc-internals.js'
 
 export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
-export type AdsCall = ServerDuplexStream<AdsRequest, Buffer>
+export type AdsCall = ServerDuplexStream<Buffer, Buffer>
 
 /** Ends a call that is not admitted. @param resetAfterMs how long its client may keep it */
 export function denyCall(call: AdsCall, denial: Denied, resetAfterMs: number): void {

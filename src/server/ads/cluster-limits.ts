@@ -1,5 +1,6 @@
-/** What one cluster may ask for in all its streams together: open streams, and requests a second. Limits on one stream: stream-limits.ts. */
+/** What one cluster may ask for in all its streams together: open streams, requests and bytes a second. Limits on one stream: stream-limits.ts. */
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
+import {DEFAULT_STREAMS_PER_CLUSTER} from '../../lib/model/settings.js'
 
 export interface ClusterLimits {
   /** Open streams of one downstream cluster. */
@@ -9,13 +10,19 @@ export interface ClusterLimits {
   /** Requests of one cluster's streams together, a second, after a burst of `requestBurst`. */
   readonly requestsPerSecond: number
   readonly requestBurst: number
+  /** Bytes of those requests a second, after a burst of `byteBurst`. */
+  readonly bytesPerSecond: number
+  readonly byteBurst: number
 }
 
+/** All Envoys of a cluster may reconnect at once: the first request of an Envoy 1.40 has 61,000 bytes. */
 export const defaultClusterLimits: ClusterLimits = {
-  streamsPerCluster: 16,
+  streamsPerCluster: DEFAULT_STREAMS_PER_CLUSTER,
   streamsOfObservability: 256,
   requestsPerSecond: 200,
   requestBurst: 2000,
+  bytesPerSecond: 128 * 1024,
+  byteBurst: 8 * 1024 * 1024,
 }
 
 /** Opening a stream counts as so many requests, since the first responses are the large ones. */
@@ -25,13 +32,14 @@ export interface ClusterLimiter {
   /** Counts a stream; false where the cluster has as many as it may, or opens them too fast. @param now milliseconds */
   open(cluster: Owner, now: number): boolean
   close(cluster: Owner): void
-  /** Counts a request. @returns the milliseconds until the next one may be read, 0 as a rule */
-  request(cluster: Owner, now: number): number
+  /** Charges a request of so many bytes. @returns the milliseconds until it may be handled, 0 as a rule */
+  request(cluster: Owner, bytes: number, now: number): number
 }
 
 interface Account {
   streams: number
   tokens: number
+  bytes: number
   at: number
 }
 
@@ -40,14 +48,15 @@ export function openClusterLimiter(limits: ClusterLimits): ClusterLimiter {
   const accounts = new Map<Owner, Account>()
 
   function earn(account: Account, now: number): void {
-    const earned = (Math.max(0, now - account.at) / 1000) * limits.requestsPerSecond
-    account.tokens = Math.min(limits.requestBurst, account.tokens + earned)
+    const seconds = Math.max(0, now - account.at) / 1000
+    account.tokens = Math.min(limits.requestBurst, account.tokens + seconds * limits.requestsPerSecond)
+    account.bytes = Math.min(limits.byteBurst, account.bytes + seconds * limits.bytesPerSecond)
     account.at = now
   }
 
   return {
     open(cluster, now) {
-      const account = accounts.get(cluster) ?? {streams: 0, tokens: limits.requestBurst, at: now}
+      const account = accounts.get(cluster) ?? {streams: 0, tokens: limits.requestBurst, bytes: limits.byteBurst, at: now}
       earn(account, now)
       const most = cluster === OBSERVABILITY ? limits.streamsOfObservability : limits.streamsPerCluster
       if (account.streams >= most || account.tokens < 0) return false
@@ -63,12 +72,19 @@ export function openClusterLimiter(limits: ClusterLimits): ClusterLimiter {
       if (account !== undefined) account.streams -= 1
     },
 
-    request(cluster, now) {
+    request(cluster, bytes, now) {
       const account = accounts.get(cluster)
       if (account === undefined) return 0
       earn(account, now)
       account.tokens -= 1
-      return account.tokens >= 0 ? 0 : Math.ceil((-account.tokens / limits.requestsPerSecond) * 1000)
+      // The observability Envoy lists what it has of every cluster; it belongs to the trusted base.
+      if (cluster !== OBSERVABILITY) account.bytes -= bytes
+      return Math.max(0, waitFor(account.tokens, limits.requestsPerSecond), waitFor(account.bytes, limits.bytesPerSecond))
     },
   }
+}
+
+/** Milliseconds until a debt is paid. */
+function waitFor(tokens: number, perSecond: number): number {
+  return tokens >= 0 ? 0 : Math.ceil((-tokens / perSecond) * 1000)
 }

@@ -25,6 +25,20 @@ export function keepConnectionsWithResets(server: Server): void {
   Object.assign(commonServerOptions, {streamResetBurst: RESETS_MAX, streamResetRate: RESETS_MAX})
 }
 
+/** No request may be compressed: some kilobytes on the wire can be megabytes. grpc-js names this text in its error. */
+const NO_ENCODING = 'compressed requests are not accepted'
+
+/**
+ * A message of `call` that is longer than `bytes`, or compressed, ends the call before its bytes are gathered. Must be called before
+ * anything is read from the call.
+ */
+export function limitMessages(call: GrpcCall, bytes: number): void {
+  const inner = innerOf(call)
+  if (inner?.decoder === undefined) return
+  inner.decoder.maxReadMessageLength = bytes
+  inner.incomingEncoding = NO_ENCODING
+}
+
 /** Resets the HTTP/2 stream of a call whose client does not read, or never ends its own half. */
 export function resetCall(call: GrpcCall): void {
   innerOf(call)?.stream?.close?.(constants.NGHTTP2_CANCEL)

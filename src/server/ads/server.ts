@@ -2,6 +2,7 @@
 import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
+import {OBSERVABILITY} from '../../lib/model/names.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Variant} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
@@ -12,6 +13,7 @@ import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
 import {keepConnectionsWithResets} from './grpc-internals.js'
 import {type AdsCall, failCall} from './call.js'
+import {requestBoundsOf} from './decode-request.js'
 import {serveStream} from './serve-stream.js'
 import type {Stream, StreamDependencies} from './stream.js'
 
@@ -168,7 +170,8 @@ function grpcOptions(times: ConnectionTimes): ServerOptions {
     'grpc.max_connection_age_ms': times.connectionAgeMs,
     'grpc.keepalive_time_ms': times.keepaliveMs,
     'grpc.keepalive_timeout_ms': times.keepaliveTimeoutMs,
-    'grpc.max_receive_message_length': 4 * 1024 * 1024,
+    // Of any role; a stream lowers it to what its own cluster may send.
+    'grpc.max_receive_message_length': requestBoundsOf(OBSERVABILITY).bytes,
     // Bookkeeping of every connection, which nothing reads here (grpc-node #2068).
     'grpc.enable_channelz': 0,
   }

@@ -3,7 +3,7 @@
  * A client that exceeds one is read later or loses this stream. What all streams of a cluster may ask for: cluster-limits.ts.
  */
 import {status} from '@grpc/grpc-js'
-import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
+import type {Owner} from '../../lib/model/names.js'
 import type {SessionOptions} from '../../lib/xds/session.js'
 import type {AdsCall, AdsRequest} from './call.js'
 import type {ClusterLimiter} from './cluster-limits.js'
@@ -29,8 +29,7 @@ export const defaultStreamTimes: StreamTimes = {maxAgeMs: 62 * 60_000, firstRequ
 /** More names of one type, or longer ones, break the protocol: an Envoy names its secrets and route tables, which are a few. */
 export const sessionLimits: SessionOptions = {maxNames: 512, maxNameLength: 256}
 
-/** More `initial_resource_versions` end the stream: a downstream Envoy has a handful, the observability Envoy some for each cluster. */
-const VERSIONS_MAX = {downstream: 1000, observability: 200_000} as const
+/** A longer name in `initial_resource_versions` ends the stream. */
 const VERSION_NAME_LENGTH_MAX = 256
 
 /** Why a stream is ended. */
@@ -50,15 +49,15 @@ export interface StreamLimitsOptions {
   silent(): void
   /** The stream has reached its greatest age. */
   old(): void
-  /** Requests come too fast: the next one is read later. */
+  /** Requests come too fast: this one is handled later. */
   throttled(): void
 }
 
 export interface StreamLimits {
   /** The first request has come. */
   joined(): void
-  /** Counts a request. */
-  received(request: AdsRequest): void
+  /** Charges a request to its cluster, then handles it: later, where requests come too fast. Until then nothing more is read. */
+  received(bytes: number, handle: () => void): void
   /** Whether a request claims too much. */
   check(request: AdsRequest): Breach | undefined
 }
@@ -73,21 +72,27 @@ export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
       timers.clear('first request')
     },
 
-    received() {
-      const wait = limiter.request(cluster, now().getTime())
-      if (wait <= 0) return
+    received(bytes, handle) {
+      const wait = limiter.request(cluster, bytes, now().getTime())
+      if (wait <= 0) {
+        handle()
+        return
+      }
+
       throttled()
       call.pause()
-      timers.set('rate', wait, () => call.resume())
+      timers.set('rate', wait, () => {
+        handle()
+        call.resume()
+      })
     },
 
     check(request) {
       const versions = 'initialResourceVersions' in request ? Object.keys(request.initialResourceVersions) : []
-      const most = cluster === OBSERVABILITY ? VERSIONS_MAX.observability : VERSIONS_MAX.downstream
-      if (versions.length <= most && versions.every(name => name.length <= VERSION_NAME_LENGTH_MAX)) return undefined
+      if (versions.every(name => name.length <= VERSION_NAME_LENGTH_MAX)) return undefined
       return {
         code: status.INVALID_ARGUMENT,
-        message: `initial_resource_versions must name at most ${most} resources, none longer than ${VERSION_NAME_LENGTH_MAX}`,
+        message: `initial_resource_versions must not have a name longer than ${VERSION_NAME_LENGTH_MAX} characters`,
       }
     },
   }

@@ -14,6 +14,8 @@ import type {Snapshot} from '../../lib/xds/snapshot.js'
 import type {Log} from '../log.js'
 import {type AdsCall, type AdsRequest, claimOf, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
 import {type Admitted, type Denied, admitNode, deny} from './admission.js'
+import {type RequestBounds, decodeRequest, requestBoundsOf} from './decode-request.js'
+import {limitMessages} from './grpc-internals.js'
 import type {ClusterLimiter} from './cluster-limits.js'
 import {type StreamLimits, type StreamTimes, openStreamLimits, sessionLimits} from './stream-limits.js'
 import {openTimers} from './timers.js'
@@ -124,9 +126,14 @@ export class OpenStream implements Stream {
   }
 
   begin(): void {
-    this.#call.on('data', (request: AdsRequest) => {
-      this.#safely(() => {
-        this.#received(request)
+    const bounds = requestBoundsOf(this.admitted.cluster)
+    limitMessages(this.#call, bounds.bytes)
+    this.#call.on('data', (bytes: Buffer) => {
+      if (this.#ended !== undefined) return
+      this.#limits.received(bytes.length, () => {
+        this.#safely(() => {
+          this.#received(bytes, bounds)
+        })
       })
     })
     this.#call.on('end', () => {
@@ -164,9 +171,15 @@ export class OpenStream implements Stream {
     endCall(this.#call, this.#dependencies.times.resetAfterMs)
   }
 
-  #received(request: AdsRequest): void {
+  #received(bytes: Buffer, bounds: RequestBounds): void {
     if (this.#ended !== undefined) return
-    this.#limits.received(request)
+    const decoded = decodeRequest(bytes, this.variant, bounds)
+    if (decoded.kind === 'invalid') {
+      this.#fail('protocol', status.INVALID_ARGUMENT, decoded.message)
+      return
+    }
+
+    const {request} = decoded
     if (this.node === undefined && !this.#join(request)) return
     const breach = this.#limits.check(request)
     if (breach === undefined) this.#step({kind: 'request', request})

@@ -1,6 +1,13 @@
 /** What one client can do to a connection that others share, and what its messages may cost. */
-import {constants, type ClientHttp2Stream} from 'node:http2'
+import {constants, type ClientHttp2Stream, type IncomingHttpHeaders} from 'node:http2'
+import {gzipSync} from 'node:zlib'
+import {create, toBinary} from '@bufbuild/protobuf'
+import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
+import fc from 'fast-check'
+import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import {parseClusterName} from '../../../src/lib/model/names.js'
+import {decodeRequest, requestBoundsOf} from '../../../src/server/ads/decode-request.js'
 import {type Network, nodeOf, startNetwork, types} from '../support/network.js'
 import {rawConnection, requestFrame} from '../support/raw.js'
 
@@ -8,7 +15,7 @@ describe('bounds on clients', () => {
   let network: Network
   afterEach(async () => network.stop())
 
-  it('an HTTP/2 connection survives any number of streams that are its client resets', async () => {
+  it('an HTTP/2 connection survives any number of streams that its client resets', async () => {
     network = await startNetwork(['paris'], {limits: {requestBurst: 1_000_000}})
     const {session, open} = await rawConnection(network, 'paris')
     let goaways = 0
@@ -29,4 +36,104 @@ describe('bounds on clients', () => {
     expect([goaways, session.destroyed]).to.deep.equal([0, false])
     session.destroy()
   }).timeout(60_000)
+})
+
+describe('a request that holds too much', () => {
+  let network: Network
+  before(async () => {
+    network = await startNetwork(['paris', 'rome'])
+  })
+  after(async () => network.stop())
+
+  const ended = async (request: object): Promise<readonly [status, string]> => {
+    const stream = network.direct('paris').delta()
+    stream.send({node: nodeOf('paris'), typeUrl: types.cluster, ...request})
+    const {code, details} = await stream.status
+    return [code, details]
+  }
+
+  const metadata = (bytes: number): object => ({node: {...nodeOf('paris'), metadata: {list: Array.from({length: bytes / 4}, () => true)}}})
+  const many = (count: number, of: string): readonly string[] => Array.from({length: count}, (_, index) => `${of}${index}`)
+  const cases: readonly (readonly [string, object, status, RegExp])[] = [
+    ['bytes', {resourceNamesSubscribe: ['x'.repeat(257 * 1024)]}, status.RESOURCE_EXHAUSTED, /larger than max \(26\d{4} vs 262144\)/],
+    ['node metadata', metadata(100_000), status.INVALID_ARGUMENT, /has 1\d{5} bytes of node metadata; at most 16384 are read/],
+    ['names', {resourceNamesSubscribe: many(600, 'a'), resourceNamesUnsubscribe: many(600, 'b')}, status.INVALID_ARGUMENT, /names 1200/],
+    [
+      'initial versions',
+      {initialResourceVersions: Object.fromEntries(many(1001, 'c').map(name => [name, '']))},
+      status.INVALID_ARGUMENT,
+      /has 1001 initial_resource_versions; at most 1000/,
+    ],
+  ]
+  for (const [what, request, code, reason] of cases)
+    it(`ends its stream with the reason: ${what}`, async () => {
+      const [found, details] = await ended(request)
+      expect(details).to.match(reason)
+      expect(found).to.equal(code)
+    })
+
+  it('may be large on the stream of the observability Envoy, which has a version of each resource of the fleet', async () => {
+    const stream = network.direct('atlas').delta()
+    const versions = Object.fromEntries(many(50_000, 'cluster/').map(name => [name, 'a'.repeat(40)]))
+    stream.send({node: nodeOf('atlas'), typeUrl: types.cluster, initialResourceVersions: versions})
+    expect((await stream.next(8000)).resources).not.to.have.length(0)
+    stream.cancel()
+  }).timeout(20_000)
+
+  it('ends its stream when it is compressed, without being decompressed', async () => {
+    const {session, open} = await rawConnection(network, 'paris', {'grpc-encoding': 'gzip'})
+    const message = gzipSync(requestFrame({node: nodeOf('paris'), typeUrl: types.cluster}).subarray(5))
+    const head = Buffer.from([1, 0, 0, 0, message.length])
+    const stream = open()
+    stream.resume()
+    const answer = new Promise<string>(resolve => {
+      for (const event of ['response', 'trailers'] as const)
+        stream.on(event, (headers: IncomingHttpHeaders) => {
+          if (headers['grpc-status'] !== undefined)
+            resolve(`${String(headers['grpc-status'])} ${decodeURI(String(headers['grpc-message']))}`)
+        })
+    })
+    stream.write(Buffer.concat([head, message]))
+    expect(await answer).to.match(/^12 .*compressed requests are not accepted/)
+    session.destroy()
+  })
+
+  it('of a cluster that has used up its bytes is handled later, and delays no other cluster', async () => {
+    const stream = network.direct('paris').delta()
+    stream.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    await stream.next()
+    for (let count = 0; count < 60; count += 1) stream.send({typeUrl: types.cluster, errorDetail: {code: 1, message: 'x'.repeat(200_000)}})
+    stream.send({typeUrl: types.listener})
+    const answered = stream.next(1500).then(
+      () => true,
+      () => false,
+    )
+    const honest = network.direct('rome').delta()
+    honest.send({node: nodeOf('rome'), typeUrl: types.cluster})
+    expect((await honest.next()).resources).not.to.have.length(0)
+    expect(await answered).to.equal(false)
+    stream.cancel()
+    honest.cancel()
+  }).timeout(20_000)
+})
+
+describe('the scan of a request', () => {
+  const downstream = requestBoundsOf(parseClusterName('paris'))
+
+  it('counts the parts of a node that comes in several fields', () => {
+    const part = toBinary(
+      DeltaDiscoveryRequestSchema,
+      create(DeltaDiscoveryRequestSchema, {node: {id: 'a', metadata: {text: 'x'.repeat(10_000)}}}),
+    )
+    expect(decodeRequest(part, 'delta', downstream).kind).to.equal('request')
+    expect(decodeRequest(Buffer.concat([part, part]), 'delta', downstream)).to.deep.include({kind: 'invalid'})
+  })
+
+  it('never throws, and knows bytes that are no message', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({maxLength: 300}), fc.constantFrom('delta' as const, 'sotw' as const), (bytes, variant) => {
+        expect(decodeRequest(bytes, variant, downstream).kind).to.be.oneOf(['invalid', 'request'])
+      }),
+    )
+  })
 })

@@ -4,7 +4,14 @@ import {parseClusterName} from '../../../src/lib/model/names.js'
 import {openClusterLimiter} from '../../../src/server/ads/cluster-limits.js'
 
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
-const limits = {streamsPerCluster: 2, streamsOfObservability: 3, requestsPerSecond: 10, requestBurst: 15}
+const limits = {
+  streamsPerCluster: 2,
+  streamsOfObservability: 3,
+  requestsPerSecond: 10,
+  requestBurst: 15,
+  bytesPerSecond: 1000,
+  byteBurst: 5000,
+}
 
 describe('limits', () => {
   it('bound the streams of each cluster on its own', () => {
@@ -23,7 +30,7 @@ describe('limits', () => {
   it('bound the requests of a cluster: a burst, then a rate', () => {
     const limiter = openClusterLimiter(limits)
     limiter.open(paris, 1000)
-    const waits = (now: number, count: number): readonly number[] => Array.from({length: count}, () => limiter.request(paris, now))
+    const waits = (now: number, count: number): readonly number[] => Array.from({length: count}, () => limiter.request(paris, 1, now))
     expect(waits(1000, 7)).to.deep.equal([0, 0, 0, 0, 0, 100, 200])
     expect(waits(1100, 1)).to.deep.equal([200])
     expect(waits(60_000, 5)).to.deep.equal([0, 0, 0, 0, 0])
@@ -32,11 +39,21 @@ describe('limits', () => {
   it('hold when streams are closed and opened again, and when the clock goes back', () => {
     const limiter = openClusterLimiter(limits)
     limiter.open(paris, 1000)
-    for (let count = 0; count < 5; count += 1) limiter.request(paris, 1000)
+    for (let count = 0; count < 5; count += 1) limiter.request(paris, 1, 1000)
     limiter.close(paris)
     limiter.open(paris, 1000)
-    expect(limiter.request(paris, 500)).to.be.above(0)
-    expect(limiter.request(rome, 1000)).to.equal(0)
+    expect(limiter.request(paris, 1, 500)).to.be.above(0)
+    expect(limiter.request(rome, 1, 1000)).to.equal(0)
+  })
+
+  it('bound the bytes of a cluster, but not those of the observability Envoy', () => {
+    const limiter = openClusterLimiter(limits)
+    limiter.open(paris, 0)
+    limiter.open('atlas', 0)
+    expect([5000, 500, 500].map(bytes => limiter.request(paris, bytes, 0))).to.deep.equal([0, 500, 1000])
+    expect(limiter.request(paris, 0, 1000)).to.equal(0)
+    expect(limiter.request('atlas', 1_000_000, 0)).to.equal(0)
+    expect(limiter.request(rome, 1_000_000, 0)).to.equal(0)
   })
 
   it('bound how fast streams are opened', () => {

@@ -1,5 +1,5 @@
 /** ADS over plain HTTP/2, for what no gRPC client does. */
-import {type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2} from 'node:http2'
+import {type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders, connect as connectHttp2} from 'node:http2'
 import {connect as connectTls} from 'node:tls'
 import {create, toBinary} from '@bufbuild/protobuf'
 import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
@@ -14,8 +14,8 @@ export interface RawConnection {
 
 const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** A connection with the ADS credential of `owner`. */
-export async function rawConnection(network: Network, owner: string): Promise<RawConnection> {
+/** A connection with the ADS credential of `owner`. @param headers of every stream */
+export async function rawConnection(network: Network, owner: string, headers: OutgoingHttpHeaders = {}): Promise<RawConnection> {
   const [host = '', port = ''] = network.serving.address.split(':')
   const {certificate, key} = need(network.store.fleet().credentials.get(owner as Owner))
   const ca = need(network.store.fleet().trust).roots.join('')
@@ -37,7 +37,7 @@ export async function rawConnection(network: Network, owner: string): Promise<Ra
   return {
     session,
     open() {
-      const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers'})
+      const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers})
       stream.on('error', () => undefined)
       return stream
     },

@@ -6,10 +6,14 @@ import {parseListen} from '../../model/address.js'
 import {parseDuration, renderDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseReplicaName} from '../../model/names.js'
+import {DEFAULT_STREAMS_PER_CLUSTER} from '../../model/settings.js'
 import {type FlagsOf, parsed, present} from './common.js'
 
 const roles = ['ads', 'controller', 'all'] as const
 const logLevels = ['error', 'warn', 'info', 'debug'] as const
+
+/** More streams of one cluster, with requests of the greatest length, would fill the memory of a server. */
+const STREAMS_PER_CLUSTER_MAX = 1024
 
 export const serveFlags = {
   role: Flags.option({
@@ -27,6 +31,13 @@ export const serveFlags = {
   'thanos-endpoints': Flags.string({
     description: 'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file)',
     helpValue: 'FILE',
+  }),
+  'streams-per-cluster': Flags.integer({
+    default: DEFAULT_STREAMS_PER_CLUSTER,
+    description: 'ADS streams of one downstream cluster at a time: at least twice its Envoys, for a rolling update',
+    helpValue: 'NUMBER',
+    min: 1,
+    max: STREAMS_PER_CLUSTER_MAX,
   }),
   'log-level': Flags.option({default: 'info', description: 'least severe level to log', options: logLevels})(),
   time: Flags.string({
@@ -46,6 +57,7 @@ export function serveOptions(flags: ServeFlags) {
     listen: parseListen(flags.listen, '--listen'),
     admin: parseListen(flags.admin, '--admin'),
     log: flags['log-level'],
+    limits: {streamsPerCluster: flags['streams-per-cluster']},
     ...present({endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file))}),
   }
 }
