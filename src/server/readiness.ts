@@ -2,7 +2,7 @@
 import type {Fleet} from '../lib/model/fleet.js'
 import type {Readiness} from '../lib/model/report.js'
 import type {ServerRole} from '../lib/store/store.js'
-import {whyUnsigned} from '../lib/ops/reconcile.js'
+import {partNames, unsignedReasons} from '../lib/ops/signing.js'
 import {readKey} from '../lib/pki/read.js'
 import type {CurrentFleet} from './fleet/current-fleet.js'
 
@@ -57,12 +57,11 @@ function* warningsOf({role, fleet, storeHeardAt, problems, now, times}: Readines
 
 /** From two thirds of its life on, a signing certificate is warned of: what it signs ends with it, and after that it signs nothing. */
 function* signingWarnings(fleet: Fleet, now: Date): Iterable<string> {
-  const unsigned = whyUnsigned(fleet)
-  if (unsigned !== undefined) yield unsigned
+  yield* unsignedReasons(fleet, now)
   for (const [part, key] of fleet.authority) {
     const {notBefore, notAfter} = readKey(key)
-    if (now.getTime() <= notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)) continue
-    const name = part === 'credentialIssuer' ? 'credential issuer' : part
-    yield `the ${name} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`
+    // One that has ended is among the reasons.
+    if (notAfter <= now || now.getTime() <= notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)) continue
+    yield `the ${partNames[part]} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`
   }
 }

@@ -46,7 +46,7 @@ describe('ops/clients', () => {
     dependencies.pass(21 * DAY)
     // By now the other certificates may have been renewed; the client's has not.
     fleet = {...reconciled(fleet, dependencies), clients: fleet.clients}
-    const due = nextDue(fleet) ?? expect.fail('nothing is due')
+    const due = nextDue(fleet, dependencies.now()) ?? expect.fail('nothing is due')
     expect(due.getTime()).to.be.at.most(dependencies.now().getTime() + DAY * 1000)
     const before = clientIn(fleet)
     fleet = reconciled(fleet, dependencies)

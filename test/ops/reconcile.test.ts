@@ -5,6 +5,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
+import {unsignedReasons} from '../../src/lib/ops/signing.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {testCluster} from '../helpers/fleet.js'
 import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
@@ -69,7 +70,7 @@ describe('ops/reconcile', () => {
     const dependencies = testDependencies()
     let fleet = testFleet(dependencies)
     const first = serial(fleet)
-    const due = nextDue(fleet)
+    const due = nextDue(fleet, dependencies.now())
     if (due === undefined) throw new Error('nothing is due')
     const days = (due.getTime() - dependencies.now().getTime()) / 1000 / DAY
     expect(days).to.be.within(19.9, 22)
@@ -186,6 +187,62 @@ describe('ops/reconcile', () => {
     const fleet = testFleet(dependencies)
     dependencies.pass(400 * DAY)
     expect(planReconcile(fleet, dependencies).filter(change => change.kind === 'identity' || change.kind === 'server')).to.deep.equal([])
+  })
+
+  it('what was issued while the clock was ahead is due when the clock is right again, though its owners were settled', () => {
+    const dependencies = testDependencies()
+    let fleet = testFleet(dependencies, ['paris', 'lyon'])
+    dependencies.pass(25 * DAY)
+    fleet = reconciled(fleet, dependencies)
+    expect(planReconcile(fleet, dependencies), 'settled by the wrong clock').to.deep.equal([])
+    dependencies.pass(-25 * DAY)
+    expect(nextDue(fleet, dependencies.now())).to.deep.equal(dependencies.now())
+    fleet = reconciled(fleet, dependencies)
+    for (const key of [fleet.server, ...fleet.identities.values()])
+      expect(key && readKey(key).notBefore.getTime()).to.be.at.most(dependencies.now().getTime())
+    expect(planReconcile(fleet, dependencies)).to.deep.equal([])
+    expect(nextDue(fleet, dependencies.now())?.getTime()).to.be.greaterThan(dependencies.now().getTime())
+  })
+
+  it('a suspension that a clock ahead began counts from the time at which the clock is right again', () => {
+    const dependencies = testDependencies()
+    let fleet = testFleet(dependencies)
+    dependencies.pass(100 * DAY)
+    fleet = reconciled(reduce(fleet, {kind: 'registration', name: paris, value: undefined}), dependencies)
+    dependencies.pass(-100 * DAY)
+    fleet = reconciled(fleet, dependencies)
+    expect(fleet.records.get(paris)?.suspendedSince).to.equal(dependencies.now().toISOString())
+    dependencies.pass(8 * DAY)
+    expect(reconciled(fleet, dependencies).records.get(paris)?.generation).to.equal(2)
+  })
+
+  it('with the clock behind the root, a removal is planned in full, and the reason is named', () => {
+    const dependencies = testDependencies()
+    const before = testFleet(dependencies, ['paris', 'lyon'])
+    dependencies.pass(-3600)
+    const fleet = reconciled(reduceAll(before, planRemoval(before, paris, dependencies)), dependencies)
+    expect(fleet.records.get(paris)?.credentials.map(({state}) => state)).to.deep.equal(['revoked'])
+    expect(fleet.endpoints).not.to.contain('paris')
+    expect(fleet.server, 'what cannot be signed is left as it is').to.equal(before.server)
+    const reasons = unsignedReasons(fleet, dependencies.now())
+    expect(reasons).to.have.length(3)
+    expect(reasons[1]).to.match(/^the issuer \(Secret atlas-issuer\) cannot sign: it is valid from 2026-11-22T23:50:00.000Z only/)
+  })
+
+  it('an issuer with a wrong key costs only what it signs', () => {
+    const dependencies = testDependencies()
+    const before = testFleet(dependencies)
+    const [issuer, root] = [before.authority.get('issuer'), before.authority.get('root')]
+    if (issuer === undefined || root === undefined) throw new Error('no authority')
+    const wrong = {certificate: issuer.certificate, key: root.key}
+    const broken = reduceAll(before, [
+      {kind: 'authority', part: 'issuer', value: wrong},
+      {kind: 'registration', name: lyon, value: testCluster('lyon')},
+    ])
+    const fleet = reconciled(broken, dependencies)
+    expect(fleet.credentials.has(lyon), 'the credential issuer still signs').to.equal(true)
+    expect(fleet.identities.has(lyon)).to.equal(false)
+    expect(unsignedReasons(fleet, dependencies.now()).join()).to.contain("it has another certificate's private key")
   })
 
   it('the trust bundle holds every issuer that signs', () => {

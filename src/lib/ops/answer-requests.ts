@@ -5,9 +5,9 @@ import {type Fleet, isBroken, brokenNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
-import {whyUnsigned} from './reconcile.js'
 import {planRemoval} from './revoke.js'
 import {allOwners, planLeaves} from './rotate.js'
+import {whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**

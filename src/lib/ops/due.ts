@@ -5,7 +5,8 @@ import {type ClientName, OBSERVABILITY, type Owner} from '../model/names.js'
 import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
-import {dueAt, judgeKey} from '../pki/judge.js'
+import {type Span, always, judgeKey, settledSpan} from '../pki/judge.js'
+import {CLOCK_SKEW} from '../pki/rotation.js'
 import {takeoverDue} from './goatlas/takeover.js'
 
 /** A leaf certificate as it is, and as it should be. */
@@ -38,29 +39,38 @@ export function isDue({present, spec, issuers}: Leaf, now: Date): boolean {
 }
 
 /**
- * The earliest time at which `planReconcile` will have something to do though nothing changes: a renewal, an end, a takeover.
- * Undefined: there is no such time.
+ * The earliest time at which `planReconcile` will have something to do though nothing changes: a renewal, an end, a takeover; `now`
+ * where a clock that ran ahead has left something that is not valid yet. Undefined: there is no such time.
  */
-export function nextDue(fleet: Fleet): Date | undefined {
+export function nextDue(fleet: Fleet, now: Date): Date | undefined {
   const {settings, clients} = fleet
   if (settings === undefined) return undefined
-  let due = Math.min(leafDue(serverLeaf(fleet, settings)), takeoverDue(fleet))
-  for (const name of clients.keys()) due = Math.min(due, leafDue(clientLeaf(fleet, settings, name)))
+  const spans = [settledLeaf(serverLeaf(fleet, settings)), {from: -Infinity, until: takeoverDue(fleet)}]
+  for (const name of clients.keys()) spans.push(settledLeaf(clientLeaf(fleet, settings, name)))
   const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
-  for (const owner of owners) due = Math.min(due, ownerDue(fleet, settings, owner))
-  return due === Infinity ? undefined : new Date(due)
+  for (const owner of owners) spans.push(settledOwner(fleet, settings, owner))
+  const {from, until} = intersection(spans)
+  if (from > now.getTime()) return now
+  return until === Infinity ? undefined : new Date(until)
 }
 
-/** As `nextDue`, of one owner; milliseconds since 1970, Infinity for never. */
-export function ownerDue(fleet: Fleet, settings: Settings, owner: Owner): number {
+/** Whether time has brought nothing to do for an owner since `planReconcile` last looked at it. */
+export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, now: Date): boolean {
+  if (!findingsOf(fleet, settings, owner).isSettled) return false
+  const {from, until} = settledOwner(fleet, settings, owner)
+  return from <= now.getTime() && now.getTime() < until
+}
+
+/** While time brings nothing to do for an owner. Both ends count: a clock may also run backwards. */
+function settledOwner(fleet: Fleet, settings: Settings, owner: Owner): Span {
   const findings = findingsOf(fleet, settings, owner)
-  findings.due ??= computeDue(fleet, settings, recordOf(fleet, owner))
-  return findings.due
+  findings.span ??= computeSpan(fleet, settings, recordOf(fleet, owner))
+  return findings.span
 }
 
 /** What was found out about an owner. */
 export interface Findings {
-  due: number | undefined
+  span: Span | undefined
   /** Whether `planReconcile` has looked, and found nothing to do. */
   isSettled: boolean
 }
@@ -72,17 +82,26 @@ export function findingsOf(fleet: Fleet, settings: Settings, owner: Owner): Find
   return findings(recordOf(fleet, owner), ...parts)
 }
 
-const findings = remember<OwnerRecord, readonly unknown[], Findings>(() => ({due: undefined, isSettled: false}))
+const findings = remember<OwnerRecord, readonly unknown[], Findings>(() => ({span: undefined, isSettled: false}))
 
-function computeDue(fleet: Fleet, settings: Settings, record: OwnerRecord): number {
+function computeSpan(fleet: Fleet, settings: Settings, record: OwnerRecord): Span {
   const {suspendedSince, credentials, denied} = record
-  return Math.min(
-    leafDue(identityLeaf(fleet, settings, record)),
-    leafDue(credentialLeaf(fleet, settings, record)),
-    suspendedSince === undefined ? Infinity : suspensionEnd(suspendedSince, settings),
-    ...credentials.map(({notAfter}) => Date.parse(notAfter)),
-    ...denied.map(({until}) => Date.parse(until)),
-  )
+  const ends = [...credentials.map(({notAfter}) => Date.parse(notAfter)), ...denied.map(({until}) => Date.parse(until))]
+  return intersection([
+    settledLeaf(identityLeaf(fleet, settings, record)),
+    settledLeaf(credentialLeaf(fleet, settings, record)),
+    suspendedSince === undefined ? always : settledSuspension(suspendedSince, settings),
+    {from: -Infinity, until: Math.min(Infinity, ...ends)},
+  ])
+}
+
+function settledSuspension(since: string, settings: Settings): Span {
+  return {from: Date.parse(since) - CLOCK_SKEW * 1000, until: suspensionEnd(since, settings)}
+}
+
+/** Whether a clock that ran ahead has set this time: it is later than now by more than clocks may differ. */
+export function isAhead(time: string, now: Date): boolean {
+  return Date.parse(time) - CLOCK_SKEW * 1000 > now.getTime()
 }
 
 /** When a suspended cluster is removed; milliseconds since 1970. */
@@ -90,6 +109,16 @@ export function suspensionEnd(since: string, {lifetimes}: Settings): number {
   return Date.parse(since) + lifetimes.suspension * 1000
 }
 
-function leafDue({present, spec, issuers}: Leaf): number {
-  return dueAt(present, spec, issuers)
+function settledLeaf({present, spec, issuers}: Leaf): Span {
+  return settledSpan(present, spec, issuers)
+}
+
+function intersection(spans: readonly Span[]): Span {
+  let {from, until} = always
+  for (const span of spans) {
+    from = Math.max(from, span.from)
+    until = Math.min(until, span.until)
+  }
+
+  return {from, until}
 }

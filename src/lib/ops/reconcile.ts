@@ -12,16 +12,16 @@ import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
 import {parseCertificates, renderCertificates} from '../pki/pem.js'
-import {readKey, recordOfCredential} from '../pki/read.js'
+import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/goatlas-root.js'
 import {planClients} from './clients.js'
 import {commitPlan, sameValue} from './commit.js'
-import {whyNotAdopted} from './goatlas/adopt.js'
 import {planDerived} from './derive.js'
-import {credentialLeaf, findingsOf, identityLeaf, isDue, ownerDue, serverLeaf, suspensionEnd} from './due.js'
+import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import {planRemoval, withoutEnded} from './revoke.js'
+import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /** Plans on a store and commits the plan. @returns the fleet afterwards @throws AtlasError what the store throws */
@@ -40,7 +40,7 @@ export interface ReconcileScope {
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet. Without settings or a readable root nothing is
- * signed; only `init` makes a root. Without a trust bundle no leaf is signed: each would be judged to be of an unknown issuer, and
+ * signed; only `init` makes a root. What one of the certificates that sign cannot sign now is left out, and costs nothing else. Without a trust bundle no leaf is signed: each would be judged to be of an unknown issuer, and
  * replaced again and again.
  */
 export function planReconcile(
@@ -63,14 +63,6 @@ export function planReconcile(
   if (withEndpoints) plan.endpoints()
   plan.add(derived.removed)
   return plan.changes
-}
-
-/** Why nothing is signed or written, even if it is due; undefined: certificates that are due are issued. */
-export function whyUnsigned(fleet: Fleet): string | undefined {
-  if (fleet.settings === undefined || isBroken(fleet, 'settings'))
-    return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
-  if (!fleet.authority.has('root')) return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
-  return whyNotAdopted(fleet)
 }
 
 /** Every owner with a registration or a record: the observability cluster, then the others by name. */
@@ -134,8 +126,8 @@ class Plan {
 
   /** Passes over an owner without anything to do until one of its parts has changed, or is due. */
   owner(owner: Owner): void {
+    if (isOwnerSettled(this.#fleet, this.#settings, owner, this.#deps.now())) return
     const findings = findingsOf(this.#fleet, this.#settings, owner)
-    if (findings.isSettled && ownerDue(this.#fleet, this.#settings, owner) > this.#deps.now().getTime()) return
     const before = this.changes.length
     this.#owner(owner)
     findings.isSettled = this.changes.length === before && !this.#isAtFault(owner)
@@ -206,7 +198,7 @@ class Plan {
       return
     }
 
-    if (before.suspendedSince === undefined) {
+    if (before.suspendedSince === undefined || isAhead(before.suspendedSince, now)) {
       this.#record(before, {...before, suspendedSince: now.toISOString()})
       return
     }
@@ -215,10 +207,8 @@ class Plan {
     this.add(planRemoval(this.#fleet, owner, this.#deps))
   }
 
-  /** Undefined for an issuer that is missing or has ended: then nothing is signed, and what it signed before is left as it is. */
   #signer(part: AuthorityPart): CertifiedKey | undefined {
-    const signer = this.#fleet.authority.get(part)
-    return signer !== undefined && readKey(signer).notAfter > this.#deps.now() ? signer : undefined
+    return signerIn(this.#fleet, this.#settings, part, this.#deps.now())
   }
 
   #record(before: OwnerRecord, after: OwnerRecord): void {

@@ -2,6 +2,7 @@
 import type {KeyObject, X509Certificate} from 'node:crypto'
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
+import {remember} from '../model/remember.js'
 import {type CertificateParts, type SignatureAlgorithm, assembleCertificate, assembleName, keyIdOf} from './assemble.js'
 import {type CertificateFields, fieldOf, publicKeyOf, readFields} from './fields.js'
 import type {CertificateSpec} from './certificate-specs.js'
@@ -69,6 +70,18 @@ export function whyNoSigner(facts: KeyFacts, now: Date): string | undefined {
   return facts.notAfter.getTime() < now.getTime() + 1000 ? `ended on ${facts.notAfter.toISOString()}` : undefined
 }
 
+/** Why `issue` would refuse to sign by `spec` with this issuer; undefined: it would sign. Completes "it …". */
+export function whyNotIssuer(issuer: CertifiedKey, spec: CertificateSpec, now: Date): string | undefined {
+  try {
+    const facts = readKey(issuer)
+    return whyNoSigner(facts, now) ?? faultOf(facts, spec, now) ?? (algorithmIn(issuer) === undefined ? WEAK_KEY : undefined)
+  } catch (error) {
+    // The message of an AtlasError never holds a part of a key; that of any other error may.
+    if (error instanceof AtlasError) return `does not decode: ${error.message}`
+    throw error
+  }
+}
+
 /** Completes "it …", where `algorithmOf` is undefined. */
 export const WEAK_KEY = 'must have an EC key, or an RSA key of at least 2048 bits'
 
@@ -89,6 +102,9 @@ interface Authority {
   readonly chain: string
 }
 
+/** Remembered, since a pass of the reconciler asks for each few owners. */
+const algorithmIn = remember((issuer: CertifiedKey) => algorithmOf(parsePrivateKey(issuer.key, 'the private key of the issuer')))
+
 function itself(name: Uint8Array, generated: GeneratedKey): Authority {
   return {key: generated.key, algorithm: 'ecdsa', name, keyId: undefined, end: Infinity, chain: ''}
 }
@@ -100,7 +116,7 @@ function authorityOf(issuer: CertifiedKey, spec: CertificateSpec, now: Date): Au
   const facts = readKey(issuer, what)
   const fault = whyNoSigner(facts, now) ?? faultOf(facts, spec, now)
   if (fault !== undefined) throw refuse(fault)
-  const algorithm = algorithmOf(parsePrivateKey(issuer.key, `the private key of ${what}`))
+  const algorithm = algorithmIn(issuer)
   if (algorithm === undefined) throw refuse(WEAK_KEY)
   const certificates = parseCertificates(issuer.certificate)
   const [certificate] = certificates
@@ -122,7 +138,8 @@ function faultOf(facts: KeyFacts, spec: CertificateSpec, now: Date): string | un
   if (spec.ca !== undefined && facts.pathLength !== undefined && facts.pathLength <= spec.ca.pathLength)
     return `has the path length ${facts.pathLength}; ${spec.ca.pathLength + 1} is needed`
   if (lacking !== undefined) return `signs no certificates for the purpose "${lacking}"`
-  if (facts.notBefore.getTime() > now.getTime() + CLOCK_SKEW * 1000) return `is valid from ${facts.notBefore.toISOString()} only`
+  if (facts.notBefore.getTime() > now.getTime() + CLOCK_SKEW * 1000)
+    return `is valid from ${facts.notBefore.toISOString()} only: the clock of this machine may be behind`
   return undefined
 }
 

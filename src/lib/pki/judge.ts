@@ -55,14 +55,24 @@ export function judgeKey(
   return [...judgeRoots(key, found, spec, issuers), ...judge(found, spec, now)]
 }
 
+/** From `from` until just before `until`; milliseconds since 1970. */
+export interface Span {
+  readonly from: number
+  readonly until: number
+}
+
+/** No time at all is outside it. */
+export const always: Span = {from: -Infinity, until: Infinity}
+
 /**
- * When a certificate's age will be a reason for `judgeKey`, milliseconds since 1970. Infinity for a certificate that is missing or does
- * not decode: that is a reason already, and time changes nothing about it.
+ * While a certificate's age is no reason for `judgeKey`: before this span it is not valid yet, after it it is due. All the time for a
+ * certificate that is missing or does not decode: that is a reason already, and time changes nothing about it.
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
-export function dueAt(key: CertifiedKey | undefined, spec: CertificateSpec, issuers: readonly string[]): number {
+export function settledSpan(key: CertifiedKey | undefined, spec: CertificateSpec, issuers: readonly string[]): Span {
   const found = find(key, spec, issuers)
-  return found === undefined || 'undecodable' in found ? Infinity : renewAt(found, spec).getTime()
+  if (found === undefined || 'undecodable' in found) return always
+  return {from: validFrom(found), until: renewAt(found, spec).getTime()}
 }
 
 function judgeRoots(
@@ -150,10 +160,15 @@ function authorityFaults(found: SignedFacts, spec: CertificateSpec, ca: NonNulla
 function judgeTime(found: SignedFacts, spec: CertificateSpec, now: Date): readonly Reason[] {
   const end = endOf(found)
   if (end <= now) return [{reason: 'expired', message: `${spec.name} ended on ${end.toISOString()}`}]
-  if (found.notBefore.getTime() > now.getTime() + CLOCK_SKEW * 1000)
+  if (validFrom(found) > now.getTime())
     return [{reason: 'not-yet-valid', message: `${spec.name} is valid from ${found.notBefore.toISOString()} only`}]
   if (renewAt(found, spec) > now) return []
   return [{reason: 'near-expiry', message: `${spec.name} ends on ${end.toISOString()} and is due to be replaced`}]
+}
+
+/** From when on a clock that is a little late may accept it; milliseconds since 1970. */
+function validFrom({notBefore}: SignedFacts): number {
+  return notBefore.getTime() - CLOCK_SKEW * 1000
 }
 
 function isSameList(a: readonly string[], b: readonly string[]): boolean {

@@ -8,7 +8,8 @@ import {messageOf} from '../../lib/model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isRegistered, isBroken} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
-import {whyUnsigned} from '../../lib/ops/reconcile.js'
+import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
@@ -29,7 +30,7 @@ const GONE: ReadonlySet<string> = new Set(['Removed', 'Suspended'])
 const CLUSTERS_AT_ONCE = 10
 
 /** An Event that can't be recorded is logged, and stops nothing. */
-export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
+export function openEventRecorder(store: StateStore, log: Log, {now}: Pick<OpsDependencies, 'now'>): EventRecorder {
   function record(object: ObjectKey, event: ObjectEvent): void {
     store.recordEvent(object, event).catch((error: unknown) => {
       log.warn('can not record an Event', {object, reason: event.reason, error: messageOf(error)})
@@ -53,8 +54,8 @@ export function openEventRecorder(store: StateStore, log: Log): EventRecorder {
 
   /** On registrations: an operator whose new cluster gets no certificate looks there first. */
   function recordUnsigned(fleet: Fleet): void {
-    const message = whyUnsigned(fleet)
-    if (message === undefined) return
+    const message = bounded(unsignedReasons(fleet, now()).join('; '))
+    if (message === '') return
     for (const name of fleet.registrations.keys())
       if (!fleet.credentials.has(name)) recordFor(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
   }

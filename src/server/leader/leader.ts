@@ -32,7 +32,7 @@ export interface Leader {
 
 /** Observes changes from the beginning, and acts on them while this server leads. */
 export function openLeader({fleet, store, dependencies, log, times, reconciled}: LeaderDependencies): Leader {
-  const events = openEventRecorder(store, log)
+  const events = openEventRecorder(store, log, dependencies)
   const reconciler = openReconciler({fleet, store, dependencies, log, times, reconciled, refused: events.refused})
   let isLeading = false
   return {

@@ -10,8 +10,8 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {nextDue} from '../../lib/ops/due.js'
-import {whyUnsigned} from '../../lib/ops/reconcile.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
+import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {StateStore} from '../../lib/store/store.js'
@@ -82,7 +82,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   let running: Promise<void> | undefined
   let failures = 0
   let failure: string | undefined
-  /** Why nothing at all is signed, as last logged. */
+  /** Why some or all certificates are not signed, as last logged. */
   let unsigned: string | undefined
   let [isStarted, isStopped, isLeading] = [false, false, false]
   let replicas: readonly string[] | undefined
@@ -137,8 +137,10 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
   /** Once for each reason: an operator who waits for a certificate looks here. */
   function logUnsigned(base: Fleet): void {
-    const why = whyUnsigned(base)
-    if (why !== undefined && why !== unsigned) log.error(why, {hint: 'restore it from a backup; a server never makes a root'})
+    const reasons = unsignedReasons(base, dependencies.now())
+    const why = reasons.length === 0 ? undefined : reasons.join('; ')
+    if (why !== undefined && why !== unsigned)
+      log.error(why, {hint: 'check the clock of this machine, or restore what is missing from a backup; a server never makes a root'})
     if (why === undefined && unsigned !== undefined) log.info('certificates are signed again')
     unsigned = why
   }
@@ -227,7 +229,7 @@ function ownersOfUnmarked(fleet: Fleet): readonly Owner[] {
 /** Milliseconds, negative for what is overdue; undefined where nothing comes due. */
 function untilDue(fleet: Fleet, now: Date): number | undefined {
   try {
-    const due = nextDue(fleet)
+    const due = nextDue(fleet, now)
     return due && due.getTime() - now.getTime()
   } catch {
     // An entry that does not decode has no end, and is a fault of its own.

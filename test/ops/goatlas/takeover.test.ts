@@ -92,7 +92,7 @@ describe('ops/goatlas/takeover', () => {
     const fleet = fleetWith(moved)
     expect(takesOver(fleet, ROUND - 0.01)).to.equal(false)
     expect(plannedAt(fleet, ROUND).written.filter(object => object.startsWith('Service/'))).to.deep.equal([sidecar])
-    expect(nextDue(fleet)?.getTime()).to.equal(Date.parse(START) + ROUND * 1000)
+    expect(nextDue(fleet, new Date(START))?.getTime()).to.equal(Date.parse(START) + ROUND * 1000)
   })
 
   it('the round begins with the last acknowledgement of the first proxy that is ready', () => {
@@ -160,7 +160,7 @@ describe('ops/goatlas/takeover', () => {
     const value = derivedOf(fleet, fleet.settings ?? testSettings, one).get(sidecar)
     const after = fleetWith(report('ads-0', []), {kind: 'derived', object: sidecar, value})
     expect(takesOver(after)).to.equal(false)
-    expect(nextDue(after)?.getTime()).to.be.greaterThan(Date.parse(START) + 3_600_000)
+    expect(nextDue(after, new Date(START))?.getTime()).to.be.greaterThan(Date.parse(START) + 3_600_000)
     const marked = JSON.stringify({...(JSON.parse(value ?? '') as object), owned2021: true})
     expect(takesOver(fleetWith({kind: 'derived', object: sidecar, value: marked}))).to.equal(true)
   })

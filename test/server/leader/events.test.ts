@@ -44,7 +44,7 @@ function eventsOf(before: Fleet, ...steps: readonly (readonly Change[])[]): read
       lines.push(`${object} ${reason} ${message}`)
     },
   } as unknown as StateStore
-  const recorder = openEventRecorder(store, silentLog)
+  const recorder = openEventRecorder(store, silentLog, testDependencies())
   recorder.begin(before)
   let known = before
   for (const changes of steps) {
