@@ -1,10 +1,12 @@
 /** The place where a state store keeps its objects, and the fleet of the contract's cases. */
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {shardOf} from '../../src/lib/manifest/layout.js'
+import {digestOf} from '../../src/lib/manifest/report.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type ClusterName, objectNames, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import type {Report} from '../../src/lib/model/report.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
@@ -35,7 +37,19 @@ export const SETTLED = 120
 
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const withClient = {...testSettings, clients: [parseClientName('thanos')]}
-export const fleet = testFleet(testDependencies(), ['paris', 'lyon'], withClient)
+const at = '2026-11-24T00:00:00.000Z'
+const report: Report = {
+  format: 1,
+  ...{at, startedAt: at, address: '[::]:6305', ready: true, store: {description: 'x', reachable: true}},
+  ...{reasons: [], warnings: [], proxies: [], withoutProxy: ['atlas', paris], refusals: [], unrepaired: [], faults: []},
+}
+/** Every kind that every store keeps; derived objects are kept in Kubernetes alone. */
+export const fleet: Fleet = {
+  ...testFleet(testDependencies(), ['paris', 'lyon'], withClient),
+  requests: new Map([['rotate-1', {kind: 'rotate', owners: [paris], requestedAt: at, state: 'done', answeredAt: at}]]),
+  replicas: ['atlas-ads-0'],
+  reports: new Map([['atlas-ads-0', {report, leftovers: [], digest: digestOf(report, [])}]]),
+}
 /** The same as `fleet`, with other certificates. */
 export const others = testFleet(testDependencies('2026-12-01T00:00:00.000Z', 'other'), ['paris', 'lyon'], withClient)
 

@@ -1,23 +1,33 @@
 /** A fleet as the changes that make it, and as a plain value that shows every difference, also between keys. */
 import {createHash} from 'node:crypto'
+import {entryKinds} from '../../src/lib/manifest/kinds.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
+import {type EntryKind, changeKinds, changeOf} from '../../src/lib/model/kinds.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 
-/** The changes that make a fleet, in the order in which `reconcile` would write them. */
+/** Kinds in the order in which `reconcile` would write them; all others come after them. */
+const first: readonly EntryKind[] = [
+  'settings',
+  'authority',
+  'trust',
+  'server',
+  'client',
+  'registration',
+  'record',
+  'identity',
+  'credential',
+]
+
+/** The changes that make a fleet, of every kind that a store keeps. */
 export function changesOf(fleet: Fleet): readonly Change[] {
-  return [
-    {kind: 'settings', value: fleet.settings},
-    ...[...fleet.authority].map(([part, value]): Change => ({kind: 'authority', part, value})),
-    {kind: 'trust', value: fleet.trust},
-    {kind: 'server', value: fleet.server},
-    ...[...fleet.clients].map(([name, value]): Change => ({kind: 'client', name, value})),
-    ...[...fleet.registrations].map(([name, value]): Change => ({kind: 'registration', name, value})),
-    ...[...fleet.records].map(([owner, value]): Change => ({kind: 'record', owner, value})),
-    ...[...fleet.identities].map(([owner, value]): Change => ({kind: 'identity', owner, value})),
-    ...[...fleet.credentials].map(([owner, value]): Change => ({kind: 'credential', owner, value})),
-    {kind: 'endpoints', value: fleet.endpoints},
-  ]
+  const kinds = [...new Set([...first, ...(Object.keys(entryKinds) as EntryKind[])])].filter(kind => entryKinds[kind].is !== 'observed')
+  return kinds.flatMap((kind): readonly Change[] => {
+    const {field, name} = changeKinds[kind]
+    const held = fleet[field]
+    if (name !== undefined) return [...(held as ReadonlyMap<string, never>)].map(([entry, value]) => changeOf(kind, entry, value))
+    return held === undefined ? [] : [changeOf(kind, '', held as never)]
+  })
 }
 
 /**

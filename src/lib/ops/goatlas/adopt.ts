@@ -6,8 +6,9 @@
 import type {CertifiedKey} from '../../model/authority.js'
 import type {Change} from '../../model/change.js'
 import type {Cluster} from '../../model/cluster.js'
-import {type Fault, type Fleet, clustersOf} from '../../model/fleet.js'
-import type {ClusterName} from '../../model/names.js'
+import {type Fault, type Fleet, type Subject, clustersOf} from '../../model/fleet.js'
+import {parseSubject} from '../../model/kinds.js'
+import {type ClusterName, parseObjectKey} from '../../model/names.js'
 import {type Settings, defaultSettings} from '../../model/settings.js'
 import {defaultStack, targetsOf} from '../../model/stack.js'
 import {isRootOf2021, reissueRoot} from '../../pki/goatlas-root.js'
@@ -67,8 +68,14 @@ export function adoptionIn(before: Fleet, after: Fleet): Adoption | undefined {
     root: rootOf(root),
     clusters: clusters.map(({name}) => name),
     assumed: clusters.filter(isAssumed).map(({name}) => name),
-    unread: [...after.faults].filter(([subject]) => /^(registration|object\/Service)\//.test(subject)).map(([, fault]) => fault),
+    unread: [...after.faults].filter(([subject]) => isOfRegistration(subject)).map(([, fault]) => fault),
   }
+}
+
+/** A registration, or a Service whose name no cluster can have. */
+function isOfRegistration(subject: Subject): boolean {
+  const {kind, name} = parseSubject(subject)
+  return kind === 'registration' || (kind === 'object' && parseObjectKey(name).kind === 'Service')
 }
 
 function rootOf(root: CertifiedKey): Adoption['root'] {
