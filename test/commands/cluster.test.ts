@@ -128,7 +128,7 @@ describe('commands: init and cluster', function () {
     inFolder(async folder => {
       const none = await atlas('cluster', 'list', '--kubeconfig', path.join(folder, 'none'))
       expect(none.code).to.equal(5)
-      expect(none.stderr).to.contain('it does not exist').and.to.contain('--store')
+      expect(none.stderr).to.contain('it does not exist').and.to.contain('--kubeconfig')
       const empty = await atlas('cluster', 'list', '--store', folder)
       expect(empty.code).to.equal(3)
       expect(empty.stderr).to.contain('atlas init')
