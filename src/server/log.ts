@@ -3,6 +3,9 @@ import {type DestinationStream, destination, pino, stdTimeFunctions} from 'pino'
 
 export type LogLevel = 'debug' | 'error' | 'info' | 'warn'
 
+/** The levels that are written by default. */
+export const logLevels = ['error', 'warn', 'info'] as const
+
 export type LogFields = Readonly<Record<string, boolean | number | readonly string[] | string | undefined>>
 
 export type Log = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>

@@ -2,7 +2,7 @@
  * The listener of the ADS port (6305): TCP, TLS 1.3 with a client certificate, and why a connection is denied. gRPC begins behind it;
  * which streams are admitted, of the observability Envoy's port 10900 too, is decided in admission.ts.
  */
-import {type AddressInfo, type Server, Socket, createServer as createTcpServer} from 'node:net'
+import {type AddressInfo, type Server, type Socket, createServer as createTcpServer} from 'node:net'
 import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
@@ -59,9 +59,7 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2'],
     handshakeTimeout: options.handshakeTimeoutMs,
-    // Node calls this with the connection as `this`. The address is read now: by the time of a denial it is gone.
-    SNICallback(this: unknown, _name, done) {
-      if (this instanceof Socket) peerOf(this)
+    SNICallback(_name, done) {
       done(null, tls?.context)
     },
   })
@@ -101,6 +99,8 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
       const socket = waiting.shift()
       if (socket === undefined || socket.destroyed) continue
       begun += 1
+      // The address is read now, and Node keeps it: after a failed handshake it is gone.
+      peerOf(socket)
       tlsServer.emit('connection', socket)
       socket.resume()
     }
@@ -138,9 +138,13 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
   }
 }
 
-/** HOST:PORT of the other end; `unknown` where the connection is closed and this was not called before. */
+/**
+ * HOST:PORT of the other end; `unknown` where the connection is closed and this was not called before. A TLS socket has no address once
+ * its handshake has failed; the TCP socket below it, which Node keeps in a private field, then still has the one that was read before.
+ */
 function peerOf(socket: Socket): string {
-  const {remoteAddress: host, remotePort: port} = socket
+  const {_parent: parent} = socket as {readonly _parent?: Socket | null}
+  const {remoteAddress: host, remotePort: port} = parent ?? socket
   return host === undefined || port === undefined ? 'unknown' : renderHostPort({host, port})
 }
 

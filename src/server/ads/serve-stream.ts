@@ -1,5 +1,7 @@
 /** How an ADS stream begins: admitted by its certificate and counted, or denied. Its life is in stream.ts. */
+import {isIP} from 'node:net'
 import type {Fleet} from '../../lib/model/fleet.js'
+import {spiffe} from '../../lib/model/names.js'
 import type {Variant} from '../../lib/xds/session.js'
 import {type Admitted, type Denied, type Peer, admit, deny} from './admission.js'
 import {type AdsCall, denyCall} from './call.js'
@@ -15,15 +17,25 @@ export function serveStream(
 ): void {
   const xfcc = call.metadata.get('x-forwarded-client-cert').map(String)
   const judge = (fleet: Fleet): Admitted | Denied => admit(fleet, peer, xfcc, dependencies.now())
+  const from = clientOf(call, peer, dependencies.fleet())
   const outcome = count(judge(dependencies.fleet()), dependencies)
   if (outcome.kind === 'denied') {
-    dependencies.denied(outcome, call.getPeer())
+    dependencies.denied(outcome, from)
     denyCall(call, outcome, dependencies.times.resetAfterMs)
     return
   }
 
-  const stream = new OpenStream(call, {variant, sequence, admitted: outcome, admit: judge}, dependencies)
+  const stream = new OpenStream(call, {variant, sequence, peer: from, admitted: outcome, admit: judge}, dependencies)
   stream.begin()
+}
+
+/** The client's address; of a relayed stream the one that the observability Envoy has seen, and the Envoy's own. */
+function clientOf(call: AdsCall, peer: Peer | undefined, {settings}: Fleet): string {
+  const direct = call.getPeer()
+  if (settings === undefined || peer?.uris[0] !== spiffe.observability(settings.trustDomain)) return direct
+  // An Envoy adds the address of its client behind those that the client claims.
+  const seen = call.metadata.get('x-forwarded-for').map(String).join(',').split(',').at(-1)?.trim() ?? ''
+  return isIP(seen) === 0 ? direct : `${seen} through ${direct}`
 }
 
 /** An admitted stream counts among its cluster's until it is closed. */

@@ -7,6 +7,7 @@ import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/se
 import type {Built} from '../../lib/envoy/build.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
+import type {Owner} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Note} from '../../lib/xds/note.js'
 import {type Input, type UnacknowledgedByType, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
@@ -48,7 +49,8 @@ export interface StreamDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
-  readonly log: Log
+  /** The log for lines that a cluster's client causes. */
+  readonly log: (cluster: Owner) => Log
   fleet(): Fleet
   /** @param previous the node's last snapshot, with which the new one shares what is equal */
   build(fleet: Fleet, node: Node, previous: Snapshot | undefined): Built
@@ -67,6 +69,8 @@ export interface StreamDependencies {
 export interface Opening {
   readonly variant: Variant
   readonly sequence: number
+  /** Where its client is, for people. */
+  readonly peer: string
   readonly admitted: Admitted
   /** Judges the stream again, by the same certificate. */
   admit(fleet: Fleet): Admitted | Denied
@@ -103,7 +107,7 @@ export class OpenStream implements Stream {
     this.sequence = opening.sequence
     this.variant = opening.variant
     this.admitted = opening.admitted
-    this.peer = call.getPeer()
+    this.peer = opening.peer
     this.openedAt = now()
     this.session = openSession(opening.variant, {removalDelayMs: times.removalDelayMs, ...sessionLimits})
     this.#limits = openStreamLimits({
@@ -214,7 +218,8 @@ export class OpenStream implements Stream {
   #give(fleet: Fleet, node: Node): void {
     const built = this.#built(fleet, node)
     const why = built.kind === 'frozen' ? built.why : undefined
-    if (why !== undefined && why !== this.frozen) this.#dependencies.log.warn('node is frozen', {cluster: node.cluster, node: node.id, why})
+    if (why !== undefined && why !== this.frozen)
+      this.#dependencies.log(node.cluster).warn('node is frozen', {cluster: node.cluster, node: node.id, why})
     this.frozen = why
     if (built.kind === 'frozen') return
     const {before} = this
@@ -274,7 +279,7 @@ export class OpenStream implements Stream {
     try {
       act()
     } catch (error) {
-      this.#dependencies.log.error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
+      this.#dependencies.log(this.admitted.cluster).error('stream failed', {cluster: this.admitted.cluster, error: messageOf(error)})
       this.#fail('error', status.INTERNAL, 'the server failed to handle this stream')
     }
   }

@@ -10,6 +10,7 @@ import type {Stream} from '../ads/stream.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import type {Log, LogLevel} from '../log.js'
 import type {Metrics} from '../metrics.js'
+import {openClusterLog} from './cluster-log.js'
 import type {Proxies} from './proxies.js'
 import type {ReportPublisher} from './publish-report.js'
 import type {Pusher} from './push.js'
@@ -40,13 +41,14 @@ export function streamCallbacks({
   mayDiffer,
 }: CallbackDependencies): AdsDependencies {
   const leave = new Map<Stream, () => void>()
+  const logOf = openClusterLog(log)
 
   function denied(denial: Denied, peer: string): void {
     const {reason, message} = denial
     metrics.refused.inc({reason})
     // Port probes and load balancers break off a handshake all the time.
     const level: LogLevel = reason === 'tls-handshake' ? 'debug' : 'warn'
-    log[level]('refused', {reason, message, peer})
+    logOf(denial.cluster)[level]('refused', {reason, message, peer, ...(denial.cluster !== undefined && {cluster: denial.cluster})})
     if (level === 'warn') proxies.denied(denial, peer, now())
   }
 
@@ -54,7 +56,7 @@ export function streamCallbacks({
     now,
     times,
     limiter,
-    log,
+    log: logOf,
     fleet: fleet.served,
     build: buildSnapshot,
     takeUnrepaired: proxies.takeUnrepaired,
@@ -77,7 +79,7 @@ export function streamCallbacks({
           },
         }),
       )
-      log.info('stream open', {
+      logOf(stream.admitted.cluster).info('stream open', {
         ...fieldsOf(stream),
         variant: stream.variant,
         path: stream.admitted.path,
@@ -89,8 +91,9 @@ export function streamCallbacks({
 
     noted(stream, note) {
       metrics.notes.inc({note: note.kind, type: 'typeUrl' in note ? shortType(note.typeUrl) : ''})
-      if (note.kind !== 'subscribed') mayDiffer(note.kind === 'nacked' ? 'refusal' : 'other')
-      logNote(log, stream, note)
+      if (note.kind === 'nacked') mayDiffer({refusedBy: stream.admitted.cluster})
+      else if (note.kind !== 'subscribed') mayDiffer('other')
+      logNote(logOf(stream.admitted.cluster), stream, note)
     },
 
     sent(stream, typeUrl, bytes) {
@@ -109,7 +112,7 @@ export function streamCallbacks({
       leave.delete(stream)
       proxies.closed(stream)
       mayDiffer('other')
-      if (stream.node !== undefined) log.info('stream ended', {...fieldsOf(stream), reason})
+      if (stream.node !== undefined) logOf(stream.admitted.cluster).info('stream ended', {...fieldsOf(stream), reason})
     },
   }
 }

@@ -11,7 +11,7 @@ import type {Stream} from '../ads/stream.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import {bounded} from '../log.js'
 import {decodeLeftovers, encodeLeftovers, leftoversElsewhere, mergeReported, openLeftoverStore} from './leftovers.js'
-import {openProxyReporter} from './proxy-report.js'
+import {openProxyReporter, withShortReasons} from './proxy-report.js'
 
 export interface Proxies {
   opened(stream: Stream): void
@@ -36,7 +36,7 @@ export interface Proxies {
   leftovers(): readonly Leftover[]
 }
 
-/** Denials that are kept; older ones are in the log alone. */
+/** Denials that are kept; then the oldest of the cluster with most is dropped, so that one cluster does not push out the others'. */
 const DENIALS_MAX = 100
 
 /** Names of each type that /status shows as unrepaired. */
@@ -73,7 +73,7 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
 
     denied({reason, message, cluster}, peer, now) {
       denials.push({at: now.toISOString(), reason, message: bounded(message), peer, ...(cluster === undefined ? {} : {cluster})})
-      if (denials.length > DENIALS_MAX) denials.shift()
+      if (denials.length > DENIALS_MAX) denials.splice(oldestOfMost(denials), 1)
     },
 
     recall() {
@@ -89,8 +89,10 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
     streams: () => streams,
 
     reports: () =>
-      [...streams].flatMap(stream =>
-        stream.node === undefined ? [] : [report(stream, stream.node, byNode.get(keyOf(stream.node))?.size ?? 1)],
+      withShortReasons(
+        [...streams].flatMap(stream =>
+          stream.node === undefined ? [] : [report(stream, stream.node, byNode.get(keyOf(stream.node))?.size ?? 1)],
+        ),
       ),
 
     ownersWithout() {
@@ -117,6 +119,14 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
       return encodeLeftovers([...ended.entries(), ...open])
     },
   }
+}
+
+/** The index of the oldest denial of the cluster that has most; those without a known cluster count as one. */
+function oldestOfMost(denials: readonly RefusalReport[]): number {
+  const counts = new Map<Owner | undefined, number>()
+  for (const {cluster} of denials) counts.set(cluster, (counts.get(cluster) ?? 0) + 1)
+  const [most] = [...counts].sort(([, a], [, b]) => b - a)
+  return denials.findIndex(({cluster}) => cluster === most?.[0])
 }
 
 /** What the stream would leave if it ended now, with what it has taken over from earlier streams and not given to its session yet. */

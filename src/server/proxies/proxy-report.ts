@@ -54,6 +54,24 @@ export function openProxyReporter(fleet: Pick<CurrentFleet, 'served'>): ProxyRep
   })
 }
 
+/** Longer reasons are cut at `SHORT_REASON` where a cluster has more than `REASONS_MAX`: an object in the store holds 1 MiB. */
+const REASONS_MAX = 8
+const SHORT_REASON = 80
+
+/** The reports as they fit into the store, whatever the Envoys of one cluster write into their NACKs. */
+export function withShortReasons(reports: readonly ProxyReport[]): readonly ProxyReport[] {
+  const counts = new Map<Owner, number>()
+  return reports.map(report => ({
+    ...report,
+    types: report.types.map(type => {
+      if (type.nack === undefined) return type
+      const count = (counts.get(report.cluster) ?? 0) + 1
+      counts.set(report.cluster, count)
+      return count <= REASONS_MAX || type.nack.length <= SHORT_REASON ? type : {...type, nack: `${type.nack.slice(0, SHORT_REASON - 3)}...`}
+    }),
+  }))
+}
+
 function typeReport({typeUrl, state, sent, acked, nack, nackNames}: TypeDescription): TypeReport {
   const acknowledged = [...sent].filter(([name, version]) => version !== '' && acked.get(name) === version).length
   return {

@@ -3,10 +3,12 @@ import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import {digestOf} from '../../lib/manifest/report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
+import type {Owner} from '../../lib/model/names.js'
 import type {Leftover, Report} from '../../lib/model/report.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
+import {openMinuteBudget} from '../minute-budget.js'
 
 /** Milliseconds. */
 export interface ReportTimes {
@@ -17,8 +19,8 @@ export interface ReportTimes {
 export const defaultReportTimes: ReportTimes = {reportMs: 5000}
 
 export interface ReportPublisher extends FleetObserver {
-  /** The report may be different: after a refusal it is written at once. */
-  mayDiffer(why: 'other' | 'refusal'): void
+  /** The report may be different: after a NACK it is written at once, unless the cluster sends many. */
+  mayDiffer(why: 'other' | {readonly refusedBy: Owner}): void
   stop(): Promise<void>
 }
 
@@ -33,8 +35,12 @@ export interface ReportPublisherDependencies {
   leftovers(): readonly Leftover[]
 }
 
+/** NACKs of one cluster that are written at once; further ones of the same minute wait for the next regular report. */
+const URGENT_PER_MINUTE = 6
+
 /** Writes nothing before something may differ. */
 export function openReportPublisher({fleet, store, replica, times, log, ...sources}: ReportPublisherDependencies): ReportPublisher {
+  const urgent = openMinuteBudget(URGENT_PER_MINUTE)
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let writtenAt = -Infinity
@@ -85,9 +91,9 @@ export function openReportPublisher({fleet, store, replica, times, log, ...sourc
       })
   }
 
-  function mayDiffer(why: 'other' | 'refusal'): void {
+  function mayDiffer(why: 'other' | {readonly refusedBy: Owner}): void {
     if (isStopped) return
-    isUrgent ||= why === 'refusal' && failure === undefined
+    isUrgent ||= why !== 'other' && urgent.take(why.refusedBy) && failure === undefined
     if (isUrgent) start()
     else if (writing === undefined) later()
     else isWanted = true

@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {decodeRequest, requestBoundsOf} from '../../../src/server/ads/decode-request.js'
-import {type Network, nodeOf, startNetwork, types} from '../support/network.js'
+import {type Network, eventually, nodeOf, startNetwork, types} from '../support/network.js'
 import {rawConnection, requestFrame} from '../support/raw.js'
 
 describe('bounds on clients', () => {
@@ -115,6 +115,62 @@ describe('a request that holds too much', () => {
     stream.cancel()
     honest.cancel()
   }).timeout(20_000)
+})
+
+describe('what the Envoys of one cluster cause', () => {
+  const lines: string[] = []
+  const write = (message: string): void => {
+    lines.push(message)
+  }
+  let network: Network
+  before(async () => {
+    network = await startNetwork(['paris'], {log: {debug: () => undefined, info: write, warn: write, error: write}})
+  })
+  after(async () => network.stop())
+
+  it('a storm of NACKs is a bounded number of log lines, and the last NACK is in the report', async () => {
+    const stream = network.direct('paris').delta()
+    stream.send({node: nodeOf('paris'), typeUrl: types.secret, resourceNamesSubscribe: ['identity']})
+    for (let count = 0; count < 300; count += 1) {
+      const {nonce} = await stream.next()
+      stream.send({typeUrl: types.secret, responseNonce: nonce, errorDetail: {code: 13, message: `no ${count}`}})
+      if (count === 299) break
+      stream.send({typeUrl: types.secret, resourceNamesUnsubscribe: ['identity']})
+      stream.send({typeUrl: types.secret, resourceNamesSubscribe: ['identity']})
+    }
+
+    const nack = (): string | undefined => network.serving.report().proxies[0]?.types[0]?.nack
+    await eventually(() => nack() === 'no 299', 'the last NACK is in the report')
+    expect(lines.length).to.be.within(2, 52)
+    stream.cancel()
+  }).timeout(20_000)
+
+  it('a refusal names the client behind the relay by the address that the relay has seen, and believes no other client', async () => {
+    const forged = {'x-forwarded-for': '192.0.2.1, 203.0.113.9'}
+    for (const connection of [network.relay('paris', undefined, forged), network.direct('paris', forged)]) {
+      const stream = connection.delta()
+      stream.send({node: nodeOf('rome'), typeUrl: types.cluster})
+      await stream.status
+    }
+
+    const peers = network.serving.report().refusals.map(({peer}) => peer)
+    expect(peers[0]).to.match(/^203\.0\.113\.9 through 127\.0\.0\.1:\d+$/)
+    expect(peers[1]).to.match(/^127\.0\.0\.1:\d+$/)
+  })
+
+  it('refusals of one cluster push those of no other out of the report', async () => {
+    const stranger = network.relay('paris', '')
+    await stranger.delta().status
+    for (let count = 0; count < 110; count += 1) {
+      const stream = network.direct('paris').delta()
+      stream.send({node: nodeOf('rome'), typeUrl: types.cluster})
+      await stream.status
+    }
+
+    const reasons = network.serving.report().refusals.map(({reason}) => reason)
+    expect(reasons).to.include('xfcc-missing')
+    expect(reasons).to.have.length(100)
+  }).timeout(30_000)
 })
 
 describe('the scan of a request', () => {

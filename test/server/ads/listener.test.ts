@@ -60,11 +60,11 @@ describe('the ADS listener', () => {
 
   const credential = (): CertifiedKey => need(network.store.fleet().credentials.get(paris))
 
-  async function refused(reason: string, options: Parameters<typeof attempt>[0], peer = /^127\.0\.0\.1:\d+$/): Promise<void> {
+  async function refused(reason: string, options: Parameters<typeof attempt>[0]): Promise<void> {
     const {bytes} = await attempt(options)
     expect(bytes, 'bytes of HTTP/2').to.equal(0)
     await eventually(() => network.serving.report().refusals.some(refusal => refusal.reason === reason), reason)
-    expect(network.serving.report().refusals.find(refusal => refusal.reason === reason)?.peer).to.match(peer)
+    expect(network.serving.report().refusals.find(refusal => refusal.reason === reason)?.peer).to.match(/^127\.0\.0\.1:\d+$/)
   }
 
   it('accepts a credential, with TLS 1.3', async () => {
@@ -101,7 +101,7 @@ describe('the ADS listener', () => {
   })
 
   it('tls-certificate-untrusted: refuses a client without SNI, and reports that', async () => {
-    await refused('tls-certificate-untrusted', {certified: credential(), servername: '', checkServerIdentity: () => undefined}, /^unknown$/)
+    await refused('tls-certificate-untrusted', {certified: credential(), servername: '', checkServerIdentity: () => undefined})
     expect(network.serving.report().refusals.at(-1)?.message).to.match(/SNI/)
   })
 

@@ -31,7 +31,7 @@ describe('the snapshots of a stream', () => {
         now: () => new Date(),
         times: defaultStreamTimes,
         limiter: openClusterLimiter(defaultClusterLimits),
-        log: silentLog,
+        log: () => silentLog,
         fleet: () => fleet,
         build: buildSnapshot,
         takeUnrepaired: () => undefined,

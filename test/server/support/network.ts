@@ -18,7 +18,7 @@ export interface Network {
   /** A connection with the ADS credential of `owner`. */
   direct(owner: string, metadata?: Readonly<Record<string, string>>): Connection
   /** A connection as the observability Envoy opens it for `owner`. */
-  relay(owner: string, xfcc?: string): Connection
+  relay(owner: string, xfcc?: string, metadata?: Readonly<Record<string, string>>): Connection
   xfcc(owner: string): string
   /** Restarts the server on the same store. */
   restart(): Promise<void>
@@ -61,8 +61,11 @@ export async function startNetwork(clusters: readonly string[], options: Partial
       return serving
     },
     direct: (owner, metadata = {}) => dial({key: need(store.fleet().credentials.get(owner as Owner)), metadata}),
-    relay: (owner, xfcc = network.xfcc(owner)) =>
-      dial({key: need(store.fleet().identities.get('atlas')), metadata: xfcc === '' ? {} : {'x-forwarded-client-cert': xfcc}}),
+    relay: (owner, xfcc = network.xfcc(owner), metadata = {}) =>
+      dial({
+        key: need(store.fleet().identities.get('atlas')),
+        metadata: {...metadata, ...(xfcc === '' ? {} : {'x-forwarded-client-cert': xfcc})},
+      }),
     xfcc(owner) {
       const credential = need(store.fleet().credentials.get(owner as Owner))
       const facts = readKey(credential)
