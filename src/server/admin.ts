@@ -1,6 +1,6 @@
 /** The admin port: /healthz, /readyz, /metrics and /status over plain HTTP. What the answers contain is decided by readiness.ts and proxies/report.ts. */
-import {type IncomingMessage, type ServerResponse, createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import {type IncomingMessage, type Server, type ServerResponse, createServer} from 'node:http'
+import {type AddressInfo, type Socket, isIP} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {AtlasError, messageOf} from '../lib/model/errors.js'
 import type {Readiness, Report} from '../lib/model/report.js'
@@ -18,18 +18,24 @@ export interface Admin {
   close(): Promise<void>
 }
 
+/** Milliseconds. A connection that has not sent its request by then is closed, and one without a next request too. */
+const TIME_LIMITS = {requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000, connectionsCheckingInterval: 1000} as const
+
+/** When there are more, one is closed for each new one. */
+const CONNECTIONS_MAX = 256
+
 /**
  * Listens; port 0 takes any free one.
  * @throws AtlasError `failed` where the address can't be bound
  */
 export async function openAdmin(listen: HostPort, sources: AdminSources): Promise<Admin> {
-  const server = createServer({requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192}, (request, response) => {
+  const server = createServer({...TIME_LIMITS, maxHeaderSize: 8192}, (request, response) => {
     answer(sources, request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy()
       else send(response, 500, json({error: messageOf(error)}))
     })
   })
-  server.maxConnections = 256
+  boundConnections(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const hint = error.code === 'EADDRINUSE' ? 'another program uses that port: choose one with --admin' : undefined
@@ -55,6 +61,24 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
         server.closeAllConnections()
       }),
   }
+}
+
+/**
+ * A new connection is always served, so that slow or idle ones can't keep a probe out. It takes the place of the oldest connection of
+ * the address that has most.
+ */
+function boundConnections(server: Server): void {
+  const open = new Map<Socket, string>()
+  server.on('connection', (socket: Socket) => {
+    open.set(socket, socket.remoteAddress ?? '')
+    socket.once('close', () => open.delete(socket))
+    if (open.size <= CONNECTIONS_MAX) return
+    const counts = new Map<string, number>()
+    for (const address of open.values()) counts.set(address, (counts.get(address) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    const [oldest] = [...open].find(([, address]) => counts.get(address) === most) ?? []
+    oldest?.destroy()
+  })
 }
 
 async function answer(sources: AdminSources, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -88,6 +112,12 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
         break
       }
 
+      // A page in a browser on this machine can give its own name the address 127.0.0.1 and read what is answered there.
+      if (!isLoopbackHost(request.headers.host)) {
+        send(response, 403, json({error: '/status answers the names localhost, 127.0.0.1 and [::1] only'}))
+        break
+      }
+
       send(response, 200, json(sources.report()))
       break
     }
@@ -100,6 +130,15 @@ async function answer(sources: AdminSources, request: IncomingMessage, response:
 
 function isLoopback(address = ''): boolean {
   return address === '::1' || /^(::ffff:)?127\./.test(address)
+}
+
+/** Whether a Host header names this machine's loopback interface. */
+function isLoopbackHost(header = ''): boolean {
+  const host = header
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase()
+  return host === 'localhost' || (isIP(host) !== 0 && isLoopback(host))
 }
 
 function json(value: unknown): {readonly type: string; readonly body: string} {

@@ -1,4 +1,6 @@
 /** The answers of the admin port. */
+import {get as httpGet} from 'node:http'
+import {connect as connectTcp} from 'node:net'
 import {expect} from 'chai'
 import type {Report} from '../../src/lib/model/report.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -97,6 +99,37 @@ describe('the admin port', () => {
     await eventually(() => network.serving.report().unrepaired.some(({id}) => id === 'paris-7'), 'it is kept')
     network.store.write({kind: 'identity', owner: paris, value: identity})
   })
+
+  it('/status answers no name but those of the loopback interface', async () => {
+    const {hostname, port} = new URL(network.serving.adminAddress)
+    const statusFor = async (host: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        httpGet({hostname, port, path: '/status', headers: {host}}, response => {
+          response.resume()
+          resolve(response.statusCode)
+        }).on('error', reject)
+      })
+    const names = ['localhost', `localhost:${port}`, '127.0.0.1', '[::1]:6309', 'rebound.example', `rebound.example:${port}`, '10.0.0.1']
+    expect(await Promise.all(names.map(statusFor))).to.deep.equal([200, 200, 200, 200, 403, 403, 403])
+  })
+
+  it('/healthz and /readyz answer while hundreds of connections are idle or slow', async () => {
+    const {hostname, port} = new URL(network.serving.adminAddress)
+    const slow = Array.from({length: 600}, (_, index) => {
+      const socket = connectTcp({host: hostname, port: Number(port)})
+      socket.on('error', () => undefined)
+      if (index % 2 === 0) socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ')
+      return socket
+    })
+    await Promise.all(slow.map(async socket => new Promise(resolve => ['connect', 'close'].forEach(event => socket.once(event, resolve)))))
+    for (const path of ['/healthz', '/readyz']) {
+      const response = await get(path, {signal: AbortSignal.timeout(5000)})
+      expect(response.status).to.equal(200)
+      await response.text()
+    }
+
+    for (const socket of slow) socket.destroy()
+  }).timeout(20_000)
 
   it('refuses other paths and methods', async () => {
     expect((await get('/')).status).to.equal(404)
