@@ -1,5 +1,6 @@
 /** Log lines: JSON objects, one a line, bounded, never with key material. */
 import {type DestinationStream, destination, pino, stdTimeFunctions} from 'pino'
+import {printable} from '../lib/model/printable.js'
 
 export type LogLevel = 'debug' | 'error' | 'info' | 'warn'
 
@@ -37,9 +38,9 @@ export function logOf(log: Log | LogLevel | 'silent' | undefined): Log {
   return log === 'silent' ? silentLog : openLog(log === undefined ? {} : {level: log})
 }
 
-/** `text` as a log or a report may hold it: cut, and without anything that looks like a key. */
+/** `text` as a log, a report or an Event may hold it: printable, cut, and without anything that looks like a key. */
 export function bounded(text: string): string {
-  const safe = /-----BEGIN [A-Z ]*PRIVATE KEY/.test(text) ? '[secret]' : text
+  const safe = /-----BEGIN [A-Z ]*PRIVATE KEY/.test(text) ? '[secret]' : printable(text)
   return safe.length > LOG_TEXT_MAX ? `${safe.slice(0, LOG_TEXT_MAX - 3)}...` : safe
 }
 

@@ -1,5 +1,6 @@
 /** What all commands share: `--json`, data on stdout and messages on stderr, errors and exit codes, and the store that flags name. */
 import {Command, ux} from '@oclif/core'
+import {printableLines} from '../model/printable.js'
 import type {OpsDependencies} from '../ops/dependencies.js'
 import {cryptoSigner} from '../pki/signer.js'
 import type {StateStore} from '../store/store.js'
@@ -17,12 +18,12 @@ export abstract class BaseCommand extends Command {
 
   /** Data for stdout; omitted with `--json`, which prints the result instead. */
   protected data(text: string): void {
-    if (!this.jsonEnabled()) ux.stdout(text.endsWith('\n') ? text.slice(0, -1) : text)
+    if (!this.jsonEnabled()) ux.stdout(printableLines(text.endsWith('\n') ? text.slice(0, -1) : text))
   }
 
   /** A message for people, on stderr; omitted with `--json`. */
   protected message(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`)
+    if (!this.jsonEnabled()) process.stderr.write(`${printableLines(text)}\n`)
   }
 
   /** The next command to run. */
@@ -40,6 +41,11 @@ export abstract class BaseCommand extends Command {
     })
   }
 
+  /** As JSON without colours, whose control characters could not be told from those in a value. */
+  override logJson(value: unknown): void {
+    ux.stdout(printableLines(JSON.stringify(value ?? {}, undefined, 2)))
+  }
+
   protected override toErrorJson(error: unknown): {error: ErrorReport} {
     return {error: reportOf(error)}
   }
@@ -49,8 +55,8 @@ export abstract class BaseCommand extends Command {
     const report = reportOf(error)
     process.exitCode = exitCodes[report.code]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else process.stderr.write(`${renderError(report)}\n`)
-    if (process.env['ATLAS_DEBUG'] !== undefined) process.stderr.write(`${error.stack ?? ''}\n`)
+    else this.message(renderError(report))
+    if (process.env['ATLAS_DEBUG'] !== undefined) process.stderr.write(`${printableLines(error.stack ?? '')}\n`)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The one error family. Text for people and exit codes are made from it in `cli/`; nothing here prints. */
+import {printable} from './printable.js'
 
 /** The kinds of error; each code has one exit code (cli/text/error.ts). */
 export type ErrorCode = 'conflict' | 'failed' | 'invalid' | 'not-found' | 'unreachable'
@@ -34,7 +35,7 @@ export function invalid(what: string, wanted: string, got: string, hint?: string
  */
 export function quote(text: string, max = 80): string {
   const shown = text.slice(0, 4096).replaceAll(/[A-Za-z0-9+/]{32,}/g, run => (isKeyLike(run) ? '(not shown: it may be a key)' : run))
-  return JSON.stringify(shown.length > max || text.length > 4096 ? `${shown.slice(0, max - 3)}...` : shown)
+  return printable(JSON.stringify(shown.length > max || text.length > 4096 ? `${shown.slice(0, max - 3)}...` : shown))
 }
 
 /** The message of anything that was thrown. */

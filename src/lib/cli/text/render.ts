@@ -1,8 +1,10 @@
 /** Tables and lists of changes as text for a terminal. */
 import {type Change, describe} from '../../model/change.js'
+import {printable} from '../../model/printable.js'
 
-/** Columns two blanks apart; the last one takes the width that it needs. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns two blanks apart; the last one takes the width that it needs. A cell is one line, whatever came from outside is in it. */
+export function renderTable(head: readonly string[], raw: readonly (readonly string[])[]): string {
+  const rows = raw.map(cells => cells.map(printable))
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => (row[column] ?? '').length)))
   const line = (cells: readonly string[]): string =>
     cells
@@ -20,14 +22,14 @@ export function described(changes: readonly Change[]): readonly string[] {
 /** What was changed, a line each; the same texts as in `--json`. */
 export function renderChanges(changes: readonly Change[]): string {
   return described(changes)
-    .map(line => `  ${line}`)
+    .map(line => `  ${printable(line)}`)
     .join('\n')
 }
 
 /** `  key  value`, a line each. */
 export function renderFields(fields: Readonly<Record<string, string>>): string {
   return Object.entries(fields)
-    .map(([key, value]) => `  ${key.padEnd(12)}  ${value}`)
+    .map(([key, value]) => `  ${key.padEnd(12)}  ${printable(value)}`)
     .join('\n')
 }
 
@@ -35,6 +37,6 @@ export function renderFields(fields: Readonly<Record<string, string>>): string {
 export function renderDifference(before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): string {
   return Object.keys({...before, ...after})
     .filter(key => before[key] !== after[key])
-    .map(key => `  ${key}: ${before[key] ?? '(none)'} -> ${after[key] ?? '(none)'}`)
+    .map(key => printable(`  ${key}: ${before[key] ?? '(none)'} -> ${after[key] ?? '(none)'}`))
     .join('\n')
 }

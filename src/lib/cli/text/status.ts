@@ -2,6 +2,7 @@
 import {renderAge} from '../../model/duration.js'
 import type {RefusalReport, SyncState} from '../../model/report.js'
 import type {ProxyStatus, ServerStatus, Status} from '../../ops/status.js'
+import {printable} from '../../model/printable.js'
 import {renderTable} from './render.js'
 
 const columns: readonly (readonly [string, readonly string[]])[] = [
@@ -40,8 +41,8 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     ...servers.map(server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, up ${since(server.startedAt, now)}`),
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
-  const table = `${running.join('\n')}\n\n${renderTable(head, rows)}`
-  return notes.length === 0 ? table : `${table}\n\n${notes.join('\n')}`
+  const table = `${running.map(printable).join('\n')}\n\n${renderTable(head, rows)}`
+  return notes.length === 0 ? table : `${table}\n\n${notes.map(printable).join('\n')}`
 }
 
 /** The last of equal refusals, and how many there were, in order of time. */
