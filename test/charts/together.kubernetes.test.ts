@@ -13,7 +13,7 @@ import type {HostPort} from '../../src/lib/model/address.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 import {atlasBin, inFolder} from '../helpers/atlas.js'
 import {envoyProgram} from '../helpers/envoy-program.js'
-import {serveEcho, visit} from '../helpers/http2.js'
+import {serveEcho, thanosCall, visit} from '../helpers/http2.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {applyAll, removeServices} from './support/apply.js'
@@ -73,7 +73,7 @@ describe('the charts together', function () {
 
         const authority = `paris-thanos-sidecar0.${namespace}.svc.cluster.local:10901`
         const answer = await until(stage, 'an answer of the sidecar', async () => {
-          const {status, headers} = await visit({host: observability, port: 10_901}, {authority})
+          const {status, headers} = await visit({host: observability, port: 10_901}, {authority, ...thanosCall})
           return status === 200 ? headers['x-answered-by'] : undefined
         })
         expect(answer).to.equal('sidecar')
@@ -119,17 +119,17 @@ async function switchedToTls(stage: Stage, door: HostPort, authority: string): P
 
   await told('--internal-tls', '10901')
   const answer = await until(stage, 'an answer over mutual TLS', async () => {
-    const {status, headers} = await visit(door, {authority, tls})
+    const {status, headers} = await visit(door, {authority, tls, ...thanosCall})
     return status === 200 ? headers['x-answered-by'] : undefined
   })
   expect(answer).to.equal('sidecar')
-  const plain = await visit(door, {authority}).catch((error: unknown) => error)
+  const plain = await visit(door, {authority, ...thanosCall}).catch((error: unknown) => error)
   expect(plain).to.be.instanceOf(Error)
 
   await told('--client', 'partner')
   await until(stage, 'the Secret to be gone', async () => ((await secret()).status === 404 ? true : undefined))
   await until(stage, 'the client to be refused', async () =>
-    visit(door, {authority, tls}).then(
+    visit(door, {authority, tls, ...thanosCall}).then(
       () => undefined,
       () => true as const,
     ),

@@ -11,7 +11,7 @@ import {expect} from 'chai'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {chartFolder} from '../charts/support/rendered.js'
 import {atlasBin} from '../helpers/atlas.js'
-import {serveEcho, visit} from '../helpers/http2.js'
+import {serveEcho, visit, thanosCall} from '../helpers/http2.js'
 import {writeContexts} from '../helpers/kubernetes/contexts.js'
 import {type Node, startNode} from '../helpers/kubernetes/node/node.js'
 import {program} from '../helpers/kubernetes/programs.js'
@@ -103,8 +103,8 @@ describe('docs/tutorials/two-clusters.md', function () {
   /** What Thanos Query gets of a cluster, by the name that it is told, through the Service of that name. */
   async function asked(name: Name): Promise<string> {
     const place = {host: nodes.observability.servicesAddress, port: 10_901}
-    const {status, headers} = await visit(place, {authority: `${name}-thanos-sidecar0.atlas.svc.cluster.local:10901`})
-    return status === 200 ? String(headers['x-answered-by']) : 'nothing'
+    const {headers} = await visit(place, {authority: `${name}-thanos-sidecar0.atlas.svc.cluster.local:10901`, ...thanosCall})
+    return String(headers['x-answered-by'] ?? 'nothing')
   }
 
   async function untilAnswered(name: Name, answer: string): Promise<void> {

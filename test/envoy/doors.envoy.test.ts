@@ -14,7 +14,7 @@ import {issue} from '../../src/lib/pki/issue.js'
 import {startEnvoy, type RunningEnvoy} from '../helpers/envoy-process.js'
 import {staticBootstrap} from '../helpers/envoy-static.js'
 import {testCluster} from '../helpers/fleet.js'
-import {serveEcho, visit, type Visit} from '../helpers/http2.js'
+import {serveEcho, visit, type Visit, thanosCall} from '../helpers/http2.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
 import {fleetOf, nodeOf, recordsOf, snapshotOf} from './fixture.js'
@@ -55,9 +55,6 @@ const observability = issue(identitySpec(settings, 'atlas', 1), issuer, now, sig
 const credential = (owner: typeof paris | 'atlas', generation: number, by = credentialIssuer): CertifiedKey =>
   issue(credentialSpec(settings, owner, generation), by, now, signer)
 
-/** A call that the Thanos path carries. */
-const grpc = {path: '/grpc.health.v1.Health/Check', headers: {'content-type': 'application/grpc'}}
-
 describe('envoy: listeners and the client certificates that they admit, on real Envoys', function () {
   this.timeout(40_000)
   const running: Record<string, RunningEnvoy> = {}
@@ -92,7 +89,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     return startEnvoy(staticBootstrap(snapshot, {admin: pages}), admin)
   }
 
-  const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority, ...grpc})
+  const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority, ...thanosCall})
   const untilHealthy = async (authority: string): Promise<void> => {
     for (let tries = 0; tries < 100 && (await query(authority)).headers['grpc-status'] !== '0'; tries++) await pause(50)
   }
@@ -149,9 +146,9 @@ describe('envoy: listeners and the client certificates that they admit, on real 
 
     it('admits the observability Envoy, and answers its health check itself', async () => {
       expect((await visit(door, {tls: tls(observability), authority: 'atlas-health', path: '/healthz'})).status).to.equal(200)
-      expect((await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar0', ...grpc})).headers['x-answered-by']).to.equal(
-        'sidecar 0',
-      )
+      expect(
+        (await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar0', ...thanosCall})).headers['x-answered-by'],
+      ).to.equal('sidecar 0')
       expect((await visit(door, {tls: tls(observability), authority: 'lyon-thanos-sidecar0'})).status).to.equal(404)
     })
 
@@ -184,7 +181,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     })
 
     it('does not log health checks', async () => {
-      await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1', ...grpc})
+      await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1', ...thanosCall})
       await until(() => running['paris']?.logged('request').some(line => line['cluster'] === 'sidecar/1') === true, 'a request')
       expect(running['paris']?.logged('request').filter(line => line['path'] === '/healthz')).to.deep.equal([])
     })
