@@ -24,6 +24,9 @@ export interface Visit {
   }
 }
 
+/** A call that the Thanos path carries: gRPC to a service that it knows. A refusal is status 200 without `x-answered-by`. */
+export const thanosCall = {path: '/grpc.health.v1.Health/Check', headers: {'content-type': 'application/grpc'}} as const
+
 /** Sends one request on a new connection. @throws Error when the connection or the stream is refused, with the other side's reason */
 export async function visit(
   {host, port}: HostPort,
