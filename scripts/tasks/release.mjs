@@ -45,7 +45,7 @@ async function release({isDryRun, target}) {
 
   const against = obstacles({version, changelog: changelogOf(root), ...checkout})
   if (against.length > 0) {
-    tell(['\nNothing was published. Before this release can be published:', ...against.map(what => `- ${what}`)].join('\n'))
+    tell(['\nNothing was published, and this release can not be published yet:', ...against.map(what => `- ${what}`)].join('\n'))
     return 1
   }
   tell('\nNothing was published. To publish it, log in at npm, at ghcr.io with docker and helm, and at GitHub with gh, then run:\n')
