@@ -36,7 +36,7 @@ export const lanes = [
     name: 'envoy',
     files: ['test/**/*.envoy.test.ts'],
     ignore: [],
-    programs: ['envoy', 'envoy-1.39', 'envoy-1.38'],
+    programs: ['envoy', 'envoy-1.39', 'envoy-1.38', 'envoy-1.37', 'envoy-1.36'],
     platforms: undefined,
     testSeconds: 60,
     laneMinutes: 20,

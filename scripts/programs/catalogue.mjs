@@ -30,6 +30,8 @@ export const programs = [
   envoy('envoy', demo.envoy.version),
   envoy('envoy-1.39', '1.39.3'),
   envoy('envoy-1.38', '1.38.3'),
+  envoy('envoy-1.37', '1.37.0'),
+  envoy('envoy-1.36', '1.36.2'),
   {
     name: 'prometheus',
     ...ofTheDemo(demo.prometheus),

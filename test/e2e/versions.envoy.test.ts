@@ -20,10 +20,12 @@ import {adsPort, probeLogged, sidecarPort} from './mtls-ports.js'
 type Versions = Readonly<Record<'atlas' | 'lyon' | 'paris', EnvoyVersion>>
 
 const fleets: Readonly<Record<string, Versions>> = {
+  'Envoy 1.36': {atlas: '1.36', paris: '1.36', lyon: '1.36'},
+  'Envoy 1.37': {atlas: '1.37', paris: '1.37', lyon: '1.37'},
   'Envoy 1.38': {atlas: '1.38', paris: '1.38', lyon: '1.38'},
   'Envoy 1.39': {atlas: '1.39', paris: '1.39', lyon: '1.39'},
-  'Envoy 1.40 in front of older ones': {atlas: '1.40', paris: '1.38', lyon: '1.39'},
-  'Envoy 1.38 in front of newer ones': {atlas: '1.38', paris: '1.39', lyon: '1.40'},
+  'Envoy 1.40 in front of older ones': {atlas: '1.40', paris: '1.36', lyon: '1.38'},
+  'Envoy 1.36 in front of newer ones': {atlas: '1.36', paris: '1.39', lyon: '1.40'},
 }
 
 for (const [name, versions] of Object.entries(fleets))

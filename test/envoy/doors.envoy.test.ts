@@ -117,18 +117,17 @@ describe('envoy: listeners and the client certificates that they admit, on real 
         expect((await query(name)).headers['grpc-status'], name).to.equal('12')
     })
 
-    it('logs requests, but of the regular calls of Thanos Query only those that fail', async () => {
+    it('logs the calls that fail, and of the others a sample', async () => {
       const ask = async (authority: string, path: string): Promise<unknown> =>
         visit({host: '127.0.41.1', port: 10_901}, {authority, path, headers: {'content-type': 'application/grpc'}})
-      await ask('paris-thanos-sidecar0', '/thanos.info.Info/Info')
+      for (let call = 0; call < 20; call++) await ask('paris-thanos-sidecar0', '/thanos.Store/Series')
       await ask('nice-thanos-sidecar0', '/thanos.info.Info/Info')
-      await ask('paris-thanos-sidecar0', '/thanos.Store/Series')
       const logged = (): readonly unknown[] =>
         (running['atlas']?.logged('request') ?? [])
           .filter(line => String(line['path']).startsWith('/thanos'))
           .map(line => line['authority'])
-      await until(() => logged().length === 2, 'both lines')
-      expect(logged()).to.deep.equal(['nice-thanos-sidecar0', 'paris-thanos-sidecar0'])
+      await until(() => logged().includes('nice-thanos-sidecar0'), 'the failed call')
+      expect(logged().filter(authority => authority === 'paris-thanos-sidecar0').length).to.be.lessThan(10)
     })
 
     it('reaches a cluster by the one of its addresses that answers, names and addresses mixed', async () => {
@@ -181,8 +180,8 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     })
 
     it('does not log health checks', async () => {
-      await visit(door, {tls: tls(observability), authority: 'paris-thanos-sidecar1', ...thanosCall})
-      await until(() => running['paris']?.logged('request').some(line => line['cluster'] === 'sidecar/1') === true, 'a request')
+      await visit(door, {tls: tls(observability), authority: 'nice-thanos-sidecar0', ...thanosCall})
+      await until(() => running['paris']?.logged('request').some(line => line['authority'] === 'nice-thanos-sidecar0') === true, 'a call')
       expect(running['paris']?.logged('request').filter(line => line['path'] === '/healthz')).to.deep.equal([])
     })
   })

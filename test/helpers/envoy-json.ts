@@ -13,6 +13,10 @@ import {file_envoy_config_cluster_v3_cluster as cluster} from '../../src/gen/env
 import {file_envoy_config_listener_v3_listener as listener} from '../../src/gen/envoy/config/listener/v3/listener_pb.js'
 import {file_envoy_config_route_v3_route as route} from '../../src/gen/envoy/config/route/v3/route_pb.js'
 import {file_envoy_config_route_v3_scoped_route as scopedRoute} from '../../src/gen/envoy/config/route/v3/scoped_route_pb.js'
+import {file_envoy_extensions_access_loggers_filters_cel_v3_cel as logFilter} from '../../src/gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js'
+import {file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit as rateLimit} from '../../src/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
+import {file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector as inspector} from '../../src/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
+import {file_envoy_extensions_rate_limit_descriptors_expr_v3_expr as rateBy} from '../../src/gen/envoy/extensions/rate_limit_descriptors/expr/v3/expr_pb.js'
 import {file_envoy_extensions_access_loggers_stream_v3_stream as stdoutLog} from '../../src/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import {file_envoy_extensions_clusters_dns_v3_dns_cluster as dns} from '../../src/gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js'
 import {file_envoy_extensions_filters_http_rbac_v3_rbac as rbac} from '../../src/gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.js'
@@ -27,6 +31,10 @@ import {type Resource, resourcesOf, type Snapshot} from '../../src/lib/xds/snaps
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 
 const files: readonly DescFile[] = [
+  logFilter,
+  rateLimit,
+  inspector,
+  rateBy,
   cluster,
   listener,
   route,

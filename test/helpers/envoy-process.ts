@@ -4,7 +4,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import type {HostPort} from '../../src/lib/model/address.js'
-import {envoyProgram} from './envoy-program.js'
+import {type EnvoyVersion, envoyProgram} from './envoy-program.js'
 
 export interface RunningEnvoy {
   readonly admin: HostPort
@@ -16,12 +16,12 @@ export interface RunningEnvoy {
 }
 
 /** Starts an Envoy and waits until its admin page reports LIVE; the admin address in `config` must be `admin`. */
-export async function startEnvoy(config: object, admin: HostPort, seconds = 20): Promise<RunningEnvoy> {
+export async function startEnvoy(config: object, admin: HostPort, {version}: {version?: EnvoyVersion} = {}): Promise<RunningEnvoy> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-envoy-'))
   const file = path.join(folder, 'envoy.json')
   await writeFile(file, JSON.stringify(config))
   const flags = ['--disable-hot-restart', '--concurrency', '1', '--file-flush-interval-msec', '100', '--drain-time-s', '2', '-l', 'warning']
-  const child = spawn(await envoyProgram(), ['-c', file, ...flags], {stdio: ['ignore', 'pipe', 'pipe']})
+  const child = spawn(await envoyProgram(version), ['-c', file, ...flags], {stdio: ['ignore', 'pipe', 'pipe']})
   let output = ''
   child.stdout.on('data', chunk => (output += String(chunk)))
   child.stderr.on('data', chunk => (output += String(chunk)))
@@ -37,7 +37,7 @@ export async function startEnvoy(config: object, admin: HostPort, seconds = 20):
     },
   }
   try {
-    await untilLive(admin, child, seconds)
+    await untilLive(admin, child, 20)
   } catch (error) {
     await running.stop()
     throw new Error(`${String(error)}\n${output.slice(-3000)}`, {cause: error})

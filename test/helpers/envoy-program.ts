@@ -7,7 +7,7 @@ import {findProgram} from '../../scripts/programs/find.mjs'
 import {inFolder} from './atlas.js'
 
 /** The supported minor versions, the oldest first; a test that names none uses the newest. */
-export const envoyVersions = ['1.38', '1.39', '1.40'] as const
+export const envoyVersions = ['1.36', '1.37', '1.38', '1.39', '1.40'] as const
 
 export type EnvoyVersion = (typeof envoyVersions)[number]
 

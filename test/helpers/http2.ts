@@ -1,4 +1,4 @@
-/** HTTP/2 in tests: a client with or without a certificate, and servers that answer with their name and the request's headers. */
+/** HTTP/2 in tests: a client with or without a certificate, and servers that answer with their name and the request's headers, and keep a stream open that asks for it (`x-hold`). */
 import http2 from 'node:http2'
 import type {AddressInfo} from 'node:net'
 import {createSecureContext} from 'node:tls'
@@ -85,7 +85,8 @@ export async function serveEcho(
   const answer = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
     const isGrpc = request.headers['content-type'] === 'application/grpc'
     response.writeHead(200, {'x-answered-by': name, ...(isGrpc ? {'grpc-status': '0'} : {})})
-    response.end(JSON.stringify(request.headers))
+    if (request.headers['x-hold'] === undefined) response.end(JSON.stringify(request.headers))
+    else response.write('held')
   }
   const server =
     tls === undefined

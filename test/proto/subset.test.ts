@@ -23,6 +23,8 @@ const newer: Record<string, string> = {
   'envoy.extensions.clusters.common.dns.v3.DnsLookupFamily': '1.33',
   'envoy.extensions.clusters.dns.v3.DnsCluster': '1.33',
   'envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate': '1.33',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.max_dynamic_descriptors': '1.35',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.rate_limits': '1.33',
   'envoy.extensions.rbac.principals.mtls_authenticated.v3.Config': '1.34',
 }
 

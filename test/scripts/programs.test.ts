@@ -134,8 +134,10 @@ describe('a version on PATH', () => {
       ['envoy', '1.40.0'],
       ['envoy-1.39', '1.39.3'],
       ['envoy-1.38', '1.38.3'],
+      ['envoy-1.37', '1.37.0'],
+      ['envoy-1.36', '1.36.2'],
     ] as const) {
-      const printed = ['1.38.3', '1.39.3', '1.40.0'].filter(of =>
+      const printed = ['1.36.2', '1.37.0', '1.38.3', '1.39.3', '1.40.0'].filter(of =>
         programNamed(name).fits(`envoy  version: abc/${of}/Clean/RELEASE/BoringSSL`),
       )
       expect(printed).to.deep.equal([version])

@@ -1,22 +1,31 @@
-/** Access logs: JSON lines on standard output, one per request and one per connection. */
-import {create, type JsonObject} from '@bufbuild/protobuf'
+/**
+ * Access logs: JSON lines on standard output. What an operator looks up has a line: failures, slow calls, a sample of the rest; the
+ * whole is in Envoy's statistics, which cost less.
+ */
+import {create, type JsonObject, type MessageInitShape} from '@bufbuild/protobuf'
 import {
   type AccessLog,
   type AccessLogFilter,
   AccessLogFilterSchema,
   AccessLogSchema,
-  GrpcStatusFilter_Status,
+  ComparisonFilter_Op,
+  GrpcStatusFilter_Status as Grpc,
 } from '../../gen/envoy/config/accesslog/v3/accesslog_pb.js'
+import {ExpressionFilterSchema} from '../../gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js'
 import {StdoutAccessLogSchema} from '../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
+import {FractionalPercentSchema} from '../../gen/envoy/type/v3/percent_pb.js'
 import {envoyNames} from '../model/names.js'
 import {extension} from './core.js'
 
-/** Thanos Query calls it on each endpoint every few seconds, to learn which labels and times the endpoint has. */
-const THANOS_INFO = '/thanos.info.Info/Info'
+/** Milliseconds from which on a call on the Thanos path counts as slow, and has a line. */
+const SLOW = 1000
+
+/** Percent of the other calls that have a line. An Envoy passes its choice on in `x-request-id`: the same calls have a line at both. */
+const SAMPLE = 1
 
 /**
- * One line per connection, when it ends. The only place where Envoy shows why it refused a client certificate
- * (docs/explanation/envoy.md#refused-certificates).
+ * One line per connection that showed a certificate or failed, when it ends. The only place where Envoy shows why it refused a client
+ * certificate (docs/explanation/envoy.md#refused-certificates). A load balancer's check, which connects and sends nothing, has none.
  */
 export function connectionLog(listener: string): AccessLog {
   return log(
@@ -33,16 +42,21 @@ export function connectionLog(listener: string): AccessLog {
       details: '%CONNECTION_TERMINATION_DETAILS%',
       milliseconds: '%DURATION%',
     },
-    undefined,
+    filter({
+      case: 'extensionFilter',
+      value: extension('envoy.access_loggers.extension_filters.cel', ExpressionFilterSchema, {expression: CONNECTION_COUNTS}),
+    }),
   )
 }
 
+const CONNECTION_COUNTS = "connection.mtls || connection.transport_failure_reason != '' || connection.termination_details != ''"
+
 /**
- * One line per request, when it ends. `unlogged: 'routine'` leaves out successful calls of `Info`, which would be most of the log on
- * the Thanos path. `'health-checks'` leaves out health checks too, by their host name: only for a listener where that name leads
- * nowhere else, because any client can send it.
+ * One line per request that `logged` selects, when it ends. `streams`: each ADS stream, and of those that the limit of openings refuses a
+ * sample. `calls`: failed and slow ones, and a sample. `calls-but-health-checks` leaves out health checks, by their host name: only
+ * for a listener where that name leads nowhere else, because any client can send it.
  */
-export function requestLog(listener: string, unlogged: 'health-checks' | 'nothing' | 'routine'): AccessLog {
+export function requestLog(listener: string, logged: 'calls' | 'calls-but-health-checks' | 'streams'): AccessLog {
   return log(
     {
       log: 'request',
@@ -64,50 +78,54 @@ export function requestLog(listener: string, unlogged: 'health-checks' | 'nothin
       bytes_received: '%BYTES_RECEIVED%',
       bytes_sent: '%BYTES_SENT%',
     },
-    filters[unlogged],
+    filters[logged],
   )
 }
 
-const routine = create(AccessLogFilterSchema, {
-  filterSpecifier: {
-    case: 'orFilter',
-    value: {
-      filters: [
-        unless(':path', THANOS_INFO),
-        {filterSpecifier: {case: 'grpcStatusFilter', value: {statuses: [GrpcStatusFilter_Status.OK], exclude: true}}},
-      ],
-    },
-  },
+const sampled = filter({
+  case: 'runtimeFilter',
+  value: {runtimeKey: 'atlas.access_log_sample', percentSampled: create(FractionalPercentSchema, {numerator: SAMPLE})},
 })
 
+const calls = any([
+  filter({case: 'statusCodeFilter', value: {comparison: atLeast(400, 'atlas.access_log_status')}}),
+  filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.OK], exclude: true}}),
+  filter({case: 'responseFlagFilter', value: {}}), // any flag
+  filter({case: 'durationFilter', value: {comparison: atLeast(SLOW, 'atlas.access_log_slow')}}),
+  sampled,
+])
+
 const filters = {
-  nothing: undefined,
-  routine,
-  'health-checks': create(AccessLogFilterSchema, {
-    filterSpecifier: {case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), routine]}},
-  }),
+  streams: any([filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.RESOURCE_EXHAUSTED], exclude: true}}), sampled]),
+  calls,
+  'calls-but-health-checks': filter({case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), calls]}}),
+}
+
+type FilterSpecifier = NonNullable<MessageInitShape<typeof AccessLogFilterSchema>['filterSpecifier']>
+
+function filter(filterSpecifier: FilterSpecifier): AccessLogFilter {
+  return create(AccessLogFilterSchema, {filterSpecifier})
+}
+
+function any(alternatives: AccessLogFilter[]): AccessLogFilter {
+  return filter({case: 'orFilter', value: {filters: alternatives}})
+}
+
+/** Envoy requires a runtime key; no layer of Atlas's bootstraps sets it. */
+function atLeast(defaultValue: number, runtimeKey: string) {
+  return {op: ComparisonFilter_Op.GE, value: {defaultValue, runtimeKey}}
 }
 
 function unless(name: string, exact: string): AccessLogFilter {
-  return create(AccessLogFilterSchema, {
-    filterSpecifier: {
-      case: 'headerFilter',
-      value: {
-        header: {
-          name,
-          headerMatchSpecifier: {case: 'stringMatch', value: {matchPattern: {case: 'exact', value: exact}}},
-          invertMatch: true,
-        },
-      },
-    },
-  })
+  const headerMatchSpecifier = {case: 'stringMatch' as const, value: {matchPattern: {case: 'exact' as const, value: exact}}}
+  return filter({case: 'headerFilter', value: {header: {name, headerMatchSpecifier, invertMatch: true}}})
 }
 
-function log(format: JsonObject, filter: AccessLogFilter | undefined): AccessLog {
+function log(format: JsonObject, chosen: AccessLogFilter): AccessLog {
   return create(AccessLogSchema, {
     ...extension('envoy.access_loggers.stdout', StdoutAccessLogSchema, {
       accessLogFormat: {case: 'logFormat', value: {format: {case: 'jsonFormat', value: format}, omitEmptyValues: true}},
     }),
-    ...(filter === undefined ? {} : {filter}),
+    filter: chosen,
   })
 }

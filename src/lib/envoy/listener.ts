@@ -6,7 +6,9 @@ import {create} from '@bufbuild/protobuf'
 import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores} from '../../gen/envoy/config/core/v3/protocol_pb.js'
 import {type Listener, ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
+import {type FilterChain, FilterChainSchema} from '../../gen/envoy/config/listener/v3/listener_components_pb.js'
 import {RouterSchema} from '../../gen/envoy/extensions/filters/http/router/v3/router_pb.js'
+import {TlsInspectorSchema} from '../../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import {ConnectionLimitSchema} from '../../gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js'
 import {
   type HttpConnectionManager,
@@ -20,13 +22,26 @@ import type {HostPort} from '../model/address.js'
 import {envoyNames, OBSERVABILITY, SIDECAR_SEPARATOR, spiffe} from '../model/names.js'
 import type {InternalPort, Settings} from '../model/settings.js'
 import {connectionLog, requestLog} from './access-log.js'
+import {streamOpenings} from './rate-limit.js'
 import {denyFilter, allowFilter} from './rbac.js'
 import {http2} from './http2.js'
 import {duration, extension, fromAds, socketAddress} from './core.js'
 import {deliveredSecrets, downstreamTls, type PeerName} from './tls.js'
 
-/** Connections that one listener holds at a time; Envoy closes further ones at once. */
-const MAX_CONNECTIONS = 10_000
+/**
+ * Connections that one listener holds at a time; Envoy closes further ones at once. A connection counts from its first bytes of TLS on.
+ * 10900 has one for each downstream Envoy: 10,000 clusters with three Envoys, and some to replace them.
+ */
+const MAX_CONNECTIONS = {ads: 40_000, thanos: 10_000} as const
+
+/**
+ * Seconds until a connection ends on which a client of a TLS listener sends nothing. Until then it takes no room from other clients of
+ * that listener, because the inspector in front of the filter chains still waits for its first bytes.
+ */
+const SILENCE_TIMEOUT = 5
+
+/** Seconds until a connection to 10900 without a stream ends. An Envoy that has a configuration always has its ADS stream. */
+const ADS_IDLE_TIMEOUT = 60
 
 /** Streams on one connection; further ones wait at the client. An Envoy opens one ADS stream, Thanos Query one per replica and query. */
 const MAX_STREAMS = {ads: 8, thanos: 1024} as const
@@ -46,14 +61,16 @@ export function adsListener({trustDomain, timeouts}: Settings, at: HostPort): Li
     name: envoyNames.ads,
     at,
     bufferBytes: 65_536, // many clients, little traffic
+    connections: MAX_CONNECTIONS.ads,
     manager: create(HttpConnectionManagerSchema, {
-      ...common(envoyNames.ads, [allowFilter([clients], own), denyFilter()]),
-      accessLog: [requestLog(envoyNames.ads, 'nothing')],
+      ...common(envoyNames.ads, [streamOpenings(envoyNames.ads), allowFilter([clients], own), denyFilter()]),
+      accessLog: [requestLog(envoyNames.ads, 'streams')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.ads, configSource: fromAds}},
       forwardClientCertDetails: ClientCertDetails.SANITIZE_SET,
       setCurrentClientCertDetails: {uri: true},
       commonHttpProtocolOptions: {
+        idleTimeout: duration(ADS_IDLE_TIMEOUT),
         maxConnectionDuration: duration(timeouts.adsConnection),
         headersWithUnderscoresAction: Underscores.REJECT_REQUEST,
       },
@@ -72,9 +89,11 @@ export function thanosListener(settings: Settings, at: HostPort): Listener {
   return listener({
     name: envoyNames.thanos,
     at,
+    internal: true,
+    connections: MAX_CONNECTIONS.thanos,
     manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, protection.filters),
-      accessLog: [requestLog(envoyNames.thanos, 'routine')],
+      accessLog: [requestLog(envoyNames.thanos, 'calls')],
       ...protection.protocol,
       routeSpecifier: {
         case: 'scopedRoutes',
@@ -106,9 +125,10 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
   return listener({
     name: envoyNames.thanos,
     at,
+    connections: MAX_CONNECTIONS.thanos,
     manager: create(HttpConnectionManagerSchema, {
       ...common(envoyNames.thanos, [allowFilter([observability])]),
-      accessLog: [requestLog(envoyNames.thanos, 'health-checks')],
+      accessLog: [requestLog(envoyNames.thanos, 'calls-but-health-checks')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
       commonHttpProtocolOptions: {maxConnectionDuration: duration(timeouts.thanosConnection)},
@@ -149,30 +169,46 @@ function common(name: string, filters: readonly HttpFilter[]) {
 interface ListenerSpec {
   readonly name: string
   readonly at: HostPort
+  /** Connections at a time. */
+  readonly connections: number
   readonly manager: HttpConnectionManager
   readonly tls?: TransportSocket
+  /** For Thanos Query alone: goes on accepting when other listeners have used up the connections of the whole Envoy. */
+  readonly internal?: boolean
   /** Limit of one connection's buffers; Envoy's default is 1 MiB. */
   readonly bufferBytes?: number
 }
 
-function listener({name, at, manager, tls, bufferBytes}: ListenerSpec): Listener {
+/**
+ * With TLS, an inspector comes first. Its one filter chain has no match, so clients with any server name, or none, get that chain; a
+ * chain with `server_names` can be added later in place, without cutting the streams of this one. Adding the inspector later, or
+ * another change in a chain, would cut them (docs/explanation/envoy.md#listener-updates).
+ */
+function listener({name, at, internal = false, tls, bufferBytes, ...chain}: ListenerSpec): Listener {
   return create(ListenerSchema, {
     name,
     statPrefix: name,
     address: socketAddress(at.host, at.port),
     ...(bufferBytes === undefined ? {} : {perConnectionBufferLimitBytes: bufferBytes}),
+    ...(internal ? {ignoreGlobalConnLimit: true} : {}),
+    ...(tls === undefined ? {} : {listenerFilters: [inspector], listenerFiltersTimeout: duration(SILENCE_TIMEOUT)}),
     accessLog: [connectionLog(name)],
-    filterChains: [
-      {
-        filters: [
-          extension('envoy.filters.network.connection_limit', ConnectionLimitSchema, {
-            statPrefix: name,
-            maxConnections: BigInt(MAX_CONNECTIONS),
-          }),
-          extension('envoy.filters.network.http_connection_manager', HttpConnectionManagerSchema, manager),
-        ],
-        ...(tls === undefined ? {} : {transportSocket: tls, transportSocketConnectTimeout: duration(HANDSHAKE_TIMEOUT)}),
-      },
+    filterChains: [filterChain({name, tls, ...chain})],
+  })
+}
+
+const inspector = extension('envoy.filters.listener.tls_inspector', TlsInspectorSchema, {})
+
+interface ChainSpec extends Pick<ListenerSpec, 'connections' | 'manager' | 'name'> {
+  readonly tls: TransportSocket | undefined
+}
+
+function filterChain({name, connections, manager, tls}: ChainSpec): FilterChain {
+  return create(FilterChainSchema, {
+    filters: [
+      extension('envoy.filters.network.connection_limit', ConnectionLimitSchema, {statPrefix: name, maxConnections: BigInt(connections)}),
+      extension('envoy.filters.network.http_connection_manager', HttpConnectionManagerSchema, manager),
     ],
+    ...(tls === undefined ? {} : {transportSocket: tls, transportSocketConnectTimeout: duration(HANDSHAKE_TIMEOUT)}),
   })
 }
