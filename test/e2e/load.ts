@@ -1,5 +1,5 @@
 /** Continuous requests to some clusters, on old and new connections, and an open stream to each: none may fail. */
-import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {type Channel, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {type Load, startLoad} from '../../src/demo/lab/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {hostOf, queryAddress, whoAnswers} from './look.js'
@@ -10,25 +10,46 @@ const STREAM_SECONDS = 120
 const PAUSE_MS = 15
 
 export interface RunningLoad {
+  /** How often connections were replaced, by cluster. */
+  reconnections(): ReadonlyMap<string, number>
   /** Stops the load. @returns the number of requests @throws Error with the first failure */
   stop(): Promise<number>
 }
 
-/** @param options.streams whether a stream to each is kept open; not possible where connections are limited to less than the load's time */
-export function load(network: Scene, clusters: readonly string[] = [...network.members.keys()], options = {streams: true}): RunningLoad {
+interface LoadOptions {
+  /** Whether a stream to each is kept open; not possible where connections are limited to less than the load's time. */
+  readonly streams?: boolean
+  /** Whether a connection whose end the Envoy has announced is replaced, as a gRPC client does; otherwise requests on it fail. */
+  readonly reconnects?: boolean
+}
+
+export function load(
+  network: Scene,
+  clusters: readonly string[] = [...network.members.keys()],
+  {streams: withStreams = true, reconnects = false}: LoadOptions = {},
+): RunningLoad {
   const target = queryAddress(network)
-  const channels = clusters.map(() => openPlain(target))
+  const channels = new Map(clusters.map(cluster => [cluster, openPlain(target)]))
+  const replaced = new Map<string, number>()
   const broken: string[] = []
   const state = {ending: false}
-  const onOpen = clusters.map((cluster, index) => async () => {
-    const answer = await channels[index]?.call(oneCall(hostOf(cluster)))
-    if (answer?.headers[ANSWERED_BY] !== `${cluster}/0`) throw new Error(`${cluster}: gRPC status ${answer?.grpcStatus ?? 'none'}`)
+  const channelTo = (cluster: string): Channel => {
+    const channel = channels.get(cluster)
+    if (channel !== undefined && (channel.isOpen() || !reconnects)) return channel
+    const next = openPlain(target)
+    channels.set(cluster, next)
+    replaced.set(cluster, (replaced.get(cluster) ?? 0) + 1)
+    return next
+  }
+  const onOpen = clusters.map(cluster => async () => {
+    const answer = await channelTo(cluster).call(oneCall(hostOf(cluster)))
+    if (answer.headers[ANSWERED_BY] !== `${cluster}/0`) throw new Error(`${cluster}: gRPC status ${answer.grpcStatus ?? 'none'}`)
   })
   const onNew = clusters.map(cluster => async () => {
     const who = await whoAnswers(network, cluster)
     if (who !== `${cluster}/0`) throw new Error(`${cluster}, on a new connection: ${who}`)
   })
-  const streams = (options.streams ? clusters : []).map(cluster => {
+  const streams = (withStreams ? clusters : []).map(cluster => {
     const channel = openPlain(target)
     const told = (how: string) => () => {
       if (!state.ending) broken.push(`the stream to ${cluster} ${how}`)
@@ -38,10 +59,11 @@ export function load(network: Scene, clusters: readonly string[] = [...network.m
   })
   const running: Load = startLoad([...onOpen, ...onNew], PAUSE_MS)
   return {
+    reconnections: () => replaced,
     async stop() {
       const {requests, failures, firstFailure} = await running.stop()
       state.ending = true
-      for (const channel of [...channels, ...streams]) channel.close()
+      for (const channel of [...channels.values(), ...streams]) channel.close()
       if (failures > 0) throw new Error(`${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
       if (broken.length > 0) throw new Error(broken.join('; '))
       return requests

@@ -28,6 +28,8 @@ export const grpcCodes = {ok: 0, permissionDenied: 7, unimplemented: 12, unavail
 
 /** An open HTTP/2 connection. */
 export interface Channel {
+  /** False once the server has announced the end of the connection (GOAWAY), or it is closed: further calls need another one. */
+  isOpen(): boolean
   call(call: Call): Promise<GrpcReply>
   close(): void
 }
@@ -57,6 +59,7 @@ function channelOver(session: ClientHttp2Session): Channel {
     broken = error
   })
   return {
+    isOpen: () => !session.closed,
     call: async call => {
       if (broken !== undefined) throw broken
       return callOn(session, call)
