@@ -9,7 +9,7 @@ import {defaultTimes, serve} from '../server/serve.js'
 
 export default class Serve extends StoreCommand {
   static override summary = 'Run the server: configure Envoys, renew certificates, list the endpoints of Thanos Query'
-  static override description = `Envoys connect to --listen with mutual TLS 1.3. The admin port serves /healthz, /readyz and /metrics, and to this machine alone /status, which names every proxy.
+  static override description = `Envoys connect to --listen with mutual TLS 1.3. The admin port serves /healthz, /readyz and /metrics. It serves /status, which names every proxy, to this machine only.
 In Kubernetes (without --store) several servers share a namespace: all of them serve Envoys, and one of them, the leader, signs and writes.
 Logs are JSON lines on stderr. On SIGTERM or Ctrl-C the server closes its streams one by one; Envoys keep their configuration.
 The time limits that --time sets are listed in docs/reference/settings.md.`

@@ -7,7 +7,7 @@ import {listClusters} from '../../lib/ops/cluster/list.js'
 export default class ClusterList extends StoreCommand {
   static override summary = 'List the downstream clusters'
   static override description = `STATE is "registered", "no address" (set one with "cluster add"), "unreadable" (REMARK names the key; the last readable registration stays in effect) or "suspended" (the registration was deleted).
-Whether an Envoy is connected shows "atlas status".`
+"atlas status" shows whether its Envoy is connected.`
   static override examples = ['<%= config.bin %> cluster list', '<%= config.bin %> cluster list --store ./atlas-state --json']
 
   async run(): Promise<{clusters: readonly ClusterJson[]}> {
