@@ -2,6 +2,7 @@
 import {spawnSync} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 import {parseArgs} from 'node:util'
+import {type AttackFigures, measureAttacks} from './attack.js'
 import {type ChangeFigures, measureChanges} from './changes.js'
 import {type KubernetesFigures, measureKubernetes} from './kubernetes.js'
 import {type RestartFigures, measureRestart} from './restart.js'
@@ -20,11 +21,13 @@ interface Row {
 
 const {values} = parseArgs({
   options: {
+    attack: {type: 'boolean', default: false},
     json: {type: 'boolean', default: false},
     kubernetes: {type: 'boolean', default: false},
     nodes: {type: 'string', default: '10,100,1000'},
   },
 })
+const limitsOfAttack = {times: 2, residentMiB: 600, residentTimes: 1.5, logLinesPerS: 1} as const
 const sizes = values.nodes.split(',').map(Number)
 if (values.kubernetes) {
   for (const size of sizes) {
@@ -33,6 +36,13 @@ if (values.kubernetes) {
     process.stdout.write(values.json ? `${JSON.stringify(measured)}\n` : `${judged(measured)}\n`)
   }
 
+  process.exit(0)
+}
+
+if (values.attack) {
+  await measureAttacks(200, measured => {
+    process.stdout.write(values.json ? `${JSON.stringify(measured)}\n` : `${judgedAttack(measured)}\n`)
+  })
   process.exit(0)
 }
 
@@ -50,6 +60,19 @@ else
     `${table(figures)}\n\n${rows.map(row => `${row.ok ? 'ok    ' : 'MISSED'}  ${row.what}: ${row.got} (limit ${row.limit})`).join('\n')}\n`,
   )
 process.exit(0)
+
+/** What the attack costs, beside the same attacker aimed at a sink. */
+function judgedAttack({attack, sink, server}: AttackFigures): string {
+  const judge = (what: string, got: number, limit: number): string =>
+    `${got <= limit ? 'ok    ' : 'MISSED'}  ${attack}, ${what}: ${round(got)} (limit ${round(limit)})`
+  return [
+    judge('honest first answer, ms', server.firstAnswerMs, limitsOfAttack.times * sink.firstAnswerMs),
+    judge('change, ms', server.changeMs, limitsOfAttack.times * sink.changeMs),
+    judge('memory, MiB', server.residentMiB, Math.min(limitsOfAttack.residentMiB, limitsOfAttack.residentTimes * sink.residentMiB)),
+    judge('log lines a second', server.logLinesPerS, limitsOfAttack.logLinesPerS),
+    judge('probes not answered', server.probesMissed, 0),
+  ].join('\n')
+}
 
 /** The figures on a real API server, beside those of goatlas (240 s for 300 clusters; not done after 600 s for 1,000). */
 function judged(measured: KubernetesFigures): string {
