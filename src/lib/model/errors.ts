@@ -1,4 +1,4 @@
-/** The one error family. Text for people and exit codes are made from it in `cli/`; nothing here prints. */
+/** The one error family, and the faults of what is stored. Text for people and exit codes are made in `cli/`; nothing here prints. */
 import {printable} from './printable.js'
 
 /** The kinds of error; each code has one exit code (cli/text/error.ts). */
@@ -27,6 +27,21 @@ export class AtlasError extends Error {
 export function invalid(what: string, wanted: string, got: string, hint?: string): AtlasError {
   const message = `${what} must be ${wanted}; got ${quote(got)}`
   return new AtlasError('invalid', message, hint === undefined ? {} : {hint})
+}
+
+/** Something stored that could not be read: where it is, and what it must be (never key material). */
+export interface Fault {
+  /** Kind and name, such as `Service/paris`. */
+  readonly object: string
+  /** The file, where the store has files. */
+  readonly source?: string
+  /** Path inside the object, such as `metadata.annotations["goatlas.io/addresses"]`. */
+  readonly key: string
+  readonly message: string
+}
+
+export function sameFault(fault: Fault, other: Fault | undefined): boolean {
+  return fault.object === other?.object && fault.key === other.key && fault.message === other.message && fault.source === other.source
 }
 
 /**

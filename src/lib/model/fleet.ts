@@ -2,11 +2,11 @@
 import type {Address} from './address.js'
 import type {OwnerRecord} from './authority.js'
 import type {Cluster} from './cluster.js'
-import {type Fault, sameFault} from './fault.js'
+import {type Fault, sameFault} from './errors.js'
 import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
 
-export type {Fault} from './fault.js'
+export type {Fault} from './errors.js'
 export type {Fleet, Revision, Subject} from './kinds.js'
 export type {ObjectKey} from './names.js'
 

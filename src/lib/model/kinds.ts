@@ -5,7 +5,7 @@
 import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
-import type {Fault} from './fault.js'
+import type {Fault} from './errors.js'
 import {type ClientName, type ClusterName, OBSERVABILITY, type ObjectKey, type Owner, derivedOwner} from './names.js'
 import type {ReplicaReport} from './report.js'
 import {NO_REQUEST, type Request, describeRequest} from './request.js'

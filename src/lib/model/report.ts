@@ -1,5 +1,5 @@
 /** What a server knows of the proxies it serves: the answer of `/status` on its admin port, read by `atlas status`. */
-import type {Fault} from './fault.js'
+import type {Fault} from './errors.js'
 import type {Owner} from './names.js'
 
 /** The state of one type of resource at a node: all that was sent is acknowledged, an answer is missing, or something was refused. */

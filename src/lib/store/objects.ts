@@ -2,7 +2,7 @@
 import type {Manifest} from '../manifest/manifest.js'
 import type {AtlasError} from '../model/errors.js'
 import type {ObjectKey, Revision} from '../model/fleet.js'
-import type {ObjectEvent, Heartbeat, StoreMembership, HoldEvents, Server, ServerAddress, StoreTraits} from './store.js'
+import type {StateStore, StoreTraits} from './store.js'
 
 /** An object as found: its manifest, or why it can't be read. */
 export interface StoredObject {
@@ -50,7 +50,7 @@ export interface Writing {
   readonly isDerived: boolean
 }
 
-export interface ObjectStore extends StoreTraits {
+export interface ObjectStore extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'recordEvent'> {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */
@@ -70,10 +70,4 @@ export interface ObjectStore extends StoreTraits {
    * @throws AtlasError `unreachable`
    */
   observe(observer: Observer, signal: AbortSignal): Promise<Observed>
-  hold(server: Server, events: HoldEvents): Promise<StoreMembership>
-  holder(): Promise<ServerAddress | undefined>
-  heartbeats(): Promise<readonly Heartbeat[]>
-  recordEvent(object: ObjectKey, event: ObjectEvent): Promise<void>
-  heardAt(): number | undefined
-  close(): void
 }
