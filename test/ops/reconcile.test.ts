@@ -95,6 +95,9 @@ describe('ops/reconcile', () => {
     expect(fleet.records.get(paris)?.credentials).to.have.length(2)
     dependencies.pass(330 * DAY)
     fleet = reconciled(fleet, dependencies)
+    expect(fleet.records.get(paris)?.credentials, 'kept for 30 days after its end').to.have.length(2)
+    dependencies.pass(31 * DAY)
+    fleet = reconciled(fleet, dependencies)
     expect(fleet.records.get(paris)?.credentials).to.have.length(1)
   })
 
@@ -145,7 +148,7 @@ describe('ops/reconcile', () => {
     expect(planReconcile(fleet, dependencies)).to.deep.equal([])
   })
 
-  it('a removed cluster is denied by name until its certificates end, then forgotten', () => {
+  it('a removed cluster is denied by name until 30 days after its certificates end; its generation is kept for good', () => {
     const dependencies = testDependencies()
     const before = testFleet(dependencies, ['paris', 'lyon'], longLived)
     let fleet = reconciled(reduceAll(before, planRemoval(before, paris, dependencies)), dependencies)
@@ -166,9 +169,16 @@ describe('ops/reconcile', () => {
       expect([...held.keys()].filter(key => key === paris)).to.deep.equal([])
     expect(fleet.credentials.has(lyon)).to.equal(true)
 
-    dependencies.pass(800 * DAY)
+    dependencies.pass(755 * DAY)
     fleet = reconciled(fleet, dependencies)
-    expect(fleet.records.has(paris)).to.equal(false)
+    expect(fleet.records.get(paris), 'all certificates ended less than 30 days ago').to.deep.equal({...record, denied: [record?.denied[1]]})
+    dependencies.pass(10_000 * DAY)
+    fleet = reconciled(fleet, dependencies)
+    expect(fleet.records.get(paris)).to.deep.equal({owner: 'paris', generation: 2, credentials: [], denied: []})
+    const again = reduce(fleet, {kind: 'registration', name: paris, value: testCluster('paris')})
+    dependencies.pass(-10_755 * DAY)
+    const later = reconciled(again, dependencies).identities.get(paris)
+    expect(later && readKey(later).uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/2'])
   })
 
   it('a cluster that is added again after its removal has names of the next generation', () => {

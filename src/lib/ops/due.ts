@@ -8,6 +8,7 @@ import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSp
 import {type Span, always, judgeKey, settledSpan} from '../pki/judge.js'
 import {CLOCK_SKEW} from '../pki/rotation.js'
 import {takeoverDue} from './goatlas/takeover.js'
+import {dropAt} from './revoke.js'
 
 /** A leaf certificate as it is, and as it should be. */
 export interface Leaf<Key extends CertifiedKey = CertifiedKey> {
@@ -86,12 +87,12 @@ const findings = remember<OwnerRecord, readonly unknown[], Findings>(() => ({spa
 
 function computeSpan(fleet: Fleet, settings: Settings, record: OwnerRecord): Span {
   const {suspendedSince, credentials, denied} = record
-  const ends = [...credentials.map(({notAfter}) => Date.parse(notAfter)), ...denied.map(({until}) => Date.parse(until))]
+  const dropped = [...credentials.map(({notAfter}) => dropAt(notAfter)), ...denied.map(({until}) => dropAt(until))]
   return intersection([
     settledLeaf(identityLeaf(fleet, settings, record)),
     settledLeaf(credentialLeaf(fleet, settings, record)),
     suspendedSince === undefined ? always : settledSuspension(suspendedSince, settings),
-    {from: -Infinity, until: Math.min(Infinity, ...ends)},
+    {from: -Infinity, until: Math.min(Infinity, ...dropped)},
   ])
 }
 

@@ -190,9 +190,10 @@ class Plan {
   #unregistered(owner: ClusterName, before: OwnerRecord): void {
     const now = this.#deps.now()
     if (before.registration === undefined) {
-      // It was removed: what is left is the denial of its old names.
+      // It was removed: what is left is the denial of its old names, and its generation for good. A cluster that is registered again
+      // must not get a name that an earlier certificate carries, whatever the clock showed when the record was last looked at.
       const rest = withoutEnded(before, now)
-      const isEmpty = rest.denied.length === 0 && rest.credentials.length === 0
+      const isEmpty = rest.denied.length === 0 && rest.credentials.length === 0 && rest.generation === 1
       if (isEmpty) this.#add({kind: 'record', owner, value: undefined})
       else this.#record(before, rest)
       return

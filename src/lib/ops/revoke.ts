@@ -24,14 +24,25 @@ export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDe
   return changes
 }
 
-/** The record without credentials that have expired and denials that have ended. */
+/**
+ * The record without credentials and denials that ended more than 30 days ago. A clock that runs ahead by less than that drops nothing
+ * that still protects, nor a credential that an Envoy still uses.
+ */
 export function withoutEnded(record: OwnerRecord, now: Date): OwnerRecord {
-  const isAhead = (time: string): boolean => Date.parse(time) > now.getTime()
-  const credentials = record.credentials.filter(credential => isAhead(credential.notAfter))
-  const denied = record.denied.filter(name => isAhead(name.until))
+  const isKept = (end: string): boolean => dropAt(end) > now.getTime()
+  const credentials = record.credentials.filter(credential => isKept(credential.notAfter))
+  const denied = record.denied.filter(name => isKept(name.until))
   const isSame = credentials.length === record.credentials.length && denied.length === record.denied.length
   return isSame ? record : {...record, credentials, denied}
 }
+
+/** When a credential or a denial that ends at this time is dropped from its record; milliseconds since 1970. */
+export function dropAt(end: string): number {
+  return Date.parse(end) + KEPT_AFTER_END
+}
+
+/** 30 days, in milliseconds. */
+const KEPT_AFTER_END = 30 * 86_400_000
 
 function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, dependencies: OpsDependencies): readonly DeniedName[] {
   const {settings} = fleet
