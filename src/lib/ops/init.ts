@@ -5,6 +5,7 @@
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, faultOf} from '../model/fleet.js'
+import {RELEASED} from '../model/release-date.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
 import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
@@ -165,7 +166,12 @@ function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies
       'certificates were issued here, but their root (Secret atlas-ca) is gone; a new root would lock every proxy out',
       {hint: 'restore Secret atlas-ca from a backup'},
     )
-  return issue(rootSpec(settings), undefined, dependencies.now(), dependencies.signer)
+  const now = dependencies.now()
+  if (now.getTime() < Date.parse(RELEASED))
+    throw new AtlasError('failed', `the root cannot be made: the clock of this machine shows ${now.toISOString()}, and Atlas is newer`, {
+      hint: 'set the clock, then run "atlas init" again; a root with a wrong date would end too early, and with it every certificate',
+    })
+  return issue(rootSpec(settings), undefined, now, dependencies.signer)
 }
 
 function withChoices(settings: Settings, choices: Choices): Settings {

@@ -130,7 +130,12 @@ class Plan {
     const findings = findingsOf(this.#fleet, this.#settings, owner)
     const before = this.changes.length
     this.#owner(owner)
-    findings.isSettled = this.changes.length === before && !this.#isAtFault(owner)
+    findings.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
+  }
+
+  /** If not, an owner may lack a certificate that is issued once the clock, or the signing certificate, is right again. */
+  #canSign(): boolean {
+    return this.#signer('issuer') !== undefined && this.#signer('credentialIssuer') !== undefined
   }
 
   #isAtFault(owner: Owner): boolean {

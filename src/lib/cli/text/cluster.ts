@@ -90,7 +90,7 @@ function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
 
 /** What `cluster add` did or would do, what is still missing, and the next commands. */
 export function renderAdded(
-  {after, cluster, previous, restored}: AddResult,
+  {after, cluster, previous, restored, unsigned}: AddResult,
   flags: ClusterFlags & StoreFlags & {readonly 'dry-run': boolean},
   version: string,
 ): string {
@@ -125,7 +125,11 @@ export function renderAdded(
       : [
           `The observability Envoy has no address yet, so the Envoy of ${name} cannot connect. Run "atlas init${sameStore(flags)} --address HOST" first.`,
         ]),
-    ...(flags['dry-run'] ? [] : [`\n${next}`]),
+    ...unsigned.map(reason => `Warning: ${reason}.`),
+    ...(unsigned.length === 0
+      ? []
+      : [`The Envoy of ${name} cannot join before it has certificates. Repair this first, then run the same command again.`]),
+    ...(flags['dry-run'] || unsigned.length > 0 ? [] : [`\n${next}`]),
   ].join('\n')
 }
 

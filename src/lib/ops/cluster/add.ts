@@ -9,6 +9,7 @@ import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, sameValue} from '../commit.js'
 import {type Patience, waitForLeader} from '../ask-leader.js'
 import {planReconcile} from '../reconcile.js'
+import {unsignedReasons} from '../signing.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation} from '../installation.js'
 
@@ -27,6 +28,8 @@ export interface AddResult extends Committed {
   readonly previous: Cluster | undefined
   /** Whether it was suspended before; it keeps its certificates. */
   readonly restored: boolean
+  /** Why certificates that it needs are not issued, where the caller may know; a sentence each. */
+  readonly unsigned: readonly string[]
 }
 
 /**
@@ -56,7 +59,14 @@ export async function addCluster(
     await waitForLeader(store, fleet => isAccepted(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
   const {before} = committed
   const previous = clusterOf(before, name)
-  return {...committed, cluster, previous, restored: previous === undefined && before.records.get(name)?.registration !== undefined}
+  return {
+    ...committed,
+    cluster,
+    previous,
+    restored: previous === undefined && before.records.get(name)?.registration !== undefined,
+    // Where the leader signs, the caller may have no right to read the certificates that sign.
+    unsigned: store.signedBy === 'leader' ? [] : unsignedReasons(committed.after, dependencies.now()),
+  }
 }
 
 function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets}): readonly Change[] {
