@@ -43,9 +43,9 @@ async function explain(error) {
     process.exitCode = error.oclif.exit
     return
   }
-  const {exitCodes, renderError, reportOf} = await import('../dist/lib/cli/text/error.js')
+  const {exitCodes, renderError, errorReport} = await import('../dist/lib/cli/text/error.js')
   // oclif has colons where people type spaces.
-  const {message, ...rest} = reportOf(error)
+  const {message, ...rest} = errorReport(error)
   const report = {message: message.replace(/^command \S+ not found/, words => words.replaceAll(':', ' ')), ...rest}
   process.exitCode = exitCodes[report.code]
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: report}, undefined, 2)}\n`)

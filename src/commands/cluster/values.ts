@@ -3,7 +3,7 @@ import {Args, Flags} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {bootstrapFlags} from '../../lib/cli/flags/bootstrap.js'
 import {formats, hasKey, refuseMisplaced, releaseFlags} from '../../lib/cli/flags/release.js'
-import {type ValuesJson, renderValues} from '../../lib/cli/text/values.js'
+import {type ValuesJson, renderClusterValues} from '../../lib/cli/text/values.js'
 import {writeBootstrap} from '../../lib/cli/bootstrap-files.js'
 import {objectNames, parseOwner} from '../../lib/model/names.js'
 import {joining} from '../../lib/ops/cluster/values.js'
@@ -56,7 +56,7 @@ The name "atlas" is the observability Envoy.`
     const {data, message, json} =
       flags.format === 'bootstrap'
         ? await writeBootstrap(found, flags)
-        : renderValues(found, flags.format, flags, {version: this.config.version, shown})
+        : renderClusterValues(found, flags.format, flags, {version: this.config.version, shown})
     if (data !== undefined) this.data(data)
     if (message !== undefined) this.message(message)
     return json

@@ -4,7 +4,7 @@ import {type Server, createServer} from 'node:net'
 import type {HostPort} from '../../lib/model/address.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {holderOf} from './port-holder.js'
-import {BLOCKS, type Layout, type Sites, planSites, tcpPorts} from './sites.js'
+import {BLOCKS, type SiteLayout, type Sites, planSites, tcpPorts} from './sites.js'
 
 export interface ReservedSites {
   readonly sites: Sites
@@ -22,7 +22,7 @@ export async function hasManyLoopbackAddresses(): Promise<boolean> {
  * Reserves the first block of addresses that is wholly free, by a listening socket, which the kernel closes when this process ends.
  * @throws AtlasError `conflict`, naming a busy port and its owner, when no block is free
  */
-export async function reserveSites(layout: Layout, downstreams: number): Promise<ReservedSites> {
+export async function reserveSites(layout: SiteLayout, downstreams: number): Promise<ReservedSites> {
   const busy: Busy[] = []
   for (let block = 0; block < BLOCKS; block += 1) {
     const sites = planSites(layout, block, downstreams)

@@ -30,7 +30,7 @@ export type DownstreamSite = Site<keyof typeof downstreamSitePorts>
 
 export interface Sites {
   /** `own`: an address for each host and the real ports; `one`: 127.0.0.1 and ports counted up from a base. */
-  readonly layout: Layout
+  readonly layout: SiteLayout
   readonly observability: ObservabilitySite
   readonly query: QuerySite
   readonly downstreams: readonly DownstreamSite[]
@@ -38,7 +38,7 @@ export interface Sites {
   readonly lock: HostPort
 }
 
-export type Layout = 'one' | 'own'
+export type SiteLayout = 'one' | 'own'
 
 export const ONE_ADDRESS = '127.0.0.1'
 
@@ -56,7 +56,7 @@ const FIRST_DOWNSTREAM_HOST = 11
  * The addresses of demo number `block`, counted from 0.
  * @throws AtlasError `invalid` for more downstream clusters than there are addresses for
  */
-export function planSites(layout: Layout, block: number, downstreams: number): Sites {
+export function planSites(layout: SiteLayout, block: number, downstreams: number): Sites {
   if (downstreams > DOWNSTREAMS_MAX)
     throw new AtlasError('invalid', `the demo has addresses for ${DOWNSTREAMS_MAX} downstream clusters, not for ${downstreams}`)
   return layout === 'own' ? ownAddresses(block, downstreams) : oneAddress(block, downstreams)

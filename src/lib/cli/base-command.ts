@@ -4,7 +4,7 @@ import {printableLines} from '../model/printable.js'
 import type {OpsDependencies} from '../ops/dependencies.js'
 import {cryptoSigner} from '../pki/signer.js'
 import type {StateStore} from '../store/store.js'
-import {type ErrorReport, exitCodes, renderError, reportOf} from './text/error.js'
+import {type ErrorReport, exitCodes, renderError, errorReport} from './text/error.js'
 import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './flags/store.js'
 
 /** The system's clock and node:crypto, for the use cases. */
@@ -47,12 +47,12 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override toErrorJson(error: unknown): {error: ErrorReport} {
-    return {error: reportOf(error)}
+    return {error: errorReport(error)}
   }
 
   protected override async catch(error: Error): Promise<void> {
     if ('code' in error && error.code === 'EEXIT') throw error
-    const report = reportOf(error)
+    const report = errorReport(error)
     process.exitCode = exitCodes[report.code]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else this.message(renderError(report))

@@ -5,7 +5,7 @@ import {parseClusterName} from '../../../src/lib/model/names.js'
 import {printable, printableLines} from '../../../src/lib/model/printable.js'
 import type {Status} from '../../../src/lib/ops/status.js'
 import {renderList} from '../../../src/lib/cli/text/cluster.js'
-import {renderError, reportOf} from '../../../src/lib/cli/text/error.js'
+import {renderError, errorReport} from '../../../src/lib/cli/text/error.js'
 import {renderDifference, renderFields, renderTable} from '../../../src/lib/cli/text/render.js'
 import {renderStatus} from '../../../src/lib/cli/text/status.js'
 import {bounded, openLog} from '../../../src/server/log.js'
@@ -58,7 +58,7 @@ const printers: Readonly<Record<string, (text: string) => string>> = {
   fields: text => renderFields({a: text}),
   difference: text => renderDifference({a: text}, {a: 'b'}),
   'quote, in errors': text => quote(text),
-  'an error about a value': text => renderError(reportOf(invalid('a name', 'a name', text))),
+  'an error about a value': text => renderError(errorReport(invalid('a name', 'a name', text))),
   'report, Event': text => bounded(text),
   log: text => {
     let line = ''
@@ -88,6 +88,6 @@ describe('text from outside', () => {
   it('keeps lines and tabs where several lines are printed, and escapes the rest', () => {
     expect(printableLines('a\n\tb\u001B[2J\r')).to.equal(`a\n\tb${String.raw`\u001b[2J\u000d`}`)
     expect(JSON.parse(printableLines(JSON.stringify({a: '\u202E\u{E0041}'})))).to.deep.equal({a: '\u202E\u{E0041}'})
-    expect(printableLines(renderError(reportOf(new AtlasError('failed', 'a\u001B')))).includes('\u001B')).to.equal(false)
+    expect(printableLines(renderError(errorReport(new AtlasError('failed', 'a\u001B')))).includes('\u001B')).to.equal(false)
   })
 })

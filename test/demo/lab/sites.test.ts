@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {BLOCKS, DOWNSTREAMS_MAX, type Layout, planSites, tcpPorts} from '../../../src/demo/lab/sites.js'
+import {BLOCKS, DOWNSTREAMS_MAX, type SiteLayout, planSites, tcpPorts} from '../../../src/demo/lab/sites.js'
 import {thrownBy} from '../../helpers/thrown.js'
 
 describe('demo/sites', () => {
@@ -16,7 +16,7 @@ describe('demo/sites', () => {
     expect(new Set(tcpPorts(sites).map(({host}) => host))).to.deep.equal(new Set(['127.0.0.1']))
   })
 
-  for (const layout of ['own', 'one'] as Layout[])
+  for (const layout of ['own', 'one'] as SiteLayout[])
     it(`never uses an address and port twice, in any block (${layout})`, () => {
       const places = Array.from({length: BLOCKS}, (_, block) => planSites(layout, block, DOWNSTREAMS_MAX)).flatMap(sites => [
         sites.lock,

@@ -12,7 +12,7 @@ export interface ErrorReport {
 }
 
 /** The report of anything that was thrown; oclif's own errors are wrong usage. */
-export function reportOf(error: unknown): ErrorReport {
+export function errorReport(error: unknown): ErrorReport {
   if (error instanceof AtlasError)
     return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
   if (isOclifError(error))

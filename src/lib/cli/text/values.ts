@@ -20,7 +20,7 @@ export interface PrintedValues {
  * @param shown whether a person or a log could see stdout: a terminal, or `--json`
  * @throws AtlasError `invalid` for a private key that would be shown without `--show-secrets`, or the first wrong flag
  */
-export function renderValues(
+export function renderClusterValues(
   found: Joining,
   format: Exclude<Format, 'bootstrap'>,
   flags: ReleaseFlags & {readonly 'show-secrets': boolean},

@@ -7,7 +7,7 @@ import {readFiles} from './kubeconfig/files.js'
 import {podNamespace, podTarget} from './kubeconfig/in-cluster.js'
 import {type Material, readMaterial} from './kubeconfig/material.js'
 import {proxyFor} from './kubeconfig/proxy.js'
-import {CHOOSE, type Target, selectTarget} from './kubeconfig/select.js'
+import {CHOOSE, type KubeconfigTarget, selectTarget} from './kubeconfig/select.js'
 import {unusable} from './kubeconfig/unusable.js'
 
 export interface KubernetesChoice {
@@ -72,7 +72,7 @@ export async function openAccess(choice: KubernetesChoice, {rereadMs = REREAD}: 
   }
 }
 
-function findTarget({kubeconfig: file, context}: KubernetesChoice): {readonly target: Target; readonly isInCluster: boolean} {
+function findTarget({kubeconfig: file, context}: KubernetesChoice): {readonly target: KubeconfigTarget; readonly isInCluster: boolean} {
   const {kubeconfig, missing} = readFiles(file)
   const target = missing === undefined || context !== undefined ? selectTarget(kubeconfig, context) : missing
   if (typeof target !== 'string') return {target, isInCluster: false}
@@ -85,7 +85,7 @@ function findTarget({kubeconfig: file, context}: KubernetesChoice): {readonly ta
 }
 
 /** What a user sends, from files that are read again from time to time. */
-function openUser(target: Target, rereadMs: number): {options(url: URL, agents: Agents): Promise<RequestOptions>} {
+function openUser(target: KubeconfigTarget, rereadMs: number): {options(url: URL, agents: Agents): Promise<RequestOptions>} {
   const credentialsFor = openCredentials(target)
   let material: Material = readMaterial(target)
   let readAt = performance.now()

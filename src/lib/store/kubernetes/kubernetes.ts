@@ -18,7 +18,7 @@ import {heartbeatOf} from './heartbeat.js'
 import {openInformer, relevantObjects, selectionsOf} from './informer.js'
 import {listLeases} from './lease.js'
 import {type Selection, listAll} from './list.js'
-import {type Membership, joinServers} from './membership.js'
+import {type LeaseMembership, joinServers} from './membership.js'
 import type {KubernetesTimes} from './times.js'
 import {readObject, writeObject} from './writer.js'
 
@@ -38,7 +38,7 @@ export function kubernetesStore(client: Client, options: KubernetesOptions): Sta
 function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions): ObjectStore {
   const {namespace, description} = client
   const informer = openInformer(client, secrets, times)
-  let membership: Membership | undefined
+  let membership: LeaseMembership | undefined
   let lastEvent: Promise<unknown> = Promise.resolve()
   /** Thanos's namespace, by the settings that `list` last read. */
   let thanosNamespace: string | undefined

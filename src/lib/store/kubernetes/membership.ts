@@ -11,7 +11,7 @@ import {startHeartbeat, watchHeartbeats} from './heartbeat.js'
 import type {FailureListener} from './lease.js'
 import type {KubernetesTimes} from './times.js'
 
-export interface Membership {
+export interface LeaseMembership {
   /** @throws AtlasError `conflict` where only the leader may write the object, and this server does not lead */
   checkMayWrite(key: ObjectKey): void
   /** `resign` waits for this write. */
@@ -21,7 +21,7 @@ export interface Membership {
 }
 
 /** Joins the servers of a namespace; leaves at `stop`. */
-export function joinServers(client: Client, {replica, role}: Server, times: KubernetesTimes, events: HoldEvents): Membership {
+export function joinServers(client: Client, {replica, role}: Server, times: KubernetesTimes, events: HoldEvents): LeaseMembership {
   /** The current failures, by what fails: the server reports one as long as any is left. */
   const failures = new Map<string, AtlasError>()
   const failureOf =

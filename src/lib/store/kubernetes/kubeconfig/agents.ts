@@ -8,7 +8,7 @@ import {AtlasError, messageOf} from '../../../model/errors.js'
 import type {Credentials} from './credentials.js'
 import {type Material, secureContextOf} from './material.js'
 import {type Proxy, bare, proxyAuthorization} from './proxy.js'
-import type {Target} from './select.js'
+import type {KubeconfigTarget} from './select.js'
 
 /** Idle connections are pinged by TCP and kept; the API server closes them when it likes. */
 const KEPT: AgentOptions = {keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 32}
@@ -23,7 +23,7 @@ export interface Agents {
  * Opens no connection yet. Modules for plain HTTP and proxies are loaded only where they are used: importing `node:http` alone costs a
  * command 25 ms of CPU.
  */
-export async function openAgents(target: Target, proxy: Proxy | undefined): Promise<Agents> {
+export async function openAgents(target: KubeconfigTarget, proxy: Proxy | undefined): Promise<Agents> {
   return target.server.protocol === 'http:' ? openPlain(target.server, proxy) : openTls(target, proxy)
 }
 
@@ -41,7 +41,7 @@ async function openPlain(server: URL, proxy: Proxy | undefined): Promise<Agents>
   }
 }
 
-function openTls(target: Target, proxy: Proxy | undefined): Agents {
+function openTls(target: KubeconfigTarget, proxy: Proxy | undefined): Agents {
   let current: {readonly agent: HttpAgent; readonly of: string} | undefined
   return {
     use(_, {certificate, key}, {authorities}) {
@@ -64,7 +64,7 @@ function retire(agent: HttpAgent): void {
   for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
 }
 
-function tlsAgent({cluster, server}: Target, proxy: Proxy | undefined, secureContext: SecureContext): HttpsAgent {
+function tlsAgent({cluster, server}: KubeconfigTarget, proxy: Proxy | undefined, secureContext: SecureContext): HttpsAgent {
   const verification = (host: string): ConnectionOptions => ({
     secureContext,
     rejectUnauthorized: !cluster.isUnverified,

@@ -5,7 +5,7 @@ import {type ExecPlugin, openExecPlugin} from './exec.js'
 import type {Impersonated, UserEntry} from './format.js'
 import {bearerOf} from './id-token.js'
 import type {Material} from './material.js'
-import type {Target} from './select.js'
+import type {KubeconfigTarget} from './select.js'
 import {unusable, withoutCredentials} from './unusable.js'
 
 export interface Credentials {
@@ -19,7 +19,7 @@ export interface Credentials {
  * Credentials for requests to a target. A program that gives them is run at the first request, and again when they have expired.
  * @throws AtlasError `unreachable` where there are none
  */
-export function openCredentials(target: Target): (material: Material) => Promise<Credentials> {
+export function openCredentials(target: KubeconfigTarget): (material: Material) => Promise<Credentials> {
   const {user, as, server} = target
   if (user === undefined) return async ({certificate, key}) => ({headers: {}, certificate, key})
   const impersonation = impersonationHeaders(user.impersonated)

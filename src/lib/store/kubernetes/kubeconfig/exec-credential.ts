@@ -3,7 +3,7 @@ import {X509Certificate, createPrivateKey} from 'node:crypto'
 import {parseKubectlYaml} from '../../../manifest/yaml.js'
 import {SecretText} from '../../../model/secret.js'
 import type {ExecEntry} from './format.js'
-import type {Target} from './select.js'
+import type {KubeconfigTarget} from './select.js'
 import {record, text} from './shape.js'
 
 export interface ExecCredential {
@@ -22,7 +22,7 @@ const EXTENSION = 'client.authentication.k8s.io/exec'
 /** The value of KUBERNETES_EXEC_INFO. `ca` is the certificate authority of the cluster as it is written. */
 export function execInfo(
   exec: ExecEntry,
-  {cluster}: Target,
+  {cluster}: KubeconfigTarget,
   {ca, isInteractive}: {readonly ca: string; readonly isInteractive: boolean},
 ): string {
   const given = {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import {isatty} from 'node:tty'
 import {type ExecCredential, decodeExecCredential, execInfo} from './exec-credential.js'
 import type {ExecEntry} from './format.js'
-import type {Target} from './select.js'
+import type {KubeconfigTarget} from './select.js'
 import {withoutCredentials} from './unusable.js'
 
 export interface ExecPlugin {
@@ -22,7 +22,7 @@ const LIMIT = 300_000
 const OUTPUT_MAX = 1024 * 1024
 
 /** Runs nothing yet. */
-export function openExecPlugin(exec: ExecEntry, target: Target): ExecPlugin {
+export function openExecPlugin(exec: ExecEntry, target: KubeconfigTarget): ExecPlugin {
   let kept: ExecCredential | undefined
   let running: Promise<ExecCredential> | undefined
   return {
@@ -35,7 +35,7 @@ export function openExecPlugin(exec: ExecEntry, target: Target): ExecPlugin {
   }
 }
 
-async function run(exec: ExecEntry, target: Target, ca: string): Promise<ExecCredential> {
+async function run(exec: ExecEntry, target: KubeconfigTarget, ca: string): Promise<ExecCredential> {
   const {as} = target
   const isInteractive = exec.interactiveMode !== 'Never' && isatty(0)
   if (exec.interactiveMode === 'Always' && !isInteractive)

@@ -7,7 +7,7 @@ import {type Kubeconfig, decodeKubeconfig} from './format.js'
 import {reasonOf, unusable} from './unusable.js'
 
 /** All files, merged. */
-export interface Files {
+export interface KubeconfigFiles {
   readonly kubeconfig: Kubeconfig
   /** Undefined where a file was read; else why none was, as the beginning of a sentence. */
   readonly missing: string | undefined
@@ -17,7 +17,7 @@ export interface Files {
  * As in kubectl: the named file, else those of KUBECONFIG, of which some may be missing, else ~/.kube/config.
  * @throws AtlasError `unreachable` where the named file is missing, or one of the others can't be read
  */
-export function readFiles(named: string | undefined): Files {
+export function readFiles(named: string | undefined): KubeconfigFiles {
   const files = named === undefined ? defaultFiles() : [named]
   const read = files.map(file => readOne(file)).filter(each => each !== undefined)
   if (read.length === 0 && named !== undefined)

@@ -9,7 +9,7 @@ import {type Reader, anything, data, flag, listOf, mapOf, named, record, text} f
 export interface Kubeconfig {
   readonly currentContext: string
   readonly contexts: ReadonlyMap<string, ContextEntry>
-  readonly clusters: ReadonlyMap<string, ClusterEntry>
+  readonly clusters: ReadonlyMap<string, KubeconfigCluster>
   readonly users: ReadonlyMap<string, UserEntry>
 }
 
@@ -18,7 +18,7 @@ export interface ContextEntry {
   readonly user: string
 }
 
-export interface ClusterEntry {
+export interface KubeconfigCluster {
   readonly server: string
   readonly tlsServerName: string
   readonly isUnverified: boolean
@@ -96,7 +96,7 @@ function fileReader(directory: string): Reader<File> {
 
 const context: Reader<ContextEntry> = record({cluster: ['cluster', text], user: ['user', text]})
 
-function clusterReader(file: Reader<string>): Reader<ClusterEntry> {
+function clusterReader(file: Reader<string>): Reader<KubeconfigCluster> {
   return record({
     server: ['server', text],
     tlsServerName: ['tls-server-name', text],

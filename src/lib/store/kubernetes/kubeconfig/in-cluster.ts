@@ -2,14 +2,14 @@
 import {existsSync, readFileSync, statSync} from 'node:fs'
 import path from 'node:path'
 import {decodeKubeconfig} from './format.js'
-import {readCertificates} from './material.js'
-import {type Target, selectTarget} from './select.js'
+import {readCaBundle} from './material.js'
+import {type KubeconfigTarget, selectTarget} from './select.js'
 
 /** Where the kubelet puts the files of a pod's service account. */
 const DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** Undefined where this is no pod, or one without a service account's token. */
-export function podTarget(environment: NodeJS.ProcessEnv): Target | undefined {
+export function podTarget(environment: NodeJS.ProcessEnv): KubeconfigTarget | undefined {
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? ''
   const port = environment['KUBERNETES_SERVICE_PORT'] ?? ''
   const tokenFile = path.join(DIRECTORY, 'token')
@@ -47,7 +47,7 @@ export function podNamespace(environment: NodeJS.ProcessEnv): string | undefined
 
 function isCertificate(file: string): boolean {
   try {
-    return readCertificates(readFileSync(file, 'utf8')).length > 0
+    return readCaBundle(readFileSync(file, 'utf8')).length > 0
   } catch {
     return false
   }

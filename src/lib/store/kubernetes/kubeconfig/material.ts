@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs'
 import {type SecureContext, createSecureContext, getCACertificates} from 'node:tls'
 import {messageOf} from '../../../model/errors.js'
 import {SecretText} from '../../../model/secret.js'
-import type {Target} from './select.js'
+import type {KubeconfigTarget} from './select.js'
 import {reasonOf, unusable} from './unusable.js'
 
 export interface Material {
@@ -20,20 +20,20 @@ export interface Material {
 }
 
 /** @throws AtlasError `unreachable` where a file can't be read or holds something else */
-export function readMaterial({server, cluster, user, as}: Target): Material {
+export function readMaterial({server, cluster, user, as}: KubeconfigTarget): Material {
   const ca = textOf(`certificate-authority of ${as}`, cluster.ca, cluster.caFile)
   const certificate = textOf(`client-certificate of ${as}`, user?.certificate, user?.certificateFile)
   // A key without a certificate is not read.
   const key = certificate === '' ? '' : textOf(`client-key of ${as}`, user?.key.reveal(), user?.keyFile)
   if (server.protocol === 'http:') return {ca: '', authorities: [], certificate: '', key: new SecretText(''), token: new SecretText('')}
-  const authorities = readCertificates(ca)
+  const authorities = readCaBundle(ca)
   if (authorities.length === 0 && cluster.ca + cluster.caFile !== '')
     throw unusable(`the certificate authority of ${as} holds no certificate in PEM`, {hint: 'get the kubeconfig from the cluster again'})
   return {ca, authorities, certificate, key: new SecretText(key), token: readToken(user, as)}
 }
 
 /** The certificates of a PEM text. Those that can't be parsed are left out, as in Go. */
-export function readCertificates(pem: string): readonly string[] {
+export function readCaBundle(pem: string): readonly string[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   return blocks.filter(block => {
     try {
@@ -70,7 +70,7 @@ function systemAuthorities(): string[] | undefined {
 }
 
 /** As in client-go, the token in the file comes before the token in the kubeconfig. */
-function readToken(user: Target['user'], as: string): SecretText {
+function readToken(user: KubeconfigTarget['user'], as: string): SecretText {
   if (user === undefined || user.tokenFile === '') return user?.token ?? new SecretText('')
   if (user.token.reveal() === '') {
     const token = textOf(`tokenFile of ${as}`, '', user.tokenFile).trim()

@@ -1,15 +1,15 @@
 /** Selects the cluster and the user of a context, and refuses what client-go refuses. material.ts reads the files that they name. */
 import {quote} from '../../../model/errors.js'
 import {parseProxyUrl} from './proxy.js'
-import type {ClusterEntry, ExecEntry, Kubeconfig, UserEntry} from './format.js'
+import type {KubeconfigCluster, ExecEntry, Kubeconfig, UserEntry} from './format.js'
 import {unusable} from './unusable.js'
 
 /** Where requests go, and as which user. */
-export interface Target {
+export interface KubeconfigTarget {
   readonly server: URL
   /** Who sends them, for messages: `context obs`, or `the pod's service account`. */
   readonly as: string
-  readonly cluster: ClusterEntry
+  readonly cluster: KubeconfigCluster
   /** Undefined where none is needed: over plain HTTP no credentials are sent. */
   readonly user: UserEntry | undefined
 }
@@ -19,7 +19,7 @@ export interface Target {
  * @returns why there is none where no context is selected; a pod has its service account then
  * @throws AtlasError `unreachable` where the selected context can't be used
  */
-export function selectTarget(kubeconfig: Kubeconfig, context: string | undefined): Target | string {
+export function selectTarget(kubeconfig: Kubeconfig, context: string | undefined): KubeconfigTarget | string {
   const name = context ?? kubeconfig.currentContext
   const found = kubeconfig.contexts.get(name)
   if (found === undefined) {
@@ -52,7 +52,7 @@ export function parseServer(server: string): URL {
   return url
 }
 
-function checkCluster({server, ca, caFile, proxyUrl, isUnverified}: ClusterEntry, name: string): void {
+function checkCluster({server, ca, caFile, proxyUrl, isUnverified}: KubeconfigCluster, name: string): void {
   const cluster = `cluster ${quote(name)} of the kubeconfig`
   if (server === '') throw unusable(`${cluster} has no server`)
   if (proxyUrl !== '') parseProxyUrl(proxyUrl, `proxy-url of ${cluster}`)
