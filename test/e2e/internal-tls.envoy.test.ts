@@ -106,7 +106,7 @@ describe('e2e: internal TLS', function () {
     })
     const mark = network.observability.mark()
     expect(await answers(clientIn(thanos))).to.equal('paris/0')
-    const peers = () => network.observability.logged('request', mark).map(({peer}) => peer)
+    const peers = () => network.observability.logged('connection', mark).map(({peer}) => peer)
     await until(network, 'the log to name the client', () => peers().includes('spiffe://atlas.internal/client/thanos'), 3)
   })
 

@@ -40,8 +40,8 @@ export interface ReconcileScope {
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet. Without settings or a readable root nothing is
- * signed; only `init` makes a root. What one of the certificates that sign cannot sign now is left out, and costs nothing else. Without a trust bundle no leaf is signed: each would be judged to be of an unknown issuer, and
- * replaced again and again.
+ * signed; only `init` makes a root. What a signing certificate cannot sign now is left out, and costs nothing else. Without a trust bundle
+ * no leaf is signed: each would be judged to be of an unknown issuer, and replaced again and again.
  */
 export function planReconcile(
   fleet: Fleet,
