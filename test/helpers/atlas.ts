@@ -15,8 +15,13 @@ export interface Ran {
 
 /** Runs `atlas …args`; rejects only when it can't be started. */
 export async function atlas(...args: string[]): Promise<Ran> {
+  return runBin(atlasBin, args)
+}
+
+/** The same of any `bin/run.js`, such as an earlier release's. */
+export async function runBin(bin: string, args: readonly string[]): Promise<Ran> {
   const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
-  const child = spawn(process.execPath, [atlasBin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
+  const child = spawn(process.execPath, [bin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', chunk => (stdout += String(chunk)))
   child.stderr.on('data', chunk => (stderr += String(chunk)))

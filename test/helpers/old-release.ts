@@ -2,12 +2,12 @@
  * An earlier commit of this repository as a program: checked out, compiled once, and kept in the cache beside the real programs.
  * A clone without the commit (a shallow one) has none.
  */
-import {execFileSync, spawn} from 'node:child_process'
+import {execFileSync} from 'node:child_process'
 import {existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync} from 'node:fs'
 import {homedir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import type {Ran} from './atlas.js'
+import {type Ran, runBin} from './atlas.js'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
@@ -72,15 +72,7 @@ function compileInto(folder: string, commit: string): void {
 }
 
 async function runOnce(bin: string, args: readonly string[]): Promise<Ran> {
-  const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
-  const child = spawn(process.execPath, [bin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', chunk => (stdout += String(chunk)))
-  child.stderr.on('data', chunk => (stderr += String(chunk)))
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  if (code !== 0) throw new Error(`the earlier release: atlas ${args.join(' ')} ended with ${String(code)}: ${stderr}`)
-  return {code, stdout, stderr}
+  const ran = await runBin(bin, args)
+  if (ran.code !== 0) throw new Error(`the earlier release: atlas ${args.join(' ')} ended with ${String(ran.code)}: ${ran.stderr}`)
+  return ran
 }
