@@ -18,6 +18,7 @@ if (!fits(process.versions.node, engines.node)) {
   // The same text as oclif's, without the 60 ms that loading it takes.
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
+  if (process.pid === 1) await import('../dist/lib/cli/signals.js').then(({endOnSignals}) => endOnSignals())
   nodeModule.enableCompileCache?.()
   ensureUser()
   // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.

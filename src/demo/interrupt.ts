@@ -1,4 +1,5 @@
 /** Ctrl-C, SIGTERM and a closed terminal as one AbortSignal; a second signal ends the process at once, and the guard stops the programs. */
+import {onSignals} from '../lib/cli/signals.js'
 import {AtlasError} from '../lib/model/errors.js'
 
 export interface Interrupt {
@@ -10,8 +11,6 @@ export interface Interrupt {
 /** Exit code of a program that Ctrl-C ended, by the shells' convention. */
 export const INTERRUPTED_EXIT = 130
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
 /** @param onFirst called once, at the first signal, to print that the demo is stopping */
 export function listenForInterrupt(onFirst: () => void): Interrupt {
   const controller = new AbortController()
@@ -20,11 +19,5 @@ export function listenForInterrupt(onFirst: () => void): Interrupt {
     controller.abort(new AtlasError('failed', 'the demo was interrupted before it was done'))
     onFirst()
   }
-  for (const signal of signals) process.on(signal, stop)
-  return {
-    signal: controller.signal,
-    dispose: () => {
-      for (const signal of signals) process.off(signal, stop)
-    },
-  }
+  return {signal: controller.signal, dispose: onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], stop)}
 }
