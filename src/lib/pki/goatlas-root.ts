@@ -5,7 +5,7 @@ import {AtlasError} from '../model/errors.js'
 import {assembleCertificate} from './assemble.js'
 import {publicKeyOf, readFields} from './fields.js'
 import type {CertificateSpec} from './certificate-specs.js'
-import {WEAK_KEY, algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
+import {algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {readKey} from './read.js'
 import {BACKDATED} from './rotation.js'
@@ -29,22 +29,21 @@ export function isRootOf2021(root: CertifiedKey): boolean {
  * usages are those of `spec`. The new certificate ends with the old one, because a new certificate does not make the key younger; the
  * root must be replaced before.
  * @param spec what the root should be; its lifetime is not used
- * @throws AtlasError `failed` where the root has ended, has another certificate's key or too weak a key, or may not sign
+ * @throws AtlasError `failed` where the root has ended, has another certificate's key, or may not sign; `invalid` where its key is too weak
  */
 export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
   const facts = readKey(root, spec.name)
   const key = parsePrivateKey(root.key, `the private key of ${spec.name}`)
-  const algorithm = algorithmOf(key)
   const [old] = parseCertificates(root.certificate, spec.name)
   const fault = whyNoSigner(facts, now)
-  if (fault !== undefined || algorithm === undefined || old === undefined || spec.ca === undefined)
-    throw new AtlasError('failed', `${spec.name} found here (Secret atlas-ca) cannot be adopted: it ${fault ?? WEAK_KEY}`, {
+  if (fault !== undefined || old === undefined || spec.ca === undefined)
+    throw new AtlasError('failed', `${spec.name} found here (Secret atlas-ca) cannot be adopted: it ${fault ?? 'has no certificate'}`, {
       hint: 'to start with a new root, keep a copy of Secret atlas-ca, delete it, and run "atlas init" again; every cluster then needs its new values',
     })
   const fields = readFields(old.raw)
   const parts = {
     serial: signer.serial(),
-    algorithm,
+    algorithm: algorithmOf(key),
     issuer: fields.subject,
     subject: fields.subject,
     notBefore: wholeSeconds(now.getTime() - BACKDATED * 1000),

@@ -57,10 +57,9 @@ export function issueCredential(
   return {...issue(spec, issuer, now, signer), roots: renderCertificates(parsed)}
 }
 
-/** How a key signs; undefined for a key of a kind or a size that must not sign. */
-export function algorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
-  if (key.asymmetricKeyType === 'ec') return 'ecdsa'
-  return key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? 'rsa' : undefined
+/** How a key signs that belongs to a certificate: `readKey` has refused all other kinds (key-kinds.ts). */
+export function algorithmOf(key: KeyObject): SignatureAlgorithm {
+  return key.asymmetricKeyType === 'ec' ? 'ecdsa' : 'rsa'
 }
 
 /** Why a certificate with its key can sign nothing at all; undefined: it can. Completes "it …". */
@@ -74,16 +73,13 @@ export function whyNoSigner(facts: KeyFacts, now: Date): string | undefined {
 export function whyNotIssuer(issuer: CertifiedKey, spec: CertificateSpec, now: Date): string | undefined {
   try {
     const facts = readKey(issuer)
-    return whyNoSigner(facts, now) ?? faultOf(facts, spec, now) ?? (algorithmIn(issuer) === undefined ? WEAK_KEY : undefined)
+    return whyNoSigner(facts, now) ?? faultOf(facts, spec, now)
   } catch (error) {
     // The message of an AtlasError never holds a part of a key; that of any other error may.
     if (error instanceof AtlasError) return `does not decode: ${error.message}`
     throw error
   }
 }
-
-/** Completes "it …", where `algorithmOf` is undefined. */
-export const WEAK_KEY = 'must have an EC key, or an RSA key of at least 2048 bits'
 
 /** Rounded down, since the dates of certificates have no parts of a second. */
 export function wholeSeconds(milliseconds: number): Date {
@@ -116,15 +112,13 @@ function authorityOf(issuer: CertifiedKey, spec: CertificateSpec, now: Date): Au
   const facts = readKey(issuer, what)
   const fault = whyNoSigner(facts, now) ?? faultOf(facts, spec, now)
   if (fault !== undefined) throw refuse(fault)
-  const algorithm = algorithmIn(issuer)
-  if (algorithm === undefined) throw refuse(WEAK_KEY)
   const certificates = parseCertificates(issuer.certificate)
   const [certificate] = certificates
   if (certificate === undefined) throw refuse('has no certificate')
   const fields = readFields(certificate.raw)
   return {
     key: issuer.key,
-    algorithm,
+    algorithm: algorithmIn(issuer),
     name: fields.subject,
     keyId: keyIdIn(fields, certificate),
     end: facts.notAfter.getTime(),

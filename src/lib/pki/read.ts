@@ -5,6 +5,7 @@ import {AtlasError} from '../model/errors.js'
 import {readAlternativeNames} from './alternative-names.js'
 import {type KeyUsage, fieldOf, publicKeyOf, readFields} from './fields.js'
 import type {Purpose} from './certificate-specs.js'
+import {requireUsableKey} from './key-kinds.js'
 import {parseCertificates, parsePrivateKey} from './pem.js'
 
 export interface CertificateFacts {
@@ -71,12 +72,13 @@ export function recordOfCredential(credential: Credential): CredentialRecord {
   return {sha256: fingerprint, serial, notAfter: notAfter.toISOString(), rootsDigest: sha256(credential.roots), state: 'valid'}
 }
 
-/** The facts of a certificate that is decoded already. @throws AtlasError `invalid` */
+/** The facts of a certificate that is decoded already. @throws AtlasError `invalid`, also where its key is of a kind that is not used here */
 export function factsOf(certificate: X509Certificate, what = 'the certificate'): CertificateFacts {
   const field = <Field extends keyof X509Certificate>(name: Field): X509Certificate[Field] => fieldOf(certificate, name, what)
   const [notBefore, notAfter, raw] = [field('validFromDate'), field('validToDate'), field('raw')]
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
     throw new AtlasError('invalid', `${what} must have dates that decode; they do not`)
+  requireUsableKey(field('publicKey'), what)
   const {pathLength, keyUsages, subjectKeyId, authorityKeyId} = readFields(raw)
   return {
     subject: oneLine(field('subject')),
