@@ -66,6 +66,11 @@ export function isRegistered(fleet: Fleet, owner: Owner): boolean {
   return owner === OBSERVABILITY || fleet.registrations.has(owner) || isBroken(fleet, 'registration', owner)
 }
 
+/** Whether a cluster was removed for good, or never was: it is neither registered nor suspended. What a server remembers of it can go. */
+export function isRemoved(fleet: Fleet, owner: Owner): boolean {
+  return !isRegistered(fleet, owner) && fleet.records.get(owner)?.registration === undefined && !isBroken(fleet, 'record', owner)
+}
+
 /** Every owner of which anything is stored, readable or not. */
 export function mentionedOwners(fleet: Fleet): ReadonlySet<Owner> {
   const broken = (['credential', 'identity', 'record', 'registration'] as const).flatMap(kind => brokenNames(fleet, kind) as Owner[])

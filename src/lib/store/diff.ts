@@ -24,20 +24,29 @@ export interface Known {
   some(sightings: readonly Sighting[], fleet: Fleet): readonly Change[]
 }
 
-/** The change that sets an entry, or the fault why it can't be read. */
-export type Decode = (entry: Entry, object: StoredObject) => Change
+export interface Decode {
+  /** The change that sets an entry, or the fault why it can't be read. */
+  entry(entry: Entry, object: StoredObject): Change
+  /** An entry is gone: a name that was seen once must cost no memory for good. */
+  forget(subject: Subject): void
+}
 
 /** Decodes each version of an entry once, for all watchers of a store, so that they share the values. */
 export function openDecode(): Decode {
   const last = new Map<Subject, {readonly text: string; readonly change: Change}>()
-  return (entry, {key, source}) => {
-    const before = last.get(entry.subject)
-    if (before?.text === entry.text) return before.change
-    const change = decodeEntry(entry, key, source)
-    // A fault names its file, which may change while the text does not.
-    if (change.kind === 'fault') last.delete(entry.subject)
-    else last.set(entry.subject, {text: entry.text, change})
-    return change
+  return {
+    entry(entry, {key, source}) {
+      const before = last.get(entry.subject)
+      if (before?.text === entry.text) return before.change
+      const change = decodeEntry(entry, key, source)
+      // A fault names its file, which may change while the text does not.
+      if (change.kind === 'fault') last.delete(entry.subject)
+      else last.set(entry.subject, {text: entry.text, change})
+      return change
+    },
+    forget(subject) {
+      last.delete(subject)
+    },
   }
 }
 
@@ -59,7 +68,8 @@ export function openKnown(decode: Decode): Known {
       entry => before?.entries.get(entry.subject)?.text !== entry.text || before.faults.has(entry.subject),
     )
     const gone = [...(before?.entries.values() ?? [])].filter(entry => !entries.has(entry.subject))
-    const changes = changed.map(entry => decode(entry, object))
+    const changes = changed.map(entry => decode.entry(entry, object))
+    for (const {subject} of gone) decode.forget(subject)
     // A broken entry is decoded again only when its text changes; its own fault is no reason to.
     known.set(object.key, {revision: object.revision, entries, faults: new Set()})
     return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]
@@ -92,6 +102,7 @@ export function openKnown(decode: Decode): Known {
     const before = known.get(key)
     if (before === undefined) return []
     known.delete(key)
+    for (const subject of before.entries.keys()) decode.forget(subject)
     return [
       ...[...before.entries.values()].map(entry => entry.removal),
       ...healed(key, before, fleet, () => true),

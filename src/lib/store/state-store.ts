@@ -29,10 +29,14 @@ interface Watch extends View {
 export function stateStoreOver(objects: ObjectStore): StateStore {
   const watches = new Set<Watch>()
   const decode = openDecode()
-  /** What was loaded last, so that only what has changed since is decoded. */
-  const loaded: View = {known: openKnown(decode), fleet: emptyFleet}
+  /** What was loaded last, so that only what has changed since is decoded. A watched store keeps none: its watchers' views are newer. */
+  let loaded: View = emptyView()
   /** Reads and own commits take turns, so that each sees the other's result whole. */
   let turn: Promise<unknown> = Promise.resolve()
+
+  function emptyView(): View {
+    return {known: openKnown(decode), fleet: emptyFleet}
+  }
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const next = turn.then(work, work)
@@ -52,7 +56,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
   function wrote(sightings: readonly Sighting[]): void {
     if (sightings.length === 0) return
-    see(loaded, known => known.some(sightings, loaded.fleet))
+    if (watches.size === 0) see(loaded, known => known.some(sightings, loaded.fleet))
     for (const watch of watches) tell(watch, known => known.some(sightings, watch.fleet))
   }
 
@@ -104,8 +108,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     load: () =>
       inTurn(async () => {
         const found = await list()
-        see(loaded, known => known.all(found, loaded.fleet))
-        return loaded.fleet
+        const view = watches.size === 0 ? loaded : emptyView()
+        see(view, known => known.all(found, view.fleet))
+        return view.fleet
       }),
 
     async commit(base, changes) {
@@ -143,6 +148,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         if (!found.some(object => object.key === FLEET)) throw notInitialised(objects)
         watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
         watches.add(watch)
+        loaded = emptyView()
         signal.addEventListener('abort', () => watches.delete(watch), {once: true})
         return watch.fleet
       }

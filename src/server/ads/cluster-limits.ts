@@ -54,8 +54,18 @@ export function openClusterLimiter(limits: ClusterLimits): ClusterLimiter {
     account.at = now
   }
 
+  /** An account without a stream that owes nothing is as good as a new one. */
+  function forgetIdle(now: number): void {
+    for (const [cluster, account] of accounts) {
+      if (account.streams > 0) continue
+      earn(account, now)
+      if (account.tokens >= limits.requestBurst && account.bytes >= limits.byteBurst) accounts.delete(cluster)
+    }
+  }
+
   return {
     open(cluster, now) {
+      if (!accounts.has(cluster)) forgetIdle(now)
       const account = accounts.get(cluster) ?? {streams: 0, tokens: limits.requestBurst, bytes: limits.byteBurst, at: now}
       earn(account, now)
       const most = cluster === OBSERVABILITY ? limits.streamsOfObservability : limits.streamsPerCluster

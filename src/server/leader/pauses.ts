@@ -3,7 +3,7 @@ import {type StoredChange, isBehind, isNeededByAll, isStored, objectOf, ownersOf
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
-import type {Owner} from '../../lib/model/names.js'
+import {type Owner, ownerIn} from '../../lib/model/names.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 
 /** Milliseconds. */
@@ -17,6 +17,11 @@ export interface PauseTimes {
 export const defaultPauseTimes: PauseTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
 
 export interface Pauses {
+  /**
+   * Forgets the objects that a plan does not name any more: nothing would ever write them and end their pauses.
+   * @param planned what is missing, of pausing objects too @param owners those that the plan is made for; what has no owner is always planned
+   */
+  retain(planned: readonly Change[], owners: ReadonlySet<Owner> | 'all'): void
   /** The changes that may be tried now: without those of pausing objects, and without later changes of the same owners. */
   take(changes: readonly Change[]): readonly Change[]
   /** These changes were written: their objects pause no more. */
@@ -43,6 +48,15 @@ interface Paused {
 export function openPauses(times: PauseTimes, now: () => number): Pauses {
   const paused = new Map<ObjectKey, Paused>()
   return {
+    retain(planned, owners) {
+      if (paused.size === 0) return
+      const wanted = new Set(planned.filter(change => isStored(change)).map(change => objectOf(change)))
+      for (const [object, {refusal}] of paused) {
+        const isPlannedFor = owners === 'all' || refusal.owners.every(owner => ownerIn(owner) === undefined || owners.has(owner as Owner))
+        if (isPlannedFor && !wanted.has(object)) paused.delete(object)
+      }
+    },
+
     take(changes) {
       if (paused.size === 0) return changes
       const left = new Set<string>()

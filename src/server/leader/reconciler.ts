@@ -80,7 +80,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   let timer: NodeJS.Timeout | undefined
   let isSoon = false
   let running: Promise<void> | undefined
-  let failures = 0
+  /** Passes in a row that failed, and that found nothing to write. */
+  let [failures, idlePasses] = [0, 0]
   let failure: string | undefined
   /** Why some or all certificates are not signed, as last logged. */
   let unsigned: string | undefined
@@ -117,7 +118,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       const answers = await planAnswersInTurns(base, dependencies)
       const asked = [...answers, ...planReplicas(base, replicas, dependencies.now(), {shared: store.isShared})]
       const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {withDerived: store.keepsDerived}))]
-      const missing = writer.take(base, planned, owners === 'all' ? 'all' : 'some')
+      const missing = writer.take(base, planned, owners)
+      idlePasses = missing.length > 0 ? 0 : idlePasses + 1
       const isDone = await writer.write(base, missing, fleet.stored)
       failures = 0
       failure = undefined
@@ -149,9 +151,11 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   function waitAfter(owners: Set<Owner> | 'all'): number {
     if (todo === 'all' || todo.size > 0) return times.settleMs
     const left = Math.min(untilDue(fleet.stored(), dependencies.now()) ?? times.lookMs, writer.wait() ?? Infinity)
-    if (left > 0) return Math.min(left, times.lookMs)
     // An owner that this pass has not looked at is due; or, where it has looked at all of them, what is due can't be issued now.
-    return owners === 'all' ? Math.min(times.overdueMs, times.lookMs) : 0
+    const overdue = owners === 'all' ? times.overdueMs : times.settleMs
+    // Whatever asks for the next pass, the leader never spins.
+    const shortest = backOff(idlePasses, {first: times.settleMs, longest: times.overdueMs})
+    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs)
   }
 
   function waitAfterFailure(error: unknown): number {
@@ -195,6 +199,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
     changed({changes}) {
       if (!isStarted) return
+      idlePasses = 0
       for (const change of changes) {
         lookAt(ownersAffectedBy(change, fleet.stored()))
         if (change.kind === 'revision') writer.changed(change.object)

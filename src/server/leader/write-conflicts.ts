@@ -4,9 +4,12 @@
  */
 import {backOff} from '../../lib/model/back-off.js'
 import {isDerivedChange, isStored, objectOf} from '../../lib/manifest/encode.js'
+import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
 import {valueIn} from '../../lib/model/kinds.js'
+
+const ENDPOINTS: ObjectKey = objectKeyOf('endpoints')
 
 /** Milliseconds. */
 export interface WriteConflictTimes {
@@ -67,8 +70,19 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
     return false
   }
 
+  /** Kubernetes deletes the objects of a registration that is gone, and nothing asks for them again: their names are forgotten. */
+  function forgetGone(fleet: Fleet, changes: readonly Change[]): void {
+    const wanted = new Set(changes.map(change => textOf(fleet, change)?.object))
+    for (const object of written.keys())
+      if (object !== ENDPOINTS && !fleet.derived.has(object) && !wanted.has(object)) {
+        written.delete(object)
+        waiting.delete(object)
+      }
+  }
+
   return {
     take(fleet, changes, scope) {
+      forgetGone(fleet, changes)
       if (scope === 'all') waiting.clear()
       return changes.filter(change => {
         const text = textOf(fleet, change)

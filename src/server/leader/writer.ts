@@ -12,8 +12,8 @@ import {type PauseTimes, openPauses} from './pauses.js'
 import {type WriteConflictTimes, openWriteConflicts} from './write-conflicts.js'
 
 export interface Writer {
-  /** The changes that may be written now. @param scope `all`: `planned` is complete, so no other object waits any more */
-  take(fleet: Fleet, planned: readonly Change[], scope: 'all' | 'some'): readonly Change[]
+  /** The changes that may be written now. @param owners those that `planned` is made for: no other object of theirs waits any more */
+  take(fleet: Fleet, planned: readonly Change[], owners: ReadonlySet<Owner> | 'all'): readonly Change[]
   /**
    * @param newest gives the fleet as it is after the write
    * @returns false where a write was refused: its object pauses, and the rest is written
@@ -76,7 +76,10 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
   }
 
   return {
-    take: (fleet, planned, scope) => pauses.take(conflicts.take(fleet, planned, scope)),
+    take(fleet, planned, owners) {
+      pauses.retain(planned, owners)
+      return pauses.take(conflicts.take(fleet, planned, owners === 'all' ? 'all' : 'some'))
+    },
 
     async write(fleet, missing, newest) {
       try {

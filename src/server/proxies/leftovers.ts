@@ -16,6 +16,8 @@ export interface LeftoverStore {
   keep(node: NodeKey, reported: UnacknowledgedByType): void
   /** What is kept of the node; from then on it is the caller's to keep. */
   take(node: NodeKey): UnacknowledgedByType | undefined
+  /** Drops what nodes of these clusters have left. */
+  drop(isGone: (cluster: Owner) => boolean): void
   entries(): readonly (readonly [NodeKey, UnacknowledgedByType])[]
 }
 
@@ -50,6 +52,10 @@ export function openLeftoverStore(): LeftoverStore {
       ofCluster?.delete(id)
       if (ofCluster?.size === 0) kept.delete(cluster)
       return reported
+    },
+
+    drop(isGone) {
+      for (const cluster of kept.keys()) if (isGone(cluster)) kept.delete(cluster)
     },
 
     entries: () => [...kept].flatMap(([cluster, ofCluster]) => [...ofCluster].map(([id, reported]) => [{cluster, id}, reported] as const)),

@@ -1,5 +1,5 @@
 /** The proxies of this server: their open streams, what they have left unrepaired, and the latest denials; for /status and for the next stream of a node. */
-import {clustersOf} from '../../lib/model/fleet.js'
+import {clustersOf, isRemoved} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Leftover, ProxyReport, RefusalReport, UnrepairedReport} from '../../lib/model/report.js'
@@ -115,6 +115,8 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
         })),
 
     leftovers() {
+      // The streams of a removed cluster end after its removal, and nothing of it connects again.
+      ended.drop(cluster => isRemoved(fleet.served(), cluster))
       const open = [...streams].flatMap(stream => (stream.node === undefined ? [] : [[stream.node, nackedBy(stream)] as const]))
       return encodeLeftovers([...ended.entries(), ...open])
     },

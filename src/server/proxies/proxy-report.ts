@@ -1,6 +1,6 @@
 /** One open stream as /status shows it: which node it is, what the node has acknowledged, and with which certificates it runs. */
 import {identitySecret} from '../../lib/envoy/secret.js'
-import type {Fleet} from '../../lib/model/fleet.js'
+import {type Fleet, isRemoved} from '../../lib/model/fleet.js'
 import {type Owner, envoyNames} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {ProxyReport, TypeReport} from '../../lib/model/report.js'
@@ -33,6 +33,7 @@ export function openProxyReporter(fleet: Pick<CurrentFleet, 'served'>): ProxyRep
     const {version} = identitySecret(identity)
     if (before.has(version)) return before
     const after = new Map([...before, [version, readKey(identity).notAfter.toISOString()] as const].slice(-IDENTITIES_MAX))
+    if (!ends.has(owner)) for (const other of ends.keys()) if (isRemoved(fleet.served(), other)) ends.delete(other)
     ends.set(owner, after)
     return after
   }

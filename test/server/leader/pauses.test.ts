@@ -49,6 +49,23 @@ describe('pauses', () => {
     expect(pauses.failure()).to.equal(undefined)
   })
 
+  it('are forgotten once no plan for their owners names their objects', () => {
+    let now = 0
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
+    pauses.refused([refusal(service, ['paris'])])
+    pauses.retain([], new Set([lyon]))
+    expect(pauses.wait()).to.equal(100)
+    pauses.retain([derived], new Set([paris]))
+    expect(pauses.wait()).to.equal(100)
+    now = 100
+    pauses.retain([answer()], new Set([paris]))
+    expect(pauses.wait()).to.equal(undefined)
+    expect(pauses.failure()).to.equal(undefined)
+    pauses.refused([refusal('Secret/atlas-client-ops', ['client/ops']), refusal('ConfigMap/atlas-coredns', [])])
+    pauses.retain([], new Set([paris]))
+    expect(pauses.failure()).to.equal(undefined)
+  })
+
   it('report each reason once', () => {
     const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     expect(pauses.refused([refusal(service, ['paris'])])).to.have.length(1)

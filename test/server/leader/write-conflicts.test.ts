@@ -71,6 +71,18 @@ describe('write conflicts', () => {
     expect(conflicts.wait()).to.equal(undefined)
   })
 
+  it('an object that Kubernetes has deleted with its registration is forgotten', () => {
+    const conflicts = open()
+    conflicts.wrote(emptyFleet, [wanted])
+    const theirs = reduce(emptyFleet, {kind: 'derived', object, value: 'theirs'})
+    conflicts.wrote(theirs, [wanted])
+    expect(conflicts.take(theirs, [wanted], 'some')).to.deep.equal([])
+    expect(conflicts.wait()).to.equal(1000)
+    conflicts.take(emptyFleet, [], 'some')
+    expect(conflicts.wait()).to.equal(undefined)
+    expect(conflicts.take(theirs, [wanted], 'some')).to.deep.equal([wanted])
+  })
+
   it('an object that Atlas has removed and creates again does not pause', () => {
     const conflicts = open()
     conflicts.wrote(emptyFleet, [wanted])
