@@ -2,8 +2,9 @@
 import {type IncomingMessage, type Server, type ServerResponse, createServer} from 'node:http'
 import {type AddressInfo, type Socket, isIP} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
-import {AtlasError, messageOf} from '../lib/model/errors.js'
+import {messageOf} from '../lib/model/errors.js'
 import type {Readiness, Report} from '../lib/model/report.js'
+import {listenOn} from './listen.js'
 
 export interface AdminSources {
   readiness(): Readiness
@@ -36,18 +37,7 @@ export async function openAdmin(listen: HostPort, sources: AdminSources): Promis
     })
   })
   boundConnections(server)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? 'another program uses that port: choose one with --admin' : undefined
-      reject(
-        new AtlasError('failed', `the admin port ${renderHostPort(listen)} can't be opened: ${error.message}`, {
-          cause: error,
-          ...(hint === undefined ? {} : {hint}),
-        }),
-      )
-    })
-    server.listen(listen.port, listen.host, resolve)
-  })
+  await listenOn(server, listen, {name: 'admin port', flag: '--admin'})
   // Emitted when a connection can't be accepted because the process has too many open files: the server goes on.
   server.on('error', () => undefined)
   const {address, port} = server.address() as AddressInfo

@@ -2,10 +2,10 @@
  * The listener of the ADS port (6305): TCP, TLS 1.3 with a client certificate, and why a connection is denied. gRPC begins behind it;
  * which streams are admitted, of the observability Envoy's port 10900 too, is decided in admission.ts.
  */
-import {type AddressInfo, type Server, type Socket, createServer as createTcpServer} from 'node:net'
+import {type AddressInfo, type Socket, createServer as createTcpServer} from 'node:net'
 import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
-import {AtlasError} from '../../lib/model/errors.js'
+import {listenOn} from '../listen.js'
 import type {ServerTls} from './tls.js'
 import {type Denied, deny} from './admission.js'
 
@@ -110,7 +110,7 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
 
   return {
     async listen(at) {
-      await listening(tcpServer, at)
+      await listenOn(tcpServer, at, {name: 'ADS port', flag: '--listen'})
       for (const server of [tcpServer, tlsServer]) server.on('error', events.failed)
     },
     address() {
@@ -175,16 +175,6 @@ function explain(error: NodeJS.ErrnoException, socket: TLSSocket): Denied {
       return deny('tls-handshake', `the TLS handshake failed (${error.code ?? error.message})`)
     }
   }
-}
-
-async function listening(server: Server, listen: HostPort): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? {hint: 'another program uses that port: choose one with --listen'} : {}
-      reject(new AtlasError('failed', `the ADS port ${renderHostPort(listen)} can't be opened: ${error.message}`, {cause: error, ...hint}))
-    })
-    server.listen(listen.port, listen.host, resolve)
-  })
 }
 
 /** A connection that fails is closed, which is noticed; without this an error would end the process. */

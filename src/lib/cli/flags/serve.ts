@@ -26,7 +26,11 @@ export const serveFlags = {
     env: 'POD_NAME',
     helpValue: 'NAME',
   }),
-  listen: Flags.string({default: '[::]:6305', description: 'address that Envoys connect to', helpValue: 'IP:PORT'}),
+  listen: Flags.string({
+    default: '[::]:6305',
+    description: 'address that Envoys connect to; [::] is every address, of IPv4 alone without IPv6',
+    helpValue: 'IP:PORT',
+  }),
   admin: Flags.string({default: '127.0.0.1:6309', description: 'address of health, metrics and status', helpValue: 'IP:PORT'}),
   'thanos-endpoints': Flags.string({
     description: 'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file)',
