@@ -89,7 +89,12 @@ describe('commands: init and cluster', function () {
     ['a bad name', ['cluster', 'add', 'Paris'], 2, /a cluster name must be/],
     ['the name atlas', ['cluster', 'add', 'atlas'], 2, /another than "atlas"/],
     ['a name kept for Atlas', ['cluster', 'add', 'atlas-two'], 2, /"atlas-"/],
-    ['a bad address', ['cluster', 'add', 'paris', '--address', 'no_such'], 2, /an address must be/],
+    ['a bad address', ['cluster', 'add', 'paris', '--address', 'no/such'], 2, /an address must be/],
+    ['an address with a port', ['cluster', 'add', 'paris', '--address', '192.0.2.1:443'], 2, /--port 11901=443/],
+    ['an address of a Thanos user', ['cluster', 'add', 'paris', '--thanos', 'dnssrv+_grpc._tcp.x:10901'], 2, /no SRV records: write "x"/],
+    ['an address that nothing has', ['cluster', 'add', 'paris', '--address', '0.0.0.0'], 2, /a connection can be made to/],
+    ['an address of init with a port', ['init', '--address', '192.0.2.1:443'], 2, /--ads-port 443/],
+    ['an address of init that nothing has', ['init', '--address', '::'], 2, /a connection can be made to/],
     ['a port in the address', ['cluster', 'add', 'paris', '--address', 'host:443'], 2, /--port/],
     ['replicas that are no number', ['cluster', 'add', 'paris', '--replicas', 'two'], 2, /replicas must be/],
     [
@@ -218,7 +223,7 @@ describe('commands: init and cluster', function () {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder, '--address', '198.51.100.4', '--thanos', '127.0.0.1:10901')
       const file = path.join(folder, 'service-paris.yaml')
-      await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', 'no_such'))
+      await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', '0.0.0.0'))
       const list = await atlas('cluster', 'list', '--store', folder)
       expect(list.stdout).to.match(/paris +unreadable/)
       const added = await atlasJson<{cluster: {addresses: string[]; services: {thanos: string}; groups: string[]}}>(

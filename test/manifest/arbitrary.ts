@@ -3,6 +3,7 @@ import fc, {type Arbitrary} from 'fast-check'
 import {type Address, type HostPort, isDnsName, parseAddress} from '../../src/lib/model/address.js'
 import type {AuthorityPart, CertifiedKey, Credential, CredentialRecord, DeniedName, OwnerRecord} from '../../src/lib/model/authority.js'
 import {type Cluster, type DownstreamPort, type ServiceTarget, downstreamPorts} from '../../src/lib/model/cluster.js'
+import {unreachableKind} from '../../src/lib/model/ip-address.js'
 import {parseDuration} from '../../src/lib/model/duration.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {type ClusterName, type Owner, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
@@ -118,7 +119,10 @@ const dns = fc
   .domain()
   .map(name => name.toLowerCase())
   .filter(name => isDnsName(name))
-const addresses: Arbitrary<Address> = fc.oneof(fc.ipV4(), fc.ipV6(), dns).map(host => parseAddress(host))
+const addresses: Arbitrary<Address> = fc
+  .oneof(fc.ipV4(), fc.ipV6(), dns)
+  .map(host => parseAddress(host))
+  .filter(({kind, host}) => kind === 'dns' || unreachableKind({kind, host}) === undefined)
 const ports = fc.integer({min: 1, max: 65_535})
 const hostPorts: Arbitrary<readonly HostPort[]> = fc.array(fc.record({host: addresses.map(({host}) => host), port: ports}), {maxLength: 3})
 const seconds = fc

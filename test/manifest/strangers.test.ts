@@ -5,9 +5,12 @@ import {encodeOnto} from '../../src/lib/manifest/encode.js'
 import {decodeEntry, entriesOf} from '../../src/lib/manifest/decode.js'
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {decodeReport, digestOf, encodeReport} from '../../src/lib/manifest/report.js'
+import {decodeRegistration} from '../../src/lib/manifest/registration.js'
 import {parseRecord, renderRecord} from '../../src/lib/manifest/record.js'
 import {shardOf} from '../../src/lib/manifest/layout.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
 import {objectNames, parseClusterName} from '../../src/lib/model/names.js'
+import {thrownBy} from '../helpers/thrown.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
@@ -54,6 +57,23 @@ function packed(value: unknown): Manifest {
 }
 
 describe('manifest: what strangers write', () => {
+  it('a registration with an address that no connection can be made to is refused, and one that was accepted before stays', () => {
+    const text = (address: string): string => {
+      const record = fleet.records.get(paris)
+      if (record?.registration === undefined) throw new Error('the fixture has a record with a registration')
+      return renderRecord({...record, registration: {...record.registration, addresses: parseAddresses(address)}})
+    }
+    expect(parseRecord(paris, text('0.0.0.0')).registration?.addresses[0]?.host).to.equal('0.0.0.0')
+    const {labels, annotations} = (JSON.parse(text('0.0.0.0')) as {registration: Pick<Manifest['metadata'], 'annotations' | 'labels'>})
+      .registration
+    const service: Manifest = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: {name: paris, ...(labels === undefined ? {} : {labels}), ...(annotations === undefined ? {} : {annotations})},
+    }
+    expect(thrownBy(() => decodeRegistration(service)).message).to.include('a connection can be made to; 0.0.0.0 is in 0.0.0.0/8')
+  })
+
   it('an entry in a shard that is not its owner’s says nothing there, and is named', () => {
     const change = {kind: 'record', owner: paris, value: fleet.records.get(paris)} as const
     const own = encodeOnto(undefined, change, 'atlas')

@@ -8,6 +8,7 @@ import {
   parsePort,
   renderAddresses,
   renderHostPort,
+  requireReachable,
 } from '../../src/lib/model/address.js'
 import {AtlasError} from '../../src/lib/model/errors.js'
 import {thrownBy} from '../helpers/thrown.js'
@@ -17,7 +18,46 @@ describe('model/address', () => {
     expect(parseAddress('198.51.100.4')).to.deep.equal({kind: 'ipv4', host: '198.51.100.4'})
     expect(parseAddress('2001:DB8::1')).to.deep.equal({kind: 'ipv6', host: '2001:db8::1'})
     expect(parseAddress('[2001:db8::1]')).to.deep.equal({kind: 'ipv6', host: '2001:db8::1'})
-    expect(parseAddress('NLB-1.eu.example.net.')).to.deep.equal({kind: 'dns', host: 'nlb-1.eu.example.net'})
+    expect(parseAddress('NLB-1.eu.example.net')).to.deep.equal({kind: 'dns', host: 'nlb-1.eu.example.net'})
+  })
+
+  it('parseAddress() keeps the last dot of a name, which ends the search for other names', () => {
+    expect(parseAddress('paris.example.').host).to.equal('paris.example.')
+    expect(parseHostPort('paris.example.:10900')).to.deep.equal({host: 'paris.example.', port: 10_900})
+  })
+
+  it('parseAddress() takes names with "_", as Docker Compose and Swarm give them', () => {
+    for (const name of ['monitoring_sidecar', 'tasks.monitoring_sidecar', '_x.example'])
+      expect(parseAddress(name).kind, name).to.equal('dns')
+  })
+
+  it('parseAddress() has one spelling for each IP address', () => {
+    for (const text of ['2001:db8::1', '2001:DB8:0:0::1', '[2001:0db8:0000::0001]', '2001:db8:0:0:0:0:0:1'])
+      expect(parseAddress(text), text).to.deep.equal({kind: 'ipv6', host: '2001:db8::1'})
+    for (const text of ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:a00:1', '[0:0:0:0:0:ffff:10.0.0.1]'])
+      expect(parseAddress(text), text).to.deep.equal({kind: 'ipv4', host: '10.0.0.1'})
+  })
+
+  for (const text of [
+    '0.0.0.0',
+    '0.1.2.3',
+    '224.0.0.1',
+    '239.255.255.255',
+    '255.255.255.255',
+    '::ffff:224.0.0.1',
+    '::',
+    'ff02::1',
+    'fe80::1',
+    'febf::1',
+  ]) {
+    it(`requireReachable() refuses ${text}, to which no connection can be made`, () => {
+      expect(thrownBy(() => requireReachable(parseAddress(text).host)).message).to.include('a connection can be made to')
+    })
+  }
+
+  it('requireReachable() takes loopback, private, shared and reserved addresses, and names', () => {
+    for (const text of ['127.0.0.1', '::1', '10.0.0.1', '100.64.0.1', '169.254.20.10', '240.0.0.1', 'fd00::1', 'fec0::1', 'ff02.example'])
+      requireReachable(parseAddress(text).host)
   })
 
   for (const text of [
@@ -27,7 +67,8 @@ describe('model/address', () => {
     '01.2.3.4',
     'fe80::1%eth0',
     '[1.2.3.4]',
-    'a_b',
+    'a_b:1',
+    '_grpc._tcp.x',
     'http://x',
     'host:443',
     'a b',
@@ -39,12 +80,24 @@ describe('model/address', () => {
     })
   }
 
-  it('parseAddress() names the flag for a port', () => {
-    expect(thrownBy(() => parseAddress('host:443')).hint).to.contain('--port')
+  it('parseAddress() has the hint of its caller for a port, and none where there is no port', () => {
+    const hint = (text: string): string | undefined => thrownBy(() => parseAddress(text, port => `--ads-port ${port}`)).hint
+    expect(hint('host:443')).to.equal('--ads-port 443')
+    expect(hint('192.0.2.1:443')).to.equal('--ads-port 443')
+    expect(hint('[2001:db8::1]:443')).to.equal('--ads-port 443')
+    expect(hint('2001:db8::x')).to.equal(undefined)
+  })
+
+  it('parseAddress() explains what becomes of an address as Thanos Query has it', () => {
+    const hint = (text: string): string | undefined => thrownBy(() => parseAddress(text)).hint
+    expect(hint('dns+sidecar.example')).to.include('leave out the prefix, and write "sidecar.example"')
+    for (const text of ['dnssrv+_grpc._tcp.sidecar.example', 'dnssrvnoa+_grpc._tcp.sidecar.example', '_grpc._tcp.sidecar.example'])
+      expect(hint(text), text).to.include('no SRV records: write "sidecar.example"')
   })
 
   it('parseAddresses() ignores blanks and repeats, and keeps the order', () => {
     expect(renderAddresses(parseAddresses(' b.example, 1.2.3.4,,B.example ,::1'))).to.equal('b.example,1.2.3.4,::1')
+    expect(renderAddresses(parseAddresses('2001:DB8:0:0::1,2001:db8::1,::ffff:1.2.3.4,1.2.3.4'))).to.equal('2001:db8::1,1.2.3.4')
     expect(parseAddresses('')).to.deep.equal([])
   })
 

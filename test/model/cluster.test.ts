@@ -8,8 +8,10 @@ import {
   parseServiceTarget,
   renderPorts,
   replicasOf,
+  requireReachableCluster,
   targetOf,
 } from '../../src/lib/model/cluster.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
 import {testCluster} from '../helpers/fleet.js'
 import {thrownBy} from '../helpers/thrown.js'
 
@@ -37,6 +39,29 @@ describe('model/cluster', () => {
     expect(targetOf(target, 2)).to.deep.equal({host: 'prometheus-k8s-2.prometheus-operated.monitoring.svc', port: 10_901})
     for (const text of ['host', 'host:', ':1', 'ho st:1', '{nothing}:1', 'host:70000'])
       expect(thrownBy(() => parseServiceTarget(text, '--thanos')).code, text).to.equal('invalid')
+  })
+
+  it('parseServiceTarget() takes IPv6 addresses in brackets, names with "_", and keeps the last dot of a name', () => {
+    const host = (text: string): string => targetOf(parseServiceTarget(text, '--thanos'), 2).host
+    expect(host('[FD00:0::{replica}]:10901')).to.equal('fd00::2')
+    expect(host('[::1]:10901')).to.equal('::1')
+    expect(host('tasks.monitoring_sidecar:10901')).to.equal('tasks.monitoring_sidecar')
+    expect(host('Prometheus-{replica}.example.:10901')).to.equal('prometheus-2.example.')
+  })
+
+  it('parseServiceTarget() has a hint for an address as Thanos Query has it', () => {
+    const {hint} = thrownBy(() => parseServiceTarget('dnssrv+_grpc._tcp.prometheus-operated.monitoring.svc:10901', '--thanos'))
+    expect(hint).to.include('write "prometheus-operated.monitoring.svc"')
+  })
+
+  it('requireReachableCluster() refuses an address or a service that no connection can be made to', () => {
+    const paris = testCluster('paris')
+    expect(requireReachableCluster(paris)).to.equal(paris)
+    for (const cluster of [
+      {...paris, addresses: parseAddresses('192.0.2.1,0.0.0.0')},
+      {...paris, services: {...paris.services, prometheus: {host: '224.0.0.{replica}', port: 9090}}},
+    ])
+      expect(thrownBy(() => requireReachableCluster(cluster)).message).to.include('a connection can be made to')
   })
 
   it('checkCluster() refuses two replicas behind one address (D20)', () => {

@@ -20,7 +20,7 @@ The bootstrap. Takes: cluster, addresses (list of HOST:PORT), serverName, server
 {{- $named := false }}
 {{- $hosts := list }}
 {{- range .addresses }}
-{{- $host := regexReplaceAll ":[0-9]+$" . "" | lower | trimPrefix "[" | trimSuffix "]" | trimSuffix "." }}
+{{- $host := regexReplaceAll ":[0-9]+$" . "" | lower | trimPrefix "[" | trimSuffix "]" }}
 {{- $hosts = append $hosts (dict "host" $host "port" (regexFind "[0-9]+$" .)) }}
 {{- if not (or (contains ":" $host) (regexMatch "^[0-9]+([.][0-9]+){3}$" $host)) }}{{ $named = true }}{{ end }}
 {{- end }}

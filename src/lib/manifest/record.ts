@@ -5,7 +5,7 @@ import {type Owner, generationIn} from '../model/names.js'
 import {type Fields, choiceIn, fieldsIn, listIn, optional, parseJson, textIn, timeIn, wholeIn, wrong} from './json.js'
 import {parseManifest} from './manifest.js'
 import {at} from './path.js'
-import {decodeRegistration, encodeRegistration} from './registration.js'
+import {decodeAccepted, encodeRegistration} from './registration.js'
 
 /** A record with a higher generation is refused; no cluster is revoked as often. */
 const GENERATION_MAX = 1_000_000
@@ -40,7 +40,7 @@ export function parseRecord(owner: Owner, text: string): OwnerRecord {
 function parseRegistration(owner: Owner, value: unknown): Cluster {
   return at('registration', () => {
     const {labels, annotations} = fieldsIn(value, 'registration')
-    return decodeRegistration(parseManifest({apiVersion: 'v1', kind: 'Service', metadata: {name: owner, labels, annotations}}))
+    return decodeAccepted(parseManifest({apiVersion: 'v1', kind: 'Service', metadata: {name: owner, labels, annotations}}))
   })
 }
 

@@ -11,6 +11,7 @@ import {
   parseReplicas,
   parseServiceTarget,
   renderPorts,
+  requireReachableCluster,
 } from '../model/cluster.js'
 import {AtlasError, quote} from '../model/errors.js'
 import {annotations, labels, parseClusterName} from '../model/names.js'
@@ -28,6 +29,16 @@ export function isRegistration(manifest: Manifest): boolean {
 
 /** @throws AtlasError `invalid`, naming the label or annotation */
 export function decodeRegistration(manifest: Manifest): Cluster {
+  const cluster = decodeAccepted(manifest)
+  return at('metadata.annotations', () => requireReachableCluster(cluster))
+}
+
+/**
+ * A registration that was accepted, by this release or an earlier one. Rules that only new registrations must obey do not count, so that
+ * an upgrade takes no running cluster away.
+ * @throws AtlasError `invalid`, naming the label or annotation
+ */
+export function decodeAccepted(manifest: Manifest): Cluster {
   const {metadata} = manifest
   const name = at('metadata.name', () => parseClusterName(metadata.name))
   const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]

@@ -1,10 +1,10 @@
-/** Addresses and ports that people write: parsed once, printed one way. */
-import {isIPv4, isIPv6} from 'node:net'
-import {invalid} from './errors.js'
+/** Addresses and ports that people write: parsed once, printed one way. IP addresses: ip-address.ts. */
+import {AtlasError, invalid, quote} from './errors.js'
+import {parseIpAddress, unreachableKind} from './ip-address.js'
 
 export interface Address {
   readonly kind: 'dns' | 'ipv4' | 'ipv6'
-  /** Lower case, without brackets. */
+  /** An IP address in its one spelling, or a name in lower case. A name keeps its last dot, which ends the search for other names. */
   readonly host: string
 }
 
@@ -15,34 +15,56 @@ export interface HostPort {
 
 /**
  * An IPv4 or IPv6 address (no zone index, brackets allowed) or a DNS name.
+ * @param portHint what to do where the text ends in a port, as `portHintFor` makes it
  * @throws AtlasError `invalid`
  */
-export function parseAddress(text: string): Address {
+export function parseAddress(text: string, portHint?: (port: string) => string): Address {
   const host = text.toLowerCase()
-  if (isIPv4(host)) return {kind: 'ipv4', host}
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-  if (isIPv6(bare) && !bare.includes('%')) return {kind: 'ipv6', host: bare}
-  const name = host.endsWith('.') ? host.slice(0, -1) : host
-  if (isDnsName(name)) return {kind: 'dns', host: name}
-  throw invalid(
-    'an address',
-    'an IPv4 or IPv6 address or a DNS name, without a port',
-    text,
-    /:\d+$/.test(text) ? 'give the port apart, for example with --port 11901=30901' : undefined,
-  )
+  const ip = parseIpAddress(host)
+  if (ip !== undefined) return ip
+  if (isHostName(host.endsWith('.') ? host.slice(0, -1) : host)) return {kind: 'dns', host}
+  throw invalid('an address', 'an IPv4 or IPv6 address or a DNS name, without a port', text, addressHint(host, portHint))
+}
+
+function addressHint(host: string, portHint: ((port: string) => string) | undefined): string | undefined {
+  const prefixed = /^(dns|dnssrv|dnssrvnoa)\+(.*)$/.exec(host)?.[2]
+  const name = prefixed ?? host
+  const service = SRV_NAME.exec(name)
+  if (service !== null)
+    return `Envoy looks up addresses and no SRV records: write ${quote(name.slice(service[0].length))}, and the port as a number`
+  if (prefixed !== undefined) return `Envoy looks up every name itself: leave out the prefix, and write ${quote(name)}`
+  const port = /[^:]:(\d{1,5})$/.exec(host)?.[1] ?? /\]:(\d{1,5})$/.exec(host)?.[1]
+  return port === undefined ? undefined : portHint?.(port)
 }
 
 /**
  * A comma-separated list of addresses; blanks are ignored, and so are repeats; empty text is an empty list.
+ * @param portHint as in `parseAddress`
  * @throws AtlasError `invalid`
  */
-export function parseAddresses(text: string): readonly Address[] {
+export function parseAddresses(text: string, portHint?: (port: string) => string): readonly Address[] {
   const addresses = text
     .split(',')
     .map(part => part.trim())
     .filter(part => part !== '')
-    .map(part => parseAddress(part))
+    .map(part => parseAddress(part, portHint))
   return [...new Map(addresses.map(address => [address.host, address])).values()]
+}
+
+/**
+ * An address that is new must be one that a connection can be made to. What was accepted before is read without this rule, and stays in
+ * force.
+ * @param host as `parseAddress` returns it
+ * @param what whose address it is
+ * @throws AtlasError `invalid`
+ */
+export function requireReachable(host: string, what = 'an address'): void {
+  const ip = parseIpAddress(host)
+  const kind = ip === undefined ? undefined : unreachableKind(ip)
+  if (kind === undefined) return
+  throw new AtlasError('invalid', `${what} must be one that a connection can be made to; ${host} is ${kind}`, {
+    hint: 'set the address of the machine or load balancer that answers',
+  })
 }
 
 export function renderAddresses(addresses: readonly Address[]): string {
@@ -85,4 +107,12 @@ export function isDnsName(text: string): boolean {
     /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) &&
     !/(^|\.)\d+$/.test(text)
   )
+}
+
+/** The first two labels of a name of SRV records (RFC 2782). Such a name has no address. */
+const SRV_NAME = /^_[^.]*\._[^.]*\./
+
+/** A name to connect to: as `isDnsName`, and with `_`, which Docker Compose, Docker Swarm and others give to their services. */
+function isHostName(text: string): boolean {
+  return !SRV_NAME.test(text) && isDnsName(text.replaceAll('_', 'x'))
 }

@@ -1,5 +1,5 @@
 /** A downstream cluster as registered: the addresses and ports of its Envoy, and the services behind it. */
-import {type Address, parsePort, parseAddress} from './address.js'
+import {type Address, parsePort, parseAddress, requireReachable} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import {type ClusterName, REPLICAS_MAX} from './names.js'
 
@@ -8,7 +8,7 @@ export const downstreamPorts = {thanos: 11_901, thanosHttp: 11_902, alertmanager
 
 export type DownstreamPort = (typeof downstreamPorts)[keyof typeof downstreamPorts]
 
-/** The address of a service inside the downstream cluster; `host` may hold `{replica}`. */
+/** The address of a service inside the downstream cluster; `host` may hold `{replica}`, and has no brackets. */
 export interface ServiceTarget {
   readonly host: string
   readonly port: number
@@ -42,9 +42,9 @@ export function dialledPort(cluster: Cluster, port: DownstreamPort): number {
   return cluster.ports.get(port) ?? port
 }
 
-/** `target` of replica `replica`: `{replica}` is filled in. */
+/** `target` of replica `replica`: `{replica}` is filled in. @throws AtlasError `invalid` where that makes no address */
 export function targetOf(target: ServiceTarget, replica: number): ServiceTarget {
-  return {host: target.host.replaceAll('{replica}', String(replica)), port: target.port}
+  return {host: parseAddress(target.host.replaceAll('{replica}', String(replica))).host, port: target.port}
 }
 
 /**
@@ -88,8 +88,12 @@ export function parseReplicas(text: string): number {
 export function parseServiceTarget(text: string, what: string): ServiceTarget {
   const cut = text.lastIndexOf(':')
   if (cut < 1) throw invalid(what, 'HOST:PORT, HOST with {replica} where each replica has an address of its own', text)
-  const target = {host: text.slice(0, cut), port: parsePort(text.slice(cut + 1), `the port of ${what}`)}
-  parseAddress(targetOf(target, 0).host)
+  const host = text
+    .slice(0, cut)
+    .toLowerCase()
+    .replaceAll(/^\[|\]$/g, '')
+  const target = {host, port: parsePort(text.slice(cut + 1), `the port of ${what}`)}
+  targetOf(target, 0)
   return target
 }
 
@@ -107,8 +111,22 @@ export function checkCluster(cluster: Cluster): Cluster {
       },
     )
   // The last replica's address may be one that the first one's is not: 10.0.0.{replica} ends at 255.
-  for (const target of Object.values(cluster.services)) parseAddress(targetOf(target as ServiceTarget, cluster.replicas - 1).host)
+  for (const target of targetsOf(cluster)) targetOf(target, cluster.replicas - 1)
   return cluster
+}
+
+/**
+ * A new registration, or one that is changed, has addresses and services that a connection can be made to.
+ * @throws AtlasError `invalid`
+ */
+export function requireReachableCluster(cluster: Cluster): Cluster {
+  for (const {host} of cluster.addresses) requireReachable(host)
+  for (const target of targetsOf(cluster)) requireReachable(targetOf(target, 0).host, 'the address of a service')
+  return cluster
+}
+
+function targetsOf({services}: Cluster): readonly ServiceTarget[] {
+  return [services.thanos, services.prometheus, services.alertmanager]
 }
 
 /** The replicas' numbers: 0, 1 … */

@@ -59,7 +59,7 @@ export function requestOf(flags: ClusterFlags): ClusterRequest {
   // A stack that --stack names replaces the current addresses; the default stack only fills empty ones.
   const services = flags.stack === undefined ? named : {...targetsOf(stackOf(flags)), ...named}
   return present({
-    addresses: parsed(addresses, parseAddresses),
+    addresses: parsed(addresses, text => parseAddresses(text, port => `set the port on its own, for example with --port 11901=${port}`)),
     ports: parsed(ports, parsePorts),
     replicas: parsed(flags.replicas, parseReplicas),
     services: Object.keys(services).length === 0 ? undefined : services,

@@ -1,6 +1,6 @@
 /** The flags of `init` that set settings. */
 import {Flags} from '@oclif/core'
-import {parseAddresses, parseHostPort, parsePort} from '../../model/address.js'
+import {type Address, type HostPort, parseAddresses, parseHostPort, parsePort, requireReachable} from '../../model/address.js'
 import {parseDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseClientName} from '../../model/names.js'
@@ -68,10 +68,10 @@ export type SettingsFlags = FlagsOf<typeof settingsFlags>
 export function choicesOf(flags: SettingsFlags): Choices {
   const addresses = joined(flags.address, '--address')
   return present({
-    addresses: parsed(addresses, parseAddresses),
+    addresses: parsed(addresses, parseReachable),
     adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),
     alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
-    adsServers: flags['ads-server']?.map(text => parseHostPort(text, '--ads-server')),
+    adsServers: flags['ads-server']?.map(text => reachable(parseHostPort(text, '--ads-server'), '--ads-server')),
     trustDomain: parsed(flags['trust-domain'], parseTrustDomain),
     thanosNamespace: parsed(flags['thanos-namespace'], text => parseNamespace(text, '--thanos-namespace')),
     clusterDomain: parsed(flags['cluster-domain'], text => parseClusterDomain(text, '--cluster-domain')),
@@ -81,6 +81,18 @@ export function choicesOf(flags: SettingsFlags): Choices {
     internalTls: listed(flags['internal-tls'], 'off', text => parseInternalPort(text, '--internal-tls')),
     ...durationsOf(flags.set ?? []),
   })
+}
+
+/** Stored settings are read without this rule: an upgrade stops no server because of what an earlier release accepted. */
+function parseReachable(text: string): readonly Address[] {
+  const addresses = parseAddresses(text, port => `set the port on its own, with --ads-port ${port}`)
+  for (const {host} of addresses) requireReachable(host, '--address')
+  return addresses
+}
+
+function reachable(address: HostPort, flag: string): HostPort {
+  requireReachable(address.host, flag)
+  return address
 }
 
 /** @param none the value that means an empty list */

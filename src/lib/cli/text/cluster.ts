@@ -81,9 +81,9 @@ function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
     address: cluster.addresses.length === 0 ? '(none yet)' : renderAddresses(cluster.addresses),
     port: cluster.ports.size === 0 ? '11901-11904' : renderPorts(cluster.ports),
     replicas: String(cluster.replicas),
-    thanos: `${thanos.host}:${thanos.port}`,
-    prometheus: `${prometheus.host}:${prometheus.port}`,
-    alertmanager: `${alertmanager.host}:${alertmanager.port}`,
+    thanos: renderHostPort(thanos),
+    prometheus: renderHostPort(prometheus),
+    alertmanager: renderHostPort(alertmanager),
     group: cluster.groups.join(',') || '-',
   }
 }

@@ -2,7 +2,14 @@
 import type {Address} from '../../model/address.js'
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Change, reduceAll} from '../../model/change.js'
-import {type Cluster, type DownstreamPort, type ServiceTargets, checkCluster, isPending} from '../../model/cluster.js'
+import {
+  type Cluster,
+  type DownstreamPort,
+  type ServiceTargets,
+  checkCluster,
+  isPending,
+  requireReachableCluster,
+} from '../../model/cluster.js'
 import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName, objectKey} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
@@ -74,9 +81,8 @@ function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: Clus
   const isKnown = fleet.registrations.has(known) || isBroken(fleet, 'registration', known) || fleet.records.has(known)
   const name = isKnown ? known : parseNewClusterName(text)
   const present = fleet.registrations.get(name)
-  const cluster = checkCluster(
-    withRequest(clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults), request),
-  )
+  const base = clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults)
+  const cluster = requireReachableCluster(checkCluster(withRequest(base, request)))
   return sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
 }
 
