@@ -4,6 +4,7 @@ import {entryKinds} from '../../src/lib/manifest/kinds.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type EntryKind, changeKinds, changeOf} from '../../src/lib/model/kinds.js'
+import {PersistentMap} from '../../src/lib/model/persistent-map.js'
 import {SecretText} from '../../src/lib/model/secret.js'
 
 /** Kinds in the order in which `reconcile` would write them; all others come after them. */
@@ -41,7 +42,8 @@ export function plain(fleet: Fleet): Readonly<Record<string, unknown>> {
 
 function bare(value: unknown): unknown {
   if (value instanceof SecretText) return `key ${createHash('sha256').update(value.reveal()).digest('hex')}`
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, held]) => [String(key), bare(held)] as const).sort(byKey))
+  if (value instanceof Map || value instanceof PersistentMap)
+    return Object.fromEntries([...value].map(([key, held]) => [String(key), bare(held)] as const).sort(byKey))
   if (Array.isArray(value)) return value.map(each => bare(each))
   if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, held]) => [key, bare(held)]))
   return value

@@ -4,9 +4,9 @@ import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
 import {subjectOf} from '../model/kinds.js'
 import {OBSERVABILITY} from '../model/names.js'
 import type {Node} from '../model/node.js'
-import {type Resource, type Snapshot, toSnapshot} from '../xds/snapshot.js'
+import {type Resource, type Snapshot, editOf, editSnapshot, toSnapshot} from '../xds/snapshot.js'
 import {downstreamResources} from './downstream.js'
-import {observabilityAhead, observabilityResources} from './observability.js'
+import {observabilityAhead, observabilityEdits, observabilityResources} from './observability.js'
 import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
 
 /**
@@ -15,7 +15,10 @@ import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
  */
 export type Built = {readonly kind: 'frozen'; readonly why: string} | {readonly kind: 'snapshot'; readonly snapshot: Snapshot}
 
-/** `previous`: the node's last snapshot. Its unchanged maps are shared; without it the result is equal, but shares less. */
+/**
+ * `previous`: the node's last snapshot. Its unchanged maps are shared, and an observability node's is edited where the fleet differs;
+ * without it the result is equal, but shares less and costs the whole fleet.
+ */
 export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Built {
   const {settings, trust} = fleet
   const identity = fleet.identities.get(node.cluster)
@@ -24,13 +27,31 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
   if (trust === undefined) return frozen(fleet, 'trust', 'there is no trust bundle yet')
   if (node.cluster === OBSERVABILITY) {
     if (!hasAnchors(trust, 'issuers') || !hasAnchors(trust, 'credentialIssuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
-    return snapshot([...observabilityResources(fleet, settings, node), ...secrets(identity, trust), adsTrustSecret(trust)], previous)
+    const present = [...secrets(identity, trust), adsTrustSecret(trust)]
+    const edited = editedSnapshot(fleet, node, present, previous)
+    const snapshot = edited ?? toSnapshot([...observabilityResources(fleet, settings, node), ...present], previous)
+    builtFrom.set(snapshot, {fleet, node})
+    return {kind: 'snapshot', snapshot}
   }
 
   if (!hasAnchors(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
   const cluster = clusterOf(fleet, node.cluster)
   if (cluster === undefined) return frozen(fleet, subjectOf('registration', node.cluster), `the cluster ${node.cluster} is not registered`)
-  return snapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)
+  return {kind: 'snapshot', snapshot: toSnapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)}
+}
+
+/**
+ * What the last snapshots of observability nodes were built from. Downstream nodes have few resources and are built in full; their
+ * snapshots stay for long, and would keep every fleet from which one was built.
+ */
+const builtFrom = new WeakMap<Snapshot, {readonly fleet: Fleet; readonly node: Node}>()
+
+/** `previous` with what differs since its fleet; undefined where that is not known, or may be everything. */
+function editedSnapshot(fleet: Fleet, node: Node, present: readonly Resource[], previous: Snapshot | undefined): Snapshot | undefined {
+  const source = previous === undefined ? undefined : builtFrom.get(previous)
+  if (previous === undefined || source?.node !== node) return undefined
+  const edits = observabilityEdits(source.fleet, fleet, node)
+  return edits && editSnapshot(previous, [...present.map(resource => editOf(resource)), ...edits])
 }
 
 /** Builds ahead the parts that make a first snapshot slow. The caller iterates with pauses, and may stop at any time. */
@@ -55,8 +76,4 @@ function frozen(fleet: Fleet, subject: Subject, missing: string): Built {
   if (fault === undefined) return {kind: 'frozen', why: missing}
   const where = fault.source === undefined ? fault.object : `${fault.object} (${fault.source})`
   return {kind: 'frozen', why: `${where}, ${fault.key}: ${fault.message}`}
-}
-
-function snapshot(resources: readonly Resource[], previous: Snapshot | undefined): Built {
-  return {kind: 'snapshot', snapshot: toSnapshot(resources, previous)}
 }

@@ -4,12 +4,15 @@ import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
 import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
 import {ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
 import {type Cluster, isPending} from '../model/cluster.js'
-import {clustersOf, type Fleet} from '../model/fleet.js'
+import {clusterOf, clustersOf, type Fleet} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, type Owner, envoyNames} from '../model/names.js'
 import {listenedPort, type Node} from '../model/node.js'
+import {differingKeys} from '../model/persistent-map.js'
 import type {InternalPort, Settings} from '../model/settings.js'
-import type {Resource} from '../xds/snapshot.js'
+import {typeUrlOf} from '../xds/resource.js'
+import {type Resource, type ResourceEdit, editOf} from '../xds/snapshot.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
-import {deniedAdsClients} from './rbac.js'
+import {deniedAdsClients, deniedOf} from './rbac.js'
 import {pinnedGeneration} from '../pki/recover.js'
 import {adsListener, thanosListener} from './listener.js'
 import {resourceOf} from './core.js'
@@ -18,15 +21,63 @@ import {adsRoutes, thanosScope} from './route.js'
 
 /** All resources but the secrets. A pending cluster gets none: it has no address to connect to. */
 export function observabilityResources(fleet: Fleet, settings: Settings, node: Node): readonly Resource[] {
-  const clusters = clustersOf(fleet).filter(cluster => !isPending(cluster))
+  return [
+    ...commonResources(settings, node),
+    adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' ')),
+    ...clustersOf(fleet).flatMap(cluster => resourcesFor(fleet, settings, cluster)),
+  ]
+}
+
+/**
+ * Where the resources of `observabilityResources` differ from those of an earlier fleet, at the cost of the clusters that differ.
+ * Undefined: the settings or the faults differ, and with them perhaps every resource.
+ */
+export function observabilityEdits(before: Fleet, fleet: Fleet, node: Node): readonly ResourceEdit[] | undefined {
+  const {settings} = fleet
+  if (settings === undefined || before.settings !== settings || before.faults !== fleet.faults) return undefined
+  const names = changedClusters(before, fleet)
+  const isDenialChanged = names.some(name => deniedOf(before, settings, name).join(' ') !== deniedOf(fleet, settings, name).join(' '))
+  const common = [
+    ...commonResources(settings, node),
+    ...(isDenialChanged ? [adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' '))] : []),
+  ]
+  return [...common.map(resource => editOf(resource)), ...names.flatMap(name => editsFor(fleet, settings, name))]
+}
+
+/** What the resources of a cluster are built from: its registration, its record and, while the record is broken, its identity. */
+function changedClusters(before: Fleet, fleet: Fleet): readonly ClusterName[] {
+  const owners = new Set<Owner>([
+    ...differingKeys(before.registrations, fleet.registrations),
+    ...differingKeys(before.records, fleet.records),
+    ...(fleet.faults.size === 0 ? [] : differingKeys(before.identities, fleet.identities)),
+  ])
+  return [...owners].filter((owner): owner is ClusterName => owner !== OBSERVABILITY)
+}
+
+function commonResources(settings: Settings, node: Node): readonly Resource[] {
   return [
     adsServersResource(settings),
-    ...clusters.map(cluster => thanosClusterResource(cluster, settings, pinnedGeneration(fleet, settings, cluster.name))),
     adsListenerResource(settings, node.bindAddress, listenedPort(node, 10_900)),
     thanosListenerResource(settings, internalAddress(settings, node, 10_901), listenedPort(node, 10_901)),
-    adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' ')),
-    ...clusters.map(cluster => thanosScopeResource(cluster, settings)),
   ]
+}
+
+/** The resources through which one downstream cluster is reached. */
+function resourcesFor(fleet: Fleet, settings: Settings, cluster: Cluster): readonly Resource[] {
+  if (isPending(cluster)) return []
+  const generation = pinnedGeneration(fleet, settings, cluster.name)
+  return [thanosClusterResource(cluster, settings, generation), thanosScopeResource(cluster, settings)]
+}
+
+function editsFor(fleet: Fleet, settings: Settings, name: ClusterName): readonly ResourceEdit[] {
+  const cluster = clusterOf(fleet, name)
+  const resources = cluster === undefined ? [] : resourcesFor(fleet, settings, cluster)
+  if (resources.length > 0) return resources.map(resource => editOf(resource))
+  return [ClusterSchema, ScopedRouteConfigurationSchema].map(schema => ({
+    typeUrl: typeUrlOf(schema),
+    name: envoyNames.thanosOf(name),
+    resource: undefined,
+  }))
 }
 
 /**
@@ -35,9 +86,7 @@ export function observabilityResources(fleet: Fleet, settings: Settings, node: N
  */
 export function* observabilityAhead(fleet: Fleet, settings: Settings): Generator<undefined, void> {
   for (const [index, cluster] of clustersOf(fleet).entries()) {
-    if (isPending(cluster)) continue
-    thanosClusterResource(cluster, settings, pinnedGeneration(fleet, settings, cluster.name))
-    thanosScopeResource(cluster, settings)
+    resourcesFor(fleet, settings, cluster)
     if (index % AT_ONCE === AT_ONCE - 1) yield
   }
 }

@@ -9,8 +9,8 @@ import {
 } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import {ConfigSchema} from '../../gen/envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated_pb.js'
 import type {Fleet} from '../model/fleet.js'
-import {generationOf, isRegistered} from '../model/fleet.js'
-import {spiffe} from '../model/names.js'
+import {isRegistered} from '../model/fleet.js'
+import {type Owner, spiffe} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {extension, pack} from './core.js'
 import {type PeerName, sanMatcher} from './tls.js'
@@ -50,12 +50,17 @@ export function denyRoutes(names: readonly string[]): Record<string, Any> {
  * The names of ADS credentials that 10900 denies, sorted: those of earlier generations until their certificates end, and the current
  * name of a cluster that has a record but no registration, because it is suspended or removed.
  */
-export function deniedAdsClients(fleet: Fleet, {trustDomain}: Settings): readonly string[] {
-  const earlier = [...fleet.records.values()].flatMap(record => record.denied.map(({name}) => name))
-  const gone = [...fleet.records.keys()]
-    .filter(owner => !isRegistered(fleet, owner))
-    .map(owner => spiffe.adsClient(trustDomain, owner, generationOf(fleet, owner)))
-  return [...new Set([...earlier, ...gone])].filter(name => name.startsWith(spiffe.adsClients(trustDomain))).sort()
+export function deniedAdsClients(fleet: Fleet, settings: Settings): readonly string[] {
+  return [...new Set([...fleet.records.keys()].flatMap(owner => deniedOf(fleet, settings, owner)))].sort()
+}
+
+/** The part of `deniedAdsClients` that follows from one owner's record and registration. */
+export function deniedOf(fleet: Fleet, {trustDomain}: Settings, owner: Owner): readonly string[] {
+  const record = fleet.records.get(owner)
+  if (record === undefined) return []
+  const names = record.denied.map(({name}) => name)
+  if (!isRegistered(fleet, owner)) names.push(spiffe.adsClient(trustDomain, owner, record.generation))
+  return names.filter(name => name.startsWith(spiffe.adsClients(trustDomain)))
 }
 
 function rules(action: RBAC_Action, policy: string, principals: Principal[]): RBAC {

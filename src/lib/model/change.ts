@@ -11,6 +11,7 @@ import {
   rowOf,
   subjectOf,
 } from './kinds.js'
+import {PersistentMap} from './persistent-map.js'
 
 export type {Change} from './kinds.js'
 
@@ -22,12 +23,12 @@ export function reduce(fleet: Fleet, change: Change): Fleet {
   return reduceAll(fleet, [change])
 }
 
-/** As `reduce` over a list, copying each map once. */
+/** As `reduce` over a list, making a new version of each map once. */
 export function reduceAll(fleet: Fleet, changes: readonly Change[]): Fleet {
   if (changes.length === 0) return fleet
   const draft = new Draft(fleet)
   for (const change of changes) draft.apply(change)
-  return draft.fleet
+  return draft.finish()
 }
 
 /** The owners whose Envoys a change may concern; `all` for what every node is built from. */
@@ -51,24 +52,26 @@ export function describe(change: Change): string {
   return row.sentence?.(change) ?? `${change.value === undefined ? 'remove' : 'write'} ${row.noun?.(nameIn(change)) ?? change.kind}`
 }
 
+/** A fleet and the edits to it, applied to each map once. */
 class Draft {
-  fleet: Fleet
-  /** The maps that this draft has copied already. */
-  readonly #own = new Set<unknown>()
+  readonly #before: Fleet
+  readonly #values: Partial<Record<keyof Fleet, unknown>> = {}
+  readonly #edits = new Map<keyof Fleet, Map<string, unknown>>()
 
-  constructor(fleet: Fleet) {
-    this.fleet = fleet
+  constructor(before: Fleet) {
+    this.#before = before
   }
 
   apply(change: Change): void {
     const name = nameIn(change)
     if (change.kind === 'fault' && change.value !== undefined) this.#drop(change.subject)
-    else if (change.kind !== 'fault' && change.kind !== 'revision') this.#repaired(subjectOf(change.kind, name))
+    else if (change.kind !== 'fault' && change.kind !== 'revision') this.#put(changeKinds.fault, subjectOf(change.kind, name), undefined)
     this.#put(rowOf(change), name, change.value)
   }
 
-  #repaired(subject: Subject): void {
-    if (this.fleet.faults.has(subject)) this.#put(changeKinds.fault, subject, undefined)
+  finish(): Fleet {
+    const maps = [...this.#edits].map(([field, edits]) => [field, PersistentMap.of(this.#mapOf(field)).with(edits)] as const)
+    return {...this.#before, ...this.#values, ...Object.fromEntries(maps)} as Fleet
   }
 
   #drop(subject: Subject): void {
@@ -77,23 +80,18 @@ class Draft {
   }
 
   #put({field, name: nameField}: ReturnType<typeof rowOf>, name: string, value: Change['value']): void {
-    if (nameField === undefined) {
-      this.fleet = {...this.fleet, [field]: value}
-      return
-    }
-
-    const map = this.#owned(field)
-    if (value === undefined) map.delete(name)
-    else map.set(name, value)
+    if (nameField === undefined) this.#values[field] = value
+    else this.#editsOf(field).set(name, value)
   }
 
-  #owned(field: keyof Fleet): Map<string, unknown> {
-    const present = this.fleet[field] as ReadonlyMap<string, unknown>
-    if (this.#own.has(present)) return present as Map<string, unknown>
-    const copy = new Map(present)
-    this.#own.add(copy)
-    this.fleet = {...this.fleet, [field]: copy}
-    return copy
+  #editsOf(field: keyof Fleet): Map<string, unknown> {
+    const edits = this.#edits.get(field) ?? new Map<string, unknown>()
+    this.#edits.set(field, edits)
+    return edits
+  }
+
+  #mapOf(field: keyof Fleet): ReadonlyMap<string, unknown> {
+    return this.#before[field] as ReadonlyMap<string, unknown>
   }
 }
 

@@ -5,13 +5,14 @@ import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './errors.js'
 import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
+import {PersistentMap} from './persistent-map.js'
 
 export type {Fault} from './errors.js'
 export type {Fleet, Revision, Subject} from './kinds.js'
 export type {ObjectKey} from './names.js'
 
 export const emptyFleet = Object.fromEntries(
-  Object.values(changeKinds).map(({field, name}) => [field, name === undefined ? undefined : new Map()]),
+  Object.values(changeKinds).map(({field, name}) => [field, name === undefined ? undefined : PersistentMap.of()]),
 ) as unknown as Fleet
 
 /** Why an entry can't be read; undefined: it can, or is not there. */

@@ -4,8 +4,9 @@
  */
 import type {CertifiedKey, DeniedName, OwnerRecord} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, generationOf, isBroken, recordOf} from '../model/fleet.js'
+import {type Fleet, emptyFleet, generationOf, isBroken, recordOf} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, generationIn, spiffe} from '../model/names.js'
+import {PersistentMap, differingKeys} from '../model/persistent-map.js'
 import type {Settings} from '../model/settings.js'
 import {readKey, recordOfCredential} from './read.js'
 import {anchorsOf} from './signed.js'
@@ -13,12 +14,27 @@ import {anchorsOf} from './signed.js'
 /**
  * The fleet as it is to be served. Without its record a cluster would count as generation 1: after a restart, clients would refuse the
  * certificate of its Envoy, the server would refuse its credential, and accept credentials that were revoked (promise 6).
+ * @param before an earlier fleet and what this function made of it: only the owners that differ since are looked at
  */
-export function withRecovered(fleet: Fleet): Fleet {
-  const lost = new Set([...fleet.identities.keys(), ...fleet.credentials.keys()].filter(owner => !fleet.records.has(owner)))
-  if (lost.size === 0) return fleet
-  const recovered = [...lost].map(owner => recoveredRecord(fleet, owner)).filter(record => record !== undefined)
-  return {...fleet, records: new Map([...fleet.records, ...recovered.map(record => [record.owner, record] as const)])}
+export function withRecovered(fleet: Fleet, before?: {readonly stored: Fleet; readonly served: Fleet}): Fleet {
+  const lost = ownersToLookAt(fleet, before).filter(
+    owner => !fleet.records.has(owner) && (fleet.identities.has(owner) || fleet.credentials.has(owner)),
+  )
+  if (lost.length === 0) return fleet
+  const recovered = lost.map(owner => recoveredRecord(fleet, owner)).filter(record => record !== undefined)
+  return {...fleet, records: PersistentMap.of(fleet.records).with(recovered.map(record => [record.owner, record] as const))}
+}
+
+function ownersToLookAt(fleet: Fleet, before: {readonly stored: Fleet; readonly served: Fleet} | undefined): readonly Owner[] {
+  const {stored, served} = before ?? {stored: emptyFleet, served: emptyFleet}
+  return [
+    ...new Set([
+      ...differingKeys(stored.identities, fleet.identities),
+      ...differingKeys(stored.credentials, fleet.credentials),
+      ...differingKeys(stored.records, fleet.records),
+      ...differingKeys(stored.records, served.records),
+    ]),
+  ]
 }
 
 /** An owner's record; without one, the record that its certificates still show; without certificates, a new one. */

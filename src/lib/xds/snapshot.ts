@@ -1,5 +1,7 @@
 /** Snapshot: the resources that a node is to have, by type and name. Immutable; equal bytes have equal versions. */
 
+import {PersistentMap} from '../model/persistent-map.js'
+
 /** `type.googleapis.com/` + message name. */
 export type TypeUrl = string
 
@@ -18,7 +20,7 @@ export type Resources = ReadonlyMap<string, Resource>
 
 export type Snapshot = ReadonlyMap<TypeUrl, Resources>
 
-const none: Resources = new Map()
+const none: Resources = PersistentMap.of()
 
 /** The resources of one type; none where the snapshot doesn't have the type. */
 export function resourcesOf(snapshot: Snapshot, typeUrl: TypeUrl): Resources {
@@ -37,19 +39,45 @@ export function toSnapshot(resources: Iterable<Resource>, previous: Snapshot = n
     const twin = ofType.get(resource.name)
     if (twin !== undefined && twin.version !== resource.version)
       throw new Error(`A snapshot must hold one resource of a name; ${resource.typeUrl} ${JSON.stringify(resource.name)} is there twice`)
-    types.set(resource.typeUrl, ofType.set(resource.name, shareResource(resource, previous)))
+    types.set(resource.typeUrl, ofType.set(resource.name, resource))
   }
 
-  return new Map([...types].map(([typeUrl, ofType]) => [typeUrl, shareMap(ofType, resourcesOf(previous, typeUrl))]))
+  const shared = new Map([...types].map(([typeUrl, ofType]) => [typeUrl, shareMap(ofType, resourcesOf(previous, typeUrl))]))
+  const isSame = shared.size === previous.size && [...shared].every(([typeUrl, ofType]) => previous.get(typeUrl) === ofType)
+  return isSame ? previous : shared
 }
 
-function shareResource(resource: Resource, previous: Snapshot): Resource {
-  const before = resourcesOf(previous, resource.typeUrl).get(resource.name)
-  return before?.version === resource.version ? before : resource
+/** Where a snapshot is to differ from the one before: undefined removes the name. */
+export interface ResourceEdit {
+  readonly typeUrl: TypeUrl
+  readonly name: string
+  readonly resource: Resource | undefined
 }
 
-function shareMap(resources: Resources, before: Resources): Resources {
-  if (resources.size !== before.size) return resources
-  for (const [name, resource] of resources) if (before.get(name) !== resource) return resources
-  return before
+export function editOf(resource: Resource): ResourceEdit {
+  return {typeUrl: resource.typeUrl, name: resource.name, resource}
+}
+
+/** As `toSnapshot`, at the cost of the edits: all that they do not name stays as it is in `previous`. */
+export function editSnapshot(previous: Snapshot, edits: Iterable<ResourceEdit>): Snapshot {
+  const types = new Map<TypeUrl, [string, Resource | undefined][]>()
+  for (const {typeUrl, name, resource} of edits) {
+    const ofType = types.get(typeUrl) ?? []
+    ofType.push([name, shareResource(resource, resourcesOf(previous, typeUrl).get(name))])
+    types.set(typeUrl, ofType)
+  }
+
+  const changed = [...types].map(([typeUrl, ofType]) => [typeUrl, PersistentMap.of(resourcesOf(previous, typeUrl)).with(ofType)] as const)
+  if (changed.every(([typeUrl, ofType]) => ofType === resourcesOf(previous, typeUrl))) return previous
+  return new Map([...new Map([...previous, ...changed])].filter(([, ofType]) => ofType.size > 0))
+}
+
+function shareMap(resources: ReadonlyMap<string, Resource>, before: Resources): Resources {
+  const edits = [...resources].map(([name, resource]): [string, Resource] => [name, shareResource(resource, before.get(name)) ?? resource])
+  const gone = [...before.keys()].filter(name => !resources.has(name)).map((name): [string, undefined] => [name, undefined])
+  return PersistentMap.of(before).with([...edits, ...gone])
+}
+
+function shareResource(resource: Resource | undefined, before: Resource | undefined): Resource | undefined {
+  return before !== undefined && before.version === resource?.version ? before : resource
 }

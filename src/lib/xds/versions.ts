@@ -3,7 +3,8 @@
  * it shares with the snapshot. With the resources that are wanted as its base, the difference is what is left to send. A change
  * costs the size of the difference, and a client that has everything costs no memory, however many resources there are.
  */
-import type {Resource, Resources} from './snapshot.js'
+import {differingKeys} from '../model/persistent-map.js'
+import type {Resources} from './snapshot.js'
 
 /** One version: that of a resource, or a version alone where the server doesn't have the body (`initial_resource_versions`). */
 export interface HeldVersion {
@@ -50,16 +51,15 @@ export function forgetVersions(versions: VersionMap, names: Iterable<string>): V
   return setVersions(versions, entriesOf(names, unknownVersion))
 }
 
-/** The same versions against another base: `differing` becomes the difference to `base`. Unchanged resources are compared by reference. */
+/** The same versions against another base: `differing` becomes the difference to `base`. Two versions of one map cost what differs. */
 export function rebase(versions: VersionMap, base: Resources): VersionMap {
   if (versions.base === base) return versions
   const differing = new Map<string, HeldVersion | undefined>()
-  for (const [name, wanted] of base) {
+  for (const name of differingKeys(versions.base, base)) {
     const before = versions.base.get(name)
-    if (before !== wanted && before?.version !== wanted.version) differing.set(name, before)
+    if (before?.version !== base.get(name)?.version) differing.set(name, before)
   }
 
-  for (const [name, before] of goneFrom(versions.base, base, differing)) differing.set(name, before)
   for (const [name, held] of versions.differing) {
     if (base.get(name)?.version === held?.version) differing.delete(name)
     else differing.set(name, held)
@@ -82,15 +82,4 @@ export function* versionEntries(versions: VersionMap): Iterable<[string, HeldVer
 
 function entriesOf(names: Iterable<string>, held: HeldVersion | undefined): readonly (readonly [string, HeldVersion | undefined])[] {
   return [...names].map(name => [name, held])
-}
-
-function* goneFrom(
-  before: Resources,
-  after: Resources,
-  differing: ReadonlyMap<string, HeldVersion | undefined>,
-): Iterable<[string, Resource]> {
-  let added = 0
-  for (const held of differing.values()) if (held === undefined) added += 1
-  if (before.size === after.size - added) return
-  for (const [name, held] of before) if (!after.has(name)) yield [name, held]
 }

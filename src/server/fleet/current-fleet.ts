@@ -89,8 +89,9 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
 
       function change(changes: readonly Change[]): void {
         const before = served
+        const known = {stored, served}
         stored = reduceAll(stored, changes)
-        served = withRecovered(stored)
+        served = withRecovered(stored, known)
         for (const observer of observers) observer.changed({before, after: served, changes})
       }
 

@@ -1,0 +1,120 @@
+/**
+ * An immutable map whose versions share what they have in common: a large base, and a small overlay of what differs from the base. A
+ * change of a few entries costs the size of the overlay, and so does the comparison of two versions. The fleet and the snapshots are
+ * made of such maps, so that one change among ten thousand clusters costs one change.
+ */
+
+/** In an overlay: the base has the key, this version has not. */
+const ABSENT = Symbol('absent')
+
+/**
+ * A `ReadonlyMap` that also makes its next version. The keys are in the order of a `Map`, but for a key that was deleted and set again:
+ * such a key may have its old place.
+ */
+export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
+  readonly size: number
+  /** What compares maps by their kind and entries compares these as maps. */
+  readonly [Symbol.toStringTag] = 'Map'
+  readonly #base: ReadonlyMap<K, V>
+  readonly #overlay: ReadonlyMap<K, V | typeof ABSENT>
+
+  private constructor(base: ReadonlyMap<K, V>, overlay: ReadonlyMap<K, V | typeof ABSENT>, size: number) {
+    this.#base = base
+    this.#overlay = overlay
+    this.size = size
+  }
+
+  /** The same entries; a map that is persistent already is returned as it is, any other is copied. */
+  static of<K, V>(entries: Iterable<readonly [K, V]> = []): PersistentMap<K, V> {
+    return asPersistent(entries) ?? PersistentMap.#over(new Map<K, V>(entries))
+  }
+
+  static #over<K, V>(base: ReadonlyMap<K, V>): PersistentMap<K, V> {
+    return new PersistentMap<K, V>(base, new Map(), base.size)
+  }
+
+  /** The next version, with these entries set; a value of undefined deletes its key. The same object where nothing differs. */
+  with(edits: Iterable<readonly [K, V | undefined]>): PersistentMap<K, V> {
+    let overlay: Map<K, V | typeof ABSENT> | undefined
+    let {size} = this
+    for (const [key, value] of edits) {
+      const before = overlay === undefined ? this.get(key) : this.#read(overlay, key)
+      if (before === value) continue
+      overlay ??= new Map(this.#overlay)
+      size += Number(value !== undefined) - Number(before !== undefined)
+      if (this.#base.get(key) === value) overlay.delete(key)
+      else overlay.set(key, value ?? ABSENT)
+    }
+
+    if (overlay === undefined) return this
+    const next = new PersistentMap(this.#base, overlay, size)
+    return overlay.size <= overlayMax(this.#base.size) ? next : PersistentMap.of([...next])
+  }
+
+  get(key: K): V | undefined {
+    return this.#read(this.#overlay, key)
+  }
+
+  has(key: K): boolean {
+    return this.get(key) !== undefined
+  }
+
+  /** The keys that may differ from another version's, without looking at the others; undefined where the two have no common base. */
+  keysApart(other: PersistentMap<K, V>): ReadonlySet<K> | undefined {
+    return this.#base === other.#base ? new Set([...this.#overlay.keys(), ...other.#overlay.keys()]) : undefined
+  }
+
+  *entries(): MapIterator<[K, V]> {
+    for (const [key, value] of this.#base) {
+      const over = this.#overlay.get(key)
+      if (over === undefined) yield [key, value]
+      else if (over !== ABSENT) yield [key, over]
+    }
+
+    for (const [key, value] of this.#overlay) if (value !== ABSENT && !this.#base.has(key)) yield [key, value]
+  }
+
+  *keys(): MapIterator<K> {
+    for (const [key] of this.entries()) yield key
+  }
+
+  *values(): MapIterator<V> {
+    for (const [, value] of this.entries()) yield value
+  }
+
+  [Symbol.iterator](): MapIterator<[K, V]> {
+    return this.entries()
+  }
+
+  forEach(act: (value: V, key: K, map: ReadonlyMap<K, V>) => void): void {
+    for (const [key, value] of this) act(value, key, this)
+  }
+
+  #read(overlay: ReadonlyMap<K, V | typeof ABSENT>, key: K): V | undefined {
+    const over = overlay.get(key)
+    return over === undefined ? this.#base.get(key) : over === ABSENT ? undefined : over
+  }
+}
+
+/** The keys whose values are not the same object in both maps. Costs the overlays of two versions of one map, or else both maps. */
+export function differingKeys<K, V>(before: ReadonlyMap<K, V>, after: ReadonlyMap<K, V>): readonly K[] {
+  if (before === after) return []
+  const [was, is] = [asPersistent(before), asPersistent(after)]
+  const apart = is && was?.keysApart(is)
+  const differs = (key: K): boolean => before.get(key) !== after.get(key)
+  if (apart !== undefined) return [...apart].filter(key => differs(key))
+  const gone = [...before.keys()].filter(key => !after.has(key))
+  return [...gone, ...[...after.keys()].filter(key => differs(key))]
+}
+
+/**
+ * A larger overlay is merged into a base of its own. Each change copies the overlay, and each merge the base: both cost least where the
+ * overlay holds about the square root of the base.
+ */
+function overlayMax(base: number): number {
+  return Math.max(16, Math.ceil(2 * Math.sqrt(base)))
+}
+
+function asPersistent<K, V>(entries: Iterable<readonly [K, V]>): PersistentMap<K, V> | undefined {
+  return entries instanceof PersistentMap ? (entries as PersistentMap<K, V>) : undefined
+}
