@@ -2,15 +2,22 @@
 import {Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {fetchReport} from '../lib/cli/server-report.js'
-import {renderStatus} from '../lib/cli/text/status.js'
-import {type Status as FleetStatus, status} from '../lib/ops/status.js'
+import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
+import {findingsJson} from '../lib/cli/text/findings.js'
+import {type ShownStatus, renderStatus} from '../lib/cli/text/status.js'
+import {status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {
   static override summary = 'Show every proxy: its state, what it acknowledged or rejected, and when its certificates end'
   static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
 STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected" or "suspended" (the registration was deleted).
+Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource or still uses a credential past half of its life, a stored object cannot be read, there is no leader, or a server warns. A cluster without an address does not count.
 In Kubernetes this combines the latest report of every running server; it may lag by a few seconds.`
-  static override examples = ['<%= config.bin %> status', '<%= config.bin %> status --store ./atlas-state --json']
+  static override examples = [
+    '<%= config.bin %> status',
+    '<%= config.bin %> status --store ./atlas-state --json',
+    '<%= config.bin %> status || echo "exit code $?"',
+  ]
   static override flags = {
     server: Flags.string({
       description: 'ask only the server with this admin address, such as http://127.0.0.1:6309 (default: all servers of the store)',
@@ -18,10 +25,14 @@ In Kubernetes this combines the latest report of every running server; it may la
     }),
   }
 
-  async run(): Promise<FleetStatus> {
+  async run(): Promise<ShownStatus> {
     const {flags} = await this.parse(Status)
-    const found = await status(await this.openStore(flags), fetchReport, {admin: flags.server, now: dependencies.now()})
-    this.data(renderStatus(found, dependencies.now()))
-    return found
+    const store = await this.openStore(flags)
+    const now = dependencies.now()
+    const found = await status(store, fetchReport, {admin: flags.server, now})
+    const shown = {...found, findings: findingsJson(found.findings, {flags, namespace: store.namespace})}
+    this.data(renderStatus(shown, now))
+    if (shown.findings.length > 0) process.exitCode = NEEDS_ATTENTION
+    return shown
   }
 }

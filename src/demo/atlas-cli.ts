@@ -1,6 +1,7 @@
 /** Runs the `atlas` command line as a process, as a user would. */
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
 import {AtlasError} from '../lib/model/errors.js'
 import type {ProgramSpec, Supervisor} from './lab/processes.js'
 
@@ -35,7 +36,8 @@ export function openAtlasCli({store, supervisor, signal, onCommand}: AtlasCliOpt
     const what = `atlas ${args.slice(0, 2).join(' ')}`
     const {code, stdout, stderr} = await supervisor.run(spec(what, args))
     signal.throwIfAborted()
-    if (code !== 0) throw new AtlasError('failed', `${what} failed:\n${`${stderr}${stdout}`.trim()}`)
+    // `status` may find something to do for a person while the demo takes the network apart.
+    if (code !== 0 && code !== NEEDS_ATTENTION) throw new AtlasError('failed', `${what} failed:\n${`${stderr}${stdout}`.trim()}`)
     return stdout
   }
   return {

@@ -146,7 +146,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
   const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, reconciled})
-  const membership = openMembership({store, replica, role, log, leader})
+  const membership = openMembership({store, replica, role, log, leader, warnings: () => readiness().warnings})
 
   const readiness = (): Readiness =>
     readinessOf({

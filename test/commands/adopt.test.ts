@@ -51,7 +51,7 @@ describe('commands: init where the 2021 program ran', function () {
 
       const list = await atlas('cluster', 'list', '--store', store)
       expect(list.stdout)
-        .to.match(/downstream1 +registered +1\.1\.1\.1 +1/)
-        .and.to.match(/downstream2 +registered +198\.51\.100\.2 +2/)
+        .to.match(/downstream1 +registered +unknown +1\.1\.1\.1 +1/)
+        .and.to.match(/downstream2 +registered +unknown +198\.51\.100\.2 +2/)
     }))
 })

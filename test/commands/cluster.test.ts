@@ -43,8 +43,8 @@ describe('commands: init and cluster', function () {
 
       const list = await atlas('cluster', 'list', '--store', store)
       expect(list.stdout)
-        .to.match(/NAME +STATE +ADDRESS/)
-        .and.to.match(/paris +registered +198\.51\.100\.4 +2/)
+        .to.match(/NAME +STATE +CONNECTED +ADDRESS/)
+        .and.to.match(/paris +registered +unknown +198\.51\.100\.4 +2/)
 
       const values = await atlas('cluster', 'values', 'paris', '--store', store)
       expect(values.code, values.stderr).to.equal(0)

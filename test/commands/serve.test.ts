@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process'
-import {cp, readFile, rm} from 'node:fs/promises'
+import {cp, readFile, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
@@ -39,6 +39,18 @@ describe('commands: serve, status and rotate', function () {
 
         await rm(path.join(store, 'service-lyon.yaml'))
         await eventually(async () => expect((await atlas('status', '--store', store)).stdout).to.match(/lyon +- +suspended/))
+        const registration = path.join(store, 'service-paris.yaml')
+        await writeFile(registration, (await readFile(registration, 'utf8')).replace('198.51.100.4', '198.51.100.4:1'))
+        await eventually(async () => {
+          const attention = await atlasJson<{findings: {kind: string; next: string}[]}>('status', '--store', store)
+          expect(attention.code).to.equal(6)
+          expect(attention.value.findings.map(({kind, next}) => `${kind}: ${next}`)).to.deep.equal([`fault: edit ${registration}`])
+        })
+        expect((await atlas('status', '--store', store)).stdout).to.match(
+          /Needs attention:\n- service-paris\.yaml cannot be read, .*\n {2}Next: edit /,
+        )
+        expect((await atlas('cluster', 'list', '--store', store)).stdout).to.match(/paris +unreadable +no +198\.51\.100\.4 /)
+
         await cp(store, path.join(folder, 'copy'), {recursive: true})
         expect((await atlas('status', '--store', path.join(folder, 'copy'))).code).to.equal(5)
 

@@ -66,7 +66,7 @@ async function play(block: Block | undefined, folder: string): Promise<string> {
 /** What clusters and their Envoys know of the installation. */
 async function handedOut(store: string): Promise<readonly string[]> {
   const ran = [
-    await atlas('cluster', 'list', '--store', store),
+    await atlas('cluster', 'show', 'paris', '--store', store),
     await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'manifest'),
     await atlas('cluster', 'values', 'atlas', '--store', store, '--format', 'secret'),
   ]

@@ -110,6 +110,6 @@ describe('README.md, "Install it from a checkout"', function () {
     const {stdout} = await run('helm --kube-context paris get values atlas-envoy --namespace atlas --output json')
     const {existingSecret} = JSON.parse(stdout) as {existingSecret: string}
     await run(`kubectl --context paris --namespace atlas get secret ${existingSecret}`)
-    expect((await run('atlas cluster list')).stdout).to.match(/^paris +registered +198\.51\.100\.4 /m)
+    expect((await run('atlas cluster list')).stdout).to.match(/^paris +registered +\w+ +198\.51\.100\.4 /m)
   })
 })

@@ -45,6 +45,7 @@ describe('docs/reference', () => {
       faults: true,
       refusals: true,
       warnings: true,
+      findings: true,
     }
     expect(JSON.parse(block?.text ?? '')).to.have.all.keys(...Object.keys(fields))
   })

@@ -71,7 +71,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
     observability,
     crashed: supervisor.crashed,
     report,
-    status: async () => statusOf(await store.load(), [{report: await report()}]),
+    status: async () => statusOf(await store.load(), [{report: await report()}], new Date()),
     servers: () => ['atlas-serve'],
 
     server() {

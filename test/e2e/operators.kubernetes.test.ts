@@ -124,7 +124,7 @@ describe('e2e: the operators on Kubernetes', function () {
     expect(readKey(identityIn(await network.fleet(), parseClusterName('lyon'))).serial).not.to.equal(before)
     const changed = await as('cluster', 'add', 'milan', '--address', '203.0.113.10', '--group', 'eu', '--wait')
     expect(changed).to.contain('address: 203.0.113.9 -> 203.0.113.10').and.to.contain('group: - -> eu')
-    expect(await as('cluster', 'list')).to.match(/milan +registered +203\.0\.113\.10/)
+    expect(await as('cluster', 'list')).to.match(/milan +registered +no +203\.0\.113\.10/)
     expect(await as('cluster', 'remove', 'milan', '--yes', '--dry-run')).to.contain('would be removed')
     expect(await as('cluster', 'remove', 'milan', '--yes', '--wait')).to.contain('Cluster milan is removed')
     expect(await network.get('services/milan')).to.equal(undefined)

@@ -197,13 +197,17 @@ const clusterOf = (name: ClusterName): Arbitrary<Cluster> =>
 
 const times = fc.date({min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true}).map(time => time.toISOString())
 const hex = fc.stringMatching(/^[0-9a-f]{64}$/)
-const credentialRecord: Arbitrary<CredentialRecord> = fc.record({
-  sha256: hex,
-  serial: fc.stringMatching(/^[0-9a-f]{32}$/),
-  notAfter: times,
-  rootsDigest: hex,
-  state: fc.constantFrom('revoked', 'valid'),
-})
+const credentialRecord: Arbitrary<CredentialRecord> = fc.record(
+  {
+    sha256: hex,
+    serial: fc.stringMatching(/^[0-9a-f]{32}$/),
+    notBefore: times,
+    notAfter: times,
+    rootsDigest: hex,
+    state: fc.constantFrom('revoked', 'valid'),
+  },
+  {requiredKeys: ['sha256', 'serial', 'notAfter', 'rootsDigest', 'state']},
+)
 const deniedOf = (owner: Owner): Arbitrary<DeniedName> =>
   fc.record({name: fc.constantFrom('downstream', 'ads-client').map(kind => `spiffe://atlas.internal/${kind}/${owner}/1`), until: times})
 

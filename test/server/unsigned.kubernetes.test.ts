@@ -78,6 +78,13 @@ describe('where nothing can be signed', function () {
     const before = await secrets()
     await controller?.start()
     await untilSays(controller, 'the root (Secret atlas-ca) is missing or broken: nothing can be signed')
+    // The controller has no report of its own: what it warns of is in its Lease.
+    await until('status to show it, and to exit with 6', async () => {
+      const {code, stdout} = await place.run(['status'], place.person)
+      return (
+        code === 6 && /- leader controller: the root \(Secret atlas-ca\) is missing .*\n {2}Next: kubectl .*logs controller/.test(stdout)
+      )
+    })
     const added = await place.run(['cluster', 'add', 'lyon', '--address', '203.0.113.5', '--wait', '--timeout', '2s'], place.person)
     expect(added.code).to.equal(5)
     expect(added.stderr).to.match(/Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s/)

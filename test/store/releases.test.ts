@@ -53,10 +53,19 @@ const report: Report = {
   faults: [],
 }
 
+/** 0.1.0 wrote no begin of a credential into its record. */
+function withoutBegin(fleet: Fleet): Fleet {
+  const records = [...fleet.records].map(([owner, record]) => {
+    const credentials = record.credentials.map(({notBefore: _, ...credential}) => credential)
+    return [owner, {...record, credentials}] as const
+  })
+  return {...fleet, records: new Map(records)}
+}
+
 /** Everything that a fleet keeps, also in Kubernetes: derived objects, requests, and the servers' reports. */
 function fleetOf010(): Fleet {
   const dependencies = testDependencies()
-  const registered = testFleet(dependencies, ['paris', 'lyon'])
+  const registered = withoutBegin(testFleet(dependencies, ['paris', 'lyon']))
   const derived = reduceAll(registered, planReconcile(registered, dependencies, {withDerived: true}))
   const changes: readonly Change[] = [
     {

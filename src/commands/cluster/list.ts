@@ -1,22 +1,28 @@
 /** `atlas cluster list`: every downstream cluster, a line each. */
-import {StoreCommand} from '../../lib/cli/base-command.js'
+import {dependencies, StoreCommand} from '../../lib/cli/base-command.js'
 import {sameStore} from '../../lib/cli/flags/store.js'
-import {type ClusterJson, clusterJson, renderList} from '../../lib/cli/text/cluster.js'
+import {fetchReport} from '../../lib/cli/server-report.js'
+import {type ListedClusterJson, listedClusterJson, renderList} from '../../lib/cli/text/cluster.js'
+import {type FindingJson, findingsJson, renderFindings} from '../../lib/cli/text/findings.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'
 
 export default class ClusterList extends StoreCommand {
   static override summary = 'List the downstream clusters'
-  static override description = `STATE is "registered", "no address" (set one with "cluster add"), "unreadable" (REMARK names the key; the last readable registration stays in effect) or "suspended" (the registration was deleted).
-"atlas status" shows whether its Envoy is connected.`
+  static override description = `STATE is what is stored: "registered", "no address" (set one with "cluster add"), "unreadable" (REMARK names the key; the last readable registration stays in effect) or "suspended" (the registration was deleted).
+CONNECTED is what the running servers report: whether an Envoy of the cluster is connected ("unknown" if no server runs). "atlas status" shows what it acknowledged.
+The last lines name Envoys that still use a credential past half of its life, and the command to run next.`
   static override examples = ['<%= config.bin %> cluster list', '<%= config.bin %> cluster list --store ./atlas-state --json']
 
-  async run(): Promise<{clusters: readonly ClusterJson[]}> {
+  async run(): Promise<{clusters: readonly ListedClusterJson[]; findings: readonly FindingJson[]}> {
     const {flags} = await this.parse(ClusterList)
-    const clusters = (await listClusters(await this.openStore(flags))).map(entry => clusterJson(entry))
+    const store = await this.openStore(flags)
+    const list = await listClusters(store, fetchReport, dependencies.now())
+    const clusters = list.clusters.map(cluster => listedClusterJson(cluster))
+    const findings = findingsJson(list.findings, {flags, namespace: store.namespace})
     if (clusters.length === 0) {
       this.message('No cluster is registered.')
       this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)
-    } else this.data(renderList(clusters))
-    return {clusters}
+    } else this.data([renderList(clusters), renderFindings(findings)].filter(part => part !== '').join('\n\n'))
+    return {clusters, findings}
   }
 }

@@ -49,6 +49,7 @@ function parseCredential(entry: unknown, what: string): CredentialRecord {
   return {
     sha256: hexIn(fields['sha256'], `${what}.sha256`),
     serial: hexIn(fields['serial'], `${what}.serial`),
+    ...optional(fields, 'notBefore', timeIn),
     notAfter: timeIn(fields['notAfter'], `${what}.notAfter`),
     rootsDigest: hexIn(fields['rootsDigest'], `${what}.rootsDigest`),
     state: choiceIn(fields['state'], `${what}.state`, ['valid', 'revoked']),

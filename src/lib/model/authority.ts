@@ -38,6 +38,8 @@ export interface CredentialRecord {
   readonly sha256: string
   /** Lower-case hex. */
   readonly serial: string
+  /** ISO 8601, UTC; absent where an earlier version of Atlas wrote the record. */
+  readonly notBefore?: string
   /** ISO 8601, UTC. */
   readonly notAfter: string
   /** SHA-256 of the roots' PEM, lower-case hex. */

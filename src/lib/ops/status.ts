@@ -2,12 +2,14 @@
 import {AtlasError} from '../model/errors.js'
 import {type Fault, type Fleet, clustersOf, isRegistered} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
-import type {ProxyReport, RefusalReport, Report, TypeReport} from '../model/report.js'
+import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
 import {LEASE_EXPIRY, holderName, leaseIn, sinceRenewal} from './ask-leader.js'
+import {type Finding, findingOfFault, findingsOf} from './findings.js'
 import {loadInstallation} from './installation.js'
+import {type FetchReport, type ReportSource, latestProxies, loadReports, reportedIn} from './server-reports.js'
 
 /**
  * `not acknowledged`: Envoy has not answered yet to what was sent last; `not connected`: the cluster is registered, and no Envoy of it
@@ -52,12 +54,8 @@ export interface Status {
   readonly refusals: readonly RefusalReport[]
   /** Why this status may be incomplete or old: there is no leader, or a server that counts as living has not renewed its Lease. */
   readonly warnings: readonly string[]
-}
-
-/** The report of one server, and its name if several share the store. */
-interface ReportSource {
-  readonly replica?: string
-  readonly report: Report
+  /** What needs a person; empty: nothing does. */
+  readonly findings: readonly Finding[]
 }
 
 /**
@@ -67,40 +65,35 @@ interface ReportSource {
  */
 export async function status(
   store: StateStore,
-  fetchReport: (admin: string) => Promise<Report>,
+  fetchReport: FetchReport,
   {admin, now}: {readonly admin: string | undefined; readonly now: Date},
 ): Promise<Status> {
-  if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}])
-  if (store.isShared) return statusOfReplicas(store, now)
-  const held = await store.holder()
-  if (held === undefined) {
-    await loadInstallation(store)
-    throw noServer(store)
-  }
-
-  const report = await fetchReport(held.admin)
-  // A copy of a directory holds a copy of its lock.
-  if (report.store.description !== store.description) throw noServer(store)
-  return statusOf(await store.load(), [{report}])
+  if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}], now)
+  const {fleet} = await loadInstallation(store)
+  if (store.isShared) return statusOfReplicas(store, fleet, now)
+  const sources = await loadReports(store, fleet, fetchReport)
+  if (sources.length === 0) throw noServer(store)
+  return statusOf(fleet, sources, now)
 }
 
-/** From the last reports of the living replicas. The leader keeps the list of those, so that without a leader it may be out of date. */
-async function statusOfReplicas(store: StateStore, now: Date): Promise<Status> {
-  const {fleet} = await loadInstallation(store)
+/** From the last reports of the living replicas. */
+async function statusOfReplicas(store: StateStore, fleet: Fleet, now: Date): Promise<Status> {
   // A caller without the right to read Leases still gets the reports.
   const heartbeats = await store.heartbeats().catch(() => undefined)
-  const reported = (fleet.replicas ?? []).flatMap((replica): ReportSource[] => {
-    const report = fleet.reports.get(replica)?.report
-    return report === undefined ? [] : [{replica, report}]
-  })
+  const reported = reportedIn(fleet)
   if (reported.length === 0) throw noServer(store)
-  const warnings =
-    heartbeats === undefined ? ['Leases cannot be read, so it is unknown which servers are alive.'] : warningsOf(fleet, heartbeats, now)
+  const problems =
+    heartbeats === undefined
+      ? [{message: 'Leases cannot be read, so it is unknown which servers are alive.'}]
+      : problemsOf(fleet, heartbeats, now)
   const unreported = (fleet.replicas ?? [])
     .filter(replica => !fleet.reports.has(replica))
-    .map(replica => `server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`)
+    .map(replica =>
+      warning(`server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`, replica),
+    )
   const leader = heartbeats && leaderOf(heartbeats, now)
-  return {...statusOf(fleet, reported, [...warnings, ...unreported]), ...(leader !== undefined && {leader: holderName(leader)})}
+  const found = statusOf(fleet, reported, now, [...problems, ...unreported])
+  return {...found, ...(leader !== undefined && {leader: holderName(leader)})}
 }
 
 /** The heartbeat of the leader; undefined where the Lease has run out or was given back. */
@@ -109,7 +102,7 @@ function leaderOf(heartbeats: readonly Heartbeat[], now: Date): Heartbeat | unde
   return lease !== undefined && sinceRenewal(lease, now) <= LEASE_EXPIRY ? lease : undefined
 }
 
-function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly string[] {
+function problemsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly Problem[] {
   const lease = leaseIn(heartbeats)
   const age = lease === undefined ? '' : ` (Lease atlas last renewed ${sinceRenewal(lease, now)} s ago)`
   const noLeader = `no leader${age}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`
@@ -117,14 +110,32 @@ function warningsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): 
   const silent = heartbeats.filter(
     beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && sinceRenewal(beat, now) > LEASE_EXPIRY,
   )
+  const leader = leaderOf(heartbeats, now)
   return [
-    ...(leaderOf(heartbeats, now) === undefined ? [noLeader] : []),
-    ...twins.map(({replica = ''}) => `two servers have the name ${replica}, so the proxies of one of them are not shown.`),
-    ...silent.map(
-      beat =>
+    ...(leader === undefined ? [{kind: 'no leader', message: noLeader} as const] : warningsOfLeader(fleet, leader)),
+    ...twins.map(({replica = ''}) =>
+      warning(`two servers have the name ${replica}, so the proxies of one of them are not shown.`, replica),
+    ),
+    ...silent.map(beat =>
+      warning(
         `server ${beat.replica ?? ''} has not renewed its Lease for ${sinceRenewal(beat, now)} s, so the state of its proxies may be old.`,
+        beat.replica,
+      ),
     ),
   ]
+}
+
+/** A leader that serves Envoys, too, has its warnings in its report. */
+function warningsOfLeader({replicas = []}: Fleet, leader: Heartbeat): readonly Problem[] {
+  const name = holderName(leader)
+  return replicas.includes(name) ? [] : leader.warnings.map(message => warning(`leader ${name}: ${message}`, name))
+}
+
+/** What is shown as a warning; it needs a person if it has a kind. */
+type Problem = Pick<Finding, 'message' | 'server'> & Partial<Pick<Finding, 'kind'>>
+
+function warning(message: string, server?: string): Finding {
+  return {kind: 'warning', ...(server !== undefined && {server}), message}
 }
 
 function noServer(store: StateStore): AtlasError {
@@ -137,8 +148,8 @@ function noServer(store: StateStore): AtlasError {
 }
 
 /** The fleet and the reports of the servers, put together. A cluster without a proxy has a row too. */
-export function statusOf(fleet: Fleet, sources: readonly ReportSource[], warnings: readonly string[] = []): Status {
-  const proxies = latest(sources.flatMap(({report}) => report.proxies))
+export function statusOf(fleet: Fleet, sources: readonly ReportSource[], now: Date, problems: readonly Problem[] = []): Status {
+  const proxies = latestProxies(sources)
   const present = new Set(proxies.map(({cluster}) => cluster))
   const owners: readonly Owner[] = [OBSERVABILITY, ...clustersOf(fleet).map(({name}) => name)]
   const withoutProxy = owners.filter(owner => !present.has(owner))
@@ -164,7 +175,15 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], warning
     withoutProxy,
     faults: [...faults.values()],
     refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
-    warnings,
+    warnings: problems.map(({message}) => message),
+    findings: [
+      ...findingsOf(fleet, proxies, now),
+      ...[...faults.values()].map(fault => findingOfFault(fault)),
+      ...sources.flatMap(({replica, report}) =>
+        report.warnings.map(message => warning(replica === undefined ? message : `server ${replica}: ${message}`, replica)),
+      ),
+      ...problems.flatMap(({kind, ...problem}) => (kind === undefined ? [] : [{kind, ...problem}])),
+    ],
   }
 }
 
@@ -176,15 +195,6 @@ function howToRestore({records}: Fleet, name: ClusterName): string {
 function serverStatus({replica, report}: ReportSource): ServerStatus {
   const {address, startedAt, ready, reasons, warnings} = report
   return {...(replica !== undefined && {replica}), address, startedAt, ready, reasons, warnings}
-}
-
-/** After a proxy has moved to another server, both servers report it for a while; the later connection counts. */
-function latest(proxies: readonly ProxyReport[]): readonly ProxyReport[] {
-  const newest = new Map<string, string>()
-  const keyOf = ({cluster, id}: ProxyReport): string => `${cluster}/${id}`
-  for (const proxy of proxies) if (proxy.connectedSince > (newest.get(keyOf(proxy)) ?? '')) newest.set(keyOf(proxy), proxy.connectedSince)
-  // Two streams of one name on one server are two proxies; both are shown.
-  return proxies.filter(proxy => proxy.equalIds > 1 || newest.get(keyOf(proxy)) === proxy.connectedSince)
 }
 
 function proxyStatus(proxy: ProxyReport): ProxyStatus {

@@ -68,8 +68,15 @@ export function readKey(key: CertifiedKey, what = 'the certificate'): KeyFacts {
 
 /** The entry of an issued credential in its owner's record, as valid. @throws AtlasError `invalid` */
 export function recordOfCredential(credential: Credential): CredentialRecord {
-  const {sha256: fingerprint, serial, notAfter} = readKey(credential, 'the ADS credential')
-  return {sha256: fingerprint, serial, notAfter: notAfter.toISOString(), rootsDigest: sha256(credential.roots), state: 'valid'}
+  const {sha256: fingerprint, serial, notBefore, notAfter} = readKey(credential, 'the ADS credential')
+  return {
+    sha256: fingerprint,
+    serial,
+    notBefore: notBefore.toISOString(),
+    notAfter: notAfter.toISOString(),
+    rootsDigest: sha256(credential.roots),
+    state: 'valid',
+  }
 }
 
 /** The facts of a certificate that is decoded already. @throws AtlasError `invalid`, also where its key is of a kind that is not used here */

@@ -26,6 +26,8 @@ export interface Server extends ServerAddress {
   /** Its name among the servers of the store. */
   readonly replica: string
   readonly role: ServerRole
+  /** What it warns of now. In a shared store the leader's warnings are in its heartbeat. */
+  readonly warnings?: () => readonly string[]
 }
 
 /** Called while a server holds its membership of a store. */
@@ -58,6 +60,8 @@ export interface Heartbeat {
   readonly seconds: number
   /** ISO 8601: when a second server of this name was last reported. */
   readonly twinAt?: string
+  /** What the leader warns of; empty for other servers. */
+  readonly warnings: readonly string[]
 }
 
 /** A Kubernetes Event about an object. */

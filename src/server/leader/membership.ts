@@ -10,6 +10,8 @@ export interface MembershipDependencies {
   readonly log: Log
   /** Undefined: this server never leads. */
   readonly leader: Leader | undefined
+  /** What this server warns of now. */
+  warnings(): readonly string[]
 }
 
 export interface Membership {
@@ -28,14 +30,14 @@ export interface Membership {
 }
 
 /** Takes no part before `join`. */
-export function openMembership({store, replica, role, log, leader}: MembershipDependencies): Membership {
+export function openMembership({store, replica, role, log, leader, warnings}: MembershipDependencies): Membership {
   let held: StoreMembership | undefined
   let isLeading = false
   let failure: string | undefined
   return {
     async join(admin) {
       held = await store.hold(
-        {admin, replica, role},
+        {admin, replica, role, warnings},
         {
           leading(leads) {
             isLeading = leads

@@ -3,11 +3,10 @@ import {expect} from 'chai'
 import {AtlasError, invalid, quote} from '../../../src/lib/model/errors.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {printable, printableLines} from '../../../src/lib/model/printable.js'
-import type {Status} from '../../../src/lib/ops/status.js'
 import {renderList} from '../../../src/lib/cli/text/cluster.js'
 import {renderError, errorReport} from '../../../src/lib/cli/text/error.js'
 import {renderDifference, renderFields, renderTable} from '../../../src/lib/cli/text/render.js'
-import {renderStatus} from '../../../src/lib/cli/text/status.js'
+import {type ShownStatus, renderStatus} from '../../../src/lib/cli/text/status.js'
 import {bounded, openLog} from '../../../src/server/log.js'
 
 /** What a character does, the character, and what is shown instead. */
@@ -33,7 +32,7 @@ const characters: readonly (readonly [string, string, string])[] = [
 const paris = parseClusterName('paris')
 const now = new Date('2026-11-01T00:00:00Z')
 
-function statusWith(text: string): Status {
+function statusWith(text: string): ShownStatus {
   return {
     servers: [{replica: text, address: text, startedAt: now.toISOString(), reasons: [text], warnings: [text]}],
     leader: text,
@@ -41,7 +40,8 @@ function statusWith(text: string): Status {
     faults: [{object: text, key: text, message: text, subject: text}],
     refusals: [{at: now.toISOString(), reason: text, message: text, peer: text}],
     warnings: [text],
-  } as unknown as Status
+    findings: [{kind: 'warning', message: text, next: text}],
+  } as unknown as ShownStatus
 }
 
 /** Everything that prints text from outside. The argument may be anywhere in it. */

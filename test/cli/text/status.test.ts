@@ -1,13 +1,12 @@
 /** `status` as text: its first lines, and that equal refusals are shown once. */
 import {expect} from 'chai'
-import {renderStatus} from '../../../src/lib/cli/text/status.js'
+import {type ShownStatus, renderStatus} from '../../../src/lib/cli/text/status.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import type {Status} from '../../../src/lib/ops/status.js'
 
 const now = new Date('2026-11-23T12:00:00.000Z')
 const ago = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString()
 const server = {address: '10.0.0.1:6305', startedAt: ago(3600), ready: true, reasons: [], warnings: []}
-const empty: Status = {servers: [server], proxies: [], withoutProxy: [], faults: [], refusals: [], warnings: []}
+const empty: ShownStatus = {servers: [server], proxies: [], withoutProxy: [], faults: [], refusals: [], warnings: [], findings: []}
 
 describe('cli/text/status', () => {
   it('names the servers and the leader', () => {
@@ -27,5 +26,16 @@ describe('cli/text/status', () => {
       'refused 1m 20s ago (generation): other',
       'refused 5s ago, 2 times (generation): old',
     ])
+  })
+
+  it('ends with what needs a person, at most 20 findings, each with its command', () => {
+    const finding = {kind: 'not connected', message: 'no Envoy of paris is connected', next: 'kubectl logs'} as const
+    const end = (count: number): readonly string[] => {
+      const text = renderStatus({...empty, findings: Array.from({length: count}, () => finding)}, now)
+      return text.slice(text.indexOf('Needs attention:')).split('\n')
+    }
+    expect(end(1)).to.deep.equal(['Needs attention:', '- no Envoy of paris is connected', '  Next: kubectl logs'])
+    expect(end(25)).to.have.length(42)
+    expect(end(25).at(-1)).to.equal('- and 5 more; --json lists all of them')
   })
 })

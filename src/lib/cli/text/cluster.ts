@@ -3,7 +3,7 @@ import {renderAddresses, renderHostPort} from '../../model/address.js'
 import {type Cluster, renderPorts, type ServiceTarget} from '../../model/cluster.js'
 import {dialledAddresses} from '../../model/fleet.js'
 import type {AddResult} from '../../ops/cluster/add.js'
-import type {ClusterEntry} from '../../ops/cluster/list.js'
+import type {ClusterEntry, ListedCluster} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
 import {type ClusterFlags, stackOf} from '../flags/cluster.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
@@ -22,6 +22,12 @@ export interface ClusterJson {
   readonly groups?: readonly string[]
   readonly suspendedSince?: string
   readonly fault?: {readonly object: string; readonly key: string; readonly message: string}
+}
+
+/** A cluster of `cluster list`. */
+export interface ListedClusterJson extends ClusterJson {
+  /** Absent where no server reports it. */
+  readonly connected?: boolean
 }
 
 interface CertificateJson {
@@ -62,16 +68,21 @@ export function clusterJson({name, state, cluster, fault, suspendedSince, genera
   }
 }
 
+export function listedClusterJson({isConnected, ...entry}: ListedCluster): ListedClusterJson {
+  return {...clusterJson(entry), ...(isConnected !== undefined && {connected: isConnected})}
+}
+
 /** `cluster list` for a terminal, a row per cluster. */
-export function renderList(clusters: readonly ClusterJson[]): string {
-  const rows = clusters.map(({name, state, addresses, replicas, fault}) => [
+export function renderList(clusters: readonly ListedClusterJson[]): string {
+  const rows = clusters.map(({name, state, connected, addresses, replicas, fault}) => [
     name,
     state,
+    connected === undefined ? 'unknown' : connected ? 'yes' : 'no',
     addresses === undefined || addresses.length === 0 ? '-' : addresses.join(','),
     String(replicas ?? '-'),
     fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`,
   ])
-  return renderTable(['NAME', 'STATE', 'ADDRESS', 'REPLICAS', 'REMARK'], rows)
+  return renderTable(['NAME', 'STATE', 'CONNECTED', 'ADDRESS', 'REPLICAS', 'REMARK'], rows)
 }
 
 /** The fields of a registration, named as the flags of `cluster add`. */

@@ -4,6 +4,9 @@ import {AtlasError, type ErrorCode, messageOf} from '../../model/errors.js'
 /** Exit codes; 0 is success. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {failed: 1, invalid: 2, 'not-found': 3, conflict: 4, unreachable: 5}
 
+/** The exit code of `status` where the network runs and something needs a person. */
+export const NEEDS_ATTENTION = 6
+
 /** The shape of `error` in `--json` output. */
 export interface ErrorReport {
   readonly code: ErrorCode

@@ -5,14 +5,33 @@ import {type StoreFlags, sameStore} from '../flags/store.js'
 
 /** @param version of the chart: this program's own */
 export function renderJoining(cluster: ClusterName, flags: StoreFlags, version: string): string {
-  const {chart, name, namespace} = defaultRelease
-  const values = `atlas cluster values ${cluster}${sameStore(flags)}`
   return `${renderNext(cluster, [
-    `kubectl --context ${cluster} create namespace ${namespace}`,
-    `${values} --format secret | kubectl --context ${cluster} apply -f -`,
-    `${values} | helm --kube-context ${cluster} upgrade --install ${name} ${chart} --version ${version} --namespace ${namespace} -f -`,
+    `kubectl --context ${cluster} create namespace ${defaultRelease.namespace}`,
+    credentialCommand(cluster, flags),
+    releaseCommand(cluster, flags, version),
   ])}
-For an Envoy outside Kubernetes: ${values} --format bootstrap --output DIR`
+For an Envoy outside Kubernetes: ${valuesCommand(cluster, flags)} --format bootstrap --output DIR`
+}
+
+/** Applies the newest credential to the cluster. */
+export function credentialCommand(cluster: ClusterName, flags: StoreFlags): string {
+  return `${valuesCommand(cluster, flags)} --format secret | kubectl --context ${cluster} apply -f -`
+}
+
+/** Installs or upgrades the cluster's Envoy. @param version of the chart */
+export function releaseCommand(cluster: ClusterName, flags: StoreFlags, version: string): string {
+  const {chart, name, namespace} = defaultRelease
+  return `${valuesCommand(cluster, flags)} | helm --kube-context ${cluster} upgrade --install ${name} ${chart} --version ${version} --namespace ${namespace} -f -`
+}
+
+/** Shows the log of the cluster's Envoy. */
+export function logCommand(cluster: ClusterName): string {
+  const {name, namespace} = defaultRelease
+  return `kubectl --context ${cluster} --namespace ${namespace} logs deployment/${name} --tail 20`
+}
+
+function valuesCommand(cluster: ClusterName, flags: StoreFlags): string {
+  return `atlas cluster values ${cluster}${sameStore(flags)}`
 }
 
 /** What is left to do in a cluster that was removed, where its Envoy was released as `renderJoining` shows. */

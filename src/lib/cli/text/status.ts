@@ -3,7 +3,13 @@ import {renderAge} from '../../model/duration.js'
 import type {RefusalReport, SyncState} from '../../model/report.js'
 import type {ProxyStatus, ServerStatus, Status} from '../../ops/status.js'
 import {printable} from '../../model/printable.js'
+import {type FindingJson, renderFindings} from './findings.js'
 import {renderTable} from './render.js'
+
+/** What `status --json` prints. */
+export interface ShownStatus extends Status {
+  readonly findings: readonly FindingJson[]
+}
 
 const columns: readonly (readonly [string, readonly string[]])[] = [
   ['CLUSTERS', ['Cluster']],
@@ -12,8 +18,11 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
   ['SECRETS', ['Secret']],
 ]
 
-/** Servers, the table of proxies, and below it what is wrong: rejected resources, unreadable objects, refused connections. */
-export function renderStatus({servers, leader, proxies, faults, refusals, warnings}: Status, now: Date): string {
+/**
+ * Servers, the table of proxies, and below it what is wrong: rejected resources, unreadable objects, refused connections; at the end what
+ * needs a person, with the commands.
+ */
+export function renderStatus({servers, leader, proxies, faults, refusals, warnings, findings}: ShownStatus, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
     proxy.cluster,
@@ -41,8 +50,9 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     ...servers.map(server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, up ${since(server.startedAt, now)}`),
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
-  const table = `${running.map(printable).join('\n')}\n\n${renderTable(head, rows)}`
-  return notes.length === 0 ? table : `${table}\n\n${notes.map(printable).join('\n')}`
+  return [running.map(printable).join('\n'), renderTable(head, rows), notes.map(printable).join('\n'), renderFindings(findings)]
+    .filter(part => part !== '')
+    .join('\n\n')
 }
 
 /** The last of equal refusals, and how many there were, in order of time. */

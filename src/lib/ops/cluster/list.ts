@@ -1,10 +1,12 @@
-/** Lists the clusters with their states. */
+/** Lists the clusters with their states: what is registered, and whether an Envoy is connected. */
 import type {Cluster} from '../../model/cluster.js'
 import {AtlasError, quote} from '../../model/errors.js'
 import {type Fault, type Fleet, clusterOf, isBroken, registeredNames, faultOf} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
+import {type Finding, agingCredentials} from '../findings.js'
 import {loadInstallation} from '../installation.js'
+import {type FetchReport, latestProxies, loadReports} from '../server-reports.js'
 
 /**
  * `no address`: `goatlas.io/addresses` is not set yet; `suspended`: the registration was deleted; `unreadable`: the registration cannot be
@@ -23,10 +25,35 @@ export interface ClusterEntry {
   readonly generation: number
 }
 
-/** Every cluster of the store, by name. @throws AtlasError `not-found` where there is no installation */
-export async function listClusters(store: StateStore): Promise<readonly ClusterEntry[]> {
+/** A cluster, and what the running servers know of it. */
+export interface ListedCluster extends ClusterEntry {
+  /** Whether an Envoy of the cluster is connected; undefined where no server reports it. */
+  readonly isConnected: boolean | undefined
+}
+
+export interface ClusterList {
+  readonly clusters: readonly ListedCluster[]
+  /** Proxies that still use a credential past half of its life. */
+  readonly findings: readonly Finding[]
+}
+
+/**
+ * Every cluster of the store, by name.
+ * @throws AtlasError `not-found` where there is no installation
+ */
+export async function listClusters(store: StateStore, fetchReport: FetchReport, now: Date): Promise<ClusterList> {
   const {fleet} = await loadInstallation(store)
-  return clusterNames(fleet).map(name => clusterEntry(fleet, name))
+  // Without an answer the list shows what is stored.
+  const sources = await loadReports(store, fleet, fetchReport).catch(() => [])
+  const proxies = latestProxies(sources)
+  const connected = new Set(proxies.map(({cluster}) => cluster))
+  return {
+    clusters: clusterNames(fleet).map(name => ({
+      ...clusterEntry(fleet, name),
+      isConnected: sources.length === 0 ? undefined : connected.has(name),
+    })),
+    findings: agingCredentials(fleet, proxies, now),
+  }
 }
 
 /** The registered clusters, readable or not, and the suspended ones, by name. */

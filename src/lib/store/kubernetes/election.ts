@@ -5,7 +5,17 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError} from '../../model/errors.js'
 import type {Client} from './client.js'
-import {type FailureListener, type Lease, type LeaseRequestLimits, microTime, openFailureFilter, readLease, writeLease} from './lease.js'
+import {
+  type FailureListener,
+  type Lease,
+  type LeaseRequestLimits,
+  microTime,
+  newMetadata,
+  openFailureFilter,
+  readLease,
+  writeLease,
+} from './lease.js'
+import {withWarnings} from './lease-warnings.js'
 
 /** All durations in milliseconds; client-go's defaults. */
 export interface ElectionTimes {
@@ -30,6 +40,8 @@ export interface ElectionEvents {
   leading(isLeader: boolean): void
   /** Attempts fail, and not because another process leads. */
   readonly failed: FailureListener
+  /** What this process warns of now; written with each renewal. */
+  warnings(): readonly string[]
 }
 
 /** Stands for election at once. @param identity unique to this process: a restarted one takes another */
@@ -69,11 +81,11 @@ export function openElection(client: Client, name: string, identity: string, tim
     if (!isFree) return
     const now = microTime(new Date())
     const isRenewal = holder === identity
+    const metadata = withWarnings(known?.metadata ?? newMetadata(client, name), events.warnings())
     see(
       await writeLease(
         client,
-        name,
-        known,
+        metadata,
         {
           holderIdentity: identity,
           leaseDurationSeconds: Math.ceil(times.leaseMs / 1000),
@@ -98,8 +110,9 @@ export function openElection(client: Client, name: string, identity: string, tim
 
   async function release(within: LeaseRequestLimits): Promise<void> {
     if (known?.spec?.holderIdentity !== identity) return
+    const {metadata} = known
     const released = {...known.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date())}
-    await writeLease(client, name, known, released, within)
+    await writeLease(client, metadata, released, within)
   }
 
   async function round(): Promise<void> {

@@ -15,10 +15,12 @@ import {
   annotateLease,
   listLeases,
   microTime,
+  newMetadata,
   openFailureFilter,
   readLease,
   writeLease,
 } from './lease.js'
+import {warningsIn} from './lease-warnings.js'
 
 /** All durations in milliseconds. */
 export interface HeartbeatTimes {
@@ -47,6 +49,7 @@ export function heartbeatOf(lease: Lease): Heartbeat | undefined {
     renewedAt: new Date(spec.renewTime).toISOString(),
     seconds: spec.leaseDurationSeconds ?? 0,
     ...(twin !== undefined && {twinAt: twin}),
+    warnings: warningsIn(lease),
   }
 }
 
@@ -89,7 +92,7 @@ export function startHeartbeat(
 
   async function write(holderIdentity: string, limits: LeaseRequestLimits): Promise<void> {
     const spec = {holderIdentity, leaseDurationSeconds: Math.ceil(times.replicaMs / 1000), renewTime: microTime(new Date())}
-    const written = await writeLease(client, name, known, spec, limits)
+    const written = await writeLease(client, known?.metadata ?? newMetadata(client, name), spec, limits)
     hasHeld = true
     isReplaced = false
     see(written)

@@ -44,18 +44,25 @@ export async function listLeases(client: Client, limits: LeaseRequestLimits): Pr
   return answer.items ?? []
 }
 
-/** Creates a Lease, or replaces `known` if it is still at that version. @throws AtlasError `conflict` where another process wrote it */
+/**
+ * Creates a Lease, or replaces it if it is still at the version of `metadata`.
+ * @throws AtlasError `conflict` where another process wrote it
+ */
 export async function writeLease(
   client: Client,
-  name: string,
-  known: Lease | undefined,
+  metadata: Lease['metadata'],
   spec: NonNullable<Lease['spec']>,
   limits: LeaseRequestLimits,
 ): Promise<Lease> {
-  const labels = {'app.kubernetes.io/managed-by': 'atlas'}
-  const body = {apiVersion: `${GROUP}/v1`, kind: 'Lease', metadata: known?.metadata ?? {name, namespace: client.namespace, labels}, spec}
-  const request = {...requestFor(client, known === undefined ? 'create' : 'update', name), body, ...limits}
+  const body = {apiVersion: `${GROUP}/v1`, kind: 'Lease', metadata, spec}
+  const verb = metadata.resourceVersion === undefined ? 'create' : 'update'
+  const request = {...requestFor(client, verb, metadata.name), body, ...limits}
   return (await client.call(request)) as Lease
+}
+
+/** The metadata of a Lease that is not there yet. */
+export function newMetadata(client: Client, name: string): Lease['metadata'] {
+  return {name, namespace: client.namespace, labels: {'app.kubernetes.io/managed-by': 'atlas'}}
 }
 
 /** Sets one annotation, whichever process holds the Lease. */

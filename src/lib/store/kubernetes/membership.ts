@@ -21,7 +21,12 @@ export interface LeaseMembership {
 }
 
 /** Joins the servers of a namespace; leaves at `stop`. */
-export function joinServers(client: Client, {replica, role}: Server, times: KubernetesTimes, events: HoldEvents): LeaseMembership {
+export function joinServers(
+  client: Client,
+  {replica, role, warnings = () => []}: Server,
+  times: KubernetesTimes,
+  events: HoldEvents,
+): LeaseMembership {
   /** The current failures, by what fails: the server reports one as long as any is left. */
   const failures = new Map<string, AtlasError>()
   const failureOf =
@@ -51,6 +56,7 @@ export function joinServers(client: Client, {replica, role}: Server, times: Kube
             if (watching !== undefined) watchHeartbeats(client, times, listeners, watching.signal)
           },
           failed: failureOf('election'),
+          warnings,
         })
   const ownReport = objectKeyOf('report', replica)
   return {

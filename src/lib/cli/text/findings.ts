@@ -1,0 +1,83 @@
+/** What needs a person, for people: each finding of `status` and `cluster list` with the command to run next. */
+import {OBSERVABILITY, type Owner, parseObjectKey} from '../../model/names.js'
+import {printable} from '../../model/printable.js'
+import type {Finding} from '../../ops/findings.js'
+import {type StoreFlags, sameStore} from '../flags/store.js'
+import {credentialCommand, logCommand} from './joining.js'
+
+/** Documented in docs/reference/json.md; fields are only ever added. */
+export interface FindingJson extends Finding {
+  /** The command to run next. */
+  readonly next: string
+}
+
+/** The store that the command has read. */
+export interface FindingContext {
+  readonly flags: StoreFlags
+  /** The namespace in Kubernetes; undefined for a directory. */
+  readonly namespace: string | undefined
+}
+
+/** More findings are counted, not listed; `--json` has all of them. */
+const SHOWN_MAX = 20
+
+/** Findings as `--json` prints them. */
+export function findingsJson(findings: readonly Finding[], context: FindingContext): readonly FindingJson[] {
+  return findings.map(finding => ({...finding, next: nextOf(finding, context)}))
+}
+
+/** Two lines for each: what it is, and the command; empty where there is none. */
+export function renderFindings(findings: readonly FindingJson[]): string {
+  if (findings.length === 0) return ''
+  const lines = findings.slice(0, SHOWN_MAX).flatMap(({message, next}) => [`- ${printable(message)}`, `  Next: ${printable(next)}`])
+  const more = findings.length > SHOWN_MAX ? [`- and ${findings.length - SHOWN_MAX} more; --json lists all of them`] : []
+  return ['Needs attention:', ...lines, ...more].join('\n')
+}
+
+function nextOf(finding: Finding, {flags, namespace}: FindingContext): string {
+  const {kind, cluster = OBSERVABILITY} = finding
+  const kubectl = namespace === undefined ? undefined : `kubectl${contextOf(flags)} --namespace ${namespace}`
+  switch (kind) {
+    case 'not connected':
+    case 'rejected':
+      return logsOf(cluster, kubectl, flags)
+    case 'not updated':
+      return `atlas rotate ${cluster}${sameStore(flags)}, if what cannot be read is its identity`
+    case 'credential':
+      return renewalOf(cluster, kubectl, flags)
+    case 'fault':
+      return editOf(finding, kubectl, flags)
+    case 'no leader':
+      return `${kubectl ?? 'kubectl'} get pods --selector app.kubernetes.io/component=controller`
+    case 'warning':
+      return kubectl === undefined || finding.server === undefined ? 'see the log of "atlas serve"' : `${kubectl} logs ${finding.server}`
+  }
+}
+
+/** Where an Envoy says why it does not connect, or what it refuses. */
+function logsOf(cluster: Owner, kubectl: string | undefined, flags: StoreFlags): string {
+  if (kubectl === undefined) return `see the log of the Envoy; "${bootstrapCommand(cluster, flags)}" writes its bootstrap`
+  return cluster === OBSERVABILITY ? `${kubectl} logs --selector app.kubernetes.io/component=envoy --tail 20` : logCommand(cluster)
+}
+
+/** How the newest credential gets to the Envoys. */
+function renewalOf(cluster: Owner, kubectl: string | undefined, flags: StoreFlags): string {
+  if (kubectl === undefined) return bootstrapCommand(cluster, flags)
+  return cluster === OBSERVABILITY
+    ? `${kubectl} rollout restart deployment --selector app.kubernetes.io/component=envoy`
+    : credentialCommand(cluster, flags)
+}
+
+function editOf({object = '', source}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
+  if (kubectl === undefined) return `edit ${store}/${source ?? object}`
+  const {kind, name} = parseObjectKey(object)
+  return `${kubectl} edit ${kind.toLowerCase()} ${name}`
+}
+
+function bootstrapCommand(cluster: Owner, flags: StoreFlags): string {
+  return `atlas cluster values ${cluster}${sameStore(flags)} --format bootstrap --output DIR`
+}
+
+function contextOf({context, kubeconfig}: StoreFlags): string {
+  return `${kubeconfig === undefined ? '' : ` --kubeconfig ${kubeconfig}`}${context === undefined ? '' : ` --context ${context}`}`
+}

@@ -1,0 +1,166 @@
+/** What in a running network needs a person, and what does not yet. */
+import {expect} from 'chai'
+import {reduceAll} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import type {ProxyReport, Report} from '../../src/lib/model/report.js'
+import {agingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
+import {status, statusOf} from '../../src/lib/ops/status.js'
+import type {Heartbeat, StateStore} from '../../src/lib/store/store.js'
+import {type TestDependencies, reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
+import {testCluster} from '../helpers/fleet.js'
+
+const paris = parseClusterName('paris')
+const HOUR = 3600
+const DAY = 24 * HOUR
+
+/** The end of a fleet's first two hours. */
+function settled(names: readonly string[] = ['paris']): {dependencies: TestDependencies; fleet: Fleet} {
+  const dependencies = testDependencies()
+  const fleet = testFleet(dependencies, names)
+  dependencies.pass(2 * HOUR)
+  return {dependencies, fleet}
+}
+
+/** A connected proxy with the first credential of its owner. */
+function proxyOf(fleet: Fleet, cluster: Owner, differing: Partial<ProxyReport> = {}): ProxyReport {
+  const sha256 = fleet.records.get(cluster)?.credentials[0]?.sha256 ?? expect.fail(`${cluster} has no credential`)
+  const connectedSince = '2026-11-23T00:00:00.000Z'
+  const stream = {sequence: 1, variant: 'delta', path: 'relay', connectedSince, types: [], equalIds: 1} as const
+  return {cluster, id: `${cluster}-0`, ...stream, credential: {sha256}, ...differing}
+}
+
+const kindsOf = (fleet: Fleet, proxies: readonly ProxyReport[], now: Date): readonly string[] =>
+  findingsOf(fleet, proxies, now).map(({kind, cluster}) => `${kind} ${cluster ?? ''}`)
+
+describe('ops/findings', () => {
+  it('a network in which every cluster is connected has none', () => {
+    const {dependencies, fleet} = settled()
+    expect(kindsOf(fleet, [proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)], dependencies.now())).to.deep.equal([])
+  })
+
+  it('a registered cluster without a proxy is one from the hour after its first credential on; the observability cluster too', () => {
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies, ['paris', 'rome'])
+    dependencies.pass(HOUR - 11 * 60)
+    expect(kindsOf(fleet, [], dependencies.now())).to.deep.equal([])
+    dependencies.pass(11 * 60)
+    expect(kindsOf(fleet, [proxyOf(fleet, parseClusterName('rome'))], dependencies.now())).to.deep.equal([
+      'not connected atlas',
+      'not connected paris',
+    ])
+  })
+
+  it('a cluster whose registration cannot be read is still one without a proxy', () => {
+    const {dependencies, fleet} = settled()
+    const fault = {object: 'Service/paris', key: 'metadata', message: 'unreadable'}
+    const broken = reduceAll(fleet, [
+      {kind: 'registration', name: paris, value: undefined},
+      {kind: 'fault', subject: 'registration/paris', value: fault},
+    ])
+    expect(kindsOf(broken, [proxyOf(broken, 'atlas')], dependencies.now())).to.deep.equal(['not connected paris'])
+  })
+
+  it('a cluster without an address, and a suspended one, are none', () => {
+    const {dependencies, fleet} = settled()
+    const atlas = proxyOf(fleet, 'atlas')
+    const pending = reduceAll(fleet, [{kind: 'registration', name: paris, value: testCluster('paris', {addresses: []})}])
+    expect(kindsOf(pending, [atlas], dependencies.now())).to.deep.equal([])
+    const suspended = reduceAll(fleet, [{kind: 'registration', name: paris, value: undefined}])
+    expect(kindsOf(suspended, [atlas], dependencies.now())).to.deep.equal([])
+  })
+
+  it('what a proxy rejects, and a proxy that is not updated, are named with the message', () => {
+    const {dependencies, fleet} = settled()
+    const types = [{type: 'Listener', state: 'nack', sent: 1, acknowledged: 0, nack: 'Address already in use'}] as const
+    const proxies = [proxyOf(fleet, 'atlas', {frozen: 'its identity cannot be read'}), proxyOf(fleet, paris, {types})]
+    expect(findingsOf(fleet, proxies, dependencies.now()).map(({message}) => message)).to.deep.equal([
+      'atlas atlas-0 is not updated: its identity cannot be read',
+      'paris paris-0 rejected Listener: Address already in use',
+    ])
+  })
+
+  for (const [what, strip] of [
+    ['', false],
+    [', in a record of an earlier version of Atlas too', true],
+  ] as const)
+    it(`a proxy with a credential past half of its life is named once there is a newer one${what}`, () => {
+      const dependencies = testDependencies()
+      const first = testFleet(dependencies)
+      const [atlas, old] = [proxyOf(first, 'atlas'), proxyOf(first, paris)]
+      const agingAt = (fleet: Fleet): readonly string[] => {
+        const record = fleet.records.get(paris) ?? expect.fail('no record')
+        const credentials = record.credentials.map(({notBefore: _, ...credential}) => credential)
+        const read = strip ? reduceAll(fleet, [{kind: 'record', owner: paris, value: {...record, credentials}}]) : fleet
+        return agingCredentials(read, [old], dependencies.now()).map(({message}) => message)
+      }
+
+      dependencies.pass(testSettings.lifetimes.credential / 2 - DAY)
+      expect(agingAt(reconciled(first, dependencies))).to.deep.equal([])
+      dependencies.pass(2 * DAY + testSettings.lifetimes.credential / 20)
+      expect(agingAt(first), 'before a newer one is issued, nobody can apply it').to.deep.equal([])
+      const renewed = reconciled(first, dependencies)
+      expect(agingAt(renewed)).to.deep.equal([
+        'paris paris-0 still uses a credential that ends on 2028-11-22T00:00:00.000Z; a newer one is issued and not applied',
+      ])
+      const [, newer] = renewed.records.get(paris)?.credentials ?? []
+      const applied = proxyOf(renewed, paris, {credential: {sha256: newer?.sha256 ?? ''}})
+      expect(agingCredentials(renewed, [atlas, applied], dependencies.now()).map(({cluster}) => cluster)).to.deep.equal(['atlas'])
+    })
+})
+
+describe('ops/status', () => {
+  const report = (fleet: Fleet, differing: Partial<Report> = {}): Report => ({
+    ...{format: 1, at: '', startedAt: '', address: '', ready: true, reasons: [], warnings: [], store: {description: '', reachable: true}},
+    ...{proxies: [proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)], withoutProxy: [], refusals: [], unrepaired: [], faults: []},
+    ...differing,
+  })
+
+  it('a fault and the warning of a server are findings; a server that is not ready yet, and a refused client, are none', () => {
+    const {dependencies, fleet} = settled()
+    const fault = {subject: 'registration/rome', object: 'Service/rome', key: 'metadata', message: 'unreadable'}
+    const refusal = {at: '', reason: 'generation', message: 'an old credential', peer: ''}
+    const find = (differing: Partial<Report>): readonly string[] =>
+      statusOf(fleet, [{replica: 'a', report: report(fleet, differing)}], dependencies.now()).findings.map(({message}) => message)
+    expect(find({})).to.deep.equal([])
+    expect(find({ready: false, reasons: ['the server is still starting'], refusals: [refusal]})).to.deep.equal([])
+    expect(find({faults: [fault], warnings: ['the store can not be read']})).to.deep.equal([
+      'Service/rome cannot be read, metadata: unreadable',
+      'server a: the store can not be read',
+    ])
+  })
+
+  describe('of servers that share a store', () => {
+    const {dependencies, fleet} = settled()
+    const leader: Heartbeat = {replica: undefined, holder: 'c_1', renewedAt: dependencies.now().toISOString(), seconds: 15, warnings: []}
+    const statusWith = async (heartbeats: readonly Heartbeat[] | undefined, replicas = ['a']) => {
+      const reports = new Map(replicas.map(name => [name, {report: report(fleet), leftovers: [], digest: ''}]))
+      const store = {
+        ...{isShared: true, description: '', namespace: 'atlas', load: async () => ({...fleet, replicas, reports})},
+        heartbeats: async () => heartbeats ?? Promise.reject(new Error('no right')),
+      } as unknown as StateStore
+      return status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: dependencies.now()})
+    }
+
+    it('the warnings of a leader that serves no Envoys are shown, and are findings', async () => {
+      const {warnings, findings} = await statusWith([{...leader, warnings: ['nothing is signed']}])
+      expect(warnings).to.deep.equal(['leader c: nothing is signed'])
+      expect(findings).to.deep.equal([{kind: 'warning', server: 'c', message: 'leader c: nothing is signed'}])
+    })
+
+    it('a leader that serves Envoys has them in its report, once', async () => {
+      expect((await statusWith([{...leader, warnings: ['nothing is signed']}], ['c'])).warnings).to.deep.equal([])
+    })
+
+    it('without a leader, that is the finding, and what the last one warned of is left out', async () => {
+      const ended = {...leader, renewedAt: '2026-11-23T01:00:00.000Z', warnings: ['nothing is signed']}
+      const {findings} = await statusWith([ended])
+      expect(findings.map(({kind}) => kind)).to.deep.equal(['no leader'])
+    })
+
+    it('an account that may not read Leases is told so, which is no finding', async () => {
+      const {warnings, findings} = await statusWith(undefined)
+      expect([warnings.length, findings]).to.deep.equal([1, []])
+    })
+  })
+})

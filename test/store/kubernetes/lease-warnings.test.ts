@@ -1,0 +1,22 @@
+/** The leader's warnings in its Lease: bounded, and gone with their cause. */
+import {expect} from 'chai'
+import {warningsIn, withWarnings} from '../../../src/lib/store/kubernetes/lease-warnings.js'
+
+describe('store/kubernetes/lease-warnings', () => {
+  const metadata = {name: 'atlas', annotations: {other: 'kept'}}
+
+  it('are read as they were written, and leave no annotation once there are none', () => {
+    const written = withWarnings(metadata, ['nothing is signed'])
+    expect(warningsIn({metadata: written})).to.deep.equal(['nothing is signed'])
+    expect(withWarnings(written, [])).to.deep.equal(metadata)
+  })
+
+  it('are ten of 300 characters at most, also when another program wrote them', () => {
+    const many = Array.from({length: 20}, () => 'x'.repeat(1000))
+    const read = warningsIn({metadata: withWarnings(metadata, many)})
+    expect([read.length, read[0]?.length]).to.deep.equal([10, 300])
+    const foreign = (text: string): readonly string[] => warningsIn({metadata: {name: 'atlas', annotations: {'goatlas.io/warnings': text}}})
+    expect(foreign(JSON.stringify(many))).to.deep.equal(read)
+    for (const text of ['{}', '[1]', 'no JSON', '']) expect(foreign(text), text).to.deep.equal([])
+  })
+})
