@@ -1,5 +1,6 @@
 /** Mocha's spec reporter, which also writes the results to the file ATLAS_LANE_RESULT, from which run.mjs counts them. */
 const {writeFileSync} = require('node:fs')
+const {relative} = require('node:path')
 const {reporters} = require('mocha')
 
 module.exports = class LaneReporter extends reporters.Spec {
@@ -9,8 +10,33 @@ module.exports = class LaneReporter extends reporters.Spec {
     if (file === undefined) return
     const skipped = []
     const failed = []
+    const clock = fileClock()
+    runner.on('suite', suite => clock.at(suite.file))
     runner.on('pending', test => skipped.push(test.fullTitle()))
     runner.on('fail', test => failed.push(test.fullTitle()))
-    runner.once('end', () => writeFileSync(file, JSON.stringify({passed: this.stats.passes, failed, skipped})))
+    runner.once('end', () => writeFileSync(file, JSON.stringify({passed: this.stats.passes, failed, skipped, files: clock.seconds()})))
+  }
+}
+
+/** How many seconds each file takes, with its hooks: from its first suite to that of the next file. */
+function fileClock() {
+  const seconds = {}
+  let file
+  let since
+  function stop() {
+    const now = performance.now()
+    if (file !== undefined) seconds[file] = (seconds[file] ?? 0) + (now - since) / 1000
+    since = now
+  }
+  return {
+    at(next) {
+      if (next === undefined || next === file) return
+      stop()
+      file = next
+    },
+    seconds() {
+      stop()
+      return Object.fromEntries(Object.entries(seconds).map(([name, value]) => [relative(process.cwd(), name), Number(value.toFixed(1))]))
+    },
   }
 }

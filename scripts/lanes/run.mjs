@@ -14,26 +14,31 @@ import {root} from '../setup/checkout.mjs'
  * @property {number} passed
  * @property {string[]} failed
  * @property {string[]} leftOut what was not run, and why
+ * @property {[string, number][]} [slowest] the files that took longest, with their seconds
  */
 
 /**
  * @param {import('./lanes.mjs').Lane} lane
- * @param {{programs: Record<string, string>, only?: string[], stdio?: 'inherit' | 'ignore'}} how paths of the real programs; the files to run instead of all;
- *   where mocha's output goes
+ * @param {{programs: Record<string, string>, only?: string[], write: (text: string | Buffer) => void}} how paths of the real programs;
+ *   the files to run instead of all; where the output goes
  * @returns {Promise<Outcome>}
  */
 export async function runLane(lane, how) {
   const start = Date.now()
   const outcome = {name: lane.name, passed: 0, failed: [], leftOut: []}
   for (const seed of seedsOf(lane)) {
-    if (lane.randomRuns !== undefined && how.stdio !== 'ignore') process.stderr.write(`\nATLAS_SEED=${seed}\n`)
-    const {passed, failed, leftOut} = await runOnce(lane, seed, how)
+    if (lane.randomRuns !== undefined) how.write(`\nATLAS_SEED=${seed}\n`)
+    const {passed, failed, leftOut, slowest} = await runOnce(lane, seed, how)
     outcome.passed += passed
     outcome.failed.push(...failed.map(title => (lane.randomRuns === undefined ? title : `${title} (ATLAS_SEED=${seed})`)))
     outcome.leftOut = leftOut
+    outcome.slowest = slowest
   }
   return {...outcome, seconds: (Date.now() - start) / 1000}
 }
+
+/** So many of the slowest files of a lane are named. */
+const SLOWEST = 8
 
 /** A seed that the caller has set is used alone: that is how a failure is repeated. Undefined: the fixed one. */
 function seedsOf({randomRuns}) {
@@ -41,12 +46,12 @@ function seedsOf({randomRuns}) {
   return Array.from({length: randomRuns}, () => String(randomInt(2 ** 31)))
 }
 
-async function runOnce(lane, seed, {programs, only = [], stdio = 'inherit'}) {
+async function runOnce(lane, seed, {programs, only = [], write}) {
   const folder = mkdtempSync(join(tmpdir(), 'atlas-lane-'))
   const file = join(folder, 'result.json')
   const env = {...process.env, ...namedPrograms(programs), ATLAS_LANE_RESULT: file, ...(seed !== undefined && {ATLAS_SEED: seed})}
   try {
-    return judge(lane, await runMocha(lane, only, {stdio, env}), readResult(file))
+    return judge(lane, await runMocha(lane, only, {onOutput: write, env}), readResult(file))
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }
@@ -59,6 +64,7 @@ function runMocha(lane, only, how) {
     join(root, 'scripts/lanes/reporter.cjs'),
     '--timeout',
     String(lane.testSeconds * 1000),
+    ...(process.stderr.isTTY ? ['--color'] : []),
     '--forbid-only',
     ...lane.ignore.flatMap(pattern => ['--ignore', pattern]),
     ...(only.length > 0 ? only : lane.files),
@@ -81,8 +87,9 @@ function readResult(file) {
 /** A lane fails by mocha's exit code, by a failed test, and when no test ran. */
 function judge(lane, code, result) {
   if (result === undefined) return {passed: 0, failed: [`lane ${lane.name} broke off before its end (code ${code})`], leftOut: []}
-  const {passed, failed, skipped} = result
+  const {passed, failed, skipped, files} = result
   if (failed.length === 0 && code !== 0) failed.push(`lane ${lane.name} ended with code ${code} though no test failed`)
   if (passed + failed.length + skipped.length === 0) failed.push(`lane ${lane.name} has no test`)
-  return {passed, failed, leftOut: skipped}
+  const slowest = Object.entries(files).sort(([, a], [, b]) => b - a)
+  return {passed, failed, leftOut: skipped, slowest: slowest.slice(0, SLOWEST)}
 }

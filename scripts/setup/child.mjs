@@ -7,11 +7,13 @@ import {constants} from 'node:os'
  * The terminal sends Ctrl-C to it directly; SIGTERM and SIGHUP are passed on.
  * @param {string} command
  * @param {string[]} args
- * @param {import('node:child_process').SpawnOptions} [options]
+ * @param {import('node:child_process').SpawnOptions & {onOutput?: (text: Buffer) => void}} [options]
+ *   `onOutput` gets what it writes, which is then not shown on the terminal
  * @returns {Promise<number>}
  */
-export async function runInForeground(command, args, options = {}) {
-  const child = spawn(command, args, {stdio: 'inherit', ...options})
+export async function runInForeground(command, args, {onOutput, ...options} = {}) {
+  const child = spawn(command, args, {stdio: onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'pipe'], ...options})
+  for (const stream of onOutput === undefined ? [] : [child.stdout, child.stderr]) stream.on('data', onOutput)
   const forward = signal => child.kill(signal)
   const stay = () => undefined
   process.on('SIGINT', stay).on('SIGTERM', forward).on('SIGHUP', forward)

@@ -2,12 +2,17 @@
  * `npm test [-- LANE… [FILE…]]`: the gate and every lane, or only the lanes named. Prints the time of each and ends with `N passed, N failed`.
  * A step of the gate counts as a test. With CI=true a lane that was left out is a failure.
  */
+import {availableParallelism} from 'node:os'
 import {runGate} from '../gate/gate.mjs'
 import {everydayLanes, lanes} from '../lanes/lanes.mjs'
+import {orderOutput} from '../lanes/output.mjs'
 import {runLane} from '../lanes/run.mjs'
 import {programs as catalogue} from '../programs/catalogue.mjs'
 import {ensurePrograms} from '../programs/ensure.mjs'
 import {showProgress} from '../programs/progress.mjs'
+
+/** Lanes that run at the same time, the longest first: most of a lane's time is waiting for real programs. */
+const AT_ONCE = 2
 
 const named = process.argv.slice(2).filter(word => !word.includes('/') && !word.includes('.'))
 const files = process.argv.slice(2).filter(word => !named.includes(word))
@@ -33,8 +38,21 @@ async function runAll() {
   const wanted = named.length === 0 ? everydayLanes : lanes.filter(({name}) => named.includes(name))
   const download = startDownload(wanted)
   const done = [await gate(named.length === 0 ? [] : ['types'])]
-  for (const lane of wanted) done.push(await runOrLeaveOut(lane, download))
-  return done
+  const output = orderOutput(
+    wanted.map(({name}) => name),
+    text => process.stderr.write(text),
+  )
+  const outcomes = new Map()
+  const queue = [...wanted].sort((a, b) => b.usualMinutes - a.usualMinutes)
+  const worker = async () => {
+    for (let lane = queue.shift(); lane !== undefined; lane = queue.shift()) {
+      const {name} = lane
+      outcomes.set(name, await runOrLeaveOut(lane, download, text => output.write(name, text)))
+      output.end(name)
+    }
+  }
+  await Promise.all(Array.from({length: Math.min(availableParallelism(), AT_ONCE)}, worker))
+  return [...done, ...wanted.map(({name}) => outcomes.get(name))]
 }
 
 /** Starts to download and build at once, with low priority, while the gate and the first lanes run; `wait` resolves when these programs are found or have failed. */
@@ -43,14 +61,18 @@ function startDownload(wanted) {
   const missing = catalogue.filter(({name}) => names.has(name))
   const waiters = new Map()
   const outcomes = new Map(missing.map(({name}) => [name, new Promise(resolve => waiters.set(name, resolve))]))
-  let shown
+  let [shown, waiting] = [undefined, 0]
   void ensurePrograms(missing, {onProgress: status => shown?.onProgress(status), onEach: (name, how) => waiters.get(name)(how)})
   return {
     async wait(wantedNames) {
-      shown = showProgress(process.stderr)
+      waiting += 1
+      shown ??= showProgress(process.stderr)
       const hows = await Promise.all(wantedNames.map(async name => [name, await outcomes.get(name)]))
-      shown.end()
-      shown = undefined
+      waiting -= 1
+      if (waiting === 0) {
+        shown.end()
+        shown = undefined
+      }
       return new Map(hows)
     },
   }
@@ -68,14 +90,14 @@ async function gate(steps) {
   }
 }
 
-async function runOrLeaveOut(lane, download) {
-  process.stderr.write(`\nlane ${lane.name}\n`)
+async function runOrLeaveOut(lane, download, write) {
+  write(`\nlane ${lane.name}\n`)
   if (!canRunHere(lane)) return leaveOut(lane, `runs on ${lane.platforms.join(', ')} only`)
   const hows = await download.wait(lane.programs)
   const lacking = lane.programs.filter(name => hows.get(name).path === undefined)
-  for (const name of lacking) process.stderr.write(`${hows.get(name).failure}\n`)
+  for (const name of lacking) write(`${hows.get(name).failure}\n`)
   if (lacking.length > 0) return leaveOut(lane, `no ${lacking.join(', no ')}`)
-  return runLane(lane, {programs: Object.fromEntries(lane.programs.map(name => [name, hows.get(name).path])), only: files})
+  return runLane(lane, {programs: Object.fromEntries(lane.programs.map(name => [name, hows.get(name).path])), only: files, write})
 }
 
 function leaveOut({name}, why) {
@@ -94,6 +116,10 @@ function conclude(all) {
     const counts = [`${passed} passed`, `${failed.length} failed`, ...(leftOut.length > 0 ? [`${leftOut.length} left out`] : [])]
     return `${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
   })
+  for (const {slowest = []} of all)
+    lines.push(
+      ...slowest.slice(0, named.length === 0 ? 3 : 8).map(([file, seconds]) => `slow ${seconds.toFixed(1).padStart(13)} s  ${file}`),
+    )
   for (const {leftOut} of all) lines.push(...leftOut.map(what => `LEFT OUT  ${what}`))
   lines.push(...failures.map(what => `FAILED    ${what}`), '')
   const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0)

@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
 import {type Lane, everydayLanes, lanes} from '../../scripts/lanes/lanes.mjs'
+import {orderOutput} from '../../scripts/lanes/output.mjs'
 import {runLane} from '../../scripts/lanes/run.mjs'
 import {root} from '../../scripts/setup/checkout.mjs'
 
@@ -27,8 +28,18 @@ describe('a lane', function () {
   async function outcomeOf(code: string, more: Partial<Lane> = {}) {
     const file = join(folder, 'a.test.ts')
     writeFileSync(file, code)
-    const lane = {name: 'sample', files: [file], ignore: [], programs: [], platforms: undefined, testSeconds: 2, laneMinutes: 1, ...more}
-    return runLane(lane, {programs: {}, stdio: 'ignore'})
+    const lane = {
+      name: 'sample',
+      files: [file],
+      ignore: [],
+      programs: [],
+      platforms: undefined,
+      testSeconds: 2,
+      usualMinutes: 1,
+      laneMinutes: 1,
+      ...more,
+    }
+    return runLane(lane, {programs: {}, write: () => undefined})
   }
 
   it('counts passed tests and names failed ones', async () => {
@@ -96,6 +107,23 @@ describe('a lane', function () {
     expect([passed, new Set(seeds).size]).to.deep.equal([0, 2])
     expect(failed).to.deep.equal(seeds.map(seed => `holds (ATLAS_SEED=${seed})`))
     for (const seed of seeds) expect(text).to.include(`examples: [[1]], // seed ${Number(seed) | 0}, path 0`)
+  })
+})
+
+describe('the output of lanes that run at the same time', () => {
+  it('is shown one lane after the other, and at once where it is a lane’s turn', () => {
+    const shown: string[] = []
+    const output = orderOutput(['unit', 'envoy', 'real'], text => shown.push(String(text)))
+    output.write('envoy', 'e1')
+    output.write('unit', 'u1')
+    expect(shown).to.deep.equal(['u1'])
+    output.write('real', 'r1')
+    output.end('real')
+    output.end('unit')
+    expect(shown).to.deep.equal(['u1', 'e1'])
+    output.write('envoy', 'e2')
+    output.end('envoy')
+    expect(shown).to.deep.equal(['u1', 'e1', 'e2', 'r1'])
   })
 })
 
