@@ -51,6 +51,21 @@ describe('docs/reference', () => {
   })
 })
 
+describe('kubectl apply', () => {
+  it('is --server-side wherever pages, charts and messages print it: else a copy of a key stays in an annotation', () => {
+    const sources = ['src', 'charts'].flatMap(folder =>
+      readdirSync(path.join(root, folder), {recursive: true, encoding: 'utf8', withFileTypes: true})
+        .filter(entry => entry.isFile())
+        .map(entry => path.relative(root, path.join(entry.parentPath, entry.name))),
+    )
+    const printed = [...pages, ...sources].flatMap(file =>
+      [...read(file).matchAll(/kubectl\b[^|`"'\n]*\bapply\b[^|`"'\n]*/g)].map(([command]) => `${file}: ${command}`),
+    )
+    expect(printed.length).to.be.greaterThan(10)
+    expect(printed.filter(command => !command.includes('--server-side'))).to.deep.equal([])
+  })
+})
+
 describe('docs/how-to/troubleshoot.md', () => {
   it('explains every rule by which admission refuses', () => {
     const source = read('src/server/ads/admission.ts')

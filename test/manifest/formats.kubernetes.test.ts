@@ -10,6 +10,7 @@ import {renderValues, valuesOf} from '../../src/lib/manifest/values.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
+import {blocksOf} from '../helpers/page.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {majors, template} from '../charts/support/rendered.js'
@@ -28,7 +29,7 @@ const paris = parseClusterName('paris')
 const credential = fleet.credentials.get(paris)!
 
 interface Stored {
-  readonly metadata: {readonly name: string}
+  readonly metadata: {readonly name: string; readonly annotations?: Readonly<Record<string, string>>}
   readonly spec: Record<string, unknown>
   readonly type?: string
   readonly data?: Record<string, string>
@@ -119,6 +120,25 @@ describe('cluster values, on a real API server', () => {
     expect(textIn(key, 'ca.crt')).to.equal(credential.roots)
     expect(Object.keys(values.data ?? {})).to.deep.equal(['values.yaml'])
     expect(textIn(values, 'values.yaml')).to.equal(renderValues(settings, paris))
+  })
+
+  it('secret: applied as it is printed, no annotation holds the key; the command of secrets-in-gitops.md removes one', async () => {
+    const [block] = (await blocksOf('how-to/secrets-in-gitops.md')).filter(({text}) => text.includes(' annotate secret '))
+    const annotate = (block?.text ?? '').trim().replace('--context paris --namespace atlas ', '').split(' ').slice(1)
+    const secret = renderCredential(paris, credential, namespace)
+    const annotations = async (): Promise<string> => JSON.stringify((await stored('secret', 'paris-envoy-ads')).metadata.annotations ?? {})
+    const serverSide = ['apply', '--server-side', '-f', '-']
+    await kubernetes.kubectl(['delete', 'secret', 'paris-envoy-ads', '-n', namespace, '--ignore-not-found'])
+    await said(['apply', '-f', '-'], secret)
+    expect(await annotations())
+      .to.contain('last-applied-configuration')
+      .and.to.contain('tls.key')
+    await said(serverSide, secret)
+    expect(await annotations(), 'it is kept').to.contain('tls.key')
+    await said([...annotate, '-n', namespace])
+    expect(await annotations()).not.to.contain('tls.key')
+    await said(serverSide, secret)
+    expect(await annotations()).not.to.contain('last-applied')
   })
 })
 

@@ -23,7 +23,10 @@ The name "atlas" is the observability Envoy.`
   static override deprecateAliases = true
   static override args = {name: Args.string({description: 'name of the cluster, or "atlas"', required: true})}
   static override examples = [
-    {description: 'Apply the Secret to the downstream cluster', command: `${values} --format secret | kubectl --context paris apply -f -`},
+    {
+      description: 'Apply the Secret to the downstream cluster',
+      command: `${values} --format secret | kubectl --context paris apply --server-side -f -`,
+    },
     {description: 'Install with Helm', command: `${values} | ${helm} --version <%= config.version %> --namespace atlas -f -`},
     {description: 'An object for k3s', command: `${values} --format helm-chart > clusters/paris/atlas-envoy.yaml`},
     {

@@ -33,7 +33,7 @@ export function renderYaml(value: unknown): string {
   return dump(value, {lineWidth: -1, noRefs: true})
 }
 
-/** Several documents as one text, for `kubectl apply -f`. */
+/** Several documents as one text, for `kubectl apply --server-side -f`. */
 export function renderDocuments(values: readonly unknown[]): string {
   return values.map(value => renderYaml(value)).join('---\n')
 }

@@ -15,7 +15,7 @@ For an Envoy outside Kubernetes: ${valuesCommand(cluster, flags)} --format boots
 
 /** Applies the newest credential to the cluster. */
 export function credentialCommand(cluster: ClusterName, flags: StoreFlags): string {
-  return `${valuesCommand(cluster, flags)} --format secret | kubectl --context ${cluster} apply -f -`
+  return `${valuesCommand(cluster, flags)} --format secret | kubectl --context ${cluster} apply --server-side -f -`
 }
 
 /** Installs or upgrades the cluster's Envoy. @param version of the chart */

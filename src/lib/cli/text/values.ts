@@ -40,7 +40,7 @@ export function renderClusterValues(
     case 'secret': {
       if (shown && !flags['show-secrets'])
         throw new AtlasError('invalid', 'refusing to print a private key to a terminal or as JSON', {
-          hint: 'pipe the output into "kubectl apply -f -", or add --show-secrets',
+          hint: 'pipe the output into "kubectl apply --server-side -f -", or add --show-secrets',
         })
       const namespace = releaseNamespace(flags, found.namespace)
       const manifest = format === 'secret' ? found.secret(namespace) : found.secrets(namespace)
