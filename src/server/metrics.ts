@@ -9,6 +9,9 @@ export interface Measured {
   readonly isStoreReachable: boolean
   /** Milliseconds of `performance.now`. */
   readonly storeHeardAt: number | undefined
+  readonly isClockBelieved: boolean
+  /** Milliseconds; undefined: there is no API server to compare with. */
+  readonly clockAhead: number | undefined
   readonly fleet: Fleet
   readonly frozenStreams: number
   readonly certificateEnd: Date | undefined
@@ -74,6 +77,16 @@ export function openMetrics() {
       help: 'Time since the Kubernetes API server last sent anything; its watches send something every minute.',
       registers,
     }),
+    clockTrusted: new Gauge({
+      name: 'atlas_clock_trusted',
+      help: '0 while the clock of this machine is doubted: then nothing is signed or dropped.',
+      registers,
+    }),
+    clockSkew: new Gauge({
+      name: 'atlas_clock_skew_seconds',
+      help: "By how much the clock of this machine is ahead of the Kubernetes API server's; negative where it is behind.",
+      registers,
+    }),
     leader: new Gauge({name: 'atlas_leader', help: '1 while this server is the leader, which signs and writes.', registers}),
     clusters: new Gauge({name: 'atlas_clusters', help: 'Registered clusters.', registers}),
     faults: new Gauge({name: 'atlas_faults', help: 'Stored objects and entries that cannot be read.', registers}),
@@ -97,6 +110,8 @@ export function setGauges(metrics: Metrics, measured: Measured): void {
   metrics.leader.set(Number(measured.isLeading))
   metrics.storeUp.set(Number(measured.isStoreReachable))
   if (measured.storeHeardAt !== undefined) metrics.storeSilence.set((performance.now() - measured.storeHeardAt) / 1000)
+  metrics.clockTrusted.set(Number(measured.isClockBelieved))
+  if (measured.clockAhead !== undefined) metrics.clockSkew.set(measured.clockAhead / 1000)
   metrics.clusters.set(clustersOf(measured.fleet).length)
   metrics.faults.set(measured.fleet.faults.size)
   metrics.frozen.set(measured.frozenStreams)

@@ -2,6 +2,7 @@
 import type {Fleet} from '../lib/model/fleet.js'
 import type {Readiness} from '../lib/model/report.js'
 import type {ServerRole} from '../lib/store/store.js'
+import type {Clock} from '../lib/ops/dependencies.js'
 import {partNames, unsignedReasons} from '../lib/ops/signing.js'
 import {readKey} from '../lib/pki/read.js'
 import type {CurrentFleet} from './fleet/current-fleet.js'
@@ -28,7 +29,7 @@ export interface ReadinessFacts {
   readonly lacksCertificate: boolean
   /** What else is wrong, one warning each. */
   readonly problems: readonly (string | undefined)[]
-  readonly now: Date
+  readonly clock: Clock
   readonly times: ReadinessTimes
 }
 
@@ -46,18 +47,21 @@ function* reasonsOf({phase, fleet, lacksCertificate}: ReadinessFacts): Iterable<
   if (phase === 'stopping') yield 'the server is stopping'
 }
 
-function* warningsOf({role, fleet, storeHeardAt, problems, now, times}: ReadinessFacts): Iterable<string> {
+function* warningsOf({role, fleet, storeHeardAt, problems, clock, times}: ReadinessFacts): Iterable<string> {
   const silence = storeHeardAt === undefined ? 0 : performance.now() - storeHeardAt
   if (!fleet.isReachable()) yield 'the store can not be read; serving the last known fleet'
   else if (silence > times.silenceMs) yield `the store has not answered for ${Math.round(silence / 1000)} s; serving the last known fleet`
-  // A server of role ads may not read the signing keys, and does not know whether they are there.
-  if (role !== 'ads') yield* signingWarnings(fleet.served(), now)
+  const doubt = clock.clockDoubt?.()
+  if (doubt !== undefined) yield doubt
+  // A server of role ads may not read the signing keys, and does not know whether they are there. By a wrong clock they may seem to have ended.
+  else if (role !== 'ads') yield* signingWarnings(fleet.served(), clock)
   yield* problems.filter(problem => problem !== undefined)
 }
 
 /** From two thirds of its life on, a signing certificate is warned of: what it signs ends with it, and after that it signs nothing. */
-function* signingWarnings(fleet: Fleet, now: Date): Iterable<string> {
-  yield* unsignedReasons(fleet, now)
+function* signingWarnings(fleet: Fleet, clock: Clock): Iterable<string> {
+  yield* unsignedReasons(fleet, clock)
+  const now = clock.now()
   for (const [part, key] of fleet.authority) {
     const {notBefore, notAfter} = readKey(key)
     // One that has ended is among the reasons.

@@ -5,11 +5,13 @@ import {messageOf} from '../lib/model/errors.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
+import {steady} from '../lib/store/steady.js'
 import type {ServerRole, StateStore} from '../lib/store/store.js'
 import {type Admin, type AdminSources, openAdmin} from './admin.js'
 import type {ClusterLimits} from './ads/cluster-limits.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream-limits.js'
+import {type ClockTimes, type ServerClock, defaultClockTimes, openClock} from './clock.js'
 import {type CurrentFleet, type FirstReadTimes, type FleetObserver, defaultFirstReadTimes, openCurrentFleet} from './fleet/current-fleet.js'
 import {type EndpointsFile, openEndpointsFile} from './fleet/endpoints-file.js'
 import {openFleetLog} from './fleet/fleet-log.js'
@@ -25,9 +27,17 @@ import {type EnvoyService, openEnvoyService} from './proxies/serve-envoys.js'
 import {type Phase, type ReadinessTimes, defaultReadinessTimes, readinessOf} from './readiness.js'
 import {reportOf} from './proxies/report.js'
 
-export type ServeTimes = ConnectionTimes & FirstReadTimes & PushTimes & ReadinessTimes & ReconcilerTimes & ReportTimes & StreamTimes
+export type ServeTimes = ClockTimes &
+  ConnectionTimes &
+  FirstReadTimes &
+  PushTimes &
+  ReadinessTimes &
+  ReconcilerTimes &
+  ReportTimes &
+  StreamTimes
 
 export const defaultTimes: ServeTimes = {
+  ...defaultClockTimes,
   ...defaultConnectionTimes,
   ...defaultFirstReadTimes,
   ...defaultReadinessTimes,
@@ -46,6 +56,8 @@ const DEFAULT_REPLICA = 'atlas'
 export interface ServeOptions {
   readonly store: StateStore
   readonly dependencies: OpsDependencies
+  /** Milliseconds of a clock that is never set, by which this machine's is judged; by default the time since the machine was started. */
+  readonly steady?: () => number
   /** Serving Envoys, writing, or both, which is the default. */
   readonly role?: ServerRole
   /** This server's name among those that share the store. */
@@ -83,7 +95,7 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
   keepHeapSmall()
   let phase: Phase = 'starting'
   const parts = wire(options, () => phase)
-  const {store, log, fleet, leader, membership, envoys, endpoints} = parts
+  const {store, log, fleet, clock, leader, membership, envoys, endpoints} = parts
   let admin: Admin | undefined
   let closed: Promise<void> | undefined
 
@@ -91,6 +103,7 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
     const wasServing = phase === 'serving'
     phase = 'stopping'
     stopping.abort()
+    clock.stop()
     // Another server leads before the streams are ended, which takes a while; the leader's work is done before the store is given back.
     closed ??= closeAll([membership.resign, envoys?.stop, leader?.stop, membership.release, admin?.close], log)
     await closed
@@ -102,6 +115,7 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
     // A directory is taken before it is read. In a store that servers share, a server that can't read must neither lead nor count as alive.
     if (!store.isShared) await membership.join(admin.url)
     await fleet.follow(parts.observers, stopping.signal)
+    clock.start(parts.clockChanged)
     await leader?.start()
     await envoys?.listen(options.listen ?? defaultListen)
     if (store.isShared) await membership.join(admin.url)
@@ -124,6 +138,8 @@ interface Parts extends AdminSources {
   readonly log: Log
   readonly fleet: CurrentFleet
   readonly observers: readonly FleetObserver[]
+  readonly clock: ServerClock
+  readonly clockChanged: () => void
   /** Undefined in the role of `ads`. */
   readonly leader: Leader | undefined
   readonly membership: Membership
@@ -138,10 +154,12 @@ interface Parts extends AdminSources {
 
 /** Makes the parts and joins them; nothing is opened yet. */
 function wire(options: ServeOptions, phase: () => Phase): Parts {
-  const {store, dependencies, role = 'all', replica = DEFAULT_REPLICA, limits = {}, endpointsFile} = options
-  const {now} = dependencies
+  const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, endpointsFile} = options
+  const {now} = options.dependencies
   const [times, log, metrics, startedAt] = [{...defaultTimes, ...options.times}, logOf(options.log), openMetrics(), now()]
   const fleet = openCurrentFleet(store, log, times)
+  const clock = openClock({now, steady: options.steady ?? steady, store, fleet, times, log})
+  const dependencies: OpsDependencies = {...options.dependencies, clockDoubt: clock.doubt}
   const proxies = openProxies(fleet, replica)
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
@@ -150,14 +168,16 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
 
   const readiness = (): Readiness =>
     readinessOf({
-      ...{role, fleet, times, phase: phase(), now: now(), storeHeardAt: store.heardAt()},
+      ...{role, fleet, times, phase: phase(), clock: {now, clockDoubt: clock.doubt}, storeHeardAt: store.heardAt()},
       lacksCertificate: envoys !== undefined && envoys.certificateEnd() === undefined,
       problems: [leader?.failure(), envoys?.problem(), membership.failure()],
     })
   const address = (): string => envoys?.address() ?? ''
   const report = (): Report => reportOf({store, fleet, proxies, readiness, address, startedAt, now})
   const envoys =
-    role === 'controller' ? undefined : openEnvoyService({fleet, store, replica, now, times, limits, log, metrics, proxies, report})
+    role === 'controller'
+      ? undefined
+      : openEnvoyService({fleet, store, replica, now: clock.now, times, limits, log, metrics, proxies, report})
   const endpoints = endpointsFile === undefined ? undefined : openEndpointsFile(endpointsFile, log)
 
   /** All that act on a change of the fleet, in this order. */
@@ -182,6 +202,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
       isLeading: membership.isLeading(),
       isStoreReachable: fleet.isReachable(),
       storeHeardAt: store.heardAt(),
+      isClockBelieved: clock.doubt() === undefined,
+      clockAhead: clock.ahead(),
       fleet: fleet.served(),
       frozenStreams: [...proxies.streams()].filter(({frozen}) => frozen !== undefined).length,
       certificateEnd: envoys?.certificateEnd(),
@@ -190,8 +212,12 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   }
 
   return {
-    ...{store, log, fleet, leader, membership, envoys, endpoints, address, readiness, report},
+    ...{store, log, fleet, clock, leader, membership, envoys, endpoints, address, readiness, report},
     observers: observers.filter(observer => observer !== undefined),
+    clockChanged() {
+      leader?.clockChanged()
+      envoys?.clockChanged()
+    },
     metrics: measured,
   }
 }

@@ -103,6 +103,7 @@ function storeOver(place: Place): MemoryStore {
     holder: async () => place.server,
     heartbeats: async () => [],
     heardAt: () => undefined,
+    serverTime: () => undefined,
 
     close() {
       // Nothing is open.

@@ -1,11 +1,13 @@
-/** What commands do on a machine whose clock is wrong: none makes what ends too early, and each names the reason. */
+/** When the clock of a machine is believed, and what commands do while it is wrong: none signs by it, and each names the reason. */
 import {expect} from 'chai'
 import {renderAdded} from '../../src/lib/cli/text/cluster.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
+import {type ClockReading, type ClockState, likelyTime, newestTime, renderDoubt, stepClock} from '../../src/lib/ops/clock.js'
 import {init} from '../../src/lib/ops/init.js'
-import {testDependencies} from '../helpers/dependencies.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {testDependencies, testFleet} from '../helpers/dependencies.js'
 import {testStore} from '../server/support/store.js'
 
 const input = {request: {}, defaults: targetsOf(defaultStack)}
@@ -29,8 +31,10 @@ describe('with a wrong clock', () => {
     const added = await addCluster(store, 'paris', input, dependencies)
     expect(store.fleet().registrations.has(added.cluster.name)).to.equal(true)
     const text = renderAdded(added, flags, '1.0.0')
-    expect(text).to.contain('Warning: the issuer (Secret atlas-issuer) cannot sign: it is valid from')
+    expect(text).to.contain('Warning: the clock of this machine is 50m behind the newest time in the store: nothing is signed')
     expect(text).not.to.contain('Next:')
+    const error: unknown = await rotateLeaves(store, [], dependencies).catch((thrown: unknown) => thrown)
+    expect(error).to.have.property('message').that.contains('behind the newest time in the store: nothing is signed')
     await removeCluster(store, 'lyon', dependencies)
     expect([...store.fleet().registrations.keys()]).to.deep.equal(['paris'])
 
@@ -39,5 +43,87 @@ describe('with a wrong clock', () => {
     expect(again.unsigned).to.deep.equal([])
     expect(renderAdded(again, flags, '1.0.0')).not.to.contain('Warning')
     expect(store.fleet().credentials.has(added.cluster.name)).to.equal(true)
+  })
+})
+
+describe('the clock of a machine', () => {
+  const [start, minute, heldMs] = [Date.parse('2026-11-23'), 60_000, 600_000]
+  let state: ClockState | undefined
+  let reading: ClockReading
+  beforeEach(() => {
+    state = undefined
+    reading = {wall: start, steady: 5000, server: undefined, newest: undefined}
+  })
+
+  /** Time passes, then the clock is set, and looked at. @returns the doubt, in words */
+  function look({minutes = 0, set = 0, ...rest}: {minutes?: number; set?: number} & Partial<ClockReading> = {}): string | undefined {
+    reading = {...reading, wall: reading.wall + (minutes + set) * minute, steady: reading.steady + minutes * minute, ...rest}
+    state = stepClock(state, reading, {heldMs})
+    return state.doubt && renderDoubt(state.doubt, heldMs)
+  }
+
+  it('is believed at the start, and firmly after 10 minutes', () => {
+    expect(look({newest: start - 1})).to.equal(undefined)
+    expect(state?.isFirm).to.equal(false)
+    expect(look({minutes: 10})).to.equal(undefined)
+    expect(state?.isFirm).to.equal(true)
+  })
+
+  it('is doubted at the start where it shows a time before the newest one in the store, until it is set or has held', () => {
+    const newest = start + 120 * minute
+    expect(look({newest})).to.equal(
+      'the clock of this machine is 2h behind the newest time in the store: nothing is signed or dropped until it has kept its time for 10m, or is set',
+    )
+    expect(look({minutes: 9})).to.contain('is 2h behind')
+    expect(look({minutes: 1})).to.equal(undefined)
+    state = undefined
+    expect(look()).to.contain('behind the newest time')
+    expect(look({set: 120})).to.equal(undefined)
+  })
+
+  it('is doubted when it was set by more than 5 minutes, until it is set back or has held the new time for 10', () => {
+    look()
+    expect(look({minutes: 1, set: 5})).to.equal(undefined)
+    expect(look({set: 1})).to.contain('was set 6m ahead: nothing is signed or dropped until it has kept its time for 10m')
+    expect(look({minutes: 9})).to.contain('was set 6m ahead')
+    expect(look({set: -6})).to.equal(undefined)
+    expect(look({minutes: 1, set: -60})).to.contain('was set 1h back')
+    expect(look({minutes: 5, set: 120})).to.contain('was set 59m 59s ahead'.slice(0, 7))
+    expect(look({minutes: 9})).not.to.equal(undefined)
+    expect(look({minutes: 1})).to.equal(undefined)
+  })
+
+  it('is not doubted for small corrections that add up over a year, nor because the machine was suspended', () => {
+    for (let day = 0; day < 365; day += 1) expect(look({minutes: 1440, set: 0.1})).to.equal(undefined)
+    expect(look({minutes: 60 * 24 * 30})).to.equal(undefined)
+  })
+
+  it('is judged by the API server where there is one, also at the start, and at once', () => {
+    expect(look({server: start - 6 * minute})).to.equal(
+      "the clock of this machine is 6m ahead of the Kubernetes API server's: nothing is signed or dropped until they agree",
+    )
+    expect(look({minutes: 60, server: start + 54 * minute})).to.contain('6m ahead of')
+    expect(likelyTime(state!, reading)).to.equal(start + 54 * minute)
+    expect(look({set: -6})).to.equal(undefined)
+    expect(state?.isFirm).to.equal(true)
+    expect(look({minutes: 1, set: -60, server: start + 55 * minute})).to.contain("1h behind the Kubernetes API server's")
+  })
+
+  it('shows what time it likely is while it is doubted', () => {
+    look()
+    look({minutes: 1, set: 50_000})
+    expect(likelyTime(state!, reading)).to.equal(start + minute)
+  })
+
+  it('is compared with the newest time of all that is stored', () => {
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies)
+    const issued = dependencies.now().getTime()
+    expect(newestTime(fleet)).to.equal(issued - 10 * minute)
+    const suspended = {owner: 'x', generation: 1, credentials: [], denied: [], suspendedSince: '2027-01-01T00:00:00.000Z'}
+    expect(newestTime({...fleet, records: new Map([['x', suspended]]) as never})).to.equal(Date.parse('2027-01-01'))
+    expect(newestTime({...fleet, authority: new Map(), identities: new Map(), credentials: new Map(), server: undefined})).to.equal(
+      undefined,
+    )
   })
 })

@@ -30,7 +30,7 @@ function facts(differing: Partial<ReadinessFacts> = {}): ReadinessFacts {
     storeHeardAt: undefined,
     lacksCertificate: false,
     problems: [],
-    now: dependencies.now(),
+    clock: dependencies,
     times: defaultReadinessTimes,
     ...differing,
   }
@@ -68,11 +68,16 @@ describe('readiness', () => {
   it('warns of a signing certificate from two thirds of its life on, where the server may read it', () => {
     const {notBefore, notAfter} = readKey(need(fleet.authority.get('issuer')))
     const at = (part: number): Date => new Date(notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * part)
-    expect(readinessOf(facts({now: at(0.66)})).warnings).to.deep.equal([])
-    expect(readinessOf(facts({now: at(0.67)})).warnings).to.deep.equal([
+    expect(readinessOf(facts({clock: {now: () => at(0.66)}})).warnings).to.deep.equal([])
+    expect(readinessOf(facts({clock: {now: () => at(0.67)}})).warnings).to.deep.equal([
       `the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`,
     ])
-    expect(readinessOf(facts({now: at(0.67), role: 'ads'})).warnings).to.deep.equal([])
+    expect(readinessOf(facts({clock: {now: () => at(0.67)}, role: 'ads'})).warnings).to.deep.equal([])
+  })
+
+  it('warns of a clock that is doubted in every role, and of no certificate by such a clock', () => {
+    const clock = {now: () => new Date('2099-01-01'), clockDoubt: () => 'the clock is wrong'}
+    for (const role of ['all', 'ads'] as const) expect(readinessOf(facts({role, clock})).warnings).to.deep.equal(['the clock is wrong'])
   })
 
   it('warns of a missing root, and of every other problem', () => {

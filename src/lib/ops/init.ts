@@ -11,6 +11,7 @@ import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
+import {judgedOnce} from './clock.js'
 import {type CommitOptions, type Committed, commitPlan, sameValue} from './commit.js'
 import {planReconcile} from './reconcile.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
@@ -53,7 +54,11 @@ export async function init(
   const committed =
     store.signedBy === 'leader'
       ? await initLed(store, choices, dependencies, options)
-      : await commitPlan(store, fleet => (isUnchanged(fleet, options) ? [] : planInit(fleet, choices, dependencies)), options)
+      : await commitPlan(
+          store,
+          fleet => (isUnchanged(fleet, options) ? [] : planInit(fleet, choices, judgedOnce(dependencies, store, fleet))),
+          options,
+        )
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
   const adopted = adoptionIn(committed.before, committed.after)
   return {
@@ -78,7 +83,7 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
       if (isUnchanged(fleet, options)) return []
       if (options.readsRoot === false) refuseTrustAlone(fleet)
       const changes = planSettings(fleet, choices, standard)
-      return [...changes, ...planAdopt(fleet, reduceAll(fleet, changes).settings ?? standard, dependencies)]
+      return [...changes, ...adopt(fleet, reduceAll(fleet, changes).settings ?? standard, judgedOnce(dependencies, store, fleet))]
     },
     options,
   )
@@ -86,7 +91,7 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
-  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, dependencies)}
+  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, judgedOnce(dependencies, store, after))}
   if (options.dryRun === true) return {...first, changes: [...first.changes, root], after: reduceAll(after, [root])}
   try {
     return {...first, changes: [...first.changes, root], after: await store.commit(after, [root])}
@@ -112,7 +117,7 @@ function isUnchanged({settings}: Fleet, {ifMissing}: InitOptions): boolean {
 function planInit(fleet: Fleet, choices: Choices, dependencies: OpsDependencies): readonly Change[] {
   const changes: Change[] = [...planSettings(fleet, choices, standardSettings(fleet, choices))]
   const settings = reduceAll(fleet, changes).settings ?? defaultSettings
-  changes.push(...planAdopt(fleet, settings, dependencies))
+  changes.push(...adopt(fleet, settings, dependencies))
   if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, dependencies)})
   return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
 }
@@ -158,6 +163,20 @@ function refuseTrustAlone(fleet: Fleet): void {
   )
 }
 
+function adopt(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): readonly Change[] {
+  const changes = planAdopt(fleet, settings, dependencies)
+  if (changes.length > 0) refuseDoubt(dependencies)
+  return changes
+}
+
+function refuseDoubt({clockDoubt}: OpsDependencies): void {
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined)
+    throw new AtlasError('failed', `the root cannot be made: ${doubt}`, {
+      hint: 'set the clock of this machine, then run "atlas init" again',
+    })
+}
+
 function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): ReturnType<typeof issue> {
   const wasSigned = fleet.trust !== undefined || fleet.credentials.size > 0 || fleet.identities.size > 0
   if (wasSigned)
@@ -171,6 +190,7 @@ function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies
     throw new AtlasError('failed', `the root cannot be made: the clock of this machine shows ${now.toISOString()}, and Atlas is newer`, {
       hint: 'set the clock, then run "atlas init" again; a root with a wrong date would end too early, and with it every certificate',
     })
+  refuseDoubt(dependencies)
   return issue(rootSpec(settings), undefined, now, dependencies.signer)
 }
 

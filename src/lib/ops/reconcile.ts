@@ -16,6 +16,7 @@ import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {rootsIn} from '../pki/goatlas-root.js'
 import {planClients} from './clients.js'
+import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
 import {planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
@@ -40,7 +41,7 @@ export interface ReconcileScope {
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet. Without settings or a readable root nothing is
- * signed; only `init` makes a root. What a signing certificate cannot sign now is left out, and costs nothing else. Without a trust bundle
+ * signed; only `init` makes a root. While the clock is doubted nothing is signed either, and no time counts as over. What a signing certificate cannot sign now is left out, and costs nothing else. Without a trust bundle
  * no leaf is signed: each would be judged to be of an unknown issuer, and replaced again and again.
  */
 export function planReconcile(
@@ -81,7 +82,7 @@ class Plan {
   constructor(fleet: Fleet, settings: Settings, dependencies: OpsDependencies) {
     this.#fleet = fleet
     this.#settings = settings
-    this.#deps = dependencies
+    this.#deps = atOnce(dependencies)
   }
 
   get fleet(): Fleet {
@@ -133,6 +134,10 @@ class Plan {
     findings.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
   }
 
+  #isClockBelieved(): boolean {
+    return this.#deps.clockDoubt?.() === undefined
+  }
+
   /** If not, an owner may lack a certificate that is issued once the clock, or the signing certificate, is right again. */
   #canSign(): boolean {
     return this.#signer('issuer') !== undefined && this.#signer('credentialIssuer') !== undefined
@@ -150,7 +155,7 @@ class Plan {
       return
     }
 
-    const {suspendedSince: _, ...rest} = withoutEnded(before, this.#deps.now())
+    const {suspendedSince: _, ...rest} = this.#isClockBelieved() ? withoutEnded(before, this.#deps.now()) : before
     const registration = owner === OBSERVABILITY ? undefined : (this.#fleet.registrations.get(owner) ?? before.registration)
     this.#record(before, registration === undefined ? rest : {...rest, registration})
     this.#identity(owner)
@@ -193,6 +198,8 @@ class Plan {
 
   /** A cluster without a registration is suspended, and removed for good if the registration does not come back in time. */
   #unregistered(owner: ClusterName, before: OwnerRecord): void {
+    // It is cut off by its registration alone. Its suspension is dated, and ends, by a clock that is believed.
+    if (!this.#isClockBelieved()) return
     const now = this.#deps.now()
     if (before.registration === undefined) {
       // It was removed: what is left is the denial of its old names, and its generation for good. A cluster that is registered again
@@ -214,6 +221,7 @@ class Plan {
   }
 
   #signer(part: AuthorityPart): CertifiedKey | undefined {
+    if (!this.#isClockBelieved()) return undefined
     return signerIn(this.#fleet, this.#settings, part, this.#deps.now())
   }
 

@@ -5,6 +5,7 @@ import type {Fleet, ObjectKey} from '../model/fleet.js'
 import type {ReplicaReport} from '../model/report.js'
 import {NO_REQUEST} from '../model/request.js'
 import {sameValue} from './commit.js'
+import type {Clock} from './dependencies.js'
 
 /** After this time, milliseconds, the report of a dead replica is removed, even if some of its nodes have not connected again. */
 const LEFT_KEPT = 24 * 3_600_000
@@ -16,15 +17,17 @@ const LEFT_KEPT = 24 * 3_600_000
 export function planReplicas(
   fleet: Fleet,
   living: readonly string[] | undefined,
-  now: Date,
+  clock: Clock,
   {shared}: {readonly shared: boolean},
 ): readonly Change[] {
   if (!shared) return []
+  const now = clock.now()
   const changes: Change[] = fleet.revisions.has(REQUESTS) ? [] : [placeForRequests]
   if (living === undefined) return changes
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
     if (!fleet.revisions.has(objectKeyOf('report', replica))) changes.push({kind: 'report', replica, value: emptyReport(now)})
+  if (clock.clockDoubt?.() !== undefined) return changes
   for (const [replica, dead] of fleet.reports)
     if (!living.includes(replica) && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
   return changes

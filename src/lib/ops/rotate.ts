@@ -8,6 +8,7 @@ import {issue} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
 import {clusterNames, requireCluster} from './cluster/list.js'
 import {issueClients} from './clients.js'
+import {CLOCK_HINT, atOnce, judgedOnce} from './clock.js'
 import type {CommitOptions, Committed} from './commit.js'
 import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
@@ -31,7 +32,8 @@ export async function rotateLeaves(
 ): Promise<RotateResult> {
   if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, options)
   const others = names.length === 0
-  const plan = (fleet: Fleet): readonly Change[] => planLeaves(fleet, ownersNamed(fleet, names), {others}, dependencies)
+  const plan = (fleet: Fleet): readonly Change[] =>
+    planLeaves(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet))
   const committed = await changeInstallation(store, plan, options)
   const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
   return {...committed, owners}
@@ -39,7 +41,7 @@ export async function rotateLeaves(
 
 /**
  * New leaves for `owners`; with `others`, also for the ADS server and the clients of the internal ports.
- * @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read
+ * @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read, or the clock is doubted
  */
 export function planLeaves(
   fleet: Fleet,
@@ -55,12 +57,14 @@ export function planLeaves(
       faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer that could sign: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
-  const now = dependencies.now()
+  const {now, clockDoubt, signer} = atOnce(dependencies)
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
   const changes: Change[] = owners.map(owner => {
     const spec = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
-    return {kind: 'identity', owner, value: issue(spec, issuer, now, dependencies.signer)}
+    return {kind: 'identity', owner, value: issue(spec, issuer, now(), signer)}
   })
-  if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now, dependencies.signer)})
+  if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now(), signer)})
   if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, dependencies))
   return changes
 }

@@ -6,6 +6,7 @@ import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialSpec, identitySpec, issuerSpec} from '../pki/certificate-specs.js'
 import {whyNotIssuer} from '../pki/issue.js'
 import {whyNotAdopted} from './goatlas/adopt.js'
+import type {Clock} from './dependencies.js'
 
 /** Why nothing is signed or written, even if it is due; undefined: certificates that are due are issued. */
 export function whyUnsigned(fleet: Fleet): string | undefined {
@@ -16,13 +17,16 @@ export function whyUnsigned(fleet: Fleet): string | undefined {
 }
 
 /** Why some or all certificates that are due are not issued, a sentence each; empty: every certificate that is due is issued. */
-export function unsignedReasons(fleet: Fleet, now: Date): readonly string[] {
+export function unsignedReasons(fleet: Fleet, {now, clockDoubt}: Clock): readonly string[] {
   const {settings, authority} = fleet
+  // By a clock that is wrong a signing certificate has ended, or is not valid yet: that would be no reason of its own.
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined) return [doubt]
   const why = whyUnsigned(fleet)
   if (why !== undefined || settings === undefined) return why === undefined ? [] : [why]
   return authorityParts.flatMap(part => {
     const signer = authority.get(part)
-    const fault = signer && whyNotIssuer(signer, typicalSpec(settings, part), now)
+    const fault = signer && whyNotIssuer(signer, typicalSpec(settings, part), now())
     return fault === undefined
       ? []
       : [`the ${partNames[part]} (Secret ${secretNames[part]}) cannot sign: it ${fault}; what is due could not be issued`]

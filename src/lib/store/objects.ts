@@ -50,7 +50,8 @@ export interface Writing {
   readonly isDerived: boolean
 }
 
-export interface ObjectStore extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'recordEvent'> {
+export interface ObjectStore
+  extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'recordEvent' | 'serverTime'> {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */

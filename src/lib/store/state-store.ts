@@ -164,9 +164,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     heartbeats: async () => objects.heartbeats(),
     recordEvent: async (object, event) => objects.recordEvent(object, event),
     heardAt: () => objects.heardAt(),
-    close() {
-      objects.close()
-    },
+    serverTime: () => objects.serverTime(),
+    close: () => objects.close(),
   }
 }
 

@@ -135,6 +135,12 @@ export interface StateStore extends StoreTraits {
    */
   heardAt(): number | undefined
 
+  /**
+   * What the clock of the Kubernetes API server shows now, by its newest response; milliseconds since 1970. Undefined before the first
+   * response, and for a store without a clock of its own.
+   */
+  serverTime(): number | undefined
+
   /** Closes connections; what is under way goes on. */
   close(): void
 }

@@ -8,7 +8,7 @@ import {messageOf} from '../../lib/model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isRegistered, isBroken} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
-import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import type {Clock} from '../../lib/ops/dependencies.js'
 import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
@@ -19,6 +19,8 @@ export interface EventRecorder {
   /** This server begins to lead: records what is broken, in Events that an earlier leader has recorded as a rule. */
   begin(fleet: Fleet): void
   changed(update: FleetUpdate): void
+  /** Why nothing may be signed may have changed. */
+  unsigned(fleet: Fleet): void
   /** An object can't be written. */
   refused(refusal: CommitConflict): void
 }
@@ -30,7 +32,7 @@ const GONE: ReadonlySet<string> = new Set(['Removed', 'Suspended'])
 const CLUSTERS_AT_ONCE = 10
 
 /** An Event that can't be recorded is logged, and stops nothing. */
-export function openEventRecorder(store: StateStore, log: Log, {now}: Pick<OpsDependencies, 'now'>): EventRecorder {
+export function openEventRecorder(store: StateStore, log: Log, clock: Clock): EventRecorder {
   function record(object: ObjectKey, event: ObjectEvent): void {
     store.recordEvent(object, event).catch((error: unknown) => {
       log.warn('can not record an Event', {object, reason: event.reason, error: messageOf(error)})
@@ -54,7 +56,7 @@ export function openEventRecorder(store: StateStore, log: Log, {now}: Pick<OpsDe
 
   /** On registrations: an operator whose new cluster gets no certificate looks there first. */
   function recordUnsigned(fleet: Fleet): void {
-    const message = bounded(unsignedReasons(fleet, now()).join('; '))
+    const message = bounded(unsignedReasons(fleet, clock).join('; '))
     if (message === '') return
     for (const name of fleet.registrations.keys())
       if (!fleet.credentials.has(name)) recordFor(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
@@ -64,6 +66,8 @@ export function openEventRecorder(store: StateStore, log: Log, {now}: Pick<OpsDe
     refused({object, error}) {
       record(object, {type: 'Warning', reason: 'Refused', message: bounded(`it can not be written: ${error.message}`), isNew: true})
     },
+
+    unsigned: recordUnsigned,
 
     begin(fleet) {
       for (const fault of fleet.faults.values()) recordBroken(fault, {isNew: false})

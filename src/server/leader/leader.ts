@@ -21,6 +21,8 @@ export interface Leader {
   readonly events: FleetObserver
   /** Issues what a change makes due while this server leads. */
   readonly reconciler: FleetObserver
+  /** The clock is doubted, believed again, or was set: all that is due by time is looked at again. */
+  clockChanged(): void
   /** Whether this server leads; it does not until this is called. */
   lead(isLeader: boolean): void
   /** The server replicas that are alive. */
@@ -49,6 +51,10 @@ export function openLeader({fleet, store, dependencies, log, times, reconciled}:
       isLeading = isLeader
       reconciler.lead(isLeader)
       if (isLeader && fleet.isKnown()) events.begin(fleet.served())
+    },
+    clockChanged() {
+      reconciler.clockChanged()
+      if (isLeading && fleet.isKnown()) events.unsigned(fleet.served())
     },
     living: reconciler.living,
     start: reconciler.start,

@@ -11,7 +11,6 @@ import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {nextDue} from '../../lib/ops/due.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
-import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {StateStore} from '../../lib/store/store.js'
@@ -19,6 +18,7 @@ import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
+import {openUnsignedLog} from './unsigned-log.js'
 import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-conflicts.js'
 import {openWriter} from './writer.js'
 
@@ -65,6 +65,8 @@ export interface Reconciler extends FleetObserver {
   start(): Promise<void>
   /** Whether this server leads: if so there is a pass over all owners, if not there is none any more. */
   lead(isLeader: boolean): void
+  /** The clock is doubted, believed again, or was set: a pass over all owners follows at once. No due date computed before counts. */
+  clockChanged(): void
   /** The server replicas that are alive. */
   living(replicas: readonly string[]): void
   /** Why what is due could not be issued, as a sentence. */
@@ -83,8 +85,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** Passes in a row that failed, and that found nothing to write. */
   let [failures, idlePasses] = [0, 0]
   let failure: string | undefined
-  /** Why some or all certificates are not signed, as last logged. */
-  let unsigned: string | undefined
+  const logUnsigned = openUnsignedLog(log, dependencies)
   let [isStarted, isStopped, isLeading] = [false, false, false]
   let replicas: readonly string[] | undefined
   const writer = openWriter({store, dependencies, log, times, refused})
@@ -116,7 +117,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     logUnsigned(base)
     try {
       const answers = await planAnswersInTurns(base, dependencies)
-      const asked = [...answers, ...planReplicas(base, replicas, dependencies.now(), {shared: store.isShared})]
+      const asked = [...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
       const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {withDerived: store.keepsDerived}))]
       const missing = writer.take(base, planned, owners)
       idlePasses = missing.length > 0 ? 0 : idlePasses + 1
@@ -135,16 +136,6 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   function endPass(milliseconds: number): void {
     running = undefined
     schedule(milliseconds)
-  }
-
-  /** Once for each reason: an operator who waits for a certificate looks here. */
-  function logUnsigned(base: Fleet): void {
-    const reasons = unsignedReasons(base, dependencies.now())
-    const why = reasons.length === 0 ? undefined : reasons.join('; ')
-    if (why !== undefined && why !== unsigned)
-      log.error(why, {hint: 'check the clock of this machine, or restore what is missing from a backup; a server never makes a root'})
-    if (why === undefined && unsigned !== undefined) log.info('certificates are signed again')
-    unsigned = why
   }
 
   /** Until the next pass, unless something changes before. */
@@ -188,6 +179,11 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       replicas = undefined
       if (!isLeader) clearTimeout(timer)
       else if (running === undefined) schedule(0)
+    },
+
+    clockChanged() {
+      lookAt('all')
+      if (running === undefined) schedule(times.settleMs)
     },
 
     living(names) {

@@ -41,6 +41,8 @@ export interface EnvoyService {
    * @throws AtlasError `failed` where the address can't be bound
    */
   listen(at: HostPort): Promise<void>
+  /** The clock is doubted, or believed again: other servers learn it by the report. */
+  clockChanged(): void
   /** HOST:PORT of ADS; empty before `listen`. */
   readonly address: () => string
   /** When the certificate in use ends; undefined while there is none. */
@@ -88,6 +90,10 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
       while (ahead.next().done !== true) await nextTurn()
       proxies.recall()
       await ads.listen(at)
+      reports?.mayDiffer('other')
+    },
+
+    clockChanged() {
       reports?.mayDiffer('other')
     },
 

@@ -13,8 +13,8 @@ import {type TestStore, testStore} from './store.js'
 export interface Network {
   readonly store: TestStore
   readonly serving: Serving
-  /** Moves the server's clock. */
-  readonly clock: {ahead: number}
+  /** Milliseconds: `ahead` is time that passes for the server, `wrong` is what its clock shows too much. */
+  readonly clock: {ahead: number; wrong: number}
   /** A connection with the ADS credential of `owner`. */
   direct(owner: string, metadata?: Readonly<Record<string, string>>): Connection
   /** A connection as the observability Envoy opens it for `owner`. */
@@ -30,8 +30,8 @@ export const types = typeUrls
 /** A network of registered clusters; stopped after the test by `stop`. */
 export async function startNetwork(clusters: readonly string[], options: Partial<ServeOptions> = {}): Promise<Network> {
   const store = testStore()
-  const clock = {ahead: 0}
-  const dependencies = {now: () => new Date(Date.now() + clock.ahead), signer: cryptoSigner}
+  const clock = {ahead: 0, wrong: 0}
+  const dependencies = {now: () => new Date(Date.now() + clock.ahead + clock.wrong), signer: cryptoSigner}
   await init(store, {}, dependencies)
   for (const name of clusters) store.write({kind: 'registration', name: parseClusterName(name), value: testCluster(name)})
   await reconcile(store, dependencies)
@@ -39,6 +39,7 @@ export async function startNetwork(clusters: readonly string[], options: Partial
     serve({
       store,
       dependencies,
+      steady: () => performance.now() + clock.ahead,
       listen: {host: '127.0.0.1', port: 0},
       admin: {host: '127.0.0.1', port: 0},
       log: 'silent',

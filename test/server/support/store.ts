@@ -17,6 +17,8 @@ export interface TestStore extends StateStore {
   recover(): void
   readonly fleet: () => Fleet
   readonly isHeld: () => boolean
+  /** As an API server's clock. */
+  serverTime: StateStore['serverTime']
 }
 
 export function testStore(): TestStore {
@@ -87,6 +89,7 @@ export function testStore(): TestStore {
     isRemote: false,
     heartbeats: async () => [],
     heardAt: () => undefined,
+    serverTime: () => undefined,
     close: () => undefined,
     recordEvent: async () => undefined,
     async hold({admin, replica}, events) {

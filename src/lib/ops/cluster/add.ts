@@ -15,6 +15,7 @@ import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName, ob
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, sameValue} from '../commit.js'
 import {type Patience, waitForLeader} from '../ask-leader.js'
+import {judgedOnce} from '../clock.js'
 import {planReconcile} from '../reconcile.js'
 import {unsignedReasons} from '../signing.js'
 import type {OpsDependencies} from '../dependencies.js'
@@ -55,7 +56,9 @@ export async function addCluster(
     store,
     fleet => {
       const changes = planAdd(fleet, text, {request, defaults})
-      return store.signedBy === 'leader' ? changes : [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
+      return store.signedBy === 'leader'
+        ? changes
+        : [...changes, ...planReconcile(reduceAll(fleet, changes), judgedOnce(dependencies, store, fleet))]
     },
     options,
   )
@@ -72,7 +75,7 @@ export async function addCluster(
     previous,
     restored: previous === undefined && before.records.get(name)?.registration !== undefined,
     // Where the leader signs, the caller may have no right to read the certificates that sign.
-    unsigned: store.signedBy === 'leader' ? [] : unsignedReasons(committed.after, dependencies.now()),
+    unsigned: store.signedBy === 'leader' ? [] : unsignedReasons(committed.after, judgedOnce(dependencies, store, committed.before)),
   }
 }
 

@@ -3,6 +3,7 @@ import {type Change, reduceAll} from '../../model/change.js'
 import type {Fleet} from '../../model/fleet.js'
 import type {StateStore} from '../../store/store.js'
 import {type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
+import {judgedOnce} from '../clock.js'
 import type {CommitOptions, Committed} from '../commit.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation, loadInstallation} from '../installation.js'
@@ -20,7 +21,8 @@ export async function removeCluster(
   dependencies: OpsDependencies,
   {waitMs, ...options}: CommitOptions & Partial<Patience> = {},
 ): Promise<Committed> {
-  if (store.signedBy === 'caller') return changeInstallation(store, fleet => planRemove(fleet, text, dependencies), options)
+  if (store.signedBy === 'caller')
+    return changeInstallation(store, fleet => planRemove(fleet, text, judgedOnce(dependencies, store, fleet)), options)
   if (options.dryRun === true) return previewRemoval(store, text, dependencies)
   const request = newRequest('remove', dependencies)
   const committed = await changeInstallation(store, fleet => [request.for([requireCluster(fleet, text)])], options)

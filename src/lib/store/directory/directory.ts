@@ -82,6 +82,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 
     heartbeats: async () => [],
     heardAt: () => undefined,
+    serverTime: () => undefined,
 
     close() {
       // Nothing is open.

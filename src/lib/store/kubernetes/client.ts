@@ -6,6 +6,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {Access} from './access.js'
 import {type ApiResponse, type RequestInfo, apiErrorOf} from './api-error.js'
+import {openServerTime} from './server-time.js'
 
 export interface ApiRequest {
   readonly info: RequestInfo
@@ -32,6 +33,8 @@ export interface Client {
    * @throws AtlasError as `call`; `unreachable` where nothing arrives for `idleMs`
    */
   stream(request: ApiRequest, idleMs: number, events: {opened(): void; lines(lines: readonly string[]): void}): Promise<void>
+  /** What the API server's clock shows now, by the `Date` of its newest response; milliseconds since 1970. */
+  serverTime(): number | undefined
   /** How many requests were sent. */
   requests(): number
   close(): void
@@ -50,6 +53,7 @@ const LINE_MAX = 16 * 1024 * 1024
 /** Opens a client; it connects at the first request. */
 export function openClient(access: Access): Client {
   let count = 0
+  const serverTime = openServerTime()
 
   async function send(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const {server} = access
@@ -68,7 +72,10 @@ export function openClient(access: Access): Client {
     count += 1
     return new Promise((resolve, reject) => {
       // The agent decides whether the connection uses TLS.
-      const sent: ClientRequest = startRequest(url, {...options, method: METHODS[request.info.verb], headers, signal}, resolve)
+      const sent: ClientRequest = startRequest(url, {...options, method: METHODS[request.info.verb], headers, signal}, response => {
+        serverTime.hear(response)
+        resolve(response)
+      })
       sent.on('error', error => reject(new NotAnswered(error, sent.reusedSocket)))
       const go = (): void => {
         try {
@@ -126,6 +133,7 @@ export function openClient(access: Access): Client {
     namespace: access.namespace,
     description: `namespace ${access.namespace} of ${access.as}`,
     requests: () => count,
+    serverTime: serverTime.now,
     close: access.close,
 
     async call(request) {

@@ -123,6 +123,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     },
 
     heardAt: informer.heardAt,
+    serverTime: client.serverTime,
     close: client.close,
   }
 }

@@ -1,0 +1,90 @@
+/** A server whose clock is wrong for a while: what it signs and drops, what it reports, and that it recovers without a restart. */
+import {expect} from 'chai'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import type {Log} from '../../src/server/log.js'
+import {testCluster} from '../helpers/fleet.js'
+import {type Network, eventually, need, startNetwork} from './support/network.js'
+
+const day = 86_400_000
+const paris = parseClusterName('paris')
+
+describe('a server whose clock is wrong', () => {
+  let network: Network
+  const lines: string[] = []
+  const write = (message: string): void => void lines.push(message)
+  const log: Log = {debug: () => undefined, info: write, warn: write, error: write}
+  const serials = (): readonly string[] => [...network.store.fleet().identities.values()].map(key => readKey(key).serial)
+  const warnings = (): string => network.serving.readiness().warnings.join('\n')
+  const metric = async (name: string): Promise<string> => {
+    const text = await (await fetch(`${network.serving.adminAddress}/metrics`)).text()
+    return need(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1])
+  }
+
+  beforeEach(() => lines.splice(0))
+  afterEach(async () => network.stop())
+
+  it('signs nothing while it is 25 days ahead, and goes on once the clock is back', async () => {
+    network = await startNetwork(['paris'], {log, times: {lookMs: 20, clockLookMs: 10}})
+    const before = serials()
+    network.clock.wrong = 25 * day
+    await eventually(() => warnings().includes('the clock of this machine was set 25d ahead: nothing is signed or dropped'), '/readyz')
+    expect(network.serving.report().warnings.join()).to.contain('was set 25d ahead')
+    expect(await metric('atlas_clock_trusted')).to.equal('0')
+    network.store.write({kind: 'registration', name: parseClusterName('rome'), value: testCluster('rome')})
+    network.store.write({kind: 'registration', name: paris, value: undefined})
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(serials()).to.deep.equal(before)
+    expect(network.store.fleet().records.get(paris)?.suspendedSince, 'it is dated by a clock that is right').to.equal(undefined)
+
+    network.clock.wrong = 0
+    await eventually(() => network.store.fleet().identities.has(parseClusterName('rome')), 'the new cluster gets its certificates')
+    await eventually(() => Date.parse(need(network.store.fleet().records.get(paris)?.suspendedSince)) <= Date.now(), 'it is suspended')
+    expect(serials().slice(0, 2)).to.deep.equal(before)
+    expect(warnings()).to.equal('')
+    expect(await metric('atlas_clock_trusted')).to.equal('1')
+    expect(lines.filter(line => line.includes('the clock of this machine'))).to.deep.equal([
+      'the clock of this machine was set 25d ahead: nothing is signed or dropped until it has kept its time for 10m, or is set',
+      'the clock of this machine is believed again: what is due is signed',
+    ])
+  })
+
+  it('replaces what it has signed when it was started with a clock 25 days ahead, once the clock is right and has held', async () => {
+    network = await startNetwork(['paris'], {log, times: {lookMs: 20, clockLookMs: 10, clockHeldMs: 300}})
+    await network.serving.stop()
+    network.clock.wrong = 25 * day
+    await network.restart()
+    await eventually(() => serials().length === 2 && allBegin(network.store.fleet(), begin => begin > Date.now()), 'all are signed')
+    network.clock.wrong = 0
+    await eventually(() => warnings().includes('was set 25d back'), 'it is doubted')
+    await eventually(() => allBegin(network.store.fleet(), begin => begin < Date.now()), 'all are valid again')
+    expect(warnings()).to.equal('')
+  })
+
+  it('believes the API server', async () => {
+    network = await startNetwork(['paris'], {log, times: {clockLookMs: 10}})
+    network.store.serverTime = () => Date.now()
+    network.clock.wrong = 10 * 60_000
+    await eventually(() => warnings().includes("is 10m ahead of the Kubernetes API server's"), 'it is doubted')
+    expect(Number(await metric('atlas_clock_skew_seconds'))).to.be.closeTo(600, 5)
+    network.clock.wrong = 60_000
+    await eventually(() => warnings() === '', 'it is believed at once')
+  })
+
+  it('that is behind the store at the start signs nothing', async () => {
+    network = await startNetwork([], {log, times: {clockLookMs: 10}})
+    await network.serving.stop()
+    network.clock.wrong = -7_200_000
+    network.store.write({kind: 'registration', name: paris, value: testCluster('paris')})
+    await network.restart()
+    expect(warnings()).to.contain('is 1h 50m behind the newest time in the store')
+    expect(network.store.fleet().identities.has(paris)).to.equal(false)
+    network.clock.wrong = 0
+    await eventually(() => network.store.fleet().identities.has(paris), 'it is signed once the clock is set')
+  })
+})
+
+function allBegin({identities, server}: Fleet, holds: (begin: number) => boolean): boolean {
+  return [...identities.values(), need(server)].every(key => holds(readKey(key).notBefore.getTime()))
+}
