@@ -218,6 +218,7 @@ const recordOf = (owner: Owner): Arbitrary<OwnerRecord> =>
         owner: fc.constant(owner),
         generation: fc.integer({min: 1, max: 1_000_000}),
         suspendedSince: times,
+        removing: fc.stringMatching(/^[0-9a-f]{1,12}$/),
         ...(owner !== 'atlas' && {registration: clusterOf(owner)}),
         credentials: fc.array(credentialRecord, {maxLength: 3}),
         denied: fc.array(deniedOf(owner), {maxLength: 3}),

@@ -46,8 +46,22 @@ describe('ops/answer-requests', () => {
     expect(answers.map(({state}) => state)).to.deep.equal(['done', 'failed'])
   })
 
-  it('a request to remove a cluster that is gone is answered as done: an earlier leader ended before it could answer', () => {
-    expect(answersTo({kind: 'remove', owners: [ghost]}).answers[0]).to.include({state: 'done'})
+  it('a request to remove a cluster that was removed is answered as done: an earlier leader ended before it could answer', () => {
+    const {answers} = answersTo({kind: 'remove', owners: [lyon]}, {kind: 'remove', owners: [lyon]})
+    expect(answers.map(({state}) => state)).to.deep.equal(['done', 'done'])
+  })
+
+  it('refuses to remove the observability cluster, all clusters, and a cluster that never was, and removes nothing', () => {
+    for (const [owners, message] of [
+      [['atlas'], 'the observability cluster can not be removed'],
+      [[], 'a request to remove names no cluster; nothing is removed'],
+      [[ghost], 'there is no cluster "ghost"'],
+      [[paris, ghost], 'there is no cluster "ghost"'],
+    ] as const) {
+      const {changes, answers} = answersTo({kind: 'remove', owners})
+      expect(changes).to.have.length(1)
+      expect(answers[0]).to.include({state: 'failed', message})
+    }
   })
 
   it('removes old answers by the leader’s clock, and requests whose sender has given up', () => {

@@ -192,6 +192,32 @@ describe('ops/reconcile', () => {
     expect(again.records.get(paris)?.denied).to.have.length(2)
   })
 
+  it('a removal that was killed anywhere ends as a removal; afterwards the same cluster can be registered again', () => {
+    const dependencies = testDependencies()
+    const at = (value: string | undefined): Change => ({kind: 'revision', object: 'Service/paris', value})
+    const before = reduce(testFleet(dependencies), at('7'))
+    const changes = planRemoval(before, paris, dependencies)
+    for (let cut = 1; cut <= changes.length; cut += 1) {
+      const killed = reduceAll(before, changes.slice(0, cut))
+      const isDeleted = !killed.registrations.has(paris)
+      const fleet = reconciled(isDeleted ? reduce(killed, at(undefined)) : killed, dependencies)
+      for (const held of [fleet.registrations, fleet.identities, fleet.credentials])
+        expect((held as ReadonlyMap<string, unknown>).has(paris), `cut at ${cut}`).to.equal(false)
+      const {removing, generation, denied} = fleet.records.get(paris) ?? {}
+      expect({removing, generation, denied: denied?.length}, `cut at ${cut}`).to.deep.equal({removing: undefined, generation: 2, denied: 2})
+      const again = reduceAll(fleet, [{kind: 'registration', name: paris, value: testCluster('paris')}, at('9')])
+      expect(reconciled(again, dependencies).credentials.has(paris), `cut at ${cut}`).to.equal(true)
+    }
+
+    // Registered again before a leader has finished the removal: it is another registration, at another revision.
+    const raced = reduceAll(reduceAll(before, changes.slice(0, 2)), [
+      {kind: 'registration', name: paris, value: testCluster('paris')},
+      at('9'),
+    ])
+    const identity = reconciled(raced, dependencies).identities.get(paris)
+    expect(identity && readKey(identity).uris).to.deep.equal(['spiffe://atlas.internal/downstream/paris/2'])
+  })
+
   it('after the issuer has ended nothing is signed, and nothing is lost', () => {
     const dependencies = testDependencies()
     const fleet = testFleet(dependencies)

@@ -12,12 +12,13 @@ const GENERATION_MAX = 1_000_000
 
 /** The registration is written as the labels and annotations of its Service, so that it is read the same way. */
 export function renderRecord(record: OwnerRecord): string {
-  const {generation, suspendedSince, registration, credentials, denied} = record
+  const {generation, suspendedSince, registration, removing, credentials, denied} = record
   const metadata = registration === undefined ? undefined : encodeRegistration(undefined, registration, '').metadata
   const value = {
     generation,
     ...(suspendedSince !== undefined && {suspendedSince}),
     ...(metadata !== undefined && {registration: {labels: metadata.labels, annotations: metadata.annotations}}),
+    ...(removing !== undefined && {removing}),
     credentials,
     denied,
   }
@@ -32,6 +33,7 @@ export function parseRecord(owner: Owner, text: string): OwnerRecord {
     generation: wholeIn(fields['generation'], 'generation', [1, GENERATION_MAX]),
     ...optional(fields, 'suspendedSince', timeIn),
     ...optional(fields, 'registration', value => parseRegistration(owner, value)),
+    ...optional(fields, 'removing', (value, what) => textIn(value, what).slice(0, 200)),
     credentials: listIn(fields['credentials'], 'credentials', parseCredential),
     denied: listIn(fields['denied'], 'denied', (entry, what) => parseDenied(owner, fieldsIn(entry, what))),
   }

@@ -63,6 +63,8 @@ export interface OwnerRecord {
   readonly suspendedSince?: string
   /** The last registration that decoded: it goes on serving while the present one does not. */
   readonly registration?: Cluster
+  /** The revision of the registration that a removal is deleting: while it is still there, the removal is not finished. */
+  readonly removing?: string
   readonly credentials: readonly CredentialRecord[]
   readonly denied: readonly DeniedName[]
 }

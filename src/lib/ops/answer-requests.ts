@@ -81,7 +81,17 @@ function* planRotation(fleet: Fleet, {owners}: Request, dependencies: OpsDepende
 }
 
 function* planRemovals(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+  if (owners.length === 0) throw new AtlasError('invalid', 'a request to remove names no cluster; nothing is removed')
   const present = new Set<Owner>(clusterNames(fleet))
-  // A cluster that is not there was removed by an earlier leader, which ended before it could answer.
-  for (const name of new Set(owners)) if (name !== OBSERVABILITY && present.has(name)) yield planRemoval(fleet, name, dependencies)
+  const names = [...new Set(owners)].map(owner => {
+    if (owner === OBSERVABILITY) throw new AtlasError('invalid', 'the observability cluster can not be removed')
+    if (!present.has(owner) && !wasRemoved(fleet, owner)) throw new AtlasError('not-found', `there is no cluster ${quote(owner)}`)
+    return owner
+  })
+  for (const name of names) if (present.has(name)) yield planRemoval(fleet, name, dependencies)
+}
+
+/** An earlier leader has removed the cluster, and ended before it could answer: its record has a generation of its own for good. */
+function wasRemoved({records}: Fleet, owner: Owner): boolean {
+  return (records.get(owner)?.generation ?? 1) > 1
 }

@@ -3,7 +3,7 @@ import {isDeepStrictEqual} from 'node:util'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
-import {nameIn} from '../model/kinds.js'
+import {nameIn, valueIn} from '../model/kinds.js'
 import type {StateStore} from '../store/store.js'
 
 export interface Committed {
@@ -31,11 +31,14 @@ export async function commitPlan(
 ): Promise<Committed> {
   const attempts = options.attempts ?? 50
   const first = await store.load()
-  // An attempt that loses its race may have written a part of its plan, so that the changes are those of all attempts.
+  // An attempt that loses its race may have written a part of its plan: of that part the caller is told, too.
   let planned: readonly Change[] = []
   for (let attempt = 1, before = first; ; attempt += 1, before = await store.load()) {
     const changes = plan(before)
-    planned = united(planned, changes)
+    planned = united(
+      planned.filter(change => isStoredIn(before, change)),
+      changes,
+    )
     if (options.dryRun === true || changes.length === 0) return {before: first, changes: planned, after: reduceAll(before, changes)}
     try {
       return {before: first, changes: planned, after: await store.commit(before, changes)}
@@ -48,6 +51,11 @@ export async function commitPlan(
 /** Whether two plain values are equal in all their parts: a value that did not change is not written. */
 export function sameValue<T>(a: T | undefined, b: T | undefined): boolean {
   return isDeepStrictEqual(a, b)
+}
+
+/** Whether a store holds what an attempt planned. What another writer has put there instead, such as a root of its own, is not the caller's. */
+function isStoredIn(fleet: Fleet, change: Change): boolean {
+  return sameValue<unknown>(valueIn(fleet, change), change.value)
 }
 
 /** Of several changes to one entry the last counts. */

@@ -65,9 +65,18 @@ export async function init(
     ...committed,
     ...(adopted !== undefined && {adopted}),
     settings,
-    created: !committed.before.authority.has('root') && committed.after.authority.has('root'),
-    changed: committed.before.settings === undefined ? [] : changedKeys(committed.before.settings, settings),
+    // Of several processes that create it at the same time one does, and only that one reports it.
+    created:
+      !committed.before.authority.has('root') && isWritten(committed, change => change.kind === 'authority' && change.part === 'root'),
+    changed:
+      committed.before.settings === undefined || !isWritten(committed, ({kind}) => kind === 'settings')
+        ? []
+        : changedKeys(committed.before.settings, settings),
   }
+}
+
+function isWritten({changes}: Committed, is: (change: Change) => boolean): boolean {
+  return changes.some(change => change.value !== undefined && is(change))
 }
 
 /**
@@ -96,8 +105,12 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   try {
     return {...first, changes: [...first.changes, root], after: await store.commit(after, [root])}
   } catch (error) {
-    if (options.readsRoot === false && error instanceof AtlasError && error.code === 'conflict') return first
-    throw error
+    if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
+    if (options.readsRoot === false) return first
+    // Another process has created the root meanwhile.
+    const now = await store.load()
+    if (!now.authority.has('root')) throw error
+    return {...first, after: now}
   }
 }
 

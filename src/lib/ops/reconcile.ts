@@ -20,8 +20,8 @@ import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
 import {planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
-import {recordOrRecovered} from '../pki/recover.js'
-import {planRemoval, withoutEnded} from './revoke.js'
+import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
+import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.js'
 import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 
@@ -149,6 +149,7 @@ class Plan {
 
   #owner(owner: Owner): void {
     if (isBroken(this.#fleet, 'record', owner)) return
+    if (owner !== OBSERVABILITY) this.#finishRemoval(owner)
     const before = recordOrRecovered(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
       this.#unregistered(owner, before)
@@ -160,6 +161,20 @@ class Plan {
     this.#record(before, registration === undefined ? rest : {...rest, registration})
     this.#identity(owner)
     this.#credential(owner)
+  }
+
+  /**
+   * A removal that ended half-way is finished. The record's mark goes once the registration that was removed is gone, so that the same
+   * cluster can be registered again.
+   */
+  #finishRemoval(owner: ClusterName): void {
+    const record = this.#fleet.records.get(owner)
+    if (record === undefined || record.registration !== undefined) return
+    if (isHalfRemoved(this.#fleet, owner) || (!isRegistered(this.#fleet, owner) && isOfEarlierGeneration(this.#fleet, owner)))
+      this.add(planDeletion(this.#fleet, owner))
+    if (record.removing === undefined) return
+    const {removing: _, ...rest} = record
+    this.#record(record, rest)
   }
 
   endpoints(): void {

@@ -1,7 +1,8 @@
 /** Plans the removal of a cluster: its certificates are refused from now on, then its objects are removed. */
+import {objectKeyOf} from '../manifest/kinds.js'
 import type {DeniedName, OwnerRecord} from '../model/authority.js'
 import type {Change} from '../model/change.js'
-import {type Fleet, isBroken} from '../model/fleet.js'
+import {type Fleet, isBroken, isRegistered} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
 import {readKey} from '../pki/read.js'
 import {recordOrRecovered} from '../pki/recover.js'
@@ -14,11 +15,23 @@ import type {OpsDependencies} from './dependencies.js'
 export function planRemoval(fleet: Fleet, name: ClusterName, dependencies: OpsDependencies): readonly Change[] {
   const record = recordOrRecovered(fleet, name)
   const denied = [...record.denied, ...deniedNames(fleet, name, record, dependencies)]
-  const {registration: _r, suspendedSince: _s, ...rest} = record
+  const {registration: _r, suspendedSince: _s, removing: _m, ...rest} = record
   const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
-  const value: OwnerRecord = {...rest, generation: record.generation + 1, credentials, denied}
-  const changes: Change[] = [{kind: 'record', owner: name, value}]
-  if (fleet.registrations.has(name) || isBroken(fleet, 'registration', name)) changes.push({kind: 'registration', name, value: undefined})
+  const removing = isRegistered(fleet, name) ? fleet.revisions.get(objectKeyOf('registration', name)) : undefined
+  const value: OwnerRecord = {...rest, ...(removing !== undefined && {removing}), generation: record.generation + 1, credentials, denied}
+  return [{kind: 'record', owner: name, value}, ...planDeletion(fleet, name)]
+}
+
+/** Whether a removal ended between the record and the registration, which is still as the removal found it. */
+export function isHalfRemoved(fleet: Fleet, name: ClusterName): boolean {
+  const removing = fleet.records.get(name)?.removing
+  return removing !== undefined && isRegistered(fleet, name) && fleet.revisions.get(objectKeyOf('registration', name)) === removing
+}
+
+/** The objects of a cluster whose record is that of a removed one. */
+export function planDeletion(fleet: Fleet, name: ClusterName): readonly Change[] {
+  const changes: Change[] = []
+  if (isRegistered(fleet, name)) changes.push({kind: 'registration', name, value: undefined})
   if (fleet.identities.has(name) || isBroken(fleet, 'identity', name)) changes.push({kind: 'identity', owner: name, value: undefined})
   if (fleet.credentials.has(name) || isBroken(fleet, 'credential', name)) changes.push({kind: 'credential', owner: name, value: undefined})
   return changes

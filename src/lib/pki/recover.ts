@@ -42,6 +42,14 @@ export function recordOrRecovered(fleet: Fleet, owner: Owner): OwnerRecord {
   return fleet.records.get(owner) ?? recoveredRecord(fleet, owner) ?? recordOf(fleet, owner)
 }
 
+/** Whether a cluster's identity or credential is of an earlier generation than its record, as a removal that ended half-way leaves them. */
+export function isOfEarlierGeneration({settings, records, identities, credentials}: Fleet, owner: Owner): boolean {
+  const generation = records.get(owner)?.generation
+  if (settings === undefined || generation === undefined) return false
+  const shown = [identities.get(owner), credentials.get(owner)].map(key => shownGeneration(key, settings.trustDomain, owner))
+  return shown.some(each => each > 0 && each < generation)
+}
+
 /**
  * The generation in the name that clients expect of a cluster's Envoy. It is that of the record; while the record is broken, that of
  * the identity in the store, since SDS delivers this identity and no other is issued until the record is repaired.

@@ -68,8 +68,10 @@ export async function commitOnto(
     for (const group of batches.flat()) if (!isDerived(group)) checkBase(objects, group.key, await objects.read(group.key), base)
     let fleet = base
     const refusals: CommitConflict[] = []
+    /** Owners of which something could not be written, and objects of all owners. */
+    const blocked = new Set<string>()
     for (const batch of batches) {
-      const outcomes = await atOnce(unblocked(batch, refusals), objects.writesAtOnce, async group =>
+      const outcomes = await atOnce(unblocked(batch, blocked), objects.writesAtOnce, async group =>
         writeGroup(objects, read, fleet, group, settings),
       )
       const written = outcomes.filter(outcome => 'object' in outcome)
@@ -81,6 +83,9 @@ export async function commitOnto(
       for (const {group, error} of outcomes.filter(outcome => 'error' in outcome)) {
         if (!(error instanceof AtlasError) || error.code === 'conflict' || error.code === 'unreachable') throw error as Error
         refusals.push({object: group.key, owners: ownersOfGroup(group), error})
+        for (const owner of ownersOfGroup(group)) blocked.add(owner)
+        // What can be made again at any time, such as the DNS zone, is no part of what was asked.
+        if (!isDerived(group)) blocked.add(group.key)
       }
 
       if (refusals.some(({object}) => isNeededByAll(object))) break
@@ -96,9 +101,8 @@ function ownersOfGroup({changes}: Group): readonly string[] {
 }
 
 /** Without the changes of owners of which an earlier change could not be written. */
-function unblocked(batch: readonly Group[], refusals: readonly CommitConflict[]): readonly Group[] {
-  if (refusals.length === 0) return batch
-  const blocked = new Set(refusals.flatMap(({owners}) => owners))
+function unblocked(batch: readonly Group[], blocked: ReadonlySet<string>): readonly Group[] {
+  if (blocked.size === 0) return batch
   return batch
     .map(({key, changes}) => ({key, changes: changes.filter(change => !isBehind(change, blocked))}))
     .filter(({changes}) => changes.length > 0)

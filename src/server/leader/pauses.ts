@@ -1,5 +1,5 @@
 /** Back-off for objects whose write was refused: each object pauses on its own, so that one that is always refused delays no other. */
-import {type StoredChange, isBehind, isNeededByAll, isStored, objectOf, ownersOf} from '../../lib/manifest/encode.js'
+import {type StoredChange, isBehind, isDerivedChange, isNeededByAll, isStored, objectOf, ownersOf} from '../../lib/manifest/encode.js'
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
@@ -68,6 +68,8 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
         isAllLeft ||= isPausing && isNeededByAll(object)
         const waits = isPausing || isAllLeft || isBehind(change, left)
         if (waits && owners !== 'all') for (const owner of owners) left.add(owner)
+        // An answer to a request for all owners waits for every object that was asked for.
+        if (waits && !isDerivedChange(change)) left.add(object)
         return waits
       }
 

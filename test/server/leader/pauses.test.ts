@@ -74,6 +74,23 @@ describe('pauses', () => {
     expect(pauses.failure()).to.contain(service).and.to.contain('another')
   })
 
+  it('delay the answer to a request for all, unless the object is derived', () => {
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const [server, zone]: readonly Change[] = [
+      {kind: 'server', value: undefined},
+      {kind: 'derived', object: 'ConfigMap/atlas-coredns', value: '{}'},
+    ]
+    const forAll: Change = {
+      kind: 'request',
+      id: 'r',
+      value: {kind: 'rotate', owners: [], requestedAt: '2026-11-25T00:00:00.000Z', state: 'done'},
+    }
+    pauses.refused([refusal('ConfigMap/atlas-coredns', [])])
+    expect(pauses.take([server, zone, forAll].filter(change => change !== undefined))).to.deep.equal([server, forAll])
+    pauses.refused([refusal('Secret/atlas-ads-tls', [])])
+    expect(pauses.take([server, zone, forAll].filter(change => change !== undefined))).to.deep.equal([])
+  })
+
   it('delay everything behind an object that everything needs', () => {
     const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
     pauses.refused([refusal('ConfigMap/atlas-trust-bundle', [])])
