@@ -12,10 +12,10 @@ export function showAddresses({context, members, observability}: Network, query:
   if (query !== undefined) lines.push(['Thanos Query', query, '/'])
   lines.push(
     ['metrics of atlas serve', {host: address, port: ports.serverAdmin}, '/metrics'],
-    ['observability Envoy', observability.admin, '/'],
+    ['observability Envoy', observability.stats, '/stats/prometheus'],
   )
   for (const {name, envoy, site, backend} of members) {
-    lines.push([`Envoy of ${name}`, envoy.admin, '/'])
+    lines.push([`Envoy of ${name}`, envoy.stats, '/stats/prometheus'])
     if (backend.kind === 'sidecar') lines.push([`Prometheus of ${name}`, {host: site.address, port: site.ports.prometheus}, '/'])
   }
 
@@ -23,5 +23,6 @@ export function showAddresses({context, members, observability}: Network, query:
   screen.step('Try, in another terminal')
   screen.command(`export ATLAS_STORE=${context.folder}/store`)
   for (const command of ['status', 'cluster list', 'rotate']) screen.command(`${PROGRAM} ${command}`)
+  screen.command(`curl --unix-socket ${observability.admin.socketPath} http://envoy/clusters`)
   screen.step('Ctrl-C ends everything and removes its files')
 }

@@ -66,7 +66,7 @@ export async function openNetwork(context: DemoContext): Promise<Network> {
     [10_900, ports.ads],
     [10_901, ports.thanos],
   ])
-  const observability = await startEnvoy({owner: OBSERVABILITY, address, adminPort: ports.envoyAdmin, ports: standard}, context)
+  const observability = await startEnvoy({owner: OBSERVABILITY, address, statsPort: ports.envoyStats, ports: standard}, context)
   await untilEnvoyReady(observability, context.signal)
   const {namespace, clusterDomain} = defaultSettings
   const dns = await serveDns({host: address, port: ports.dns}, {suffix: `${namespace}.svc.${clusterDomain}`, address})
@@ -111,7 +111,7 @@ export async function joinCluster(network: Network, name: ClusterName, site: Dow
   const thanos = renderHostPort({host: address, port: ports.sidecarGrpc})
   await context.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...otherPort)
   const standard = new Map([[downstreamPorts.thanos, ports.thanos]])
-  const envoy = await startEnvoy({owner: name, address, adminPort: ports.envoyAdmin, ports: standard}, context)
+  const envoy = await startEnvoy({owner: name, address, statsPort: ports.envoyStats, ports: standard}, context)
   const {namespace, clusterDomain} = defaultSettings
   const authority = `${sidecarName(name, 0)}.${namespace}.svc.${clusterDomain}:${context.sites.observability.ports.thanos}`
   const member: Member = {name, site, envoy, authority, backend}

@@ -1,10 +1,11 @@
 /** A pod's Envoy, started as by the charts: its node, its certificates, and how it ends. */
-import {readFile, writeFile} from 'node:fs/promises'
+import {readFile, stat, writeFile} from 'node:fs/promises'
 import http2 from 'node:http2'
 import path from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {expect} from 'chai'
 import {dump, load} from 'js-yaml'
+import {readPage} from '../../src/demo/lab/envoy-admin.js'
 import {openSupervisor, type Running, type Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -65,17 +66,18 @@ describe('helm test of chart envoy', () => {
 
 describe("a pod's Envoy", () => {
   it('sends its name and address, and is neither ready nor unhealthy while it has no configuration (D32)', async () =>
-    withPod([], async ({address, start, supervisor}) => {
+    withPod([], async ({address, folder, start, supervisor}) => {
       await start()
-      const admin = `http://${address}:9901`
+      const admin = {socketPath: path.join(folder, 'run/atlas/admin.sock')}
       const {node} = await waitFor(
         'admin',
-        async () => (await (await fetch(`${admin}/server_info`)).json()) as {node: Record<string, unknown>},
+        async () => JSON.parse((await readPage(admin, '/server_info')).body) as {node: Record<string, unknown>},
         {signal: supervisor.crashed, timeoutMs: 10_000},
       )
       expect(node).to.include({id: 'paris-envoy-5d4f-x1', cluster: 'paris'})
       expect(node['metadata']).to.deep.equal({'atlas.bind_address': address, 'atlas.local_address': address})
-      expect((await fetch(`${admin}/ready`)).status).to.equal(503)
+      expect((await readPage(admin, '/ready')).status).to.equal(503)
+      expect((await stat(admin.socketPath)).mode & 0o777).to.equal(0o600)
       expect(await fetch(`http://${address}:9902/ready`).catch(() => 'refused')).to.equal('refused')
     }))
 

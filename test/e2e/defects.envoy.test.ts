@@ -120,15 +120,17 @@ describe('e2e: defects of goatlas', function () {
       }
   })
 
-  it('D5: admin pages answer on loopback alone, and no other port of a default bootstrap is open without mutual TLS', async () => {
+  it('D5: admin pages are at no TCP address, and no port of a default bootstrap is open without mutual TLS but on loopback', async () => {
     for (const owner of owners) {
       const files = (await joining(network.store, owner)).bootstrap({nodeId: 'default', directory: '/somewhere'})
       const bootstrap = JSON.parse(files.find(file => file.path === 'envoy.json')?.text ?? '{}') as {
-        admin: {address: {socket_address: {address: string}}}
-        static_resources: {listeners?: unknown}
+        admin: {address: object}
+        static_resources: {listeners: {address: object}[]}
       }
-      expect(bootstrap.admin.address.socket_address.address).to.equal('127.0.0.1')
-      expect(bootstrap.static_resources.listeners).to.equal(undefined)
+      expect(bootstrap.admin.address).to.deep.equal({pipe: {path: '/somewhere/admin.sock', mode: 0o600}})
+      expect(bootstrap.static_resources.listeners.map(({address}) => address)).to.deep.equal([
+        {socket_address: {address: '127.0.0.1', port_value: 9902}},
+      ])
     }
 
     const [ads, thanosPort] = [await freePort(), await freePort()]
@@ -137,7 +139,7 @@ describe('e2e: defects of goatlas', function () {
         owner: OBSERVABILITY,
         host: network.spareAddress(0),
         ports: new Map([[10_900, ads]]),
-        local: [9901, 10_901],
+        local: [9902, 10_901],
         target: adsPort(network, fleet),
         port: ads,
         rightful: credentialIn(fleet, paris),
@@ -146,7 +148,7 @@ describe('e2e: defects of goatlas', function () {
         owner: paris,
         host: network.spareAddress(1),
         ports: new Map([[11_901, thanosPort]]),
-        local: [9901],
+        local: [9902],
         target: sidecarPort(network, fleet, paris),
         port: thanosPort,
         rightful: identityIn(fleet, OBSERVABILITY),

@@ -1,12 +1,13 @@
 /** One real Envoy of a test's network: made from the bootstrap that Atlas writes, started, killed, frozen, started again. */
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
-import {isReady} from '../../src/demo/lab/envoy-admin.js'
+import {type AdminAddress, isReady, readPage} from '../../src/demo/lab/envoy-admin.js'
 import {linesSince, logLength} from '../../src/demo/lab/log-file.js'
 import type {Running, Supervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {writeFiles} from '../../src/lib/cli/bootstrap-files.js'
-import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
+import {ADMIN_SOCKET} from '../../src/lib/envoy/credential-files.js'
+import type {HostPort} from '../../src/lib/model/address.js'
 import type {Owner} from '../../src/lib/model/names.js'
 import {joining} from '../../src/lib/ops/cluster/values.js'
 import type {StateStore} from '../../src/lib/store/store.js'
@@ -19,8 +20,6 @@ export type Variant = 'delta' | 'sotw'
 export interface Place {
   /** The address of its listeners. */
   readonly address: string
-  /** The address of its admin page, if not `address`. */
-  readonly adminAddress?: string
   readonly nodeId?: string
   /** The bind address in its node's metadata, if not `address`. */
   readonly bindAddress?: string
@@ -33,7 +32,7 @@ export interface Place {
 export interface TestEnvoy {
   readonly owner: Owner
   readonly nodeId: string
-  readonly admin: HostPort
+  readonly admin: AdminAddress
   /** Holds its bootstrap, certificates and SDS files. */
   readonly folder: string
   start(): Promise<void>
@@ -51,7 +50,7 @@ export interface TestEnvoy {
   logged(log: 'connection' | 'request', mark?: number): readonly Record<string, string>[]
   /** The current end of its log. */
   mark(): number
-  /** A page of its admin port, as text. */
+  /** An admin page, as text. */
   page(path: string): Promise<string>
 }
 
@@ -72,7 +71,7 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
   const {owner, place, supervisor, program} = making
   const nodeId = place.nodeId ?? `${owner}-0`
   const folder = path.join(making.folder, 'envoy', nodeId)
-  const admin = {host: place.adminAddress ?? place.address, port: 9901}
+  const admin = making.release === undefined ? {socketPath: path.join(folder, ADMIN_SOCKET)} : {host: place.address, port: 9901}
   const name = `envoy-${nodeId}`
   const log = path.join(making.folder, 'logs', `${name}.log`)
   let running: Running | undefined
@@ -100,16 +99,13 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
       const probe = async (): Promise<true | undefined> => ((await isReady(admin)) ? true : undefined)
       await waitFor(`${name} to be ready`, probe, {signal: supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 50})
     },
-    writeFiles: async () => writeBootstrap(making, nodeId, folder, admin),
+    writeFiles: async () => writeBootstrap(making, nodeId, folder),
     logged(kind, from = 0) {
       const lines = linesSince(log, from).filter(line => line.startsWith('{'))
       return lines.map(line => JSON.parse(line) as Record<string, string>).filter(line => line['log'] === kind)
     },
     mark: () => logLength(log),
-    async page(page) {
-      const response = await fetch(`http://${renderHostPort(admin)}${page}`, {signal: AbortSignal.timeout(5000)})
-      return response.text()
-    },
+    page: async page => (await readPage(admin, page)).body,
   }
   await envoy.writeFiles()
   return envoy
@@ -131,30 +127,27 @@ interface BootstrapJson {
   typed_dns_resolver_config?: object
 }
 
-async function writeBootstrap(making: Making, nodeId: string, folder: string, admin: HostPort): Promise<void> {
+async function writeBootstrap(making: Making, nodeId: string, folder: string): Promise<void> {
   const {owner, place, store, variant, release} = making
   if (release !== undefined) {
-    await writeWith(release, making, nodeId, folder, admin)
+    await writeWith(release, making, nodeId, folder)
     return
   }
 
   const found = await joining(store, owner)
   const {address, bindAddress = address, ports = new Map()} = place
-  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports, admin})
+  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports})
   const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant, place.nameServer)} : file))
   await writeFiles(folder, patched)
 }
 
-/** The store of an earlier release is the folder `store` beside the Envoys' folders. */
-async function writeWith(
-  release: OldRelease,
-  {owner, place, folder: root, variant}: Making,
-  nodeId: string,
-  folder: string,
-  admin: HostPort,
-) {
+/**
+ * The store of an earlier release is the folder `store` beside the Envoys' folders. Its bootstraps have the admin pages at a TCP address, as
+ * those of commit 6370771 did.
+ */
+async function writeWith(release: OldRelease, {owner, place, folder: root, variant}: Making, nodeId: string, folder: string) {
   const {address, bindAddress = address} = place
-  const where = ['--node-id', nodeId, '--bind-address', bindAddress, '--local-address', address, '--admin', renderHostPort(admin)]
+  const where = ['--node-id', nodeId, '--bind-address', bindAddress, '--local-address', address, '--admin', `${address}:9901`]
   const store = path.join(root, 'store')
   await release.run('cluster', 'values', owner, '--store', store, '--format', 'bootstrap', '--output', folder, ...where)
   const file = path.join(folder, 'envoy.json')

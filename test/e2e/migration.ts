@@ -9,6 +9,7 @@ import {dump} from 'js-yaml'
 import {type Running, type Supervisor, openSupervisor} from '../../src/demo/lab/processes.js'
 import {serveDns} from '../../src/demo/lab/dns.js'
 import {isReady} from '../../src/demo/lab/envoy-admin.js'
+import {ADMIN_SOCKET} from '../../src/lib/envoy/credential-files.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
 import {chartFolder, objectsOf} from '../charts/support/rendered.js'
 import {openPod, ownAddress} from '../charts/support/pod-process.js'
@@ -211,7 +212,7 @@ class Stage {
     const server = await serveDns(dns, {suffix: 'svc.cluster.local', address: names})
     undo.push(server.close)
     const flags = [
-      `--output ${output} --bind-address ${address} --local-address ${address} --admin ${address}:9901`,
+      `--output ${output} --bind-address ${address} --local-address ${address}`,
       ...(port === undefined ? [] : [`--port 11901=${port}`]),
     ]
     await this.#run(`atlas cluster values ${name} --namespace ${NAMESPACE} --format bootstrap ${flags.join(' ')}`)
@@ -220,7 +221,7 @@ class Stage {
     await writeFile(file, JSON.stringify({...bootstrap, typed_dns_resolver_config: resolverAt(dns)}))
     const args = ['-c', file, '--drain-time-s', '2', '--disable-hot-restart', '--concurrency', '1', '-l', 'warning']
     const running = await supervisor.start({name: `new-${name}`, program: await envoyProgram(), args})
-    await this.#until(`the new Envoy of ${name} to be ready`, async () => isReady({host: address, port: 9901}))
+    await this.#until(`the new Envoy of ${name} to be ready`, async () => isReady({socketPath: path.join(output, ADMIN_SOCKET)}))
     return running
   }
 

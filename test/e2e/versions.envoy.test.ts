@@ -46,6 +46,18 @@ for (const [name, versions] of Object.entries(fleets))
       expect(minors).to.deep.equal(versions)
     })
 
+    it('starts from a bootstrap with the extensions of reverse tunnels, and its admin pages on a Unix socket', async () => {
+      for (const {envoy} of [{envoy: network.observability}, ...network.members.values()]) {
+        const side = envoy.owner === 'atlas' ? 'upstream' : 'downstream'
+        const {configs} = JSON.parse(await envoy.page('/config_dump')) as {
+          configs: {bootstrap?: {bootstrap_extensions: {name: string}[]}}[]
+        }
+        const names = configs.flatMap(({bootstrap}) => bootstrap?.bootstrap_extensions ?? []).map(({name: extension}) => extension)
+        expect(names).to.deep.equal([`envoy.bootstrap.reverse_tunnel.${side}_socket_interface`])
+        expect(envoy.admin).to.have.property('socketPath')
+      }
+    })
+
     it('rotates its leaves under load', async () => {
       const running = load(network)
       await rotateLeaves(network.store, [], dependencies)

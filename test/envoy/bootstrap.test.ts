@@ -13,7 +13,8 @@ const paris: BootstrapOptions = {owner: parseClusterName('paris'), nodeId: 'pari
 interface Json {
   readonly node: NodeClaim
   readonly admin: unknown
-  readonly static_resources: unknown
+  readonly bootstrap_extensions: unknown
+  readonly static_resources: {readonly listeners: readonly {readonly address: {readonly socket_address: unknown}}[]}
 }
 
 describe('envoy/bootstrap', () => {
@@ -62,9 +63,46 @@ describe('envoy/bootstrap', () => {
     expect(JSON.stringify(built().static_resources)).to.not.include('"ads":{}')
   })
 
-  it('binds admin to a loopback address by default', () => {
-    expect(JSON.stringify(built().admin)).to.include('{"address":"127.0.0.1","port_value":9901}')
-    expect(JSON.stringify(built({admin: {host: '127.0.3.1', port: 1}}).admin)).to.include('{"address":"127.0.3.1","port_value":1}')
+  it('has the admin pages on a Unix socket of its user, beside the bootstrap unless another path is chosen, and never at a TCP address', () => {
+    expect(built().admin).to.deep.equal({address: {pipe: {path: '/srv/envoy/admin.sock', mode: 0o600}}, ignore_global_conn_limit: true})
+    expect(built({adminSocket: '/run/a.sock'}).admin).to.have.nested.property('address.pipe.path', '/run/a.sock')
+    expect(JSON.stringify(built({adminSocket: '/run/a.sock'}))).to.not.include('/srv/envoy/admin.sock')
+  })
+
+  it('refuses a path that is too long for a socket, and names the flag', () => {
+    const longest = `/${'é'.repeat(51)}`
+    expect(built({adminSocket: longest}).admin).to.have.nested.property('address.pipe.path', longest)
+    const error = thrownBy(() => built({directory: `/${'d'.repeat(92)}`}))
+    expect(error.code).to.equal('invalid')
+    expect(error.message).to.include('104 bytes, and a Unix socket takes 103')
+    expect(error.hint).to.include('--admin PATH')
+  })
+
+  it('serves two of these pages by TCP, at the local address unless another one is chosen', () => {
+    const at = (options: Partial<BootstrapOptions>) => built(options).static_resources.listeners.map(({address}) => address.socket_address)
+    expect(at({})).to.deep.equal([{address: '127.0.0.1', port_value: 9902}])
+    expect(at({localAddress: '10.0.0.7'})).to.deep.equal([{address: '10.0.0.7', port_value: 9902}])
+    expect(at({localAddress: '10.0.0.7', stats: {host: '::', port: 1}})).to.deep.equal([{address: '::', port_value: 1, ipv4_compat: true}])
+    const [listener] = built().static_resources.listeners
+    const paths = [...JSON.stringify(listener).matchAll(/"path":"([^"]*)"/g)].map(([, path]) => path)
+    expect(paths).to.deep.equal(['/ready', '/stats/prometheus'])
+    expect(JSON.stringify(listener)).to.not.include('"prefix"')
+  })
+
+  it('carries the extension of its side of reverse tunnels, without fields', () => {
+    const [name, type] = ['envoy.bootstrap.reverse_tunnel', 'type.googleapis.com/envoy.extensions.bootstrap.reverse_tunnel']
+    expect(built().bootstrap_extensions).to.deep.equal([
+      {
+        name: `${name}.downstream_socket_interface`,
+        typed_config: {'@type': `${type}.downstream_socket_interface.v3.DownstreamReverseConnectionSocketInterface`},
+      },
+    ])
+    expect(built({owner: 'atlas'}).bootstrap_extensions).to.deep.equal([
+      {
+        name: `${name}.upstream_socket_interface`,
+        typed_config: {'@type': `${type}.upstream_socket_interface.v3.UpstreamReverseConnectionSocketInterface`},
+      },
+    ])
   })
 
   it('names its files by path, below one folder, in the order in which they are to be written', () => {

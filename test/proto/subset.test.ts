@@ -20,6 +20,8 @@ const GOOGLE = dirname(require.resolve('protobufjs/package.json'))
 /** Messages, enums and fields that Envoy's API of 1.31 does not have yet. */
 const newer: Record<string, string> = {
   'envoy.config.rbac.v3.Principal.custom': '1.34',
+  'envoy.extensions.bootstrap.reverse_tunnel.downstream_socket_interface.v3.DownstreamReverseConnectionSocketInterface': '1.36',
+  'envoy.extensions.bootstrap.reverse_tunnel.upstream_socket_interface.v3.UpstreamReverseConnectionSocketInterface': '1.36',
   'envoy.extensions.clusters.common.dns.v3.DnsLookupFamily': '1.33',
   'envoy.extensions.clusters.dns.v3.DnsCluster': '1.33',
   'envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate': '1.33',

@@ -1,14 +1,14 @@
 {{/*
 The files of an Envoy: its bootstrap, the two SDS files through which it reads its credential, and how it is drained.
 Edit this file in chart envoy: `npm run generate` copies it to chart atlas, so that either chart can be installed alone.
-The bootstrap is what src/lib/envoy/bootstrap.ts builds, and the stats listener beside it (test/charts/bootstrap.kubernetes.test.ts).
+The bootstrap is what src/lib/envoy/bootstrap.ts builds (test/charts/bootstrap.kubernetes.test.ts).
 */}}
 
 {{/* The folder of the files in the container: envoy.yaml and drain.yaml in config/, the SDS files in sds/, the Secret in certs/. */}}
 {{- define "goatlas.envoy.directory" -}}/etc/atlas/envoy{{- end }}
 
-{{/* Envoy's own pages, which show secrets and can stop it: on loopback, never in a Service. */}}
-{{- define "goatlas.envoy.adminPort" -}}9901{{- end }}
+{{/* The folder of Unix sockets, an emptyDir: admin.sock has Envoy's own pages, which show secrets and can stop it. */}}
+{{- define "goatlas.envoy.sockets" -}}/run/atlas{{- end }}
 
 {{/* /ready and /stats/prometheus, for the kubelet and Prometheus. */}}
 {{- define "goatlas.envoy.statsPort" -}}9902{{- end }}
@@ -34,8 +34,19 @@ node:
   {{- end }}
 admin:
   address:
-    socket_address: {address: 127.0.0.1, port_value: {{ include "goatlas.envoy.adminPort" . }}}
+    pipe: {path: {{ include "goatlas.envoy.sockets" . }}/admin.sock, mode: 384} # 0600
   ignore_global_conn_limit: true
+# What reverse tunnels need of a bootstrap; no listener uses it yet.
+bootstrap_extensions:
+  {{- if eq .cluster "atlas" }}
+  - name: envoy.bootstrap.reverse_tunnel.upstream_socket_interface
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.bootstrap.reverse_tunnel.upstream_socket_interface.v3.UpstreamReverseConnectionSocketInterface
+  {{- else }}
+  - name: envoy.bootstrap.reverse_tunnel.downstream_socket_interface
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.bootstrap.reverse_tunnel.downstream_socket_interface.v3.DownstreamReverseConnectionSocketInterface
+  {{- end }}
 static_resources:
   clusters:
     - name: xds
@@ -102,10 +113,10 @@ static_resources:
           - lb_endpoints:
               - endpoint:
                   address:
-                    socket_address: {address: 127.0.0.1, port_value: {{ include "goatlas.envoy.adminPort" . }}}
+                    pipe: {path: {{ include "goatlas.envoy.sockets" . }}/admin.sock}
   listeners:
-    # Two pages of admin, read-only. This listener opens when Envoy has its configuration, and answers also when Envoy is short of memory
-    # or connections.
+    # Two pages of admin, read-only. This listener answers from the time when Envoy has its configuration, also when Envoy is short of memory
+    # or connections, and while others hold hundreds of connections that send nothing.
     - name: stats
       stat_prefix: stats
       address:
@@ -115,6 +126,7 @@ static_resources:
           {{- if eq .bindAddress "::" }}
           ipv4_compat: true
           {{- end }}
+      enable_reuse_port: false
       ignore_global_conn_limit: true
       bypass_overload_manager: true
       per_connection_buffer_limit_bytes: 65536
@@ -124,14 +136,15 @@ static_resources:
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit
                 stat_prefix: stats
-                max_connections: 100
+                max_connections: "1000"
             - name: envoy.filters.network.http_connection_manager
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: stats
-                request_headers_timeout: 10s
-                stream_idle_timeout: 30s
-                common_http_protocol_options: {idle_timeout: 120s}
+                codec_type: HTTP1
+                request_headers_timeout: 5s
+                stream_idle_timeout: 10s
+                common_http_protocol_options: {idle_timeout: 5s, max_stream_duration: 30s}
                 http_filters:
                   - name: envoy.filters.http.router
                     typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
@@ -223,10 +236,10 @@ could make the first one drain. The health checks of the second Envoy make two c
 clients to leave (HTTP/2 GOAWAY). The second goes through a listener that waits for `seconds`, and ends the second Envoy and so the hook.
 */}}
 {{- define "goatlas.envoy.drain" -}}
-{{- $address := "127.0.0.1" -}}
+{{- $sockets := include "goatlas.envoy.sockets" . -}}
 admin:
   address:
-    socket_address: {address: {{ $address }}, port_value: 9904}
+    pipe: {path: {{ $sockets }}/drain.sock, mode: 384}
 static_resources:
   clusters:
     - name: drain
@@ -234,7 +247,7 @@ static_resources:
       connect_timeout: 1s
       load_assignment:
         cluster_name: drain
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: {{ $address }}, port_value: {{ include "goatlas.envoy.adminPort" . }}}}}}]}]
+        endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: {{ $sockets }}/admin.sock}}}}]}]
       health_checks:
         - timeout: 1s
           interval: 3600s
@@ -248,7 +261,7 @@ static_resources:
       connect_timeout: 1s
       load_assignment:
         cluster_name: end
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: {{ $address }}, port_value: 9903}}}}]}]
+        endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: {{ $sockets }}/wait.sock}}}}]}]
       health_checks:
         - timeout: 3600s
           interval: 1s
@@ -261,11 +274,11 @@ static_resources:
       connect_timeout: 1s
       load_assignment:
         cluster_name: self
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: {{ $address }}, port_value: 9904}}}}]}]
+        endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: {{ $sockets }}/drain.sock}}}}]}]
   listeners:
     - name: wait
       address:
-        socket_address: {address: {{ $address }}, port_value: 9903}
+        pipe: {path: {{ $sockets }}/wait.sock, mode: 384}
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager

@@ -76,6 +76,7 @@ volumeMounts:
   - {name: config, mountPath: {{ $directory }}/config, readOnly: true}
   - {name: sds, mountPath: {{ $directory }}/sds, readOnly: true}
   - {name: certs, mountPath: {{ $directory }}/certs, readOnly: true}
+  - {name: sockets, mountPath: {{ include "goatlas.envoy.sockets" . }}}
 {{- end }}
 
 {{/* The volumes. Takes: config (name of the ConfigMap), secret (name of the Secret: tls.crt, tls.key, ca.crt). 288 is 0440. */}}
@@ -92,6 +93,8 @@ volumeMounts:
     items:
       - {key: ads-credential.json, path: ads-credential.json}
       - {key: ads-roots.json, path: ads-roots.json}
+- name: sockets
+  emptyDir: {}
 # The pod waits until the Secret exists: Envoy would never recover from a missing file.
 - name: certs
   secret:

@@ -42,6 +42,10 @@ The name "atlas" is the observability Envoy.`
       command: `${values} --format manifest | sops encrypt --filename-override paris.sops.yaml /dev/stdin > paris.sops.yaml`,
     },
     {description: 'An Envoy without Kubernetes', command: `${values} --store ./atlas-state --format bootstrap --output ./envoy-paris`},
+    {
+      description: 'The same, with its admin socket at another path, and statistics for a Prometheus on another machine',
+      command: `${values} --store ./atlas-state --format bootstrap --output ./envoy-paris --admin /run/atlas/admin.sock --stats 10.0.0.7:9902`,
+    },
   ]
   static override flags = {
     format: Flags.option({default: 'raw', description: 'what to print', options: formats})(),

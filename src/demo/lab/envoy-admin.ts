@@ -1,11 +1,32 @@
-/** Reads an Envoy's admin page: whether it is ready, its certificates, and what configuration it holds. */
-import {type HostPort, renderHostPort} from '../../lib/model/address.js'
+/** Reads an Envoy's admin pages: whether it is ready, its certificates, and what configuration it holds. */
+import {request} from 'node:http'
+import {text} from 'node:stream/consumers'
+import type {HostPort} from '../../lib/model/address.js'
 import {envoyNames} from '../../lib/model/names.js'
 
+/** Where an Envoy's admin pages are: on the Unix socket of Atlas's bootstraps, or at the TCP address of another bootstrap. */
+export type AdminAddress = HostPort | {readonly socketPath: string}
+
 /** Whether the Envoy has its whole initial configuration. */
-export async function isReady(admin: HostPort): Promise<boolean> {
-  const response = await fetch(`http://${renderHostPort(admin)}/ready`, {signal: AbortSignal.timeout(2000)})
-  return response.ok
+export async function isReady(admin: AdminAddress): Promise<boolean> {
+  const {status} = await readPage(admin, '/ready', {timeoutMs: 2000})
+  return status === 200
+}
+
+/** One admin page, at most 5 s later. @throws Error where Envoy does not answer */
+export async function readPage(
+  admin: AdminAddress,
+  path: string,
+  {timeoutMs = 5000}: {readonly timeoutMs?: number} = {},
+): Promise<{readonly status: number; readonly body: string}> {
+  return new Promise((resolve, reject) => {
+    const asked = request({...admin, path, signal: AbortSignal.timeout(timeoutMs), agent: false})
+    asked.once('error', reject)
+    asked.once('response', response => {
+      text(response).then(body => resolve({status: response.statusCode ?? 0, body}), reject)
+    })
+    asked.end()
+  })
 }
 
 export interface ShownCertificate {
@@ -15,7 +36,7 @@ export interface ShownCertificate {
 }
 
 /** The leaf certificates that the Envoy shows its peers, each once. */
-export async function certificatesOf(admin: HostPort): Promise<readonly ShownCertificate[]> {
+export async function certificatesOf(admin: AdminAddress): Promise<readonly ShownCertificate[]> {
   const {certificates = []} = (await getJson(admin, '/certs')) as {certificates?: readonly {cert_chain?: readonly AdminCertificate[]}[]}
   const shown = certificates.flatMap(({cert_chain: [leaf] = []}) => (leaf === undefined ? [] : [shownCertificate(leaf)]))
   return [...new Map(shown.map(certificate => [certificate.serial, certificate])).values()]
@@ -27,7 +48,7 @@ export function plainSerial(serial: string): string {
 }
 
 /** How many bytes this Envoy has received on its own ADS connections: with pings, without the streams that it relays. */
-export async function adsBytesReceived(admin: HostPort): Promise<number> {
+export async function adsBytesReceived(admin: AdminAddress): Promise<number> {
   const name = `cluster.${envoyNames.bootstrap.cluster}.upstream_cx_rx_bytes_total`
   const {stats = []} = (await getJson(admin, `/stats?format=json&filter=^${name}$`)) as {stats?: readonly {name: string; value: number}[]}
   const found = stats.find(stat => stat.name === name)
@@ -39,7 +60,7 @@ export async function adsBytesReceived(admin: HostPort): Promise<number> {
  * The configuration that the Envoy holds, by `<kind> <name>`. A value changes with the resource's content; except for scoped routes, it
  * also changes whenever Envoy receives the resource again, since Envoy stores the time.
  */
-export async function dumpedResources(admin: HostPort): Promise<ReadonlyMap<string, string>> {
+export async function dumpedResources(admin: AdminAddress): Promise<ReadonlyMap<string, string>> {
   const {configs = []} = (await getJson(admin, '/config_dump')) as {configs?: readonly Record<string, unknown>[]}
   return new Map(configs.flatMap(config => resourcesIn(config)))
 }
@@ -59,9 +80,9 @@ function shownCertificate({serial_number: serial, subject_alt_names: names = []}
   return {serial: plainSerial(serial), uris: names.flatMap(({uri}) => (uri === undefined ? [] : [uri]))}
 }
 
-async function getJson(admin: HostPort, path: string): Promise<unknown> {
-  const response = await fetch(`http://${renderHostPort(admin)}${path}`, {signal: AbortSignal.timeout(5000)})
-  return response.json()
+async function getJson(admin: AdminAddress, path: string): Promise<unknown> {
+  const {body} = await readPage(admin, path)
+  return JSON.parse(body)
 }
 
 /**

@@ -1,18 +1,26 @@
 /** The addresses of all programs: one loopback address per host with the real ports, or 127.0.0.1 with a block of other ports. Pure. */
 import type {HostPort} from '../../lib/model/address.js'
+import {STATS_PORT} from '../../lib/envoy/admin.js'
 import {downstreamPorts} from '../../lib/model/cluster.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {ADS_PORT} from '../../lib/model/settings.js'
 
 /** The ports of the observability cluster's host. */
-export const observabilityPorts = {server: ADS_PORT, serverAdmin: 6309, ads: 10_900, thanos: 10_901, envoyAdmin: 9901, dns: 15_353} as const
+export const observabilityPorts = {
+  server: ADS_PORT,
+  serverAdmin: 6309,
+  ads: 10_900,
+  thanos: 10_901,
+  envoyStats: STATS_PORT,
+  dns: 15_353,
+} as const
 
 /** The ports of Thanos Query, which needs its own address, since the observability Envoy listens on 10901, too. */
 export const queryPorts = {grpc: 10_901, http: 10_902} as const
 
 /** The ports of a downstream cluster's host. */
 export const downstreamSitePorts = {
-  envoyAdmin: 9901,
+  envoyStats: STATS_PORT,
   thanos: downstreamPorts.thanos,
   sidecarGrpc: 10_901,
   sidecarHttp: 10_902,

@@ -10,8 +10,14 @@ import {
 } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.js'
 import type {Cluster as EnvoyCluster} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
 import {ApiConfigSource_ApiType, ApiVersion} from '../../gen/envoy/config/core/v3/config_source_pb.js'
+import {type TypedExtensionConfig, TypedExtensionConfigSchema} from '../../gen/envoy/config/core/v3/extension_pb.js'
 import {type OverloadManager, OverloadManagerSchema} from '../../gen/envoy/config/overload/v3/overload_pb.js'
+import {DownstreamReverseConnectionSocketInterfaceSchema as DownstreamTunnelSchema} from '../../gen/envoy/extensions/bootstrap/reverse_tunnel/downstream_socket_interface/v3/downstream_reverse_connection_socket_interface_pb.js'
+import {UpstreamReverseConnectionSocketInterfaceSchema as UpstreamTunnelSchema} from '../../gen/envoy/extensions/bootstrap/reverse_tunnel/upstream_socket_interface/v3/upstream_reverse_connection_socket_interface_pb.js'
 import {DnsClusterSchema} from '../../gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js'
+import {RouterSchema} from '../../gen/envoy/extensions/filters/http/router/v3/router_pb.js'
+import {ConnectionLimitSchema} from '../../gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js'
+import {HttpConnectionManagerSchema} from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import {DownstreamConnectionsConfigSchema} from '../../gen/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections_pb.js'
 import {FixedHeapConfigSchema} from '../../gen/envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap_pb.js'
 import {UpstreamTlsContextSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
@@ -21,9 +27,10 @@ import {AtlasError} from '../model/errors.js'
 import {envoyNames, OBSERVABILITY, type Owner, sni, spiffe} from '../model/names.js'
 import {nodeMetadata} from '../model/node.js'
 import {adsServersOf, type Settings} from '../model/settings.js'
+import {admin, adminCluster, STATS_PORT, statsListener} from './admin.js'
 import {adsCluster} from './cluster.js'
-import {credentialSecrets} from './credential-files.js'
-import {duration, extension, fromAds, socketAddress} from './core.js'
+import {ADMIN_SOCKET, credentialSecrets} from './credential-files.js'
+import {duration, extension, fromAds, pack} from './core.js'
 import {statsMatcher} from './stats.js'
 
 export interface BootstrapOptions {
@@ -38,30 +45,34 @@ export interface BootstrapOptions {
   readonly localAddress?: string
   /** Ports listened on instead of the standard ones. */
   readonly ports?: ReadonlyMap<number, number>
-  /** Where Envoy's own pages answer: a loopback address, default 127.0.0.1:9901. They show secrets and can stop Envoy. */
-  readonly admin?: HostPort
+  /** Path of the Unix socket of Envoy's admin pages, at most 103 bytes; default `admin.sock` in `directory`. */
+  readonly adminSocket?: string
+  /** Where `/ready` and `/stats/prometheus` answer; default port 9902 of `localAddress`. */
+  readonly stats?: HostPort
   /** At 95 % of this heap Envoy refuses requests; default 1 GiB. */
   readonly maxHeapBytes?: number
   /** Envoy runtime keys, such as `envoy.features.fail_on_any_deprecated_feature`. */
   readonly runtime?: JsonObject
 }
 
-const ADMIN: HostPort = {host: '127.0.0.1', port: 9901}
 const MAX_HEAP = 1024 ** 3
 /** Connections of all listeners together; Envoy closes further ones at once. */
 const MAX_CONNECTIONS = 50_000
 
 /**
  * The text of `envoy.json`, byte-stable.
- * @throws AtlasError `failed` for a downstream cluster while the address that its Envoy would connect to is not set
+ * @throws AtlasError `failed` for a downstream cluster while the address that its Envoy would connect to is not set, `invalid` where the
+ * path of the admin socket is too long
  */
 export function buildBootstrap(settings: Settings, options: BootstrapOptions): string {
-  const admin = options.admin ?? ADMIN
+  const socket = options.adminSocket ?? `${options.directory}/${ADMIN_SOCKET}`
+  const stats = options.stats ?? {host: options.localAddress ?? '127.0.0.1', port: STATS_PORT}
   const bootstrap = create(BootstrapSchema, {
     node: {cluster: options.owner, id: options.nodeId, metadata: metadata(options)},
     dynamicResources: dynamicResources(options.owner),
-    staticResources: {clusters: [controlPlane(settings, options)]},
-    admin: {address: socketAddress(admin.host, admin.port), ignoreGlobalConnLimit: true},
+    staticResources: {clusters: [controlPlane(settings, options), adminCluster(socket)], listeners: [statsListener(stats)]},
+    bootstrapExtensions: [tunnelExtension(options.owner)],
+    admin: admin(socket),
     // A static layer alone: without a layer, Envoy's admin page could change these keys.
     layeredRuntime: {layers: [{name: 'atlas', layerSpecifier: {case: 'staticLayer', value: options.runtime ?? {}}}]},
     overloadManager: overloadManager(options.maxHeapBytes ?? MAX_HEAP),
@@ -72,12 +83,29 @@ export function buildBootstrap(settings: Settings, options: BootstrapOptions): s
 
 /** The messages in a bootstrap's Anys. */
 const registry = createRegistry(
+  ConnectionLimitSchema,
   DnsClusterSchema,
   DownstreamConnectionsConfigSchema,
+  DownstreamTunnelSchema,
   FixedHeapConfigSchema,
+  HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
+  RouterSchema,
   UpstreamTlsContextSchema,
+  UpstreamTunnelSchema,
 )
+
+/**
+ * What an Envoy needs of its bootstrap to open or accept reverse tunnels; no listener uses it yet. Without fields, so that 1.36 starts too
+ * (docs/explanation/envoy.md#reverse-tunnels).
+ */
+function tunnelExtension(owner: Owner): TypedExtensionConfig {
+  const [name, typedConfig] =
+    owner === OBSERVABILITY
+      ? ['upstream_socket_interface', pack(UpstreamTunnelSchema, {})]
+      : ['downstream_socket_interface', pack(DownstreamTunnelSchema, {})]
+  return create(TypedExtensionConfigSchema, {name: `envoy.bootstrap.reverse_tunnel.${name}`, typedConfig})
+}
 
 function metadata({bindAddress, localAddress, ports}: BootstrapOptions): JsonObject {
   return {

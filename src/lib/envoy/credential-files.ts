@@ -21,6 +21,9 @@ export const bootstrapPaths = {
   bootstrap: 'envoy.json',
 } as const
 
+/** The Unix socket of the admin pages below the same directory. Envoy makes it when it starts, and replaces one that is left over. */
+export const ADMIN_SOCKET = 'admin.sock'
+
 /** The text of the two SDS files, by path below the directory. They hold paths, no key. */
 export function sdsFiles(directory: string): Readonly<Record<string, string>> {
   const watchedDirectory = {path: `${directory}/certs`}

@@ -199,8 +199,8 @@ export const envoyNames = {
   thanos: 'thanos',
   thanosOf: (cluster: ClusterName): string => `thanos/${cluster}`,
   sidecar: (replica: number): string => `sidecar/${replica}`,
-  /** The bootstrap's own: the cluster through which an Envoy connects to ADS, and the secrets in its files. */
-  bootstrap: {cluster: 'xds', credential: 'ads-credential', roots: 'ads-roots'},
+  /** The bootstrap's own: the clusters of ADS and of Envoy's admin pages, the listener in front of these, and the secrets in its files. */
+  bootstrap: {cluster: 'xds', admin: 'admin', stats: 'stats', credential: 'ads-credential', roots: 'ads-roots'},
   /** Host name of the health check that a downstream Envoy answers itself; no sidecar's name (it has no separator). */
   healthHost: 'atlas-health',
 } as const

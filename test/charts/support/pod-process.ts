@@ -58,7 +58,8 @@ export async function openPod(objects: readonly KubernetesObject[], workload: st
 type Data = (name: string) => Readonly<Record<string, string>> | undefined
 
 function dataOf(objects: readonly KubernetesObject[], {folder, address, data = {}}: PodPlace): Data {
-  const placed = (text: string): string => text.replaceAll(/\/etc\/(atlas|coredns)/g, `${folder}/etc/$1`).replaceAll('127.0.0.1', address)
+  const placed = (text: string): string =>
+    text.replaceAll(/\/(etc|run)\/(atlas|coredns)/g, `${folder}/$1/$2`).replaceAll('127.0.0.1', address)
   return name => {
     const found = data[name] ?? objects.find(({kind, metadata}) => kind === 'ConfigMap' && metadata.name === name)?.data
     return found === undefined ? undefined : Object.fromEntries(Object.entries(found).map(([key, text]) => [key, placed(text)]))
@@ -66,6 +67,11 @@ function dataOf(objects: readonly KubernetesObject[], {folder, address, data = {
 }
 
 async function writeVolume(volume: Volume, folder: string, data: Data): Promise<void> {
+  if (volume.emptyDir !== undefined) {
+    await mkdir(folder, {recursive: true, mode: 0o700})
+    return
+  }
+
   const source = volume.configMap ?? volume.secret
   if (source === undefined) throw new Error(`volume ${volume.name} is of a kind that is not played here`)
   const name = 'secretName' in source ? source.secretName : source.name

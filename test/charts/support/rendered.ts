@@ -50,6 +50,7 @@ export interface Container {
 export interface Volume {
   readonly name: string
   readonly configMap?: {readonly name: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
+  readonly emptyDir?: object
   readonly secret?: {
     readonly secretName: string
     readonly optional?: boolean

@@ -1,7 +1,9 @@
 import {expect} from 'chai'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
-import {adsBytesReceived, certificatesOf, differing, plainSerial, dumpedResources} from '../../../src/demo/lab/envoy-admin.js'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {adsBytesReceived, certificatesOf, differing, isReady, plainSerial, dumpedResources} from '../../../src/demo/lab/envoy-admin.js'
 
 describe('demo/envoy-admin', () => {
   const pages: Record<string, unknown> = {
@@ -28,16 +30,25 @@ describe('demo/envoy-admin', () => {
     '/stats': {stats: [{name: 'cluster.xds.upstream_cx_rx_bytes_total', value: 12}]},
   }
   const server = createServer((request, response) => response.end(JSON.stringify(pages[(request.url ?? '').split('?')[0] ?? ''])))
-  let admin: {host: string; port: number}
+  let folder: string
+  let admin: {socketPath: string}
   before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'atlas-admin-'))
+    admin = {socketPath: path.join(folder, 'admin.sock')}
     await new Promise<void>(resolve => {
-      server.listen(0, '127.0.0.1', resolve)
+      server.listen(admin.socketPath, resolve)
     })
-    admin = {host: '127.0.0.1', port: (server.address() as AddressInfo).port}
   })
-  after(() => {
+  after(async () => {
     server.close()
     server.closeAllConnections()
+    await rm(folder, {recursive: true, force: true})
+  })
+
+  it('tells whether Envoy is ready, over the Unix socket', async () => {
+    expect(await isReady(admin)).to.equal(true)
+    const error = await isReady({socketPath: `${admin.socketPath}.no`}).then(() => undefined, String)
+    expect(error).to.include('ENOENT')
   })
 
   it('reads leaf certificates, each once', async () => {

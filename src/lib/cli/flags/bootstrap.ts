@@ -28,7 +28,16 @@ export const bootstrapFlags = {
     helpValue: 'PORT=LISTENED',
     multiple: true,
   }),
-  admin: Flags.string({description: "loopback address of Envoy's admin pages (default 127.0.0.1:9901)", helpGroup, helpValue: 'IP:PORT'}),
+  admin: Flags.string({
+    description: "Unix socket of Envoy's admin pages on that machine (default: admin.sock beside the bootstrap)",
+    helpGroup,
+    helpValue: 'PATH',
+  }),
+  stats: Flags.string({
+    description: 'address of /ready and /stats/prometheus (default: port 9902 of --local-address)',
+    helpGroup,
+    helpValue: 'IP:PORT',
+  }),
 }
 
 export type BootstrapFlags = FlagsOf<typeof bootstrapFlags>
@@ -42,17 +51,25 @@ export function bootstrapOptions(flags: BootstrapFlags, cluster: string, directo
       bindAddress: parsed(flags['bind-address'], text => parseIp(text, '--bind-address')),
       localAddress: parsed(flags['local-address'], text => parseIp(text, '--local-address')),
       ports: parsed(flags.port, parseListenedPorts),
-      admin: parsed(flags.admin, parseAdmin),
+      adminSocket: parsed(flags.admin, parseAdmin),
+      stats: parsed(flags.stats, parseStats),
     }),
   }
 }
 
-/** Envoy's admin pages show secrets and can stop Envoy (defect D5 of the 2021 program). */
-function parseAdmin(text: string): HostPort {
-  const admin = parseHostPort(text, '--admin')
-  if (!admin.host.startsWith('127.') && admin.host !== '::1')
-    throw invalid('--admin', "a loopback address, such as 127.0.0.1:9901, because Envoy's admin pages show secrets", text)
-  return admin
+/**
+ * Envoy's admin pages show secrets and can stop Envoy (defect D5 of the 2021 program); at a TCP address, a registration could name them as
+ * its target.
+ */
+function parseAdmin(text: string): string {
+  if (/^\/[^\0]*[^/\0]$/.test(text)) return text
+  throw invalid('--admin', "the full path of a Unix socket, such as /run/atlas/admin.sock, because Envoy's admin pages show secrets", text)
+}
+
+function parseStats(text: string): HostPort {
+  const stats = parseHostPort(text, '--stats')
+  if (parseAddress(stats.host).kind === 'dns') throw invalid('--stats', 'an IP address and a port, such as 127.0.0.1:9902', text)
+  return stats
 }
 
 function parseIp(text: string, flag: string): string {

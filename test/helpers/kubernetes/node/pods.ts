@@ -168,7 +168,8 @@ type Data = Record<string, Readonly<Record<string, string>>>
 /** The data of the Secrets and ConfigMaps in its volumes; undefined while a required one is missing. */
 async function mounted(kubernetes: Kubernetes, namespace: string, {volumes = []}: PodSpec): Promise<Data | undefined> {
   const data: Data = {}
-  for (const {configMap, secret} of volumes) {
+  for (const {configMap, secret, emptyDir} of volumes) {
+    if (emptyDir !== undefined) continue
     const [kind, name] = configMap === undefined ? ['secrets', secret?.secretName ?? ''] : ['configmaps', configMap.name]
     const {status, body} = await kubernetes.request<{data?: Record<string, string>}>(
       'GET',
