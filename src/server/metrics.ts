@@ -1,6 +1,7 @@
 /** Every metric of the server, in a registry of its own. Labels have few values: never a node's id, never text from outside. */
 import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client'
 import {type Fleet, clustersOf} from '../lib/model/fleet.js'
+import {type ConnectedProxy, openClusterMetrics} from './cluster-metrics.js'
 
 /** What the gauges show. */
 export interface Measured {
@@ -13,6 +14,9 @@ export interface Measured {
   /** Milliseconds; undefined: there is no API server to compare with. */
   readonly clockAhead: number | undefined
   readonly fleet: Fleet
+  /** The open streams; undefined where Envoys are not served. */
+  readonly connected: readonly ConnectedProxy[] | undefined
+  readonly now: Date
   readonly frozenStreams: number
   readonly certificateEnd: Date | undefined
 }
@@ -96,6 +100,7 @@ export function openMetrics() {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    byCluster: openClusterMetrics(registry),
     certificateEnd: new Gauge({
       name: 'atlas_certificate_not_after_seconds',
       help: 'When the certificate that the server shows ends, seconds since 1970.',
@@ -115,5 +120,6 @@ export function setGauges(metrics: Metrics, measured: Measured): void {
   metrics.clusters.set(clustersOf(measured.fleet).length)
   metrics.faults.set(measured.fleet.faults.size)
   metrics.frozen.set(measured.frozenStreams)
+  metrics.byCluster.set(measured)
   metrics.certificateEnd.set((measured.certificateEnd?.getTime() ?? 0) / 1000)
 }

@@ -205,6 +205,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
       isClockBelieved: clock.doubt() === undefined,
       clockAhead: clock.ahead(),
       fleet: fleet.served(),
+      connected: envoys === undefined ? undefined : proxies.connected(),
+      now: now(),
       frozenStreams: [...proxies.streams()].filter(({frozen}) => frozen !== undefined).length,
       certificateEnd: envoys?.certificateEnd(),
     })

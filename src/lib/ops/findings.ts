@@ -93,7 +93,10 @@ export function agingCredentials(fleet: Fleet, proxies: readonly ProxyReport[], 
 }
 
 /** Milliseconds since 1970. A record of an earlier version of Atlas has no begin; the credential then lived as long as the settings say. */
-function lifeOf({notBefore, notAfter}: CredentialRecord, settings: Settings | undefined): {readonly begin: number; readonly end: number} {
+export function lifeOf(
+  {notBefore, notAfter}: CredentialRecord,
+  settings: Settings | undefined,
+): {readonly begin: number; readonly end: number} {
   const end = Date.parse(notAfter)
   const {lifetimes} = settings ?? defaultSettings
   return {begin: notBefore === undefined ? end - lifetimes.credential * 1000 : Date.parse(notBefore), end}

@@ -179,11 +179,19 @@ function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date)
     )
   const credential = credentialOf(fleet, claim)
   if (credential === undefined)
-    return deny('credential-unknown', `no credential ${claim.fingerprint} of ${quote(cluster)} is on record`, cluster)
+    return deny(
+      'credential-unknown',
+      `no credential ${claim.fingerprint} of ${quote(cluster)} is on record: it ended more than 30 days ago, or is of another installation or of a backup`,
+      cluster,
+    )
   if (credential.state !== 'valid')
     return deny('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
   if (Date.parse(credential.notAfter) + SKEW < now.getTime())
-    return deny('credential-expired', `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}`, cluster)
+    return deny(
+      'credential-expired',
+      `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}; apply the newest Secret`,
+      cluster,
+    )
   return {kind: 'admitted', ...claim}
 }
 

@@ -6,8 +6,9 @@ import type {Leftover, ProxyReport, RefusalReport, UnrepairedReport} from '../..
 import {describeSession, unacknowledged} from '../../lib/xds/describe.js'
 import type {UnacknowledgedByType} from '../../lib/xds/session.js'
 import {shortType} from '../../lib/xds/type-url.js'
-import type {Denied} from '../ads/admission.js'
+import {type Denied, credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
+import type {ConnectedProxy} from '../cluster-metrics.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import {bounded} from '../log.js'
 import {decodeLeftovers, encodeLeftovers, leftoversElsewhere, mergeReported, openLeftoverStore} from './leftovers.js'
@@ -26,6 +27,8 @@ export interface Proxies {
   /** What other streams of the node have left unrepaired, ended or open, of this server or another; the caller keeps it from now on. */
   takeUnrepaired(node: Node): UnacknowledgedByType | undefined
   readonly streams: () => Iterable<Stream>
+  /** Of each open stream whose node is known: its cluster and its credential. */
+  connected(): readonly ConnectedProxy[]
   /** Of each open stream whose node is known. */
   reports(): readonly ProxyReport[]
   /** Owners that should have a proxy and have no open stream. */
@@ -87,6 +90,11 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
     },
 
     streams: () => streams,
+
+    connected: () =>
+      [...streams].flatMap(({node, admitted}) =>
+        node === undefined ? [] : [{cluster: node.cluster, credential: credentialOf(fleet.served(), admitted)}],
+      ),
 
     reports: () =>
       withShortReasons(

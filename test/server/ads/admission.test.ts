@@ -157,6 +157,10 @@ describe('admission by record', () => {
     expect(reasonOf(admit(changed, direct('paris', 'd'), [], now))).to.equal('credential-unknown')
     expect(reasonOf(admit(changed, direct('paris', 'a'), [], now))).to.equal('credential-revoked')
     expect(reasonOf(admit(changed, direct('paris', 'b'), [], now))).to.equal('credential-expired')
+    const ended = admit(changed, direct('paris', 'b'), [], now)
+    expect('message' in ended && ended.message).to.match(/ended at 2026-11-23T00:00:00Z; apply the newest Secret$/)
+    const unknown = admit(changed, direct('paris', 'd'), [], now)
+    expect('message' in unknown && unknown.message).to.match(/is on record: it ended more than 30 days ago, or /)
   })
 
   it('two credentials of one cluster are both good', () => {
