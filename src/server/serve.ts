@@ -86,7 +86,7 @@ export interface Serving {
 
 /**
  * Serves until `stop`. Resolves once the store was read in full, the leader has issued what was missing, and ADS is answered; nothing is
- * served before. A directory belongs to this server alone meanwhile; a cluster that does not answer yet is waited for.
+ * served before the first of these. A directory belongs to this server alone meanwhile; a cluster that does not answer yet is waited for.
  * @param stopping ends the waiting, before there is anything to stop
  * @throws AtlasError `conflict` where another server holds the store, `not-found` before `init`, `unreachable` where the store can't
  * be read, `failed` where an address can't be bound
@@ -116,8 +116,12 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
     if (!store.isShared) await membership.join(admin.url)
     await fleet.follow(parts.observers, stopping.signal)
     clock.start(parts.clockChanged)
+    const listen = async (): Promise<void> => envoys?.listen(options.listen ?? defaultListen)
+    // A new installation has no server certificate before the first pass; any other serves its Envoys before that pass, which takes seconds.
+    const canListen = envoys?.certificateEnd() !== undefined
+    if (canListen) await listen()
     await leader?.start()
-    await envoys?.listen(options.listen ?? defaultListen)
+    if (!canListen) await listen()
     if (store.isShared) await membership.join(admin.url)
     await endpoints?.settled()
   } catch (error) {

@@ -2,20 +2,21 @@
 import type {Change} from '../model/change.js'
 import {messageOf} from '../model/errors.js'
 import type {Fault, ObjectKey, Subject} from '../model/fleet.js'
+import {remember} from '../model/remember.js'
 import {entryKinds} from './kinds.js'
 import type {Entry} from './layout.js'
 import type {Manifest} from './manifest.js'
 import {pathOf} from './path.js'
 
 /** What an object holds; nothing where it isn't one of Atlas's. */
-export function entriesOf(manifest: Manifest): readonly Entry[] {
+export const entriesOf: (manifest: Manifest) => readonly Entry[] = remember((manifest: Manifest) => {
   for (const row of Object.values(entryKinds)) {
     const entries = row.entries(manifest)
     if (entries !== undefined) return entries
   }
 
   return []
-}
+})
 
 /** The change that an entry is: its value, or the fault why it can't be read. */
 export function decodeEntry(entry: Entry, object: ObjectKey, source: string | undefined): Change {

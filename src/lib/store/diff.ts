@@ -27,6 +27,8 @@ export interface Known {
 export interface Decode {
   /** The change that sets an entry, or the fault why it can't be read. */
   entry(entry: Entry, object: StoredObject): Change
+  /** Decodes the entries of objects that a watcher is about to compare. The caller iterates with pauses. */
+  ahead(objects: readonly StoredObject[]): Generator<undefined, void>
   /** An entry is gone: a name that was seen once must cost no memory for good. */
   forget(subject: Subject): void
 }
@@ -34,15 +36,26 @@ export interface Decode {
 /** Decodes each version of an entry once, for all watchers of a store, so that they share the values. */
 export function openDecode(): Decode {
   const last = new Map<Subject, {readonly text: string; readonly change: Change}>()
+
+  function decoded(entry: Entry, {key, source}: StoredObject): Change {
+    const {subject, text} = entry
+    const before = last.get(subject)
+    if (before?.text === text) return before.change
+    const change = decodeEntry(entry, key, source)
+    // A fault names its file, which may change while the text does not.
+    if (change.kind === 'fault') last.delete(subject)
+    else last.set(subject, {text, change})
+    return change
+  }
+
   return {
-    entry(entry, {key, source}) {
-      const before = last.get(entry.subject)
-      if (before?.text === entry.text) return before.change
-      const change = decodeEntry(entry, key, source)
-      // A fault names its file, which may change while the text does not.
-      if (change.kind === 'fault') last.delete(entry.subject)
-      else last.set(entry.subject, {text: entry.text, change})
-      return change
+    entry: decoded,
+    *ahead(objects) {
+      for (const object of objects)
+        for (const entry of object.manifest === undefined ? [] : entriesOf(object.manifest)) {
+          decoded(entry, object)
+          yield
+        }
     },
     forget(subject) {
       last.delete(subject)

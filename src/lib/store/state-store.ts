@@ -1,4 +1,5 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
+import {setImmediate as nextTurn} from 'node:timers/promises'
 import {objectKeyOf} from '../manifest/kinds.js'
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
@@ -42,10 +43,6 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     const next = turn.then(work, work)
     turn = next.catch(() => undefined)
     return next
-  }
-
-  async function list(): Promise<readonly StoredObject[]> {
-    return (await objects.list()).map(object => ofKnownFormat(object))
   }
 
   /** As this version understands it. */
@@ -107,7 +104,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
     load: () =>
       inTurn(async () => {
-        const found = await list()
+        const found = (await objects.list()).map(object => ofKnownFormat(object))
         const view = watches.size === 0 ? loaded : emptyView()
         see(view, known => known.all(found, view.fleet))
         return view.fleet
@@ -146,6 +143,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       const begin = async (): Promise<Fleet> => {
         const found = (await watch.observed.all()).map(object => ofKnownFormat(object))
         if (!found.some(object => object.key === FLEET)) throw notInitialised(objects)
+        await inShortTurns(decode.ahead(found))
         watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
         watches.add(watch)
         loaded = emptyView()
@@ -180,6 +178,18 @@ function fail(watch: Watch, error: unknown): void {
   if (!watch.failed)
     watch.watcher.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error), {cause: error}))
   watch.failed = true
+}
+
+/** Other work of this process, such as its probes, gets a turn after so many milliseconds. */
+const TURN = 8
+
+async function inShortTurns(steps: Generator<undefined, void>): Promise<void> {
+  let until = performance.now() + TURN
+  while (steps.next().done !== true) {
+    if (performance.now() < until) continue
+    await nextTurn()
+    until = performance.now() + TURN
+  }
 }
 
 function understood({key, object}: Sighting): Sighting {
