@@ -48,7 +48,7 @@ export const lanes = [
     name: 'kubernetes',
     files: ['test/**/*.kubernetes.test.ts'],
     ignore: [],
-    programs: ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl', 'helm', 'helm3', 'crds', 'coredns', 'envoy'],
+    programs: ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl', 'helm', 'helm3', 'crds', 'coredns', 'envoy', 'promtool'],
     platforms: ['linux'],
     testSeconds: 60,
     usualMinutes: 11,

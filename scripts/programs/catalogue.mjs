@@ -32,21 +32,8 @@ export const programs = [
   envoy('envoy-1.38', '1.38.3'),
   envoy('envoy-1.37', '1.37.0'),
   envoy('envoy-1.36', '1.36.2'),
-  {
-    name: 'prometheus',
-    ...ofTheDemo(demo.prometheus),
-    sources: [
-      {way: 'debian', package: 'prometheus', member: 'usr/bin/prometheus'},
-      {
-        way: 'go',
-        module: 'github.com/prometheus/prometheus',
-        version: 'v0.55.1',
-        main: './cmd/prometheus',
-        ldflags: '-X github.com/prometheus/common/version.Version=2.55.1',
-        modules: 230,
-      },
-    ],
-  },
+  ofPrometheus('prometheus', demo.prometheus.fits),
+  ofPrometheus('promtool', demo.prometheus.fits.replace('prometheus', 'promtool')),
   {
     name: 'kubectl',
     version: '1.36.3',
@@ -73,7 +60,7 @@ export const programs = [
   {
     // not a program, but found and downloaded like one: the CRDs of objects that Atlas prints, as YAML documents
     name: 'crds',
-    version: '2',
+    version: '3',
     onPath: [],
     fits: () => false,
     sources: [
@@ -84,10 +71,8 @@ export const programs = [
           crd('fluxcd/source-controller', 'v1.9.1', 'config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml'),
           crd('k3s-io/helm-controller', 'v0.17.7', 'pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml'),
           crd('argoproj/argo-cd/v3', 'v3.5.1', 'manifests/crds/application-crd.yaml'),
-          crd(
-            'prometheus-operator/prometheus-operator',
-            'v0.93.0',
-            'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
+          ...['servicemonitors', 'prometheusrules'].map(kind =>
+            crd('prometheus-operator/prometheus-operator', 'v0.93.0', `example/prometheus-operator-crd/monitoring.coreos.com_${kind}.yaml`),
           ),
           ...['gateways', 'tcproutes', 'tlsroutes'].map(kind => ({
             module: 'sigs.k8s.io/gateway-api',
@@ -150,6 +135,25 @@ export function variableOf(name) {
 }
 
 /** @param {{version: string, fits: string}} entry of catalogue.json */
+/** A program of Prometheus: the Debian package has both, and they have one version. */
+function ofPrometheus(name, fits) {
+  return {
+    name,
+    ...ofTheDemo({version: demo.prometheus.version, fits}),
+    sources: [
+      {way: 'debian', package: 'prometheus', member: `usr/bin/${name}`},
+      {
+        way: 'go',
+        module: 'github.com/prometheus/prometheus',
+        version: 'v0.55.1',
+        main: `./cmd/${name}`,
+        ldflags: '-X github.com/prometheus/common/version.Version=2.55.1',
+        modules: 230,
+      },
+    ],
+  }
+}
+
 function ofTheDemo({version, fits}) {
   return {version, fits: output => new RegExp(fits).test(output)}
 }

@@ -27,6 +27,7 @@ describe('the programs of the lane kubernetes', () => {
       ['CustomResourceDefinition', 'helm.cattle.io HelmChart', ['v1']],
       ['CustomResourceDefinition', 'argoproj.io Application', ['v1alpha1']],
       ['CustomResourceDefinition', 'monitoring.coreos.com ServiceMonitor', ['v1']],
+      ['CustomResourceDefinition', 'monitoring.coreos.com PrometheusRule', ['v1']],
       ['CustomResourceDefinition', 'gateway.networking.k8s.io Gateway', ['v1', 'v1beta1']],
       ['CustomResourceDefinition', 'gateway.networking.k8s.io TCPRoute', ['v1']],
       ['CustomResourceDefinition', 'gateway.networking.k8s.io TLSRoute', ['v1']],

@@ -3,7 +3,8 @@ import {spawn} from 'node:child_process'
 import {programNamed} from '../../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../../scripts/programs/find.mjs'
 
-export type ProgramName = 'coredns' | 'crds' | 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl'
+export type ProgramName =
+  'coredns' | 'crds' | 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl' | 'promtool'
 
 export interface Ran {
   readonly code: number | null

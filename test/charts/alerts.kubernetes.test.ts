@@ -1,0 +1,102 @@
+/** The alert rules of chart `atlas`, as the real promtool reads and evaluates them. */
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
+import {expect} from 'chai'
+import {dump} from 'js-yaml'
+import {type Ran, run} from '../helpers/kubernetes/programs.js'
+import {findObject, objectsOf} from './support/rendered.js'
+
+describe('the alert rules of chart atlas', () => {
+  let folder = ''
+  let spec: {readonly groups: readonly {readonly rules: readonly {readonly alert: string}[]}[]}
+  const promtool = async (...args: string[]): Promise<Ran> => run('promtool', args, {env: {PATH: process.env['PATH']}})
+
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'atlas-alerts-'))
+    const objects = await objectsOf({chart: 'atlas', ci: 'default', set: ['prometheusRule.enabled=true'], namespace: 'monitoring'})
+    spec = findObject(objects, 'PrometheusRule', 'atlas-metrics').spec as unknown as typeof spec
+    await writeFile(path.join(folder, 'rules.yaml'), dump(spec))
+  })
+  after(async () => rm(folder, {recursive: true, force: true}))
+
+  it('are left out by default', async () => {
+    expect((await objectsOf({chart: 'atlas', ci: 'default'})).map(({kind}) => kind)).not.to.include('PrometheusRule')
+  })
+
+  it('pass promtool check rules', async () => {
+    const {code, stdout, stderr} = await promtool('check', 'rules', path.join(folder, 'rules.yaml'))
+    expect(code, stderr).to.equal(0)
+    expect(stdout).to.contain('SUCCESS: 2 rules found')
+  })
+
+  /** The clusters for which the alert fires after `minutes`, by `promtool test rules`, which fails where another one fires too. */
+  async function fires(
+    alert: string,
+    series: Readonly<Record<string, string>>,
+    minutes: number,
+    clusters: readonly string[],
+  ): Promise<void> {
+    expect(spec.groups.flatMap(({rules}) => rules).map(rule => rule.alert)).to.include(alert)
+    const expected = clusters.map(cluster => ({exp_labels: {namespace: 'monitoring', cluster, severity: 'warning'}}))
+    const test = {
+      rule_files: ['rules.yaml'],
+      evaluation_interval: '1m',
+      tests: [
+        {
+          interval: '1m',
+          input_series: Object.entries(series).map(([name, values]) => ({series: name, values})),
+          promql_expr_test: [
+            {
+              expr: `count by (namespace, cluster, severity) (ALERTS{alertname="${alert}", alertstate="firing"})`,
+              eval_time: `${minutes}m`,
+              exp_samples: expected.map(({exp_labels: {namespace, cluster, severity}}) => ({
+                labels: `{cluster="${cluster}", namespace="${namespace}", severity="${severity}"}`,
+                value: 1,
+              })),
+            },
+          ],
+        },
+      ],
+    }
+    await writeFile(path.join(folder, 'test.yaml'), dump(test))
+    const {code, stdout, stderr} = await promtool('test', 'rules', path.join(folder, 'test.yaml'))
+    expect(code, `${stdout}${stderr}`).to.equal(0)
+  }
+
+  const of = (metric: string, labels: string): string => `${metric}{namespace="monitoring", ${labels}}`
+  const connected = (cluster: string, pod: string): string => of('atlas_cluster_connected', `cluster="${cluster}", pod="${pod}"`)
+  const state = (cluster: string, is: string): string => of('atlas_cluster_state', `cluster="${cluster}", state="${is}", pod="ads-0"`)
+
+  it('a cluster that no server sees connected fires after 15 minutes; one with an address still to come, or seen by one server, does not', async () => {
+    const series = {
+      [connected('paris', 'ads-0')]: '0x60',
+      [connected('paris', 'ads-1')]: '0x60',
+      [state('paris', 'registered')]: '1x60',
+      [connected('lyon', 'ads-0')]: '0x60',
+      [state('lyon', 'unreadable')]: '1x60',
+      [connected('rome', 'ads-0')]: '0x60',
+      [connected('rome', 'ads-1')]: '1x60',
+      [state('rome', 'registered')]: '1x60',
+      [connected('oslo', 'ads-0')]: '0x60',
+      [state('oslo', 'no address')]: '1x60',
+      [connected('atlas', 'ads-0')]: '0x60',
+      'atlas_cluster_connected{namespace="elsewhere", cluster="nice", pod="ads-0"}': '0x60',
+    }
+    await fires('AtlasClusterWithoutEnvoy', series, 10, [])
+    await fires('AtlasClusterWithoutEnvoy', series, 20, ['atlas', 'lyon', 'paris'])
+  })
+
+  it('a cluster that was removed, or is connected again, does not fire any more', async () => {
+    const series = {[connected('paris', 'ads-0')]: '0x20 1x20', [connected('rome', 'ads-0')]: '0x20 stale'}
+    await fires('AtlasClusterWithoutEnvoy', series, 18, ['paris', 'rome'])
+    await fires('AtlasClusterWithoutEnvoy', series, 30, [])
+  })
+
+  it('a credential past three quarters of its life fires, one that was only replaced at half of its life does not', async () => {
+    const used = (cluster: string): string => of('atlas_cluster_credential_used_ratio', `cluster="${cluster}", pod="ads-0"`)
+    const series = {[used('paris')]: '0.76x60', [used('rome')]: '0.6x60'}
+    await fires('AtlasCredentialNotReplaced', series, 10, [])
+    await fires('AtlasCredentialNotReplaced', series, 20, ['paris'])
+  })
+})
