@@ -55,10 +55,13 @@ static_resources:
         name: envoy.clusters.dns
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster
-          dns_refresh_rate: 30s
+          dns_refresh_rate: 5s
           dns_failure_refresh_rate: {base_interval: 1s, max_interval: 10s}
-          respect_dns_ttl: true
-          dns_lookup_family: V4_PREFERRED
+          dns_jitter: 1s
+          dns_lookup_family: ALL
+          {{- if eq (len $hosts) 1 }}
+          all_addresses_in_single_endpoint: true
+          {{- end }}
       wait_for_warm_on_init: false
       {{- else }}
       type: STATIC

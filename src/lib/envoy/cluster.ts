@@ -2,25 +2,18 @@
 import {create} from '@bufbuild/protobuf'
 import type {Any} from '@bufbuild/protobuf/wkt'
 import {CircuitBreakersSchema} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
-import {
-  Cluster_CustomClusterTypeSchema,
-  Cluster_DiscoveryType,
-  type Cluster as EnvoyCluster,
-  ClusterSchema,
-  UpstreamConnectionOptionsSchema,
-} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
+import {type Cluster as EnvoyCluster, ClusterSchema, UpstreamConnectionOptionsSchema} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
 import {type HealthCheck, HealthCheckSchema} from '../../gen/envoy/config/core/v3/health_check_pb.js'
 import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {CodecClientType} from '../../gen/envoy/type/v3/http_pb.js'
-import {DnsLookupFamily} from '../../gen/envoy/extensions/clusters/common/dns/v3/dns_pb.js'
-import {DnsClusterSchema} from '../../gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js'
 import {HttpProtocolOptionsSchema} from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
-import {type HostPort, parseAddress} from '../model/address.js'
+import type {HostPort} from '../model/address.js'
 import {type Cluster, dialledPort, downstreamPorts, targetOf} from '../model/cluster.js'
 import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
 import {duration, pack, socketAddress} from './core.js'
+import {discovery, type LookUps} from './discovery.js'
 import {remember} from '../model/remember.js'
 import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
@@ -39,7 +32,7 @@ export function thanosCluster(settings: Settings, cluster: Cluster, generation: 
   return envoyCluster({
     name: envoyNames.thanosOf(cluster.name),
     hosts: cluster.addresses.map(({host}) => ({host, port})),
-    family: DnsLookupFamily.ALL, // the health check finds the addresses that answer
+    lookUps: 'many',
     timeouts,
     window: 'bulk',
     connectionLifetime: timeouts.thanosConnection,
@@ -76,7 +69,7 @@ export function adsCluster(
   return envoyCluster({
     name: to.name,
     hosts: to.hosts,
-    family: DnsLookupFamily.V4_PREFERRED,
+    lookUps: 'few',
     timeouts,
     window: to.window ?? 'ads',
     connectionLifetime: timeouts.adsConnection,
@@ -92,7 +85,7 @@ export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: 
   return envoyCluster({
     name: envoyNames.sidecar(replica),
     hosts: [targetOf(cluster.services.thanos, replica)],
-    family: DnsLookupFamily.V4_PREFERRED,
+    lookUps: 'few',
     timeouts,
     window: 'bulk',
   })
@@ -101,7 +94,7 @@ export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: 
 interface ClusterSpec {
   readonly name: string
   readonly hosts: readonly HostPort[]
-  readonly family: DnsLookupFamily
+  readonly lookUps: LookUps
   readonly timeouts: ProxyTimeouts
   readonly window: Window
   /** Seconds, after which a connection is replaced; without it, never. */
@@ -114,7 +107,7 @@ function envoyCluster(spec: ClusterSpec): EnvoyCluster {
   const {name, hosts, timeouts, tls} = spec
   return create(ClusterSchema, {
     name,
-    ...discovery(spec),
+    ...discovery(hosts, {lookUps: spec.lookUps, isChecked: spec.healthCheck !== undefined}),
     connectTimeout: duration(timeouts.connect),
     loadAssignment: {
       clusterName: name,
@@ -137,50 +130,31 @@ function envoyCluster(spec: ClusterSpec): EnvoyCluster {
           // Most clusters have one endpoint; by default Envoy sends to it even when it is down
           // (docs/explanation/envoy.md#a-peer-that-stops-answering).
           commonLbConfig: {healthyPanicThreshold: {value: 0}},
-          ignoreHealthOnHostRemoval: isNamed(hosts),
         }),
   })
 }
 
-/** STATIC for IP addresses alone. With one DNS name among them Envoy resolves all, and an address resolves to itself. */
-function discovery({hosts, family}: ClusterSpec): Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForWarmOnInit?: boolean} {
-  if (!isNamed(hosts)) return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
-  return {
-    clusterDiscoveryType: {
-      case: 'clusterType',
-      value: create(Cluster_CustomClusterTypeSchema, {
-        name: 'envoy.clusters.dns',
-        typedConfig: pack(DnsClusterSchema, {
-          dnsRefreshRate: duration(30),
-          dnsFailureRefreshRate: {baseInterval: duration(1), maxInterval: duration(10)},
-          respectDnsTtl: true,
-          dnsLookupFamily: family,
-        }),
-      }),
-    },
-    waitForWarmOnInit: false, // a name that does not resolve must not keep the other clusters waiting
-  }
-}
-
-function isNamed(hosts: readonly HostPort[]): boolean {
-  return hosts.some(({host}) => parseAddress(host).kind === 'dns')
-}
+/** Seconds over which first health checks are spread, and between the checks of a cluster that was not healthy yet. */
+const FIRST_CHECKS = 1
 
 /** The downstream Envoy itself answers the check over the same mutual TLS, so one dead sidecar doesn't take out the whole cluster. */
-const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck =>
-  create(HealthCheckSchema, {
+const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck => {
+  const first = duration(Math.min(FIRST_CHECKS, timeouts.healthInterval))
+  return create(HealthCheckSchema, {
     timeout: duration(timeouts.healthTimeout),
     interval: duration(timeouts.healthInterval),
-    noTrafficInterval: duration(timeouts.healthInterval),
-    intervalJitterPercent: 15, // a thousand clusters come at once
+    intervalJitterPercent: 15,
+    initialJitter: first, // a thousand clusters come at once
+    noTrafficInterval: first,
+    noTrafficHealthyInterval: duration(timeouts.healthInterval),
     unhealthyThreshold: 2,
     healthyThreshold: 1,
     healthChecker: {
       case: 'httpHealthCheck',
       value: {host: envoyNames.healthHost, path: HEALTH_PATH, codecClientType: CodecClientType.HTTP2},
     },
-  }),
-)
+  })
+})
 
 const circuitBreakers = create(CircuitBreakersSchema, {
   thresholds: [{maxConnections: MAX_CONNECTIONS, maxPendingRequests: MAX_REQUESTS, maxRequests: MAX_REQUESTS, maxRetries: MAX_REQUESTS}],

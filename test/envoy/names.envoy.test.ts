@@ -1,0 +1,150 @@
+/** Names that Envoy looks up: what happens to a cluster whose records move, are wrong for a while, or belong to one address family. */
+import type {JsonObject} from '@bufbuild/protobuf'
+import {expect} from 'chai'
+import {buildSnapshot} from '../../src/lib/envoy/build.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
+import {identitySpec} from '../../src/lib/pki/certificate-specs.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {type DnsServer, serveDnsRecords} from '../helpers/dns-server.js'
+import {type RunningEnvoy, startEnvoy} from '../helpers/envoy-process.js'
+import {staticBootstrap} from '../helpers/envoy-static.js'
+import {testCluster} from '../helpers/fleet.js'
+import {serveEcho, thanosCall, visit} from '../helpers/http2.js'
+import {testAuthority} from '../helpers/pki.js'
+import {certified} from './certified.js'
+import {fleetOf, nodeOf, snapshotOf} from './fixture.js'
+
+const now = new Date()
+const dnsAt = {host: '127.0.46.53', port: 5353}
+const [first, second] = ['127.0.46.11', '127.0.46.12']
+const DAY = 86_400
+const NAME = 'paris.example'
+const at = (...addresses: readonly string[]) => ({addresses, ttl: DAY})
+/** What a resolver may answer for a while although the name is all right. */
+const wrong = ['nxdomain', 'nodata', 'servfail', 'silent'] as const
+
+const authority = testAuthority(new Date(now.getTime() - DAY * 1000), 'names', defaultSettings)
+const {issuer, signer} = authority
+const parisOwner = parseClusterName('paris')
+const target = {host: `${NAME}.`, port: 10_901}
+const paris = testCluster('paris', {
+  addresses: parseAddresses(`${NAME}.`),
+  services: {thanos: target, prometheus: target, alertmanager: target},
+})
+const fleet = certified(fleetOf([paris]), now, authority)
+const identity = (owner: Owner): CertifiedKey => issue(identitySpec(defaultSettings, owner, 1), issuer, now, signer)
+
+for (const version of ['1.36', '1.40'] as const)
+  describe(`envoy ${version}: names`, function () {
+    this.timeout(90_000)
+    let dns: DnsServer
+    const closing: (() => Promise<void> | void)[] = []
+    beforeEach(async () => {
+      dns = await serveDnsRecords(dnsAt)
+      closing.push(() => dns.close())
+    })
+    afterEach(async () => {
+      for (const close of closing.splice(0).reverse()) await close()
+    })
+
+    /** Starts the Envoy of `owner` as Atlas builds it, with the test's DNS server. */
+    async function start(owner: Owner, local: string, change = (config: string): string => config): Promise<RunningEnvoy> {
+      const admin = {host: local, port: 9901}
+      const node = nodeOf(owner, {'atlas.bind_address': local, 'atlas.local_address': local})
+      const config = staticBootstrap(snapshotOf(buildSnapshot(fleet, node)), {
+        node: {id: `${owner}-0`, cluster: owner},
+        admin: {address: {socket_address: {address: admin.host, port_value: admin.port}}},
+        typed_dns_resolver_config: resolver,
+      })
+      const envoy = await startEnvoy(JSON.parse(change(JSON.stringify(config))) as JsonObject, admin, {version})
+      closing.push(() => envoy.stop())
+      return envoy
+    }
+
+    describe('of a sidecar, whose cluster has no health check', () => {
+      const local = '127.0.46.2'
+      const tls = {shows: identity('atlas'), ca: [issuer.certificate], servername: 'paris.downstream.atlas.internal'}
+      const answeredBy = async (): Promise<unknown> =>
+        (await visit({host: local, port: 11_901}, {...thanosCall, authority: 'paris-thanos-sidecar0', tls}).catch(() => undefined))
+          ?.headers['x-answered-by']
+
+      it('a record with a TTL of a day is followed when it moves, and what is wrong for a while is passed over', async () => {
+        const {close: closeFirst} = await serveEcho({host: first, port: 10_901}, first)
+        closing.push(closeFirst, (await serveEcho({host: second, port: 10_901}, second)).close)
+        dns.set(NAME, {A: at(first)})
+        await start(parisOwner, local)
+        await until('the first address', async () => (await answeredBy()) === first)
+
+        dns.set(NAME, {A: at(second)})
+        closeFirst()
+        await until('the second address', async () => (await answeredBy()) === second, 30)
+        for (const records of wrong) {
+          dns.set(NAME, {A: records, AAAA: records})
+          const before = dns.queries().length
+          await until(`a query that is answered with ${records}`, () => dns.queries().length >= before + 4, 30)
+          expect(await answeredBy(), records).to.equal(second)
+        }
+      })
+
+      it('one address family is enough, whatever becomes of the other: no record, an address that refuses, no answer', async () => {
+        closing.push((await serveEcho({host: first, port: 10_901}, first)).close)
+        for (const AAAA of ['nodata', 'servfail', 'silent', at('::1'), {...at('::1'), delayMs: 3000}] as const) {
+          dns.set(NAME, {A: at(first), AAAA})
+          const envoy = await start(parisOwner, local)
+          await until(`an answer with AAAA ${JSON.stringify(AAAA)}`, async () => (await answeredBy()) === first, 30)
+          await envoy.stop()
+        }
+      })
+    })
+
+    describe('of a downstream cluster, which has a health check', () => {
+      const local = '127.0.46.1'
+      const answeredBy = async (): Promise<unknown> =>
+        (await visit({host: local, port: 10_901}, {...thanosCall, authority: 'paris-thanos-sidecar0'})).headers['x-answered-by']
+      const serve = async (host: string): Promise<() => void> => {
+        const {close} = await serveEcho({host, port: 11_901}, host, {shows: identity(parisOwner), ca: [issuer.certificate]})
+        closing.push(close)
+        return close
+      }
+      // 20 to 30 s in the product.
+      const often = (config: string): string =>
+        config.replace('"dns_refresh_rate":"20s"', '"dns_refresh_rate":"1s"').replace('"dns_jitter":"10s"', '"dns_jitter":"0.1s"')
+
+      it('keeps an address that passes its check while the name does not resolve, and follows the name when the address is dead', async () => {
+        const closeFirst = await serve(first)
+        await serve(second)
+        dns.set(NAME, {A: at(first)})
+        await start('atlas', local, often)
+        await until('the first address', async () => (await answeredBy()) === first)
+        for (const records of wrong) {
+          dns.set(NAME, {A: records, AAAA: records})
+          const before = dns.queries().length
+          await until(`queries that are answered with ${records}`, () => dns.queries().length >= before + 4, 30)
+          expect(await answeredBy(), records).to.equal(first)
+        }
+
+        dns.set(NAME, {A: at(second)})
+        closeFirst()
+        await until('the second address alone', async () => (await answeredBy()) === second && (await answeredBy()) === second, 30)
+      })
+    })
+  })
+
+const resolver = {
+  name: 'envoy.network.dns_resolver.cares',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+    resolvers: [{socket_address: {address: dnsAt.host, port_value: dnsAt.port}}],
+  },
+}
+
+async function until(what: string, isTrue: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000
+  while (!(await isTrue())) {
+    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
