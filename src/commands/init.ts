@@ -30,7 +30,7 @@ In a namespace of the 2021 program it adopts that installation: its root, with a
   async run(): Promise<InitJson> {
     const {flags} = await this.parse(Init)
     const readsRoot = !flags['if-missing']
-    const store = await this.openStore(flags, {create: true, secrets: readsRoot ? [objectNames.root] : []})
+    const store = await this.openStore(flags, {create: true, work: 'init', secrets: readsRoot ? [objectNames.root] : []})
     const namespace = flags.store !== undefined && flags.namespace !== undefined ? {namespace: flags.namespace} : {}
     const options = {dryRun: flags['dry-run'], ifMissing: flags['if-missing'], readsRoot}
     const result = await init(store, {...choicesOf(flags), ...namespace}, dependencies, options)

@@ -19,7 +19,7 @@ export default class Rotate extends StoreCommand {
 
   async run(): Promise<{rotated: readonly string[]; changes: readonly string[]}> {
     const {argv, flags} = await this.parse(Rotate)
-    const store = await this.openStore(flags)
+    const store = await this.openStore(flags, {work: 'register'})
     const options = {dryRun: flags['dry-run'], ...waitOf(flags)}
     const rotation = rotateLeaves(store, argv.map(String), dependencies, options)
     const {owners, changes} = await this.waitFor('the leader to issue them', rotation)

@@ -40,7 +40,7 @@ The time limits that --time sets are listed in docs/reference/settings.md.`
     const terminated = terminationSignal()
     const stopping = new AbortController()
     terminated.addEventListener('abort', () => stopping.abort(), {once: true})
-    const store = await this.openStore(flags, {secrets: flags.role === 'ads' ? servedSecrets : 'all', times})
+    const store = await this.openStore(flags, {secrets: flags.role === 'ads' ? servedSecrets : 'all', work: 'serve', times})
     const server = await serve({store, dependencies, times, ...serveOptions(flags)}, stopping).catch((error: unknown) => {
       // Ended while it waited for the store: nothing was served, and nothing is wrong.
       if (terminated.aborted) return undefined

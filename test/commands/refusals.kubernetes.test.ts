@@ -3,6 +3,8 @@ import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {expect} from 'chai'
+import {applyAll} from '../charts/support/apply.js'
+import {objectsOf} from '../charts/support/rendered.js'
 import {type Ran, atlas} from '../helpers/atlas.js'
 import {certify} from '../helpers/kubernetes/certificates.js'
 import {type StoredAs, stageOf} from '../store/kubernetes/stage.js'
@@ -43,45 +45,83 @@ describe('a command that a cluster refuses', () => {
     return at
   }
 
-  it('because of a missing right: the right is named, and the printed rule, applied as it is, lets the command succeed', async () => {
-    const person = await stage.kubernetes.userKubeconfig('kim', {namespace: stage.namespace})
-    const binding = {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: {name: 'kim', namespace: stage.namespace},
-      roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'kim'},
-      subjects: [{apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'kim'}],
+  /** A person without any right, whose one Role gets the rules that refused commands print. */
+  const personNamed = async (name: string) => {
+    const kubeconfig = await stage.kubernetes.userKubeconfig(name, {namespace: stage.namespace})
+    const binding = ['create', 'rolebinding', name, `--role=${name}`, `--user=${name}`, '--namespace', stage.namespace]
+    expect((await stage.kubernetes.kubectl(binding)).code).to.equal(0)
+    return {
+      async refused(...args: readonly string[]): Promise<Ran> {
+        const ran = await run(kubeconfig, ...args)
+        const denied = `"${name}" \\(user "${name}"\\) may not [a-z]+ [a-z]+( "[a-z-]+")? in namespace "${stage.namespace}"; \\d+ more of the rights`
+        expectRefusal(ran, 1, new RegExp(denied, 'm'))
+        return ran
+      },
+      async grant({stderr}: Ran): Promise<string> {
+        const rules = /would allow it:\n([^]*?)\n*$/.exec(stderr)?.[1] ?? ''
+        const role = `apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: ${name}, namespace: ${stage.namespace}}\nrules:\n`
+        const applied = await stage.kubernetes.kubectl(['apply', '-f', '-'], {input: `${role}${rules}\n`})
+        expect(applied.code, applied.stderr).to.equal(0)
+        return rules
+      },
+      succeeds: async (...args: readonly string[]): Promise<Ran> => untilAllowed(kubeconfig, ...args),
     }
-    const role = `apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: kim, namespace: ${stage.namespace}}\nrules:\n`
-    const rules: string[] = []
-    await stage.kubernetes.kubectl(['apply', '-f', '-'], {input: JSON.stringify(binding)})
-    const runUntilGranted = async (...args: readonly string[]): Promise<void> => {
-      for (;;) {
-        const ran = await run(person, ...args)
-        if (ran.code === 0) return
-        expectRefusal(
-          ran,
-          1,
-          new RegExp(`context "kim" \\(user "kim"\\) may not [a-z]+ [a-z]+( "[a-z-]+")? in namespace "${stage.namespace}"$`, 'm'),
-        )
-        const rule = /would allow it:\n([^]*?)\n*$/.exec(ran.stderr)?.[1] ?? ''
-        expect(rules, 'another one each time').not.to.include(rule)
-        rules.push(rule)
-        const {code, stderr} = await stage.kubernetes.kubectl(['apply', '-f', '-'], {input: `${role}${rules.join('\n')}\n`})
-        expect(code, stderr).to.equal(0)
-        await new Promise(resolve => setTimeout(resolve, 200))
-      }
-    }
+  }
+  /** The API server knows a new Role after a moment. */
+  const untilAllowed = async (kubeconfig: string, ...args: readonly string[]): Promise<Ran> => {
+    let ran = await run(kubeconfig, ...args)
+    for (const end = Date.now() + 10_000; ran.code !== 0 && Date.now() < end;) ran = await run(kubeconfig, ...args)
+    expect(ran.code, ran.stderr).to.equal(0)
+    return ran
+  }
 
-    await runUntilGranted('init', '--if-missing', '--address', '203.0.113.7')
+  it('because of missing rights: all are named at once, and the printed rules, applied as they are, let the command succeed', async () => {
+    const kim = await personNamed('kim')
+    const init = ['init', '--if-missing', '--address', '203.0.113.7']
+    const rules = await kim.grant(await kim.refused(...init))
+    expect(rules, 'it makes a root that it may not read').not.to.match(/secrets"\]\n.*verbs: \[.*"(?:get|list|watch)/)
+    await kim.succeeds(...init)
     expect(await stage.get('secrets', 'atlas-ca')).not.to.equal(undefined)
-    const ofInit = rules.length
-    await runUntilGranted('cluster', 'add', 'paris', '--address', '198.51.100.4')
-    await runUntilGranted('cluster', 'remove', 'paris', '--yes')
-    const text = rules.join('\n')
-    expect(text).to.include('resources: ["services"]').and.include('resourceNames: ["atlas-requests"]')
-    expect(text, 'adding a cluster takes no right to read a key').not.to.match(/secrets"\]\n(?:.*\n)?.*verbs: \["(?:get|list|watch)/)
-    expect([ofInit, rules.length]).to.deep.equal([6, 9])
+
+    const lou = await personNamed('lou')
+    const add = ['cluster', 'add', 'paris', '--address', '198.51.100.4']
+    const refused = await lou.refused(...add)
+    expect(refused.stderr).to.contain('Hint: Role atlas-cluster-admin of chart atlas allows it')
+    expect(await lou.grant(refused))
+      .to.contain('resourceNames: ["atlas-requests"]')
+      .and.not.to.contain('secrets')
+    const {stderr} = await lou.succeeds(...add)
+    expect(stderr, 'what this person may not do is not the next step').to.match(
+      /Next, in cluster paris[^]*helm [^]*a user who may read Secret paris-envoy-ads runs\n.*--format secret/,
+    )
+    await lou.succeeds('cluster', 'list')
+    await lou.succeeds('cluster', 'remove', 'paris', '--yes')
+    expect((await asAdmin(...add)).stderr, 'who may read the key is told to copy it').to.not.contain('You may not read it')
+  })
+
+  it('because of missing rights that Role atlas-cluster-admin has: the printed command binds it', async () => {
+    await asAdmin('init', '--address', '203.0.113.7')
+    const roles = (await objectsOf({chart: 'atlas', ci: 'default', namespace: stage.namespace})).filter(
+      ({kind, metadata}) => kind === 'Role' && metadata.name === 'atlas-cluster-admin',
+    )
+    expect(roles).to.have.length(1)
+    await applyAll(stage.kubernetes, roles)
+    const admin = await readFile(stage.kubernetes.kubeconfig, 'utf8')
+    for (const name of ['ann', 'Bob@Example.com', 'system:serviceaccount:default:deployer']) {
+      const person = await file(
+        'person',
+        admin.replace(/token: .*/, line => `${line}\n      as: ${name}`),
+      )
+      const {stderr} = await run(person, 'cluster', 'remove', 'nowhere', '--yes')
+      const [, bind = ''] = /or run "kubectl (.*)"\n/.exec(stderr) ?? []
+      expect(bind, stderr).to.contain(`--namespace ${stage.namespace} create rolebinding atlas-cluster-admin-`)
+      const bound = await stage.kubernetes.kubectl(bind.split(' '))
+      expect(bound.code, bound.stderr).to.equal(0)
+      await untilAllowed(person, 'cluster', 'list')
+      const secret = await run(person, 'cluster', 'values', 'paris', '--format', 'secret', '--show-secrets')
+      expectRefusal(secret, 1, /may not get secrets "paris-envoy-ads"/)
+      expect(secret.stderr, 'the Role has no Secret').not.to.contain('atlas-cluster-admin')
+    }
   })
 
   it('because it cannot be reached', async () => {

@@ -102,6 +102,7 @@ function storeOver(place: Place): MemoryStore {
     },
     holder: async () => place.server,
     heartbeats: async () => [],
+    mayRead: async () => true,
     heardAt: () => undefined,
     serverTime: () => undefined,
 

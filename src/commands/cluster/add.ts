@@ -6,6 +6,7 @@ import {dryRunFlag, waitFlags, waitOf} from '../../lib/cli/flags/common.js'
 import {type ClusterJson, clusterJson, renderAdded} from '../../lib/cli/text/cluster.js'
 import {described} from '../../lib/cli/text/render.js'
 import {renderPreview} from '../../lib/manifest/preview.js'
+import {objectKey, objectNames} from '../../lib/model/names.js'
 import {targetsOf} from '../../lib/model/stack.js'
 import {addCluster} from '../../lib/ops/cluster/add.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
@@ -31,12 +32,13 @@ The addresses of the sidecars are those of the monitoring stack (--stack), unles
 
   async run(): Promise<{cluster: ClusterJson; created: boolean; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterAdd)
-    const store = await this.openStore(flags)
+    const store = await this.openStore(flags, {work: 'register'})
     const input = {request: requestOf(flags), defaults: targetsOf(stackOf(flags))}
     const added = addCluster(store, args.name, input, dependencies, {dryRun: flags['dry-run'], ...waitOf(flags)})
     const result = await this.waitFor(`the leader to issue the credential of ${args.name}`, added)
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
-    this.message(renderAdded(result, flags, this.config.version))
+    const mayReadKey = await store.mayRead(objectKey('Secret', objectNames.credential(result.cluster.name)))
+    this.message(renderAdded(result, flags, {version: this.config.version, mayReadKey}))
     return {
       cluster: clusterJson(clusterEntry(result.after, result.cluster.name)),
       created: result.previous === undefined,

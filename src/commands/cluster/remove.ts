@@ -22,7 +22,7 @@ export default class ClusterRemove extends StoreCommand {
   async run(): Promise<{removed: string; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterRemove)
     const {name} = args
-    const store = await this.openStore(flags)
+    const store = await this.openStore(flags, {work: 'register'})
     const plan = await removeCluster(store, name, dependencies, {dryRun: true})
     if (flags['dry-run']) {
       this.message(`Cluster ${name} would be removed:`)

@@ -51,7 +51,7 @@ export interface Writing {
 }
 
 export interface ObjectStore
-  extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'recordEvent' | 'serverTime'> {
+  extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime'> {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */

@@ -3,6 +3,7 @@ import {objectNames, SHARDS} from '../model/names.js'
 import {directoryStore} from './directory/directory.js'
 import {type DirectoryTimes, defaultDirectoryTimes} from './directory/times.js'
 import type {KubernetesChoice} from './kubernetes/access.js'
+import type {Work} from './kubernetes/rights.js'
 import type {KubernetesTimes} from './kubernetes/times.js'
 import type {StateStore} from './store.js'
 
@@ -18,6 +19,8 @@ export interface ClusterChoice {
   readonly cluster: KubernetesChoice
   /** The Secrets that may be read: all of Atlas's, or only these; by default none. */
   readonly secrets?: 'all' | readonly string[]
+  /** What a command does here, so that an error names all rights that it lacks; undefined: a server. */
+  readonly work?: Work
   readonly times?: Partial<KubernetesTimes>
 }
 
@@ -33,12 +36,15 @@ export function openDirectory({directory, create, times}: DirectoryChoice): Stat
 }
 
 /** @throws AtlasError `unreachable` where no cluster is configured */
-export async function openCluster({cluster, secrets = [], times}: ClusterChoice): Promise<StateStore> {
-  const [{openAccess}, {openClient}, {kubernetesStore}, {defaultKubernetesTimes}] = await Promise.all([
+export async function openCluster({cluster, secrets = [], work, times}: ClusterChoice): Promise<StateStore> {
+  const [{openAccess}, {openClient}, {kubernetesStore}, {explainDenials, rightsFor}, {defaultKubernetesTimes}] = await Promise.all([
     import('./kubernetes/access.js'),
     import('./kubernetes/client.js'),
     import('./kubernetes/kubernetes.js'),
+    import('./kubernetes/rights.js'),
     import('./kubernetes/times.js'),
   ])
-  return kubernetesStore(openClient(await openAccess(cluster)), {secrets, times: {...defaultKubernetesTimes, ...times}})
+  const client = openClient(await openAccess(cluster))
+  const explained = work === undefined ? client : explainDenials(client, rightsFor(work, secrets === 'all' ? [] : secrets))
+  return kubernetesStore(explained, {secrets, times: {...defaultKubernetesTimes, ...times}})
 }

@@ -161,6 +161,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     holder: async () => objects.holder(),
     heartbeats: async () => objects.heartbeats(),
     recordEvent: async (object, event) => objects.recordEvent(object, event),
+    mayRead: async key => objects.mayRead(key),
     heardAt: () => objects.heardAt(),
     serverTime: () => objects.serverTime(),
     close: () => objects.close(),

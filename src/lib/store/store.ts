@@ -130,6 +130,9 @@ export interface StateStore extends StoreTraits {
   /** Records an Event about an object, where the store can; nothing for an object that does not exist. @throws AtlasError as a commit does */
   recordEvent(object: ObjectKey, event: ObjectEvent): Promise<void>
 
+  /** Whether this user may read an object, a Secret for example: of what the store alone decides, without reading the object. */
+  mayRead(object: ObjectKey): Promise<boolean>
+
   /**
    * When a store that is watched was last heard from, milliseconds of `performance.now`; undefined for a store that isn't remote.
    */

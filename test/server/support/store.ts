@@ -88,6 +88,7 @@ export function testStore(): TestStore {
     isShared: false,
     isRemote: false,
     heartbeats: async () => [],
+    mayRead: async () => true,
     heardAt: () => undefined,
     serverTime: () => undefined,
     close: () => undefined,

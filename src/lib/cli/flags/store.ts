@@ -4,6 +4,7 @@ import {AtlasError} from '../../model/errors.js'
 import {parseNamespace} from '../../model/settings.js'
 import type {DirectoryTimes} from '../../store/directory/times.js'
 import type {KubernetesTimes} from '../../store/kubernetes/times.js'
+import type {Work} from '../../store/kubernetes/rights.js'
 import {openCluster, openDirectory} from '../../store/open.js'
 import type {StateStore} from '../../store/store.js'
 import {type FlagsOf, present} from './common.js'
@@ -35,13 +36,18 @@ export type StoreFlags = FlagsOf<typeof storeFlags>
 export interface StoreNeeds {
   /** In Kubernetes: the Secrets that the command reads; default none. */
   readonly secrets?: 'all' | readonly string[]
+  /** In Kubernetes: what the command does, for which it needs rights; default `read`. A server has none: its chart grants its rights. */
+  readonly work?: Work | 'serve'
   /** Whether a directory that doesn't exist is an empty store. */
   readonly create?: boolean
   readonly times?: Partial<DirectoryTimes & KubernetesTimes>
 }
 
 /** @throws AtlasError `invalid` for flags of both kinds, `unreachable` where no cluster is configured */
-export async function openStore(flags: StoreFlags, {secrets = [], create = false, times = {}}: StoreNeeds = {}): Promise<StateStore> {
+export async function openStore(
+  flags: StoreFlags,
+  {secrets = [], work = 'read', create = false, times = {}}: StoreNeeds = {},
+): Promise<StateStore> {
   // flags.store may come from ATLAS_STORE, so --context on the command line is not silently ignored.
   const ofCluster = (['context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
   if (flags.store !== undefined && ofCluster.length > 0)
@@ -53,7 +59,7 @@ export async function openStore(flags: StoreFlags, {secrets = [], create = false
   if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times})
   const namespace = flags.namespace === undefined ? undefined : parseNamespace(flags.namespace, '--namespace')
   const cluster = present({namespace, context: flags.context, kubeconfig: flags.kubeconfig})
-  return openCluster({cluster, secrets, times})
+  return openCluster({cluster, secrets, times, ...(work !== 'serve' && {work})})
 }
 
 /** The flags that name the same store, for the next command: with a blank before each, or empty. */

@@ -7,7 +7,7 @@ import type {ClusterEntry, ListedCluster} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
 import {type ClusterFlags, stackOf} from '../flags/cluster.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
-import {renderJoining} from './joining.js'
+import {type JoiningOptions, renderJoining} from './joining.js'
 import {renderDifference, renderFields, renderTable} from './render.js'
 
 /** Documented in docs/reference/json.md; fields are only ever added. */
@@ -103,7 +103,7 @@ function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
 export function renderAdded(
   {after, cluster, previous, restored, unsigned}: AddResult,
   flags: ClusterFlags & StoreFlags & {readonly 'dry-run': boolean},
-  version: string,
+  joining: JoiningOptions,
 ): string {
   const {name} = cluster
   const is = flags['dry-run'] ? 'would be' : 'is'
@@ -118,7 +118,7 @@ export function renderAdded(
   const stack = stackOf(flags)
   const assumed = isNew ? (['thanos', 'prometheus', 'alertmanager'] as const).filter(service => flags[service] === undefined) : []
   const next =
-    isNew || (previous !== undefined && difference === '') ? renderJoining(name, flags, version) : `Next: atlas status${sameStore(flags)}`
+    isNew || (previous !== undefined && difference === '') ? renderJoining(name, flags, joining) : `Next: atlas status${sameStore(flags)}`
   return [
     done,
     ...(assumed.length === 0

@@ -3,13 +3,23 @@ import {defaultRelease} from '../../manifest/release.js'
 import {type ClusterName, objectNames} from '../../model/names.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 
-/** @param version of the chart: this program's own */
-export function renderJoining(cluster: ClusterName, flags: StoreFlags, version: string): string {
-  return `${renderNext(cluster, [
-    `kubectl --context ${cluster} create namespace ${defaultRelease.namespace}`,
-    credentialCommand(cluster, flags),
-    releaseCommand(cluster, flags, version),
-  ])}
+/** What the commands depend on. */
+export interface JoiningOptions {
+  /** Of the chart: this program's own. */
+  readonly version: string
+  /** Whether the user may read the Secret with the key of the cluster's Envoy. If not, another user must copy it. */
+  readonly mayReadKey: boolean
+}
+
+/** The commands by which the Envoy of a registered cluster joins, in their order; those that need the key apart, where the user may not read it. */
+export function renderJoining(cluster: ClusterName, flags: StoreFlags, {version, mayReadKey}: JoiningOptions): string {
+  const namespace = `kubectl --context ${cluster} create namespace ${defaultRelease.namespace}`
+  const release = releaseCommand(cluster, flags, version)
+  if (!mayReadKey)
+    return `${renderNext(cluster, [namespace, release])}
+The Envoy also needs its key. You may not read it: a user who may read Secret ${objectNames.credential(cluster)} runs
+  ${credentialCommand(cluster, flags)}`
+  return `${renderNext(cluster, [namespace, credentialCommand(cluster, flags), release])}
 For an Envoy outside Kubernetes: ${valuesCommand(cluster, flags)} --format bootstrap --output DIR`
 }
 

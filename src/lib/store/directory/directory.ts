@@ -81,6 +81,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     heartbeats: async () => [],
+    mayRead: async () => true,
     heardAt: () => undefined,
     serverTime: () => undefined,
 

@@ -35,18 +35,29 @@ export interface ApiResponse {
 export class ApiError extends AtlasError {
   readonly status: number
   readonly retryAfterMs: number | undefined
+  /** Of a missing right; undefined: the error has another reason. */
+  readonly denial: Denial | undefined
 
-  constructor({code: status, retryAfterMs}: ApiResponse, {code, message, hint}: ErrorText) {
+  constructor({code: status, retryAfterMs}: Pick<ApiResponse, 'code' | 'retryAfterMs'>, {code, message, hint, denial}: ErrorText) {
     super(code, message, hint === undefined ? {} : {hint})
     this.status = status
     this.retryAfterMs = retryAfterMs
+    this.denial = denial
   }
 }
 
-interface ErrorText {
+/** A request that RBAC does not allow. */
+export interface Denial {
+  readonly request: RequestInfo
+  /** The user's name, as the API server reports it. */
+  readonly user: string
+}
+
+export interface ErrorText {
   readonly code: ErrorCode
   readonly message: string
   readonly hint?: string
+  readonly denial?: Denial
 }
 
 /** The error for a response that is not a success. It quotes no value of the object, which may be a key. */
@@ -117,11 +128,12 @@ function forbidden(message: string, info: RequestInfo, as: string): ErrorText {
   if (denied !== null) {
     // An apply of an object that does not exist needs the verb create, too.
     const verb = verbs.find(each => each === denied[2]) ?? info.verb
-    const missing = {...info, verb}
+    const [missing, user] = [{...info, verb}, userOf(denied[1])]
     return {
       code: 'failed',
-      message: `${as} (user ${userOf(denied[1])}) may not ${describe(missing)}`,
-      hint: `this rule in a Role of namespace ${info.namespace} would allow it:\n${ruleFor(missing)}`,
+      message: `${as} (user ${quote(user)}) may not ${describe(missing)}`,
+      hint: hintFor([missing]),
+      denial: {request: missing, user},
     }
   }
 
@@ -147,17 +159,29 @@ function describe({verb, resource, namespace, name}: RequestInfo): string {
 
 function userOf(quoted = '""'): string {
   try {
-    return quote(String(JSON.parse(quoted)))
+    return String(JSON.parse(quoted))
   } catch {
-    return quote(quoted)
+    return quoted
   }
 }
 
-/** One rule of a Role, as YAML. */
-export function ruleFor({verb, resource, group, name}: RequestInfo): string {
-  // RBAC can't limit create by name, since the object has none yet (Kubernetes' RBAC page, resourceNames).
-  const names = name === undefined || verb === 'create' ? '' : `\n    resourceNames: ["${name}"]`
-  return `  - apiGroups: ["${group}"]\n    resources: ["${resource}"]${names}\n    verbs: ["${verb}"]`
+/** What would allow requests in one namespace, at least one. */
+export function hintFor(missing: readonly RequestInfo[]): string {
+  const these = missing.length === 1 ? 'this rule' : 'these rules'
+  return `${these} in a Role of namespace ${missing[0]?.namespace ?? ''} would allow it:\n${rulesFor(missing)}`
+}
+
+/** The rules of a Role, as YAML: one for the verbs of a resource, or of a named object. */
+function rulesFor(missing: readonly RequestInfo[]): string {
+  const verbs = new Map<string, RequestInfo['verb'][]>()
+  for (const {verb, resource, group, name} of missing) {
+    // RBAC can't limit create by name, since the object has none yet (Kubernetes' RBAC page, resourceNames).
+    const names = name === undefined || verb === 'create' ? '' : `\n    resourceNames: ["${name}"]`
+    const rule = `  - apiGroups: ["${group}"]\n    resources: ["${resource}"]${names}`
+    verbs.set(rule, [...(verbs.get(rule) ?? []), verb])
+  }
+
+  return [...verbs].map(([rule, list]) => `${rule}\n    verbs: [${list.map(verb => `"${verb}"`).join(', ')}]`).join('\n')
 }
 
 function causesOf({details}: ApiStatus): string {

@@ -19,6 +19,7 @@ import {openInformer, relevantObjects, selectionsOf} from './informer.js'
 import {listLeases} from './lease.js'
 import {type Selection, listAll} from './list.js'
 import {type LeaseMembership, joinServers} from './membership.js'
+import {isAllowed} from './rights.js'
 import type {KubernetesTimes} from './times.js'
 import {readObject, writeObject} from './writer.js'
 
@@ -120,6 +121,11 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       })
       lastEvent = next.catch(() => undefined)
       await next
+    },
+
+    async mayRead(key) {
+      const {kind, name} = parseObjectKey(key)
+      return isAllowed(client, {verb: 'get', resource: `${kind.toLowerCase()}s`, group: '', name})
     },
 
     heardAt: informer.heardAt,
