@@ -17,7 +17,7 @@ export default class Rotate extends StoreCommand {
   static override examples = ['<%= config.bin %> rotate', '<%= config.bin %> rotate paris --store ./atlas-state']
   static override flags = {...dryRunFlag, ...waitFlags}
 
-  async run(): Promise<{rotated: readonly string[]; changes: readonly string[]}> {
+  async run(): Promise<{rotated: readonly string[]; done: boolean; changes: readonly string[]}> {
     const {argv, flags} = await this.parse(Rotate)
     const store = await this.openStore(flags, {work: 'register'})
     const options = {dryRun: flags['dry-run'], ...waitOf(flags)}
@@ -30,6 +30,7 @@ export default class Rotate extends StoreCommand {
     else if (options.waitMs === undefined) this.message(`The leader was asked to issue new certificates for ${owners.join(', ')}.`)
     else this.message(`New certificates are issued for ${owners.join(', ')}.`)
     if (!flags['dry-run']) this.next(`atlas status${sameStore(flags)}`)
-    return {rotated: owners, changes: described(changes)}
+    const done = !flags['dry-run'] && (store.signedBy === 'caller' || options.waitMs !== undefined)
+    return {rotated: owners, done, changes: described(changes)}
   }
 }

@@ -19,7 +19,7 @@ export default class ClusterRemove extends StoreCommand {
   ]
   static override flags = {...dryRunFlag, ...confirmFlags, ...waitFlags}
 
-  async run(): Promise<{removed: string; changes: readonly string[]}> {
+  async run(): Promise<{removed: string; done: boolean; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterRemove)
     const {name} = args
     const store = await this.openStore(flags, {work: 'register'})
@@ -27,7 +27,7 @@ export default class ClusterRemove extends StoreCommand {
     if (flags['dry-run']) {
       this.message(`Cluster ${name} would be removed:`)
       this.data(renderChanges(plan.changes))
-      return {removed: name, changes: described(plan.changes)}
+      return {removed: name, done: false, changes: described(plan.changes)}
     }
 
     const question = {action: `remove cluster ${name}`, consequence: `Cluster ${name} will be cut off, and its keys deleted.`}
@@ -39,6 +39,6 @@ export default class ClusterRemove extends StoreCommand {
     else this.message(`The leader was asked to remove cluster ${name}:\n${renderChanges(changes)}`)
     if (store.signedBy === 'leader') this.message(`\n${renderLeaving(parseClusterName(name))}`)
     else this.next(`stop the Envoy of cluster ${name}`)
-    return {removed: name, changes: described(changes)}
+    return {removed: name, done: isDone, changes: described(changes)}
   }
 }

@@ -24,7 +24,9 @@ export async function confirmByName(
     })
   const {default: inquirer} = await import('inquirer')
   const prompt = inquirer.createPromptModule({output: process.stderr})
-  const question = {type: 'input' as const, name: 'answer', message: `${consequence} Type ${name} to continue:`}
+  const message = `${consequence} Type ${name} to continue:`
+  // By default inquirer marks every answer with a green tick, a wrong one too, before anything is done.
+  const question = {type: 'input' as const, name: 'answer', message, theme: {prefix: '?'}}
   const {answer} = await prompt<{answer: string}>([question]).catch((error: unknown) => {
     // Ctrl-C, or the end of input
     if (error instanceof Error && error.name === 'ExitPromptError') return {answer: ''}
