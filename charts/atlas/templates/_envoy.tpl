@@ -15,14 +15,14 @@ ads-roots.json: |
 {{- end }}
 
 {{/*
-The container. Takes: values (the block with image, concurrency, logLevel, resources, securityContext), ports (of the container).
+The container. Takes: values (the block with image, concurrency, logLevel, resources, securityContext), global, ports (of the container).
 Startup and readiness wait for the configuration: an Envoy without one serves nothing but is healthy. Liveness begins after that; it asks a
 worker and the main thread.
 */}}
 {{- define "goatlas.envoy.container" -}}
 {{- $directory := include "goatlas.envoy.directory" . -}}
 name: envoy
-image: {{ include "goatlas.envoy.image" .values.image }}
+image: {{ include "goatlas.envoy.image" (dict "image" .values.image "global" .global) }}
 imagePullPolicy: {{ .values.image.pullPolicy }}
 command: [/usr/local/bin/envoy]
 args:
@@ -106,7 +106,28 @@ volumeMounts:
       - {key: ca.crt, path: ca.crt}
 {{- end }}
 
-{{/* By digest if one is set, else by tag. */}}
+{{/*
+An image, by digest if one is set, else by tag. Takes: image, global. As in other charts, global.imageRegistry replaces the registry of every
+image, which is the first part of a repository where that has a dot or a port, or is localhost.
+*/}}
 {{- define "goatlas.envoy.image" -}}
-{{- if .digest -}}{{ printf "%s@%s" .repository .digest | quote }}{{- else -}}{{ printf "%s:%s" .repository .tag | quote }}{{- end }}
+{{- $repository := .image.repository -}}
+{{- with (default dict .global).imageRegistry -}}
+{{- $parts := splitList "/" $repository -}}
+{{- if and (gt (len $parts) 1) (regexMatch "[.:]|^localhost$" (first $parts)) -}}{{- $parts = rest $parts -}}{{- end -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (join "/" $parts) -}}
+{{- end -}}
+{{- if .image.digest -}}{{ printf "%s@%s" $repository .image.digest | quote }}{{- else -}}{{ printf "%s:%s" $repository .image.tag | quote }}{{- end }}
+{{- end }}
+
+{{/* The imagePullSecrets of a pod: global ones, then the chart's own. Takes: own, global. Global ones may be names, as in other charts. */}}
+{{- define "goatlas.envoy.pullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat (default list (default dict .global).imagePullSecrets) .own -}}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

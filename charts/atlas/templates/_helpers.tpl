@@ -79,15 +79,15 @@ app.kubernetes.io/part-of: atlas
 {{/* The image of `atlas`: by digest if one is set, else by tag, whose default is the chart's appVersion. */}}
 {{- define "atlas.image" -}}
 {{- $image := .Values.image -}}
-{{- include "goatlas.envoy.image" (dict "repository" $image.repository "digest" $image.digest "tag" (default .Chart.AppVersion $image.tag)) -}}
+{{- $image = dict "repository" $image.repository "digest" $image.digest "tag" (default .Chart.AppVersion $image.tag) -}}
+{{- include "goatlas.envoy.image" (dict "image" $image "global" .Values.global) -}}
 {{- end }}
 
 {{/* What all pods have in common. Takes: root, component, values, matchLabelKeys (for the spread). */}}
 {{- define "atlas.podSpec" -}}
 enableServiceLinks: false
-{{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+{{- with include "goatlas.envoy.pullSecrets" (dict "own" .root.Values.imagePullSecrets "global" .root.Values.global) }}
+{{ . }}
 {{- end }}
 securityContext:
   {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
