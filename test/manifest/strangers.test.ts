@@ -57,21 +57,25 @@ function packed(value: unknown): Manifest {
 }
 
 describe('manifest: what strangers write', () => {
-  it('a registration with an address that no connection can be made to is refused, and one that was accepted before stays', () => {
+  it('a registration with an address that no connection can be made to, or with too many, is refused, and one that was accepted before stays', () => {
     const text = (address: string): string => {
       const record = fleet.records.get(paris)
       if (record?.registration === undefined) throw new Error('the fixture has a record with a registration')
       return renderRecord({...record, registration: {...record.registration, addresses: parseAddresses(address)}})
     }
     expect(parseRecord(paris, text('0.0.0.0')).registration?.addresses[0]?.host).to.equal('0.0.0.0')
-    const {labels, annotations} = (JSON.parse(text('0.0.0.0')) as {registration: Pick<Manifest['metadata'], 'annotations' | 'labels'>})
-      .registration
-    const service: Manifest = {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: {name: paris, ...(labels === undefined ? {} : {labels}), ...(annotations === undefined ? {} : {annotations})},
+    const service = (addresses: string): Manifest => {
+      const {labels, annotations} = (JSON.parse(text(addresses)) as {registration: Pick<Manifest['metadata'], 'annotations' | 'labels'>})
+        .registration
+      const metadata = {name: paris, ...(labels === undefined ? {} : {labels}), ...(annotations === undefined ? {} : {annotations})}
+      return {apiVersion: 'v1', kind: 'Service', metadata}
     }
-    expect(thrownBy(() => decodeRegistration(service)).message).to.include('a connection can be made to; 0.0.0.0 is in 0.0.0.0/8')
+    const many = Array.from({length: 15_000}, (_, index) => `a${index}.example`).join(',')
+    expect(parseRecord(paris, text(many)).registration?.addresses).to.have.length(15_000)
+    expect(thrownBy(() => decodeRegistration(service(many))).message).to.include('at most 64 addresses; cluster "paris" has 15000')
+    expect(thrownBy(() => decodeRegistration(service('0.0.0.0'))).message).to.include(
+      'a connection can be made to; 0.0.0.0 is in 0.0.0.0/8',
+    )
   })
 
   it('an entry in a shard that is not its owner’s says nothing there, and is named', () => {

@@ -11,7 +11,7 @@ import {
   requireReachableCluster,
   targetOf,
 } from '../../src/lib/model/cluster.js'
-import {parseAddresses} from '../../src/lib/model/address.js'
+import {parseAddress, parseAddresses} from '../../src/lib/model/address.js'
 import {testCluster} from '../helpers/fleet.js'
 import {thrownBy} from '../helpers/thrown.js'
 
@@ -62,6 +62,17 @@ describe('model/cluster', () => {
       {...paris, services: {...paris.services, prometheus: {host: '224.0.0.{replica}', port: 9090}}},
     ])
       expect(thrownBy(() => requireReachableCluster(cluster)).message).to.include('a connection can be made to')
+  })
+
+  it('requireReachableCluster() refuses more than 64 addresses', () => {
+    const many = (count: number) => ({
+      ...testCluster('paris'),
+      addresses: Array.from({length: count}, (_, i) => parseAddress(`198.51.100.${i}`)),
+    })
+    expect(requireReachableCluster(many(64)).addresses).to.have.length(64)
+    expect(thrownBy(() => requireReachableCluster(many(65))).message).to.equal(
+      'a cluster may have at most 64 addresses; cluster "paris" has 65',
+    )
   })
 
   it('checkCluster() refuses two replicas behind one address (D20)', () => {

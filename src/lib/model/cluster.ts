@@ -33,6 +33,9 @@ export interface Cluster {
   readonly groups: readonly string[]
 }
 
+/** The observability Envoy checks the health of each address once in a few seconds; a registration with more is refused. */
+export const ADDRESSES_MAX = 64
+
 export function isPending(cluster: Cluster): boolean {
   return cluster.addresses.length === 0
 }
@@ -116,10 +119,16 @@ export function checkCluster(cluster: Cluster): Cluster {
 }
 
 /**
- * A new registration, or one that is changed, has addresses and services that a connection can be made to.
+ * A new registration, or one that is changed, has at most `ADDRESSES_MAX` addresses, and addresses and services that a connection can be
+ * made to.
  * @throws AtlasError `invalid`
  */
 export function requireReachableCluster(cluster: Cluster): Cluster {
+  const count = cluster.addresses.length
+  if (count > ADDRESSES_MAX)
+    throw new AtlasError('invalid', `a cluster may have at most ${ADDRESSES_MAX} addresses; cluster "${cluster.name}" has ${count}`, {
+      hint: 'register a load balancer, or a DNS name that has all of them',
+    })
   for (const {host} of cluster.addresses) requireReachable(host)
   for (const target of targetsOf(cluster)) requireReachable(targetOf(target, 0).host, 'the address of a service')
   return cluster

@@ -78,11 +78,19 @@ export function renderList(clusters: readonly ListedClusterJson[]): string {
     name,
     state,
     connected === undefined ? 'unknown' : connected ? 'yes' : 'no',
-    addresses === undefined || addresses.length === 0 ? '-' : addresses.join(','),
+    addressCell(addresses),
     String(replicas ?? '-'),
     fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`,
   ])
   return renderTable(['NAME', 'STATE', 'CONNECTED', 'ADDRESS', 'REPLICAS', 'REMARK'], rows)
+}
+
+/** Addresses of one row of `cluster list`; the others are counted. */
+const SHOWN_MAX = 3
+
+function addressCell(addresses: readonly string[] = []): string {
+  const [shown, more] = [addresses.slice(0, SHOWN_MAX).join(','), addresses.length - SHOWN_MAX]
+  return shown === '' ? '-' : more > 0 ? `${shown} and ${more} more` : shown
 }
 
 /** The fields of a registration, named as the flags of `cluster add`. */
