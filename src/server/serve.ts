@@ -5,6 +5,7 @@ import {messageOf} from '../lib/model/errors.js'
 import {ADS_PORT} from '../lib/model/settings.js'
 import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
+import {reportedProxies} from '../lib/ops/renewals.js'
 import {steady} from '../lib/store/steady.js'
 import type {ServerRole, StateStore} from '../lib/store/store.js'
 import {type Admin, type AdminSources, openAdmin} from './admin.js'
@@ -167,7 +168,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const proxies = openProxies(fleet, replica)
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
-  const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, reconciled})
+  const renewals = {proxies: () => (store.isShared ? reportedProxies(fleet.stored()) : proxies.reports()), isClockFirm: clock.isFirm}
+  const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, renewals, reconciled})
   const membership = openMembership({store, replica, role, log, leader, warnings: () => readiness().warnings})
 
   const readiness = (): Readiness =>

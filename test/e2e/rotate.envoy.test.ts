@@ -36,6 +36,8 @@ describe('e2e: rotation', function () {
   before(async () => {
     network = await openNetwork({
       clusters: [paris, lyon],
+      // Identities live shorter than the time for which a clock must have held before all of them are renewed.
+      times: {'clock-held': '1s'},
       settings: {lifetimes: {identity: LEAF}, timeouts: {adsConnection: ADS_CONNECTION}},
     })
     await untilReachable(network)

@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import type {OwnerRecord} from '../../src/lib/model/authority.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, isRegistered} from '../../src/lib/model/fleet.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
+import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import {type ClockState, newestTime, renderDoubt, stepClock} from '../../src/lib/ops/clock.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
+import {type Renewals, allRenewals, planRenewals} from '../../src/lib/ops/renewals.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
@@ -28,6 +29,7 @@ interface Step {
 class Simulation {
   fleet: Fleet = testFleet(testDependencies(), ['paris', 'lyon'], settings)
   #state: ClockState | undefined
+  #renewed = new Set<Owner>()
   #wrong = 0
   #steady = 0
   readonly #signer = symbolicSigner('simulated')
@@ -48,7 +50,7 @@ class Simulation {
   run({minutes, wrong, event}: Step): void {
     this.#wrong = wrong * minute
     this.look()
-    if (event === 'restart') this.#state = undefined
+    if (event === 'restart') [this.#state, this.#renewed] = [undefined, new Set()]
     else this.#change(this.#changesOf(event))
     this.look()
     // A server looks every few seconds; a minute is often enough here.
@@ -62,12 +64,15 @@ class Simulation {
     const wall = this.now.getTime()
     const server = this.#hasServer ? start + this.#steady : undefined
     this.#state = stepClock(this.#state, {wall, steady: this.#steady, server, newest: newestTime(this.fleet)}, {heldMs})
-    this.#change(this.missing())
+    const facts = {proxies: [], isClockFirm: this.#state.isFirm, renewedBefore: this.#renewed, acknowledgeMs: 120_000}
+    const renewals = planRenewals(this.fleet, settings, this.now, facts)
+    if (!this.#state.isFirm && this.doubt === undefined) for (const owner of renewals.owners) this.#renewed.add(owner)
+    this.#change(this.missing(renewals))
   }
 
   /** What a pass would do now. */
-  missing(): readonly Change[] {
-    return planReconcile(this.fleet, {now: () => this.now, clockDoubt: () => this.doubt, signer: this.#signer})
+  missing(renewals: Renewals = allRenewals): readonly Change[] {
+    return planReconcile(this.fleet, {now: () => this.now, clockDoubt: () => this.doubt, signer: this.#signer}, {renewals})
   }
 
   #change(changes: readonly Change[]): void {
@@ -91,7 +96,7 @@ const records = ({fleet}: Simulation) =>
   [...fleet.records.values()].map(record => lasting(record)).sort((a, b) => (a.owner < b.owner ? -1 : 1))
 const serials = ({fleet}: Simulation) => [...fleet.identities.values(), ...fleet.credentials.values()].map(key => readKey(key).serial)
 
-/** Runs the steps, then with the right clock for as long as the rules ask for. */
+/** Runs the steps, then with the right clock for 10 minutes, and for one look of each tenth of the renewals. */
 function runBoth(steps: readonly Step[], options: {readonly hasServer: boolean}): {wrong: Simulation; right: Simulation} {
   const [wrong, right] = [new Simulation(options), new Simulation(options)]
   for (const step of steps) {
@@ -99,7 +104,7 @@ function runBoth(steps: readonly Step[], options: {readonly hasServer: boolean})
     right.run({...step, wrong: 0})
   }
 
-  for (const simulation of [wrong, right]) simulation.run({minutes: 11, wrong: 0, event: 'nothing'})
+  for (const simulation of [wrong, right]) simulation.run({minutes: 15, wrong: 0, event: 'nothing'})
   return {wrong, right}
 }
 

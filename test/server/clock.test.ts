@@ -62,6 +62,24 @@ describe('a server whose clock is wrong', () => {
     expect(warnings()).to.equal('')
   })
 
+  it('renews no more than a tenth of the fleet, and nothing that all rely on, before its clock has held for 10 minutes', async () => {
+    const names = Array.from({length: 20}, (_, index) => `c${index}`)
+    network = await startNetwork(names, {log, times: {lookMs: 20, clockLookMs: 10}})
+    await network.serving.stop()
+    const before = network.store.fleet()
+    network.clock.wrong = 25 * day
+    await network.restart()
+    const renewed = (): readonly string[] =>
+      [...network.store.fleet().identities].filter(([owner, key]) => key !== before.identities.get(owner)).map(([owner]) => owner)
+    await eventually(() => renewed().length === 2, 'a tenth is renewed')
+    const commits = network.store.commits
+    network.store.write({kind: 'registration', name: paris, value: testCluster('paris')})
+    await eventually(() => network.store.fleet().credentials.has(paris) && network.store.commits > commits, 'a new cluster does not wait')
+    expect(renewed().filter(owner => owner !== paris)).to.have.length(2)
+    expect(renewed()).not.to.include('atlas')
+    expect(network.store.fleet().server).to.equal(before.server)
+  })
+
   it('believes the API server', async () => {
     network = await startNetwork(['paris'], {log, times: {clockLookMs: 10}})
     network.store.serverTime = () => Date.now()

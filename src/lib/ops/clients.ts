@@ -14,15 +14,17 @@ import {clientLeaf, isDue} from './due.js'
 /**
  * The changes for clients whose certificate is missing or due, or that the settings do not name any more. A broken one is left as it is.
  * @param issuer undefined: nothing is issued
+ * @param age whether the age of a certificate is a reason to replace it
  */
 export function planClients(
   fleet: Fleet,
   settings: Settings,
   issuer: CertifiedKey | undefined,
   dependencies: OpsDependencies,
+  {age}: {readonly age: boolean},
 ): readonly Change[] {
   const removed = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
-  const due = settings.clients.filter(name => isClientDue(fleet, settings, name, dependencies.now()))
+  const due = settings.clients.filter(name => isClientDue(fleet, settings, name, dependencies.now(), {age}))
   return [
     ...removed.map((name): Change => ({kind: 'client', name, value: undefined})),
     ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, dependencies)),
@@ -49,10 +51,10 @@ export function issueClients(
 }
 
 /** A client also gets a new certificate when other roots are in force: it must know a new root before servers show certificates below it. */
-function isClientDue(fleet: Fleet, settings: Settings, name: ClientName, now: Date): boolean {
+function isClientDue(fleet: Fleet, settings: Settings, name: ClientName, now: Date, reasons: {readonly age: boolean}): boolean {
   if (fleet.trust === undefined) return false
   const leaf = clientLeaf(fleet, settings, name)
-  return leaf.present?.roots !== rootsOf(fleet.trust) || isDue(leaf, now)
+  return leaf.present?.roots !== rootsOf(fleet.trust) || isDue(leaf, now, reasons)
 }
 
 const rootsOf = remember(({roots}: TrustBundle) => renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')))

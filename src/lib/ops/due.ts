@@ -5,7 +5,7 @@ import {type ClientName, OBSERVABILITY, type Owner} from '../model/names.js'
 import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
-import {type Span, always, judgeKey, settledSpan} from '../pki/judge.js'
+import {type Span, always, isAge, judgeKey, settledSpan} from '../pki/judge.js'
 import {CLOCK_SKEW} from '../pki/rotation.js'
 import {takeoverDue} from './goatlas/takeover.js'
 import {dropAt} from './revoke.js'
@@ -34,9 +34,13 @@ export function credentialLeaf({credentials, trust}: Fleet, settings: Settings, 
   return {present: credentials.get(owner), spec: credentialSpec(settings, owner, generation), issuers: trust?.credentialIssuers ?? []}
 }
 
-/** Whether a leaf is to be replaced now. @throws AtlasError `invalid` where an issuer in force does not decode */
-export function isDue({present, spec, issuers}: Leaf, now: Date): boolean {
-  return judgeKey(present, spec, issuers, now).length > 0
+/**
+ * Whether a leaf is to be replaced now.
+ * @param age whether its age is a reason
+ * @throws AtlasError `invalid` where an issuer in force does not decode
+ */
+export function isDue({present, spec, issuers}: Leaf, now: Date, {age}: {readonly age: boolean}): boolean {
+  return judgeKey(present, spec, issuers, now).some(({reason}) => age || !isAge(reason))
 }
 
 /**

@@ -14,6 +14,7 @@ import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/
 import {judgedOnce} from './clock.js'
 import {type CommitOptions, type Committed, commitPlan, sameValue} from './commit.js'
 import {planReconcile} from './reconcile.js'
+import {noRenewals} from './renewals.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import type {OpsDependencies} from './dependencies.js'
 
@@ -132,7 +133,7 @@ function planInit(fleet: Fleet, choices: Choices, dependencies: OpsDependencies)
   const settings = reduceAll(fleet, changes).settings ?? defaultSettings
   changes.push(...adopt(fleet, settings, dependencies))
   if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, dependencies)})
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies, {renewals: noRenewals})]
 }
 
 /** @param standard the defaults of a new installation */

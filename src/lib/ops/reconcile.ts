@@ -22,6 +22,7 @@ import {planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
 import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.js'
+import {type Renewals, allRenewals} from './renewals.js'
 import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 
@@ -37,6 +38,8 @@ export interface ReconcileScope {
   readonly withDerived?: boolean
   /** Whether the endpoints that Thanos Query reads are planned too; true by default. */
   readonly withEndpoints?: boolean
+  /** Whose certificates are replaced because of their age; all by default. */
+  readonly renewals?: Renewals
 }
 
 /**
@@ -47,11 +50,11 @@ export interface ReconcileScope {
 export function planReconcile(
   fleet: Fleet,
   dependencies: OpsDependencies,
-  {owners = knownOwners(fleet), withDerived = false, withEndpoints = true}: ReconcileScope = {},
+  {owners = knownOwners(fleet), withDerived = false, withEndpoints = true, renewals = allRenewals}: ReconcileScope = {},
 ): readonly Change[] {
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
-  const plan = new Plan(fleet, settings, dependencies)
+  const plan = new Plan(fleet, settings, dependencies, renewals)
   plan.issuers()
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
@@ -78,11 +81,13 @@ class Plan {
   #fleet: Fleet
   readonly #settings: Settings
   readonly #deps: OpsDependencies
+  readonly #renewals: Renewals
 
-  constructor(fleet: Fleet, settings: Settings, dependencies: OpsDependencies) {
+  constructor(fleet: Fleet, settings: Settings, dependencies: OpsDependencies, renewals: Renewals) {
     this.#fleet = fleet
     this.#settings = settings
     this.#deps = atOnce(dependencies)
+    this.#renewals = renewals
   }
 
   get fleet(): Fleet {
@@ -118,11 +123,11 @@ class Plan {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'server')) return
     const leaf = serverLeaf(this.#fleet, this.#settings)
-    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'server', value: this.#issue(leaf.spec, issuer)})
+    if (isDue(leaf, this.#deps.now(), {age: this.#renewals.others})) this.#add({kind: 'server', value: this.#issue(leaf.spec, issuer)})
   }
 
   clients(): void {
-    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#deps))
+    this.add(planClients(this.#fleet, this.#settings, this.#signer('issuer'), this.#deps, {age: this.#renewals.others}))
   }
 
   /** Passes over an owner without anything to do until one of its parts has changed, or is due. */
@@ -141,6 +146,11 @@ class Plan {
   /** If not, an owner may lack a certificate that is issued once the clock, or the signing certificate, is right again. */
   #canSign(): boolean {
     return this.#signer('issuer') !== undefined && this.#signer('credentialIssuer') !== undefined
+  }
+
+  #ageOf(owner: Owner): {readonly age: boolean} {
+    const {owners} = this.#renewals
+    return {age: owners === 'all' || owners.has(owner)}
   }
 
   #isAtFault(owner: Owner): boolean {
@@ -193,7 +203,7 @@ class Plan {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'identity', owner)) return
     const leaf = identityLeaf(this.#fleet, this.#settings, recordOf(this.#fleet, owner))
-    if (isDue(leaf, this.#deps.now())) this.#add({kind: 'identity', owner, value: this.#issue(leaf.spec, issuer)})
+    if (isDue(leaf, this.#deps.now(), this.#ageOf(owner))) this.#add({kind: 'identity', owner, value: this.#issue(leaf.spec, issuer)})
   }
 
   /** The record first: the server refuses a credential that is not on record, while a record without its credential does no harm. */
@@ -203,7 +213,7 @@ class Plan {
     if (issuer === undefined || roots === undefined || isBroken(this.#fleet, 'credential', owner)) return
     const record = recordOf(this.#fleet, owner)
     const leaf = credentialLeaf(this.#fleet, this.#settings, record)
-    const kept = isDue(leaf, this.#deps.now()) ? undefined : leaf.present
+    const kept = isDue(leaf, this.#deps.now(), this.#ageOf(owner)) ? undefined : leaf.present
     const credential = kept ?? issueCredential(leaf.spec, issuer, roots, this.#deps.now(), this.#deps.signer)
     const entry = recordOfCredential(credential)
     const known = record.credentials.find(other => other.sha256 === entry.sha256)

@@ -17,6 +17,11 @@ export type ReasonCode =
   | 'wrong-roots'
   | 'wrong-usage'
 
+/** Whether only time has brought the reason about. */
+export function isAge(reason: ReasonCode): boolean {
+  return reason === 'expired' || reason === 'near-expiry' || reason === 'not-yet-valid'
+}
+
 /** One reason to replace a certificate. */
 export interface Reason {
   readonly reason: ReasonCode

@@ -4,6 +4,7 @@ import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {openEventRecorder} from './events.js'
+import type {RenewalSources} from './renewals.js'
 import {type ReconcileOutcome, type Reconciler, type ReconcilerTimes, openReconciler} from './reconciler.js'
 
 export interface LeaderDependencies {
@@ -12,6 +13,7 @@ export interface LeaderDependencies {
   readonly dependencies: OpsDependencies
   readonly log: Log
   readonly times: ReconcilerTimes
+  readonly renewals: RenewalSources
   /** Called after each pass of the reconciler. */
   reconciled(outcome: ReconcileOutcome): void
 }
@@ -33,9 +35,9 @@ export interface Leader {
 }
 
 /** Observes changes from the beginning, and acts on them while this server leads. */
-export function openLeader({fleet, store, dependencies, log, times, reconciled}: LeaderDependencies): Leader {
+export function openLeader({fleet, store, dependencies, log, times, renewals, reconciled}: LeaderDependencies): Leader {
   const events = openEventRecorder(store, log, dependencies)
-  const reconciler = openReconciler({fleet, store, dependencies, log, times, reconciled, refused: events.refused})
+  const reconciler = openReconciler({fleet, store, dependencies, log, times, renewals, reconciled, refused: events.refused})
   let isLeading = false
   return {
     events: {

@@ -6,6 +6,7 @@ import type {Owner} from '../../lib/model/names.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import {knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
+import type {Renewals} from '../../lib/ops/renewals.js'
 
 /** After so many milliseconds of planning other work gets a turn. */
 const TURN = 8
@@ -18,7 +19,7 @@ export async function planInTurns(
   fleet: Fleet,
   dependencies: OpsDependencies,
   only: ReadonlySet<Owner> | 'all',
-  {withDerived}: {readonly withDerived: boolean},
+  {withDerived, renewals}: {readonly withDerived: boolean; readonly renewals: Renewals},
 ): Promise<readonly Change[]> {
   const known = knownOwners(fleet)
   const owners = only === 'all' ? known : known.filter(owner => only.has(owner))
@@ -27,7 +28,7 @@ export async function planInTurns(
     for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {
       const isLast = from + OWNERS_AT_ONCE >= owners.length
       // The endpoints for Thanos Query come once, after everything that they point to.
-      const scope = {owners: owners.slice(from, from + OWNERS_AT_ONCE), withDerived, withEndpoints: isLast}
+      const scope = {owners: owners.slice(from, from + OWNERS_AT_ONCE), withDerived, renewals, withEndpoints: isLast}
       const missing = planReconcile(planned, dependencies, scope)
       planned = reduceAll(planned, missing)
       yield missing

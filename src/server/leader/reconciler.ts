@@ -18,12 +18,13 @@ import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
+import {type RenewalSources, type RenewalTimes, defaultRenewalTimes, openRenewals} from './renewals.js'
 import {openUnsignedLog} from './unsigned-log.js'
 import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-conflicts.js'
 import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends PauseTimes, WriteConflictTimes {
+export interface ReconcilerTimes extends PauseTimes, RenewalTimes, WriteConflictTimes {
   /** After a failure the next pass waits this long, twice as long after each further one … */
   readonly retryMs: number
   /** … up to this. */
@@ -38,6 +39,7 @@ export interface ReconcilerTimes extends PauseTimes, WriteConflictTimes {
 
 export const defaultReconcilerTimes: ReconcilerTimes = {
   ...defaultPauseTimes,
+  ...defaultRenewalTimes,
   ...defaultWriteConflictTimes,
   retryMs: 100,
   retryMaxMs: 30_000,
@@ -54,6 +56,7 @@ export interface ReconcilerDependencies {
   readonly dependencies: OpsDependencies
   readonly log: Log
   readonly times: ReconcilerTimes
+  readonly renewals: RenewalSources
   /** Called after each pass. */
   reconciled(outcome: ReconcileOutcome): void
   /** An object can't be written; called once for each reason. */
@@ -76,7 +79,7 @@ export interface Reconciler extends FleetObserver {
 }
 
 /** Issues nothing before `start`, and nothing while this server does not lead. */
-export function openReconciler({fleet, store, dependencies, log, times, reconciled, refused}: ReconcilerDependencies): Reconciler {
+export function openReconciler({fleet, store, dependencies, log, times, reconciled, refused, ...from}: ReconcilerDependencies): Reconciler {
   /** The owners whose certificates and records the next pass looks at; an empty set: all of them, when the time comes. */
   let todo: Set<Owner> | 'all' = 'all'
   let timer: NodeJS.Timeout | undefined
@@ -88,6 +91,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   const logUnsigned = openUnsignedLog(log, dependencies)
   let [isStarted, isStopped, isLeading] = [false, false, false]
   let replicas: readonly string[] | undefined
+  const renewals = openRenewals(from.renewals, dependencies, times)
   const writer = openWriter({store, dependencies, log, times, refused})
 
   function lookAt(owners: Iterable<Owner> | 'all'): void {
@@ -118,7 +122,10 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     try {
       const answers = await planAnswersInTurns(base, dependencies)
       const asked = [...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
-      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, {withDerived: store.keepsDerived}))]
+      const renewed = renewals.take(base)
+      if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
+      const scope = {withDerived: store.keepsDerived, renewals: renewed}
+      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]
       const missing = writer.take(base, planned, owners)
       idlePasses = missing.length > 0 ? 0 : idlePasses + 1
       const isDone = await writer.write(base, missing, fleet.stored)
@@ -146,7 +153,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     const overdue = owners === 'all' ? times.overdueMs : times.settleMs
     // Whatever asks for the next pass, the leader never spins.
     const shortest = backOff(idlePasses, {first: times.settleMs, longest: times.overdueMs})
-    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs)
+    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs, renewals.wait() ?? Infinity)
   }
 
   function waitAfterFailure(error: unknown): number {
@@ -207,7 +214,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
     failure() {
       const why = failure ?? writer.failure()
-      return why && `what is due could not be issued: ${why}`
+      return why === undefined ? renewals.failure() : `what is due could not be issued: ${why}`
     },
 
     async stop() {

@@ -48,6 +48,7 @@ describe('the reconciler', () => {
       dependencies: watched,
       log: silentLog,
       times: defaultReconcilerTimes,
+      renewals: {proxies: () => [], isClockFirm: () => true},
       reconciled: () => {
         passes += 1
       },

@@ -22,7 +22,7 @@ describe('the leader', () => {
   })
 
   it('renews identities when they are due, and sends them to connected Envoys', async () => {
-    network = await startNetwork(['paris'], {times: {lookMs: 50}})
+    network = await startNetwork(['paris'], {times: {lookMs: 50, clockHeldMs: 1, clockLookMs: 10}})
     const stream = network.direct('paris').delta()
     subscribe(stream, 'paris')
     await settleAll(network, [stream])

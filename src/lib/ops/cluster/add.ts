@@ -17,6 +17,7 @@ import {type CommitOptions, type Committed, sameValue} from '../commit.js'
 import {type Patience, waitForLeader} from '../ask-leader.js'
 import {judgedOnce} from '../clock.js'
 import {planReconcile} from '../reconcile.js'
+import {noRenewals} from '../renewals.js'
 import {unsignedReasons} from '../signing.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation} from '../installation.js'
@@ -58,7 +59,7 @@ export async function addCluster(
       const changes = planAdd(fleet, text, {request, defaults})
       return store.signedBy === 'leader'
         ? changes
-        : [...changes, ...planReconcile(reduceAll(fleet, changes), judgedOnce(dependencies, store, fleet))]
+        : [...changes, ...planReconcile(reduceAll(fleet, changes), judgedOnce(dependencies, store, fleet), {renewals: noRenewals})]
     },
     options,
   )

@@ -8,6 +8,7 @@ import type {CommitOptions, Committed} from '../commit.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation, loadInstallation} from '../installation.js'
 import {planReconcile} from '../reconcile.js'
+import {noRenewals} from '../renewals.js'
 import {planRemoval} from '../revoke.js'
 import {requireCluster} from './list.js'
 
@@ -42,5 +43,5 @@ async function previewRemoval(store: StateStore, text: string, dependencies: Ops
 
 function planRemove(fleet: Fleet, text: string, dependencies: OpsDependencies): readonly Change[] {
   const changes = planRemoval(fleet, requireCluster(fleet, text), dependencies)
-  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies)]
+  return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies, {renewals: noRenewals})]
 }

@@ -1,0 +1,128 @@
+/**
+ * Whose certificates are renewed now because of their age: a tenth of the fleet at a time, each tenth after the one before is acknowledged
+ * (docs/explanation/security.md#renewals). What is missing or wrong for another reason does not wait, and is not decided here.
+ */
+import {identitySecret} from '../envoy/secret.js'
+import {type Fleet, isRegistered, recordOf, registeredNames} from '../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../model/names.js'
+import type {ProxyReport} from '../model/report.js'
+import type {Settings} from '../model/settings.js'
+import {isAge, judgeKey} from '../pki/judge.js'
+import {readKey} from '../pki/read.js'
+import {BACKDATED} from '../pki/rotation.js'
+import {type Leaf, credentialLeaf, identityLeaf, isOwnerSettled} from './due.js'
+
+/** Which certificates their age is a reason to replace. */
+export interface Renewals {
+  readonly owners: ReadonlySet<Owner> | 'all'
+  /** Whether those of the ADS server and of clients are among them. */
+  readonly others: boolean
+}
+
+export const allRenewals: Renewals = {owners: 'all', others: true}
+/** For a command: a server renews, which sees whether its clock is right and what Envoys acknowledge. */
+export const noRenewals: Renewals = {owners: new Set(), others: false}
+
+export interface RenewalPlan extends Renewals {
+  readonly owners: ReadonlySet<Owner>
+  /** Whether more are due than `owners`. */
+  readonly isWaiting: boolean
+  /** Owners with an Envoy that has not acknowledged its identity in time, where renewals wait for them. */
+  readonly late: readonly Owner[]
+}
+
+export interface RenewalFacts {
+  /** The connected Envoys, by the newest reports. */
+  readonly proxies: readonly ProxyReport[]
+  /** Whether the clock is confirmed, or has held: until then a tenth of the fleet is renewed, and nothing that all Envoys rely on. */
+  readonly isClockFirm: boolean
+  /** Whose certificates this process has renewed before the clock was firm. */
+  readonly renewedBefore: ReadonlySet<Owner>
+  /** How long a tenth is waited for, milliseconds. */
+  readonly acknowledgeMs: number
+}
+
+/**
+ * The renewals of one pass, those that end first before others. While a tenth is not acknowledged, none; where half of a tenth does not
+ * acknowledge in time, those alone that can not wait.
+ * @throws AtlasError `invalid` where an issuer in force does not decode
+ */
+export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts: RenewalFacts): RenewalPlan {
+  const {isClockFirm, renewedBefore} = facts
+  const names = registeredNames(fleet)
+  const tenth = Math.max(1, Math.floor(names.length / 10))
+  const owners: readonly Owner[] = isClockFirm ? [OBSERVABILITY, ...names] : names
+  const due = owners.flatMap(owner => aged(fleet, settings, owner, now) ?? [])
+  const isOtherDue = !isClockFirm && aged(fleet, settings, OBSERVABILITY, now) !== undefined
+  const plan = (chosen: readonly Aged[], late: readonly Owner[] = []): RenewalPlan => ({
+    owners: new Set(chosen.map(({owner}) => owner)),
+    others: isClockFirm,
+    isWaiting: chosen.length < due.length || isOtherDue,
+    late,
+  })
+  if (due.length === 0) return plan([])
+
+  const {pending, late} = unacknowledged(fleet, now, facts)
+  // One cluster that does not answer delays no other, unless it is half of a tenth.
+  const isStopped = late.length * 2 >= tenth
+  const ready = isStopped ? due.filter(({isUrgent}) => isUrgent) : due
+  const left = isClockFirm ? tenth : tenth - renewedBefore.size
+  if (pending.length > 0 || left <= 0) return plan([])
+  const chosen = [...ready].sort((a, b) => a.end - b.end).slice(0, left)
+  return plan(chosen, ready.length < due.length ? late : [])
+}
+
+/** The connected Envoys in the reports of the living servers. */
+export function reportedProxies({replicas = [], reports}: Fleet): readonly ProxyReport[] {
+  return replicas.flatMap(replica => reports.get(replica)?.report.proxies ?? [])
+}
+
+interface Aged {
+  readonly owner: Owner
+  /** When the first of its certificates that are due ends, milliseconds since 1970. */
+  readonly end: number
+  /** One has ended, is not valid yet, or has less than a sixth of its life left. */
+  readonly isUrgent: boolean
+}
+
+/** Undefined where no certificate of the owner is due by its age alone. */
+function aged(fleet: Fleet, settings: Settings, owner: Owner, now: Date): Aged | undefined {
+  if (!isRegistered(fleet, owner) || isOwnerSettled(fleet, settings, owner, now)) return undefined
+  const record = recordOf(fleet, owner)
+  const due = [identityLeaf(fleet, settings, record), credentialLeaf(fleet, settings, record)].flatMap(leaf => {
+    const age = ageOf(leaf, now)
+    return age === undefined ? [] : [age]
+  })
+  if (due.length === 0) return undefined
+  return {owner, end: Math.min(...due.map(({end}) => end)), isUrgent: due.some(({isUrgent}) => isUrgent)}
+}
+
+function ageOf({present, spec, issuers}: Leaf, now: Date): Omit<Aged, 'owner'> | undefined {
+  const reasons = judgeKey(present, spec, issuers, now).map(({reason}) => reason)
+  if (present === undefined || reasons.length === 0 || !reasons.every(reason => isAge(reason))) return undefined
+  const {notBefore, notAfter} = readKey(present)
+  const urgentAt = notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 6
+  return {end: notAfter.getTime(), isUrgent: !reasons.includes('near-expiry') || urgentAt <= now.getTime()}
+}
+
+/**
+ * Owners with a connected Envoy that has not acknowledged the identity in the store: `pending` while that is new, `late` after that. An
+ * owner without a connected Envoy is in neither: its Envoy gets the newest identity when it connects.
+ */
+function unacknowledged(
+  fleet: Fleet,
+  now: Date,
+  {proxies, acknowledgeMs}: RenewalFacts,
+): {readonly pending: readonly Owner[]; readonly late: readonly Owner[]} {
+  const [pending, late] = [new Set<Owner>(), new Set<Owner>()]
+  for (const {cluster, identity} of proxies) {
+    const present = fleet.identities.get(cluster)
+    if (present === undefined || !isRegistered(fleet, cluster) || identity?.version === identitySecret(present).version) continue
+    const age = now.getTime() - readKey(present).notBefore.getTime() - BACKDATED * 1000
+    // A negative age is that of an identity which a wrong clock has issued.
+    if (age >= 0 && age < acknowledgeMs) pending.add(cluster)
+    else late.add(cluster)
+  }
+
+  return {pending: [...pending], late: [...late].sort()}
+}
