@@ -176,7 +176,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     readinessOf({
       ...{role, fleet, times, phase: phase(), clock: {now, clockDoubt: clock.doubt}, storeHeardAt: store.heardAt()},
       lacksCertificate: envoys !== undefined && envoys.certificateEnd() === undefined,
-      problems: [leader?.failure(), envoys?.problem(), membership.failure()],
+      problems: [...store.warnings(), leader?.failure(), envoys?.problem(), membership.failure()],
     })
   const address = (): string => envoys?.address() ?? ''
   const report = (): Report => reportOf({store, fleet, proxies, readiness, address, startedAt, now})

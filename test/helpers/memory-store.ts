@@ -104,6 +104,7 @@ function storeOver(place: Place): MemoryStore {
     heartbeats: async () => [],
     mayRead: async () => true,
     heardAt: () => undefined,
+    warnings: () => [],
     serverTime: () => undefined,
 
     close() {

@@ -13,6 +13,9 @@ export const dependencies: OpsDependencies = {now: () => new Date(), signer: cry
 /** After this time a command on a terminal shows what it waits for. */
 const QUIET_MS = 3000
 
+/** So often, milliseconds, a command looks whether its store has something to say. */
+const REPORT_MS = 500
+
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
 
@@ -65,14 +68,31 @@ export abstract class StoreCommand extends BaseCommand {
   static override baseFlags = storeFlags
 
   #store: StateStore | undefined
+  #reports: NodeJS.Timeout | undefined
+  readonly #reported = new Set<string>()
 
-  /** The store that the flags name; closed when the command ends. */
+  /** The store that the flags name; closed when the command ends. What the command waits for there is reported. */
   protected async openStore(flags: StoreFlags, needs: StoreNeeds = {}): Promise<StateStore> {
     this.#store = await openStore(flags, needs)
+    // A server reports what it waits for at its admin port.
+    if (needs.work !== 'serve')
+      this.#reports = setInterval(() => {
+        this.#report()
+      }, REPORT_MS).unref()
     return this.#store
   }
 
+  #report(): void {
+    for (const warning of this.#store?.warnings() ?? []) {
+      if (this.#reported.has(warning)) continue
+      this.#reported.add(warning)
+      this.message(`Warning: ${warning}`)
+    }
+  }
+
   protected override async finally(error: Error | undefined): Promise<void> {
+    if (this.#reports !== undefined) this.#report()
+    clearInterval(this.#reports)
     this.#store?.close()
     await super.finally(error)
   }

@@ -51,12 +51,14 @@ export interface Writing {
 }
 
 export interface ObjectStore
-  extends StoreTraits, Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime'> {
+  extends
+    StoreTraits,
+    Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime' | 'warnings'> {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */
   list(): Promise<readonly StoredObject[]>
-  /** Runs `work` while no other writer of this place writes. @throws AtlasError `conflict` when the other writer takes too long */
+  /** Runs `work` while no other writer of this place writes. @throws AtlasError `unreachable` when the other writer takes too long */
   exclusively<T>(work: () => Promise<T>): Promise<T>
   /** One object, as it is known to be; undefined: there is none. Within `exclusively`. */
   read(key: ObjectKey): Promise<StoredObject | undefined>

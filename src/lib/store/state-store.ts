@@ -163,6 +163,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     recordEvent: async (object, event) => objects.recordEvent(object, event),
     mayRead: async key => objects.mayRead(key),
     heardAt: () => objects.heardAt(),
+    warnings: () => objects.warnings(),
     serverTime: () => objects.serverTime(),
     close: () => objects.close(),
   }

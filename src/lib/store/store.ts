@@ -144,6 +144,9 @@ export interface StateStore extends StoreTraits {
    */
   serverTime(): number | undefined
 
+  /** What is wrong with the store although it can be read, or what an operation under way waits for; a sentence each. */
+  warnings(): readonly string[]
+
   /** Closes connections; what is under way goes on. */
   close(): void
 }

@@ -90,6 +90,7 @@ export function testStore(): TestStore {
     heartbeats: async () => [],
     mayRead: async () => true,
     heardAt: () => undefined,
+    warnings: () => [],
     serverTime: () => undefined,
     close: () => undefined,
     recordEvent: async () => undefined,

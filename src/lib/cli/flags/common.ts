@@ -16,7 +16,11 @@ export const confirmFlags = {
 /** Whether to wait until the leader, which alone holds the keys, has applied a request. With `--store` the command applies it itself. */
 export const waitFlags = {
   wait: Flags.boolean({allowNo: true, description: 'in Kubernetes: wait until the leader has applied the change (default on a terminal)'}),
-  timeout: Flags.string({default: '60s', description: 'how long to wait for the leader', helpValue: 'DURATION'}),
+  timeout: Flags.string({
+    default: '60s',
+    description: 'how long to wait for the leader or, with --store, for another process that writes',
+    helpValue: 'DURATION',
+  }),
 }
 
 /** How long to wait by `waitFlags`; undefined for not at all. @throws AtlasError `invalid` */

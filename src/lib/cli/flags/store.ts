@@ -1,5 +1,6 @@
 /** The flags that name a store: a directory of manifests, or a Kubernetes namespace. */
 import {Flags} from '@oclif/core'
+import {parseDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseNamespace} from '../../model/settings.js'
 import type {DirectoryTimes} from '../../store/directory/times.js'
@@ -45,7 +46,7 @@ export interface StoreNeeds {
 
 /** @throws AtlasError `invalid` for flags of both kinds, `unreachable` where no cluster is configured */
 export async function openStore(
-  flags: StoreFlags,
+  flags: StoreFlags & {readonly timeout?: string},
   {secrets = [], work = 'read', create = false, times = {}}: StoreNeeds = {},
 ): Promise<StateStore> {
   // flags.store may come from ATLAS_STORE, so --context on the command line is not silently ignored.
@@ -56,7 +57,8 @@ export async function openStore(
       `--store names a directory, --${ofCluster.join(' and --')} a Kubernetes cluster; only one of them can be used`,
       {hint: 'leave one out; for a cluster, unset ATLAS_STORE too'},
     )
-  if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times})
+  const lock = flags.timeout === undefined ? {} : {lockMs: parseDuration(flags.timeout, '--timeout') * 1000}
+  if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times: {...lock, ...times}})
   const namespace = flags.namespace === undefined ? undefined : parseNamespace(flags.namespace, '--namespace')
   const cluster = present({namespace, context: flags.context, kubeconfig: flags.kubeconfig})
   return openCluster({cluster, secrets, times, ...(work !== 'serve' && {work})})

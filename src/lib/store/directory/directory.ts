@@ -1,13 +1,13 @@
 /** A directory of manifests as a place that keeps objects; editors, git and other processes may write there too. */
 import {readFile, stat} from 'node:fs/promises'
 import path from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError, messageOf} from '../../model/errors.js'
-import type {ObjectStore} from '../objects.js'
+import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {ServerAddress, StateStore} from '../store.js'
 import {openFiles} from './files.js'
-import {type Lock, livingOwner, tryLock} from './lock.js'
+import {livingOwner, tryLock} from './lock.js'
+import {lockErrors, openLockWaits} from './lock-waits.js'
 import {observe} from './observe.js'
 import type {DirectoryTimes} from './times.js'
 import {makeFolder, replace, removeTemporaryFiles} from './write.js'
@@ -26,6 +26,15 @@ export function directoryStore(directory: string, options: DirectoryOptions): St
 function directoryObjects(directory: string, {create, times}: DirectoryOptions): ObjectStore {
   const files = openFiles(directory, {create})
   const description = `directory ${directory}`
+  const waits = openLockWaits(directory, times)
+  /** Whether every user of this machine may write there. */
+  let isOpenToAll = false
+
+  async function list(): Promise<readonly StoredObject[]> {
+    isOpenToAll = await isWorldWritable(directory)
+    return waits.betweenCommits(async () => files.scan())
+  }
+
   const objects: ObjectStore = {
     description,
     namespace: undefined,
@@ -34,7 +43,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     isShared: false,
     isRemote: false,
     writesAtOnce: 1,
-    list: async () => betweenCommits(directory, times.patienceMs, async () => files.scan()),
+    list,
     read: async key => files.read(key),
     async write(key, manifest) {
       const revision = await files.write(key, manifest)
@@ -43,7 +52,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 
     async exclusively(work) {
       if (create) await prepare(directory)
-      const lock = await waitForLock(path.join(directory, '.commit.lock'), times.lockMs, description)
+      const lock = await waits.commitLock()
       try {
         await removeTemporaryFiles(directory)
         // All files are read, so that each object is found under any file name.
@@ -55,12 +64,29 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     async observe({look}, signal) {
-      observe(directory, times, look, signal)
-      return {all: async () => objects.list(), one: () => undefined}
+      const later = observe(directory, times, look, signal)
+      // What can not be read may be readable a moment later, and no change tells: it is read again soon.
+      const all = async (): Promise<readonly StoredObject[]> => {
+        let isRead = false
+        try {
+          const found = await list()
+          isRead = !files.hasUnread()
+          return found
+        } finally {
+          if (!isRead) later(times.retryMs)
+        }
+      }
+
+      return {all, one: () => undefined}
     },
 
+    warnings: () => [
+      ...waits.warnings(),
+      ...(isOpenToAll ? [`every user of this machine may write into the ${description}, and make Atlas sign for them: chmod o-w it`] : []),
+    ],
+
     async hold(server, events) {
-      const lock = await locked(directory, tryLock(path.join(directory, '.serve.lock'), {admin: server.admin}))
+      const lock = await lockErrors(directory, tryLock(path.join(directory, '.serve.lock'), {admin: server.admin}))
       if ('release' in lock) {
         events.leading(true)
         events.living([server.replica])
@@ -96,26 +122,10 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   return objects
 }
 
-/**
- * Reads while no process commits: a read in the middle of a commit could see its end and not its beginning, such as a credential
- * without its record. After `patienceMs` the directory is read all the same; a commit that is planned on that ends in a conflict.
- */
-async function betweenCommits<T>(directory: string, patienceMs: number, look: () => Promise<T>): Promise<T> {
-  const lock = path.join(directory, '.commit.lock')
-  const isBusy = async (): Promise<boolean> => (await livingOwner(lock).catch(() => undefined)) !== undefined
-  const deadline = Date.now() + patienceMs
-  for (;;) {
-    while ((await isBusy()) && Date.now() < deadline) await sleep(2 + Math.random() * 5)
-    const before = await changeTime(directory)
-    const found = await look()
-    if (Date.now() >= deadline || (!(await isBusy()) && (await changeTime(directory)) === before)) return found
-  }
-}
-
-/** Files are created and renamed, which changes the time of their directory. */
-async function changeTime(directory: string): Promise<bigint | undefined> {
-  const found = await stat(directory, {bigint: true}).catch(() => undefined)
-  return found?.mtimeNs
+/** The sticky bit keeps others' files from being replaced, and not new ones from being made. */
+async function isWorldWritable(directory: string): Promise<boolean> {
+  const found = await stat(directory).catch(() => undefined)
+  return found !== undefined && (found.mode & 0o002) !== 0
 }
 
 /** Creates the directory, closed to other users, with a `.gitignore`. */
@@ -143,28 +153,3 @@ const GITIGNORE = `# written by atlas: Secrets hold private keys, so git takes n
 !configmap-*.yaml
 configmap-atlas-records-*.yaml
 `
-
-/** A lock's errors, as errors of the store. */
-async function locked<T>(directory: string, attempt: Promise<T>): Promise<T> {
-  try {
-    return await attempt
-  } catch (error) {
-    throw new AtlasError('unreachable', `cannot lock the store ${directory}: ${messageOf(error)}`, {
-      hint: 'the directory must exist and be writable',
-      cause: error,
-    })
-  }
-}
-
-async function waitForLock(file: string, limitMs: number, description: string): Promise<Lock> {
-  const deadline = Date.now() + limitMs
-  for (;;) {
-    const lock = await locked(path.dirname(file), tryLock(file))
-    if ('release' in lock) return lock
-    if (Date.now() > deadline)
-      throw new AtlasError('conflict', `process ${lock.owner.pid} has been writing to ${description} for over ${limitMs / 1000} s`, {
-        hint: 'run the command again when it is done',
-      })
-    await sleep(2 + Math.random() * 10)
-  }
-}

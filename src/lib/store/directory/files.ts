@@ -8,7 +8,7 @@ import {renderYaml} from '../../manifest/yaml.js'
 import {AtlasError} from '../../model/errors.js'
 import {type ObjectKey, objectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
-import {conventionalName, readObjectFile, revisionOf, sourceOf} from './object-file.js'
+import {conventionalName, isUnread, readObjectFile, revisionOf, sourceOf} from './object-file.js'
 import {errnoOf, remove, replace, unreachable} from './write.js'
 
 /** A file that was changed less than this before it was read may change again without another time. Milliseconds. */
@@ -18,6 +18,8 @@ const RACY_MS = 2000n
 export interface Files {
   /** Every object, from the files as they are now. @throws AtlasError `unreachable` */
   scan(): Promise<readonly StoredObject[]>
+  /** Whether a file could not be read in the last scan, for whatever reason. */
+  hasUnread(): boolean
   /** The object under `key`, from its file as it is now; in a file of another name only if a scan has seen it there. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
   /** Writes or deletes the object that `read` returned last. @throws AtlasError `conflict` where its file has changed since */
@@ -69,7 +71,8 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     if (before?.stamp === stamp) return before
     const now = BigInt(Date.now())
     const object = await readObjectFile(file, stat, before?.object)
-    return {stamp: now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
+    // A file that could not be read is read again each time: too many open files, or a server of files that is away, change no time of it.
+    return {stamp: isUnread(object) || now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
   }
 
   /** The files that hold an object, of those in which it was seen last. */
@@ -96,6 +99,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 
   return {
     scan,
+    hasUnread: () => [...known.values()].some(({object}) => isUnread(object)),
     async read(key) {
       const objects = (await filesOf(key)).map(name => known.get(name)?.object)
       return distinct(objects.filter(object => object !== undefined)).find(object => object.key === key)

@@ -1,6 +1,6 @@
 /** Lock files that name their owner, so that the lock of a process that was killed can be taken over. */
 import {createHash, randomBytes} from 'node:crypto'
-import {link, readFile, unlink, writeFile} from 'node:fs/promises'
+import {link, readFile, stat, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {isAlive, startOf} from './process.js'
 import {errnoOf} from './write.js'
@@ -25,14 +25,26 @@ export interface Lock {
  */
 export async function tryLock(file: string, note?: LockOwner['note']): Promise<Lock | {readonly owner: LockOwner}> {
   const owner: LockOwner = {pid: process.pid, start: startOf(process.pid), token: newToken(), ...(note !== undefined && {note})}
-  for (;;) {
+  for (let round = 0; ; round += 1) {
     // Read first, so that waiting for a lock does not change the directory.
     const present = await ownerOf(file)
     if (present === undefined) {
       if (await create(file, owner)) return {release: async () => release(file, owner)}
     } else if (isAlive(present.pid, present.start)) return {owner: present}
-    else await takeAway(file, present)
+    else {
+      const taker = await takeAway(file, present)
+      // A taker that was stopped half-way would be waited for without end.
+      if (taker !== undefined && round > TAKER_ROUNDS) return {owner: taker}
+    }
   }
+}
+
+/** Another process that takes the lock over is waited for so often, 5 ms each. */
+const TAKER_ROUNDS = 100
+
+/** When a lock was taken; undefined: it is not there any more. */
+export async function takenAt(file: string): Promise<Date | undefined> {
+  return (await stat(file).catch(() => undefined))?.mtime
 }
 
 /** The living owner of a lock, if it has one. */
@@ -60,8 +72,9 @@ async function create(file: string, owner: LockOwner): Promise<boolean> {
  * Removes a dead owner's lock. Only the process that creates the gate file named after the dead lock's token may do that: if every
  * process removed the lock that it saw earlier, the second would remove the first one's new lock. A gate is a lock, too, and its owner
  * may die: it is then removed in the same way. Tokens are never reused, so a late gate finds another lock, or none, and removes nothing.
+ * @returns the living process that takes the lock away at this moment, if it is another one
  */
-async function takeAway(file: string, dead: LockOwner): Promise<void> {
+async function takeAway(file: string, dead: LockOwner): Promise<LockOwner | undefined> {
   const gate = `${file}.${dead.token}`
   const taker: LockOwner = {pid: process.pid, start: startOf(process.pid), token: newToken()}
   if (await create(gate, taker)) {
@@ -72,12 +85,13 @@ async function takeAway(file: string, dead: LockOwner): Promise<void> {
       await unlink(gate).catch(() => undefined)
     }
 
-    return
+    return undefined
   }
 
   const other = await ownerOf(gate)
-  if (other !== undefined && !isAlive(other.pid, other.start)) await takeAway(gate, other)
-  else await new Promise(resolve => setTimeout(resolve, 5))
+  if (other !== undefined && !isAlive(other.pid, other.start)) return takeAway(gate, other)
+  await new Promise(resolve => setTimeout(resolve, 5))
+  return other
 }
 
 async function release(file: string, owner: LockOwner): Promise<void> {

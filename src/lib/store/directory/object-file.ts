@@ -30,6 +30,14 @@ export function revisionOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** The revision of a file that could not be opened or read begins with this. */
+const UNREAD = 'unreadable:'
+
+/** Whether a file could not be opened or read; what it holds is unknown, and may be good. */
+export function isUnread({revision}: StoredObject): boolean {
+  return revision.startsWith(UNREAD)
+}
+
 /** The object in a file, or why it can't be read. @param before what the file held when last seen */
 export async function readObjectFile(file: string, stat: BigIntStats, before: StoredObject | undefined): Promise<StoredObject> {
   const name = path.basename(file)
@@ -56,7 +64,7 @@ export async function readObjectFile(file: string, stat: BigIntStats, before: St
     if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) await handle.chmod(0o600).catch(() => undefined)
     return object
   } catch (error) {
-    return broken(`unreadable:${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${errnoOf(error) ?? messageOf(error)}`)
+    return broken(`${UNREAD}${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${errnoOf(error) ?? messageOf(error)}`)
   } finally {
     await handle?.close()
   }

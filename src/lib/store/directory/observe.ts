@@ -5,11 +5,13 @@ import type {DirectoryTimes} from './times.js'
 
 /**
  * Calls `look` whenever files in `directory` may have changed, until `signal` aborts: by `fs.watch`, and at intervals.
+ * @returns calls `look` after so many milliseconds, once
  */
-export function observe(directory: string, times: DirectoryTimes, look: () => void, signal: AbortSignal): void {
+export function observe(directory: string, times: DirectoryTimes, look: () => void, signal: AbortSignal): (milliseconds: number) => void {
   let quiet: NodeJS.Timeout | undefined
   let patience: NodeJS.Timeout | undefined
   let retry: NodeJS.Timeout | undefined
+  let again: NodeJS.Timeout | undefined
   let watcher: FSWatcher | undefined
   /** Identifies the directory that is watched: another one may get its name. */
   let watched: string | undefined
@@ -59,17 +61,21 @@ export function observe(directory: string, times: DirectoryTimes, look: () => vo
 
   const stop = (): void => {
     watcher?.close()
-    for (const timer of [quiet, patience, retry]) clearTimeout(timer)
+    for (const timer of [quiet, patience, retry, again]) clearTimeout(timer)
     clearInterval(poll)
   }
 
   if (signal.aborted) {
     clearInterval(poll)
-    return
+    return () => undefined
   }
 
   signal.addEventListener('abort', stop, {once: true})
   start()
+  return milliseconds => {
+    clearTimeout(again)
+    if (!signal.aborted) again = setTimeout(now, milliseconds)
+  }
 }
 
 /** Undefined: it is not there. */

@@ -8,7 +8,7 @@ export interface DirectoryTimes {
   readonly patienceMs: number
   /** The directory is read this often even when no change is reported. */
   readonly pollMs: number
-  /** A directory that can't be read is tried again this often. */
+  /** A directory, or a file in it, that can't be read is tried again this often. */
   readonly retryMs: number
   /** A commit that waits longer for another writer fails. */
   readonly lockMs: number

@@ -129,6 +129,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     },
 
     heardAt: informer.heardAt,
+    warnings: () => [],
     serverTime: client.serverTime,
     close: client.close,
   }
