@@ -3,10 +3,12 @@ import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createServer} from 'node:net'
 import {credentialIn} from '../../src/demo/lab/certificates.js'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import type {TypeReport} from '../../src/lib/model/report.js'
-import {reportOf, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {oneCall} from './backend.js'
+import {hostOf, reportOf, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {adsPort} from './mtls-ports.js'
 
@@ -14,7 +16,7 @@ import {adsPort} from './mtls-ports.js'
 const NOBODYS = '203.0.113.77'
 
 describe('e2e: rejected resources (D26)', function () {
-  this.timeout(60_000)
+  this.timeout(90_000)
   let network: Network
 
   before(async () => {
@@ -23,11 +25,6 @@ describe('e2e: rejected resources (D26)', function () {
   })
   after(() => closeNetwork(network))
 
-  async function typesOf(id: string): Promise<Readonly<Record<string, TypeReport>>> {
-    const {proxies} = await reportOf(network)
-    return Object.fromEntries(proxies.find(proxy => proxy.id === id)?.types.map(type => [type.type, type]) ?? [])
-  }
-
   it('a listener that can not be bound: the message is in status, clusters and secrets are in place, and later changes still arrive', async () => {
     const envoy = await network.makeEnvoy(parseClusterName('paris'), {
       address: network.spareAddress(0),
@@ -35,16 +32,16 @@ describe('e2e: rejected resources (D26)', function () {
       nodeId: 'paris-1',
     })
     await envoy.start()
-    await until(network, 'status to show the refusal', async () => (await typesOf('paris-1'))['Listener']?.state === 'nack')
+    await until(network, 'status to show the refusal', async () => (await typesOf(network, 'paris-1'))['Listener']?.state === 'nack')
     const {proxies} = await statusIn(network)
     const proxy = proxies.find(({id}) => id === 'paris-1')
     expect(proxy?.state).to.equal('rejected')
     expect(proxy?.remark).to.match(/Listener: .*thanos.*203\.0\.113\.77:11901.*Cannot assign requested address/s)
-    expect((await typesOf('paris-1'))['Listener']?.nackNames).to.deep.equal(['thanos'])
-    expect((await typesOf('paris-1'))['Cluster']).to.include({state: 'synced', sent: 1, acknowledged: 1})
+    expect((await typesOf(network, 'paris-1'))['Listener']?.nackNames).to.deep.equal(['thanos'])
+    expect((await typesOf(network, 'paris-1'))['Cluster']).to.include({state: 'synced', sent: 1, acknowledged: 1})
 
     await network.register('paris', {replicas: 2})
-    await until(network, 'a change to reach it', async () => (await typesOf('paris-1'))['Cluster']?.acknowledged === 2, 3)
+    await until(network, 'a change to reach it', async () => (await typesOf(network, 'paris-1'))['Cluster']?.acknowledged === 2, 3)
     await untilSynced(network)
     const refused = await statOf(envoy, 'listener_manager.lds.update_rejected')
     await sleep(1000)
@@ -52,22 +49,49 @@ describe('e2e: rejected resources (D26)', function () {
     for (const name of ['paris', 'lyon']) expect(await whoAnswers(network, name)).to.equal(`${name}/0`)
     await envoy.kill()
   })
-
-  it('one of two listeners: the other one opens', async () => {
-    const address = network.spareAddress(1)
-    const occupier = createServer()
-    await new Promise<void>(resolve => occupier.listen(10_901, address, resolve))
-    const envoy = await network.makeEnvoy('atlas', {address, nodeId: 'atlas-1'})
-    await envoy.start()
-    await until(network, 'status to show the refusal', async () => (await typesOf('atlas-1'))['Listener']?.state === 'nack')
-    expect((await typesOf('atlas-1'))['Listener']?.nack).to.match(/thanos: cannot bind .*Address already in use/)
-    const fleet = await network.store.load()
-    const target = {...adsPort(network, fleet), host: address}
-    const opens = async (): Promise<boolean> =>
-      (await probeTls(target, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
-    await until(network, 'the ADS relay to open', opens)
-    await untilSynced(network)
-    await new Promise(resolve => occupier.close(resolve))
-    await envoy.kill()
-  })
 })
+
+for (const variant of ['delta', 'sotw'] as const)
+  describe(`e2e: a listener whose port is held (${variant})`, function () {
+    this.timeout(90_000)
+    let network: Network
+
+    before(async () => {
+      network = await openNetwork({clusters: ['paris', 'lyon'], variant})
+      await untilReachable(network)
+    })
+    after(() => closeNetwork(network))
+
+    it('opens once the port is free, with all its routes; the other listener opens at once', async () => {
+      const address = network.spareAddress(1)
+      const occupier = createServer()
+      await new Promise<void>(resolve => occupier.listen(10_901, address, resolve))
+      const envoy = await network.makeEnvoy('atlas', {address, nodeId: 'atlas-1'})
+      await envoy.start()
+      await until(network, 'status to show the refusal', async () => (await typesOf(network, 'atlas-1'))['Listener']?.state === 'nack')
+      expect((await typesOf(network, 'atlas-1'))['Listener']?.nack).to.match(/thanos: cannot bind .*Address already in use/)
+      const fleet = await network.store.load()
+      const target = {...adsPort(network, fleet), host: address}
+      const opens = async (): Promise<boolean> =>
+        (await probeTls(target, {certificate: credentialIn(fleet, parseClusterName('paris'))})).bytes > 0
+      await until(network, 'the ADS relay to open', opens)
+      await untilSynced(network)
+      await new Promise(resolve => occupier.close(resolve))
+      // The server sends it again after 15 s, then after twice as long.
+      await until(
+        network,
+        'the listener to be accepted',
+        async () => (await typesOf(network, 'atlas-1'))['Listener']?.state === 'synced',
+        50,
+      )
+      const answers = async (): Promise<boolean> =>
+        (await callOnce(openPlain({host: address, port: 10_901}), oneCall(hostOf('lyon'))).catch(() => undefined))?.grpcStatus === 0
+      await until(network, 'the listener to open', answers)
+      await envoy.kill()
+    })
+  })
+
+async function typesOf(network: Network, id: string): Promise<Readonly<Record<string, TypeReport>>> {
+  const {proxies} = await reportOf(network)
+  return Object.fromEntries(proxies.find(proxy => proxy.id === id)?.types.map(type => [type.type, type]) ?? [])
+}

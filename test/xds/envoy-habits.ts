@@ -1,5 +1,6 @@
 /** What the model client does with a response, by type and version: as it was measured on Envoy (docs/explanation/envoy.md). */
 import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {Variant} from '../../src/lib/xds/session.js'
 import type {Kind} from './stream.js'
 
 export type Response = DeltaDiscoveryResponse | DiscoveryResponse
@@ -57,4 +58,12 @@ export class Shelf {
   /** Responses on this stream, and whether one was refused. */
   received = 0
   refused = false
+  /** Scopes: how many responses may still repeat what it has, since a listener that was refused has been accepted and needs them. */
+  repeats = 0
+
+  /** Whether a response that brings this version repeats what the client has, without a reason. */
+  isRepeated(variant: Variant, name: string, version: string, owed: ReadonlySet<string>): boolean {
+    const had = this.has.get(name) === version && (variant === 'sotw' || this.listed.get(name) === version)
+    return had && !owed.has(name) && !this.doubted.has(name)
+  }
 }

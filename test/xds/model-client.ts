@@ -233,6 +233,7 @@ export class ModelClient {
       const shelf = this.#shelf(kind)
       shelf.received = 0
       shelf.refused = false
+      shelf.repeats = 0
       shelf.nonce = ''
       shelf.owed.clear()
       for (const [name, version] of shelf.listed) this.#proved.add(`${kind} ${name} ${version}`)
@@ -274,6 +275,7 @@ export class ModelClient {
     if (added.size !== response.resources.length || new Set(removed).size !== removed.length) this.#fail('a name twice in a response')
     if (added.size > 0 && removed.length > 0) this.#fail('additions and removals in one response')
     for (const [name, version] of added) this.#judgeAddition(kind, name, version, letter)
+    if ([...added].some(([name, version]) => shelf.isRepeated(this.variant, name, version, letter.owed))) shelf.repeats -= 1
     for (const name of removed) this.#judgeRemoval(kind, name)
 
     const bad = [...added].filter(([name, version]) => this.#refuses(kind, name, version)).map(([name]) => name)
@@ -293,7 +295,11 @@ export class ModelClient {
     const whole = allowsWildcard(response.typeUrl)
     if (!whole && contents.size === 0) this.#fail(`an empty ${kind} response`)
     const same = contents.size === shelf.has.size && [...contents].every(([name, version]) => shelf.has.get(name) === version)
-    if (whole && same && shelf.received > 1 && shelf.doubted.size === 0 && letter.owed.size === 0) this.#fail(`${kind} as it was`)
+    if (whole && same && shelf.received > 1 && shelf.doubted.size === 0 && letter.owed.size === 0) {
+      if (shelf.repeats === 0) this.#fail(`${kind} as it was`)
+      shelf.repeats -= 1
+    }
+
     if (!whole) for (const [name, version] of contents) this.#judgeAddition(kind, name, version, letter)
     const gone = whole ? [...shelf.has.keys()].filter(name => !contents.has(name)) : []
     // The first response of a stream can't carry what neither side knows any more, nor can one that leaves out what was refused.
@@ -362,6 +368,7 @@ export class ModelClient {
 
     if (this.variant === 'sotw' && bad.length === 0 && allowsWildcard(response.typeUrl)) shelf.doubted.clear()
     shelf.nonce = response.nonce
+    if (kind === 'listener' && shelf.refused && bad.length === 0) this.#shelf('scope').repeats += 1
     shelf.refused ||= bad.length > 0
     const [only] = bad
     const alone =
@@ -393,11 +400,11 @@ export class ModelClient {
   }
 
   /** The server never sends what the client has, except where a rule requires it. */
-  #judgeAddition(kind: Kind, name: string, version: string, {owed, snapshot}: Letter): void {
+  #judgeAddition(kind: Kind, name: string, version: string, letter: Letter): void {
     const shelf = this.#shelf(kind)
-    const had = shelf.has.get(name) === version && (this.variant === 'sotw' || shelf.listed.get(name) === version)
-    if (had && !owed.has(name) && !shelf.doubted.has(name)) this.#fail(`${kind} ${name} ${version} is sent again`)
-    this.#judgeOrder(kind, name, version, snapshot)
+    if (shelf.repeats === 0 && shelf.isRepeated(this.variant, name, version, letter.owed))
+      this.#fail(`${kind} ${name} ${version} is sent again`)
+    this.#judgeOrder(kind, name, version, letter.snapshot)
   }
 
   /** The client never gets a route or scope before its cluster. */

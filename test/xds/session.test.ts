@@ -208,6 +208,32 @@ describe('xds/session', () => {
       expect(stream.wait(3_600_000)).to.deep.equal([])
     })
 
+    for (const variant of ['delta', 'sotw'] as const)
+      it(`that is accepted has all scopes sent again, which Envoy does not request again (${variant})`, () => {
+        const stream = new Stream(variant)
+        const scopes = variant === 'delta' ? 'scope +s=1 +t=1' : 'scope: s=1 t=1'
+        const retried = variant === 'delta' ? 'listener +l=busy' : 'listener: l=busy'
+        stream.push({listener: {l: 'busy'}, scope: {s: '1', t: '1'}})
+        stream.ask('listener')
+        expect(stream.ask('scope')).to.deep.equal([scopes])
+        stream.ack('scope')
+        stream.nack('listener', 'Address already in use')
+        expect(stream.wait(15_000)).to.deep.equal([retried])
+        expect(stream.nack('listener', 'Address already in use')).to.deep.equal([])
+        expect(stream.wait(30_000)).to.deep.equal([retried])
+        expect(stream.ack('listener')).to.deep.equal([scopes])
+        expect(stream.ack('scope')).to.deep.equal([])
+        expect(stream.ack('listener')).to.deep.equal([])
+      })
+
+    it('that is accepted answers an Envoy that waits for scopes where there is none', () => {
+      const stream = opened()
+      expect(stream.ask('scope')).to.deep.equal(['scope'])
+      stream.ack('scope')
+      stream.wait(15_000)
+      expect(stream.ack('listener')).to.deep.equal(['scope'])
+    })
+
     it('comes at once when a removal of its type is acknowledged: the removed listener had the same address', () => {
       const stream = new Stream('delta')
       stream.push({listener: {old: '1'}})

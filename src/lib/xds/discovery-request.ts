@@ -1,12 +1,12 @@
 /** Handles a DiscoveryRequest or DeltaDiscoveryRequest: its node, its ACK or NACK of an earlier response, then its subscription. */
 import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
-import {applySnapshot, applySubscription, applyUnacknowledged} from './pending.js'
+import {applySnapshot, applySubscription, applyUnacknowledged, sendAgain} from './pending.js'
 import {NACK_TEXT_MAX, type Note} from './note.js'
 import type {Session} from './session-state.js'
 import {resourcesOf} from './snapshot.js'
 import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
 import {openType, type TypeState} from './type-state.js'
-import {allowsWildcard, isServedType} from './type-url.js'
+import {allowsWildcard, isServedType, typeUrls} from './type-url.js'
 import {handleAck, handleNack, clearRepairedNack} from './ack.js'
 
 /** Why a stream must end. */
@@ -73,10 +73,10 @@ function handleServedType(session: Session, request: EitherRequest, now: Date): 
   const unacknowledged =
     earlier === undefined ? session.unacknowledged : new Map([...session.unacknowledged].filter(([type]) => type !== typeUrl))
   const repaired: readonly Note[] = next === targeted ? [] : [{kind: 'repaired', typeUrl}]
-  return {
-    session: {...session, unacknowledged, types: new Map(session.types).set(typeUrl, next)},
-    notes: [...answered.notes, ...subscriptionNotes(opened, change), ...repaired],
-  }
+  const types = new Map(session.types).set(typeUrl, next)
+  const scopes = types.get(typeUrls.scope)
+  if (answered.isRecovered && typeUrl === typeUrls.listener && scopes !== undefined) types.set(typeUrls.scope, sendAgain(scopes))
+  return {session: {...session, unacknowledged, types}, notes: [...answered.notes, ...subscriptionNotes(opened, change), ...repaired]}
 }
 
 /** A session keeps the names that its client subscribed to as long as the stream lives, so their number and length are bounded. */
@@ -89,8 +89,15 @@ function excessOf(session: Session, typeUrl: string, {subscription, asked}: Subs
   return `A resource name may have at most ${maxNameLength} characters; one of ${typeUrl} has ${long.length}`
 }
 
+interface Answered {
+  readonly state: TypeState
+  readonly notes: readonly Note[]
+  /** The client accepted what was in a NACKed response before. */
+  readonly isRecovered?: boolean
+}
+
 /** ACK or NACK of an earlier response. A stale nonce has neither meaning, but the subscription in the same request counts. */
-function handleAnswer(state: TypeState, request: EitherRequest, now: Date): {readonly state: TypeState; readonly notes: readonly Note[]} {
+function handleAnswer(state: TypeState, request: EitherRequest, now: Date): Answered {
   const {typeUrl, responseNonce: nonce, errorDetail} = request
   if (nonce === '' && errorDetail === undefined) return {state, notes: []}
   // error_detail makes a NACK, whatever the versions are (xDS protocol, "ACK and NACK semantics summary").
@@ -109,7 +116,7 @@ function handleAnswer(state: TypeState, request: EitherRequest, now: Date): {rea
           removed: response.removed,
         }
       : {kind: 'nacked', typeUrl, nonce, message, names: [...response.sent.keys()], removed: response.removed, refused: rejected}
-  return {state: result.state, notes: [note]}
+  return {state: result.state, notes: [note], isRecovered: message === undefined && response.isProbe}
 }
 
 function subscriptionChangeOf(session: Session, request: EitherRequest, state: TypeState): SubscriptionChange {

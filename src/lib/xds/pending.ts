@@ -70,6 +70,17 @@ export function applyUnacknowledged(state: TypeState, earlier: Unacknowledged): 
 }
 
 /**
+ * The state with everything to be sent once more. Envoy drops the scopes of a listener that it refuses. When it accepts the listener later, it
+ * waits for scopes without requesting them, since its subscription has not changed, and then serves none (docs/explanation/envoy.md#nack).
+ */
+export function sendAgain(state: TypeState): TypeState {
+  // In state of the world every response has all resources.
+  if (state.mode !== 'delta') return {...state, responseDue: true}
+  const held = [...state.known.base.keys()].filter(name => heldVersion(state.known, name) !== undefined)
+  return {...withKnown(state, forgetVersions(state.known, held)), responseDue: true}
+}
+
+/**
  * The state with a new snapshot's resources as its target: where the client's versions differ from them is what is left to send.
  * Costs next to nothing when neither the resources nor the subscription changed.
  */
