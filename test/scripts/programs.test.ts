@@ -266,6 +266,57 @@ describe('an npm package', () => {
   })
 })
 
+describe('a Python wheel', () => {
+  let folder: string
+  const kept = {...process.env}
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atlas-programs-'))
+    process.env['ATLAS_CACHE'] = join(folder, 'cache')
+    process.env['PIP_NO_INDEX'] = '1'
+    process.env['PIP_FIND_LINKS'] = folder
+  })
+  afterEach(() => {
+    process.env = {...kept}
+    rmSync(folder, {recursive: true})
+  })
+
+  /** A wheel in a temporary folder, which pip finds like one of the registry. */
+  const wheeled = (sha256?: string) => {
+    const about = join(folder, 'fake-1.0.0.dist-info')
+    mkdirSync(join(folder, 'fake'))
+    mkdirSync(about)
+    programAt(join(folder, 'fake', 'fake'), 'fake 1')
+    writeFileSync(join(about, 'METADATA'), 'Metadata-Version: 2.1\nName: fake\nVersion: 1.0.0\n')
+    writeFileSync(join(about, 'WHEEL'), 'Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+    writeFileSync(join(about, 'RECORD'), '')
+    const file = 'fake-1.0.0-py3-none-any.whl'
+    execFileSync('python3', ['-m', 'zipfile', '-c', file, 'fake/', 'fake-1.0.0.dist-info/'], {cwd: folder})
+    const real = createHash('sha256')
+      .update(readFileSync(join(folder, file)))
+      .digest('hex')
+    const way = {way: 'wheel' as const, requirement: 'fake==1.0.0', sha256: ['0'.repeat(64), sha256 ?? real], member: 'fake/fake'}
+    return {name: 'fake', version: '1', fits: () => true, sources: [way]}
+  }
+
+  it('is unpacked when it has one of its hashes, and only its program is kept', async function () {
+    this.timeout(20_000)
+    const program = wheeled()
+    expect((await ensurePrograms([program])).failed).to.deep.equal({})
+    expect(readdirSync(join(cachedBinary(program), '..'))).to.deep.equal(['fake'])
+    expect(execFileSync(cachedBinary(program), {encoding: 'utf8'})).to.equal('fake 1\n')
+  })
+
+  it('is refused when its hash has changed', async function () {
+    this.timeout(20_000)
+    expect((await ensurePrograms([wheeled('1'.repeat(64))])).failed['fake']).to.include('DO NOT MATCH THE HASHES')
+  })
+
+  it('of every Envoy has a hash for each platform', () => {
+    for (const {name, sources} of brought.filter(program => program.name.startsWith('envoy')))
+      for (const source of sources) expect(source.way === 'wheel' && new Set(source.sha256).size, name).to.equal(3)
+  })
+})
+
 describe('renderStatus', () => {
   it('renders the step, the progress and the time left', () => {
     const status = {name: 'thanos', version: '0.42.5', doing: 'compiling packages', done: 412, total: 745, secondsLeft: 170}
