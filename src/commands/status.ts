@@ -11,7 +11,7 @@ export default class Status extends StoreCommand {
   static override summary = 'Show every proxy: its state, what it acknowledged or rejected, and when its certificates end'
   static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
 STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected" or "suspended" (the registration was deleted).
-Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource or still uses a credential past half of its life, a stored object cannot be read, there is no leader, or a server warns. A cluster without an address does not count.
+Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource, still uses a credential past half of its life or has known security faults, a stored object cannot be read, there is no leader, or a server warns. A cluster without an address does not count.
 In Kubernetes this combines the latest report of every running server; it may lag by a few seconds.`
   static override examples = [
     '<%= config.bin %> status',
@@ -30,7 +30,7 @@ In Kubernetes this combines the latest report of every running server; it may la
     const store = await this.openStore(flags)
     const now = dependencies.now()
     const found = await status(store, fetchReport, {admin: flags.server, now})
-    const shown = {...found, findings: findingsJson(found.findings, {flags, namespace: store.namespace})}
+    const shown = {...found, findings: findingsJson(found.findings, {flags, namespace: store.namespace, version: this.config.version})}
     this.data(renderStatus(shown, now))
     if (shown.findings.length > 0) process.exitCode = NEEDS_ATTENTION
     return shown

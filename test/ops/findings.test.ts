@@ -80,6 +80,17 @@ describe('ops/findings', () => {
     ])
   })
 
+  it('an Envoy with known security faults is named once for its cluster and version; one of an unknown version is not', () => {
+    const {dependencies, fleet} = settled()
+    const versions = ['1.38.3', '1.38.3', '1.40.0', undefined]
+    const proxies = versions.map((version, index) =>
+      proxyOf(fleet, paris, {id: `paris-${index}`, ...(version !== undefined && {envoyVersion: version})}),
+    )
+    expect(findingsOf(fleet, [proxyOf(fleet, 'atlas'), ...proxies], dependencies.now())).to.deep.equal([
+      {kind: 'envoy', cluster: 'paris', message: 'paris runs Envoy 1.38.3, which has known security faults; 1.38.4 or later is needed'},
+    ])
+  })
+
   for (const [what, strip] of [
     ['', false],
     [', in a record of an earlier version of Atlas too', true],

@@ -18,7 +18,7 @@ The last lines name Envoys that still use a credential past half of its life, an
     const store = await this.openStore(flags)
     const list = await listClusters(store, fetchReport, dependencies.now())
     const clusters = list.clusters.map(cluster => listedClusterJson(cluster))
-    const findings = findingsJson(list.findings, {flags, namespace: store.namespace})
+    const findings = findingsJson(list.findings, {flags, namespace: store.namespace, version: this.config.version})
     if (clusters.length === 0) {
       this.message('No cluster is registered.')
       this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)

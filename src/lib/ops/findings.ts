@@ -5,16 +5,17 @@
 import type {CredentialRecord} from '../model/authority.js'
 import type {Fault, Fleet} from '../model/fleet.js'
 import {clustersOf} from '../model/fleet.js'
+import {neededInsteadOf} from '../model/envoy-version.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport} from '../model/report.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
 
 /**
- * `credential`: a proxy still uses a credential past half of its life, though there is a newer one; `fault`: a stored object cannot be
- * read; `no leader`: no server signs and writes; `not connected`: a registered cluster without a proxy; `not updated`, `rejected`: as the
+ * `credential`: a proxy still uses a credential past half of its life, though there is a newer one; `envoy`: proxies run an Envoy with
+ * known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered cluster without a proxy; `not updated`, `rejected`: as the
  * state of a proxy; `warning`: what a server, or the leader, warns of.
  */
-export type FindingKind = 'credential' | 'fault' | 'no leader' | 'not connected' | 'not updated' | 'rejected' | 'warning'
+export type FindingKind = 'credential' | 'envoy' | 'fault' | 'no leader' | 'not connected' | 'not updated' | 'rejected' | 'warning'
 
 export interface Finding {
   readonly kind: FindingKind
@@ -41,6 +42,7 @@ export function findingsOf(fleet: Fleet, proxies: readonly ProxyReport[], now: D
     ...notConnected(fleet, connected, now),
     ...proxies.flatMap(proxy => findingsOfProxy(proxy)),
     ...agingCredentials(fleet, proxies, now),
+    ...oldEnvoys(proxies),
   ]
 }
 
@@ -90,6 +92,19 @@ export function agingCredentials(fleet: Fleet, proxies: readonly ProxyReport[], 
     const message = `${cluster} ${id} still uses a credential that ends on ${used.notAfter}; a newer one is issued and not applied`
     return [{kind: 'credential', cluster, proxy: id, message}]
   })
+}
+
+/** One for each cluster and version. */
+function oldEnvoys(proxies: readonly ProxyReport[]): readonly Finding[] {
+  const found = new Map<string, Finding>()
+  for (const {cluster, envoyVersion = ''} of proxies) {
+    const needed = neededInsteadOf(envoyVersion)
+    if (needed === undefined) continue
+    const message = `${cluster} runs Envoy ${envoyVersion}, which has known security faults; ${needed} or later is needed`
+    found.set(message, {kind: 'envoy', cluster, message})
+  }
+
+  return [...found.values()]
 }
 
 /** Milliseconds since 1970. A record of an earlier version of Atlas has no begin; the credential then lived as long as the settings say. */

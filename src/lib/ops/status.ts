@@ -25,6 +25,7 @@ export interface ProxyStatus {
   readonly connectedSince?: string
   readonly lastChange?: string
   readonly path?: ProxyReport['path']
+  readonly envoyVersion?: string
   readonly types: readonly TypeReport[]
   /** ISO 8601: when the identity of the proxy ends, and the credential with which it connected. */
   readonly identityUntil?: string
@@ -198,7 +199,7 @@ function serverStatus({replica, report}: ReportSource): ServerStatus {
 }
 
 function proxyStatus(proxy: ProxyReport): ProxyStatus {
-  const {cluster, id, connectedSince, lastChange, path, types} = proxy
+  const {cluster, id, connectedSince, lastChange, path, envoyVersion, types} = proxy
   const remark = remarkOf(proxy)
   return {
     cluster,
@@ -207,6 +208,7 @@ function proxyStatus(proxy: ProxyReport): ProxyStatus {
     connectedSince,
     ...(lastChange !== undefined && {lastChange}),
     path,
+    ...(envoyVersion !== undefined && {envoyVersion}),
     types,
     ...until('identityUntil', proxy.identity?.notAfter),
     ...until('credentialUntil', proxy.credential.notAfter),

@@ -3,7 +3,7 @@ import {OBSERVABILITY, type Owner, parseObjectKey} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import type {Finding} from '../../ops/findings.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
-import {credentialCommand, logCommand} from './joining.js'
+import {credentialCommand, logCommand, releaseCommand} from './joining.js'
 
 /** Documented in docs/reference/json.md; fields are only ever added. */
 export interface FindingJson extends Finding {
@@ -16,6 +16,8 @@ export interface FindingContext {
   readonly flags: StoreFlags
   /** The namespace in Kubernetes; undefined for a directory. */
   readonly namespace: string | undefined
+  /** Of this program, and of the charts. */
+  readonly version: string
 }
 
 /** More findings are counted, not listed; `--json` has all of them. */
@@ -34,7 +36,8 @@ export function renderFindings(findings: readonly FindingJson[]): string {
   return ['Needs attention:', ...lines, ...more].join('\n')
 }
 
-function nextOf(finding: Finding, {flags, namespace}: FindingContext): string {
+function nextOf(finding: Finding, context: FindingContext): string {
+  const {flags, namespace} = context
   const {kind, cluster = OBSERVABILITY} = finding
   const kubectl = namespace === undefined ? undefined : `kubectl${contextOf(flags)} --namespace ${namespace}`
   switch (kind) {
@@ -45,6 +48,8 @@ function nextOf(finding: Finding, {flags, namespace}: FindingContext): string {
       return `atlas rotate ${cluster}${sameStore(flags)}, if what cannot be read is its identity`
     case 'credential':
       return renewalOf(cluster, kubectl, flags)
+    case 'envoy':
+      return upgradeOf(cluster, kubectl, context)
     case 'fault':
       return editOf(finding, kubectl, flags)
     case 'no leader':
@@ -66,6 +71,12 @@ function renewalOf(cluster: Owner, kubectl: string | undefined, flags: StoreFlag
   return cluster === OBSERVABILITY
     ? `${kubectl} rollout restart deployment --selector app.kubernetes.io/component=envoy`
     : credentialCommand(cluster, flags)
+}
+
+/** The charts have an Envoy that is new enough. */
+function upgradeOf(cluster: Owner, kubectl: string | undefined, {flags, version}: FindingContext): string {
+  if (kubectl === undefined) return 'install a newer Envoy, and start it instead'
+  return cluster === OBSERVABILITY ? 'upgrade the release of chart atlas, or set envoy.image.tag' : releaseCommand(cluster, flags, version)
 }
 
 function editOf({object = '', source}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
