@@ -24,7 +24,7 @@ interface Case {
   readonly owner: Owner
   readonly settings: Partial<Settings>
   readonly set?: readonly string[]
-  readonly options?: {readonly bindAddress?: string; readonly maxHeapBytes?: number}
+  readonly options?: {readonly bindAddress?: string; readonly maxHeapBytes?: number; readonly openFiles?: number; readonly workers?: number}
 }
 
 const much = 8_589_934_592
@@ -42,8 +42,8 @@ const cases: readonly Case[] = [
     chart: 'envoy',
     owner: paris,
     settings: {addresses: parseAddresses('192.0.2.1')},
-    set: ['bindAddress=::', `maxHeapBytes=${much}`],
-    options: {bindAddress: '::', maxHeapBytes: much},
+    set: ['bindAddress=::', `maxHeapBytes=${much}`, 'openFiles=1048576', 'concurrency=4'],
+    options: {bindAddress: '::', maxHeapBytes: much, openFiles: 1_048_576, workers: 4},
   },
   {what: 'the observability cluster', chart: 'envoy', owner: 'atlas', settings: {}},
   {what: 'the observability cluster', chart: 'atlas', owner: 'atlas', settings: {}},
@@ -52,8 +52,14 @@ const cases: readonly Case[] = [
     chart: 'atlas',
     owner: 'atlas',
     settings: {trustDomain: 'a.example', clusterDomain: 'k8s.example', namespace: 'elsewhere'},
-    set: ['trustDomain=a.example', 'clusterDomain=k8s.example', `envoy.maxHeapBytes=${much}`, 'envoy.bindAddress=::'],
-    options: {bindAddress: '::', maxHeapBytes: much},
+    set: [
+      'trustDomain=a.example',
+      'clusterDomain=k8s.example',
+      `envoy.maxHeapBytes=${much}`,
+      'envoy.bindAddress=::',
+      'envoy.openFiles=4096',
+    ],
+    options: {bindAddress: '::', maxHeapBytes: much, openFiles: 4096},
   },
 ]
 
@@ -66,7 +72,7 @@ for (const major of majors)
         const settings = {...defaultSettings, ...it_.settings}
         const stats = {host: options?.bindAddress ?? '0.0.0.0', port: 9902}
         const place = {nodeId: 'pod-0', directory, adminSocket: '/run/atlas/admin.sock', stats, localAddress: '10.0.0.7'}
-        const built = buildBootstrap(settings, {owner, ...place, ...options})
+        const built = buildBootstrap(settings, {owner, workers: 2, ...place, ...options})
         expect(asPodStartsIt(files['envoy.yaml']!)).to.deep.equal(JSON.parse(built))
         const sds = sdsFiles(directory)
         expect(JSON.parse(files['ads-credential.json']!)).to.deep.equal(JSON.parse(sds['sds/ads-credential.json']!))

@@ -185,6 +185,8 @@ describe('commands: init and cluster', function () {
       await atlas('cluster', 'add', 'paris', '--store', store)
       const bootstrap = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'bootstrap', '--output', out)
       expect(bootstrap.code, bootstrap.stderr).to.equal(0)
+      expect(bootstrap.stderr).to.include(`Next: ulimit -n 65536 && envoy -c ${out}/envoy.json`)
+      expect(await readFile(path.join(out, 'envoy.json'), 'utf8')).to.include('"atlas.open_files": 65536')
       const files = await readdir(out, {recursive: true, withFileTypes: true})
       for (const file of files.filter(entry => entry.isFile())) {
         const {mode} = await stat(path.join(file.parentPath, file.name))
@@ -259,6 +261,8 @@ describe('commands: init and cluster', function () {
         expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--admin', admin), admin).to.equal(2)
       for (const stats of ['9902', 'localhost:9902', '10.0.0.7:0'])
         expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--stats', stats), stats).to.equal(2)
+      for (const limit of ['1023', 'unlimited', '1e5'])
+        expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--open-files', limit), limit).to.equal(2)
       expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--node-id', 'a b')).to.equal(2)
       expect((await atlas('cluster', 'values', 'paris', '--store', store, '--output', out)).code).to.equal(2)
     }))

@@ -30,8 +30,9 @@ describe('envoy/bootstrap', () => {
       [10_900, 20_900],
       [10_901, 20_901],
     ])
-    const claim = built({bindAddress: '::', localAddress: '10.0.0.7', ports})
-    expect(parseNode(claim.node)).to.deep.equal({cluster: 'paris', id: 'paris-0', bindAddress: '::', localAddress: '10.0.0.7', ports})
+    const claim = built({bindAddress: '::', localAddress: '10.0.0.7', ports, openFiles: 65_536, workers: 4})
+    const addresses = {bindAddress: '::', localAddress: '10.0.0.7', ports}
+    expect(parseNode(claim.node)).to.deep.equal({cluster: 'paris', id: 'paris-0', ...addresses, openFiles: 65_536, workers: 4})
   })
 
   it('connects a downstream Envoy to the observability Envoy, by every address, and pins its name', () => {

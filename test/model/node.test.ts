@@ -19,6 +19,16 @@ describe('model/node', () => {
     expect(listenedPort(node, 10_900)).to.equal(20_900)
   })
 
+  it('parseNode() reads the limit of open files and the number of workers, and takes nothing else for them', () => {
+    const limitsOf = (metadata: object) => {
+      const {openFiles, workers} = parseNode({cluster: 'paris', id: 'x', metadata})
+      return [openFiles, workers]
+    }
+    expect(limitsOf({'atlas.open_files': 65_536, 'atlas.workers': 4})).to.deep.equal([65_536, 4])
+    for (const odd of ['65536', 0, -1, 1.5, 2e9, null, []])
+      expect(limitsOf({'atlas.open_files': odd, 'atlas.workers': odd}), JSON.stringify(odd)).to.deep.equal([undefined, undefined])
+  })
+
   it('parseNode() reads the version of an Envoy, and takes nothing else for one', () => {
     const versionOf = (claim: object) => parseNode({cluster: 'paris', id: 'x', metadata: {}, ...claim}).envoyVersion
     const version = {major: 1, minor: 38, patch: 3}

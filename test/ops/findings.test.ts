@@ -3,6 +3,7 @@ import {expect} from 'chai'
 import {reduceAll} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import {addressesOf} from '../../src/lib/model/open-files.js'
 import type {ProxyReport, Report} from '../../src/lib/model/report.js'
 import {agingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
 import {status, statusOf} from '../../src/lib/ops/status.js'
@@ -89,6 +90,38 @@ describe('ops/findings', () => {
     expect(findingsOf(fleet, [proxyOf(fleet, 'atlas'), ...proxies], dependencies.now())).to.deep.equal([
       {kind: 'envoy', cluster: 'paris', message: 'paris runs Envoy 1.38.3, which has known security faults; 1.38.4 or later is needed'},
     ])
+  })
+
+  it('an Envoy whose fleet needs more open files than its limit is named, and one without a limit from 1,024 on', () => {
+    const {dependencies, fleet} = settled()
+    const grown = (addresses: number): Fleet =>
+      reduceAll(fleet, [
+        {
+          kind: 'registration',
+          name: paris,
+          value: testCluster('paris', {
+            addresses: Array.from({length: addresses}, (_each, index) => ({
+              kind: 'ipv4',
+              host: `10.0.${String(index >> 8)}.${String(index & 255)}`,
+            })),
+          }),
+        },
+      ])
+    const found = (of: Fleet, differing: Partial<ProxyReport>): readonly string[] =>
+      findingsOf(of, [proxyOf(of, 'atlas', {path: 'direct', ...differing}), proxyOf(of, paris)], dependencies.now()).map(
+        ({message}) => message,
+      )
+    expect(found(grown(274), {})).to.deep.equal([])
+    expect(found(grown(275), {})).to.deep.equal([
+      'atlas atlas-0 needs about 1026 open files (275 addresses, 2 workers, 1 connections in), and its bootstrap names no limit, and the usual one is 1024',
+    ])
+    expect(found(grown(275), {openFiles: 65_536})).to.deep.equal([])
+    expect(found(grown(275), {openFiles: 4096, workers: 16})).to.deep.equal([
+      'atlas atlas-0 needs about 4876 open files (275 addresses, 16 workers, 1 connections in), and its limit is 4096',
+    ])
+    const named = testCluster('paris', {addresses: [{kind: 'dns', host: 'paris.example'}], replicas: 3})
+    const withNames = reduceAll(fleet, [{kind: 'registration', name: paris, value: named}])
+    expect([addressesOf(withNames, 'atlas'), addressesOf(withNames, paris)]).to.deep.equal([2, 6])
   })
 
   for (const [what, strip] of [

@@ -14,7 +14,8 @@ The bootstrap is what src/lib/envoy/bootstrap.ts builds (test/charts/bootstrap.k
 {{- define "goatlas.envoy.statsPort" -}}9902{{- end }}
 
 {{/*
-The bootstrap. Takes: cluster, addresses (list of HOST:PORT), serverName, serverUri, bindAddress ("" or an IP address), maxHeapBytes.
+The bootstrap. Takes: cluster, addresses (list of HOST:PORT), serverName, serverUri, bindAddress ("" or an IP address), maxHeapBytes,
+concurrency, openFiles (0 for unknown).
 */}}
 {{- define "goatlas.envoy.bootstrap" -}}
 {{- $named := false }}
@@ -26,12 +27,14 @@ The bootstrap. Takes: cluster, addresses (list of HOST:PORT), serverName, server
 {{- end }}
 node:
   cluster: {{ .cluster | quote }}
-  {{- if .bindAddress }}
   metadata:
+    {{- if .bindAddress }}
     atlas.bind_address: {{ .bindAddress | quote }}
-  {{- else }}
-  metadata: {}
-  {{- end }}
+    {{- end }}
+    {{- if .openFiles }}
+    atlas.open_files: {{ int .openFiles }}
+    {{- end }}
+    atlas.workers: {{ int .concurrency }}
 admin:
   address:
     pipe: {path: {{ include "goatlas.envoy.sockets" . }}/admin.sock, mode: 384} # 0600

@@ -67,5 +67,7 @@ ports: [{name: thanos, port: 11901}]
   "serverUri" .Values.ads.serverUri
   "bindAddress" .Values.bindAddress
   "maxHeapBytes" .Values.maxHeapBytes
+  "concurrency" .Values.concurrency
+  "openFiles" .Values.openFiles
   "drainSeconds" .Values.drainSeconds) }}
 {{- end }}

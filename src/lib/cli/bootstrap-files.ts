@@ -24,7 +24,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, flags: Bootstr
   await refuseOther(directory, {cluster: owner, id: options.nodeId})
   await writeFiles(directory, files)
   const paths = files.map(file => file.path)
-  const command = `envoy -c ${path.join(envoyDirectory, bootstrapPaths.bootstrap)} --drain-time-s 20 --disable-hot-restart`
+  const command = `ulimit -n ${options.openFiles} && envoy -c ${path.join(envoyDirectory, bootstrapPaths.bootstrap)} --drain-time-s 20 --disable-hot-restart`
   return {
     message: `Written to ${directory} with mode 0600 (${bootstrapPaths.key} is a private key):\n${paths.map(file => `  ${file}`).join('\n')}\n\nNext: ${command}`,
     json: {format: 'bootstrap', cluster: owner, directory, files: paths},

@@ -49,6 +49,9 @@ export interface BootstrapOptions {
   readonly adminSocket?: string
   /** Where `/ready` and `/stats/prometheus` answer; default port 9902 of `localAddress`. */
   readonly stats?: HostPort
+  /** How many files this Envoy may have open, and its worker threads: for `atlas status` alone. */
+  readonly openFiles?: number
+  readonly workers?: number
   /** At 95 % of this heap Envoy refuses requests; default 1 GiB. */
   readonly maxHeapBytes?: number
   /** Envoy runtime keys, such as `envoy.features.fail_on_any_deprecated_feature`. */
@@ -107,11 +110,13 @@ function tunnelExtension(owner: Owner): TypedExtensionConfig {
   return create(TypedExtensionConfigSchema, {name: `envoy.bootstrap.reverse_tunnel.${name}`, typedConfig})
 }
 
-function metadata({bindAddress, localAddress, ports}: BootstrapOptions): JsonObject {
+function metadata({bindAddress, localAddress, openFiles, ports, workers}: BootstrapOptions): JsonObject {
   return {
     ...(bindAddress === undefined ? {} : {[nodeMetadata.bindAddress]: bindAddress}),
     ...(localAddress === undefined ? {} : {[nodeMetadata.localAddress]: localAddress}),
+    ...(openFiles === undefined ? {} : {[nodeMetadata.openFiles]: openFiles}),
     ...(ports === undefined || ports.size === 0 ? {} : {[nodeMetadata.ports]: Object.fromEntries(ports)}),
+    ...(workers === undefined ? {} : {[nodeMetadata.workers]: workers}),
   }
 }
 

@@ -113,6 +113,8 @@ function parseProxy(entry: unknown, what: string): ProxyReport {
     },
     ...optional(fields, 'identity', parseIdentityReport),
     ...optional(fields, 'envoyVersion', text),
+    ...optional(fields, 'openFiles', wholeIn),
+    ...optional(fields, 'workers', wholeIn),
     ...optional(fields, 'frozen', text),
     equalIds: wholeIn(fields['equalIds'], `${what}.equalIds`),
   }

@@ -18,6 +18,9 @@ export interface Node {
   readonly ports: ReadonlyMap<number, number>
   /** Such as `1.40.0`; undefined where Envoy reports none or no valid one: it then counts as the newest. */
   readonly envoyVersion?: string
+  /** How many files it may have open, and its worker threads; undefined where its bootstrap does not say. */
+  readonly openFiles?: number
+  readonly workers?: number
 }
 
 /** What an xDS `Node` carries, as far as Atlas reads it; `metadata` is the Struct as JSON. */
@@ -31,7 +34,13 @@ export interface NodeClaim {
 }
 
 /** The node metadata keys that Atlas reads; all others are ignored. */
-export const nodeMetadata = {bindAddress: 'atlas.bind_address', localAddress: 'atlas.local_address', ports: 'atlas.ports'} as const
+export const nodeMetadata = {
+  bindAddress: 'atlas.bind_address',
+  localAddress: 'atlas.local_address',
+  openFiles: 'atlas.open_files',
+  ports: 'atlas.ports',
+  workers: 'atlas.workers',
+} as const
 
 export const NODE_ID_MAX = 128
 
@@ -42,6 +51,7 @@ export const NODE_ID_MAX = 128
 export function parseNode(claim: NodeClaim): Node {
   const metadata = isRecord(claim.metadata) ? claim.metadata : {}
   const envoyVersion = versionOf(claim)
+  const [openFiles, workers] = [countIn(metadata[nodeMetadata.openFiles]), countIn(metadata[nodeMetadata.workers])]
   return {
     cluster: parseOwner(claim.cluster),
     id: parseNodeId(claim.id),
@@ -49,6 +59,8 @@ export function parseNode(claim: NodeClaim): Node {
     localAddress: parseIp(metadata[nodeMetadata.localAddress], nodeMetadata.localAddress) ?? '127.0.0.1',
     ports: parseNodePorts(metadata[nodeMetadata.ports]),
     ...(envoyVersion === undefined ? {} : {envoyVersion}),
+    ...(openFiles === undefined ? {} : {openFiles}),
+    ...(workers === undefined ? {} : {workers}),
   }
 }
 
@@ -70,6 +82,13 @@ function versionOf({userAgent, version}: NodeClaim): string | undefined {
   const parts = [version.major, version.minor, version.patch]
   const isVersion = parts.every(part => Number.isInteger(part) && part >= 0 && part < 1000) && version.major > 0
   return isVersion ? parts.join('.') : undefined
+}
+
+const COUNT_MAX = 1_000_000_000
+
+/** Never refused, as a version: what is no number from 1 to a billion is not reported. */
+function countIn(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= COUNT_MAX ? value : undefined
 }
 
 function parseIp(value: unknown, what: string): string | undefined {

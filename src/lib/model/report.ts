@@ -26,6 +26,9 @@ export interface ProxyReport {
   readonly id: string
   /** The version of Envoy that the proxy reports, such as `1.40.0`. */
   readonly envoyVersion?: string
+  /** The limit of open files and the worker threads that its bootstrap names. */
+  readonly openFiles?: number
+  readonly workers?: number
   /** Tells the streams of one server apart, two of equal cluster and id too. */
   readonly sequence: number
   readonly variant: 'delta' | 'sotw'

@@ -7,15 +7,18 @@ import type {Fault, Fleet} from '../model/fleet.js'
 import {clustersOf} from '../model/fleet.js'
 import {neededInsteadOf} from '../model/envoy-version.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
+import {DEFAULT_WORKERS, USUAL_OPEN_FILES, addressesOf, openFilesNeeded} from '../model/open-files.js'
 import type {ProxyReport} from '../model/report.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
 
 /**
  * `credential`: a proxy still uses a credential past half of its life, though there is a newer one; `envoy`: proxies run an Envoy with
- * known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered cluster without a proxy; `not updated`, `rejected`: as the
- * state of a proxy; `warning`: what a server, or the leader, warns of.
+ * known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered
+ * cluster without a proxy; `not updated`, `rejected`: as the state of a proxy; `open files`: an Envoy connects to more than its limit of
+ * open files allows; `warning`: what a server, or the leader, warns of.
  */
-export type FindingKind = 'credential' | 'envoy' | 'fault' | 'no leader' | 'not connected' | 'not updated' | 'rejected' | 'warning'
+export type FindingKind =
+  'credential' | 'envoy' | 'fault' | 'no leader' | 'not connected' | 'not updated' | 'open files' | 'rejected' | 'warning'
 
 export interface Finding {
   readonly kind: FindingKind
@@ -43,6 +46,7 @@ export function findingsOf(fleet: Fleet, proxies: readonly ProxyReport[], now: D
     ...proxies.flatMap(proxy => findingsOfProxy(proxy)),
     ...agingCredentials(fleet, proxies, now),
     ...oldEnvoys(proxies),
+    ...openFiles(fleet, proxies),
   ]
 }
 
@@ -79,6 +83,20 @@ function findingsOfProxy({cluster, id, frozen, types}: ProxyReport): readonly Fi
       ? []
       : [{kind: 'rejected', cluster, proxy: id, message: `${cluster} ${id} rejected ${rejected.join('; ')}`} as const]),
   ]
+}
+
+/** Envoy crashes when it meets its limit, and again after each restart. */
+function openFiles(fleet: Fleet, proxies: readonly ProxyReport[]): readonly Finding[] {
+  const relayed = proxies.filter(({path}) => path === 'relay').length
+  return proxies.flatMap(({cluster, id, openFiles: limit, workers = DEFAULT_WORKERS}) => {
+    const addresses = addressesOf(fleet, cluster)
+    const connections = cluster === OBSERVABILITY ? relayed : 0
+    const needed = openFilesNeeded({addresses, workers, connections})
+    if (needed <= (limit ?? USUAL_OPEN_FILES)) return []
+    const has = limit === undefined ? `its bootstrap names no limit, and the usual one is ${USUAL_OPEN_FILES}` : `its limit is ${limit}`
+    const message = `${cluster} ${id} needs about ${needed} open files (${addresses} addresses, ${workers} workers, ${connections} connections in), and ${has}`
+    return [{kind: 'open files', cluster, proxy: id, message}]
+  })
 }
 
 /** At its end a credential is refused, and an Envoy that still uses it gets no more updates. */

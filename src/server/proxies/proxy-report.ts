@@ -42,6 +42,8 @@ export function openProxyReporter(fleet: Pick<CurrentFleet, 'served'>): ProxyRep
     cluster: node.cluster,
     id: node.id,
     ...(node.envoyVersion === undefined ? {} : {envoyVersion: node.envoyVersion}),
+    ...(node.openFiles === undefined ? {} : {openFiles: node.openFiles}),
+    ...(node.workers === undefined ? {} : {workers: node.workers}),
     sequence: stream.sequence,
     variant: stream.variant,
     path: stream.admitted.path,

@@ -4,6 +4,7 @@ import type {BootstrapOptions} from '../../envoy/bootstrap.js'
 import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model/address.js'
 import {invalid} from '../../model/errors.js'
 import {parseNodeId} from '../../model/node.js'
+import {DEFAULT_OPEN_FILES, USUAL_OPEN_FILES} from '../../model/open-files.js'
 import {type FlagsOf, parsed, present} from './common.js'
 
 const helpGroup = 'BOOTSTRAP'
@@ -28,6 +29,11 @@ export const bootstrapFlags = {
     helpValue: 'PORT=LISTENED',
     multiple: true,
   }),
+  'open-files': Flags.string({
+    description: `limit of open files of this Envoy: set by the printed command, compared by "atlas status" (default ${DEFAULT_OPEN_FILES})`,
+    helpGroup,
+    helpValue: 'N',
+  }),
   admin: Flags.string({
     description: "Unix socket of Envoy's admin pages on that machine (default: admin.sock beside the bootstrap)",
     helpGroup,
@@ -43,10 +49,15 @@ export const bootstrapFlags = {
 export type BootstrapFlags = FlagsOf<typeof bootstrapFlags>
 
 /** @throws AtlasError `invalid` for the first wrong flag */
-export function bootstrapOptions(flags: BootstrapFlags, cluster: string, directory: string): Omit<BootstrapOptions, 'owner'> {
+export function bootstrapOptions(
+  flags: BootstrapFlags,
+  cluster: string,
+  directory: string,
+): Omit<BootstrapOptions, 'owner'> & {readonly openFiles: number} {
   return {
     nodeId: parseNodeId(flags['node-id'] ?? `${cluster}-0`),
     directory,
+    openFiles: parseOpenFiles(flags['open-files'] ?? String(DEFAULT_OPEN_FILES)),
     ...present({
       bindAddress: parsed(flags['bind-address'], text => parseIp(text, '--bind-address')),
       localAddress: parsed(flags['local-address'], text => parseIp(text, '--local-address')),
@@ -64,6 +75,12 @@ export function bootstrapOptions(flags: BootstrapFlags, cluster: string, directo
 function parseAdmin(text: string): string {
   if (/^\/[^\0]*[^/\0]$/.test(text)) return text
   throw invalid('--admin', "the full path of a Unix socket, such as /run/atlas/admin.sock, because Envoy's admin pages show secrets", text)
+}
+
+function parseOpenFiles(text: string): number {
+  const limit = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0
+  if (limit < USUAL_OPEN_FILES) throw invalid('--open-files', `a whole number from ${USUAL_OPEN_FILES} on`, text)
+  return limit
 }
 
 function parseStats(text: string): HostPort {

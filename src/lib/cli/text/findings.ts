@@ -50,6 +50,10 @@ function nextOf(finding: Finding, context: FindingContext): string {
       return renewalOf(cluster, kubectl, flags)
     case 'envoy':
       return upgradeOf(cluster, kubectl, context)
+    case 'open files':
+      return kubectl === undefined
+        ? 'raise the limit ("ulimit -n") where this Envoy is started, and write its bootstrap with --open-files'
+        : 'raise the limit of open files of its container runtime, and set openFiles in the values of its chart'
     case 'fault':
       return editOf(finding, kubectl, flags)
     case 'no leader':
