@@ -2,6 +2,7 @@
 import {existsSync, readFileSync, readdirSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
+import {NEEDS_ATTENTION, exitCodes} from '../../src/lib/cli/text/error.js'
 import {renderDuration} from '../../src/lib/model/duration.js'
 import type {Status} from '../../src/lib/ops/status.js'
 import {defaultDirectoryTimes} from '../../src/lib/store/directory/times.js'
@@ -32,6 +33,15 @@ describe('docs/reference', () => {
       const name = key.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
       const [, value = ''] = new RegExp(`^\\| \`${name}\` +\\| \`(\\w+)\``, 'm').exec(text) ?? []
       expect(value, name).to.equal(renderDuration(milliseconds / 1000))
+    }
+  })
+
+  it('json.md and "atlas --help" have every exit code', () => {
+    const {oclif} = JSON.parse(read('package.json')) as {readonly oclif: {readonly description: string}}
+    expect(NEEDS_ATTENTION).to.equal(6)
+    for (const [code, number] of [...Object.entries(exitCodes), ['', NEEDS_ATTENTION] as const]) {
+      expect(oclif.description).to.match(new RegExp(`[:;] ${number} `))
+      expect(read('docs/reference/json.md')).to.match(new RegExp(`^\\| ${code === '' ? '-' : `\`${code}\``} +\\| ${number} +\\|`, 'm'))
     }
   })
 

@@ -77,7 +77,7 @@ describe('server/cluster-metrics', () => {
     const connected = [credentialOf(fleet), newer, undefined].map(credential => ({cluster: paris, credential}))
     metrics.set({fleet, connected, now: dependencies.now()})
     const [ratio = '', ...others] = await series('atlas_cluster_credential_used_ratio')
-    expect([ratio.startsWith('{cluster="paris"} 0.800'), others]).to.deep.equal([true, []])
+    expect([ratio.startsWith('{cluster="paris"} 0.8'), others]).to.deep.equal([true, []])
     const [ends = ''] = (await series('atlas_certificate_expiry_timestamp_seconds')).filter(line => line.includes('kind="credential"} '))
     expect(Number(ends.split(' ').at(-1))).to.be.greaterThan(dependencies.now().getTime() / 1000 + 300 * DAY)
   })

@@ -10,6 +10,7 @@ import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {DEFAULT_WORKERS, USUAL_OPEN_FILES, addressesOf, openFilesNeeded} from '../model/open-files.js'
 import type {ProxyReport} from '../model/report.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
+import {BACKDATED} from '../pki/rotation.js'
 
 /**
  * `credential`: a proxy still uses a credential past half of its life, though there is a newer one; `envoy`: proxies run an Envoy with
@@ -132,5 +133,5 @@ export function lifeOf(
 ): {readonly begin: number; readonly end: number} {
   const end = Date.parse(notAfter)
   const {lifetimes} = settings ?? defaultSettings
-  return {begin: notBefore === undefined ? end - lifetimes.credential * 1000 : Date.parse(notBefore), end}
+  return {begin: notBefore === undefined ? end - lifetimes.credential * 1000 : Date.parse(notBefore) + BACKDATED * 1000, end}
 }

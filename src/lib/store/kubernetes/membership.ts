@@ -1,7 +1,7 @@
 /** The part of a server in the store: it stands for election, gives its heartbeat, and writes only what its role allows. */
 import {randomBytes} from 'node:crypto'
 import {objectKeyOf} from '../../manifest/kinds.js'
-import {AtlasError} from '../../model/errors.js'
+import {AtlasError, messageOf} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import {leaseNames} from '../../model/names.js'
 import type {HoldEvents, Server} from '../store.js'
@@ -18,6 +18,15 @@ export interface LeaseMembership {
   during(write: Promise<unknown>): void
   resign(): Promise<void>
   stop(): Promise<void>
+}
+
+/** Leadership must not depend on what the server warns of. */
+function withoutFailing(warnings: () => readonly string[]): readonly string[] {
+  try {
+    return warnings()
+  } catch (error) {
+    return [`what this server warns of is not known: ${messageOf(error)}`]
+  }
 }
 
 /** Joins the servers of a namespace; leaves at `stop`. */
@@ -56,7 +65,7 @@ export function joinServers(
             if (watching !== undefined) watchHeartbeats(client, times, listeners, watching.signal)
           },
           failed: failureOf('election'),
-          warnings,
+          warnings: () => withoutFailing(warnings),
         })
   const ownReport = objectKeyOf('report', replica)
   return {
