@@ -220,6 +220,19 @@ describe('commands: init and cluster', function () {
       for (const [index, {value}] of added.entries()) expect(value.changes).to.include(`write the registration of ${'abc'[index] ?? ''}`)
     }))
 
+  it('cluster add warns of a name that all replicas of Prometheus share, and of no other', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const added = async (host: string): Promise<string> =>
+        (await atlas('cluster', 'add', 'paris', '--store', folder, '--thanos', `${host}:10901`)).stderr
+      for (const host of ['prometheus-operated.monitoring.svc', 'prometheus-operated', 'kps-thanos-discovery.monitoring.svc.'])
+        expect(await added(host), host)
+          .to.include(`Warning: ${host} is one name for all replicas`)
+          .and.include('{replica}')
+      for (const host of ['prometheus-k8s-0.prometheus-operated.monitoring.svc', 'sidecar.example'])
+        expect(await added(host), host).not.to.include('Warning')
+    }))
+
   it('cluster add on a broken registration starts from the last one that could be read', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)

@@ -1,6 +1,6 @@
 /** Where a monitoring stack puts Prometheus, its sidecar and Alertmanager: so that an operator need not look these names up. */
 import {AtlasError, invalid} from './errors.js'
-import type {ServiceTargets} from './cluster.js'
+import type {ServiceTarget, ServiceTargets} from './cluster.js'
 
 /** Stacks that `--stack` knows. */
 export const stacks = ['kube-prometheus', 'kube-prometheus-stack'] as const
@@ -39,6 +39,16 @@ export function targetsOf(stack: Stack): ServiceTargets {
     prometheus: {host: pod, port: 9090},
     alertmanager: {host: `alertmanager-operated.${domain}`, port: 9093},
   }
+}
+
+/**
+ * Whether a target is one of the headless Services that Prometheus Operator (`prometheus-operated`) and kube-prometheus-stack
+ * (`…-thanos-discovery`) make. Such a name has the addresses of all replicas of all Prometheus objects behind it, and an Envoy calls now
+ * one of them, now another. How many there are is known in the downstream cluster alone.
+ */
+export function isSharedByReplicas({host}: ServiceTarget): boolean {
+  const [label = ''] = host.split('.')
+  return label === 'prometheus-operated' || label.endsWith('-thanos-discovery')
 }
 
 /** The chart's `kube-prometheus-stack.fullname`: the release, with the chart's name unless it is in it; 26 characters at most. */

@@ -5,6 +5,7 @@ import {dialledAddresses} from '../../model/fleet.js'
 import type {AddResult} from '../../ops/cluster/add.js'
 import type {ClusterEntry, ListedCluster} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
+import {isSharedByReplicas} from '../../model/stack.js'
 import {type ClusterFlags, stackOf} from '../flags/cluster.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {type JoiningOptions, renderJoining} from './joining.js'
@@ -134,6 +135,12 @@ export function renderAdded(
       : [
           `Assumed from ${stack.name} in namespace ${stack.namespace}: ${assumed.map(service => `--${service}`).join(', ')}. Set them if yours differ.`,
         ]),
+    ...(isSharedByReplicas(cluster.services.thanos)
+      ? [
+          `Warning: ${cluster.services.thanos.host} is one name for all replicas of Prometheus, so with several of them Thanos Query would get now one, now another. ` +
+            `Unless there is one alone, run "atlas cluster add ${name}${sameStore(flags)} --replicas N --thanos prometheus-NAME-{replica}.prometheus-operated.NAMESPACE.svc:10901", where NAME is that of the Prometheus object.`,
+        ]
+      : []),
     ...(cluster.addresses.length > 0
       ? []
       : [
