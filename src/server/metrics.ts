@@ -11,6 +11,8 @@ export interface Measured {
   /** Milliseconds of `performance.now`. */
   readonly storeHeardAt: number | undefined
   readonly isClockBelieved: boolean
+  /** Whether some or all certificates cannot be signed. */
+  readonly isSigningBlocked: boolean
   /** Milliseconds; undefined: there is no API server to compare with. */
   readonly clockAhead: number | undefined
   readonly fleet: Fleet
@@ -81,6 +83,11 @@ export function openMetrics() {
       help: 'Time since the Kubernetes API server last sent anything; its watches send something every minute.',
       registers,
     }),
+    signingBlocked: new Gauge({
+      name: 'atlas_signing_blocked',
+      help: '1 while some or all certificates cannot be signed; /readyz names the reason. Always 0 in role ads.',
+      registers,
+    }),
     clockTrusted: new Gauge({
       name: 'atlas_clock_trusted',
       help: '0 while the clock of this machine is doubted: then nothing is signed or dropped.',
@@ -115,6 +122,7 @@ export function setGauges(metrics: Metrics, measured: Measured): void {
   metrics.leader.set(Number(measured.isLeading))
   metrics.storeUp.set(Number(measured.isStoreReachable))
   if (measured.storeHeardAt !== undefined) metrics.storeSilence.set((performance.now() - measured.storeHeardAt) / 1000)
+  metrics.signingBlocked.set(Number(measured.isSigningBlocked))
   metrics.clockTrusted.set(Number(measured.isClockBelieved))
   if (measured.clockAhead !== undefined) metrics.clockSkew.set(measured.clockAhead / 1000)
   metrics.clusters.set(clustersOf(measured.fleet).length)

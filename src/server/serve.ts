@@ -6,6 +6,7 @@ import {ADS_PORT} from '../lib/model/settings.js'
 import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
 import {reportedProxies} from '../lib/ops/renewals.js'
+import {unsignedReasons} from '../lib/ops/signing.js'
 import {steady} from '../lib/store/steady.js'
 import type {ServerRole, StateStore} from '../lib/store/store.js'
 import {type Admin, type AdminSources, openAdmin} from './admin.js'
@@ -209,6 +210,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
       isStoreReachable: fleet.isReachable(),
       storeHeardAt: store.heardAt(),
       isClockBelieved: clock.doubt() === undefined,
+      isSigningBlocked: role !== 'ads' && fleet.isKnown() && unsignedReasons(fleet.served(), dependencies).length > 0,
       clockAhead: clock.ahead(),
       fleet: fleet.served(),
       connected: envoys === undefined ? undefined : proxies.connected(),

@@ -1,13 +1,16 @@
 /** When the clock of a machine is believed, and what commands do while it is wrong: none signs by it, and each names the reason. */
 import {expect} from 'chai'
 import {renderAdded} from '../../src/lib/cli/text/cluster.js'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import {emptyFleet} from '../../src/lib/model/fleet.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {type ClockReading, type ClockState, likelyTime, newestTime, renderDoubt, stepClock} from '../../src/lib/ops/clock.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
-import {testDependencies, testFleet} from '../helpers/dependencies.js'
+import {testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
 import {testStore} from '../server/support/store.js'
 
 const input = {request: {}, defaults: targetsOf(defaultStack)}
@@ -43,6 +46,25 @@ describe('with a wrong clock', () => {
     expect(again.unsigned).to.deep.equal([])
     expect(renderAdded(again, flags, {version: '1.0.0', mayReadKey: true})).not.to.contain('Warning')
     expect(store.fleet().credentials.has(added.cluster.name)).to.equal(true)
+  })
+})
+
+describe('a new installation', () => {
+  it('whose clock is doubted, or whose root cannot sign yet, makes nothing at first, and all of it later', () => {
+    const dependencies = testDependencies()
+    const root = testFleet(dependencies).authority.get('root')
+    const changes: Change[] = [
+      {kind: 'settings', value: testSettings},
+      {kind: 'authority', part: 'root', value: root},
+    ]
+    const fleet = reduceAll(emptyFleet, changes)
+    const signing = (plan: readonly Change[]): readonly string[] => plan.map(({kind}) => kind).filter(kind => kind !== 'endpoints')
+    const doubted = {...dependencies, clockDoubt: () => 'it is wrong'}
+    expect(signing(planReconcile(fleet, doubted))).to.deep.equal([])
+    dependencies.pass(-3600)
+    expect(signing(planReconcile(fleet, dependencies))).to.deep.equal([])
+    dependencies.pass(3600)
+    expect(signing(planReconcile(fleet, dependencies))).to.include.members(['authority', 'trust', 'server', 'identity', 'credential'])
   })
 })
 

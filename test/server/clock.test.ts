@@ -90,6 +90,19 @@ describe('a server whose clock is wrong', () => {
     await eventually(() => warnings() === '', 'it is believed at once')
   })
 
+  it('reports a certificate that has ended, which it shows all the same', async () => {
+    network = await startNetwork([], {log, times: {clockLookMs: 10}})
+    await network.serving.stop()
+    lines.splice(0)
+    network.clock.wrong = 400 * day
+    await network.restart()
+    expect(lines).to.include('the certificate in use has ended; clients refuse it until a new one is issued')
+    expect(lines.join()).not.to.contain('certificate and trust in use')
+    expect(warnings()).to.match(/the issuer \(Secret atlas-issuer\) cannot sign: it ended on/)
+    expect(await metric('atlas_signing_blocked')).to.equal('1')
+    expect(warnings()).to.match(/the certificate of this server ended on .*; Envoys refuse it/)
+  })
+
   it('that is behind the store at the start signs nothing', async () => {
     network = await startNetwork([], {log, times: {clockLookMs: 10}})
     await network.serving.stop()

@@ -87,7 +87,9 @@ describe('where nothing can be signed', function () {
     })
     const added = await place.run(['cluster', 'add', 'lyon', '--address', '203.0.113.5', '--wait', '--timeout', '2s'], place.person)
     expect(added.code).to.equal(5)
-    expect(added.stderr).to.match(/Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s/)
+    expect(added.stderr.replaceAll(/\s+/g, ' ')).to.contain(
+      'Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s. It warns: the root (Secret atlas-ca) is missing or broken: nothing can be signed',
+    )
     const events = await place.kubectl(['get', 'events', '--field-selector', 'involvedObject.name=lyon'])
     expect(events).to.match(/Warning +NotSigned +service\/lyon +the root \(Secret atlas-ca\) is missing/)
     const told = controller?.log().filter(({msg}) => String(msg).startsWith('the root (Secret atlas-ca) is missing'))

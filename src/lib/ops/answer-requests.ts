@@ -17,13 +17,14 @@ import type {OpsDependencies} from './dependencies.js'
 export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Generator<readonly Change[], void> {
   for (const id of brokenNames(fleet, 'request')) yield [{kind: 'request', id, value: undefined}]
   let planned = fleet
+  const isBelieved = dependencies.clockDoubt?.() === undefined
   for (const [id, request] of fleet.requests) {
-    if (dependencies.clockDoubt?.() === undefined && isOld(request, dependencies.now())) {
+    if (isBelieved && isOld(request, dependencies.now())) {
       yield [{kind: 'request', id, value: undefined}]
       continue
     }
 
-    if (request.state !== 'waiting' || (request.kind === 'rotate' && isIssuerComing(fleet))) continue
+    if (request.state !== 'waiting' || (request.kind === 'rotate' && isBelieved && isIssuerComing(fleet))) continue
     for (const changes of planRequest(planned, id, request, dependencies)) {
       planned = reduceAll(planned, changes)
       yield changes

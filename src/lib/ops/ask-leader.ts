@@ -126,7 +126,8 @@ async function unanswered(
   }
 
   const name = holderName(lease)
-  return new AtlasError('unreachable', `${what}: the leader, ${name}, has not done it within ${waitMs / 1000} s`, {
+  const reasons = lease.warnings.length === 0 ? '' : `. It warns: ${lease.warnings.join('; ')}`
+  return new AtlasError('unreachable', `${what}: the leader, ${name}, has not done it within ${waitMs / 1000} s${reasons}`, {
     hint: `its log and Events have the reason: ${kubectl} logs ${name}; ${kubectl} get events`,
   })
 }

@@ -112,7 +112,9 @@ class Plan {
       issuers: including(trust?.issuers, ownOf(authority.get('issuer'))),
       credentialIssuers: including(trust?.credentialIssuers, ownOf(authority.get('credentialIssuer'))),
     }
-    if (!sameValue(trust, value)) this.#add({kind: 'trust', value})
+    // Before the issuers are signed there is nothing to trust, and an empty bundle could not be read again.
+    const isEmpty = value.issuers.length === 0 || value.credentialIssuers.length === 0
+    if (!isEmpty && !sameValue(trust, value)) this.#add({kind: 'trust', value})
   }
 
   isTrusted(): boolean {

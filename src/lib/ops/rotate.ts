@@ -49,6 +49,9 @@ export function planLeaves(
   {others}: {readonly others: boolean},
   dependencies: OpsDependencies,
 ): readonly Change[] {
+  const {now, clockDoubt, signer} = atOnce(dependencies)
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
   const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('issuer')
   if (settings === undefined || issuer === undefined)
@@ -57,9 +60,6 @@ export function planLeaves(
       faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer that could sign: Secret atlas-issuer is missing',
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
-  const {now, clockDoubt, signer} = atOnce(dependencies)
-  const doubt = clockDoubt?.()
-  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
   const changes: Change[] = owners.map(owner => {
     const spec = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
     return {kind: 'identity', owner, value: issue(spec, issuer, now(), signer)}

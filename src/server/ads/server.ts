@@ -57,7 +57,7 @@ export interface AdsServer {
   use(fleet: Fleet): void
   /** When the certificate in use ends; undefined while there is none. */
   readonly certificateEnd: () => Date | undefined
-  /** Why the newest certificate or trust is not in use. */
+  /** Why the newest certificate or trust is not in use, or no client accepts it. */
   readonly problem: () => string | undefined
   /** Takes no new connections, ends the streams in batches, and cuts what is left after the grace time. */
   stop(streams: () => Iterable<Stream>): Promise<void>
@@ -121,11 +121,14 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
   let material: TlsMaterial | undefined
   let tls: ServerTls | undefined
   let problem: string | undefined
+  const hasEnded = (): boolean => tls !== undefined && tls.notAfter <= dependencies.now()
   return {
     listen: listener.listen,
     address: listener.address,
     certificateEnd: () => tls?.notAfter,
-    problem: () => problem,
+    problem: () =>
+      problem ??
+      (hasEnded() ? `the certificate of this server ended on ${tls?.notAfter.toISOString() ?? ''}; Envoys refuse it` : undefined),
 
     use(fleet) {
       const next = materialOf(fleet)
@@ -135,7 +138,9 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
         tls = buildServerTls(next)
         listener.use(tls)
         problem = undefined
-        log.info('certificate and trust in use', {notAfter: tls.notAfter.toISOString(), anchors: next.anchors.length})
+        const fields = {notAfter: tls.notAfter.toISOString(), anchors: next.anchors.length}
+        if (hasEnded()) log.error('the certificate in use has ended; clients refuse it until a new one is issued', fields)
+        else log.info('certificate and trust in use', fields)
       } catch (error) {
         problem = messageOf(error)
         log.error('can not use the new certificate or trust; the ones before stay in use', {error: problem})

@@ -54,10 +54,11 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
     })
   }
 
-  /** On registrations: an operator whose new cluster gets no certificate looks there first. */
+  /** On the settings, and on registrations: an operator whose new cluster gets no certificate looks there first. */
   function recordUnsigned(fleet: Fleet): void {
     const message = bounded(unsignedReasons(fleet, clock).join('; '))
     if (message === '') return
+    record(objectKeyOf('settings'), {type: 'Warning', reason: 'NotSigned', message, isNew: false})
     for (const name of fleet.registrations.keys())
       if (!fleet.credentials.has(name)) recordFor(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
   }

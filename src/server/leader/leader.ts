@@ -37,7 +37,17 @@ export interface Leader {
 /** Observes changes from the beginning, and acts on them while this server leads. */
 export function openLeader({fleet, store, dependencies, log, times, renewals, reconciled}: LeaderDependencies): Leader {
   const events = openEventRecorder(store, log, dependencies)
-  const reconciler = openReconciler({fleet, store, dependencies, log, times, renewals, reconciled, refused: events.refused})
+  const reconciler = openReconciler({
+    fleet,
+    store,
+    dependencies,
+    log,
+    times,
+    renewals,
+    reconciled,
+    refused: events.refused,
+    unsigned: events.unsigned,
+  })
   let isLeading = false
   return {
     events: {

@@ -61,6 +61,8 @@ export interface ReconcilerDependencies {
   reconciled(outcome: ReconcileOutcome): void
   /** An object can't be written; called once for each reason. */
   refused(refusal: CommitConflict): void
+  /** There is a reason why certificates are not signed; called once for each. */
+  unsigned(fleet: Fleet): void
 }
 
 export interface Reconciler extends FleetObserver {
@@ -88,7 +90,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** Passes in a row that failed, and that found nothing to write. */
   let [failures, idlePasses] = [0, 0]
   let failure: string | undefined
-  const logUnsigned = openUnsignedLog(log, dependencies)
+  const logUnsigned = openUnsignedLog(log, dependencies, from.unsigned)
   let [isStarted, isStopped, isLeading] = [false, false, false]
   let replicas: readonly string[] | undefined
   const renewals = openRenewals(from.renewals, dependencies, times)

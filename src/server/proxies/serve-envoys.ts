@@ -47,7 +47,7 @@ export interface EnvoyService {
   readonly address: () => string
   /** When the certificate in use ends; undefined while there is none. */
   readonly certificateEnd: () => Date | undefined
-  /** Why the newest certificate or trust is not in use. */
+  /** Why the newest certificate or trust is not in use, or no client accepts it. */
   readonly problem: () => string | undefined
   /** Ends the streams, then everything else. */
   stop(): Promise<void>

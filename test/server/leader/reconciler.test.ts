@@ -53,6 +53,7 @@ describe('the reconciler', () => {
         passes += 1
       },
       refused: () => undefined,
+      unsigned: () => undefined,
     })
     await fleet.follow([reconciler], new AbortController().signal)
     reconciler.lead(true)
