@@ -1,5 +1,6 @@
 /** The rights of each account of chart atlas on a real API server: by `kubectl auth can-i`, and tried with the account's token. */
 import {expect} from 'chai'
+import {waitFor} from '../../src/demo/lab/wait.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {applyAll, removeServices} from './support/apply.js'
@@ -31,7 +32,8 @@ describe('the accounts of chart atlas (D29)', () => {
     thanos = await kubernetes.newNamespace('thanos')
     const set = [`thanosNamespace=${thanos}`, 'clusterAdmins[0].kind=User', 'clusterAdmins[0].name=kim']
     const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
-    const wanted = new Set(['ServiceAccount', 'Role', 'RoleBinding'])
+    const policy = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding']
+    const wanted = new Set(['ServiceAccount', 'Role', 'RoleBinding', ...policy, 'Service'])
     await applyAll(
       kubernetes,
       objects.filter(({kind}) => wanted.has(kind)),
@@ -188,8 +190,8 @@ describe('the accounts of chart atlas (D29)', () => {
   it('of an operator with Role atlas-cluster-admin: registers clusters and writes requests, and reads no Secret', async () => {
     await may(
       'admin',
-      ['POST', 'v1/services', service('paris')],
-      ['PATCH', 'v1/services/paris', {metadata: {labels: {'goatlas.io/cluster': ''}}}],
+      ['POST', 'v1/services', {...service('paris'), metadata: {name: 'paris', labels: {'goatlas.io/cluster': ''}}}],
+      ['PATCH', 'v1/services/paris', {metadata: {labels: {'goatlas.io/cluster': 'paris'}}}],
     )
     await may('admin', ['GET', 'v1/configmaps/atlas-fleet'], ['PATCH', 'v1/configmaps/atlas-requests', {data: {a: 'b'}}])
     await may('admin', ['GET', 'coordination.k8s.io/v1/leases'], ['DELETE', 'v1/services/paris'])
@@ -206,6 +208,58 @@ describe('the accounts of chart atlas (D29)', () => {
       ['DELETE', 'v1/configmaps/atlas-requests'],
     )
     await mayNot('admin', ['POST', 'coordination.k8s.io/v1/leases', lease('atlas')], ['GET', 'v1/pods'])
+  })
+
+  it('of an operator with that Role: changes Services that register clusters, and none of Atlas or of other programs', async () => {
+    const labels = {'goatlas.io/cluster': ''}
+    const registration = (name: string, more: object = {}): object => ({...service(name), metadata: {name, labels}, ...more})
+    const label = (value: string | null): object => ({metadata: {labels: {'goatlas.io/cluster': value}}})
+    await as('admin-of-all', ['POST', 'v1/services', service('grafana')])
+    // The API server applies a new policy after a moment.
+    const refused = async (): Promise<true | undefined> =>
+      (await as('admin', ['PATCH', 'v1/services/grafana?dryRun=All', {metadata: {labels: {a: 'b'}}}])) === 403 ? true : undefined
+    await waitFor('the policy', refused, {signal: new AbortController().signal, timeoutMs: 30_000})
+    await may(
+      'admin',
+      ['POST', 'v1/services', registration('lyon')],
+      ['PATCH', 'v1/services/lyon', {metadata: {annotations: {'goatlas.io/addresses': '198.51.100.4'}}}],
+    )
+    const open = {spec: {type: 'LoadBalancer', ports: [{port: 10_901}], selector: {'goatlas.io/envoy': 'observability'}}}
+    await mayNot(
+      'admin',
+      ['PATCH', 'v1/services/lyon', label(null)],
+      ['POST', 'v1/services', service('other')],
+      ['POST', 'v1/services', registration('milan', open)],
+      ['PATCH', 'v1/services/grafana', label('')],
+      ...['atlas-external', 'atlas-internal', 'atlas-ads', 'grafana'].flatMap((name): Tried[] => [
+        ['PATCH', `v1/services/${name}`, {metadata: {annotations: {a: 'b'}}}],
+        ['DELETE', `v1/services/${name}`],
+      ]),
+    )
+    await may('admin', ['DELETE', 'v1/services/lyon'])
+
+    // The 2021 program's registrations are not headless.
+    const old = {kind: 'Service', metadata: {name: 'downstream1', labels}, spec: {ports: [{port: 11_901}]}}
+    await as('admin-of-all', ['POST', 'v1/services', old])
+    await may('admin', ['PATCH', 'v1/services/downstream1', {spec: {ports: [{port: 10_901}]}}])
+    await mayNot('admin', ['PATCH', 'v1/services/downstream1', open])
+    await may('controller', ['POST', 'v1/services', service('lyon-thanos-sidecar0')], ['DELETE', 'v1/services/lyon-thanos-sidecar0'])
+    expect(await as('admin-of-all', ['PATCH', 'v1/services/atlas-external', {metadata: {annotations: {a: 'b'}}}])).to.equal(200)
+
+    // A load balancer's controller has rights on all Services and on no Secret.
+    const cloud = await kubernetes.userKubeconfig('cloud', {namespace})
+    const role = ['create', 'role', 'cloud', '--verb=get,update,patch', '--resource=services', '--namespace', namespace]
+    await kubernetes.kubectl(role)
+    await kubernetes.kubectl(['create', 'rolebinding', 'cloud', '--role=cloud', '--user=cloud', '--namespace', namespace])
+    const annotate = ['annotate', 'service', 'atlas-external', 'cloud=here', '--overwrite', '--namespace', namespace]
+    const noted = async (): Promise<true | undefined> =>
+      (await kubernetes.kubectl(annotate, {kubeconfig: cloud})).code === 0 ? true : undefined
+    await waitFor('its Role', noted, {signal: new AbortController().signal, timeoutMs: 10_000})
+  })
+
+  it('of an operator with that Role, without the policy (clusterAdminPolicy.enabled=false): none is rendered', async () => {
+    const off = await objectsOf({chart: 'atlas', ci: 'default', namespace, set: ['clusterAdminPolicy.enabled=false']})
+    expect(off.filter(({kind}) => kind.startsWith('ValidatingAdmissionPolicy'))).to.deep.equal([])
   })
 
   it('of helm test: reads no Secret', async () => {
