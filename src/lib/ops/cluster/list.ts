@@ -1,7 +1,7 @@
 /** Lists the clusters with their states: what is registered, and whether an Envoy is connected. */
 import type {Cluster} from '../../model/cluster.js'
 import {AtlasError, quote} from '../../model/errors.js'
-import {type Fault, type Fleet, clusterOf, isBroken, registeredNames, faultOf} from '../../model/fleet.js'
+import {type Fault, type Fleet, clusterOf, isBroken, isRegistered, registeredNames, faultOf} from '../../model/fleet.js'
 import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type Finding, agingCredentials} from '../findings.js'
@@ -50,7 +50,8 @@ export async function listClusters(store: StateStore, fetchReport: FetchReport, 
   return {
     clusters: clusterNames(fleet).map(name => ({
       ...clusterEntry(fleet, name),
-      isConnected: sources.length === 0 ? undefined : connected.has(name),
+      // Servers end the streams of a suspended cluster at once; their reports show it some seconds later.
+      isConnected: sources.length === 0 ? undefined : isRegistered(fleet, name) && connected.has(name),
     })),
     findings: agingCredentials(fleet, proxies, now),
   }
