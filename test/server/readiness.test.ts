@@ -14,6 +14,7 @@ function known(served: Fleet, differing: Partial<CurrentFleet> = {}): CurrentFle
   return {
     served: () => served,
     stored: () => served,
+    protection: () => new Map(),
     isKnown: () => true,
     isReachable: () => true,
     firstReadFailure: () => undefined,

@@ -132,6 +132,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
               watch.isLost = true
               fail(watch, error)
             }),
+          restored: message => later(() => watch.watcher.restored?.(message)),
           found: () =>
             later(async () => {
               watch.isLost = false

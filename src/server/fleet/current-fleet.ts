@@ -7,6 +7,7 @@ import {backOff} from '../../lib/model/back-off.js'
 import {type Change, reduceAll} from '../../lib/model/change.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {type Fleet, emptyFleet} from '../../lib/model/fleet.js'
+import {type Records, planProtected, unitedRecords} from '../../lib/ops/protect.js'
 import {withRecovered} from '../../lib/pki/recover.js'
 import type {StateStore, Watcher} from '../../lib/store/store.js'
 import type {Log} from '../log.js'
@@ -41,6 +42,8 @@ export interface CurrentFleet {
   readonly served: () => Fleet
   /** As the store has it: what a commit is based on. Empty before the first read. */
   readonly stored: () => Fleet
+  /** Records as they were before the store was put back to an earlier state: what they protect is served, and written again by the leader. */
+  readonly protection: () => Records
   /** Whether the store was read in full at least once. */
   readonly isKnown: () => boolean
   /** Whether the store can be read now. */
@@ -55,11 +58,22 @@ export interface CurrentFleet {
   follow(observers: readonly FleetObserver[], stopping: AbortSignal): Promise<void>
 }
 
+/** What a restored store has lost is kept in mind for so long, milliseconds: the leader writes it again in its next pass. */
+const PROTECTED = 3_600_000
+
+const noRecords: Records = new Map()
+
 /** Nothing is read before `follow`. */
 export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTimes): CurrentFleet {
   let [stored, served]: [Fleet, Fleet] = [emptyFleet, emptyFleet]
   let [isKnown, isReachable] = [false, false]
   let firstReadFailure: string | undefined
+  let restored: {readonly records: Records; readonly at: number} | undefined
+
+  function protection(): Records {
+    if (restored !== undefined && performance.now() - restored.at > PROTECTED) restored = undefined
+    return restored?.records ?? noRecords
+  }
 
   async function firstRead(watcher: Watcher, onFailure: () => void, stopping: AbortSignal): Promise<Fleet> {
     for (let failures = 1; ; failures += 1) {
@@ -79,6 +93,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
   return {
     served: () => served,
     stored: () => stored,
+    protection,
     isKnown: () => isKnown,
     isReachable: () => isReachable,
     firstReadFailure: () => firstReadFailure,
@@ -86,12 +101,15 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
     async follow(observers, stopping) {
       /** Changes that the store reports before it has returned the fleet that they apply to. */
       const early: Change[] = []
+      let hadLost = false
 
       function change(changes: readonly Change[]): void {
         const before = served
         const known = {stored, served}
         stored = reduceAll(stored, changes)
-        served = withRecovered(stored, known)
+        const lost = planProtected(stored, protection())
+        served = lost.length > 0 || hadLost ? withRecovered(reduceAll(stored, lost)) : withRecovered(stored, known)
+        hadLost = lost.length > 0
         for (const observer of observers) observer.changed({before, after: served, changes})
       }
 
@@ -103,6 +121,10 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
         failed(error) {
           isReachable = false
           log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
+        },
+        restored(message) {
+          restored = {records: unitedRecords(protection(), stored.records), at: performance.now()}
+          log.error(message, {store: store.description})
         },
         recovered() {
           isReachable = true

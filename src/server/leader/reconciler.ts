@@ -10,6 +10,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {nextDue} from '../../lib/ops/due.js'
+import {planProtected} from '../../lib/ops/protect.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
@@ -51,7 +52,7 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 
 export interface ReconcilerDependencies {
-  readonly fleet: Pick<CurrentFleet, 'stored'>
+  readonly fleet: Pick<CurrentFleet, 'protection' | 'stored'>
   readonly store: StateStore
   readonly dependencies: OpsDependencies
   readonly log: Log
@@ -122,9 +123,9 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     todo = new Set()
     logUnsigned(base)
     try {
-      const answers = await planAnswersInTurns(base, dependencies)
-      const asked = [...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
-      const renewed = renewals.take(base)
+      const [lost, renewed] = [planProtected(base, fleet.protection()), renewals.take(base)]
+      const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies)
+      const asked = [...lost, ...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
       if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
       const scope = {withDerived: store.keepsDerived, renewals: renewed}
       const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]

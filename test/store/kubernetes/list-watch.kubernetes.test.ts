@@ -83,6 +83,15 @@ describe('store/kubernetes: a watched namespace', () => {
       await expectWhole()
     })
 
+  it('whose watches are accepted and say nothing: a removal is seen within 10 s', async function () {
+    this.timeout(30_000)
+    await stage.seed(['paris', 'lyon'])
+    stage.proxy.play(seen => (seen.isWatch ? {kind: 'stall', after: {bytes: 0}} : undefined))
+    watch = await record(await stage.open())
+    await stage.remove('services', 'lyon')
+    await until(() => watch?.fleet.registrations.size === 1, 10_000)
+  })
+
   it('when a character is cut in two, and an object arrives in many pieces', async () => {
     await stage.seed([])
     watch = await record(await stage.open())
@@ -238,6 +247,7 @@ describe('store/kubernetes: a watched namespace', () => {
         changed: events => {
           for (const {object} of events) told.get(object.metadata.name)?.push(Number(object.metadata.resourceVersion))
         },
+        restored: () => undefined,
         failed: () => undefined,
         recovered: () => undefined,
       },

@@ -10,6 +10,10 @@ export interface Cache {
   all(): readonly StoredObject[]
   /** @returns whether the cache has changed */
   put(object: StoredObject): boolean
+  /** As `put`, of an object in a list: the list counts for all that is not newer than it. @param version the list's */
+  putListed(object: StoredObject, version: string): boolean
+  /** The history of the cluster has gone back: these are all objects of a selection, whatever was known of it. @returns what has changed */
+  replace(objects: readonly StoredObject[], isSelected: (key: ObjectKey) => boolean): readonly ObjectKey[]
   /** @param revision the object's last one, or that of its deletion @returns whether the cache has changed */
   remove(key: ObjectKey, revision: string): boolean
   /** Whether the cached object is newer than `revision`. */
@@ -32,6 +36,22 @@ export function openCache(): Cache {
       gone.delete(object.key)
       held.set(object.key, object)
       return true
+    },
+    putListed(object, version) {
+      const last = held.get(object.key)?.revision ?? gone.get(object.key)
+      if (last === object.revision || (last !== undefined && isNewer(last, version))) return false
+      gone.delete(object.key)
+      held.set(object.key, object)
+      return true
+    },
+    replace(objects, isSelected) {
+      const present = new Set(objects.map(({key}) => key))
+      const removed = [...held.keys()].filter(key => isSelected(key) && !present.has(key))
+      const changed = objects.filter(({key, revision}) => held.get(key)?.revision !== revision)
+      for (const key of removed) held.delete(key)
+      for (const key of gone.keys()) if (isSelected(key)) gone.delete(key)
+      for (const object of changed) held.set(object.key, object)
+      return [...removed, ...changed.map(({key}) => key)]
     },
     remove(key, revision) {
       const last = held.get(key)?.revision
@@ -64,7 +84,7 @@ export function storedObject(kind: string, raw: RawObject): StoredObject {
 }
 
 /** Resource versions of one cluster are growing numbers (KEP-5504); where they are not numbers, each different one counts as newer. */
-function isNewer(revision: string, than: string): boolean {
+export function isNewer(revision: string, than: string): boolean {
   if (!/^[0-9]+$/.test(revision) || !/^[0-9]+$/.test(than)) return revision !== than
   return revision.length === than.length ? revision > than : revision.length > than.length
 }

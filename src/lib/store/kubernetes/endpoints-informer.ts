@@ -70,6 +70,14 @@ export function openEndpointsInformer(
             put(objects)
             listed.resolve()
           },
+          restored(objects) {
+            report(
+              cache.replace(
+                objects.map(raw => storedObject('ConfigMap', raw)),
+                key => key === ENDPOINTS,
+              ),
+            )
+          },
           changed(events) {
             for (const {type, object} of events)
               if (type === 'is') put([object])

@@ -18,6 +18,8 @@ export interface Informer {
   begin(observer: Observer, signal: AbortSignal): Promise<Observed>
   /** Puts a write of this process into the cache, before its event arrives. */
   wrote(key: ObjectKey, object: StoredObject | undefined, base: string | undefined): void
+  /** What has happened to the cluster lately. */
+  warnings(): readonly string[]
   /** When the list-watch that was silent longest last received something, milliseconds of `performance.now`. */
   heardAt(): number | undefined
 }
@@ -34,6 +36,7 @@ interface RunningInformer {
 /** @param secrets names of the Secrets that are read, or all of Atlas's */
 export function openInformer(client: Client, secrets: 'all' | readonly string[], times: ListWatchTimes): Informer {
   let running: RunningInformer | undefined
+  let restoration: {readonly message: string; readonly at: number} | undefined
 
   function start(): RunningInformer {
     const cache = openCache()
@@ -53,8 +56,15 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
       startListWatch(
         client,
         selection,
-        times,
+        selection.resource === 'secrets' ? times : {...times, watchMs: Math.min(times.watchMs, times.promptWatchMs)},
         {
+          restored(objects, version, known) {
+            const message = restoredMessage(version, known)
+            restoration = {message, at: performance.now()}
+            for (const observer of observers) observer.restored(message)
+            report(cache.replace(relevantObjects(selection, objects), key => isIn(selection, key)))
+            endpoints?.follow()
+          },
           listed(objects, version) {
             report(putList(cache, selection, objects, version))
             endpoints?.follow()
@@ -119,11 +129,20 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
       else if (base !== undefined) running?.cache.remove(key, base)
     },
 
+    warnings: () => (restoration === undefined || performance.now() - restoration.at > WARNED ? [] : [restoration.message]),
+
     heardAt() {
       if (running === undefined) return undefined
       return Math.min(...running.listWatches.map(listWatch => listWatch.heardAt() ?? 0))
     },
   }
+}
+
+/** A restored cluster is warned of for an hour, milliseconds: longer than it takes to look at `status` after a restore. */
+const WARNED = 3_600_000
+
+function restoredMessage(version: string, known: string): string {
+  return `at ${new Date().toISOString()} the cluster was found at an earlier state (resource version ${version}, after ${known}), as after a restored backup of etcd: what was changed in between is lost, but for revocations and denials; check the clusters that were added or removed since`
 }
 
 function endedEarly(): AtlasError {
@@ -159,7 +178,7 @@ function putList(cache: Cache, selection: Selection, objects: readonly RawObject
   const present = new Set(found.map(({key}) => key))
   // An object that was written after the list was made is not in it, and not deleted.
   const gone = cache.all().filter(({key}) => isIn(selection, key) && !present.has(key) && !cache.isNewer(key, version))
-  const changed = found.filter(object => cache.put(object))
+  const changed = found.filter(object => cache.putListed(object, version))
   return [...gone.filter(({key, revision}) => cache.remove(key, revision)), ...changed].map(({key}) => key)
 }
 

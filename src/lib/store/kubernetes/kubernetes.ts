@@ -129,7 +129,7 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     },
 
     heardAt: informer.heardAt,
-    warnings: () => [],
+    warnings: informer.warnings,
     serverTime: client.serverTime,
     close: client.close,
   }

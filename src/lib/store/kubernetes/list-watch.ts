@@ -7,11 +7,14 @@ import {backOff, withJitter} from '../../model/back-off.js'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import {ApiError} from './api-error.js'
 import type {Client} from './client.js'
-import {type RawObject, type Selection, NOT_THE_API_SERVER, listAll, selectionRequest} from './list.js'
+import {isNewer} from './cache.js'
+import {type RawObject, type Selection, NOT_THE_API_SERVER, currentVersion, listAll, selectionRequest} from './list.js'
 
 export interface ListWatchEvents {
   /** All objects, after a list, and the resource version of the list. */
   listed(objects: readonly RawObject[], version: string): void
+  /** As `listed`, of a cluster that is at an earlier version than `known`: it was restored from a backup, and the list counts alone. */
+  restored(objects: readonly RawObject[], version: string, known: string): void
   /** Changes in the order of the API server: `is` for an object that was added or modified, `gone` for a deleted one. */
   changed(events: readonly {readonly type: 'gone' | 'is'; readonly object: RawObject}[]): void
   /** The API server can't be reached; called at each failed attempt after the first. */
@@ -24,6 +27,8 @@ export interface ListWatchEvents {
 export interface ListWatchTimes {
   /** The API server ends a watch after this time or up to twice as long; the next one continues where it ended. */
   readonly watchMs: number
+  /** The same, of objects whose removal cuts a cluster off: a watch that was accepted and says nothing is noticed when it should end. */
+  readonly promptWatchMs: number
   /** A watch that receives nothing for this long is broken off: a healthy one receives a bookmark every minute. */
   readonly watchIdleMs: number
   /** The delay after a failure. It doubles with each further failure … */
@@ -32,7 +37,13 @@ export interface ListWatchTimes {
   readonly retryMaxMs: number
 }
 
-export const defaultListWatchTimes: ListWatchTimes = {watchMs: 240_000, watchIdleMs: 150_000, retryMs: 200, retryMaxMs: 10_000}
+export const defaultListWatchTimes: ListWatchTimes = {
+  watchMs: 240_000,
+  promptWatchMs: 3000,
+  watchIdleMs: 150_000,
+  retryMs: 200,
+  retryMaxMs: 10_000,
+}
 
 export interface ListWatch {
   /** When the API server last sent something, milliseconds of `performance.now`; undefined: never. */
@@ -43,6 +54,10 @@ export interface ListWatch {
 const EMPTY_WATCHES_MAX = 2
 /** The longest Retry-After that is obeyed, milliseconds. */
 const RETRY_AFTER_MAX = 60_000
+/** The API server ends a watch at the second that it was asked for; one that is open for so much longer, milliseconds, is broken. */
+const END_GRACE = 1500
+/** No cluster is restored from a backup in a shorter time, milliseconds. */
+const OUTAGE = 1000
 /** A watch that ends sooner than this, milliseconds, counts as failed, so the next ones are delayed. */
 const SHORT_WATCH = 5000
 
@@ -58,31 +73,45 @@ export function startListWatch(
   let [failures, emptyWatches] = [0, 0]
   /** Everything up to this resource version was reported; undefined: the next step is a list. */
   let version: string | undefined
+  /** The last version that the API server has shown. */
+  let newest: string | undefined
   /** When the current watch was accepted, and whether it has sent a line. */
   let openedAt: number | undefined
   let hasSent = false
+  /** A watch that sends nothing for this long is broken off. */
+  let silenceMs = times.watchIdleMs
 
   const isEnded = (): boolean => signal.aborted
 
   async function list(): Promise<string> {
     const all = await listAll(client, selection, signal)
     succeeded()
-    events.listed(all.objects, all.resourceVersion)
-    return all.resourceVersion
+    const known = newest
+    newest = all.resourceVersion
+    if (known !== undefined && isNewer(known, newest)) events.restored(all.objects, newest, known)
+    else events.listed(all.objects, newest)
+    return newest
+  }
+
+  /** A watch from a version that the cluster has not reached again, after it was restored, is accepted and says nothing. */
+  async function look(from: string): Promise<void> {
+    if (isNewer(from, await currentVersion(client, selection, signal))) version = undefined
   }
 
   async function watch(from: string): Promise<void> {
+    const seconds = Math.ceil((times.watchMs * (1 + Math.random())) / 1000)
+    silenceMs = Math.min(times.watchIdleMs, seconds * 1000 + END_GRACE)
     await client.stream(
       {
         ...selectionRequest(selection, 'watch', {
           watch: '1',
           allowWatchBookmarks: 'true',
           resourceVersion: from,
-          timeoutSeconds: String(Math.ceil((times.watchMs * (1 + Math.random())) / 1000)),
+          timeoutSeconds: String(seconds),
         }),
         signal,
       },
-      times.watchIdleMs,
+      silenceMs,
       {
         opened() {
           openedAt = performance.now()
@@ -95,9 +124,11 @@ export function startListWatch(
           succeeded()
           if (seen.changes.length > 0) events.changed(seen.changes)
           version = seen.version
+          newest = version
         },
       },
     )
+    if (!hasSent && openedAt !== undefined && performance.now() - openedAt > OUTAGE) await look(from)
   }
 
   function succeeded(): void {
@@ -111,6 +142,9 @@ export function startListWatch(
     // The API server no longer knows that version (API concepts, "410 Gone").
     if (isForgotten(error)) version = undefined
     failures += 1
+    // After an outage, or a watch that said nothing, only a list shows what has happened meanwhile: the cluster may have been restored.
+    const isOutage = openedAt === undefined && !(error instanceof ApiError) && performance.now() - (heard ?? 0) > OUTAGE
+    if (isOutage || (openedAt !== undefined && !hasSent && performance.now() - openedAt >= silenceMs)) version = undefined
     // The first failure is usually a closed connection, and the next attempt succeeds: it is not reported.
     if (failures > 1) events.failed(error instanceof AtlasError ? error : new AtlasError('unreachable', messageOf(error)))
     return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX) : 0

@@ -52,6 +52,11 @@ export async function listAll(
   }
 }
 
+/** The resource version that the cluster is at, by a list of one object. */
+export async function currentVersion(client: Client, selection: Selection, signal: AbortSignal): Promise<string> {
+  return (await listPage(client, selection, {limit: '1'}, signal)).metadata.resourceVersion
+}
+
 async function listPage(
   client: Client,
   selection: Selection,

@@ -1,0 +1,45 @@
+/** What protects must outlive a store that was put back to an earlier state: revocations, denied names, generations. */
+import type {CredentialRecord, DeniedName, OwnerRecord} from '../model/authority.js'
+import type {Change} from '../model/change.js'
+import {type Fleet, isBroken, recordOf} from '../model/fleet.js'
+import type {Owner} from '../model/names.js'
+import {sameValue} from './commit.js'
+
+export type Records = ReadonlyMap<Owner, OwnerRecord>
+
+/** The changes that give a fleet back what its records have lost, compared with how they were before. */
+export function planProtected(fleet: Fleet, before: Records): readonly Change[] {
+  return [...before].flatMap(([owner, record]): readonly Change[] => {
+    if (isBroken(fleet, 'record', owner)) return []
+    const present = recordOf(fleet, owner)
+    const value = withProtection(present, record)
+    return sameValue(present, value) ? [] : [{kind: 'record', owner, value}]
+  })
+}
+
+/** All that either of two versions of the records protects. */
+export function unitedRecords(first: Records, second: Records): Records {
+  const owners = new Set([...first.keys(), ...second.keys()])
+  return new Map(
+    [...owners].flatMap(owner => {
+      const [one, other] = [first.get(owner), second.get(owner)]
+      const record = one === undefined || other === undefined ? (one ?? other) : withProtection(other, one)
+      return record === undefined ? [] : [[owner, record] as const]
+    }),
+  )
+}
+
+/** The later generation, and all that is revoked or denied in either. What was valid is not made valid again. */
+function withProtection(record: OwnerRecord, before: OwnerRecord): OwnerRecord {
+  const generation = Math.max(record.generation, before.generation)
+  const revoked = new Map(before.credentials.filter(({state}) => state === 'revoked').map(entry => [entry.sha256, entry]))
+  const credentials = [...record.credentials.map((entry): CredentialRecord => revoked.get(entry.sha256) ?? entry)]
+  const known = new Set(credentials.map(({sha256}) => sha256))
+  const denied = new Map<string, DeniedName>([...record.denied, ...before.denied].map(entry => [entry.name, entry]))
+  return {
+    ...record,
+    generation,
+    credentials: [...credentials, ...[...revoked.values()].filter(({sha256}) => !known.has(sha256))],
+    denied: [...denied.values()],
+  }
+}

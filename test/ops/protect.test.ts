@@ -1,0 +1,37 @@
+/** What a store that was restored from a backup has lost, and what is given back to it. */
+import {expect} from 'chai'
+import {reduceAll} from '../../src/lib/model/change.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {planProtected, unitedRecords} from '../../src/lib/ops/protect.js'
+import {planRemoval} from '../../src/lib/ops/revoke.js'
+import {testDependencies, testFleet} from '../helpers/dependencies.js'
+
+const paris = parseClusterName('paris')
+
+describe('ops/protect', () => {
+  const dependencies = testDependencies()
+  const copy = testFleet(dependencies, ['paris', 'lyon'])
+  const later = reduceAll(copy, planRemoval(copy, paris, dependencies))
+
+  it('gives back a revocation, its denied names and the generation; the rest is as it was restored', () => {
+    const changes = planProtected(copy, later.records)
+    expect(changes.map(change => change.kind === 'record' && change.owner)).to.deep.equal([paris])
+    const record = reduceAll(copy, changes).records.get(paris)
+    expect(record?.generation).to.equal(2)
+    expect(record?.credentials.map(({state}) => state)).to.deep.equal(['revoked'])
+    expect(record?.denied).to.deep.equal(later.records.get(paris)?.denied)
+    expect(record?.registration).to.deep.equal(copy.records.get(paris)?.registration)
+    expect(planProtected(reduceAll(copy, changes), later.records)).to.deep.equal([])
+  })
+
+  it('loses nothing where the store is restored twice', () => {
+    for (const records of [unitedRecords(later.records, copy.records), unitedRecords(copy.records, later.records)])
+      expect(planProtected(copy, records)).to.have.length(1)
+  })
+
+  it('changes nothing where nothing was lost, nor a record that cannot be read', () => {
+    expect(planProtected(later, copy.records)).to.deep.equal([])
+    const fault = {object: 'ConfigMap/atlas-records-00', key: 'data.paris', message: 'broken'}
+    expect(planProtected(reduceAll(copy, [{kind: 'fault', subject: 'record/paris', value: fault}]), later.records)).to.deep.equal([])
+  })
+})
