@@ -14,6 +14,7 @@ interface Json {
   readonly node: NodeClaim
   readonly admin: unknown
   readonly bootstrap_extensions: unknown
+  readonly typed_dns_resolver_config: {readonly typed_config: object}
   readonly static_resources: {readonly listeners: readonly {readonly address: {readonly socket_address: unknown}}[]}
 }
 
@@ -88,6 +89,10 @@ describe('envoy/bootstrap', () => {
     const paths = [...JSON.stringify(listener).matchAll(/"path":"([^"]*)"/g)].map(([, path]) => path)
     expect(paths).to.deep.equal(['/ready', '/stats/prometheus'])
     expect(JSON.stringify(listener)).to.not.include('"prefix"')
+  })
+
+  it('gives up a name server that does not answer after about 6 s', () => {
+    expect(built().typed_dns_resolver_config.typed_config).to.include({query_timeout_seconds: '2', query_tries: 2})
   })
 
   it('carries the extension of its side of reverse tunnels, without fields', () => {

@@ -50,6 +50,13 @@ bootstrap_extensions:
     typed_config:
       "@type": type.googleapis.com/envoy.extensions.bootstrap.reverse_tunnel.downstream_socket_interface.v3.DownstreamReverseConnectionSocketInterface
   {{- end }}
+# A name server that does not answer is given up after about 6 s.
+typed_dns_resolver_config:
+  name: envoy.network.dns_resolver.cares
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
+    query_timeout_seconds: "2"
+    query_tries: 2
 static_resources:
   clusters:
     - name: xds
