@@ -5,7 +5,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import type {Log} from '../../src/server/log.js'
 import {testCluster} from '../helpers/fleet.js'
-import {type Network, eventually, need, startNetwork} from './support/network.js'
+import {type Network, eventually, need, settleAll, startNetwork, subscribe} from './support/network.js'
 
 const day = 86_400_000
 const paris = parseClusterName('paris')
@@ -78,6 +78,20 @@ describe('a server whose clock is wrong', () => {
     expect(renewed().filter(owner => owner !== paris)).to.have.length(2)
     expect(renewed()).not.to.include('atlas')
     expect(network.store.fleet().server).to.equal(before.server)
+  })
+
+  it('admits and keeps Envoys by the time that it had before, while its clock is years ahead', async () => {
+    network = await startNetwork(['paris'], {log, times: {clockLookMs: 10}})
+    const open = network.direct('paris').delta()
+    subscribe(open, 'paris')
+    await settleAll(network, [open])
+    network.clock.wrong = 3 * 365 * day
+    await eventually(() => warnings().includes('ahead'), 'it is doubted')
+    const other = network.direct('paris').delta()
+    subscribe(other, 'paris', 'paris-1')
+    network.store.write({kind: 'registration', name: paris, value: {...testCluster('paris'), groups: ['changed']}})
+    await settleAll(network, [open, other])
+    expect(network.serving.report().refusals).to.deep.equal([])
   })
 
   it('believes the API server', async () => {

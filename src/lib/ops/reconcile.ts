@@ -4,17 +4,15 @@
  * are left as they are (promise 6); only people, or `atlas rotate`, replace them.
  */
 import {renderEndpoints} from '../manifest/endpoints.js'
-import type {AuthorityPart, CertifiedKey, OwnerRecord, TrustBundle} from '../model/authority.js'
+import type {AuthorityPart, CertifiedKey, OwnerRecord} from '../model/authority.js'
 import {type Change, reduce} from '../model/change.js'
 import {type Fleet, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
-import {parseCertificates, renderCertificates} from '../pki/pem.js'
 import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
-import {rootsIn} from '../pki/goatlas-root.js'
 import {planClients} from './clients.js'
 import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
@@ -25,6 +23,7 @@ import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.j
 import {type Renewals, allRenewals} from './renewals.js'
 import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
+import {wantedTrust} from './trust.js'
 
 /** Plans on a store and commits the plan. @returns the fleet afterwards @throws AtlasError what the store throws */
 export async function reconcile(store: StateStore, dependencies: OpsDependencies): Promise<Fleet> {
@@ -106,15 +105,8 @@ class Plan {
   /** An issuer must be in the trust bundle before the first certificate that it signed is delivered. */
   trust(): void {
     if (isBroken(this.#fleet, 'trust')) return
-    const {authority, trust} = this.#fleet
-    const value: TrustBundle = {
-      roots: including(trust?.roots, rootsIn(authority.get('root'))),
-      issuers: including(trust?.issuers, ownOf(authority.get('issuer'))),
-      credentialIssuers: including(trust?.credentialIssuers, ownOf(authority.get('credentialIssuer'))),
-    }
-    // Before the issuers are signed there is nothing to trust, and an empty bundle could not be read again.
-    const isEmpty = value.issuers.length === 0 || value.credentialIssuers.length === 0
-    if (!isEmpty && !sameValue(trust, value)) this.#add({kind: 'trust', value})
+    const value = wantedTrust(this.#fleet)
+    if (value !== undefined && !sameValue(this.#fleet.trust, value)) this.#add({kind: 'trust', value})
   }
 
   isTrusted(): boolean {
@@ -265,14 +257,4 @@ class Plan {
     this.changes.push(change)
     this.#fleet = reduce(this.#fleet, change)
   }
-}
-
-function including(bundle: readonly string[] = [], certificates: readonly string[]): readonly string[] {
-  const missing = certificates.filter(certificate => !bundle.includes(certificate))
-  return missing.length === 0 ? bundle : [...bundle, ...missing]
-}
-
-/** An issuer's own certificate alone: any other certificate in its file must not become trusted. */
-function ownOf(issuer: CertifiedKey | undefined): readonly string[] {
-  return issuer === undefined ? [] : [renderCertificates(parseCertificates(issuer.certificate).slice(0, 1))]
 }

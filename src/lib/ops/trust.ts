@@ -1,0 +1,27 @@
+/** The trust bundle that follows from the certificates that sign. A certificate is never taken from it here. */
+import type {CertifiedKey, TrustBundle} from '../model/authority.js'
+import type {Fleet} from '../model/fleet.js'
+import {rootsIn} from '../pki/goatlas-root.js'
+import {parseCertificates, renderCertificates} from '../pki/pem.js'
+
+/**
+ * The bundle in the store, with the root and the issuers that sign now. Undefined before the issuers are signed: there is nothing to trust
+ * then, and an empty bundle could not be read again.
+ * @throws AtlasError `invalid` where a signing certificate does not decode
+ */
+export function wantedTrust({authority, trust}: Fleet): TrustBundle | undefined {
+  const issuers = including(trust?.issuers, ownOf(authority.get('issuer')))
+  const credentialIssuers = including(trust?.credentialIssuers, ownOf(authority.get('credentialIssuer')))
+  if (issuers.length === 0 || credentialIssuers.length === 0) return undefined
+  return {roots: including(trust?.roots, rootsIn(authority.get('root'))), issuers, credentialIssuers}
+}
+
+function including(bundle: readonly string[] = [], certificates: readonly string[]): readonly string[] {
+  const missing = certificates.filter(certificate => !bundle.includes(certificate))
+  return missing.length === 0 ? bundle : [...bundle, ...missing]
+}
+
+/** An issuer's own certificate alone: any other certificate in its file must not become trusted. */
+function ownOf(issuer: CertifiedKey | undefined): readonly string[] {
+  return issuer === undefined ? [] : [renderCertificates(parseCertificates(issuer.certificate).slice(0, 1))]
+}
