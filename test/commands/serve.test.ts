@@ -2,6 +2,12 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {cp, readFile, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
+import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {init} from '../../src/lib/ops/init.js'
+import {openDirectory} from '../../src/lib/store/open.js'
 import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
 
 interface StatusJson {
@@ -68,6 +74,28 @@ describe('commands: serve, status and rotate', function () {
       const third = await start(store)
       third.kill('SIGINT')
       expect(await ended(third)).to.equal(0)
+    }))
+
+  it('status exits with 6 and names the command for a cluster that has had no Envoy for an hour; cluster list shows it, too', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'state')
+      const twoHoursAgo = {...dependencies, now: () => new Date(Date.now() - 2 * 3_600_000)}
+      const directory = openDirectory({directory: store, create: true})
+      await init(directory, {addresses: parseAddresses('203.0.113.7')}, twoHoursAgo)
+      const defaults = targetsOf(defaultStack)
+      await addCluster(directory, 'paris', {request: {addresses: parseAddresses('198.51.100.4')}, defaults}, twoHoursAgo)
+      await addCluster(directory, 'lyon', {request: {}, defaults}, twoHoursAgo)
+      const server = await start(store)
+      try {
+        const {code, value} = await atlasJson<{findings: {kind: string; cluster: string; next: string}[]}>('status', '--store', store)
+        expect(code).to.equal(6)
+        expect(value.findings.map(({kind, cluster}) => `${kind} ${cluster}`)).to.deep.equal(['not connected atlas', 'not connected paris'])
+        expect(value.findings[1]?.next).to.contain(`atlas cluster values paris --store ${store} --format bootstrap`)
+        expect((await atlas('cluster', 'list', '--store', store)).stdout).to.match(/paris +registered +no /)
+      } finally {
+        server.kill('SIGTERM')
+        await ended(server)
+      }
     }))
 
   it('refuses to start without a store, on a busy port, and with an invalid time limit', () =>

@@ -103,6 +103,13 @@ for (const version of ['1.36', '1.40'] as const)
       expect(lines.map(({failure}) => failure).join(' ')).to.include('PEER_DID_NOT_RETURN_A_CERTIFICATE')
     })
 
+    it('the PROXY protocol in front of TLS is refused, with the text that docs/how-to/troubleshoot.md explains', async () => {
+      const socket = net.connect(relay).on('error', () => undefined)
+      socket.write('PROXY TCP4 192.0.2.1 192.0.2.2 40000 10900\r\n')
+      await once(socket.resume(), 'close')
+      await until('a line', () => envoy.logged('connection').some(({failure}) => String(failure).includes('WRONG_VERSION_NUMBER')))
+    })
+
     it('one certificate opens 256 streams at once on however many connections, beside more peers than Envoy counts by default', async () => {
       const others = Array.from({length: 25}, (_each, index) => credential(`other-${String(index)}`))
       for (const other of others) expect(await statusesOf(other, 1)).to.deep.equal(['0'])
