@@ -75,6 +75,26 @@ describe('a second installation in a namespace', () => {
   })
 })
 
+describe('a thanosNamespace that does not exist', () => {
+  it('is named by both Helms, and nothing of the release is left', async () => {
+    for (const major of majors) {
+      const namespace = await kubernetes.newNamespace('charts')
+      const {code, stderr} = await helm(
+        'install',
+        'atlas',
+        {namespace, release: 'atlas', major},
+        ['thanosNamespace=nowhere'],
+        ['--timeout', '20s'],
+      )
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/pre-install.*namespaces "nowhere" not found/s)
+      const kinds = 'deployments,statefulsets,services,configmaps,serviceaccounts,roles,rolebindings,jobs'
+      const {stdout} = await kubernetes.kubectl(['get', kinds, '-n', namespace, '-l', 'app.kubernetes.io/part-of=atlas', '-o', 'name'])
+      expect(stdout.trim()).to.equal('')
+    }
+  })
+})
+
 for (const major of majors)
   for (const chart of charts)
     describe(`helm ${major} with chart ${chart}`, () => {

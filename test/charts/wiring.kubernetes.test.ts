@@ -169,3 +169,49 @@ function numberOf(port: number | string, {spec}: Pod): number {
   if (found === undefined) throw new Error(`no port ${port}`)
   return found.containerPort
 }
+
+describe('pods and meshes', () => {
+  const marks = {
+    labels: {'sidecar.istio.io/inject': 'false', 'istio.io/dataplane-mode': 'none', 'kuma.io/sidecar-injection': 'disabled'},
+    annotations: {'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled', 'consul.hashicorp.com/connect-inject': 'false'},
+  }
+
+  for (const chart of charts)
+    for (const ci of ciNames(chart))
+      it(`every pod of chart ${chart}, hooks and tests too, is marked so that no mesh injects a sidecar: ci/${ci}`, async () => {
+        const pods = podsOf(await objectsOf({chart, ci}))
+        expect(pods.length).to.be.at.least(2)
+        for (const {metadata} of pods) {
+          expect(metadata.labels, metadata.name).to.deep.include(marks.labels)
+          expect(metadata.annotations, metadata.name).to.deep.include(marks.annotations)
+        }
+      })
+
+  it('values replace a mark, for all pods or for some, and leave one out', async () => {
+    const set = ['mesh.annotations.linkerd\\.io/inject=null', 'mesh.labels.istio\\.io/dataplane-mode=ambient']
+    const own = ['init.podAnnotations.linkerd\\.io/inject=enabled', 'ads.podLabels.istio\\.io/dataplane-mode=none']
+    const pods = podsOf(await objectsOf({chart: 'atlas', ci: 'default', set: [...set, ...own]}))
+    const of = (component: string): (typeof pods)[number]['metadata'] =>
+      pods.find(({metadata}) => metadata.labels?.['app.kubernetes.io/component'] === component)!.metadata
+    expect(of('init').annotations?.['linkerd.io/inject']).to.equal('enabled')
+    expect(of('ads').annotations).not.to.have.property('linkerd.io/inject')
+    expect([of('ads'), of('controller')].map(({labels}) => labels?.['istio.io/dataplane-mode'])).to.deep.equal(['none', 'ambient'])
+  })
+})
+
+describe('DNS in NetworkPolicies', () => {
+  it('is allowed at 53 and at 5353, that of the DNS pods of OpenShift, by UDP and TCP, or at the ports that values set', async () => {
+    for (const chart of charts)
+      for (const [set, wanted] of [
+        [[], [53, 5353]],
+        [['networkPolicy.dnsPorts={8053}'], [8053]],
+      ] as const) {
+        const policies = (await objectsOf({chart, ci: chart === 'atlas' ? 'coredns' : 'default', set})).filter(
+          ({kind}) => kind === 'NetworkPolicy',
+        )
+        const dns = policies.map(({spec}) => (spec as {egress?: {ports: object[]}[]} | undefined)?.egress?.[0]?.ports).filter(Boolean)
+        expect(dns.length).to.be.greaterThan(0)
+        for (const ports of dns) expect(ports).to.deep.equal(wanted.flatMap(port => ['UDP', 'TCP'].map(protocol => ({port, protocol}))))
+      }
+  })
+})

@@ -131,3 +131,11 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/*
+Labels or annotations of a pod as YAML: its own, and those that keep meshes from injecting a sidecar, which its own replace. Empty: none.
+Takes: own, mesh.
+*/}}
+{{- define "goatlas.envoy.marks" -}}
+{{- with merge (dict) (default dict .own) (default dict .mesh) }}{{ toYaml . }}{{ end -}}
+{{- end }}

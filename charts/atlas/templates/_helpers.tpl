@@ -69,9 +69,14 @@ app.kubernetes.io/part-of: atlas
 {{- with .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
-{{- with .values.podLabels }}
-{{ toYaml . }}
+{{- with include "goatlas.envoy.marks" (dict "own" .values.podLabels "mesh" .root.Values.mesh.labels) }}
+{{ . }}
 {{- end }}
+{{- end }}
+
+{{/* Annotations of a pod as YAML. Takes: root, values (its block). */}}
+{{- define "atlas.podAnnotations" -}}
+{{- include "goatlas.envoy.marks" (dict "own" .values.podAnnotations "mesh" .root.Values.mesh.annotations) -}}
 {{- end }}
 
 {{- define "atlas.thanosNamespace" -}}{{ default .Release.Namespace .Values.thanosNamespace }}{{- end }}
