@@ -17,6 +17,7 @@ import {
   parseSidecarName,
   sidecarName,
 } from '../model/names.js'
+import {rememberLast} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {hasOwnershipMark} from './goatlas.js'
 import {FORMAT, type Manifest, encodeBase64, frameOf, keyOf, secretData, secretText} from './manifest.js'
@@ -106,14 +107,16 @@ export function isMarked(text: string): boolean {
 const MARKED = `{"labels":{${JSON.stringify(labels.managedBy)}:"atlas"`
 
 /** The zone in a derived text; undefined: there is none. */
-export function zoneIn(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : (JSON.parse(text) as Owned).text
-}
+export const zoneIn: (text: string | undefined) => string | undefined = rememberLast(text =>
+  text === undefined ? undefined : (JSON.parse(text) as Owned).text,
+)
 
 /** The derived object of the zone `zone`. */
 export function derivedZone(zone: string): readonly [ObjectKey, string] {
-  return [objectKey('ConfigMap', objectNames.zone), textOf({labels: marks, text: zone})]
+  return [objectKey('ConfigMap', objectNames.zone), textOfZone(zone)]
 }
+
+const textOfZone = rememberLast((zone: string) => textOf({labels: marks, text: zone}))
 
 /** The derived objects of one owner: none for a cluster that is not served. Values only where the Envoys' ADS address is known. */
 export function derivedOf(fleet: Fleet, settings: Settings, owner: Owner): ReadonlyMap<ObjectKey, string> {

@@ -1,9 +1,10 @@
 /** The endpoints file of Thanos Query (`--endpoint.sd-config-file`): every replica of every cluster that has an address. */
-import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
-import {type Fleet, clustersOf} from '../model/fleet.js'
+import {type Cluster, replicasOf} from '../model/cluster.js'
+import type {Fleet} from '../model/fleet.js'
 import {sidecarName} from '../model/names.js'
 import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
+import {clusterText} from './cluster-text.js'
 import {tlsKeys} from './secrets.js'
 import {renderYaml} from './yaml.js'
 
@@ -17,10 +18,7 @@ export const ENDPOINTS_KEY = 'endpoints.yaml'
 export function renderEndpoints(fleet: Fleet): string {
   const {settings} = fleet
   if (settings === undefined) return NONE
-  const blocks = clustersOf(fleet)
-    .filter(cluster => !isPending(cluster))
-    .map(cluster => blockOf(cluster, settings))
-  return blocks.length === 0 ? NONE : `endpoints:\n${withFiles(blocks.join(''), settings)}`
+  return listOf(fleet, settings)
 }
 
 /** The address of one replica for Thanos Query. */
@@ -38,6 +36,11 @@ const blockOf = remember((cluster: Cluster, settings: Settings): string => {
   const endpoints = replicasOf(cluster).map(replica => endpoint(settings, sidecarName(cluster.name, replica)))
   return indented(endpoints, '  ').replaceAll(/^( +tls_config: ).+$/gm, '$1*atlas')
 })
+
+const listOf = clusterText(
+  (cluster, settings) => blockOf(cluster, settings),
+  (blocks, settings) => (blocks.length === 0 ? NONE : `endpoints:\n${withFiles(blocks.join(''), settings)}`),
+)
 
 function endpoint(settings: Settings, service: string) {
   const address = endpointOf(settings, service)

@@ -2,10 +2,11 @@
  * The DNS zone `atlas.` for CoreDNS's `file` plugin: under `_thanos._tcp.sidecars.thanos.atlas.` every replica of every cluster that
  * has an address, for Thanos Query's `dnssrvnoa+`. Names and record format are those of the 2021 program.
  */
-import {isPending, replicasOf} from '../model/cluster.js'
+import {type Cluster, replicasOf} from '../model/cluster.js'
 import {type Fleet, clustersOf, isBroken} from '../model/fleet.js'
 import {SIDECAR_SEPARATOR, objectKey, objectNames, sidecarName} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {clusterText} from './cluster-text.js'
 import {zonePortNames} from './goatlas.js'
 
 /**
@@ -18,7 +19,9 @@ import {zonePortNames} from './goatlas.js'
 export function renderZone(fleet: Fleet, previous: string | undefined, now: Date): string {
   const {settings} = fleet
   if (settings === undefined) return previous ?? ''
-  const records = [...new Set([...recordsOf(fleet, settings), ...heldRecords(fleet, previous ?? '')])].sort()
+  const held = heldRecords(fleet, previous ?? '')
+  const served = servedRecords(fleet, settings)
+  const records = held.length === 0 ? served : [...new Set([...linesOf(served), ...held])].sort().join('\n')
   const serial = previous === undefined ? undefined : serialIn(previous)
   const same = serial === undefined ? undefined : textOf(settings, serial, records)
   return same !== undefined && same === previous ? previous : textOf(settings, nextSerial(serial, now), records)
@@ -26,9 +29,17 @@ export function renderZone(fleet: Fleet, previous: string | undefined, now: Date
 
 /** The serial of the first SOA record; undefined: there is none. Comments, brackets and line breaks are allowed, as in a zone file. */
 export function serialIn(zone: string): number | undefined {
+  const own = /^\$ORIGIN atlas\.\n@ 3600 IN SOA \S+ \S+ ([0-9]{1,10}) /.exec(zone)
+  return asSerial(own === null ? serialAnywhere(zone) : own[1])
+}
+
+function serialAnywhere(zone: string): string | undefined {
   const words = zone.replaceAll(/;.*$/gm, ' ').replaceAll(/[()]/g, ' ').split(/\s+/)
   const at = words.findIndex(word => word.toUpperCase() === 'SOA')
-  const text = at < 0 ? undefined : words[at + 3]
+  return at < 0 ? undefined : words[at + 3]
+}
+
+function asSerial(text: string | undefined): number | undefined {
   return text !== undefined && /^[0-9]{1,10}$/.test(text) && Number(text) <= SERIAL_MAX ? Number(text) : undefined
 }
 
@@ -42,17 +53,27 @@ const SERIAL_MAX = 2 ** 32 - 1
  * which would otherwise need an address record for it. Negative answers are cached for half a minute: a new cluster must not wait for
  * an hour.
  */
-function textOf({namespace, clusterDomain}: Settings, serial: number, records: readonly string[]): string {
+function textOf({namespace, clusterDomain}: Settings, serial: number, records: string): string {
   const server = `${objectNames.zone}.${namespace}.svc.${clusterDomain}.`
   const head = ['$ORIGIN atlas.', `@ 3600 IN SOA ${server} hostmaster.atlas. ${serial} 7200 3600 1209600 30`, `@ 3600 IN NS ${server}`]
-  return `${[...head, ...records].join('\n')}\n`
+  return `${head.join('\n')}\n${records}${records === '' ? '' : '\n'}`
 }
 
-function recordsOf(fleet: Fleet, {namespace, clusterDomain}: Settings): readonly string[] {
-  const services = clustersOf(fleet)
-    .filter(cluster => !isPending(cluster))
-    .flatMap(cluster => replicasOf(cluster).map(replica => sidecarName(cluster.name, replica)))
-  return zonePortNames.flatMap(port => services.map(service => recordOf(port, `${service}.${namespace}.svc.${clusterDomain}.`)))
+/** The records of all clusters that have an address, sorted, a line each. */
+const servedRecords = clusterText(recordsOf, parts =>
+  parts
+    .flatMap(part => linesOf(part))
+    .sort()
+    .join('\n'),
+)
+
+function recordsOf(cluster: Cluster, {namespace, clusterDomain}: Settings): string {
+  const services = replicasOf(cluster).map(replica => sidecarName(cluster.name, replica))
+  return zonePortNames.flatMap(port => services.map(service => recordOf(port, `${service}.${namespace}.svc.${clusterDomain}.`))).join('\n')
+}
+
+function linesOf(text: string): readonly string[] {
+  return text === '' ? [] : text.split('\n')
 }
 
 function recordOf(port: (typeof zonePortNames)[number], target: string): string {
@@ -66,6 +87,7 @@ const RECORD = new RegExp(
 
 /** The records in `previous` of clusters whose registration can't be read, and of which no readable one is known. */
 function heldRecords(fleet: Fleet, previous: string): readonly string[] {
+  if (fleet.faults.size === 0) return []
   const served = new Set<string>(clustersOf(fleet).map(cluster => cluster.name))
   const isHeld = (name: string): boolean =>
     !served.has(name) && (isBroken(fleet, 'registration', name) || isBroken(fleet, 'object', objectKey('Service', name)))

@@ -5,7 +5,7 @@ import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './errors.js'
 import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
-import {PersistentMap} from './persistent-map.js'
+import {PersistentMap, sortedKeys} from './persistent-map.js'
 
 export type {Fault} from './errors.js'
 export type {Fleet, Revision, Subject} from './kinds.js'
@@ -59,7 +59,9 @@ export function clustersOf(fleet: Fleet): readonly Cluster[] {
 
 /** Every registered cluster, whether its registration decodes or not, in order of name. */
 export function registeredNames(fleet: Fleet): readonly ClusterName[] {
-  return [...new Set([...fleet.registrations.keys(), ...(brokenNames(fleet, 'registration') as ClusterName[])])].sort()
+  const names = sortedKeys(fleet.registrations)
+  const broken = brokenNames(fleet, 'registration') as ClusterName[]
+  return broken.length === 0 ? names : [...new Set([...names, ...broken])].sort()
 }
 
 /** Whether nodes of the owner may connect: those of the observability cluster, and of every registered cluster, decodable or not. */

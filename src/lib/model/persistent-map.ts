@@ -17,6 +17,8 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
   readonly [Symbol.toStringTag] = 'Map'
   readonly #base: ReadonlyMap<K, V>
   readonly #overlay: ReadonlyMap<K, V | typeof ABSENT>
+  /** Once asked for, handed on to later versions with the same keys. */
+  #sorted: readonly K[] | undefined
 
   private constructor(base: ReadonlyMap<K, V>, overlay: ReadonlyMap<K, V | typeof ABSENT>, size: number) {
     this.#base = base
@@ -37,18 +39,22 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
   with(edits: Iterable<readonly [K, V | undefined]>): PersistentMap<K, V> {
     let overlay: Map<K, V | typeof ABSENT> | undefined
     let {size} = this
+    let hasSameKeys = true
     for (const [key, value] of edits) {
       const before = overlay === undefined ? this.get(key) : this.#read(overlay, key)
       if (before === value) continue
       overlay ??= new Map(this.#overlay)
       size += Number(value !== undefined) - Number(before !== undefined)
+      hasSameKeys &&= value !== undefined && before !== undefined
       if (this.#base.get(key) === value) overlay.delete(key)
       else overlay.set(key, value ?? ABSENT)
     }
 
     if (overlay === undefined) return this
     const next = new PersistentMap(this.#base, overlay, size)
-    return overlay.size <= overlayMax(this.#base.size) ? next : PersistentMap.of([...next])
+    const merged = overlay.size <= overlayMax(this.#base.size) ? next : PersistentMap.of([...next])
+    if (hasSameKeys) merged.#sorted = this.#sorted
+    return merged
   }
 
   get(key: K): V | undefined {
@@ -57,6 +63,12 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
 
   has(key: K): boolean {
     return this.get(key) !== undefined
+  }
+
+  /** The keys in ascending order; later versions with the same keys return the same array. */
+  sortedKeys(): readonly K[] {
+    this.#sorted ??= [...this.keys()].sort()
+    return this.#sorted
   }
 
   /** The keys that may differ from another version's, without looking at the others; undefined where the two have no common base. */
@@ -94,6 +106,11 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
     const over = overlay.get(key)
     return over === undefined ? this.#base.get(key) : over === ABSENT ? undefined : over
   }
+}
+
+/** The keys in ascending order. */
+export function sortedKeys<K, V>(map: ReadonlyMap<K, V>): readonly K[] {
+  return asPersistent(map)?.sortedKeys() ?? [...map.keys()].sort()
 }
 
 /** The keys whose values are not the same object in both maps. Costs the overlays of two versions of one map, or else both maps. */

@@ -22,3 +22,12 @@ export function remember<Key extends object, Rest extends readonly unknown[], Re
     return result
   }
 }
+
+/** `build` with its last result, for as long as the argument is the same: for large texts, of which there is one. */
+export function rememberLast<Argument, Result>(build: (argument: Argument) => Result): (argument: Argument) => Result {
+  let last: {readonly argument: Argument; readonly result: Result} | undefined
+  return argument => {
+    if (last === undefined || last.argument !== argument) last = {argument, result: build(argument)}
+    return last.result
+  }
+}

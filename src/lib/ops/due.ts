@@ -1,7 +1,8 @@
 /** What each leaf certificate of a fleet should be, whether it is to be replaced, and when something is due though nothing changes. */
 import type {CertifiedKey, Credential, OwnerRecord} from '../model/authority.js'
-import {type Fleet, recordOf} from '../model/fleet.js'
+import {type Fleet, isRegistered, recordOf} from '../model/fleet.js'
 import {type ClientName, OBSERVABILITY, type Owner} from '../model/names.js'
+import {differingKeys} from '../model/persistent-map.js'
 import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
@@ -52,18 +53,54 @@ export function nextDue(fleet: Fleet, now: Date): Date | undefined {
   if (settings === undefined) return undefined
   const spans = [settledLeaf(serverLeaf(fleet, settings)), {from: -Infinity, until: takeoverDue(fleet)}]
   for (const name of clients.keys()) spans.push(settledLeaf(clientLeaf(fleet, settings, name)))
-  const owners = new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])
-  for (const owner of owners) spans.push(settledOwner(fleet, settings, owner))
+  spans.push(settledOwners(fleet, settings))
   const {from, until} = intersection(spans)
   if (from > now.getTime()) return now
   return until === Infinity ? undefined : new Date(until)
 }
 
+/** Whether the age of no owner's certificates, denials or suspension is a reason to do anything. */
+export function areOwnersSettled(fleet: Fleet, settings: Settings, now: Date): boolean {
+  return isWithin(settledOwners(fleet, settings), now)
+}
+
 /** Whether time has brought nothing to do for an owner since `planReconcile` last looked at it. */
 export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, now: Date): boolean {
   if (!findingsOf(fleet, settings, owner).isSettled) return false
-  const {from, until} = settledOwner(fleet, settings, owner)
+  return isWithin(settledOwner(fleet, settings, owner), now)
+}
+
+function isWithin({from, until}: Span, now: Date): boolean {
   return from <= now.getTime() && now.getTime() < until
+}
+
+/** The span of the last fleet: that of the next is found by the owners that differ, so that a pass is not proportional to the fleet. */
+let last: {readonly fleet: Fleet; readonly span: Span} | undefined
+
+/** While time brings nothing to do for any owner. */
+function settledOwners(fleet: Fleet, settings: Settings): Span {
+  const span = (last && narrowed(last, fleet, settings)) ?? intersection(ownersOf(fleet).map(owner => settledOwner(fleet, settings, owner)))
+  last = {fleet, span}
+  return span
+}
+
+/** Undefined where an owner that decided an end of the span decides it no more: another one does then. */
+function narrowed(before: {readonly fleet: Fleet; readonly span: Span}, fleet: Fleet, settings: Settings): Span | undefined {
+  if (before.fleet.settings !== settings || before.fleet.trust !== fleet.trust) return undefined
+  const owners = new Set<Owner>([
+    ...differingKeys(before.fleet.identities, fleet.identities),
+    ...differingKeys(before.fleet.credentials, fleet.credentials),
+    ...differingKeys(before.fleet.records, fleet.records),
+    ...differingKeys(before.fleet.registrations, fleet.registrations),
+  ])
+  const spans = [...owners].map(owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const)
+  const {from, until} = before.span
+  const isWidened = spans.some(([was, is]) => (was.from === from && is.from < from) || (was.until === until && is.until > until))
+  return isWidened ? undefined : intersection([before.span, ...spans.map(([, is]) => is)])
+}
+
+function ownersOf(fleet: Fleet): readonly Owner[] {
+  return [...new Set<Owner>([...fleet.identities.keys(), ...fleet.credentials.keys(), ...fleet.records.keys()])]
 }
 
 /** While time brings nothing to do for an owner. Both ends count: a clock may also run backwards. */
@@ -83,7 +120,14 @@ export interface Findings {
 /** The findings about an owner: the same object, to be added to, for as long as its parts in the fleet are the same objects. */
 export function findingsOf(fleet: Fleet, settings: Settings, owner: Owner): Findings {
   const registration = owner === OBSERVABILITY ? undefined : fleet.registrations.get(owner)
-  const parts = [settings, fleet.trust, registration, fleet.identities.get(owner), fleet.credentials.get(owner)]
+  // A registration that can't be read counts, too: its cluster is due certificates.
+  const parts = [
+    settings,
+    fleet.trust,
+    registration ?? isRegistered(fleet, owner),
+    fleet.identities.get(owner),
+    fleet.credentials.get(owner),
+  ]
   return findings(recordOf(fleet, owner), ...parts)
 }
 

@@ -16,7 +16,7 @@ import type {StateStore} from '../store/store.js'
 import {planClients} from './clients.js'
 import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
-import {planDerived} from './derive.js'
+import {ownersOfDerivedObjects, planDerived} from './derive.js'
 import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
 import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.js'
@@ -68,11 +68,16 @@ export function planReconcile(
   return plan.changes
 }
 
-/** Every owner with a registration or a record: the observability cluster, then the others by name. */
+/** Every owner with a registration, a record or a derived object: the observability cluster, then the others by name. */
 export function knownOwners(fleet: Fleet): readonly Owner[] {
-  const names = new Set<string>([...registeredNames(fleet), ...fleet.records.keys()])
-  names.delete(OBSERVABILITY)
-  return [OBSERVABILITY, ...([...names].sort() as ClusterName[])]
+  return inOrder([OBSERVABILITY, ...registeredNames(fleet), ...fleet.records.keys(), ...ownersOfDerivedObjects(fleet)])
+}
+
+/** The observability cluster, if it is among the owners, then the others by name. */
+export function inOrder(owners: Iterable<Owner>): readonly Owner[] {
+  const others = new Set<Owner>(owners)
+  const isFirst = others.delete(OBSERVABILITY)
+  return [...(isFirst ? ([OBSERVABILITY] as const) : []), ...[...others].sort()]
 }
 
 class Plan {
@@ -126,6 +131,7 @@ class Plan {
 
   /** Passes over an owner without anything to do until one of its parts has changed, or is due. */
   owner(owner: Owner): void {
+    if (!isRegistered(this.#fleet, owner) && !this.#fleet.records.has(owner)) return
     if (isOwnerSettled(this.#fleet, this.#settings, owner, this.#deps.now())) return
     const findings = findingsOf(this.#fleet, this.#settings, owner)
     const before = this.changes.length

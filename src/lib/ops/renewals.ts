@@ -10,7 +10,7 @@ import type {Settings} from '../model/settings.js'
 import {isAge, judgeKey} from '../pki/judge.js'
 import {readKey} from '../pki/read.js'
 import {BACKDATED} from '../pki/rotation.js'
-import {type Leaf, credentialLeaf, identityLeaf, isOwnerSettled} from './due.js'
+import {type Leaf, areOwnersSettled, credentialLeaf, identityLeaf, isOwnerSettled} from './due.js'
 
 /** Which certificates their age is a reason to replace. */
 export interface Renewals {
@@ -49,6 +49,7 @@ export interface RenewalFacts {
  */
 export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts: RenewalFacts): RenewalPlan {
   const {isClockFirm, renewedBefore} = facts
+  if (areOwnersSettled(fleet, settings, now)) return {owners: new Set(), others: isClockFirm, isWaiting: false, late: []}
   const names = registeredNames(fleet)
   const tenth = Math.max(1, Math.floor(names.length / 10))
   const owners: readonly Owner[] = isClockFirm ? [OBSERVABILITY, ...names] : names

@@ -5,7 +5,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
-import {knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
+import {inOrder, knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
 import type {Renewals} from '../../lib/ops/renewals.js'
 
 /** After so many milliseconds of planning other work gets a turn. */
@@ -21,8 +21,7 @@ export async function planInTurns(
   only: ReadonlySet<Owner> | 'all',
   {withDerived, renewals}: {readonly withDerived: boolean; readonly renewals: Renewals},
 ): Promise<readonly Change[]> {
-  const known = knownOwners(fleet)
-  const owners = only === 'all' ? known : known.filter(owner => only.has(owner))
+  const owners = only === 'all' ? knownOwners(fleet) : inOrder(only)
   function* parts(): Generator<readonly Change[], void> {
     let planned = fleet
     for (let from = 0; from < Math.max(1, owners.length); from += OWNERS_AT_ONCE) {

@@ -2,13 +2,13 @@
  * When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What that is, is
  * planned by ops/reconcile; writer.ts writes it.
  */
-import {isMarked} from '../../lib/manifest/derived.js'
 import {AtlasError, messageOf} from '../../lib/model/errors.js'
 import {backOff, withJitter} from '../../lib/model/back-off.js'
 import {type Change, madeDue, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
-import {type Owners, ownersOfDerived} from '../../lib/model/kinds.js'
+import type {Owners} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
+import {ownersOfUnmarkedObjects} from '../../lib/ops/derive.js'
 import {nextDue} from '../../lib/ops/due.js'
 import {planProtected} from '../../lib/ops/protect.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
@@ -230,11 +230,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
 /** The owners that the leader looks at after a change. A report may show that the 2021 program's objects can be taken over. */
 function ownersAffectedBy(change: Change, fleet: Fleet): Owners {
-  return change.kind === 'report' ? ownersOfUnmarked(fleet) : madeDue(change)
-}
-
-function ownersOfUnmarked(fleet: Fleet): readonly Owner[] {
-  return [...fleet.derived].flatMap(([object, text]) => (isMarked(text) ? [] : ownersOfDerived(object)))
+  return change.kind === 'report' ? ownersOfUnmarkedObjects(fleet) : madeDue(change)
 }
 
 /** Milliseconds, negative for what is overdue; undefined where nothing comes due. */
