@@ -60,8 +60,8 @@ describe('store/directory: a writer that does not end', function () {
   })
 
   it('was killed, though its parent has not waited for it: a zombie holds nothing', async () => {
-    // The shell becomes a sleep, which never waits for the child that the shell has started.
-    child = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    // The shell becomes a sleep, which never waits for the child; the child outlives the shell, which would wait for it.
+    child = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'])
     let said = ''
     child.stdout?.on('data', (data: Buffer) => (said += data.toString()))
     await until(() => said.includes('\n') && startOf(Number(said)) === '')
