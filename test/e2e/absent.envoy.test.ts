@@ -72,11 +72,11 @@ describe('e2e: unreachable clusters', function () {
     await until(network, `calls to ${cluster} to fail at once`, soon, 5)
   }
 
-  /** Another observability Envoy, whose name server never answers, waits at its start for one health check at most. */
+  /** Another observability Envoy, whose name server never answers, waits at its start until it gives that up, and for one health check. */
   async function startsSoon(): Promise<void> {
     const envoy = await network.makeEnvoy('atlas', {address: network.spareAddress(8), nodeId: 'atlas-1', nameServer: await mute()})
     await envoy.start()
-    await envoy.untilReady(3)
+    await envoy.untilReady(12)
     await envoy.kill()
   }
 

@@ -124,7 +124,7 @@ const flags = [
 interface BootstrapJson {
   dynamic_resources: {ads_config: {api_type: string}}
   layered_runtime: {layers: {static_layer?: object}[]}
-  typed_dns_resolver_config?: object
+  typed_dns_resolver_config?: {typed_config: object}
 }
 
 async function writeBootstrap(making: Making, nodeId: string, folder: string): Promise<void> {
@@ -158,14 +158,16 @@ function patch(text: string, variant: Variant | undefined, nameServer: HostPort 
   const bootstrap = JSON.parse(text) as BootstrapJson
   for (const layer of bootstrap.layered_runtime.layers) layer.static_layer = {...layer.static_layer, ...noDeprecated}
   if (variant === 'sotw') bootstrap.dynamic_resources.ads_config.api_type = 'GRPC'
-  if (nameServer !== undefined) bootstrap.typed_dns_resolver_config = resolver(nameServer)
+  if (nameServer !== undefined)
+    bootstrap.typed_dns_resolver_config = resolver(nameServer, bootstrap.typed_dns_resolver_config?.typed_config)
   return JSON.stringify(bootstrap, undefined, 2)
 }
 
-function resolver({host, port}: HostPort): object {
+function resolver({host, port}: HostPort, built: object | undefined): {name: string; typed_config: object} {
   return {
     name: 'envoy.network.dns_resolver.cares',
     typed_config: {
+      ...built,
       '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
       resolvers: [{socket_address: {address: host, port_value: port, protocol: 'UDP'}}],
       dns_resolver_options: {no_default_search_domain: true},

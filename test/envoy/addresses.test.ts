@@ -27,11 +27,11 @@ describe('envoy: addresses, names and durations', () => {
     expect(built).to.not.have.property('wait_for_warm_on_init')
   })
 
-  it('lets Envoy resolve where a DNS name is among them, and does not wait for the answer', () => {
+  it('lets Envoy resolve where a DNS name is among them, and a changed cluster waits for the answer', () => {
     const built = cluster({addresses: parseAddresses('192.0.2.1,paris.example.com')})
     expect(JSON.stringify(built.cluster_type)).to.include('envoy.clusters.dns').and.include('"dns_lookup_family":"ALL"')
     expect(sockets(built)).to.deep.equal(['192.0.2.1 11901', 'paris.example.com 11901'])
-    expect(built.wait_for_warm_on_init).to.equal(false)
+    expect(built.wait_for_warm_on_init).to.equal(undefined)
   })
 
   it('connects to the port that the registration names', () => {

@@ -162,6 +162,7 @@ function controlPlane(settings: Settings, {owner, directory}: BootstrapOptions):
     name: envoyNames.bootstrap.cluster,
     hosts: direct ? adsServersOf(settings) : relaysOf(settings),
     secrets: credentialSecrets(directory),
+    isStatic: true,
     server: direct
       ? {name: {exact: spiffe.ads(trustDomain)}, sni: sni.ads(trustDomain)}
       : {name: {exact: spiffe.observability(trustDomain)}, sni: sni.observability(trustDomain)},

@@ -64,6 +64,8 @@ export function adsCluster(
     readonly secrets: TlsSecrets
     readonly server: Parameters<typeof upstreamTls>[1]
     readonly window?: Window
+    /** Whether it is in a bootstrap. */
+    readonly isStatic?: boolean
   },
 ): EnvoyCluster {
   return envoyCluster({
@@ -74,6 +76,7 @@ export function adsCluster(
     window: to.window ?? 'ads',
     connectionLifetime: timeouts.adsConnection,
     tls: upstreamTls(to.secrets, to.server),
+    ...(to.isStatic === undefined ? {} : {isStatic: to.isStatic}),
   })
 }
 
@@ -101,13 +104,15 @@ interface ClusterSpec {
   readonly connectionLifetime?: number
   readonly tls?: TransportSocket
   readonly healthCheck?: HealthCheck
+  /** Whether it is in a bootstrap. */
+  readonly isStatic?: boolean
 }
 
 function envoyCluster(spec: ClusterSpec): EnvoyCluster {
   const {name, hosts, timeouts, tls} = spec
   return create(ClusterSchema, {
     name,
-    ...discovery(hosts, {lookUps: spec.lookUps, isChecked: spec.healthCheck !== undefined}),
+    ...discovery(hosts, {lookUps: spec.lookUps, isChecked: spec.healthCheck !== undefined, isStatic: spec.isStatic === true}),
     connectTimeout: duration(timeouts.connect),
     loadAssignment: {
       clusterName: name,

@@ -33,8 +33,14 @@ type Discovery = Pick<EnvoyCluster, 'clusterDiscoveryType'> & {readonly waitForW
  * health check, all addresses of a name are one endpoint: Envoy tries them in turn, a new one every 300 ms (Happy Eyeballs, RFC 8305),
  * and keeps them while the name does not resolve. Envoy does that for a single name; of several names each address is an endpoint, and
  * the next attempt goes to another one.
+ *
+ * A cluster that changes goes on with its old addresses until the new ones are resolved and checked. So an Envoy that starts waits for its
+ * names too, for as long as its bootstrap allows (docs/explanation/envoy.md#names). A cluster of the bootstrap never changes, and does not wait.
  */
-export function discovery(hosts: readonly HostPort[], {lookUps: pace, isChecked}: {lookUps: LookUps; isChecked: boolean}): Discovery {
+export function discovery(
+  hosts: readonly HostPort[],
+  {lookUps: pace, isChecked, isStatic}: {lookUps: LookUps; isChecked: boolean; isStatic: boolean},
+): Discovery {
   if (!hosts.some(({host}) => parseAddress(host).kind === 'dns'))
     return {clusterDiscoveryType: {case: 'type', value: Cluster_DiscoveryType.STATIC}}
   const {every, jitter} = lookUps[pace]
@@ -52,6 +58,6 @@ export function discovery(hosts: readonly HostPort[], {lookUps: pace, isChecked}
         }),
       }),
     },
-    waitForWarmOnInit: false, // a name that does not resolve must not keep the other clusters waiting
+    ...(isStatic ? {waitForWarmOnInit: false} : {}),
   }
 }
