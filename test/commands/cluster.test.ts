@@ -186,6 +186,7 @@ describe('commands: init and cluster', function () {
       const bootstrap = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'bootstrap', '--output', out)
       expect(bootstrap.code, bootstrap.stderr).to.equal(0)
       expect(bootstrap.stderr).to.include(`Next: ulimit -n 65536 && envoy -c ${out}/envoy.json`)
+      expect(bootstrap.stderr, 'the files have mode 0600').to.include('its image runs as uid 101')
       expect(await readFile(path.join(out, 'envoy.json'), 'utf8')).to.include('"atlas.open_files": 65536')
       const files = await readdir(out, {recursive: true, withFileTypes: true})
       for (const file of files.filter(entry => entry.isFile())) {

@@ -167,6 +167,16 @@ describe('a command that a cluster refuses', () => {
     expect(JSON.parse(json.stdout)).to.have.nested.property('error.code', 'unreachable')
   })
 
+  it('none: init without an address, run again with --if-missing, names one next step, which does not need one', async () => {
+    for (const more of [[], ['--if-missing']]) {
+      const {code, stderr} = await asAdmin('init', ...more)
+      expect(code, stderr).to.equal(0)
+      expect(stderr.match(/^Next: .*/gm)).to.deep.equal([
+        `Next: atlas cluster add NAME --namespace ${stage.namespace} --kubeconfig ${stage.kubernetes.kubeconfig}`,
+      ])
+    }
+  })
+
   it('because of objects that exist, which stay as they are', async () => {
     expectRefusal(await asAdmin('cluster', 'list', '--namespace', 'nowhere'), 3, /there is no Atlas in namespace nowhere .*\n.*atlas init/)
     expectRefusal(

@@ -26,7 +26,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, flags: Bootstr
   const paths = files.map(file => file.path)
   const command = `ulimit -n ${options.openFiles} && envoy -c ${path.join(envoyDirectory, bootstrapPaths.bootstrap)} --drain-time-s 20 --disable-hot-restart`
   return {
-    message: `Written to ${directory} with mode 0600 (${bootstrapPaths.key} is a private key):\n${paths.map(file => `  ${file}`).join('\n')}\n\nNext: ${command}`,
+    message: `Written to ${directory} with mode 0600 (${bootstrapPaths.key} is a private key):\n${paths.map(file => `  ${file}`).join('\n')}\n\nNext: ${command}\nEnvoy must run as this user, whose files these are; its image runs as uid 101: docker run --user "$(id -u)", or chown -R 101 the folder.`,
     json: {format: 'bootstrap', cluster: owner, directory, files: paths},
   }
 }

@@ -57,8 +57,12 @@ function renderNext({after, settings}: InitResult, flags: StoreFlags): string {
     return `Downstream Envoys connect to ${renderAddresses(addresses)}, port ${settings.adsPort}.
 
 Next: atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`
-  const awaited = 'Downstream Envoys will connect to the load balancer of chart atlas, once it has an address; --address sets another.\n\n'
-  return `${flags.store === undefined ? awaited : ''}Next: atlas init${sameStore(flags)} --address HOST, where HOST is the address at which other clusters reach the observability Envoy`
+  const set = `atlas init${sameStore(flags)} --address HOST, where HOST is the address at which other clusters reach the observability Envoy`
+  if (flags.store !== undefined) return `Next: ${set}`
+  return `Downstream Envoys connect to the load balancer of chart atlas, as soon as it has an address. Without a load balancer, first run
+  ${set}
+
+Next: atlas cluster add NAME${sameStore(flags)}`
 }
 
 function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {readonly dryRun: boolean}): string {
