@@ -39,7 +39,8 @@ describe('the accounts of chart atlas (D29)', () => {
       objects.filter(({kind}) => wanted.has(kind)),
     )
     for (const name of [...keys, ...leaves, 'grafana-password']) await as('admin-of-all', ['POST', 'v1/secrets', secret(name)])
-    for (const name of ['atlas-requests', 'atlas-fleet', 'atlas-coredns']) await as('admin-of-all', ['POST', 'v1/configmaps', map(name)])
+    for (const name of ['atlas-requests', 'atlas-answers', 'atlas-fleet', 'atlas-coredns'])
+      await as('admin-of-all', ['POST', 'v1/configmaps', map(name)])
     const of = async (name: string): Promise<string> => kubernetes.serviceAccountKubeconfig(namespace, `atlas-${name}`)
     accounts = {
       ads: await of('ads'),
@@ -115,7 +116,7 @@ describe('the accounts of chart atlas (D29)', () => {
       )
     }
 
-    for (const forged of ['atlas-records-00', 'atlas-trust-bundle', 'atlas-requests', 'atlas-proxies-atlas-ads-9'])
+    for (const forged of ['atlas-records-00', 'atlas-trust-bundle', 'atlas-requests', 'atlas-answers', 'atlas-proxies-atlas-ads-9'])
       await mayNot('ads', ['POST', 'v1/configmaps', map(forged)])
     await mayNot('ads', ['PATCH', 'v1/configmaps/atlas-fleet', {}], ['PATCH', 'v1/configmaps/atlas-proxies-atlas-ads-2', {}])
     await mayNot('ads', ['DELETE', 'v1/configmaps/atlas-proxies-atlas-ads-0'], ['PATCH', 'coordination.k8s.io/v1/leases/atlas', {}])
@@ -193,7 +194,12 @@ describe('the accounts of chart atlas (D29)', () => {
       ['POST', 'v1/services', {...service('paris'), metadata: {name: 'paris', labels: {'goatlas.io/cluster': ''}}}],
       ['PATCH', 'v1/services/paris', {metadata: {labels: {'goatlas.io/cluster': 'paris'}}}],
     )
-    await may('admin', ['GET', 'v1/configmaps/atlas-fleet'], ['PATCH', 'v1/configmaps/atlas-requests', {data: {a: 'b'}}])
+    await may(
+      'admin',
+      ['GET', 'v1/configmaps/atlas-fleet'],
+      ['GET', 'v1/configmaps/atlas-answers'],
+      ['PATCH', 'v1/configmaps/atlas-requests', {data: {a: 'b'}}],
+    )
     await may('admin', ['GET', 'coordination.k8s.io/v1/leases'], ['DELETE', 'v1/services/paris'])
     await mayNot(
       'admin',
@@ -205,6 +211,8 @@ describe('the accounts of chart atlas (D29)', () => {
       'admin',
       ['PATCH', 'v1/configmaps/atlas-fleet', {}],
       ['PATCH', 'v1/configmaps/atlas-coredns', {}],
+      // An account that may ask must not be able to forge an answer.
+      ['PATCH', 'v1/configmaps/atlas-answers', {data: {a: 'b'}}],
       ['DELETE', 'v1/configmaps/atlas-requests'],
     )
     await mayNot('admin', ['POST', 'coordination.k8s.io/v1/leases', lease('atlas')], ['GET', 'v1/pods'])

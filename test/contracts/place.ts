@@ -47,6 +47,7 @@ const report: Report = {
 export const fleet: Fleet = {
   ...testFleet(testDependencies(), ['paris', 'lyon'], withClient),
   requests: new Map([['rotate-1', {kind: 'rotate', owners: [paris], requestedAt: at, state: 'done', answeredAt: at}]]),
+  answers: new Map([['rotate-1', {kind: 'rotate', owners: [paris], state: 'done', answeredAt: at, message: 'rotate paris'}]]),
   replicas: ['atlas-ads-0'],
   reports: new Map([['atlas-ads-0', {report, leftovers: [], digest: digestOf(report, [])}]]),
 }

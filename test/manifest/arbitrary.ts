@@ -259,6 +259,7 @@ export const fleets: Arbitrary<Fleet> = fc.uniqueArray(names, {maxLength: 5}).ch
     derived: fc.constant(emptyFleet.derived),
     external: fc.constant(emptyFleet.external),
     requests: fc.constant(emptyFleet.requests),
+    answers: fc.constant(emptyFleet.answers),
     reports: fc.constant(emptyFleet.reports),
     replicas: fc.constant(emptyFleet.replicas),
     faults: fc.constant(emptyFleet.faults),

@@ -1,14 +1,14 @@
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import type {Request} from '../../src/lib/model/request.js'
+import type {Answer, Request} from '../../src/lib/model/request.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
 const [paris, lyon, ghost] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('ghost')]
 const HOUR = 3600
 
-function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly Change[]; answers: readonly Request[]} {
+function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly Change[]; answers: readonly Answer[]} {
   const dependencies = testDependencies()
   const fleet = testFleet(dependencies, ['paris', 'lyon'])
   const asked = requests.map((request, index): Change => ({
@@ -17,13 +17,13 @@ function answersTo(...requests: readonly Partial<Request>[]): {changes: readonly
     value: {kind: 'rotate', owners: [], requestedAt: dependencies.now().toISOString(), state: 'waiting', ...request},
   }))
   const changes = [...planAnswers(reduceAll(fleet, asked), dependencies)].flat()
-  return {changes, answers: changes.flatMap(change => (change.kind === 'request' && change.value !== undefined ? [change.value] : []))}
+  return {changes, answers: changes.flatMap(change => (change.kind === 'answer' && change.value !== undefined ? [change.value] : []))}
 }
 
 describe('ops/answer-requests', () => {
   it('rotates every owner and the server, a few at a time, and answers last', () => {
     const {changes, answers} = answersTo({})
-    expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'request'])
+    expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'answer', 'request'])
     expect(answers).to.have.length(1)
     expect(answers[0]).to.include({state: 'done', message: 'rotate all'})
   })
@@ -35,7 +35,7 @@ describe('ops/answer-requests', () => {
 
   it('signs nothing for a cluster that is not registered', () => {
     const {changes, answers} = answersTo({owners: [paris, ghost]})
-    expect(changes).to.have.length(1)
+    expect(changes.map(({kind}) => kind)).to.deep.equal(['answer', 'request'])
     expect(answers[0]).to.include({state: 'failed'})
     expect(answers[0]?.message).to.contain('ghost')
   })
@@ -59,7 +59,7 @@ describe('ops/answer-requests', () => {
       [[paris, ghost], 'there is no cluster "ghost"'],
     ] as const) {
       const {changes, answers} = answersTo({kind: 'remove', owners})
-      expect(changes).to.have.length(1)
+      expect(changes.map(({kind}) => kind)).to.deep.equal(['answer', 'request'])
       expect(answers[0]).to.include({state: 'failed', message})
     }
   })
@@ -73,5 +73,26 @@ describe('ops/answer-requests', () => {
     expect(dropped({state: 'done', answeredAt: at(HOUR)})).to.equal(true)
     expect(dropped({state: 'done', requestedAt: at(-2 * HOUR)})).to.equal(true)
     expect(dropped({state: 'waiting', requestedAt: at(-25 * HOUR)})).to.equal(true)
+  })
+
+  it('marks a request that an earlier leader has answered, and does not do it again', () => {
+    const dependencies = testDependencies()
+    const at = dependencies.now().toISOString()
+    const fleet = reduceAll(testFleet(dependencies, ['paris']), [
+      {kind: 'request', id: 'r', value: {kind: 'remove', owners: [paris], requestedAt: at, state: 'waiting'}},
+      {kind: 'answer', id: 'r', value: {kind: 'remove', owners: [paris], answeredAt: at, state: 'failed', message: 'no'}},
+    ])
+    const changes = [...planAnswers(fleet, dependencies)].flat()
+    expect(changes).to.have.length(1)
+    expect(changes[0]).to.nested.include({kind: 'request', 'value.state': 'failed', 'value.message': 'no'})
+  })
+
+  it('drops an answer whose request is gone, an hour after it was given', () => {
+    const dependencies = testDependencies()
+    const answer: Answer = {kind: 'rotate', owners: [], answeredAt: dependencies.now().toISOString(), state: 'done'}
+    const fleet = reduceAll(testFleet(dependencies, []), [{kind: 'answer', id: 'r', value: answer}])
+    expect([...planAnswers(fleet, dependencies)].flat()).to.deep.equal([])
+    dependencies.pass(HOUR + 1)
+    expect([...planAnswers(fleet, dependencies)].flat()).to.deep.equal([{kind: 'answer', id: 'r', value: undefined}])
   })
 })

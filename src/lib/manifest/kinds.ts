@@ -15,7 +15,7 @@ import {isLeaving, keyOf} from './manifest.js'
 import {parseRecord, renderRecord} from './record.js'
 import {decodeRegistration, encodeRegistration, isRegistration} from './registration.js'
 import {decodeReplicas, decodeReport, encodeReplicas, encodeReport} from './report.js'
-import {parseRequest, renderRequest} from './request.js'
+import {parseAnswer, parseRequest, renderAnswer, renderRequest} from './request.js'
 import {
   decodeClient,
   decodeCredential,
@@ -51,11 +51,25 @@ export type Row<K extends EntryKind = EntryKind> = Layout<K> & {
 }
 
 const REQUESTS = objectKey('ConfigMap', objectNames.requests)
+const ANSWERS = objectKey('ConfigMap', objectNames.answers)
 const all = (): 'all' => 'all'
 const own = (owner: string): readonly string[] => [owner]
 
 /** The first row that finds an entry in an object is the only one that counts: a sidecar's Service never registers a cluster. */
 export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
+  answer: {
+    is: 'stored',
+    waitsForAll: true,
+    owners: (_, answer) => (answer === undefined || answer.owners.length === 0 ? 'all' : answer.owners),
+    ...among('answer', {
+      objects: [ANSWERS],
+      object: () => ANSWERS,
+      isName: () => true,
+      parse: (_, text) => parseAnswer(text),
+      render: renderAnswer,
+      known: fleet => fleet.answers.keys(),
+    }),
+  },
   authority: {
     is: 'stored',
     owners: all,

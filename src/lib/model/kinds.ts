@@ -8,7 +8,7 @@ import type {Cluster} from './cluster.js'
 import type {Fault} from './errors.js'
 import {type ClientName, type ClusterName, OBSERVABILITY, type ObjectKey, type Owner, derivedOwner} from './names.js'
 import type {ReplicaReport} from './report.js'
-import {NO_REQUEST, type Request, describeRequest} from './request.js'
+import {type Answer, NO_REQUEST, type Request, describeRequest} from './request.js'
 import type {Settings} from './settings.js'
 
 /** A stored object's version: opaque, equal only for equal content. */
@@ -38,6 +38,8 @@ export interface Fleet {
   readonly external: readonly Address[] | undefined
   /** What people have asked the leader to do, by an id. */
   readonly requests: ReadonlyMap<string, Request>
+  /** The leader's answers to them, by the same id. */
+  readonly answers: ReadonlyMap<string, Answer>
   /** The last report of each server replica, living or dead, about its proxies. */
   readonly reports: ReadonlyMap<string, ReplicaReport>
   /** The living server replicas, as the leader sees them; undefined before a leader has written the list. */
@@ -48,6 +50,7 @@ export interface Fleet {
 
 /** What is committed to a store, and what a store reports. A value of undefined removes the entry. */
 export type Change =
+  | {readonly kind: 'answer'; readonly id: string; readonly value: Answer | undefined}
   | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
@@ -131,6 +134,16 @@ const ofSubject =
   }
 
 export const changeKinds: {readonly [K in Kind]: Row<K>} = {
+  answer: {
+    field: 'answers',
+    name: 'id',
+    sentence({id, value}) {
+      if (id === NO_REQUEST) return 'write the place for answers'
+      return value === undefined ? `remove the answer to request ${id}` : `answer, ${value.state}: ${describeRequest(value)}`
+    },
+    envoys: none,
+    due: none,
+  },
   authority: {
     field: 'authority',
     name: 'part',
@@ -195,7 +208,7 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
     sentence({id, value}) {
       if (id === NO_REQUEST) return 'write the place for requests'
       if (value === undefined) return `remove request ${id}`
-      return `${value.state === 'waiting' ? 'ask the leader' : `answer, ${value.state}`}: ${describeRequest(value)}`
+      return `${value.state === 'waiting' ? 'ask the leader' : `mark as ${value.state}`}: ${describeRequest(value)}`
     },
     envoys: none,
     due: observability,

@@ -101,6 +101,7 @@ export const objectNames = {
   endpoints: 'atlas-thanos-endpoints',
   zone: 'atlas-coredns',
   requests: 'atlas-requests',
+  answers: 'atlas-answers',
   replicas: 'atlas-replicas',
   report: derived('atlas-proxies-', '', String),
   values: derived('', VALUES_SUFFIX, parseOwner),

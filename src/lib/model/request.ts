@@ -16,6 +16,14 @@ export interface Request {
   readonly message?: string
 }
 
+/** The leader's answer to a request, which only the leader may write: an account that may ask must not be able to forge it. */
+export interface Answer extends Pick<Request, 'kind' | 'owners'> {
+  readonly state: 'done' | 'failed'
+  /** ISO 8601, UTC. */
+  readonly answeredAt: string
+  readonly message?: string
+}
+
 /** After this time, milliseconds, the leader removes an answer. */
 export const ANSWER_KEPT = 3_600_000
 
@@ -23,6 +31,6 @@ export const ANSWER_KEPT = 3_600_000
 export const NO_REQUEST = 'none'
 
 /** Such as `remove paris`. */
-export function describeRequest({kind, owners}: Request): string {
+export function describeRequest({kind, owners}: Pick<Request, 'kind' | 'owners'>): string {
   return owners.length === 0 ? `${kind} all` : `${kind} ${owners.join(', ')}`
 }

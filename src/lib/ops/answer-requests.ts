@@ -3,7 +3,7 @@ import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
 import {type Fleet, isBroken, brokenNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {ANSWER_KEPT, type Request, describeRequest} from '../model/request.js'
+import {ANSWER_KEPT, type Answer, type Request, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
 import {planRemoval} from './revoke.js'
 import {allOwners, planLeaves} from './rotate.js'
@@ -24,24 +24,50 @@ export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Gener
       continue
     }
 
+    const answer = fleet.answers.get(id)
+    if (answer !== undefined) {
+      // An earlier leader ended before it could mark the request.
+      if (request.state === 'waiting') yield [marked(id, request, answer)]
+      continue
+    }
+
     if (request.state !== 'waiting' || (request.kind === 'rotate' && isBelieved && isIssuerComing(fleet))) continue
     for (const changes of planRequest(planned, id, request, dependencies)) {
       planned = reduceAll(planned, changes)
       yield changes
     }
   }
+
+  for (const id of brokenNames(fleet, 'answer')) yield [{kind: 'answer', id, value: undefined}]
+  for (const [id, answer] of fleet.answers)
+    if (isBelieved && !fleet.requests.has(id) && isOldAnswer(answer.answeredAt, dependencies.now()))
+      yield [{kind: 'answer', id, value: undefined}]
 }
 
 /** The answer to a request whose changes could not be written. */
-export function refusedAnswer(id: string, request: Request, why: string, now: Date): Change {
-  return {kind: 'request', id, value: {...request, state: 'failed', message: why.slice(0, 500), answeredAt: now.toISOString()}}
+export function refusedAnswer(id: string, request: Request, why: string, now: Date): readonly Change[] {
+  return answerTo(id, request, {state: 'failed', message: why.slice(0, 500)}, now)
+}
+
+/** The answer, and the request marked with it: command lines of earlier releases look there, and no leader takes it up again. */
+function answerTo(id: string, request: Request, result: Pick<Answer, 'message' | 'state'>, now: Date): readonly Change[] {
+  const answer: Answer = {kind: request.kind, owners: request.owners, ...result, answeredAt: now.toISOString()}
+  return [{kind: 'answer', id, value: answer}, marked(id, request, answer)]
+}
+
+function marked(id: string, request: Request, {state, message, answeredAt}: Answer): Change {
+  return {kind: 'request', id, value: {...request, state, ...(message !== undefined && {message}), answeredAt}}
 }
 
 /** By the leader's clock, so that every entry is removed some day, whatever times are in it. */
 function isOld({state, answeredAt, requestedAt}: Request, now: Date): boolean {
-  const since = Date.parse(answeredAt ?? requestedAt)
-  const age = now.getTime() - since
-  return state === 'waiting' ? age > WAITING_KEPT : age > ANSWER_KEPT || age < -SKEW
+  if (state !== 'waiting') return isOldAnswer(answeredAt ?? requestedAt, now)
+  return now.getTime() - Date.parse(requestedAt) > WAITING_KEPT
+}
+
+function isOldAnswer(answeredAt: string, now: Date): boolean {
+  const age = now.getTime() - Date.parse(answeredAt)
+  return age > ANSWER_KEPT || age < -SKEW
 }
 
 /** After this time, milliseconds, a request that still waits is removed: its sender has given up. */
@@ -58,17 +84,14 @@ function isIssuerComing(fleet: Fleet): boolean {
 
 /** The work first, then the answer: the next leader repeats work that was not answered, which does no harm. */
 function* planRequest(fleet: Fleet, id: string, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
-  const answer = (state: 'done' | 'failed', message: string): Change => ({
-    kind: 'request',
-    id,
-    value: {...request, state, message, answeredAt: dependencies.now().toISOString()},
-  })
+  const answer = (state: 'done' | 'failed', message: string): readonly Change[] =>
+    answerTo(id, request, {state, message}, dependencies.now())
   try {
     yield* request.kind === 'rotate' ? planRotation(fleet, request, dependencies) : planRemovals(fleet, request, dependencies)
-    yield [answer('done', describeRequest(request))]
+    yield answer('done', describeRequest(request))
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
-    yield [answer('failed', messageOf(error))]
+    yield answer('failed', messageOf(error))
   }
 }
 

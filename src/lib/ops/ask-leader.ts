@@ -1,11 +1,13 @@
 /** Requests to the leader, which alone can read the signing keys, and waiting until it has done what was asked. Answering: answer-requests.ts. */
+import {isDeepStrictEqual} from 'node:util'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Owner} from '../model/names.js'
-import type {RequestKind} from '../model/request.js'
+import {type RequestKind, describeRequest} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import type {OpsDependencies} from './dependencies.js'
+import {ANSWERS} from './replicas.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
 export interface Patience {
@@ -72,17 +74,35 @@ export async function waitForLeader(
 /** Waits for the answer to a request. @throws AtlasError `failed` with the leader's message where it could not be done, and as `waitForLeader` */
 export async function waitForAnswer(
   store: StateStore,
-  id: string,
+  {id, owners}: {readonly id: string; readonly owners: readonly Owner[]},
   what: string,
   patience: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<void> {
-  const fleet = await waitForLeader(store, ({requests}) => requests.get(id)?.state !== 'waiting', what, patience)
-  const request = fleet.requests.get(id)
+  const fleet = await waitForLeader(store, each => isAnswered(each, id), what, patience)
+  const answer = fleet.answers.get(id)
+  if (answer !== undefined && !isDeepStrictEqual([...answer.owners].sort(), [...owners].sort()))
+    throw new AtlasError(
+      'failed',
+      `${what}: the request was changed before the leader read it; the leader did: ${describeRequest(answer)}`,
+      {
+        hint: 'other accounts that may ask the leader may write ConfigMap atlas-requests too; see its managedFields, and run the command again',
+      },
+    )
+  const request = answer ?? fleet.requests.get(id)
   if (request === undefined)
     throw new AtlasError('failed', `${what}: the request was deleted before it was answered`, {
       hint: 'see whether it was done ("atlas status"), and run the command again if not',
     })
   if (request.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader gives no reason'}`)
+}
+
+/**
+ * Whether the leader has answered, or the request is gone. What stands in the request itself counts only where no leader of this version
+ * has run: each account that may ask can write it.
+ */
+function isAnswered({answers, requests, revisions}: Fleet, id: string): boolean {
+  const request = requests.get(id)
+  return answers.has(id) || request === undefined || (request.state !== 'waiting' && !revisions.has(ANSWERS))
 }
 
 /** After this time without a renewal, seconds, a Lease counts as expired. It allows for clocks that differ. */

@@ -22,7 +22,10 @@ export function planReplicas(
 ): readonly Change[] {
   if (!shared) return []
   const now = clock.now()
-  const changes: Change[] = fleet.revisions.has(REQUESTS) ? [] : [placeForRequests]
+  const changes: Change[] = [
+    ...(fleet.revisions.has(REQUESTS) ? [] : [placeForRequests]),
+    ...(fleet.revisions.has(ANSWERS) ? [] : [placeForAnswers]),
+  ]
   if (living === undefined) return changes
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
@@ -36,6 +39,10 @@ export function planReplicas(
 /** The object that holds the requests. It is made here and by `init`; accounts that only make requests may update it, not create it. */
 export const REQUESTS: ObjectKey = objectKeyOf('request')
 export const placeForRequests: Change = {kind: 'request', id: NO_REQUEST, value: undefined}
+
+/** The object that holds the leader's answers. Where there is none, no leader of this version has run, and answers are in the requests. */
+export const ANSWERS: ObjectKey = objectKeyOf('answer')
+const placeForAnswers: Change = {kind: 'answer', id: NO_REQUEST, value: undefined}
 
 /** A replica's report before it writes its first one. */
 function emptyReport(now: Date): ReplicaReport {

@@ -87,10 +87,12 @@ async function askToRotate(
     options,
   )
   if (options.dryRun !== true && waitMs !== undefined)
-    await waitForAnswer(store, request.id, `the certificates of ${names.length === 0 ? 'all' : names.join(', ')} are not issued yet`, {
-      waitMs,
-      dependencies,
-    })
+    await waitForAnswer(
+      store,
+      {id: request.id, owners: names.length === 0 ? [] : owners},
+      `the certificates of ${names.length === 0 ? 'all' : names.join(', ')} are not issued yet`,
+      {waitMs, dependencies},
+    )
   return {...committed, owners}
 }
 

@@ -69,10 +69,10 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
 
   /** Requests that can't be fulfilled are answered with the reason. */
   async function answer(all: readonly CommitConflict[], fleet: Fleet): Promise<void> {
-    const answers = [...fleet.requests].flatMap(([id, request]): Change[] => {
+    const answers = [...fleet.requests].flatMap(([id, request]): readonly Change[] => {
       if (request.state !== 'waiting') return []
       const why = all.find(refusal => isAbout(request, refusal))
-      return why === undefined ? [] : [refusedAnswer(id, request, why.error.message, dependencies.now())]
+      return why === undefined ? [] : refusedAnswer(id, request, why.error.message, dependencies.now())
     })
     if (answers.length > 0) await store.commit(fleet, answers)
   }

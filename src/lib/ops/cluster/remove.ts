@@ -1,6 +1,7 @@
 /** Removes a cluster for good: revokes its certificates and removes its objects. Where a leader signs, the leader does it (answer-requests.ts). */
 import {type Change, reduceAll} from '../../model/change.js'
 import type {Fleet} from '../../model/fleet.js'
+import {parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
 import {judgedOnce} from '../clock.js'
@@ -27,7 +28,11 @@ export async function removeCluster(
   if (options.dryRun === true) return previewRemoval(store, text, dependencies)
   const request = newRequest('remove', dependencies)
   const committed = await changeInstallation(store, fleet => [request.for([requireCluster(fleet, text)])], options)
-  if (waitMs !== undefined) await waitForAnswer(store, request.id, `cluster ${text} is not removed yet`, {waitMs, dependencies})
+  if (waitMs !== undefined)
+    await waitForAnswer(store, {id: request.id, owners: [parseClusterName(text)]}, `cluster ${text} is not removed yet`, {
+      waitMs,
+      dependencies,
+    })
   return committed
 }
 
