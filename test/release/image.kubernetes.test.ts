@@ -95,7 +95,7 @@ describe('the image', function () {
     expect(made.stderr).not.to.match(/warning|error|EROFS|EACCES|ENOENT/i)
     await serving(['serve'], environment, async () => {
       const {code, stdout, stderr} = await image.run(['cluster', 'list', '--json'], {environment})
-      expect({code, stdout: JSON.parse(stdout) as unknown}, stderr).to.deep.equal({code: 0, stdout: {clusters: []}})
+      expect({code, stdout: JSON.parse(stdout) as unknown}, stderr).to.deep.equal({code: 0, stdout: {clusters: [], findings: []}})
     })
   })
 
