@@ -10,6 +10,7 @@ import {type ClockReading, type ClockState, likelyTime, newestTime, renderDoubt,
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {isUnsignedReason, unsignedReasons} from '../../src/lib/ops/signing.js'
 import {testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
 import {testStore} from '../server/support/store.js'
 
@@ -46,6 +47,24 @@ describe('with a wrong clock', () => {
     expect(again.unsigned).to.deep.equal([])
     expect(renderAdded(again, flags, {version: '1.0.0', mayReadKey: true})).not.to.contain('Warning')
     expect(store.fleet().credentials.has(added.cluster.name)).to.equal(true)
+  })
+})
+
+describe('a reason why nothing is signed', () => {
+  it('is known among the warnings of a leader', () => {
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies)
+    const ended = {...dependencies, now: () => new Date('2099-01-01')}
+    const reasons = [
+      ...unsignedReasons(emptyFleet, dependencies),
+      ...unsignedReasons({...fleet, authority: new Map()}, dependencies),
+      ...unsignedReasons(fleet, ended),
+      ...(['moved', 'server', 'store'] as const).map(kind => renderDoubt({kind, ahead: -3_600_000}, undefined)),
+    ]
+    expect(reasons).to.have.length(8)
+    expect(reasons.filter(reason => !isUnsignedReason(reason))).to.deep.equal([])
+    const other = 'the issuer certificate ends on 2027-01-01T00:00:00.000Z; nothing can be signed with it after that'
+    expect(isUnsignedReason(other)).to.equal(false)
   })
 })
 

@@ -20,16 +20,28 @@ export function newRequest(kind: RequestKind, {now, signer}: OpsDependencies): {
   return {id, for: owners => ({kind: 'request', id, value: {kind, owners, requestedAt: now().toISOString(), state: 'waiting'}})}
 }
 
+/** How a leader is waited for. */
+export interface LeaderPatience {
+  readonly waitMs: number
+  readonly dependencies: OpsDependencies
+  /** Whether a warning of the leader means that it will not do it before a person has acted: then the waiting ends early. */
+  readonly isFutile?: (warning: string) => boolean
+}
+
+/** How often the leader's warnings are looked at, milliseconds: its Lease has those of the last renewal, about 2 s ago. */
+const WARNINGS_LOOK = 3000
+
 /**
  * Resolves with the first fleet for which `isDone`.
  * @param what begins the message of an error, such as `the credential of paris is not issued yet`
- * @throws AtlasError `unreachable` when no leader has done it within `waitMs`; what was written stays, and a leader will do it
+ * @throws AtlasError `unreachable` when no leader has done it within `waitMs`; what was written stays, and a leader will do it. `failed`
+ * where the leader's warnings show that waiting is futile
  */
 export async function waitForLeader(
   store: StateStore,
   isDone: (fleet: Fleet) => boolean,
   what: string,
-  {waitMs, dependencies}: {readonly waitMs: number; readonly dependencies: OpsDependencies},
+  {waitMs, dependencies, isFutile}: LeaderPatience,
 ): Promise<Fleet> {
   const ended = new AbortController()
   const limit = AbortSignal.timeout(waitMs)
@@ -44,6 +56,17 @@ export async function waitForLeader(
   limit.addEventListener('abort', () => {
     found.reject(new Error('no leader has answered in time'))
   })
+  let seen: Heartbeat | undefined
+  const lookAtWarnings = async (isMeant: (warning: string) => boolean): Promise<void> => {
+    const lease = leaseIn(await store.heartbeats())
+    // Its renewal shows that the leader is alive, whatever its clock or this one shows: the next leader may be able to do it.
+    const isAlive = seen !== undefined && seen.renewedAt !== lease?.renewedAt
+    seen = lease
+    const reasons = lease?.warnings.filter(warning => isMeant(warning)) ?? []
+    if (lease !== undefined && isAlive && reasons.length > 0) found.reject(futile(what, lease, reasons))
+  }
+
+  const watching = isFutile && setInterval(() => void lookAtWarnings(isFutile).catch(ignore), WARNINGS_LOOK)
   const early: Change[] = []
   try {
     fleet = await store.watch(
@@ -67,6 +90,7 @@ export async function waitForLeader(
     // After the limit, why the store could not be read does not matter: the leader has not answered.
     throw limit.aborted ? await unanswered(store, what, {waitMs, dependencies}) : error
   } finally {
+    clearInterval(watching)
     ended.abort()
   }
 }
@@ -121,6 +145,17 @@ export function leaseIn(heartbeats: readonly Heartbeat[]): Heartbeat | undefined
 /** The name of the replica that holds a Lease, without the suffix that is different in each of its lives. */
 export function holderName({holder}: Heartbeat): string {
   return holder.replace(/_[^_]*$/, '')
+}
+
+/** The error for what the leader will not do before a person has acted. */
+function futile(what: string, lease: Heartbeat, reasons: readonly string[]): AtlasError {
+  return new AtlasError('failed', `${what}: the leader, ${holderName(lease)}, reports: ${reasons.join('; ')}`, {
+    hint: 'the leader does it as soon as that is repaired; "atlas status" shows when',
+  })
+}
+
+function ignore(): void {
+  // Without the right to read Leases a command waits until its time is up.
 }
 
 /** The error for a request that was not answered in time: there is no leader, or it has not done it yet. */

@@ -33,6 +33,13 @@ export function unsignedReasons(fleet: Fleet, {now, clockDoubt}: Clock): readonl
   })
 }
 
+/** Whether a warning, as the leader's Lease carries it, is one of `unsignedReasons`. */
+export function isUnsignedReason(warning: string): boolean {
+  return /^the (clock of this machine is |clock of this machine was |((credential )?issuer|root|settings) \((ConfigMap|Secret) )/.test(
+    warning,
+  )
+}
+
 /** Undefined for a certificate that is missing or cannot sign now: then nothing is signed with it, and what it signed before is left as it is. */
 export function signerIn({authority}: Fleet, settings: Settings, part: AuthorityPart, now: Date): CertifiedKey | undefined {
   const signer = authority.get(part)

@@ -18,7 +18,7 @@ import {type Patience, waitForLeader} from '../ask-leader.js'
 import {judgedOnce} from '../clock.js'
 import {planReconcile} from '../reconcile.js'
 import {noRenewals} from '../renewals.js'
-import {unsignedReasons} from '../signing.js'
+import {isUnsignedReason, unsignedReasons} from '../signing.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation} from '../installation.js'
 
@@ -67,7 +67,9 @@ export async function addCluster(
   const cluster = committed.after.registrations.get(name)
   if (cluster === undefined) throw new Error(`cluster ${name} is not there after it was added`)
   if (store.signedBy === 'leader' && options.dryRun !== true && waitMs !== undefined)
-    await waitForLeader(store, fleet => isAccepted(fleet, cluster), `the credential of ${name} is not issued yet`, {waitMs, dependencies})
+    await waitForLeader(store, fleet => isAccepted(fleet, cluster), `the credential of ${name} is not issued yet`, {
+      ...{waitMs, dependencies, isFutile: isUnsignedReason},
+    })
   const {before} = committed
   const previous = clusterOf(before, name)
   return {
