@@ -1,7 +1,7 @@
 /** The place where a state store keeps its objects, and the fleet of the contract's cases. */
 import type {Manifest} from '../../src/lib/manifest/manifest.js'
 import {shardOf} from '../../src/lib/manifest/layout.js'
-import {digestOf} from '../../src/lib/manifest/report.js'
+import {digestOf} from '../../src/lib/manifest/pack-report.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

@@ -3,6 +3,7 @@ import {expect} from 'chai'
 import fc from 'fast-check'
 import {DeltaDiscoveryRequestSchema, DiscoveryRequestSchema} from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
 import {describeSession, type Input, openSession, step, unacknowledged, type Variant} from '../../src/lib/xds/session.js'
+import {summarizeSession} from '../../src/lib/xds/describe.js'
 import {resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {pushOrder, typeUrls} from '../../src/lib/xds/type-url.js'
 import {snapshotOf} from './stream.js'
@@ -85,7 +86,12 @@ describe('xds/session fuzz', () => {
               if (variant === 'sotw' && result.send.typeUrl === typeUrls.secret) expect(result.send.resources).to.not.have.length(0)
             }
 
-            describeSession(session)
+            const described = describeSession(session).map(({typeUrl, state, nack, nackNames, sent, acked}) => {
+              const acknowledged = [...sent].filter(([name, version]) => version !== '' && acked.get(name) === version).length
+              return {typeUrl, state, nack, nackNames, sent: sent.size, acknowledged}
+            })
+            const summary = summarizeSession(session).map(type => ({nack: undefined, nackNames: undefined, ...type}))
+            expect(summary).to.deep.equal(described)
             unacknowledged(session)
           })
         }),

@@ -2,14 +2,14 @@
  * What server replicas tell each other: ConfigMaps `atlas-proxies-<replica>` (compressed) and `atlas-replicas`. Another server's report
  * is read field by field, and only what is known and within bounds is taken: the server may be compromised, or of another version.
  */
-import {createHash} from 'node:crypto'
-import {gunzipSync, gzipSync} from 'node:zlib'
+import {gunzipSync} from 'node:zlib'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Owner, ownerIn, parseOwner} from '../model/names.js'
 import {NODE_ID_MAX} from '../model/node.js'
 import type {Leftover, ProxyReport, RefusalReport, ReplicaReport, Report, TypeReport, UnrepairedReport} from '../model/report.js'
 import {type Fields, choiceIn, fieldsIn, listIn, optional, textIn, timeIn, wholeIn, wrong} from './json.js'
 import type {Manifest} from './manifest.js'
+import {packReport} from './pack-report.js'
 import {at} from './path.js'
 
 const REPORT = 'report.json.gz'
@@ -24,14 +24,20 @@ const LIST_MAX = 2000
 const TEXT_MAX = 1100
 
 /** `binaryData` and `data` of the ConfigMap. An object holds 1 MiB at most (etcd), some 10,000 proxies. */
-export function encodeReport({report, leftovers, digest}: ReplicaReport): Readonly<Record<'binaryData' | 'data', Record<string, string>>> {
-  return {binaryData: {[REPORT]: gzipSync(JSON.stringify({report, leftovers})).toString('base64')}, data: {[DIGEST]: digest}}
+export function encodeReport(value: ReplicaReport): Readonly<Record<'binaryData' | 'data', Record<string, string>>> {
+  const packed = packReport(value).toString('base64')
+  written = {packed, value}
+  return {binaryData: {[REPORT]: packed}, data: {[DIGEST]: value.digest}}
 }
+
+/** The last report of this process, which need not be unpacked when the store shows it again. */
+let written: {readonly packed: string; readonly value: ReplicaReport} | undefined
 
 /** @throws AtlasError `invalid` */
 export function decodeReport(manifest: Manifest): ReplicaReport {
   return at(`binaryData.${REPORT}`, () => {
     const packed = (manifest['binaryData'] as Fields | undefined)?.[REPORT]
+    if (written !== undefined && packed === written.packed && manifest.data?.[DIGEST] === written.value.digest) return written.value
     try {
       const {report, leftovers} = fieldsIn(unpacked(textIn(packed, REPORT)), 'the report')
       return {
@@ -43,18 +49,6 @@ export function decodeReport(manifest: Manifest): ReplicaReport {
       throw new AtlasError('invalid', `this is no report of a server replica of format 1: ${messageOf(error)}`)
     }
   })
-}
-
-/** The digest of a report without its times: the same digest, nothing worth writing. */
-export function digestOf(report: Report, leftovers: readonly Leftover[]): string {
-  const {at: _, proxies, refusals, ...rest} = report
-  // Streams are renewed every hour, which changes nothing about the proxy.
-  const timeless = proxies.map(({lastChange: _l, connectedSince: _c, sequence: _s, ...proxy}) => proxy)
-  // A client that is refused connects again every few seconds, from another port, for as long as it runs.
-  const refused = new Set(refusals.map(({reason, message, cluster}) => JSON.stringify([reason, message, cluster])))
-  return createHash('sha256')
-    .update(JSON.stringify([timeless, rest, leftovers, [...refused].sort()]))
-    .digest('hex')
 }
 
 /** The names of living replicas as ConfigMap data. */

@@ -1,5 +1,5 @@
 /** A session as `status` shows it, and which versions its client has acknowledged. */
-import {versionEntries, type HeldVersion, heldVersion, type VersionMap} from './versions.js'
+import {versionEntries, type HeldVersion, heldVersion, unknownVersion, type VersionMap} from './versions.js'
 import type {UnacknowledgedByType, Session} from './session-state.js'
 import type {TypeUrl} from './snapshot.js'
 import {isOutOfDate, type Unacknowledged, type Nack, noNames, type TypeState, namesOfUnknownVersion} from './type-state.js'
@@ -28,6 +28,19 @@ export function describeSession(session: Session): readonly TypeDescription[] {
   return states.map(state => describeType(session, state))
 }
 
+/** A type as `describeSession` has it, with numbers in place of the names. */
+export interface TypeSummary extends Pick<TypeDescription, 'nack' | 'nackNames' | 'state' | 'typeUrl'> {
+  /** How many resources the client was sent and is to have, and how many of them it has acknowledged in that version. */
+  readonly sent: number
+  readonly acknowledged: number
+}
+
+/** Each type that the stream has requested, in push order. Costs what is not acknowledged, however many resources there are. */
+export function summarizeSession(session: Session): readonly TypeSummary[] {
+  const states = pushOrder.map(typeUrl => session.types.get(typeUrl)).filter(state => state !== undefined)
+  return states.map(state => ({typeUrl: state.typeUrl, ...stateOf(session, state), ...countVersions(state.known, state.acked)}))
+}
+
 /** The version of a resource that this stream's client acknowledged last; undefined for none. */
 export function acknowledgedVersion(session: Session, typeUrl: TypeUrl, name: string): string | undefined {
   const state = session.types.get(typeUrl)
@@ -51,18 +64,36 @@ export function unacknowledged(session: Session): UnacknowledgedByType {
 
 function describeType(session: Session, state: TypeState): TypeDescription {
   const {typeUrl, subscription} = state
-  const refused = refusedNow(state)
-  const nack = state.nack ?? earlierNack(refused)
   return {
     typeUrl,
     wildcard: subscription !== undefined && subscription.wildcard !== 'none',
     names: subscription?.names ?? noNames,
     sent: versionsIn(state.known),
     acked: versionsIn(state.acked),
-    state: nack === undefined ? (isSynced(session, state) ? 'synced' : 'stale') : 'nack',
-    ...(nack === undefined ? {} : {nack: nack.message, nackNames: nack.names}),
-    refused,
+    ...stateOf(session, state),
+    refused: refusedNow(state),
   }
+}
+
+function stateOf(session: Session, state: TypeState): Pick<TypeDescription, 'nack' | 'nackNames' | 'state'> {
+  const nack = state.nack ?? earlierNack(refusedNow(state))
+  if (nack !== undefined) return {state: 'nack', nack: nack.message, nackNames: nack.names}
+  return {state: isSynced(session, state) ? 'synced' : 'stale'}
+}
+
+/** Names that neither map has of its own have the same version in both, where the two have one base. */
+function countVersions(known: VersionMap, acked: VersionMap): Pick<TypeSummary, 'acknowledged' | 'sent'> {
+  const isAcknowledged = (name: string): boolean => {
+    const version = heldVersion(known, name)?.version
+    return version !== undefined && version !== unknownVersion.version && heldVersion(acked, name)?.version === version
+  }
+  const added = [...known.differing].filter(([name, held]) => held !== undefined && !known.base.has(name)).length
+  const removed = [...known.differing].filter(([name, held]) => held === undefined && known.base.has(name)).length
+  const sent = known.base.size + added - removed
+  if (known.base !== acked.base) return {sent, acknowledged: [...versionEntries(known)].filter(([name]) => isAcknowledged(name)).length}
+  const apart = [...new Set([...known.differing.keys(), ...acked.differing.keys()])]
+  const common = known.base.size - apart.filter(name => known.base.has(name)).length
+  return {sent, acknowledged: common + apart.filter(name => isAcknowledged(name)).length}
 }
 
 function isSynced(session: Session, state: TypeState): boolean {

@@ -3,7 +3,7 @@ import {clustersOf, isRemoved} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {Leftover, ProxyReport, RefusalReport, UnrepairedReport} from '../../lib/model/report.js'
-import {describeSession, unacknowledged} from '../../lib/xds/describe.js'
+import {summarizeSession, unacknowledged} from '../../lib/xds/describe.js'
 import type {UnacknowledgedByType} from '../../lib/xds/session.js'
 import {shortType} from '../../lib/xds/type-url.js'
 import {type Denied, credentialOf} from '../ads/admission.js'
@@ -146,7 +146,7 @@ function leftBy(stream: Stream): UnacknowledgedByType {
 
 /** Of an open stream only what was refused: what is merely unanswered the node lists itself when it comes back. */
 function nackedBy(stream: Stream): UnacknowledgedByType {
-  const nacked = new Set(describeSession(stream.session).flatMap(({typeUrl, state}) => (state === 'nack' ? [typeUrl] : [])))
+  const nacked = new Set(summarizeSession(stream.session).flatMap(({typeUrl, state}) => (state === 'nack' ? [typeUrl] : [])))
   return new Map([...leftBy(stream)].filter(([typeUrl]) => nacked.has(typeUrl)))
 }
 

@@ -1,11 +1,13 @@
 /** One open stream as /status shows it: which node it is, what the node has acknowledged, and with which certificates it runs. */
 import {identitySecret} from '../../lib/envoy/secret.js'
-import {type Fleet, isRemoved} from '../../lib/model/fleet.js'
+import type {CredentialRecord} from '../../lib/model/authority.js'
+import {isRemoved} from '../../lib/model/fleet.js'
 import {type Owner, envoyNames} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import type {ProxyReport, TypeReport} from '../../lib/model/report.js'
 import {readKey} from '../../lib/pki/read.js'
-import {type TypeDescription, acknowledgedVersion, describeSession} from '../../lib/xds/describe.js'
+import {type TypeSummary, acknowledgedVersion, summarizeSession} from '../../lib/xds/describe.js'
+import type {Session} from '../../lib/xds/session.js'
 import {shortType, typeUrls} from '../../lib/xds/type-url.js'
 import {credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
@@ -38,23 +40,59 @@ export function openProxyReporter(fleet: Pick<CurrentFleet, 'served'>): ProxyRep
     return after
   }
 
-  return (stream, node, equalIds) => ({
+  return (stream, node, equalIds) =>
+    remembered(stream.session, {
+      ...{node, equalIds, sequence: stream.sequence, variant: stream.variant, openedAt: stream.openedAt},
+      ...{admitted: stream.admitted, frozen: stream.frozen, lastSentAt: stream.lastSentAt},
+      record: credentialOf(fleet.served(), stream.admitted),
+      ends: identityEnds(node.cluster),
+    })
+}
+
+/** What a report is made of beside the session. */
+interface Parts extends Pick<Stream, 'admitted' | 'frozen' | 'lastSentAt' | 'openedAt' | 'sequence' | 'variant'> {
+  readonly node: Node
+  readonly equalIds: number
+  readonly record: CredentialRecord | undefined
+  readonly ends: ReadonlyMap<string, string>
+}
+
+/** The same object for as long as nothing differs that it is made of: of a thousand streams, few differ from one report to the next. */
+function remembered(session: Session, parts: Parts): ProxyReport {
+  const last = lastReports.get(session)
+  const isSame = last !== undefined && (Object.keys(parts) as (keyof Parts)[]).every(part => Object.is(last.parts[part], parts[part]))
+  if (isSame) return last.report
+  const report = proxyReport(session, parts)
+  lastReports.set(session, {parts, report})
+  return report
+}
+
+const lastReports = new WeakMap<Session, {readonly parts: Parts; readonly report: ProxyReport}>()
+
+function proxyReport(
+  session: Session,
+  {node, equalIds, sequence, variant, openedAt, admitted, frozen, lastSentAt, record, ends}: Parts,
+): ProxyReport {
+  return {
     cluster: node.cluster,
     id: node.id,
     ...(node.envoyVersion === undefined ? {} : {envoyVersion: node.envoyVersion}),
     ...(node.openFiles === undefined ? {} : {openFiles: node.openFiles}),
     ...(node.workers === undefined ? {} : {workers: node.workers}),
-    sequence: stream.sequence,
-    variant: stream.variant,
-    path: stream.admitted.path,
-    connectedSince: stream.openedAt.toISOString(),
-    ...(stream.lastSentAt === undefined ? {} : {lastChange: stream.lastSentAt.toISOString()}),
-    types: describeSession(stream.session).map(type => typeReport(type)),
-    credential: credentialReport(fleet.served(), stream),
-    ...identityReport(stream, identityEnds(node.cluster)),
-    ...(stream.frozen === undefined ? {} : {frozen: bounded(stream.frozen)}),
+    sequence,
+    variant,
+    path: admitted.path,
+    connectedSince: openedAt.toISOString(),
+    ...(lastSentAt === undefined ? {} : {lastChange: lastSentAt.toISOString()}),
+    types: summarizeSession(session).map(type => typeReport(type)),
+    credential: {
+      sha256: admitted.fingerprint,
+      ...(record === undefined ? {} : {notAfter: record.notAfter, rootsDigest: record.rootsDigest}),
+    },
+    ...identityReport(session, ends),
+    ...(frozen === undefined ? {} : {frozen: bounded(frozen)}),
     equalIds,
-  })
+  }
 }
 
 /** Longer reasons are cut at `SHORT_REASON` where a cluster has more than `REASONS_MAX`: an object in the store holds 1 MiB. */
@@ -64,36 +102,32 @@ const SHORT_REASON = 80
 /** The reports as they fit into the store, whatever the Envoys of one cluster write into their NACKs. */
 export function withShortReasons(reports: readonly ProxyReport[]): readonly ProxyReport[] {
   const counts = new Map<Owner, number>()
-  return reports.map(report => ({
-    ...report,
-    types: report.types.map(type => {
+  const isLong = ({nack = ''}: TypeReport, cluster: Owner): boolean =>
+    nack.length > SHORT_REASON && (counts.get(cluster) ?? 0) > REASONS_MAX
+  return reports.map(report => {
+    if (report.types.every(type => type.nack === undefined)) return report
+    const types = report.types.map(type => {
       if (type.nack === undefined) return type
-      const count = (counts.get(report.cluster) ?? 0) + 1
-      counts.set(report.cluster, count)
-      return count <= REASONS_MAX || type.nack.length <= SHORT_REASON ? type : {...type, nack: `${type.nack.slice(0, SHORT_REASON - 3)}...`}
-    }),
-  }))
+      counts.set(report.cluster, (counts.get(report.cluster) ?? 0) + 1)
+      return isLong(type, report.cluster) ? {...type, nack: `${type.nack.slice(0, SHORT_REASON - 3)}...`} : type
+    })
+    return {...report, types}
+  })
 }
 
-function typeReport({typeUrl, state, sent, acked, nack, nackNames}: TypeDescription): TypeReport {
-  const acknowledged = [...sent].filter(([name, version]) => version !== '' && acked.get(name) === version).length
+function typeReport({typeUrl, state, sent, acknowledged, nack, nackNames}: TypeSummary): TypeReport {
   return {
     type: shortType(typeUrl),
     state,
-    sent: sent.size,
+    sent,
     acknowledged,
     ...(nack === undefined ? {} : {nack: bounded(nack)}),
     ...(nackNames === undefined ? {} : {nackNames: nackNames.slice(0, NACK_NAMES_MAX)}),
   }
 }
 
-function credentialReport(fleet: Fleet, {admitted}: Stream): ProxyReport['credential'] {
-  const record = credentialOf(fleet, admitted)
-  return {sha256: admitted.fingerprint, ...(record === undefined ? {} : {notAfter: record.notAfter, rootsDigest: record.rootsDigest})}
-}
-
-function identityReport(stream: Stream, ends: ReadonlyMap<string, string>): Pick<ProxyReport, 'identity'> {
-  const version = acknowledgedVersion(stream.session, typeUrls.secret, envoyNames.identity)
+function identityReport(session: Session, ends: ReadonlyMap<string, string>): Pick<ProxyReport, 'identity'> {
+  const version = acknowledgedVersion(session, typeUrls.secret, envoyNames.identity)
   if (version === undefined || version === '') return {}
   const notAfter = ends.get(version)
   return {identity: {version, ...(notAfter === undefined ? {} : {notAfter})}}

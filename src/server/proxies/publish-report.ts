@@ -1,6 +1,6 @@
 /** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
 import {objectKeyOf} from '../../lib/manifest/kinds.js'
-import {digestOf} from '../../lib/manifest/report.js'
+import {digestOf} from '../../lib/manifest/pack-report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Owner} from '../../lib/model/names.js'
