@@ -102,10 +102,16 @@ function errorText(code: number, status: ApiStatus, info: RequestInfo, as: strin
     }
 
     case 413: {
-      return {code: 'failed', message: `can't ${what}: it is larger than the API server accepts`}
+      return {code: 'failed', message: `can't ${what}: it is larger than the API server accepts`, hint: TOO_LARGE}
     }
 
     case 422: {
+      if (isTooLong(status))
+        return {
+          code: 'failed',
+          message: `can't ${what}: it is larger than the 1 MiB (1048576 bytes) that an object may hold`,
+          hint: TOO_LARGE,
+        }
       return {code: 'failed', message: `can't ${what}: the API server considers the object invalid${causesOf(status)}`}
     }
 
@@ -183,6 +189,13 @@ function rulesFor(missing: readonly RequestInfo[]): string {
 
   return [...verbs].map(([rule, list]) => `${rule}\n    verbs: [${list.map(verb => `"${verb}"`).join(', ')}]`).join('\n')
 }
+
+/** ConfigMaps and Secrets are refused above 1 MiB (Kubernetes, validation.MaxSecretSize), other objects by etcd's limit for a request. */
+function isTooLong({details}: ApiStatus): boolean {
+  return details?.causes?.some(({reason}) => reason === 'FieldValueTooLong') === true
+}
+
+const TOO_LARGE = 'its last complete version stays, and all other objects are written; divide the fleet between two installations'
 
 function causesOf({details}: ApiStatus): string {
   const causes = (details?.causes ?? []).map(({field, reason}) => `${String(field)} (${String(reason)})`)
