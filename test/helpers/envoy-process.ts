@@ -3,7 +3,7 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import type {HostPort} from '../../src/lib/model/address.js'
+import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import {type EnvoyVersion, envoyProgram} from './envoy-program.js'
 
 export interface RunningEnvoy {
@@ -50,7 +50,7 @@ async function untilLive({host, port}: HostPort, child: ChildProcess, seconds: n
   const end = Date.now() + seconds * 1000
   while (Date.now() < end) {
     if (child.exitCode !== null) throw new Error(`Envoy ended with ${String(child.exitCode)}`)
-    const answer = await fetch(`http://${host}:${String(port)}/ready`).catch(() => undefined)
+    const answer = await fetch(`http://${renderHostPort({host, port})}/ready`).catch(() => undefined)
     if (answer?.ok === true) return
     await new Promise(resolve => setTimeout(resolve, 50))
   }

@@ -2,7 +2,7 @@
 import http2 from 'node:http2'
 import type {AddressInfo} from 'node:net'
 import {createSecureContext} from 'node:tls'
-import type {HostPort} from '../../src/lib/model/address.js'
+import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 
 export interface Answer {
@@ -34,7 +34,7 @@ export async function visit(
   milliseconds = 8000,
 ): Promise<Answer> {
   const session = http2.connect(
-    `${tls === undefined ? 'http' : 'https'}://${host}:${String(port)}`,
+    `${tls === undefined ? 'http' : 'https'}://${renderHostPort({host, port})}`,
     tls === undefined
       ? {}
       : {
