@@ -70,6 +70,8 @@ export interface ServeOptions {
   /** Milliseconds each. */
   readonly times?: Partial<ServeTimes>
   readonly limits?: Partial<ClusterLimits>
+  /** CPU time of this process so far, milliseconds, which is charged to the clusters that cause it; by default the operating system's figure. */
+  readonly cpuTime?: () => number
   readonly log?: Log | LogLevel | 'silent'
   /** The endpoints file of a Thanos Query on this machine. */
   readonly endpointsFile?: string
@@ -160,7 +162,7 @@ interface Parts extends AdminSources {
 
 /** Makes the parts and joins them; nothing is opened yet. */
 function wire(options: ServeOptions, phase: () => Phase): Parts {
-  const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, endpointsFile} = options
+  const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, cpuTime = cpuTimeOfProcess, endpointsFile} = options
   const {now} = options.dependencies
   const [times, log, metrics, startedAt] = [{...defaultTimes, ...options.times}, logOf(options.log), openMetrics(), now()]
   const fleet = openCurrentFleet(store, log, times)
@@ -184,7 +186,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const envoys =
     role === 'controller'
       ? undefined
-      : openEnvoyService({fleet, store, replica, now: clock.now, times, limits, log, metrics, proxies, report})
+      : openEnvoyService({fleet, store, replica, now: clock.now, times, limits, cpuTime, log, metrics, proxies, report})
   const endpoints = endpointsFile === undefined ? undefined : openEndpointsFile(endpointsFile, log)
 
   /** All that act on a change of the fleet, in this order. */
@@ -230,6 +232,12 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     },
     metrics: measured,
   }
+}
+
+/** Milliseconds, of all threads: the garbage collector's work for a request counts, and time in which another process ran does not. */
+function cpuTimeOfProcess(): number {
+  const {user, system} = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 /** In this order; one that fails keeps no other from being closed. */

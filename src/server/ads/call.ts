@@ -17,14 +17,20 @@ export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest
 
 export type AdsCall = ServerDuplexStream<Buffer, Buffer>
 
-/** Ends a call that is not admitted. @param resetAfterMs how long its client may keep it */
+/** Keeps a call that is not admitted until it is answered; nothing is read from it. */
+export function holdCall(call: AdsCall): void {
+  call.on('error', ignore).pause()
+}
+
+/** Ends a call that is not admitted. The caller must listen to "error". @param resetAfterMs how long its client may keep it */
 export function denyCall(call: AdsCall, denial: Denied, resetAfterMs: number): void {
-  call.on('error', ignore)
+  call.resume()
   failCall(call, grpcCodeOf(denial), denial.message, resetAfterMs)
 }
 
 /** Ends a call with an error. The caller must listen to "error". */
 export function failCall(call: AdsCall, code: status, details: string, resetAfterMs: number): void {
+  if (call.cancelled) return
   // grpc-js turns the "error" into the call's status; percent-encoding it throws on half a surrogate pair.
   call.emit('error', {code, details: details.replaceAll(/\p{Surrogate}/gu, '?')})
   resetLater(call, resetAfterMs)

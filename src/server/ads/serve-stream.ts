@@ -4,7 +4,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {spiffe} from '../../lib/model/names.js'
 import type {Variant} from '../../lib/xds/session.js'
 import {type Admitted, type Denied, type Peer, admit, deny} from './admission.js'
-import {type AdsCall, denyCall} from './call.js'
+import {type AdsCall, denyCall, holdCall} from './call.js'
 import {OpenStream, type StreamDependencies} from './stream.js'
 
 /** Serves a call until it ends, or denies it. @param peer undefined: the connection has no certificate that can be read */
@@ -21,7 +21,10 @@ export function serveStream(
   const outcome = count(judge(dependencies.fleet()), dependencies)
   if (outcome.kind === 'denied') {
     dependencies.denied(outcome, from)
-    denyCall(call, outcome, dependencies.times.resetAfterMs)
+    holdCall(call)
+    dependencies.refusals.answer(outcome, dependencies.now().getTime(), () => {
+      denyCall(call, outcome, dependencies.times.resetAfterMs)
+    })
     return
   }
 

@@ -54,8 +54,6 @@ export interface StreamLimitsOptions {
 }
 
 export interface StreamLimits {
-  /** The first request has come. */
-  joined(): void
   /** Charges a request to its cluster, then handles it: later, where requests come too fast. Until then nothing more is read. */
   received(bytes: number, handle: () => void): void
   /** Whether a request claims too much. */
@@ -68,11 +66,9 @@ export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
   timers.set('first request', times.firstRequestMs, options.silent)
   timers.set('age', times.maxAgeMs * (1 + Math.random() / 20), options.old)
   return {
-    joined() {
-      timers.clear('first request')
-    },
-
     received(bytes, handle) {
+      // The request has come, even if it is handled later.
+      timers.clear('first request')
       const wait = limiter.request(cluster, bytes, now().getTime())
       if (wait <= 0) {
         handle()

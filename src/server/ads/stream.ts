@@ -13,11 +13,12 @@ import type {Note} from '../../lib/xds/note.js'
 import {type Input, type UnacknowledgedByType, type Session, type Variant, openSession, step} from '../../lib/xds/session.js'
 import type {Snapshot} from '../../lib/xds/snapshot.js'
 import type {Log} from '../log.js'
-import {type AdsCall, type AdsRequest, claimOf, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
+import {type AdsCall, type AdsRequest, claimOf, denyCall, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
 import {type Admitted, type Denied, admitNode, deny} from './admission.js'
 import {type RequestBounds, decodeRequest, requestBoundsOf} from './decode-request.js'
 import {limitMessages} from './grpc-internals.js'
 import type {ClusterLimiter} from './cluster-limits.js'
+import type {Refusals} from './refusals.js'
 import {type StreamLimits, type StreamTimes, openStreamLimits, sessionLimits} from './stream-limits.js'
 import {openTimers} from './timers.js'
 
@@ -49,6 +50,9 @@ export interface StreamDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
+  readonly refusals: Refusals
+  /** CPU time of this process so far, milliseconds. */
+  readonly cpuTime: () => number
   /** The log for lines that a cluster's client causes. */
   readonly log: (cluster: Owner) => Log
   fleet(): Fleet
@@ -118,7 +122,7 @@ export class OpenStream implements Stream {
       timers: this.#timers,
       now,
       silent: () => {
-        this.#deny(deny('node-missing', 'the first request did not come in time', cluster))
+        this.#refuse(deny('node-missing', 'the first request did not come in time', cluster))
       },
       old: () => {
         this.end('age')
@@ -135,7 +139,7 @@ export class OpenStream implements Stream {
     this.#call.on('data', (bytes: Buffer) => {
       if (this.#ended !== undefined) return
       this.#limits.received(bytes.length, () => {
-        this.#safely(() => {
+        this.#charged(() => {
           this.#received(bytes, bounds)
         })
       })
@@ -192,18 +196,17 @@ export class OpenStream implements Stream {
 
   /** The first request names the node. @returns whether it is admitted */
   #join(request: AdsRequest): boolean {
-    this.#limits.joined()
     // A stream is updated only once its node is known: its cluster may have been cut off since it was opened.
     const again = this.#opening.admit(this.#dependencies.fleet())
     if (again.kind === 'denied') {
-      this.#deny(again)
+      this.#refuse(again)
       return false
     }
 
     this.admitted = again
     const outcome = admitNode(again, claimOf(request))
     if ('kind' in outcome) {
-      this.#deny(outcome)
+      this.#refuse(outcome)
       return false
     }
 
@@ -256,12 +259,25 @@ export class OpenStream implements Stream {
     this.lastSentAt = this.#dependencies.now()
     this.#dependencies.sent(this, response.typeUrl, bytes.length)
     this.#call.write(bytes, () => {
-      this.#safely(() => {
+      this.#charged(() => {
         this.#step({kind: 'writable'})
       })
     })
   }
 
+  /** A stream that has not begun is refused; the answer may be delayed. Until then nothing is read from it, and it counts as open. */
+  #refuse(denial: Denied): void {
+    if (this.#ended !== undefined) return
+    const {denied, refusals, now, times} = this.#dependencies
+    this.#ended = 'refused'
+    denied(denial, this.peer)
+    this.#call.pause()
+    refusals.answer(denial, now().getTime(), () => {
+      denyCall(this.#call, denial, times.resetAfterMs)
+    })
+  }
+
+  /** A stream that was served ends at once: its client is cut off. */
   #deny(denial: Denied): void {
     if (this.#ended !== undefined) return
     this.#dependencies.denied(denial, this.peer)
@@ -272,6 +288,14 @@ export class OpenStream implements Stream {
     if (this.#ended !== undefined) return
     this.#ended = reason
     failCall(this.#call, code, details, this.#dependencies.times.resetAfterMs)
+  }
+
+  /** The CPU time of what the client causes is charged to its cluster; that of a change of the fleet is not the client's doing. */
+  #charged(act: () => void): void {
+    const {cpuTime, limiter, now} = this.#dependencies
+    const from = cpuTime()
+    this.#safely(act)
+    limiter.spent(this.admitted.cluster, cpuTime() - from, now().getTime())
   }
 
   /** An error that a client causes ends its own stream, and not the server. */

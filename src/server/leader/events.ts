@@ -13,6 +13,7 @@ import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
+import {openMinuteBudget} from '../minute-budget.js'
 import type {FleetUpdate} from '../fleet/current-fleet.js'
 
 export interface EventRecorder {
@@ -31,22 +32,34 @@ const GONE: ReadonlySet<string> = new Set(['Removed', 'Suspended'])
 /** When Envoys of more clusters than this connect, disconnect or refuse at once, a server is the cause, and no Event is recorded. */
 const CLUSTERS_AT_ONCE = 10
 
+/** More Events about one cluster, or one object, are left out for the rest of the minute: each is a write or two in the API server. */
+export const EVENTS_PER_MINUTE = 10
+
 /** An Event that can't be recorded is logged, and stops nothing. */
 export function openEventRecorder(store: StateStore, log: Log, clock: Clock): EventRecorder {
+  const budget = openMinuteBudget(EVENTS_PER_MINUTE, (about, events) => {
+    log.warn('Events about one cluster or object are left out', {about, events})
+  })
+
   function record(object: ObjectKey, event: ObjectEvent): void {
     store.recordEvent(object, event).catch((error: unknown) => {
       log.warn('can not record an Event', {object, reason: event.reason, error: messageOf(error)})
     })
   }
 
+  /** What Envoys of a cluster, or those who edit its objects, can cause as often as they like. */
+  function recordBounded(about: string, object: ObjectKey, event: ObjectEvent): void {
+    if (budget.take(about)) record(object, event)
+  }
+
   function recordFor(cluster: Owner, {type, reason, message}: News, {isNew}: {readonly isNew: boolean}): void {
     if (cluster !== OBSERVABILITY && !GONE.has(reason))
-      record(objectKeyOf('registration', cluster), {type, reason, message: bounded(message), isNew})
-    else record(objectKeyOf('settings'), {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
+      recordBounded(cluster, objectKeyOf('registration', cluster), {type, reason, message: bounded(message), isNew})
+    else recordBounded(cluster, objectKeyOf('settings'), {type, reason, message: bounded(`${cluster}: ${message}`), isNew})
   }
 
   function recordBroken({object, key, message}: Fault, {isNew}: {readonly isNew: boolean}): void {
-    record(object, {
+    recordBounded(object, object, {
       type: 'Warning',
       reason: 'Broken',
       message: bounded(`${key}: ${message}. The last valid state stays in effect.`),
@@ -58,9 +71,11 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
   function recordUnsigned(fleet: Fleet): void {
     const message = bounded(unsignedReasons(fleet, clock).join('; '))
     if (message === '') return
-    record(objectKeyOf('settings'), {type: 'Warning', reason: 'NotSigned', message, isNew: false})
+    const event = {type: 'Warning', reason: 'NotSigned', message, isNew: false} as const
+    recordBounded(event.reason, objectKeyOf('settings'), event)
+    // Counted apart: a change of one registration repeats it for all clusters that wait, and must not use up what else is recorded of them.
     for (const name of fleet.registrations.keys())
-      if (!fleet.credentials.has(name)) recordFor(name, {type: 'Warning', reason: 'NotSigned', message}, {isNew: false})
+      if (!fleet.credentials.has(name)) recordBounded(`${event.reason} ${name}`, objectKeyOf('registration', name), event)
   }
 
   return {
@@ -80,7 +95,7 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
       const {broken, repaired} = faultsBetween(before, after)
       for (const [, fault] of broken) recordBroken(fault, {isNew: true})
       for (const [, {object, key}] of repaired)
-        record(object, {type: 'Normal', reason: 'Repaired', message: `${key} can be read again`, isNew: true})
+        recordBounded(object, object, {type: 'Normal', reason: 'Repaired', message: `${key} can be read again`, isNew: true})
       for (const change of changes) for (const [owner, news] of newsOf(before, after, change)) recordFor(owner, news, {isNew: true})
       if (!changes.some(({kind}) => kind === 'report' || kind === 'replicas')) return
       for (const news of newsOfProxies(proxiesOf(before), proxiesOf(after), after))

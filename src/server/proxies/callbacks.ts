@@ -5,6 +5,7 @@ import {shortType} from '../../lib/xds/type-url.js'
 import type {Denied} from '../ads/admission.js'
 import type {ClusterLimiter} from '../ads/cluster-limits.js'
 import type {AdsDependencies} from '../ads/server.js'
+import type {Refusals} from '../ads/refusals.js'
 import type {StreamTimes} from '../ads/stream-limits.js'
 import type {Stream} from '../ads/stream.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
@@ -20,6 +21,8 @@ export interface CallbackDependencies {
   readonly now: () => Date
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
+  readonly refusals: Refusals
+  readonly cpuTime: () => number
   readonly log: Log
   readonly metrics: Metrics
   readonly pusher: Pusher
@@ -34,6 +37,8 @@ export function streamCallbacks({
   now,
   times,
   limiter,
+  refusals,
+  cpuTime,
   log,
   metrics,
   pusher,
@@ -56,6 +61,8 @@ export function streamCallbacks({
     now,
     times,
     limiter,
+    refusals,
+    cpuTime,
     log: logOf,
     fleet: fleet.served,
     build: buildSnapshot,

@@ -6,8 +6,11 @@ import {openMinuteBudget} from '../minute-budget.js'
 /** The log for a cluster, or for clients whose cluster is not known. */
 export type ClusterLog = (cluster: Owner | undefined) => Log
 
-/** More lines of one level are left out for the rest of the minute; the next line states how many. Metrics and `status` count all. */
-export const LINES_PER_MINUTE = 25
+/**
+ * More lines of one level are left out for the rest of the minute; one line then states how many. Metrics and `status` count all.
+ * Opening and refusing streams at any rate is lines of two levels: 22 a minute, so less than one a second over half a minute.
+ */
+export const LINES_PER_MINUTE = 10
 
 /** Clients without a certificate share one budget. */
 const UNKNOWN = ''

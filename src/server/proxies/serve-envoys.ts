@@ -6,6 +6,7 @@ import type {Report} from '../../lib/model/report.js'
 import type {StateStore} from '../../lib/store/store.js'
 import {type ClusterLimits, defaultClusterLimits, openClusterLimiter} from '../ads/cluster-limits.js'
 import {type ConnectionTimes, openAdsServer} from '../ads/server.js'
+import {openRefusals} from '../ads/refusals.js'
 import type {StreamTimes} from '../ads/stream-limits.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
@@ -23,6 +24,8 @@ export interface EnvoyServiceDependencies {
   readonly now: () => Date
   readonly times: ConnectionTimes & PushTimes & ReportTimes & StreamTimes
   readonly limits: Partial<ClusterLimits>
+  /** CPU time of this process so far, milliseconds. */
+  readonly cpuTime: () => number
   readonly log: Log
   readonly metrics: Metrics
   readonly proxies: Proxies
@@ -58,7 +61,7 @@ const CONNECTIONS_MAX = 20_000
 
 /** No Envoy is served before `listen`. */
 export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyService {
-  const {fleet, store, replica, times, log, metrics, proxies, now, report} = dependencies
+  const {fleet, store, replica, times, log, metrics, proxies, now, cpuTime, report} = dependencies
   const pusher = openPusher(fleet, times, {
     pushed(streams, milliseconds) {
       metrics.pushes.inc()
@@ -72,7 +75,10 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
   const limiter = openClusterLimiter({...defaultClusterLimits, ...dependencies.limits})
   const ads = openAdsServer(
     {times, connectionsMax: CONNECTIONS_MAX, log},
-    streamCallbacks({fleet, now, times, limiter, log, metrics, pusher, proxies, mayDiffer: why => reports?.mayDiffer(why)}),
+    streamCallbacks({
+      ...{fleet, now, times, limiter, refusals: openRefusals(), cpuTime, log, metrics, pusher, proxies},
+      mayDiffer: why => reports?.mayDiffer(why),
+    }),
   )
   return {
     tls: {

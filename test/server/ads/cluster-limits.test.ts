@@ -11,6 +11,8 @@ const limits = {
   requestBurst: 15,
   bytesPerSecond: 1000,
   byteBurst: 5000,
+  cpuMsPerSecond: 50,
+  cpuBurstMs: 1000,
 }
 
 describe('limits', () => {
@@ -54,6 +56,29 @@ describe('limits', () => {
     expect(limiter.request(paris, 0, 1000)).to.equal(0)
     expect(limiter.request('atlas', 1_000_000, 0)).to.equal(0)
     expect(limiter.request(rome, 1_000_000, 0)).to.equal(0)
+  })
+
+  it('bound the CPU time of a cluster: what it owes delays its next request, and that of no other, nor of the observability Envoy', () => {
+    const limiter = openClusterLimiter(limits)
+    for (const cluster of [paris, rome, 'atlas' as const]) limiter.open(cluster, 0)
+    limiter.spent(paris, 1000, 0)
+    expect(limiter.request(paris, 1, 0)).to.equal(0)
+    limiter.spent(paris, 100, 0)
+    limiter.spent('atlas', 100_000, 0)
+    expect([paris, rome, 'atlas' as const].map(cluster => limiter.request(cluster, 1, 0))).to.deep.equal([2000, 0, 0])
+    expect([1000, 2000].map(now => limiter.request(paris, 1, now))).to.deep.equal([1000, 0])
+    limiter.spent(paris, 1050, 62_000)
+    expect(limiter.request(paris, 1, 62_000), 'a burst is saved up, and no more').to.equal(1000)
+  })
+
+  it('keep what a cluster owes of CPU time when its streams are closed and opened again', () => {
+    const limiter = openClusterLimiter(limits)
+    limiter.open(paris, 0)
+    limiter.spent(paris, 2000, 0)
+    limiter.close(paris)
+    limiter.open(rome, 2000)
+    limiter.open(paris, 2000)
+    expect(limiter.request(paris, 1, 2000)).to.equal(18_000)
   })
 
   it('bound how fast streams are opened', () => {

@@ -7,6 +7,7 @@ import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {type Resource, type Snapshot, resourcesOf} from '../../../src/lib/xds/snapshot.js'
 import {defaultClusterLimits, openClusterLimiter} from '../../../src/server/ads/cluster-limits.js'
 import {type AdsServer, defaultConnectionTimes, openAdsServer} from '../../../src/server/ads/server.js'
+import {openRefusals} from '../../../src/server/ads/refusals.js'
 import {defaultStreamTimes} from '../../../src/server/ads/stream-limits.js'
 import type {Stream} from '../../../src/server/ads/stream.js'
 import {silentLog} from '../../../src/server/log.js'
@@ -31,6 +32,8 @@ describe('the snapshots of a stream', () => {
         now: () => new Date(),
         times: defaultStreamTimes,
         limiter: openClusterLimiter(defaultClusterLimits),
+        refusals: openRefusals(),
+        cpuTime: () => 0,
         log: () => silentLog,
         fleet: () => fleet,
         build: buildSnapshot,

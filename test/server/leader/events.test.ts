@@ -5,7 +5,7 @@ import type {Fleet} from '../../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import type {ProxyReport, Report} from '../../../src/lib/model/report.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
-import {openEventRecorder} from '../../../src/server/leader/events.js'
+import {EVENTS_PER_MINUTE, openEventRecorder} from '../../../src/server/leader/events.js'
 import {silentLog} from '../../../src/server/log.js'
 import {recordsOf} from '../../envoy/fixture.js'
 import {testCluster} from '../../helpers/fleet.js'
@@ -133,6 +133,27 @@ describe('Events', () => {
       [report('a', proxy(paris))],
     )
     expect(lines.slice(1)).to.deep.equal(['Service/paris EnvoyRefused paris-0 refused Listener: no such filter'])
+  })
+
+  it('a bounded number about one cluster a minute, whose Envoy comes and goes, and refuses with another text each time', () => {
+    const refusing = (count: number): Change =>
+      report('a', proxy(paris, {types: [{type: 'Listener', state: 'nack', sent: 1, acknowledged: 0, nack: `no ${count}`}]}))
+    const storm = Array.from({length: 200}, (_, count) => [[refusing(count)], [report('a')]]).flat()
+    const lines = eventsOf(fleet, [alive('a')], ...storm, [report('a', proxy(lyon))])
+    expect(lines.filter(line => line.startsWith('Service/paris'))).to.have.length(EVENTS_PER_MINUTE)
+    expect(lines.filter(line => line.startsWith('Service/lyon'))).to.deep.equal(['Service/lyon EnvoyConnected lyon-0 is connected'])
+  })
+
+  it('a bounded number about one object a minute that is broken and repaired again and again', () => {
+    const fault = (message: string | undefined): readonly Change[] => [
+      {
+        kind: 'fault',
+        subject: 'registration/paris',
+        value: message === undefined ? undefined : {object: 'Service/paris', key: 'x', message},
+      },
+    ]
+    const lines = eventsOf(fleet, ...Array.from({length: 100}, (_, count) => [fault(`bad ${count}`), fault(undefined)]).flat())
+    expect(lines).to.have.length(EVENTS_PER_MINUTE)
   })
 
   it('none when many Envoys connect or disconnect at once', () => {

@@ -24,7 +24,8 @@ export interface ClientOptions {
 /** A connection of its own. */
 export interface Connection {
   readonly client: Client
-  readonly delta: () => DeltaClient
+  /** @param instead the metadata of this stream, instead of the connection's */
+  readonly delta: (instead?: Readonly<Record<string, string>>) => DeltaClient
   readonly sotw: () => SotwClient
   close(): void
 }
@@ -59,21 +60,21 @@ export function connect({address, roots, key, serverName = 'ads.atlas.internal',
     'grpc.primary_user_agent': `test-${serial}`,
     'grpc.max_receive_message_length': -1,
   })
-  const head = (): Metadata => {
+  const head = (fields = metadata): Metadata => {
     const result = new Metadata()
-    for (const [name, value] of Object.entries(metadata)) result.add(name, value)
+    for (const [name, value] of Object.entries(fields)) result.add(name, value)
     return result
   }
 
   return {
     client,
-    delta: () =>
+    delta: instead =>
       stream(
         client.makeBidiStreamRequest(
           `${service}DeltaAggregatedResources`,
           request => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request as object))),
           bytes => fromBinary(DeltaDiscoveryResponseSchema, bytes),
-          head(),
+          head(instead),
         ),
       ),
     sotw: () =>
