@@ -33,16 +33,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   /** What was loaded last, so that only what has changed since is decoded. A watched store keeps none: its watchers' views are newer. */
   let loaded: View = emptyView()
   /** Reads and own commits take turns, so that each sees the other's result whole. */
-  let turn: Promise<unknown> = Promise.resolve()
+  const inTurn = oneAtATime()
 
   function emptyView(): View {
     return {known: openKnown(decode), fleet: emptyFleet}
-  }
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const next = turn.then(work, work)
-    turn = next.catch(() => undefined)
-    return next
   }
 
   /** As this version understands it. */
@@ -66,7 +60,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   async function look(watch: Watch): Promise<void> {
     let found: readonly StoredObject[]
     try {
-      found = (await watch.observed.all()).map(object => ofKnownFormat(object))
+      found = await present(watch)
       if (!found.some(object => object.key === FLEET))
         throw new AtlasError('unreachable', `ConfigMap atlas-fleet is gone from ${objects.description}`, {
           hint: 'restore it; the last known state stays in effect meanwhile',
@@ -121,8 +115,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       const watch: Watch = {watcher, known, fleet: emptyFleet, failed: false, isLost: false, observed: unobserved}
       // Observing begins before the first list, so that no change is lost between the two.
       const abandoned = new AbortController()
+      // What is seen during the first read waits for its end.
       const later = (work: () => Promise<void> | void): void =>
-        void (watches.has(watch) && inTurn(async () => work()).catch((error: unknown) => fail(watch, error)))
+        void inTurn(async () => (watches.has(watch) ? work() : undefined)).catch((error: unknown) => fail(watch, error))
       watch.observed = await objects.observe(
         {
           look: () => later(async () => look(watch)),
@@ -142,9 +137,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
         AbortSignal.any([signal, abandoned.signal]),
       )
       const begin = async (): Promise<Fleet> => {
-        const found = (await watch.observed.all()).map(object => ofKnownFormat(object))
+        const ahead = await present(watch)
+        await inShortTurns(decode.ahead(ahead))
+        // A remote place has seen more meanwhile, and keeps what it has seen; any other reports it after this.
+        const found = isRemote ? await present(watch) : ahead
         if (!found.some(object => object.key === FLEET)) throw notInitialised(objects)
-        await inShortTurns(decode.ahead(found))
         watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
         watches.add(watch)
         loaded = emptyView()
@@ -183,6 +180,16 @@ function fail(watch: Watch, error: unknown): void {
   watch.failed = true
 }
 
+/** Runs works one after the other, whether those before fail or not. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve()
+  return work => {
+    const next = turn.then(work, work)
+    turn = next.catch(() => undefined)
+    return next
+  }
+}
+
 /** Other work of this process, such as its probes, gets a turn after so many milliseconds. */
 const TURN = 8
 
@@ -193,6 +200,10 @@ async function inShortTurns(steps: Generator<undefined, void>): Promise<void> {
     await nextTurn()
     until = performance.now() + TURN
   }
+}
+
+async function present({observed}: Watch): Promise<readonly StoredObject[]> {
+  return (await observed.all()).map(object => ofKnownFormat(object))
 }
 
 function understood({key, object}: Sighting): Sighting {

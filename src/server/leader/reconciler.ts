@@ -49,6 +49,9 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
   overdueMs: 60_000,
 }
 
+/** So many conflicts in a row are not other writers that came first: this server does not see what is in the store. */
+const CONFLICTS_IN_A_ROW = 5
+
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 
 export interface ReconcilerDependencies {
@@ -163,10 +166,10 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     const isConflict = error instanceof AtlasError && error.code === 'conflict'
     failures += 1
     reconciled(isConflict ? 'conflict' : 'failed')
-    if (isConflict) return retryDelay(times.settleMs)
+    if (isConflict && failures < CONFLICTS_IN_A_ROW) return retryDelay(times.settleMs)
     failure = messageOf(error)
     log.error('can not issue what is due', {error: failure, failures})
-    return retryDelay(times.retryMs)
+    return retryDelay(isConflict ? times.settleMs : times.retryMs)
   }
 
   function retryDelay(first: number): number {
