@@ -13,6 +13,7 @@ import {root} from '../setup/checkout.mjs'
  * @property {number} testSeconds the time limit of a single test that sets none
  * @property {number} usualMinutes how long it takes on two cores: the longest begins first
  * @property {number} laneMinutes the time limit of one run: beyond it, something hangs
+ * @property {string[]} [apart] folders whose files run in a process of their own, beside that of all other files: each has its own shared API server
  * @property {number} [randomRuns] how often it runs, each time on a new seed; without: once, on the fixed seed (seed.mjs)
  */
 
@@ -53,6 +54,7 @@ export const lanes = [
     testSeconds: 60,
     usualMinutes: 11,
     laneMinutes: 30,
+    apart: ['test/e2e', 'test/server', 'test/store'],
   },
   {
     name: 'real',
@@ -90,3 +92,18 @@ export const lanes = [
 
 /** The lanes that `npm test` runs. */
 export const everydayLanes = lanes.filter(({randomRuns}) => randomRuns === undefined)
+
+/**
+ * The lanes that run for one: itself, or where some of its files run apart, two of half its time. Every file is in exactly one of them.
+ * @param {Lane} lane
+ * @returns {Lane[]}
+ */
+export function processesOf({apart, ...lane}) {
+  if (apart === undefined) return [lane]
+  const half = {...lane, usualMinutes: lane.usualMinutes / 2}
+  const within = lane.files.flatMap(pattern => apart.map(folder => pattern.replace(/^test\//, `${folder}/`)))
+  return [
+    {...half, name: `${lane.name} 1`, files: within},
+    {...half, name: `${lane.name} 2`, ignore: [...lane.ignore, ...within]},
+  ]
+}

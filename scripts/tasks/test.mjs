@@ -4,15 +4,15 @@
  */
 import {availableParallelism} from 'node:os'
 import {runGate} from '../gate/gate.mjs'
-import {everydayLanes, lanes} from '../lanes/lanes.mjs'
+import {everydayLanes, lanes, processesOf} from '../lanes/lanes.mjs'
 import {orderOutput} from '../lanes/output.mjs'
 import {runLane} from '../lanes/run.mjs'
 import {programs as catalogue} from '../programs/catalogue.mjs'
 import {ensurePrograms} from '../programs/ensure.mjs'
 import {showProgress} from '../programs/progress.mjs'
 
-/** Lanes that run at the same time, the longest first: most of a lane's time is waiting for real programs. */
-const AT_ONCE = 2
+/** Lanes that run at the same time, the longest first: a lane keeps half a core busy, since it mostly waits for real programs. */
+const AT_ONCE = Math.min(availableParallelism() + 1, 4)
 
 const named = process.argv.slice(2).filter(word => !word.includes('/') && !word.includes('.'))
 const files = process.argv.slice(2).filter(word => !named.includes(word))
@@ -35,7 +35,9 @@ if (unknown === undefined) {
 process.exitCode = conclude(outcomes)
 
 async function runAll() {
-  const wanted = named.length === 0 ? everydayLanes : lanes.filter(({name}) => named.includes(name))
+  const chosen = named.length === 0 ? everydayLanes : lanes.filter(({name}) => named.includes(name))
+  // Some files of a lane are few enough for one process.
+  const wanted = files.length === 0 ? chosen.flatMap(processesOf) : chosen
   const download = startDownload(wanted)
   const done = [await gate(named.length === 0 ? [] : ['types'])]
   const output = orderOutput(
@@ -51,7 +53,7 @@ async function runAll() {
       output.end(name)
     }
   }
-  await Promise.all(Array.from({length: Math.min(availableParallelism(), AT_ONCE)}, worker))
+  await Promise.all(Array.from({length: AT_ONCE}, worker))
   return [...done, ...wanted.map(({name}) => outcomes.get(name))]
 }
 
@@ -114,11 +116,11 @@ function conclude(all) {
   const failures = all.flatMap(({failed, leftOut}) => [...failed, ...(mustBeWhole ? leftOut.map(what => `left out: ${what}`) : [])])
   const lines = all.map(({name, seconds, passed, failed, leftOut}) => {
     const counts = [`${passed} passed`, `${failed.length} failed`, ...(leftOut.length > 0 ? [`${leftOut.length} left out`] : [])]
-    return `${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
+    return `${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${counts.join(', ')}`
   })
   for (const {slowest = []} of all)
     lines.push(
-      ...slowest.slice(0, named.length === 0 ? 3 : 8).map(([file, seconds]) => `slow ${seconds.toFixed(1).padStart(13)} s  ${file}`),
+      ...slowest.slice(0, named.length === 0 ? 3 : 8).map(([file, seconds]) => `slow ${seconds.toFixed(1).padStart(15)} s  ${file}`),
     )
   for (const {leftOut} of all) lines.push(...leftOut.map(what => `LEFT OUT  ${what}`))
   lines.push(...failures.map(what => `FAILED    ${what}`), '')

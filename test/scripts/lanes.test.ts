@@ -1,10 +1,10 @@
 /** A lane never counts a test as passed that fails, hangs, warns or does not run. */
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'chai'
-import {type Lane, everydayLanes, lanes} from '../../scripts/lanes/lanes.mjs'
+import {type Lane, everydayLanes, lanes, processesOf} from '../../scripts/lanes/lanes.mjs'
 import {orderOutput} from '../../scripts/lanes/output.mjs'
 import {runLane} from '../../scripts/lanes/run.mjs'
 import {root} from '../../scripts/setup/checkout.mjs'
@@ -134,6 +134,15 @@ describe('the lanes', () => {
     for (const {name, files} of lanes.filter(lane => !['unit', 'random'].includes(lane.name)))
       expect(files).to.deep.equal([`test/**/*.${name}.test.ts`])
     expect(named('unit').ignore).to.deep.equal(['test/**/*.{envoy,kubernetes,real,long}.test.ts'])
+  })
+
+  it('run every file of a lane in exactly one process', () => {
+    for (const lane of lanes) {
+      const found = ({files, ignore}: Lane): readonly string[] => globSync(files, {cwd: root, exclude: ignore}).sort()
+      const processes = processesOf(lane).map(found)
+      expect(processes.flat().sort(), lane.name).to.deep.equal(found(lane))
+      for (const files of processes) expect(files.length, lane.name).to.be.greaterThan(0)
+    }
   })
 
   it('`random` holds every file with property tests, and is not run by `npm test`', () => {
