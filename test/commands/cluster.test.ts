@@ -1,7 +1,7 @@
 import {readFile, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
-import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
+import {atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
 
 interface ErrorJson {
   error: {code: string; message: string; hint?: string}
@@ -115,7 +115,7 @@ describe('commands: init and cluster', function () {
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       const before = await contents(folder)
-      for (const [what, args, code, text] of refused) {
+      await forAll(refused, async ([what, args, code, text]) => {
         const ran = await atlas(...args, '--store', folder)
         expect(ran.code, `${what}: ${ran.stderr}`).to.equal(code)
         expect(ran.stderr, what).to.match(text)
@@ -124,7 +124,7 @@ describe('commands: init and cluster', function () {
         expect(json.code, what).to.equal(code)
         expect(json.value.error.message, what).to.be.a('string').and.not.to.equal('')
         expect(Object.keys(json.value), what).to.deep.equal(['error'])
-      }
+      })
 
       expect(await contents(folder)).to.deep.equal(before)
     }))

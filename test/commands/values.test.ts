@@ -1,7 +1,7 @@
 import path from 'node:path'
 import {expect} from 'chai'
 import {loadAll} from 'js-yaml'
-import {type Ran, atlas, atlasJson, inFolder} from '../helpers/atlas.js'
+import {type Ran, atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
 import packageJson from '../../package.json' with {type: 'json'}
 
 interface Named {
@@ -37,7 +37,7 @@ describe('commands: cluster values', function () {
         secret: ['Secret atlas/paris-envoy-ads'],
         manifest: ['Secret atlas/paris-envoy-ads', 'Secret atlas/paris-envoy-values'],
       }
-      for (const [format, wanted] of Object.entries(kinds)) {
+      await forAll(Object.entries(kinds), async ([format, wanted]) => {
         const ran = await values('--format', format)
         const objects = objectsOf(ran)
         expect(objects.map(each => `${each.kind} ${each.metadata.namespace}/${each.metadata.name}`)).to.deep.equal(wanted)
@@ -49,7 +49,7 @@ describe('commands: cluster values', function () {
         )
         expect(hasKey, format).to.equal(format === 'secret' || format === 'manifest')
         if (!hasKey) expect(ran.stderr, format).to.contain('Secret paris-envoy-ads in namespace atlas')
-      }
+      })
     }))
 
   it("releases the chart of this program's version by default, and accepts every flag of its format", () =>
@@ -88,7 +88,7 @@ describe('commands: cluster values', function () {
 
   it('JSON holds the printed text, and a key only with --show-secrets', () =>
     withParis(async (values, store) => {
-      for (const format of ['helm-chart', 'helm-release', 'argo-application', 'secret', 'manifest']) {
+      await forAll(['helm-chart', 'helm-release', 'argo-application', 'secret', 'manifest'], async format => {
         const args = ['cluster', 'values', 'paris', '--store', store, '--format', format]
         const holdsKey = format === 'secret' || format === 'manifest'
         const refused = await atlasJson<{error?: {message: string}; manifest?: string}>(...args)
@@ -96,7 +96,7 @@ describe('commands: cluster values', function () {
         if (holdsKey) expect(refused.value.error?.message).to.contain('refusing to print a private key')
         const shown = await atlasJson<{manifest: string}>(...args, ...(holdsKey ? ['--show-secrets'] : []))
         expect(shown.value).to.deep.equal({format, cluster: 'paris', manifest: (await values('--format', format)).stdout})
-      }
+      })
     }))
 
   const refused: readonly [string[], RegExp][] = [
@@ -118,24 +118,24 @@ describe('commands: cluster values', function () {
   ]
   it('refuses a flag that does not belong to the format, and an invalid value', () =>
     withParis(async values => {
-      for (const [args, text] of refused) {
+      await forAll(refused, async ([args, text]) => {
         const ran = await values(...args)
         expect(ran.code, args.join(' ')).to.equal(2)
         expect(ran.stderr, args.join(' ')).to.match(text)
         expect(ran.stdout, args.join(' ')).to.equal('')
-      }
+      })
     }))
 
   it('without an address to connect to, only the Secret is printed', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
       await atlas('cluster', 'add', 'paris', '--store', folder)
-      for (const format of ['raw', 'helm-chart', 'helm-release', 'argo-application', 'manifest']) {
+      await forAll(['raw', 'helm-chart', 'helm-release', 'argo-application', 'manifest'], async format => {
         const ran = await atlas('cluster', 'values', 'paris', '--store', folder, '--format', format)
         expect(ran.code, format).to.equal(1)
         expect(ran.stderr, format).to.contain('atlas init --address')
         expect(ran.stdout, format).to.equal('')
-      }
+      })
 
       expect((await atlas('cluster', 'values', 'paris', '--store', folder, '--format', 'secret')).code).to.equal(0)
     }))

@@ -1,7 +1,7 @@
 /** Runs the command line as its users do: the compiled program, as a process, without a terminal. */
 import {spawn} from 'node:child_process'
 import {mkdtemp, rm} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
+import {availableParallelism, tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 
@@ -40,6 +40,15 @@ export async function atlasJson<T = Record<string, unknown>>(...args: string[]):
   } catch {
     throw new Error(`no JSON on stdout: ${stdout}\nstderr: ${stderr}`)
   }
+}
+
+/** Calls `act` for every item, one per core at the same time: for commands that do not write what another one reads. */
+export async function forAll<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of left) await act(item)
+  }
+  await Promise.all(Array.from({length: availableParallelism()}, worker))
 }
 
 /** Calls `use` with a temporary folder, and removes it afterwards. */
