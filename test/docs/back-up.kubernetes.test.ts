@@ -145,7 +145,7 @@ describe('docs/how-to/back-up-and-restore.md, for Kubernetes', () => {
     const end = Date.now() + 30_000
     while ((await allStored()).has('ConfigMap/orphan')) {
       if (Date.now() > end) throw new Error('the garbage collector does not run')
-      await setTimeout(200)
+      await setTimeout(50)
     }
   }
 })

@@ -35,7 +35,7 @@ describe('docs/how-to/install.md', function () {
 
   before(async () => {
     folder = temporary('install')
-    const [{made}, started] = [await releaseOnce(), await startTwoClusters(folder)]
+    const [{made}, started] = await Promise.all([releaseOnce(), startTwoClusters(folder)])
     clusters = started
     blocks = await blocksOf('how-to/install.md')
     await cp(made, folder, {recursive: true})

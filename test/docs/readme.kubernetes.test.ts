@@ -29,7 +29,7 @@ describe('README.md, "Install it from a checkout"', function () {
 
   before(async () => {
     folder = temporary('readme')
-    const [{made}, started] = [await releaseOnce(), await startTwoClusters(folder)]
+    const [{made}, started] = await Promise.all([releaseOnce(), startTwoClusters(folder)])
     clusters = started
     const blocks = (await blocksOf('../README.md')).filter(({heading}) => heading === 'Install it from a checkout')
     all = blocks.map(({text}) => text).join('')
