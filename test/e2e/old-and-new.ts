@@ -157,6 +157,8 @@ function stageOf({migration, addresses, sidecar, ...parts}: Parts): OldAndNew {
 
     async move(how) {
       const step = '5. Move a cluster'
+      // A Service is taken over after one round of the health check, 8 s by default.
+      await migration.run(`atlas init --namespace ${NAMESPACE} --set healthInterval=500ms --set healthTimeout=400ms`)
       const values = migration.blocks.find(({heading, language}) => heading === step && language === 'yaml')
       await migration.run(`cat > envoy-downstream1.yaml <<'END'\n${values?.text ?? ''}END`)
       await play(step, /downstream1 .*--address/)
