@@ -31,7 +31,7 @@ export const lanes = [
     ignore: ['test/**/*.{envoy,kubernetes,real,long}.test.ts'],
     programs: [],
     platforms: undefined,
-    testSeconds: 5,
+    testSeconds: 30,
     usualMinutes: 3,
     laneMinutes: 10,
   },
