@@ -75,7 +75,7 @@ describe("a pod's Envoy", () => {
         {signal: supervisor.crashed, timeoutMs: 10_000},
       )
       expect(node).to.include({id: 'paris-envoy-5d4f-x1', cluster: 'paris'})
-      expect(node['metadata']).to.deep.equal({'atlas.bind_address': address, 'atlas.local_address': address})
+      expect(node['metadata']).to.deep.equal({'atlas.bind_address': address, 'atlas.local_address': address, 'atlas.workers': 2})
       expect((await readPage(admin, '/ready')).status).to.equal(503)
       expect((await stat(admin.socketPath)).mode & 0o777).to.equal(0o600)
       expect(await fetch(`http://${address}:9902/ready`).catch(() => 'refused')).to.equal('refused')

@@ -244,7 +244,9 @@ describe('store/kubernetes: writes', () => {
     const large = await write('large', secret.repeat(30_000))
     expect(large.code).to.equal('failed')
     expect(large.message)
-      .to.match(/can't create configmaps "large" in namespace "[^"]+": the API server considers the object invalid/)
+      .to.match(
+        /can't create configmaps "large" in namespace "[^"]+": it is larger than the 1 MiB \(1048576 bytes\) that an object may hold/,
+      )
       .and.not.include('LS0t')
     const huge = await write('huge', 'x'.repeat(4_000_000))
     expect([huge.code, huge.message]).to.deep.equal([
