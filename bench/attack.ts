@@ -1,109 +1,182 @@
 /**
- * What one attacking cluster costs the others: a server with a store in memory in this process, honest Envoys and the attacker in two
- * others. Each attack is measured beside the same attacker aimed at a sink, which answers nothing. Traffic stays on loopback.
+ * What one attacking cluster costs the others: a server on one core; on the other a real observability Envoy, through which honest Envoys
+ * are connected, and the attacker. Each attack is measured through the Envoy and at the server itself, beside the same attacker aimed at
+ * a sink, which answers nothing. Traffic stays on loopback.
  */
-import {type ChildProcess, fork} from 'node:child_process'
+import {type ChildProcess, fork, spawnSync} from 'node:child_process'
+import {mkdtemp} from 'node:fs/promises'
 import {type Socket, createServer} from 'node:net'
+import {availableParallelism, tmpdir} from 'node:os'
+import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {parseClusterName, sni} from '../src/lib/model/names.js'
-import type {Log} from '../src/server/log.js'
-import {type Serving, serve} from '../src/server/serve.js'
-import {memoryStore} from '../test/helpers/memory-store.js'
+import {type AdminAddress, isReady, readPage} from '../src/demo/lab/envoy-admin.js'
+import {reserveSites} from '../src/demo/lab/free-addresses.js'
+import {openSupervisor} from '../src/demo/lab/processes.js'
+import {waitFor} from '../src/demo/lab/wait.js'
+import {writeFiles} from '../src/lib/cli/bootstrap-files.js'
+import {ADMIN_SOCKET} from '../src/lib/envoy/credential-files.js'
+import {SecretText} from '../src/lib/model/secret.js'
+import {sni} from '../src/lib/model/names.js'
+import {envoyProgram} from '../test/helpers/envoy-program.js'
 import {connect} from '../test/server/support/client.js'
+import type {Ask, Costs, Started} from './attacked-server.js'
 import {type Attack, type Order, attacks} from './attacker.js'
 import {Envoys, clock, sleep} from './envoys.js'
-import {type Writer, dependencies, fill, openWriter, registration} from './fleet.js'
 
-/** Medians in milliseconds. */
-interface Latency {
+/** Medians of the times; what the attack cost the server. */
+interface Figures {
   readonly firstAnswerMs: number
   readonly changeMs: number
   readonly residentMiB: number
   readonly logLinesPerS: number
+  readonly writesPerS: number
+  /** Of `/healthz` and `/readyz` of the server and `/ready` of the observability Envoy, those not answered within a second. */
   readonly probesMissed: number
+  /** Connections between the Envoy and the server that were closed, or that the server asked to leave. */
+  readonly relayCuts: number
+  readonly lines: Readonly<Record<string, number>>
 }
 
 export interface AttackFigures {
   readonly attack: Attack
-  readonly sink: Latency
-  readonly server: Latency
+  /** Whether the attacker connects to 10900 of the observability Envoy, or to the server itself. */
+  readonly way: 'direct' | 'relay'
+  readonly sink: Figures
+  readonly attacked: Figures
 }
 
-const ROUNDS = 5
+/** Seconds: the sink costs the server nothing, so its log is not counted. */
+const [WARM_UP, AT_SINK, AT_SERVER] = [3, 10, 30]
+const [SERVER_CORE, OTHER_CORE] = ['1', '0']
 const CLUSTER_TYPE = 'type.googleapis.com/envoy.config.cluster.v3.Cluster'
+/** Envoy closes connections that send nothing after this time, milliseconds; the sink does the same. */
+const SILENT_MS = 5000
 
-/** Measures every attack beside `count` honest nodes. */
-export async function measureAttacks(count: number, report: (figures: AttackFigures) => void): Promise<void> {
-  let lines = 0
-  const write = (): void => {
-    lines += 1
-  }
-  const log: Log = {debug: () => undefined, info: write, warn: write, error: write}
-  const store = memoryStore()
-  const fleet = await fill(store, count + 2)
-  const local = {host: '127.0.0.1', port: 0}
-  const server = await serve({store, dependencies, listen: local, admin: local, log})
-  const envoys = Envoys.start(fleet, server.address)
-  await envoys.ready(count + 3)
-  await envoys.quiet(500)
-  const commit = openWriter(store, fleet)
-  const held = new Set<Socket>()
-  const sink = createServer(socket => held.add(socket.on('error', () => undefined)))
-  await new Promise<void>(resolve => sink.listen(0, '127.0.0.1', resolve))
-  const sinkPort = (sink.address() as {readonly port: number}).port
-  const [host = '', port = ''] = server.address.split(':')
-  const [attacker, honest] = [
-    fleet.credentials.get(parseClusterName(`c${count}`)),
-    fleet.credentials.get(parseClusterName(`c${count + 1}`)),
+/** Measures `which` attacks beside `count` honest nodes. @throws Error without two cores and taskset */
+export async function measureAttacks(count: number, which: readonly string[], report: (figures: AttackFigures) => void): Promise<void> {
+  if (availableParallelism() < 2 || spawnSync('taskset', ['-acp', OTHER_CORE, String(process.pid)]).status !== 0)
+    throw new Error('this bench needs two cores and the program taskset')
+  const folder = await mkdtemp(path.join(tmpdir(), 'atlas-attack-'))
+  const supervisor = await openSupervisor(folder, {removeFolder: true})
+  const {sites, release} = await reserveSites('own', 0)
+  const host = sites.observability.address
+  const child = fork(fileURLToPath(new URL('attacked-server.ts', import.meta.url)), {
+    execPath: 'taskset',
+    execArgv: ['-c', SERVER_CORE, process.execPath, ...process.execArgv],
+    serialization: 'advanced',
+  })
+  const ask = async <T>(question: Ask): Promise<T> => askChild<T>(child, question)
+  const attacker = `c${count}`
+  const started = await ask<Started>({kind: 'start', clusters: count + 2, host, folder, attacker})
+  const {nodes, trustDomain, adminAddress} = started
+  const stolen = keyOf(nodes, attacker)
+  const honest = keyOf(nodes, `c${count + 1}`)
+
+  await writeFiles(folder, started.bootstrap)
+  const admin = {socketPath: path.join(folder, ADMIN_SOCKET)}
+  const envoy = [await envoyProgram(), '-c', path.join(folder, 'envoy.json'), '--concurrency', '1', '--disable-hot-restart', '-l', 'error']
+  await supervisor.start({name: 'envoy', program: '/bin/sh', args: ['-c', 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', ...envoy]})
+  await waitFor('the observability Envoy', async () => ((await isReady(admin)) ? true : undefined), {
+    signal: supervisor.crashed,
+    timeoutMs: 60_000,
+  })
+  const [server, relay] = [
+    {address: `${host}:6305`, serverName: sni.ads(trustDomain)},
+    {address: `${host}:10900`, serverName: sni.observability(trustDomain)},
   ]
-  if (attacker === undefined || honest === undefined) throw new Error('the fleet has too few clusters')
+  const others = nodes.filter(({cluster}) => cluster !== attacker)
+  const envoys = Envoys.start(others.map(node => ({...node, ...(node.cluster === 'atlas' ? server : relay)})))
+  await envoys.ready(others.length)
+  await envoys.quiet(500)
 
-  const measure = async (attack: Attack, at: number): Promise<Latency> => {
-    const [from, linesBefore] = [clock(), lines]
-    const child = fork(fileURLToPath(new URL('attacker.ts', import.meta.url)), {execArgv: process.execArgv})
-    child.send({
-      ...{attack, host, port: at, serverName: sni.ads(fleet.settings?.trustDomain ?? ''), cluster: `c${count}`},
-      ...{certificate: attacker.certificate, key: attacker.key.reveal(), roots: attacker.roots},
-    } satisfies Order)
-    await sleep(3000)
-    const [first, changed, missed]: [number[], number[], number[]] = [[], [], []]
-    for (let round = 0; round < ROUNDS; round += 1) {
-      first.push(await firstAnswer(server, honest, `c${count + 1}`))
-      changed.push(await oneChange(commit, envoys, round))
-      missed.push(await probe(server))
+  const held = new Set<Socket>()
+  const sink = createServer(socket => {
+    held.add(socket.on('error', () => undefined))
+    setTimeout(() => socket.bytesRead === 0 && socket.destroy(), SILENT_MS).unref()
+  })
+  await new Promise<void>(resolve => sink.listen(0, '127.0.0.1', resolve))
+  const targets = {
+    sink: {host: '127.0.0.1', port: (sink.address() as {readonly port: number}).port, serverName: server.serverName},
+    direct: {host, port: 6305, serverName: server.serverName},
+    relay: {host, port: 10_900, serverName: relay.serverName},
+  }
+  let last = 1
+
+  /** From the commit to the simulated observability node. */
+  const oneChange = async (): Promise<number> => {
+    last = (last % 250) + 1
+    let at = 0
+    const events = await envoys.of(async () => (at = await ask<number>({kind: 'change', last})), 400)
+    return (events.find(({cluster}) => cluster === 'atlas')?.at ?? at + 400) - at
+  }
+
+  const measure = async (attack: Attack, at: keyof typeof targets): Promise<Figures> => {
+    const cutsBefore = await cutsOf(admin)
+    await ask<Costs>({kind: 'costs'})
+    const process_ = fork(fileURLToPath(new URL('attacker.ts', import.meta.url)), {execArgv: process.execArgv})
+    const from = clock()
+    process_.send({...stolen, ...targets[at], attack, cluster: attacker} satisfies Order)
+    await sleep(WARM_UP * 1000)
+    const [first, changed]: [number[], number[]] = [[], []]
+    let probesMissed = 0
+    while (clock() - from < (at === 'sink' ? AT_SINK : AT_SERVER) * 1000) {
+      first.push(await firstAnswer(relay, honest))
+      changed.push(await oneChange())
+      probesMissed += await probe([`${adminAddress}/healthz`, `${adminAddress}/readyz`, `http://${host}:9902/ready`])
     }
 
-    // Each first answer is two lines of the honest node.
-    const caused = Math.max(0, lines - linesBefore - 2 * ROUNDS - ROUNDS)
-    const logLinesPerS = (caused * 1000) / (clock() - from)
-    const residentMiB = process.memoryUsage.rss() / 2 ** 20
-    await ended(child)
+    const {lines, writes, residentMiB} = await ask<Costs>({kind: 'costs'})
+    const seconds = (clock() - from) / 1000
+    const relayCuts = (await cutsOf(admin)) - cutsBefore
+    await ended(process_)
     for (const socket of held) socket.destroy()
     held.clear()
+    const logLinesPerS = Object.values(lines).reduce((a, b) => a + b, 0) / seconds
     return {
-      firstAnswerMs: median(first),
-      changeMs: median(changed),
-      residentMiB,
-      logLinesPerS,
-      probesMissed: missed.reduce((a, b) => a + b, 0),
+      ...{firstAnswerMs: median(first), changeMs: median(changed), residentMiB},
+      ...{logLinesPerS, writesPerS: writes / seconds, probesMissed, relayCuts, lines},
     }
   }
 
-  for (const attack of attacks) report({attack, sink: await measure(attack, sinkPort), server: await measure(attack, Number(port))})
+  // What runs for the first time is slow, and its memory stays.
+  for (let round = 0; round < 5; round += 1) await Promise.all([firstAnswer(relay, honest), oneChange()])
+  for (const attack of attacks.filter(name => which.length === 0 || which.includes(name))) {
+    const atSink = await measure(attack, 'sink')
+    for (const way of ['relay', 'direct'] as const) report({attack, way, sink: atSink, attacked: await measure(attack, way)})
+  }
+
   envoys.stop()
-  await server.stop()
+  await ended(child)
+  await supervisor.stopAll()
+  await release()
   sink.close()
 }
 
-async function firstAnswer(
-  server: Serving,
-  key: Parameters<typeof connect>[0]['key'] & {readonly roots: string},
-  cluster: string,
-): Promise<number> {
-  const connection = connect({address: server.address, roots: key.roots, key})
+async function askChild<T>(child: ChildProcess, question: Ask): Promise<T> {
+  const answered = new Promise<T>((resolve, reject) => {
+    child.once('message', ({found, error}: {readonly found: T; readonly error?: string}) => {
+      if (error === undefined) resolve(found)
+      else reject(new Error(error))
+    })
+  })
+  child.send(question)
+  return answered
+}
+
+type Node = Started['nodes'][number]
+
+function keyOf(nodes: Started['nodes'], name: string): Pick<Node, 'certificate' | 'cluster' | 'key' | 'roots'> {
+  const found = nodes.find(({cluster}) => cluster === name)
+  if (found === undefined) throw new Error(`the fleet has no cluster ${name}`)
+  return found
+}
+
+async function firstAnswer({address, serverName}: {address: string; serverName: string}, node: ReturnType<typeof keyOf>): Promise<number> {
+  const key = {certificate: node.certificate, key: new SecretText(node.key)}
+  const connection = connect({address, serverName, roots: node.roots, key})
   const from = clock()
   const stream = connection.delta()
-  stream.send({node: {cluster, id: `${cluster}-new`}, typeUrl: CLUSTER_TYPE})
+  stream.send({node: {cluster: node.cluster, id: `${node.cluster}-new`}, typeUrl: CLUSTER_TYPE})
   await stream.next(30_000)
   const took = clock() - from
   stream.cancel()
@@ -111,23 +184,24 @@ async function firstAnswer(
   return took
 }
 
-async function oneChange(commit: Writer, envoys: Envoys, round: number): Promise<number> {
-  const from = clock()
-  const events = await envoys.of(async () => commit(registration(0, 2 + Math.floor(Math.random() * 200) + round)), 600)
-  return (events.find(event => event.cluster === 'atlas')?.at ?? from + 600) - from
-}
-
 /** @returns how many of the probes were not answered within a second */
-async function probe({adminAddress}: Serving): Promise<number> {
+async function probe(urls: readonly string[]): Promise<number> {
   const answers = await Promise.all(
-    ['/healthz', '/readyz'].map(async path =>
-      fetch(`${adminAddress}${path}`, {signal: AbortSignal.timeout(1000)}).then(
+    urls.map(async url =>
+      fetch(url, {signal: AbortSignal.timeout(1000)}).then(
         ({ok}) => ok,
         () => false,
       ),
     ),
   )
   return answers.filter(isOk => !isOk).length
+}
+
+/** How many of the Envoy's connections to the server were closed so far, or asked to be left. */
+async function cutsOf(admin: AdminAddress): Promise<number> {
+  const page = '/stats?format=json&filter=^cluster\\.ads-servers\\.upstream_cx_(destroy|close_notify)$'
+  const {stats} = JSON.parse((await readPage(admin, page)).body) as {readonly stats: readonly {readonly value?: number}[]}
+  return stats.reduce((total, {value = 0}) => total + value, 0)
 }
 
 async function ended(child: ChildProcess): Promise<void> {

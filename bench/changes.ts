@@ -5,7 +5,7 @@ import {runInNewContext} from 'node:vm'
 import {parseClusterName} from '../src/lib/model/names.js'
 import {memoryStore} from '../test/helpers/memory-store.js'
 import {serve} from '../src/server/serve.js'
-import {Envoys, type Received, clock, sum} from './envoys.js'
+import {Envoys, type Received, clock, sum, nodesOf} from './envoys.js'
 import {type Writer, fill, openWriter, registration, dependencies} from './fleet.js'
 
 export interface ChangeFigures {
@@ -36,7 +36,7 @@ export async function measureChanges(count: number): Promise<ChangeFigures> {
     admin: {host: '127.0.0.1', port: 0},
     log: 'silent',
   })
-  const envoys = Envoys.start(fleet, server.address)
+  const envoys = Envoys.start(nodesOf(fleet, server.address))
   await envoys.ready(count + 1)
   await envoys.quiet(500)
   // The fleet was made in this process, unlike in a real server: its garbage must not be counted.

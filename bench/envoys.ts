@@ -23,22 +23,12 @@ export class Envoys {
     })
   }
 
-  static start(fleet: AtlasFleet, address: string): Envoys {
+  static start(nodes: Fleet['nodes']): Envoys {
     const child = fork(fileURLToPath(new URL('simulated-envoys.ts', import.meta.url)), {
       execArgv: process.execArgv,
       serialization: 'advanced',
     })
-    const domain = fleet.settings?.trustDomain ?? ''
-    const nodes: Fleet['nodes'] = [...fleet.credentials].map(([cluster, {certificate, key, roots}]) => ({
-      cluster,
-      id: `${cluster}-0`,
-      certificate,
-      key: key.reveal(),
-      roots,
-      secrets: secretsOf(cluster),
-      routes: routesOf(cluster),
-    }))
-    child.send({kind: 'fleet', address, serverName: sni.ads(domain), retryMs: 100, nodes} satisfies Fleet)
+    child.send({kind: 'fleet', retryMs: 100, nodes} satisfies Fleet)
     return new Envoys(child)
   }
 
@@ -71,6 +61,17 @@ export class Envoys {
   stop(): void {
     this.child.kill('SIGKILL')
   }
+}
+
+/** One node for each cluster of the fleet, and for the observability cluster. @param address HOST:PORT of the server */
+export function nodesOf(fleet: AtlasFleet, address: string): Fleet['nodes'] {
+  const serverName = sni.ads(fleet.settings?.trustDomain ?? '')
+  return [...fleet.credentials].map(([cluster, {certificate, key, roots}]) => ({
+    ...{cluster, id: `${cluster}-0`, address, serverName, certificate, roots},
+    key: key.reveal(),
+    secrets: secretsOf(cluster),
+    routes: routesOf(cluster),
+  }))
 }
 
 function secretsOf(cluster: Owner): readonly string[] {

@@ -5,7 +5,7 @@ import type {Cluster} from '../src/lib/model/cluster.js'
 import type {Fleet} from '../src/lib/model/fleet.js'
 import {parseClusterName} from '../src/lib/model/names.js'
 import {targetsOf} from '../src/lib/model/stack.js'
-import {init} from '../src/lib/ops/init.js'
+import {type Choices, init} from '../src/lib/ops/init.js'
 import {reconcile} from '../src/lib/ops/reconcile.js'
 import type {OpsDependencies} from '../src/lib/ops/dependencies.js'
 import {cryptoSigner} from '../src/lib/pki/signer.js'
@@ -14,8 +14,8 @@ import type {StateStore} from '../src/lib/store/store.js'
 export const dependencies: OpsDependencies = {now: () => new Date(), signer: cryptoSigner}
 
 /** Fills a store with `count` clusters of two replicas each, all certificates issued. */
-export async function fill(store: StateStore, count: number): Promise<Fleet> {
-  await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
+export async function fill(store: StateStore, count: number, choices: Choices = {addresses: [parseAddress('127.0.0.1')]}): Promise<Fleet> {
+  await init(store, choices, dependencies)
   const registrations = Array.from({length: count}, (_, index) => registration(index, 1))
   await store.commit(await store.load(), registrations)
   return reconcile(store, dependencies)

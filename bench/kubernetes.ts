@@ -12,7 +12,7 @@ import {openCluster} from '../src/lib/store/open.js'
 import {parseAddress} from '../src/lib/model/address.js'
 import {init} from '../src/lib/ops/init.js'
 import {type Cluster, startCluster} from '../test/helpers/kubernetes/cluster.js'
-import {Envoys, clock} from './envoys.js'
+import {Envoys, clock, nodesOf} from './envoys.js'
 import {registration, dependencies} from './fleet.js'
 
 export interface KubernetesFigures {
@@ -71,7 +71,7 @@ export async function measureKubernetes(count: number): Promise<KubernetesFigure
     server = startServer(kubernetes)
     const readyS = await readyIn()
     const fleet = await store.load()
-    const envoys = Envoys.start({...fleet, registrations: new Map()}, '127.0.0.1:16305')
+    const envoys = Envoys.start(nodesOf(fleet, '127.0.0.1:16305'))
     await envoys.ready(1)
     await envoys.quiet(1000)
     const idle = await writesOf(kubernetes)

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {openDirectory} from '../src/lib/store/open.js'
-import {Envoys, clock, sleep, sum} from './envoys.js'
+import {Envoys, clock, sleep, sum, nodesOf} from './envoys.js'
 import {fill} from './fleet.js'
 import type {Event} from './simulated-envoys.js'
 
@@ -35,7 +35,7 @@ export async function measureRestart(count: number): Promise<RestartFigures> {
   let envoys: Envoys | undefined
   try {
     await opened()
-    envoys = Envoys.start(fleet, ads)
+    envoys = Envoys.start(nodesOf(fleet, ads))
     await envoys.ready(count + 1)
     await envoys.quiet(1000)
     await stopped(server)

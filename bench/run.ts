@@ -19,7 +19,8 @@ interface Row {
   readonly ok: boolean
 }
 
-const {values} = parseArgs({
+const {values, positionals} = parseArgs({
+  allowPositionals: true,
   options: {
     attack: {type: 'boolean', default: false},
     json: {type: 'boolean', default: false},
@@ -27,7 +28,7 @@ const {values} = parseArgs({
     nodes: {type: 'string', default: '10,100,1000'},
   },
 })
-const limitsOfAttack = {times: 2, residentMiB: 600, residentTimes: 1.5, logLinesPerS: 1} as const
+const limitsOfAttack = {times: 2, residentMiB: 600, residentTimes: 1.5, logLinesPerS: 1, writesPerS: 1} as const
 const sizes = values.nodes.split(',').map(Number)
 if (values.kubernetes) {
   for (const size of sizes) {
@@ -40,7 +41,7 @@ if (values.kubernetes) {
 }
 
 if (values.attack) {
-  await measureAttacks(200, measured => {
+  await measureAttacks(200, positionals, measured => {
     process.stdout.write(values.json ? `${JSON.stringify(measured)}\n` : `${judgedAttack(measured)}\n`)
   })
   process.exit(0)
@@ -62,15 +63,17 @@ else
 process.exit(0)
 
 /** What the attack costs, beside the same attacker aimed at a sink. */
-function judgedAttack({attack, sink, server}: AttackFigures): string {
+function judgedAttack({attack, way, sink, attacked}: AttackFigures): string {
   const judge = (what: string, got: number, limit: number): string =>
-    `${got <= limit ? 'ok    ' : 'MISSED'}  ${attack}, ${what}: ${round(got)} (limit ${round(limit)})`
+    `${got <= limit ? 'ok    ' : 'MISSED'}  ${attack} (${way}), ${what}: ${round(got)} (limit ${round(limit)})`
   return [
-    judge('honest first answer, ms', server.firstAnswerMs, limitsOfAttack.times * sink.firstAnswerMs),
-    judge('change, ms', server.changeMs, limitsOfAttack.times * sink.changeMs),
-    judge('memory, MiB', server.residentMiB, Math.min(limitsOfAttack.residentMiB, limitsOfAttack.residentTimes * sink.residentMiB)),
-    judge('log lines a second', server.logLinesPerS, limitsOfAttack.logLinesPerS),
-    judge('probes not answered', server.probesMissed, 0),
+    judge('honest first answer, ms', attacked.firstAnswerMs, limitsOfAttack.times * sink.firstAnswerMs),
+    judge('change, ms', attacked.changeMs, limitsOfAttack.times * sink.changeMs),
+    judge('memory, MiB', attacked.residentMiB, Math.min(limitsOfAttack.residentMiB, limitsOfAttack.residentTimes * sink.residentMiB)),
+    judge('log lines a second', attacked.logLinesPerS, limitsOfAttack.logLinesPerS),
+    judge('store writes a second', attacked.writesPerS, limitsOfAttack.writesPerS),
+    judge('probes not answered', attacked.probesMissed, 0),
+    judge('connections of the relay cut', attacked.relayCuts, 0),
   ].join('\n')
 }
 

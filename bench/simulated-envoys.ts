@@ -22,12 +22,13 @@ const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggr
 /** The messages from the bench to this process. */
 export interface Fleet {
   readonly kind: 'fleet'
-  readonly address: string
-  readonly serverName: string
   readonly retryMs: number
   readonly nodes: readonly {
     readonly cluster: string
     readonly id: string
+    /** HOST:PORT of ADS, and the name on its certificate. */
+    readonly address: string
+    readonly serverName: string
     readonly certificate: string
     readonly key: string
     readonly roots: string
@@ -64,9 +65,9 @@ class SimulatedEnvoy {
     private readonly tell: (event: Event) => void,
   ) {
     const credentials = grpc.credentials.createSsl(Buffer.from(node.roots), Buffer.from(node.key), Buffer.from(node.certificate))
-    this.#client = new grpc.Client(fleet.address, credentials, {
-      'grpc.ssl_target_name_override': fleet.serverName,
-      'grpc.default_authority': fleet.serverName,
+    this.#client = new grpc.Client(node.address, credentials, {
+      'grpc.ssl_target_name_override': node.serverName,
+      'grpc.default_authority': node.serverName,
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': fleet.retryMs,
