@@ -14,6 +14,7 @@ import {releaseOnce, temporary, version} from '../helpers/release.js'
 import {freePort, readiness} from '../helpers/serving.js'
 import {environmentOf, placeStandIns} from '../helpers/stand-ins.js'
 import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
+import {inSteps} from '../helpers/steps.js'
 
 /** What is played elsewhere, or can't be here. */
 const leftOut = [
@@ -26,8 +27,7 @@ const leftOut = [
 
 describe('docs/how-to/install.md', function () {
   this.timeout(180_000)
-  // each step stands on the one before
-  this.bail(true)
+  inSteps()
   let clusters: TwoClusters
   let blocks: readonly Block[]
   let folder: string

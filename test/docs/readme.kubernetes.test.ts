@@ -13,14 +13,14 @@ import {releaseOnce, temporary, version} from '../helpers/release.js'
 import {freePort, readiness} from '../helpers/serving.js'
 import {environmentOf, placeStandIns} from '../helpers/stand-ins.js'
 import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
+import {inSteps} from '../helpers/steps.js'
 
 /** `releaseOnce` has run the first. The second takes a registry and a container engine: test/release reads what it would be given. */
 const leftOut = [/^npm run release -- --dry-run$/, /^docker buildx build .* < dist\/release\/atlas-image-context-[\d.]+\.tar\.gz$/]
 
 describe('README.md, "Install it from a checkout"', function () {
   this.timeout(180_000)
-  // each step stands on the one before
-  this.bail(true)
+  inSteps()
   let clusters: TwoClusters
   let steps: readonly (readonly string[])[]
   let all: string

@@ -20,6 +20,7 @@ import {type Block, blocksOf} from '../helpers/page.js'
 import {version} from '../helpers/release.js'
 import {type Seen, onTerminal} from '../helpers/terminal.js'
 import {missingFrom} from '../helpers/transcript.js'
+import {inSteps} from '../helpers/steps.js'
 
 const page = 'tutorials/two-clusters.md'
 const names = ['observability', 'paris', 'lyon'] as const
@@ -30,8 +31,7 @@ const addresses: Readonly<Record<Name, string>> = {observability: '203.0.113.7',
 
 describe('docs/tutorials/two-clusters.md', function () {
   this.timeout(120_000)
-  // each step stands on the one before
-  this.bail(true)
+  inSteps()
   let folder: string
   let nodes: Readonly<Record<Name, Node>>
   let env: NodeJS.ProcessEnv

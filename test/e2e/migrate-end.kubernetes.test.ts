@@ -2,6 +2,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {expect} from 'chai'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
+import {inSteps} from '../helpers/steps.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import {expectOurs, expectRecords} from './migrated.js'
 import {NAMESPACE, type Stored} from './migration.js'
@@ -9,8 +10,7 @@ import {type OldAndNew, names, openOldAndNew} from './old-and-new.js'
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
   this.timeout(120_000)
-  // Each step continues the one before.
-  this.bail(true)
+  inSteps()
   let stage: OldAndNew
   let kept: Channel | undefined
 

@@ -12,6 +12,7 @@ import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {objectsOf} from '../charts/support/rendered.js'
 import {goatlasZone} from '../helpers/goatlas-objects.js'
 import {endpointsIn} from '../helpers/zone.js'
+import {inSteps} from '../helpers/steps.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import {expectOurs, expectRecords, said, versions} from './migrated.js'
 import {NAMESPACE, type Stored} from './migration.js'
@@ -22,8 +23,7 @@ const QUIET = 2000
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function () {
   this.timeout(120_000)
-  // Each step continues the one before.
-  this.bail(true)
+  inSteps()
   let stage: OldAndNew
   let kept: Channel | undefined
 

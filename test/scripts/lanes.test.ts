@@ -59,6 +59,15 @@ describe('a lane', function () {
     expect((await outcomeOf('export {}')).failed).to.deep.equal(['lane sample has no test'])
   })
 
+  it('runs a suite in steps though another test has failed, and names the steps after the first one that fails', async () => {
+    const steps = JSON.stringify(join(root, 'test/helpers/steps.ts'))
+    const {passed, failed, leftOut} = await outcomeOf(`import {inSteps} from ${steps}
+      const no = () => { throw new Error('no') }
+      it('fails', no)
+      describe('steps', () => { inSteps(); it('one', () => {}); it('two', no); it('three', () => {}) })`)
+    expect({passed, failed, leftOut}).to.deep.equal({passed: 1, failed: ['fails', 'steps two'], leftOut: ['steps three']})
+  })
+
   it('fails when a file does not load', async () => {
     expect((await outcomeOf(`throw new Error('no')`)).failed).to.deep.equal(['lane sample broke off before its end (code 1)'])
   })
