@@ -1,237 +1,180 @@
 /**
- * A fleet on a real API server: `npm run bench -- --kubernetes [--nodes 1000]`. A real `atlas serve`, etcd and kube-apiserver as
- * processes of this machine; the observability Envoy is simulated (envoys.ts), and there are no downstream Envoys.
+ * A fleet on a real API server: `npm run bench -- --kubernetes [--nodes 1000] [--changes 500]`. A real `atlas serve`, etcd and
+ * kube-apiserver as processes of this machine; all Envoys are simulated (envoys.ts), each with a connection of its own.
  */
 import {type ChildProcess, spawn} from 'node:child_process'
-import {readFileSync} from 'node:fs'
-import {get} from 'node:https'
-import {fileURLToPath} from 'node:url'
-import {openAccess} from '../src/lib/store/kubernetes/access.js'
-import {openClient} from '../src/lib/store/kubernetes/client.js'
-import {openCluster} from '../src/lib/store/open.js'
 import {parseAddress} from '../src/lib/model/address.js'
 import {init} from '../src/lib/ops/init.js'
+import {openCluster} from '../src/lib/store/open.js'
 import {type Cluster, startCluster} from '../test/helpers/kubernetes/cluster.js'
-import {Envoys, clock, nodesOf} from './envoys.js'
-import {registration, dependencies} from './fleet.js'
+import {type ApiServer, NAMESPACE, openApiServer} from './api-server.js'
+import {bin, commandCpuMs, cpuS, ended, residentMiB, until, versionRatio, wallS} from './atlas-process.js'
+import {Envoys, clock, nodesOf, sleep, sum} from './envoys.js'
+import {dependencies, registration} from './fleet.js'
 
 export interface KubernetesFigures {
-  /** Registered clusters. */
+  /** Registered clusters; each has one Envoy. */
   readonly clusters: number
   /** Seconds from the start of `serve` on a namespace with nothing but registrations until each cluster's credential and values exist. */
   readonly writtenS: number
-  /** Requests of the server meanwhile, per cluster. */
+  readonly writtenCpuS: number
+  /** Requests of the server meanwhile. */
   readonly writtenRequests: number
-  /** Seconds from the start of `serve` on the full namespace until /readyz answers 200. */
-  readonly readyS: number
-  /** Milliseconds from the PATCH of one Service's annotation to the observability node's stream: of 100 changes. */
+  /** Seconds from the start of `serve` on the full namespace until all Envoys, which ran on, are configured; CPU, and bytes sent in all. */
+  readonly restartS: number
+  readonly restartCpuS: number
+  readonly restartBytes: number
+  readonly residentMiB: number
+  /** Seconds of CPU in a minute without a change, and requests that change something. */
+  readonly idleCpuS: number
+  readonly idleWrites: number
+  /** Milliseconds from the PATCH of one Service's annotation to the observability node's stream, of the best of three runs. */
   readonly changeP50Ms: number
   readonly changeP99Ms: number
-  /** Requests of the server for one such change. */
-  readonly requestsPerChange: number
-  /** Requests a minute that change nothing, the server idle. */
-  readonly idleWritesPerMinute: number
-  readonly residentMiB: number
-  /** Wall time of the command as a process, seconds; `add` waits for the leader. */
+  /** Milliseconds of the server's CPU for one such change, all that follows included; its requests. */
+  readonly changeCpuMs: number
+  readonly changeRequests: number
+  /** Wall time of `cluster add --wait`, which waits for the leader. */
   readonly addS: number
   readonly listS: number
+  readonly listCpuMs: number
+  /** Wall time of `atlas --version` over a bare `node -e 0`. */
+  readonly versionRatio: number
 }
 
-const bin = fileURLToPath(new URL('../bin/run.js', import.meta.url))
-const NAMESPACE = 'atlas'
-const CHANGES = 100
+export interface KubernetesOptions {
+  /** Changes of one run. */
+  readonly changes: number
+  /** Runs of these; the best by its median counts. */
+  readonly runs: number
+}
+
+const LISTEN = '127.0.0.1:16305'
+/** Between two changes. */
+const EVERY_MS = 200
 
 /** Measures a fleet of `count` registered clusters. */
-export async function measureKubernetes(count: number): Promise<KubernetesFigures> {
+export async function measureKubernetes(count: number, options: KubernetesOptions): Promise<KubernetesFigures> {
   const kubernetes = await startCluster()
-  const {kubeconfig} = kubernetes
-  const client = openClient(await openAccess({kubeconfig, namespace: NAMESPACE}))
+  const api = await openApiServer(kubernetes)
+  let server: ChildProcess | undefined
+  let envoys: Envoys | undefined
   try {
-    await client.call({
-      info: {verb: 'create', resource: 'namespaces', group: '', namespace: NAMESPACE},
-      path: '/api/v1/namespaces',
-      body: {apiVersion: 'v1', kind: 'Namespace', metadata: {name: NAMESPACE}},
-    })
-    const store = await openCluster({cluster: {kubeconfig, namespace: NAMESPACE}, secrets: 'all'})
+    await api.createNamespace()
+    const store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace: NAMESPACE}, secrets: 'all'})
     await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
     await store.commit(
       await store.load(),
       Array.from({length: count}, (_, index) => registration(index, 1)),
     )
 
-    const before = await requestsOf(kubernetes)
-    let server = startServer(kubernetes)
+    const before = await api.requests()
     const began = performance.now()
-    await until(async () => (await namesOf(client, 'secrets')).filter(name => name.endsWith('-envoy-values')).length === count + 1)
-    await until(async () => (await namesOf(client, 'services')).filter(name => name.includes('-thanos-sidecar')).length === 2 * count)
-    const writtenS = (performance.now() - began) / 1000
-    const writtenRequests = (await requestsOf(kubernetes)) - before
-    await ended(server)
-
     server = startServer(kubernetes)
-    const readyS = await readyIn()
-    const fleet = await store.load()
-    const envoys = Envoys.start(nodesOf(fleet, '127.0.0.1:16305'))
-    await envoys.ready(1)
-    await envoys.quiet(1000)
-    const idle = await writesOf(kubernetes)
-    await sleep(30_000)
-    const idleWritesPerMinute = ((await writesOf(kubernetes)) - idle) * 2
-    const times: number[] = []
-    const asked = await requestsOf(kubernetes)
-    for (let round = 0; round < CHANGES; round += 1) {
-      const events = await envoys.of(async () => {
-        const at = clock()
-        await patch(client, `c${round % count}`, `10.200.${Math.floor(round / 200)}.${(round % 200) + 1}`)
-        times.push(at)
-      }, 400)
-      const seen = events.find(event => event.cluster === 'atlas')
-      if (seen === undefined) throw new Error(`round ${round}: the observability node was sent nothing`)
-      times[round] = seen.at - (times[round] ?? 0)
-    }
+    await allWritten(api, count)
+    const writtenS = (performance.now() - began) / 1000
+    const [writtenCpuS, writtenRequests] = [cpuS(server), (await api.requests()) - before]
 
-    await sleep(1000)
-    // Without this program's own PATCH, and the requests of an idle server.
-    const requestsPerChange = ((await requestsOf(kubernetes)) - asked) / CHANGES - 1
-    times.sort((a, b) => a - b)
-    const residentMiB = residentOf(server)
-    const addS = await wall([
-      'cluster',
-      'add',
-      'added',
-      '--address',
-      '10.9.9.9',
-      '--wait',
-      '--kubeconfig',
-      kubeconfig,
-      '--namespace',
-      NAMESPACE,
-    ])
-    const listS = await wall(['cluster', 'list', '--kubeconfig', kubeconfig, '--namespace', NAMESPACE])
-    envoys.stop()
-    await ended(server)
+    envoys = Envoys.start(nodesOf(await store.load(), LISTEN))
     store.close()
+    await envoys.ready(count + 1)
+    await envoys.quiet(1000)
+    await ended(server)
+    envoys.forget()
+    const restarted = clock()
+    server = startServer(kubernetes)
+    await envoys.ready(count + 1)
+    const restartCpuS = cpuS(server)
+    await envoys.quiet(3000)
+    const restart = restartOf(envoys, restarted)
+
+    const idle = await idleMinute(api, server)
+    const resident = residentMiB(server)
+    const changes = await changesOf({count, api, server, envoys}, options)
+    const flags = ['--kubeconfig', kubernetes.kubeconfig, '--namespace', NAMESPACE]
+    const addS = await wallS(['cluster', 'add', 'added', '--address', '10.9.9.9', '--wait', ...flags])
+    const listS = await wallS(['cluster', 'list', ...flags])
+    const [listCpuMs, ratio] = [commandCpuMs(['cluster', 'list', ...flags]), versionRatio()]
     return {
-      clusters: count,
-      writtenS,
-      writtenRequests,
-      readyS,
-      changeP50Ms: times[Math.floor(CHANGES / 2)] ?? Number.NaN,
-      changeP99Ms: times[Math.ceil(CHANGES * 0.99) - 1] ?? Number.NaN,
-      requestsPerChange,
-      idleWritesPerMinute,
-      residentMiB,
-      addS,
-      listS,
+      ...{clusters: count, writtenS, writtenCpuS, writtenRequests, ...restart, restartCpuS, residentMiB: resident},
+      ...{...idle, ...changes, addS, listS, listCpuMs, versionRatio: ratio},
     }
   } finally {
-    client.close()
+    envoys?.stop()
+    if (server !== undefined) await ended(server)
+    api.close()
     await kubernetes.end()
   }
 }
 
 function startServer({kubeconfig}: Cluster): ChildProcess {
-  const flags = [
-    '--kubeconfig',
-    kubeconfig,
-    '--namespace',
-    NAMESPACE,
-    '--listen',
-    '127.0.0.1:16305',
-    '--admin',
-    '127.0.0.1:16309',
-    '--replica',
-    'bench',
-  ]
-  return spawn(process.execPath, [bin, 'serve', ...flags], {stdio: ['ignore', 'ignore', 'ignore']})
+  const store = ['--kubeconfig', kubeconfig, '--namespace', NAMESPACE]
+  const server = ['--listen', LISTEN, '--admin', '127.0.0.1:16309', '--replica', 'bench']
+  // ATLAS_BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profile' profiles each server.
+  const nodeFlags = (process.env.ATLAS_BENCH_NODE_FLAGS ?? '').split(' ').filter(flag => flag !== '')
+  return spawn(process.execPath, [...nodeFlags, bin, 'serve', ...store, ...server], {stdio: ['ignore', 'ignore', 'ignore']})
 }
 
-async function readyIn(): Promise<number> {
-  const began = performance.now()
-  await until(async () => (await fetch('http://127.0.0.1:16309/readyz').catch(() => undefined))?.status === 200, 20)
-  return (performance.now() - began) / 1000
+/** Each cluster has its registration's Service and one for each of its two replicas. */
+async function allWritten(api: ApiServer, count: number): Promise<void> {
+  await until(async () => (await api.count('services')) >= 3 * count, 100)
+  await until(async () => (await api.names('secrets')).filter(name => name.endsWith('-envoy-values')).length === count + 1)
+  await until(async () => (await api.names('services')).filter(name => name.includes('-thanos-sidecar')).length === 2 * count)
 }
 
-type Client = ReturnType<typeof openClient>
-
-async function namesOf(client: Client, resource: 'secrets' | 'services'): Promise<readonly string[]> {
-  const path = `/api/v1/namespaces/${NAMESPACE}/${resource}`
-  const answer = (await client.call({
-    info: {verb: 'list', resource, group: '', namespace: NAMESPACE},
-    path,
-    // From the API server's cache: counting must not slow down the measured requests.
-    query: {resourceVersion: '0'},
-  })) as {items: readonly {metadata: {name: string}}[]}
-  return answer.items.map(({metadata}) => metadata.name)
+function restartOf(envoys: Envoys, began: number): Pick<KubernetesFigures, 'restartBytes' | 'restartS'> {
+  const readyAt = envoys.events.filter(event => event.kind === 'ready').map(({at}) => at)
+  const bytes = envoys.events.filter(event => event.kind === 'received').map(event => event.bytes)
+  return {restartS: (Math.max(...readyAt) - began) / 1000, restartBytes: sum(bytes)}
 }
 
-async function patch(client: Client, name: string, address: string): Promise<void> {
-  await client.call({
-    info: {verb: 'patch', resource: 'services', group: '', namespace: NAMESPACE, name},
-    path: `/api/v1/namespaces/${NAMESPACE}/services/${name}`,
-    contentType: 'application/merge-patch+json',
-    body: {metadata: {annotations: {'goatlas.io/addresses': address}}},
-  })
+async function idleMinute(api: ApiServer, server: ChildProcess): Promise<Pick<KubernetesFigures, 'idleCpuS' | 'idleWrites'>> {
+  const [cpu, writes] = [cpuS(server), await api.writes()]
+  await sleep(60_000)
+  return {idleCpuS: cpuS(server) - cpu, idleWrites: (await api.writes()) - writes}
 }
 
-/** By the metrics of the API server: all requests except watches, Leases, and its own. */
-async function requestsOf(kubernetes: Cluster): Promise<number> {
-  return counted(kubernetes, /verb="(?!WATCH|CONNECT)[A-Z]+"/)
+interface Scene {
+  readonly count: number
+  readonly api: ApiServer
+  readonly server: ChildProcess
+  readonly envoys: Envoys
 }
 
-async function writesOf(kubernetes: Cluster): Promise<number> {
-  return counted(kubernetes, /verb="(?:POST|PUT|PATCH|APPLY|DELETE)"/)
-}
-
-/** In the Prometheus text format. */
-async function metricsOf({url, caFile, token}: Cluster): Promise<string> {
-  const ca = readFileSync(caFile)
-  return new Promise((resolve, reject) => {
-    get(`${url}/metrics`, {ca, headers: {authorization: `Bearer ${token}`}}, response => {
-      let text = ''
-      response.setEncoding('utf8').on('data', piece => (text += String(piece)))
-      response.once('end', () => resolve(text))
-    }).once('error', reject)
-  })
-}
-
-async function counted(kubernetes: Cluster, verbs: RegExp): Promise<number> {
-  const text = await metricsOf(kubernetes)
-  return text
-    .split('\n')
-    .filter(
-      line => line.startsWith('apiserver_request_total{') && verbs.test(line) && /resource="(?:configmaps|secrets|services)"/.test(line),
-    )
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
-}
-
-async function wall(args: readonly string[]): Promise<number> {
-  const began = performance.now()
-  const child = spawn(process.execPath, [bin, ...args], {stdio: 'ignore'})
-  const code = await new Promise<number | null>(resolve => child.once('exit', resolve))
-  if (code !== 0) throw new Error(`atlas ${args.slice(0, 2).join(' ')} ended with ${code}`)
-  return (performance.now() - began) / 1000
-}
-
-function residentOf({pid}: ChildProcess): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid ?? 0}/status`, 'utf8'))
-  return Number(match?.[1]) / 1024
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  const exited = new Promise(resolve => child.once('exit', resolve))
-  child.kill('SIGTERM')
-  await exited
-}
-
-async function until(isSo: () => Promise<boolean>, everyMs = 250, limitMs = 600_000): Promise<void> {
-  const deadline = performance.now() + limitMs
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${isSo.toString()}`)
-    await sleep(everyMs)
+async function changesOf(
+  scene: Scene,
+  {changes, runs}: KubernetesOptions,
+): Promise<Pick<KubernetesFigures, 'changeCpuMs' | 'changeP50Ms' | 'changeP99Ms' | 'changeRequests'>> {
+  const results = []
+  for (let run = 0; run < runs; run += 1) {
+    const [cpu, requests] = [cpuS(scene.server), await scene.api.requests()]
+    const times: number[] = []
+    for (let change = 0; change < changes; change += 1) times.push(await changeOf(scene, run * changes + change))
+    // The proxy report follows a change by up to 5 s.
+    await sleep(6000)
+    times.sort((a, b) => a - b)
+    results.push({
+      changeP50Ms: times[Math.floor(changes / 2)] ?? Number.NaN,
+      changeP99Ms: times[Math.ceil(changes * 0.99) - 1] ?? Number.NaN,
+      changeCpuMs: ((cpuS(scene.server) - cpu) / changes) * 1000,
+      // Without this program's own PATCH.
+      changeRequests: ((await scene.api.requests()) - requests) / changes - 1,
+    })
   }
+
+  const [best] = results.sort((a, b) => a.changeP50Ms - b.changeP50Ms)
+  if (best === undefined) throw new Error('no run was asked for')
+  return best
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
+/** @returns milliseconds from the PATCH to the observability node */
+async function changeOf({count, api, envoys}: Scene, round: number): Promise<number> {
+  const seen = (): number | undefined =>
+    envoys.events.filter(event => event.kind === 'received').find(({cluster}) => cluster === 'atlas')?.at
+  envoys.forget()
+  const at = clock()
+  await api.patch(`c${round % count}`, `10.${200 + Math.floor(round / 50_000)}.${Math.floor(round / 200) % 250}.${(round % 200) + 1}`)
+  await sleep(Math.max(0, at + EVERY_MS - clock()))
+  await until(async () => seen() !== undefined, 20, 10_000)
+  return (seen() ?? Number.NaN) - at
 }
