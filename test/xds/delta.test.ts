@@ -104,53 +104,6 @@ describe('xds/session delta', () => {
     })
   })
 
-  describe('a new stream', () => {
-    it('diffs initial_resource_versions of a wildcard: changed and new at once, gone after the delay', () => {
-      const stream = opened({cluster: {same: '1', changed: '2', fresh: '1'}})
-      expect(stream.ask('cluster', {initial: {same: '1', changed: '1', gone: '1'}})).to.deep.equal(['cluster +changed=2 +fresh=1'])
-      expect(stream.wakeAt?.getTime()).to.equal(stream.now.getTime() + 5000)
-      expect(stream.wait(4999)).to.deep.equal([])
-      expect(stream.wait(1)).to.deep.equal(['cluster -gone'])
-    })
-
-    it('does so when the snapshot comes after the request too', () => {
-      const stream = opened()
-      stream.ask('cluster', {initial: {same: '1', gone: '1'}})
-      expect(stream.push({cluster: {same: '1'}})).to.deep.equal(['cluster'])
-      expect(stream.wait(5000)).to.deep.equal(['cluster -gone'])
-    })
-
-    it('answers an empty diff with an empty response', () => {
-      const stream = opened({cluster: {a: '1'}})
-      expect(stream.ask('cluster', {initial: {a: '1'}})).to.deep.equal(['cluster'])
-    })
-
-    it('sends types that are subscribed by name again, whichever versions the client lists', () => {
-      const stream = opened({secret: {s: '1'}})
-      expect(stream.ask('secret', {subscribe: ['s'], initial: {s: '1'}})).to.deep.equal(['secret +s=1'])
-    })
-
-    it('sends names that are subscribed beside the wildcard again, and diffs the rest', () => {
-      const stream = opened({cluster: {a: '1', b: '1'}})
-      expect(stream.ask('cluster', {subscribe: ['*', 'a'], initial: {a: '1', b: '1'}})).to.deep.equal(['cluster +a=1'])
-    })
-
-    it('removes a listed name that does not exist like any other, and answers a name that is not listed at once', () => {
-      const stream = opened({listener: {l: '1'}})
-      expect(stream.ask('secret', {subscribe: ['had', 'waiting'], initial: {had: '1'}})).to.deep.equal(['secret -waiting'])
-      expect(stream.ask('listener', {initial: {l: '1'}})).to.deep.equal(['listener'])
-      expect(stream.ack('listener')).to.deep.equal(['secret -had'])
-    })
-
-    it('ignores initial_resource_versions after the first request, and of names that are not subscribed', () => {
-      const stream = opened({cluster: {a: '1'}})
-      stream.ask('cluster', {subscribe: ['a'], initial: {foreign: '1'}})
-      stream.ask('cluster', {initial: {a: '0', foreign: '1'}})
-      expect(stream.push({cluster: {a: '1'}, listener: {}})).to.deep.equal([])
-      expect(stream.wait(5000)).to.deep.equal([])
-    })
-  })
-
   describe('NACK', () => {
     it('is error_detail: the NACKed version is not sent again, the next one is', () => {
       const stream = opened({cluster: {a: 'bad'}})

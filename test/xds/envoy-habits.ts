@@ -61,6 +61,15 @@ export class Shelf {
   /** Scopes: how many responses may still repeat what it has, since a listener that was refused has been accepted and needs them. */
   repeats = 0
 
+  /** A new stream begins. */
+  reopen(): void {
+    this.received = 0
+    this.refused = false
+    this.repeats = 0
+    this.nonce = ''
+    this.owed.clear()
+  }
+
   /** Whether a response that brings this version repeats what the client has, without a reason. */
   isRepeated(variant: Variant, name: string, version: string, owed: ReadonlySet<string>): boolean {
     const had = this.has.get(name) === version && (variant === 'sotw' || this.listed.get(name) === version)

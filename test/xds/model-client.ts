@@ -13,7 +13,7 @@ import {
 } from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
 import {describeSession, type Input, openSession, type Session, step, unacknowledged, type Variant} from '../../src/lib/xds/session.js'
 import type {Snapshot} from '../../src/lib/xds/snapshot.js'
-import {allowsWildcard, typeUrls} from '../../src/lib/xds/type-url.js'
+import {allowsWildcard, isSharedByName, typeUrls} from '../../src/lib/xds/type-url.js'
 import {BUSY_MS, RETRY_MS, type Response, Shelf, appliesGood, clusterOf, contentsOf, isBad, removedOf} from './envoy-habits.js'
 import {type Kind, kindOf, show} from './stream.js'
 
@@ -231,15 +231,12 @@ export class ModelClient {
   #connect(): void {
     for (const kind of kinds) {
       const shelf = this.#shelf(kind)
-      shelf.received = 0
-      shelf.refused = false
-      shelf.repeats = 0
-      shelf.nonce = ''
-      shelf.owed.clear()
+      shelf.reopen()
       for (const [name, version] of shelf.listed) this.#proved.add(`${kind} ${name} ${version}`)
-      this.outbox.push(
-        this.#request(kind, {subscribe: [...shelf.names], nonce: '', initial: Object.fromEntries(shelf.listed), wildcard: true}),
-      )
+      const initial = Object.fromEntries(shelf.listed)
+      const first = this.#request(kind, {subscribe: [...shelf.names], nonce: '', initial, wildcard: true})
+      const isShared = this.variant === 'delta' && isSharedByName(typeUrls[kind])
+      this.outbox.push(isShared ? {...first, asksFor: first.asksFor.filter(name => !shelf.listed.has(name))} : first)
     }
   }
 

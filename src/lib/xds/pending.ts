@@ -25,13 +25,13 @@ import {
   type Unapplied,
   withKnown,
 } from './type-state.js'
-import {keepsUnapplied} from './type-url.js'
+import {isSharedByName, keepsUnapplied} from './type-url.js'
 
 /**
  * The state after a request subscribed and unsubscribed names. `initial` are the `initial_resource_versions` of a delta client's
  * first request of the type. A name that the client subscribes is sent even if the client seems to have it (comment on
- * `resource_names_subscribe`; Envoy's clusters wait for it, envoyproxy/envoy#22418). A name that the client lists but that doesn't
- * exist isn't answered at once: it is removed like any other.
+ * `resource_names_subscribe`), except secrets and route tables that it lists (type-url.ts): these are sent where the versions differ. A
+ * name that the client lists but that doesn't exist isn't answered at once: it is removed like any other.
  */
 export function applySubscription(state: TypeState, change: SubscriptionChange, initial: Readonly<Record<string, string>> = {}): TypeState {
   const {subscription, wildcardBegan, wildcardEnded} = change
@@ -40,16 +40,20 @@ export function applySubscription(state: TypeState, change: SubscriptionChange, 
     .filter(([name]) => isSubscribed(subscription, name))
     .map(([name, version]): [string, HeldVersion] => [name, {version}])
   const known = removeVersions(setVersions(restrict(state.known), listed), change.dropped)
-  const isHeld = (name: string): boolean => heldVersion(known, name) !== undefined
+  const isListed = (name: string): boolean => Object.hasOwn(initial, name)
+  const isShared = isSharedByName(state.typeUrl)
+  const again = change.asked.filter(name => heldVersion(known, name) !== undefined && !(isShared && isListed(name)))
   const subscribedAgain = new Set(change.asked)
   return {
-    ...withKnown(state, forgetVersions(known, change.asked.filter(isHeld))),
+    ...withKnown(state, forgetVersions(known, again)),
     subscription,
     acked: removeVersions(setVersions(restrict(state.acked), listed), change.dropped),
     requested: union(
       without(state.requested, change.dropped),
-      change.asked.filter(name => !Object.hasOwn(initial, name)),
+      change.asked.filter(name => !isListed(name)),
     ),
+    // No response follows that could be acknowledged, and a client uses the shared version that it lists.
+    everAcked: state.everAcked || (isShared && listed.length > 0),
     responseDue: state.responseDue || wildcardBegan || (state.mode === 'full' && change.asked.length > 0),
     suspects: filterSuspects(state.suspects, name => !subscribedAgain.has(name)),
   }

@@ -47,7 +47,7 @@ export interface TypeState {
   /** The versions that the client has if it accepted all that was sent. Its base is what is wanted, so `known.differing` is left to do. */
   readonly known: VersionMap
   readonly acked: VersionMap
-  /** Whether the client has acknowledged any response of this type on this stream. */
+  /** Whether the client has acknowledged any response of this type on this stream, or lists what it uses of a type that needs none (pending.ts). */
   readonly everAcked: boolean
   /** Names that must be answered, as existing or as missing, even in a version that was NACKed. */
   readonly requested: ReadonlySet<string>

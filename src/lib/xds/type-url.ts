@@ -58,6 +58,15 @@ export function keepsUnapplied(typeUrl: TypeUrl): boolean {
 }
 
 /**
+ * Whether all users of a name in a client share one subscription and what it has received, as Envoy's listeners and clusters share
+ * secrets and route tables: a new user finds what is there. After a reconnect such a client needs no version that it lists. A new user of
+ * any other type that is subscribed by name waits for a response of its own (envoyproxy/envoy#22418, seen with EDS).
+ */
+export function isSharedByName(typeUrl: TypeUrl): boolean {
+  return typeUrl === typeUrls.secret || typeUrl === typeUrls.route
+}
+
+/**
  * Whether the type may be subscribed without names (CDS, LDS, SRDS). A SotW response of such a type holds all resources, so omission
  * deletes. All other types are subscribed by name, and omission deletes nothing.
  */
