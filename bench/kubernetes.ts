@@ -109,10 +109,10 @@ export async function measureKubernetes(count: number, options: KubernetesOption
 
 function startServer({kubeconfig}: Cluster): ChildProcess {
   const store = ['--kubeconfig', kubeconfig, '--namespace', NAMESPACE]
-  const server = ['--listen', LISTEN, '--admin', '127.0.0.1:16309', '--replica', 'bench']
+  const server = ['--listen', LISTEN, '--admin', '127.0.0.1:16309', '--replica', 'bench', '--log-level', 'warn']
   // ATLAS_BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profile' profiles each server.
   const nodeFlags = (process.env.ATLAS_BENCH_NODE_FLAGS ?? '').split(' ').filter(flag => flag !== '')
-  return spawn(process.execPath, [...nodeFlags, bin, 'serve', ...store, ...server], {stdio: ['ignore', 'ignore', 'ignore']})
+  return spawn(process.execPath, [...nodeFlags, bin, 'serve', ...store, ...server], {stdio: ['ignore', 'ignore', 'inherit']})
 }
 
 /** Each cluster has its registration's Service and one for each of its two replicas. */

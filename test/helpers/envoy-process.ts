@@ -15,8 +15,15 @@ export interface RunningEnvoy {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts an Envoy and waits until its admin page reports LIVE; the admin address in `config` must be `admin`. */
-export async function startEnvoy(config: object, admin: HostPort, {version}: {version?: EnvoyVersion} = {}): Promise<RunningEnvoy> {
+/**
+ * Starts an Envoy and waits until its admin page reports LIVE; the admin address in `config` must be `admin`.
+ * @param isIncomplete its first configuration is not complete yet, and that is not waited for
+ */
+export async function startEnvoy(
+  config: object,
+  admin: HostPort,
+  {version, isIncomplete = false}: {version?: EnvoyVersion; isIncomplete?: boolean} = {},
+): Promise<RunningEnvoy> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atlas-envoy-'))
   const file = path.join(folder, 'envoy.json')
   await writeFile(file, JSON.stringify(config))
@@ -37,7 +44,7 @@ export async function startEnvoy(config: object, admin: HostPort, {version}: {ve
     },
   }
   try {
-    await untilLive(admin, child, 20)
+    await untilAnswers(admin, child, {seconds: 20, isIncomplete})
   } catch (error) {
     await running.stop()
     throw new Error(`${String(error)}\n${output.slice(-3000)}`, {cause: error})
@@ -46,12 +53,16 @@ export async function startEnvoy(config: object, admin: HostPort, {version}: {ve
   return running
 }
 
-async function untilLive({host, port}: HostPort, child: ChildProcess, seconds: number): Promise<void> {
+async function untilAnswers(
+  {host, port}: HostPort,
+  child: ChildProcess,
+  {seconds, isIncomplete}: {readonly seconds: number; readonly isIncomplete: boolean},
+): Promise<void> {
   const end = Date.now() + seconds * 1000
   while (Date.now() < end) {
     if (child.exitCode !== null) throw new Error(`Envoy ended with ${String(child.exitCode)}`)
     const answer = await fetch(`http://${renderHostPort({host, port})}/ready`).catch(() => undefined)
-    if (answer?.ok === true) return
+    if (answer?.ok === true || (isIncomplete && answer !== undefined)) return
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 
