@@ -13,8 +13,12 @@ import {faultProxy} from '../helpers/kubernetes/fault-proxy.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 
 const CLUSTERS = 200
-/** Longer than a report's pause and several looks at the Leases, milliseconds. */
-const IDLE = 8000
+/** Shorter than the defaults: looks at the Leases, and the time of a watch. Milliseconds. */
+const STORE_TIMES = {leaseRetryMs: 500, replicaRenewMs: 500, replicaLookMs: 500, promptWatchMs: 1000}
+/** Longer than a report's pause, several looks at the Leases, and two watches, milliseconds. */
+const IDLE = 4000
+/** A server that requested nothing but watches and Leases for this long has done all its work, milliseconds. */
+const QUIET = 1000
 
 describe('an idle fleet', function () {
   this.timeout(60_000)
@@ -31,7 +35,7 @@ describe('an idle fleet', function () {
       return {kind: 'registration', name: value.name, value}
     })
     await store.commit(await store.load(), registrations)
-    const through = await openCluster({cluster: {kubeconfig: proxy.kubeconfig, namespace}, secrets: 'all'})
+    const through = await openCluster({cluster: {kubeconfig: proxy.kubeconfig, namespace}, secrets: 'all', times: STORE_TIMES})
     const server = await serve({
       store: through,
       dependencies,
@@ -51,15 +55,19 @@ describe('an idle fleet', function () {
           planReconcile(fleet, dependencies, {withDerived: true}).length === 0
         )
       }
-      while (!(await isDone())) await sleep(500)
-      await sleep(2000)
+      while (!(await isDone())) await sleep(100)
+      const requested = () => proxy.requests().filter(({path}) => !path.includes('/leases'))
+      do {
+        proxy.reset()
+        await sleep(QUIET)
+      } while (requested().some(({method}) => method !== 'GET'))
       proxy.reset()
       await sleep(IDLE)
-      const asked = proxy.requests().filter(({path}) => !path.includes('/leases'))
+      const asked = requested()
       const looks = asked.filter(({isWatch, query}) => !isWatch && query.get('limit') === '1')
       expect(asked.filter(seen => !seen.isWatch && !looks.includes(seen)).map(({method, path}) => `${method} ${path}`)).to.deep.equal([])
-      // Services and ConfigMaps are watched for 3 to 6 s at a time.
-      expect(looks.length).to.be.at.most(6)
+      // Services and ConfigMaps are watched for 1 to 2 s at a time.
+      expect(looks.length).to.be.at.most(8)
       expect(proxy.requests({path: /leases/}).length).to.be.within(4, 40)
     } finally {
       await server.stop()
