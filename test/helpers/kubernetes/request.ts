@@ -1,5 +1,5 @@
 /** Sends one HTTP request to an API server, without Atlas's client. */
-import {request as httpsRequest} from 'node:https'
+import {Agent, request as httpsRequest} from 'node:https'
 import type {Access} from './kubeconfig.js'
 
 export interface Answer<Body = Record<string, unknown>> {
@@ -17,6 +17,9 @@ export interface Asked {
   readonly contentType?: string | undefined
 }
 
+/** Connections are used again: a handshake costs client and API server several milliseconds of CPU time. */
+const agent = new Agent({keepAlive: true})
+
 /** Rejects without a response within 30 s. */
 export async function ask<Body>(
   {server, ca, credential}: Access,
@@ -29,7 +32,7 @@ export async function ask<Body>(
       {
         method,
         ca,
-        agent: false,
+        agent,
         signal: AbortSignal.timeout(30_000),
         headers: {
           accept: 'application/json',

@@ -107,17 +107,15 @@ async function empty(kubernetes: Kubernetes, namespace: string): Promise<void> {
   const {status} = await kubernetes.request('GET', core)
   if (status === 404)
     await done(kubernetes.request('POST', '/api/v1/namespaces', {apiVersion: 'v1', kind: 'Namespace', metadata: {name: namespace}}))
-  for (const resource of Object.values(resources)) {
-    const {body} = await kubernetes.request<{items: readonly {metadata: {name: string; finalizers?: readonly string[]}}[]}>(
-      'GET',
-      `${core}/${resource}`,
-    )
-    for (const {metadata} of body.items) {
-      const path = `${core}/${resource}/${metadata.name}`
-      await done(kubernetes.request('DELETE', path))
-      // A case may have added a finalizer, which no program here removes.
-      if (metadata.finalizers !== undefined)
-        await done(kubernetes.request('PATCH', path, {metadata: {finalizers: null}}, {contentType: 'application/merge-patch+json'}))
-    }
-  }
+  await Promise.all(Object.values(resources).map(async resource => emptyOf(kubernetes, `${core}/${resource}`)))
+}
+
+/** Deletes all objects of one kind. */
+async function emptyOf(kubernetes: Kubernetes, collection: string): Promise<void> {
+  await done(kubernetes.request('DELETE', collection))
+  const {body} = await kubernetes.request<{items: readonly {metadata: {name: string}}[]}>('GET', collection)
+  // A case may have added a finalizer, which no program here removes.
+  const contentType = 'application/merge-patch+json'
+  for (const {metadata} of body.items)
+    await done(kubernetes.request('PATCH', `${collection}/${metadata.name}`, {metadata: {finalizers: null}}, {contentType}))
 }
