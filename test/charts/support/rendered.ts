@@ -106,11 +106,17 @@ export async function helmAlone(args: readonly string[], {major = 4, values}: Pi
   return run(major === 4 ? 'helm' : 'helm3', args, {env, input: values})
 }
 
-/** `helm template`'s answer. */
+/** `helm template`'s answer; Helm runs once for the same rendering. */
 export async function template(rendering: Rendering): Promise<Ran> {
-  const {chart, release = 'atlas', namespace = 'atlas'} = rendering
-  return helmAlone(['template', release, chartFolder(chart), '--namespace', namespace, ...valueArgs(rendering)], rendering)
+  const {chart, release = 'atlas', namespace = 'atlas', major, values} = rendering
+  const args = ['template', release, chartFolder(chart), '--namespace', namespace, ...valueArgs(rendering)]
+  const key = JSON.stringify([args, major, values])
+  const answer = answers.get(key) ?? helmAlone(args, rendering)
+  answers.set(key, answer)
+  return answer
 }
+
+const answers = new Map<string, Promise<Ran>>()
 
 /** Its objects, hooks among them. */
 export async function objectsOf(rendering: Rendering): Promise<readonly KubernetesObject[]> {
