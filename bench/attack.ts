@@ -66,11 +66,12 @@ export async function measureAttacks(count: number, which: readonly string[], re
     serialization: 'advanced',
   })
   const ask = async <T>(question: Ask): Promise<T> => askChild<T>(child, question)
-  const attacker = `c${count}`
-  const started = await ask<Started>({kind: 'start', clusters: count + 2, host, folder, attacker})
+  // Each attack has a cluster of its own, whose budgets are whole.
+  const attackers = Array.from({length: attacks.length * 3}, (_, index) => `c${count + index}`)
+  const started = await ask<Started>({kind: 'start', clusters: count + attackers.length, host, folder})
   const {nodes, trustDomain, adminAddress} = started
-  const stolen = keyOf(nodes, attacker)
-  const honest = keyOf(nodes, `c${count + 1}`)
+  const honest = keyOf(nodes, `c${count - 1}`)
+  let measured = 0
 
   await writeFiles(folder, started.bootstrap)
   const admin = {socketPath: path.join(folder, ADMIN_SOCKET)}
@@ -84,7 +85,7 @@ export async function measureAttacks(count: number, which: readonly string[], re
     {address: `${host}:6305`, serverName: sni.ads(trustDomain)},
     {address: `${host}:10900`, serverName: sni.observability(trustDomain)},
   ]
-  const others = nodes.filter(({cluster}) => cluster !== attacker)
+  const others = nodes.filter(({cluster}) => !attackers.includes(cluster))
   const envoys = Envoys.start(others.map(node => ({...node, ...(node.cluster === 'atlas' ? server : relay)})))
   await envoys.ready(others.length)
   await envoys.quiet(500)
@@ -112,10 +113,12 @@ export async function measureAttacks(count: number, which: readonly string[], re
 
   const measure = async (attack: Attack, at: keyof typeof targets): Promise<Figures> => {
     const cutsBefore = await cutsOf(admin)
-    await ask<Costs>({kind: 'costs'})
+    const stolen = keyOf(nodes, attackers[measured] ?? '')
+    measured += 1
+    await ask<Costs>({kind: 'costs', attacker: stolen.cluster})
     const process_ = fork(fileURLToPath(new URL('attacker.ts', import.meta.url)), {execArgv: process.execArgv})
     const from = clock()
-    process_.send({...stolen, ...targets[at], attack, cluster: attacker} satisfies Order)
+    process_.send({...stolen, ...targets[at], attack} satisfies Order)
     await sleep(WARM_UP * 1000)
     const [first, changed]: [number[], number[]] = [[], []]
     let probesMissed = 0
@@ -125,7 +128,7 @@ export async function measureAttacks(count: number, which: readonly string[], re
       probesMissed += await probe([`${adminAddress}/healthz`, `${adminAddress}/readyz`, `http://${host}:9902/ready`])
     }
 
-    const {lines, writes, residentMiB} = await ask<Costs>({kind: 'costs'})
+    const {lines, writes, residentMiB} = await ask<Costs>({kind: 'costs', attacker: ''})
     const seconds = (clock() - from) / 1000
     const relayCuts = (await cutsOf(admin)) - cutsBefore
     await ended(process_)

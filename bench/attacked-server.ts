@@ -1,7 +1,6 @@
 /** The process of the server that attack.ts attacks: a store in memory, what the attack costs here, and the changes that are measured. */
 import {type OutputFile, joining} from '../src/lib/ops/cluster/values.js'
 import {parseAddress} from '../src/lib/model/address.js'
-import {parseClusterName} from '../src/lib/model/names.js'
 import type {StateStore} from '../src/lib/store/store.js'
 import type {Log, LogFields} from '../src/server/log.js'
 import {serve} from '../src/server/serve.js'
@@ -12,9 +11,10 @@ import type {Fleet as Simulated} from './simulated-envoys.js'
 
 /** The messages to this process; each is answered before the next. */
 export type Ask =
-  | {readonly kind: 'start'; readonly clusters: number; readonly host: string; readonly folder: string; readonly attacker: string}
+  | {readonly kind: 'start'; readonly clusters: number; readonly host: string; readonly folder: string}
   | {readonly kind: 'change'; readonly last: number}
-  | {readonly kind: 'costs'}
+  /** What was caused since it was asked before; from now on what this attacker causes is counted. */
+  | {readonly kind: 'costs'; readonly attacker: string}
 
 export interface Started {
   readonly nodes: Simulated['nodes']
@@ -24,7 +24,6 @@ export interface Started {
   readonly bootstrap: readonly OutputFile[]
 }
 
-/** Since this was asked before. */
 export interface Costs {
   /** Log lines about the attacker, or about a client whose cluster is not known, by message. */
   readonly lines: Readonly<Record<string, number>>
@@ -64,13 +63,12 @@ function countedStore(): StateStore {
   }
 }
 
-async function start({clusters, host, folder, ...ask}: Extract<Ask, {kind: 'start'}>): Promise<{started: Started; change: Change}> {
+async function start({clusters, host, folder}: Extract<Ask, {kind: 'start'}>): Promise<{started: Started; change: Change}> {
   const store = countedStore()
   const listen = {host, port: 6305}
   const fleet = await fill(store, clusters, {addresses: [parseAddress(host)], adsServers: [listen]})
   const log: Log = {debug: () => undefined, info: line, warn: line, error: line}
   const {adminAddress} = await serve({store, dependencies, listen, admin: {host: '127.0.0.1', port: 0}, log})
-  attacker = parseClusterName(ask.attacker)
   const bootstrap = (await joining(store, 'atlas')).bootstrap({nodeId: 'relay', directory: folder, bindAddress: host, localAddress: host})
   const commit = openWriter(store, fleet)
   return {
@@ -99,6 +97,7 @@ async function answer(ask: Ask): Promise<unknown> {
     case 'costs': {
       const found: Costs = {...costs}
       Object.assign(costs, {lines: {}, writes: 0, residentMiB: 0})
+      attacker = ask.attacker
       return found
     }
   }
