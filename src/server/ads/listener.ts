@@ -76,7 +76,7 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
     socket.destroy()
   })
 
-  const tcpServer = createTcpServer({pauseOnConnect: true, noDelay: true}, socket => {
+  const tcpServer = createTcpServer({noDelay: true}, socket => {
     sockets.add(socket)
     socket.on('error', ignore)
     socket.once('close', () => {
@@ -88,8 +88,12 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
       return
     }
 
-    waiting.push(socket)
-    turn ??= setTimeout(beginHandshakes, 0)
+    // A connection that sends nothing costs a socket, and no TLS state, which has 20 KiB.
+    socket.setTimeout(options.handshakeTimeoutMs, () => socket.destroy())
+    socket.once('readable', () => {
+      waiting.push(socket)
+      turn ??= setTimeout(beginHandshakes, 0)
+    })
   })
   tcpServer.maxConnections = options.connectionsMax
 
@@ -101,8 +105,9 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
       begun += 1
       // The address is read now, and Node keeps it: after a failed handshake it is gone.
       peerOf(socket)
+      socket.setTimeout(0)
+      // TLS takes over the first bytes, which the socket has read.
       tlsServer.emit('connection', socket)
-      socket.resume()
     }
 
     if (waiting.length > 0) turn = setTimeout(beginHandshakes, TURN)

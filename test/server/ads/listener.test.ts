@@ -1,7 +1,7 @@
 /** The listener of ADS: which clients pass TLS, and why others do not. */
 import {X509Certificate} from 'node:crypto'
 import {connect as connectHttp2} from 'node:http2'
-import {connect as connectTcp} from 'node:net'
+import {type AddressInfo, connect as connectTcp, createServer} from 'node:net'
 import {type ConnectionOptions, type TLSSocket, connect as connectTls} from 'node:tls'
 import {expect} from 'chai'
 import type {CertifiedKey} from '../../../src/lib/model/authority.js'
@@ -124,15 +124,46 @@ describe('the ADS listener', () => {
     for (const socket of silent) socket.destroy()
   })
 
-  it('disconnects clients that send nothing, or no TLS', async () => {
+  it('serves a client whose first bytes come one by one', async () => {
+    const [host = '', port = ''] = network.serving.address.split(':')
+    let single = 20
+    const slow = createServer(client => {
+      const upstream = connectTcp({host, port: Number(port), noDelay: true})
+      upstream.pipe(client)
+      client.on('data', bytes => void forward(bytes))
+      for (const socket of [client, upstream])
+        socket.on('error', () => undefined).on('close', () => [client, upstream].map(end => end.destroy()))
+
+      async function forward(bytes: Buffer): Promise<void> {
+        client.pause()
+        const alone = Math.min(single, bytes.length)
+        single -= alone
+        for (let at = 0; at < alone; at += 1) {
+          upstream.write(bytes.subarray(at, at + 1))
+          await new Promise(resolve => setTimeout(resolve, 2))
+        }
+
+        upstream.write(bytes.subarray(alone))
+        client.resume()
+      }
+    })
+    await new Promise<void>(resolve => slow.listen(0, '127.0.0.1', resolve))
+    const at = slow.address() as AddressInfo
+    expect((await attempt({certified: credential(), host: '127.0.0.1', port: at.port})).bytes).to.be.above(0)
+    slow.close()
+  })
+
+  it('disconnects clients that send nothing, one byte, or no TLS', async () => {
     await network.stop()
     network = await startNetwork(['paris'], {times: {handshakeTimeoutMs: 1000}})
     const [host = '', port = ''] = network.serving.address.split(':')
     const mute = connectTcp({host, port: Number(port)})
     const noisy = connectTcp({host, port: Number(port)})
-    for (const socket of [mute, noisy]) socket.on('error', () => undefined)
+    const brief = connectTcp({host, port: Number(port)})
+    for (const socket of [mute, noisy, brief]) socket.on('error', () => undefined)
     noisy.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
-    await Promise.all([mute, noisy].map(async socket => new Promise(resolve => socket.once('close', resolve))))
+    brief.write(Buffer.from([0x16]))
+    await Promise.all([mute, noisy, brief].map(async socket => new Promise(resolve => socket.once('close', resolve))))
     expect((await attempt({certified: credential()})).bytes).to.be.above(0)
   })
 
