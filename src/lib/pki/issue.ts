@@ -53,9 +53,11 @@ export function issueCredential(
   now: Date,
   signer: Signer,
 ): Credential {
-  const parsed = parseCertificates(roots.join('\n'), 'the roots in force')
-  return {...issue(spec, issuer, now, signer), roots: renderCertificates(parsed)}
+  return {...issue(spec, issuer, now, signer), roots: rootsText(roots)}
 }
+
+/** What the signatures of a whole fleet have in common is made once. */
+const rootsText = remember((roots: readonly string[]) => renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')))
 
 /** How a key signs that belongs to a certificate: `readKey` has refused all other kinds (key-kinds.ts). */
 export function algorithmOf(key: KeyObject): SignatureAlgorithm {
@@ -98,9 +100,6 @@ interface Authority {
   readonly chain: string
 }
 
-/** Remembered, since a pass of the reconciler asks for each few owners. */
-const algorithmIn = remember((issuer: CertifiedKey) => algorithmOf(parsePrivateKey(issuer.key, 'the private key of the issuer')))
-
 function itself(name: Uint8Array, generated: GeneratedKey): Authority {
   return {key: generated.key, algorithm: 'ecdsa', name, keyId: undefined, end: Infinity, chain: ''}
 }
@@ -112,19 +111,25 @@ function authorityOf(issuer: CertifiedKey, spec: CertificateSpec, now: Date): Au
   const facts = readKey(issuer, what)
   const fault = whyNoSigner(facts, now) ?? faultOf(facts, spec, now)
   if (fault !== undefined) throw refuse(fault)
+  return authorityIn(issuer, facts.notAfter.getTime())
+}
+
+/** Of an issuer that may sign, whatever the time is. */
+const authorityIn = remember((issuer: CertifiedKey, end: number): Authority => {
   const certificates = parseCertificates(issuer.certificate)
   const [certificate] = certificates
-  if (certificate === undefined) throw refuse('has no certificate')
+  if (certificate === undefined) throw new AtlasError('invalid', 'an issuer must hold a certificate')
   const fields = readFields(certificate.raw)
+  const chain = certificates.filter(each => fieldOf(each, 'subject', 'an issuer') !== fieldOf(each, 'issuer', 'an issuer'))
   return {
     key: issuer.key,
-    algorithm: algorithmIn(issuer),
+    algorithm: algorithmOf(parsePrivateKey(issuer.key, 'the private key of the issuer')),
     name: fields.subject,
     keyId: keyIdIn(fields, certificate),
-    end: facts.notAfter.getTime(),
-    chain: renderCertificates(certificates.filter(each => fieldOf(each, 'subject', what) !== fieldOf(each, 'issuer', what))),
+    end,
+    chain: renderCertificates(chain),
   }
-}
+})
 
 /** Completes "its issuer …". */
 function faultOf(facts: KeyFacts, spec: CertificateSpec, now: Date): string | undefined {

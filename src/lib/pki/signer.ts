@@ -1,5 +1,6 @@
 /** Keys, signatures and serial numbers: the only source of randomness in pki. */
 import {createPrivateKey, generateKeyPairSync, randomBytes, sign} from 'node:crypto'
+import {remember} from '../model/remember.js'
 import {SecretText} from '../model/secret.js'
 
 export interface GeneratedKey {
@@ -30,13 +31,16 @@ export const cryptoSigner: Signer = {
   },
 
   sign(key, data) {
-    return sign('sha256', data, createPrivateKey(key.reveal()))
+    return sign('sha256', data, keyObjectOf(key))
   },
 
   serial() {
     return serialFrom(randomBytes(16))
   },
 }
+
+/** Decoded once, as long as the key is in use: an issuer signs for each owner of a fleet. */
+const keyObjectOf = remember((key: SecretText) => createPrivateKey(key.reveal()))
 
 /** 16 bytes as a serial number: 126 of their bits are kept (RFC 5280 section 4.1.2.2 wants it positive and at most 20 bytes). */
 export function serialFrom(bytes: Uint8Array): string {
