@@ -66,6 +66,14 @@ export function openDecode(): Decode {
 /** Remembers the entries of each object, so that reading it again gives only what has changed. */
 export function openKnown(decode: Decode): Known {
   const known = new Map<ObjectKey, KnownObject>()
+  /** Those of `known` that can't be read: few or none, and asked for at each change. */
+  const unread = new Set<ObjectKey>()
+
+  function keep(key: ObjectKey, object: KnownObject): void {
+    known.set(key, object)
+    if (object.fault === undefined) unread.delete(key)
+    else unread.add(key)
+  }
 
   /** An object's changes since it was last read. */
   function compare(object: StoredObject, fleet: Fleet): readonly Change[] {
@@ -84,7 +92,7 @@ export function openKnown(decode: Decode): Known {
     const changes = changed.map(entry => decode.entry(entry, object))
     for (const {subject} of gone) decode.forget(subject)
     // A broken entry is decoded again only when its text changes; its own fault is no reason to.
-    known.set(object.key, {revision: object.revision, entries, faults: new Set()})
+    keep(object.key, {revision: object.revision, entries, faults: new Set()})
     return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]
   }
 
@@ -92,7 +100,7 @@ export function openKnown(decode: Decode): Known {
     const subjects = new Set<Subject>([...(before?.entries.keys() ?? []), ...(before?.faults ?? []), ...subjectsIn(object.key, fleet)])
     const what = {object: object.key, key: 'the whole object', message: object.broken ?? 'it can not be read'}
     const fault = (subject: Subject): Change => faultChange(subject, what, object.source)
-    known.set(object.key, {revision: object.revision, entries: before?.entries ?? new Map(), faults: subjects, fault})
+    keep(object.key, {revision: object.revision, entries: before?.entries ?? new Map(), faults: subjects, fault})
     return [...subjects].map(subject => fault(subject))
   }
 
@@ -101,12 +109,13 @@ export function openKnown(decode: Decode): Known {
    * entry that has gone missing while it was watched.
    */
   function newcomers(changes: readonly Change[], fleet: Fleet): readonly Change[] {
-    const unread = [...known].filter(([key, {fault}]) => fault !== undefined && parseObjectKey(key).kind !== UNKNOWN_KIND)
-    if (changes.length === 0 || unread.length === 0) return []
+    if (changes.length === 0 || unread.size === 0) return []
     const after = reduceAll(fleet, changes)
-    return unread.flatMap(([key, object]) => {
+    return [...unread].flatMap(key => {
+      const object = known.get(key)
+      if (object === undefined || parseObjectKey(key).kind === UNKNOWN_KIND) return []
       const fresh = subjectsIn(key, after).filter(subject => !object.faults.has(subject))
-      if (fresh.length > 0) known.set(key, {...object, faults: new Set([...object.faults, ...fresh])})
+      if (fresh.length > 0) keep(key, {...object, faults: new Set([...object.faults, ...fresh])})
       return fresh.flatMap(subject => object.fault?.(subject) ?? [])
     })
   }
@@ -115,6 +124,7 @@ export function openKnown(decode: Decode): Known {
     const before = known.get(key)
     if (before === undefined) return []
     known.delete(key)
+    unread.delete(key)
     for (const subject of before.entries.keys()) decode.forget(subject)
     return [
       ...[...before.entries.values()].map(entry => entry.removal),
