@@ -1,9 +1,11 @@
 /** Connections through a proxy, up to where TLS or HTTP with the API server begins: CONNECT, SOCKS 5, or to the proxy itself for plain HTTP. */
-import {request} from 'node:http'
 import {type Socket, connect as connectTcp} from 'node:net'
 import {type ConnectionOptions, connect as connectTls} from 'node:tls'
 import {type Proxy, addressOf, bare, portOf, proxyAuthorization} from './proxy.js'
 import {requestSocks} from './socks.js'
+
+/** Not imported, as in plain-agent.ts. */
+const {request} = process.getBuiltinModule('node:http')
 
 /** After this, milliseconds, a proxy that has not answered counts as failed. */
 const LIMIT = 30_000
