@@ -27,18 +27,18 @@ describe('the alert rules of chart atlas', () => {
   it('pass promtool check rules', async () => {
     const {code, stdout, stderr} = await promtool('check', 'rules', path.join(folder, 'rules.yaml'))
     expect(code, stderr).to.equal(0)
-    expect(stdout).to.contain('SUCCESS: 2 rules found')
+    expect(stdout).to.contain('SUCCESS: 4 rules found')
   })
 
-  /** The clusters for which the alert fires after `minutes`, by `promtool test rules`, which fails where another one fires too. */
+  /** The clusters, or pods, for which the alert fires after `minutes` (empty where it names none), by `promtool test rules`, which fails where another one fires too. */
   async function fires(
     alert: string,
     series: Readonly<Record<string, string>>,
     minutes: number,
-    clusters: readonly string[],
+    subjects: readonly string[],
+    by: 'cluster' | 'pod' = 'cluster',
   ): Promise<void> {
     expect(spec.groups.flatMap(({rules}) => rules).map(rule => rule.alert)).to.include(alert)
-    const expected = clusters.map(cluster => ({exp_labels: {namespace: 'monitoring', cluster, severity: 'warning'}}))
     const test = {
       rule_files: ['rules.yaml'],
       evaluation_interval: '1m',
@@ -48,10 +48,10 @@ describe('the alert rules of chart atlas', () => {
           input_series: Object.entries(series).map(([name, values]) => ({series: name, values})),
           promql_expr_test: [
             {
-              expr: `count by (namespace, cluster, severity) (ALERTS{alertname="${alert}", alertstate="firing"})`,
+              expr: `count by (namespace, ${by}, severity) (ALERTS{alertname="${alert}", alertstate="firing"})`,
               eval_time: `${minutes}m`,
-              exp_samples: expected.map(({exp_labels: {namespace, cluster, severity}}) => ({
-                labels: `{cluster="${cluster}", namespace="${namespace}", severity="${severity}"}`,
+              exp_samples: subjects.map(subject => ({
+                labels: `{${subject === '' ? '' : `${by}="${subject}", `}namespace="monitoring", severity="warning"}`,
                 value: 1,
               })),
             },
@@ -98,5 +98,25 @@ describe('the alert rules of chart atlas', () => {
     const series = {[used('paris')]: '0.76x60', [used('rome')]: '0.6x60'}
     await fires('AtlasCredentialNotReplaced', series, 10, [])
     await fires('AtlasCredentialNotReplaced', series, 20, ['paris'])
+  })
+
+  it('a server with a doubted clock fires after 15 minutes, one whose clock is right again does not', async () => {
+    const trusted = (pod: string): string => of('atlas_clock_trusted', `pod="${pod}"`)
+    const series = {[trusted('ads-0')]: '0x60', [trusted('ads-1')]: '0x10 1x50', [trusted('controller')]: '1x60'}
+    await fires('AtlasClockDoubted', series, 10, [], 'pod')
+    await fires('AtlasClockDoubted', series, 30, ['ads-0'], 'pod')
+  })
+
+  it('signing that is blocked at any server fires once after 15 minutes; another installation does not count', async () => {
+    const blocked = (pod: string): string => of('atlas_signing_blocked', `pod="${pod}"`)
+    const series = {
+      [blocked('ads-0')]: '0x60',
+      [blocked('controller-0')]: '1x40 0x20',
+      [blocked('controller-1')]: '1x40 0x20',
+      'atlas_signing_blocked{namespace="elsewhere", pod="controller-0"}': '1x60',
+    }
+    await fires('AtlasSigningBlocked', series, 10, [])
+    await fires('AtlasSigningBlocked', series, 30, [''])
+    await fires('AtlasSigningBlocked', series, 50, [])
   })
 })

@@ -24,7 +24,7 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
     it('reports its own store’s commits at once, exactly once, to every watch', async () => {
       const base = await stage.filled()
       const [first, second] = [await stage.watching(), await stage.watching()]
-      const after = await stage.store.commit(base, [moved('198.51.100.9'), {kind: 'endpoints', value: 'endpoints: []\n'}])
+      const after = await stage.store.commit(base, [moved('198.51.100.9'), {kind: 'endpoints', value: {text: 'endpoints: []\n'}}])
       for (const watch of [first, second]) {
         expect(watch.changes.map(({kind}) => kind)).to.deep.equal(['registration', 'endpoints'])
         expect(plain(watch.fleet)).to.deep.equal(plain(after))

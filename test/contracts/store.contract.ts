@@ -124,11 +124,11 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
         const base = await stage.filled()
         const other = stage.place.open()
         await other.commit(await other.load(), [moved('198.51.100.8', lyon)])
-        const changes = [moved('198.51.100.1'), moved('198.51.100.2', lyon), {kind: 'endpoints', value: 'x'} as const]
+        const changes = [moved('198.51.100.1'), moved('198.51.100.2', lyon), {kind: 'endpoints', value: {text: 'x'}} as const]
         expect((await rejectedBy(stage.store.commit(base, changes))).code).to.equal('conflict')
         const after = await stage.place.open().load()
         expect([paris, lyon].map(each => after.registrations.get(each)?.addresses[0]?.host)).to.deep.equal(['198.51.100.4', '198.51.100.8'])
-        expect(after.endpoints).to.equal(fleet.endpoints)
+        expect(after.endpoints).to.deep.equal(fleet.endpoints)
       })
 
       it('a fleet from a watch is as good a base as a loaded one', async () => {

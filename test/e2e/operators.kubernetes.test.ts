@@ -35,7 +35,14 @@ describe('e2e: the operators on Kubernetes', function () {
     const {credentials, ...record} = fleet.records.get(owner) ?? expect.fail(`there is no record of ${name}`)
     const {type} = (await network.get<{type: string}>(`secrets/${name}-envoy-ads`)) ?? expect.fail('there is no credential')
     const uris = [identityIn(fleet, owner), credentialIn(fleet, owner)].map(key => readKey(key).uris)
-    const own = {derived, record, type, uris, credentials: credentials.map(({state}) => state), endpoint: fleet.endpoints?.includes(name)}
+    const own = {
+      derived,
+      record,
+      type,
+      uris,
+      credentials: credentials.map(({state}) => state),
+      endpoint: fleet.endpoints?.text.includes(name),
+    }
     return JSON.parse(
       JSON.stringify(own)
         .replaceAll(network.requestFor(name).addresses?.[0]?.host ?? '', 'ADDRESS')

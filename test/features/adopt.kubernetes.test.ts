@@ -40,6 +40,6 @@ describe('a 2021 installation on a real API server', function () {
         [2, ['198.51.100.2']],
         [1, ['198.51.100.3', '198.51.100.33']],
       ])
-      expect(fleet.endpoints).to.contain(`downstream2-thanos-sidecar1.${namespace}.svc.cluster.local:10901`)
+      expect(fleet.endpoints?.text).to.contain(`downstream2-thanos-sidecar1.${namespace}.svc.cluster.local:10901`)
     }))
 })

@@ -159,7 +159,7 @@ describe('taking over a 2021 installation', function () {
     const zone = renderZone(fleet, goatlasZone, dependencies.now())
     for (const name of ['_thanos._tcp.sidecars.thanos.atlas.', '_grpc._tcp.sidecars.thanos.atlas.'])
       expect(endpointsIn(zone, name)).to.include.members([...endpointsIn(goatlasZone, name)])
-    for (const endpoint of endpointsIn(zone, '_thanos._tcp.sidecars.thanos.atlas.')) expect(fleet.endpoints).to.contain(endpoint)
+    for (const endpoint of endpointsIn(zone, '_thanos._tcp.sidecars.thanos.atlas.')) expect(fleet.endpoints?.text).to.contain(endpoint)
   })
 
   it('changed by cluster add, a registration states every setting, and keeps labels and annotations of others', async () => {
@@ -238,7 +238,7 @@ describe('taking over a 2021 installation', function () {
       await init(store, {...choices, namespace: 'observing', clusterDomain: 'corp.example'}, dependencies)
       const fleet = await store.load()
       const host = 'downstream1-thanos-sidecar0.observing.svc.corp.example'
-      expect(fleet.endpoints).to.contain(`${host}:10901`)
+      expect(fleet.endpoints?.text).to.contain(`${host}:10901`)
       expect(renderZone(fleet, goatlasZone, dependencies.now()))
         .to.contain(`${host}.`)
         .and.not.to.contain('monitoring')
@@ -299,7 +299,7 @@ describe('taking over a 2021 installation', function () {
       store.put(`Service/${first}`, {...store.get(`Service/${first}`), metadata: unlabelled})
       const fleet = await reconcile(store, dependencies)
       expect(fleet.records.get(first)?.suspendedSince).to.equal('2026-11-24T12:00:00.000Z')
-      for (const text of [fleet.endpoints, renderZone(fleet, goatlasZone, dependencies.now())]) expect(text).not.to.contain(first)
+      for (const text of [fleet.endpoints?.text, renderZone(fleet, goatlasZone, dependencies.now())]) expect(text).not.to.contain(first)
     })
 
     it('D23: no number of Alertmanagers is frozen into values', async () => {

@@ -108,7 +108,7 @@ describe('a change', () => {
     expect(
       await responsesTo(() => {
         network.store.write({kind: 'registration', name: parseClusterName('c1'), value: testCluster('c1')})
-        network.store.write({kind: 'endpoints', value: 'other'})
+        network.store.write({kind: 'endpoints', value: {text: 'other'}})
       }),
     ).to.deep.equal({})
   })

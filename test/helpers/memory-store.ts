@@ -103,6 +103,7 @@ function storeOver(place: Place): MemoryStore {
     holder: async () => place.server,
     heartbeats: async () => [],
     mayRead: async () => true,
+    endpointsIn: async () => undefined,
     heardAt: () => undefined,
     warnings: () => [],
     serverTime: () => undefined,

@@ -255,7 +255,7 @@ export const fleets: Arbitrary<Fleet> = fc.uniqueArray(names, {maxLength: 5}).ch
       ['thanos', 'y', 'constructor'].map(name => parseClientName(name)),
       () => credentials,
     ),
-    endpoints: fc.option(text, {nil: undefined}),
+    endpoints: fc.option(fc.record({text, installation: text}, {requiredKeys: ['text']}), {nil: undefined}),
     derived: fc.constant(emptyFleet.derived),
     external: fc.constant(emptyFleet.external),
     requests: fc.constant(emptyFleet.requests),

@@ -62,7 +62,7 @@ describe('model/change', () => {
     expect(concerned({kind: 'identity', owner: paris, value: undefined})).to.deep.equal(['paris'])
     expect(concerned({kind: 'record', owner: 'atlas', value: undefined})).to.deep.equal(['atlas'])
     expect(concerned({kind: 'trust', value: undefined})).to.equal('all')
-    expect(concerned({kind: 'endpoints', value: 'x'})).to.deep.equal([])
+    expect(concerned({kind: 'endpoints', value: {text: 'x'}})).to.deep.equal([])
     expect(concerned({kind: 'fault', subject: 'identity/paris', value: fault})).to.deep.equal(['paris'])
     expect(concerned({kind: 'fault', subject: 'registration/paris', value: fault})).to.deep.equal(['paris', 'atlas'])
   })

@@ -46,7 +46,7 @@ function reconciledWithDerived(fleet: Fleet): Fleet {
 /** All that is kept from one fleet to the next. */
 function results(fleet: Fleet) {
   return {
-    endpoints: renderEndpoints(fleet),
+    endpoints: {text: renderEndpoints(fleet)},
     zone: renderZone(fleet, undefined, dependencies.now()),
     due: nextDue(fleet, dependencies.now()),
     names: registeredNames(fleet),

@@ -32,7 +32,10 @@ describe('a request for all owners', () => {
   })
 
   it('is answered although the endpoints for Thanos Query can not be written', async () => {
-    const {error, state} = await answered('ConfigMap', 'atlas-thanos-endpoints', () => ({kind: 'endpoints', value: 'endpoints: []'}))
+    const {error, state} = await answered('ConfigMap', 'atlas-thanos-endpoints', () => ({
+      kind: 'endpoints',
+      value: {text: 'endpoints: []'},
+    }))
     expect(error).to.be.instanceOf(RefusedCommit)
     expect(state).to.equal('done')
   })

@@ -101,7 +101,7 @@ describe('stores of earlier releases', () => {
   })
   afterEach(() => rmSync(folder, {recursive: true}))
 
-  it(`${RELEASE}: everything in it is read as it was written; only identities without the name of their generation are due`, async () => {
+  it(`${RELEASE}: everything in it is read as it was written; identities without the name of their generation are due, and the mark of the endpoints`, async () => {
     const golden = path.join(GOLDEN, RELEASE)
     if (process.env['UPDATE_GOLDEN'] === '1' && !existsSync(golden)) await write(golden)
     cpSync(golden, folder, {recursive: true})
@@ -109,13 +109,18 @@ describe('stores of earlier releases', () => {
     const found = await openDirectory({directory: folder}).load()
     expect([...found.faults]).to.deep.equal([])
     const [written, read] = [fleetOf010(), found].map(fleet =>
-      plain({...fleet, identities: new Map([['atlas', fleet.identities.get('atlas')!]])}),
+      // That release did not mark the endpoints with their installation.
+      plain({...fleet, identities: new Map([['atlas', fleet.identities.get('atlas')!]]), endpoints: {text: fleet.endpoints?.text ?? ''}}),
     )
     expect(read).to.deep.equal(written)
     for (const [owner, identity] of found.identities)
       expect(readKey(identity).uris, owner).to.deep.equal(readKey(fleetOf010().identities.get(owner)!).uris)
     const due = planReconcile(found, testDependencies(), {withDerived: true})
-    expect(due.map(change => describeChange(change))).to.deep.equal(['write the identity of lyon', 'write the identity of paris'])
+    expect(due.map(change => describeChange(change))).to.deep.equal([
+      'write the identity of lyon',
+      'write the identity of paris',
+      'write the endpoints for Thanos Query',
+    ])
     expect(planReconcile(reduceAll(found, due), testDependencies(), {withDerived: true})).to.deep.equal([])
   })
 })

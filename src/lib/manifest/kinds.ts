@@ -8,8 +8,8 @@ import {type EntryKind, type ValueOf, changeOf} from '../model/kinds.js'
 import {type Owner, SHARDS, derivedOwner, objectKey, objectNames, ownerIn, parseObjectKey} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {derivedText, encodeDerivedOnto, isDerived} from './derived.js'
-import {ENDPOINTS_KEY} from './endpoints.js'
-import {type Layout, alone, among, encodeConfigMap, entryOf, inNamespace, objectsNamed, shardOf, strayEntry, textOf} from './layout.js'
+import {decodeEndpoints, encodeEndpoints} from './endpoints-object.js'
+import {type Layout, alone, among, encodeConfigMap, entryOf, objectsNamed, shardOf, strayEntry, textOf} from './layout.js'
 import {externalAddresses, isExternal} from './load-balancer.js'
 import {isLeaving, keyOf} from './manifest.js'
 import {parseRecord, renderRecord} from './record.js'
@@ -111,10 +111,7 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
     is: 'derived',
     owners: all,
     namespace: settings => settings.thanosNamespace,
-    ...alone('endpoints', objectsNamed('ConfigMap', objectNames.endpoints), {
-      decode: manifest => manifest.data?.[ENDPOINTS_KEY],
-      encode: (text, target) => inNamespace(encodeConfigMap(target, {[ENDPOINTS_KEY]: text}), target),
-    }),
+    ...alone('endpoints', objectsNamed('ConfigMap', objectNames.endpoints), {decode: decodeEndpoints, encode: encodeEndpoints}),
   },
   external: {
     is: 'observed',

@@ -5,6 +5,7 @@
 import type {Address} from './address.js'
 import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
+import type {Endpoints} from './endpoints.js'
 import type {Fault} from './errors.js'
 import {type ClientName, type ClusterName, OBSERVABILITY, type ObjectKey, type Owner, derivedOwner} from './names.js'
 import type {ReplicaReport} from './report.js'
@@ -31,7 +32,7 @@ export interface Fleet {
   readonly server: CertifiedKey | undefined
   readonly records: ReadonlyMap<Owner, OwnerRecord>
   /** The endpoints file for Thanos Query, as stored. */
-  readonly endpoints: string | undefined
+  readonly endpoints: Endpoints | undefined
   /** What Kubernetes keeps beside the fleet and can be made from it at any time (manifest/derived.ts): one text of Atlas's parts each. */
   readonly derived: ReadonlyMap<ObjectKey, string>
   /** The addresses of the external Service of the observability Envoy, from its load balancer's status; empty while it has none. */
@@ -55,7 +56,7 @@ export type Change =
   | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
   | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
-  | {readonly kind: 'endpoints'; readonly value: string | undefined}
+  | {readonly kind: 'endpoints'; readonly value: Endpoints | undefined}
   | {readonly kind: 'external'; readonly value: readonly Address[] | undefined}
   | {readonly kind: 'fault'; readonly subject: Subject; readonly value: Fault | undefined}
   | {readonly kind: 'identity'; readonly owner: Owner; readonly value: CertifiedKey | undefined}

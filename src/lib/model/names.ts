@@ -133,6 +133,8 @@ export const labels = {
 } as const
 
 export const annotations = {
+  /** On an object outside Atlas's namespace: the installation that keeps it (model/endpoints.ts). */
+  installation: 'goatlas.io/installation',
   addresses: 'goatlas.io/addresses',
   ports: 'goatlas.io/ports',
   service: (service: string): string => `goatlas.io/${service}-service`,

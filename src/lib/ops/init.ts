@@ -3,6 +3,7 @@
  * root that can be adopted is adopted (goatlas/adopt.ts).
  */
 import {type Change, reduceAll} from '../model/change.js'
+import {installationMark, keptByAnother, mayKeep} from '../model/endpoints.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, faultOf} from '../model/fleet.js'
 import {RELEASED} from '../model/release-date.js'
@@ -44,7 +45,7 @@ export interface InitOptions extends CommitOptions {
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
- * the settings or the root are broken, or a root cannot be adopted; `invalid` for a mutual TLS port that would admit no client
+ * the settings or the root are broken, a root cannot be adopted, or another installation keeps the endpoints for Thanos Query; `invalid` for a mutual TLS port that would admit no client
  */
 export async function init(
   store: StateStore,
@@ -52,6 +53,7 @@ export async function init(
   dependencies: OpsDependencies,
   options: InitOptions = {},
 ): Promise<InitResult> {
+  await refuseEndpointsOfAnother(store, choices, options)
   const committed =
     store.signedBy === 'leader'
       ? await initLed(store, choices, dependencies, options)
@@ -76,6 +78,22 @@ export async function init(
   }
 }
 
+/** Endpoints that another installation keeps would never list a cluster of this one: noticed before anything is made. */
+async function refuseEndpointsOfAnother(store: StateStore, choices: Choices, options: InitOptions): Promise<void> {
+  if (store.namespace === undefined) return
+  const fleet = await store.load()
+  const settings = withChoices(fleet.settings ?? ledStandard(store), choices)
+  if (isUnchanged(fleet, options) || fleet.settings?.thanosNamespace === settings.thanosNamespace) return
+  const present = await store.endpointsIn(settings.thanosNamespace)
+  if (present !== undefined && !mayKeep(present, installationMark(settings))) throw keptByAnother(present, settings.thanosNamespace)
+}
+
+/** The defaults of a new installation in the namespace of the store. */
+function ledStandard(store: StateStore): Settings {
+  const namespace = store.namespace ?? defaultSettings.namespace
+  return {...defaultSettings, namespace, thanosNamespace: namespace}
+}
+
 function isWritten({changes}: Committed, is: (change: Change) => boolean): boolean {
   return changes.some(change => change.value !== undefined && is(change))
 }
@@ -85,8 +103,7 @@ function isWritten({changes}: Committed, is: (change: Change) => boolean): boole
  * store refuses that if there is one.
  */
 async function initLed(store: StateStore, choices: Choices, dependencies: OpsDependencies, options: InitOptions): Promise<Committed> {
-  const namespace = store.namespace ?? defaultSettings.namespace
-  const standard: Settings = {...defaultSettings, namespace, thanosNamespace: namespace}
+  const standard = ledStandard(store)
   const first = await commitPlan(
     store,
     fleet => {

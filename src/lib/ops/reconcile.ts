@@ -6,6 +6,7 @@
 import {renderEndpoints} from '../manifest/endpoints.js'
 import type {AuthorityPart, CertifiedKey, OwnerRecord} from '../model/authority.js'
 import {type Change, reduce} from '../model/change.js'
+import {type Endpoints, installationMark} from '../model/endpoints.js'
 import {type Fleet, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
@@ -63,7 +64,8 @@ export function planReconcile(
   // A Service is made before the endpoints list it, and removed after they do not list it any more.
   const derived = withDerived ? planDerived(plan.fleet, settings, {owners, withEndpoints}, dependencies) : {written: [], removed: []}
   plan.add(derived.written)
-  if (withEndpoints) plan.endpoints()
+  // Only in a Kubernetes cluster may another installation use the same namespace for its endpoints.
+  if (withEndpoints) plan.endpoints(withDerived ? {installation: installationMark(settings)} : {})
   plan.add(derived.removed)
   return plan.changes
 }
@@ -187,10 +189,12 @@ class Plan {
     this.#record(record, rest)
   }
 
-  endpoints(): void {
+  endpoints(mark: Pick<Endpoints, 'installation'>): void {
     if (isBroken(this.#fleet, 'endpoints')) return
-    const text = renderEndpoints(this.#fleet)
-    if (text !== this.#fleet.endpoints) this.#add({kind: 'endpoints', value: text})
+    const value: Endpoints = {text: renderEndpoints(this.#fleet), ...mark}
+    const present = this.#fleet.endpoints
+    const isMarked = value.installation === undefined || value.installation === present?.installation
+    if (value.text !== present?.text || !isMarked) this.#add({kind: 'endpoints', value})
   }
 
   #issuer(part: AuthorityPart, spec: CertificateSpec): void {

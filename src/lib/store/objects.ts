@@ -55,7 +55,10 @@ export interface Writing {
 export interface ObjectStore
   extends
     StoreTraits,
-    Pick<StateStore, 'close' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime' | 'warnings'> {
+    Pick<
+      StateStore,
+      'close' | 'endpointsIn' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime' | 'warnings'
+    > {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */

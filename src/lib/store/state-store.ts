@@ -160,6 +160,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     heartbeats: async () => objects.heartbeats(),
     recordEvent: async (object, event) => objects.recordEvent(object, event),
     mayRead: async key => objects.mayRead(key),
+    endpointsIn: async thanosNamespace => objects.endpointsIn(thanosNamespace),
     heardAt: () => objects.heardAt(),
     warnings: () => objects.warnings(),
     serverTime: () => objects.serverTime(),

@@ -1,5 +1,6 @@
 /** The port: where the fleet is kept. Its adapters are in the folders beside it; what an object looks like is in `manifest/`. */
 import type {Change} from '../model/change.js'
+import type {Endpoints} from '../model/endpoints.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey} from '../model/fleet.js'
 
@@ -134,6 +135,12 @@ export interface StateStore extends StoreTraits {
 
   /** Whether this user may read an object, a Secret for example: of what the store alone decides, without reading the object. */
   mayRead(object: ObjectKey): Promise<boolean>
+
+  /**
+   * The endpoints for Thanos Query in a namespace, whichever installation keeps them; undefined where there are none, where this user
+   * may not read them, and for a store that is in no cluster.
+   */
+  endpointsIn(thanosNamespace: string): Promise<Endpoints | undefined>
 
   /**
    * When a store that is watched was last heard from, milliseconds of `performance.now`; undefined for a store that isn't remote.

@@ -1,4 +1,5 @@
 /** The endpoints file of a Thanos Query on this machine (`--thanos-endpoints`): rewritten whenever the fleet's endpoints change. */
+import {installationMark, mayKeep} from '../../lib/model/endpoints.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import {replace} from '../../lib/store/directory/write.js'
@@ -35,8 +36,9 @@ export function openEndpointsFile(file: string, log: Log, retryMs = 5000): Endpo
   }
 
   function use(fleet: Fleet): void {
-    if (fleet.endpoints === undefined) return
-    wanted = fleet.endpoints
+    const {endpoints, settings} = fleet
+    if (endpoints === undefined || settings === undefined || !mayKeep(endpoints, installationMark(settings))) return
+    wanted = endpoints.text
     queue()
   }
 

@@ -120,5 +120,11 @@ interface Text {
 /** Undefined for a change of any other object, which is written on condition and needs no back-off. */
 function textOf(fleet: Fleet, change: Change): Text | undefined {
   if (!isStored(change) || !isDerivedChange(change)) return undefined
-  return {object: objectOf(change), wanted: change.value as string | undefined, present: valueIn(fleet, change) as string | undefined}
+  const [wanted, present] = [change.value, valueIn(fleet, change)]
+  return {object: objectOf(change), wanted: contentOf(wanted), present: contentOf(present)}
+}
+
+/** The endpoints, or the text of another derived object. */
+function contentOf(value: unknown): string | undefined {
+  return value === undefined || typeof value === 'string' ? value : JSON.stringify(value)
 }

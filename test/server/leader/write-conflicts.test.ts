@@ -46,7 +46,7 @@ describe('write conflicts', () => {
     const conflicts = open()
     let fleet: Fleet = emptyFleet
     for (let index = 0; index < 20; index += 1) {
-      const change: Change = {kind: 'endpoints', value: `endpoints ${index}`}
+      const change: Change = {kind: 'endpoints', value: {text: `endpoints ${index}`}}
       expect(conflicts.take(fleet, [change], 'some')).to.deep.equal([change])
       conflicts.wrote(fleet, [change])
       fleet = reduce(fleet, change)

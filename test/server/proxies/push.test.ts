@@ -48,7 +48,7 @@ describe('pushes', () => {
 
   it('send nothing for changes that concern no node', async () => {
     push(emptyFleet, [
-      {kind: 'endpoints', value: ''},
+      {kind: 'endpoints', value: {text: ''}},
       {kind: 'revision', object: 'x', value: '1'},
     ])
     await sleep(50)

@@ -89,6 +89,7 @@ export function testStore(): TestStore {
     isRemote: false,
     heartbeats: async () => [],
     mayRead: async () => true,
+    endpointsIn: async () => undefined,
     heardAt: () => undefined,
     warnings: () => [],
     serverTime: () => undefined,

@@ -8,7 +8,7 @@ import {rejectedBy} from '../../helpers/thrown.js'
 import {until} from '../recorder.js'
 import {folderOf, quickTimes} from './folder.js'
 
-const endpoints = {kind: 'endpoints', value: 'endpoints: []\n# new\n'} as const
+const endpoints = {kind: 'endpoints', value: {text: 'endpoints: []\n# new\n'}} as const
 
 describe('store/directory: a writer that does not end', function () {
   this.timeout(20_000)

@@ -34,7 +34,7 @@ describe('store/directory: processes', function () {
     expect([...after.registrations.keys()].sort()).to.deep.equal([...names].sort())
     // A key that was written over would have left its certificate on record.
     for (const [owner, {credentials}] of after.records) expect(credentials, owner).to.have.length(1)
-    for (const name of names) expect(after.endpoints).to.contain(`${name}-thanos-sidecar0`)
+    for (const name of names) expect(after.endpoints?.text).to.contain(`${name}-thanos-sidecar0`)
   })
 
   const random = randomSource('when a process is killed')
@@ -78,8 +78,8 @@ describe('store/directory: processes', function () {
     it(`a lock file that is ${what} locks no process out`, async () => {
       await writeFile(folder.file('.commit.lock'), text)
       await writeFile(folder.file('.serve.lock'), text)
-      await folder.store.commit(await folder.store.load(), [{kind: 'endpoints', value: 'endpoints: []\n# new\n'}])
-      expect((await folder.open().load()).endpoints).to.contain('new')
+      await folder.store.commit(await folder.store.load(), [{kind: 'endpoints', value: {text: 'endpoints: []\n# new\n'}}])
+      expect((await folder.open().load()).endpoints?.text).to.contain('new')
       await (await folder.store.hold(serverAt('x'), unmoved)).release()
     })
   }

@@ -100,7 +100,7 @@ describe('store/kubernetes: a watched namespace', () => {
       metadata: {name: 'atlas-thanos-endpoints'},
       data: {'endpoints.yaml': text},
     })
-    await until(() => watch?.fleet.endpoints === text)
+    await until(() => watch?.fleet.endpoints?.text === text)
     expect(watch.fleet.revisions.get('ConfigMap/atlas-thanos-endpoints')).to.equal(body.metadata.resourceVersion)
   })
 
@@ -149,9 +149,9 @@ describe('store/kubernetes: a watched namespace', () => {
   it('loses what went while a list was made, and what stands beside Thanos too', async () => {
     await stage.seed(['paris', 'lyon'])
     const store = await stage.open()
-    await store.commit(await store.load(), [{kind: 'endpoints', value: 'endpoints: []\n'}])
+    await store.commit(await store.load(), [{kind: 'endpoints', value: {text: 'endpoints: []\n'}}])
     watch = await record(store)
-    expect(watch.fleet.endpoints).to.equal('endpoints: []\n')
+    expect(watch.fleet.endpoints?.text).to.equal('endpoints: []\n')
     // From now on every watch is refused, and then only a list tells.
     stage.proxy.play(({isWatch}) => (isWatch ? status(410, 'Expired') : undefined))
     stage.proxy.cutAll()

@@ -108,6 +108,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 
     heartbeats: async () => [],
     mayRead: async () => true,
+    endpointsIn: async () => undefined,
     heardAt: () => undefined,
     serverTime: () => undefined,
 

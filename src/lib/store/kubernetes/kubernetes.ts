@@ -2,6 +2,7 @@
  * A Kubernetes namespace as an ObjectStore. While it is observed, reads come from the informer's cache; without an observer, as in a
  * command, each read is a request.
  */
+import {decodeEndpoints} from '../../manifest/endpoints-object.js'
 import {objectKeyOf} from '../../manifest/kinds.js'
 import type {Manifest} from '../../manifest/manifest.js'
 import {isRegistration} from '../../manifest/registration.js'
@@ -50,8 +51,9 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
   }
 
   async function read(key: ObjectKey): Promise<StoredObject | undefined> {
-    const cache = informer.cache()
-    if (cache !== undefined) return cache.get(key)
+    const cached = informer.cache()?.get(key)
+    // The endpoints are written by force: what another installation has put there since the last event must not be lost.
+    if (cached !== undefined || (informer.cache() !== undefined && key !== ENDPOINTS)) return cached
     // A Secret that may not be read is created without a read; the API server refuses it if it exists.
     return isReadable(key, secrets) ? readObject(client, key, namespaceOf(key)) : undefined
   }
@@ -126,6 +128,11 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
     async mayRead(key) {
       const {kind, name} = parseObjectKey(key)
       return isAllowed(client, {verb: 'get', resource: `${kind.toLowerCase()}s`, group: '', name})
+    },
+
+    async endpointsIn(namespaceOfThanos) {
+      const found = await readObject(client, ENDPOINTS, namespaceOfThanos).catch(ignoreAtlasError)
+      return found?.manifest === undefined ? undefined : decodeEndpoints(found.manifest)
     },
 
     heardAt: informer.heardAt,

@@ -1,0 +1,38 @@
+/**
+ * The endpoints for Thanos Query as they are stored, and the mark of the installation that keeps them. Their ConfigMap may be in a
+ * namespace that another installation of the same Kubernetes cluster uses for its own endpoints, so its owner is named in the object.
+ */
+import {AtlasError, quote} from './errors.js'
+import {annotations, objectNames} from './names.js'
+import type {Settings} from './settings.js'
+
+export interface Endpoints {
+  /** The endpoints file. */
+  readonly text: string
+  /** The mark of the installation that keeps them; absent where the object carries none. */
+  readonly installation?: string
+}
+
+/** `<namespace>/<trust domain>`. Only the namespace identifies: a Kubernetes cluster has one installation in each. */
+export function installationMark({namespace, trustDomain}: Pick<Settings, 'namespace' | 'trustDomain'>): string {
+  return `${namespace}/${trustDomain}`
+}
+
+/** Whether the endpoints may be written by the installation of `mark`: they are its own, or carry no mark. */
+export function mayKeep(present: Endpoints, mark: string): boolean {
+  return present.installation === undefined || namespaceIn(present.installation) === namespaceIn(mark)
+}
+
+/** The refusal to write endpoints that another installation keeps: AtlasError `failed`. @param thanosNamespace where they are */
+export function keptByAnother(present: Endpoints, thanosNamespace: string): AtlasError {
+  const [namespace, trustDomain] = (present.installation ?? '').split('/', 2)
+  const other = `the installation in namespace ${quote(namespace ?? '')} (trust domain ${quote(trustDomain ?? '')})`
+  const name = objectNames.endpoints
+  return new AtlasError('failed', `ConfigMap ${name} in namespace ${thanosNamespace} belongs to another installation of Atlas, ${other}`, {
+    hint: `give each installation a Thanos namespace of its own ("atlas init --thanos-namespace"); if that installation is gone, run "kubectl annotate configmap ${name} --namespace ${thanosNamespace} ${annotations.installation}-"`,
+  })
+}
+
+function namespaceIn(mark: string): string {
+  return mark.replace(/\/.*$/s, '')
+}
