@@ -4,26 +4,30 @@
  */
 import {isMarked} from '../../manifest/derived.js'
 import {type Fleet, type ObjectKey, isUnreadable} from '../../model/fleet.js'
+import {indexBy} from '../../model/index-by.js'
 import {OBSERVABILITY, derivedOwner, parseObjectKey} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {ProxyTimeouts} from '../../model/settings.js'
 
 /** Whether the object is a Service of the 2021 program that must not be changed yet. */
 export function isHeld(fleet: Fleet, object: ObjectKey, now: Date): boolean {
-  return isForeignService(fleet, object) && !(takenOverAt(fleet, object) <= now.getTime())
+  const present = fleet.derived.get(object)
+  return present !== undefined && isForeignService(object, present) && !(takenOverAt(fleet, object) <= now.getTime())
 }
 
 /** When the first such Service can be taken over, by what is known now; milliseconds since 1970, Infinity for never. */
 export function takeoverDue(fleet: Fleet): number {
   let due = Infinity
-  for (const object of fleet.derived.keys()) if (isForeignService(fleet, object)) due = Math.min(due, takenOverAt(fleet, object))
+  for (const object of byForeignness(fleet.derived).get(true) ?? []) due = Math.min(due, takenOverAt(fleet, object))
   return due
 }
 
-function isForeignService(fleet: Fleet, object: ObjectKey): boolean {
-  const present = fleet.derived.get(object)
-  return present !== undefined && parseObjectKey(object).kind === 'Service' && !isMarked(present)
+function isForeignService(object: ObjectKey, present: string): boolean {
+  return parseObjectKey(object).kind === 'Service' && !isMarked(present)
 }
+
+/** Each pass of the reconciler asks, and few or none of the objects are foreign. */
+const byForeignness = indexBy<ObjectKey, string, boolean>(isForeignService)
 
 /**
  * By what open streams of living replicas have acknowledged: the observability Envoy must be connected, and after the cluster's Envoy has
