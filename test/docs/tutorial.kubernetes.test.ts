@@ -112,6 +112,13 @@ describe('docs/tutorials/two-clusters.md', function () {
     await waitFor(`${answer} from ${name}`, probe, {signal: new AbortController().signal, timeoutMs: 10_000})
   }
 
+  /** Its Envoy is connected, by a server's report of the last seconds. */
+  async function untilConnected(name: Name): Promise<void> {
+    const row = new RegExp(`^${name} +registered +yes `, 'm')
+    const probe = async (): Promise<true | undefined> => (row.test((await run('atlas cluster list')).text) ? true : undefined)
+    await waitFor(`${name} to be connected`, probe, {signal: new AbortController().signal, timeoutMs: 20_000})
+  }
+
   it('names this version everywhere', () => {
     const all = blocks.map(({text}) => text).join('')
     expect([...new Set(all.match(/(?<=(?:--version |atlas@|Atlas ))\d+\.\d+\.\d+/g))]).to.deep.equal([version])
@@ -141,6 +148,7 @@ describe('docs/tutorials/two-clusters.md', function () {
     ])
     await play('8. Cut a cluster off, and bring it back')
     await untilAnswered('paris', 'paris')
+    await untilConnected('paris')
   })
   it('9: removes one for good, and the other answers', async () => {
     await play('9. Remove a cluster for good')
