@@ -177,13 +177,16 @@ describe('ops/status', () => {
   describe('of servers that share a store', () => {
     const {dependencies, fleet} = settled()
     const leader: Heartbeat = {replica: undefined, holder: 'c_1', renewedAt: dependencies.now().toISOString(), seconds: 15, warnings: []}
-    const statusWith = async (heartbeats: readonly Heartbeat[] | undefined, replicas = ['a']) => {
+    /** @param later the Leases while they are watched; as before by default */
+    const statusWith = async (heartbeats: readonly Heartbeat[] | undefined, replicas = ['a'], later = heartbeats) => {
+      let looks = 0
       const reports = new Map(replicas.map(name => [name, {report: report(fleet), leftovers: [], digest: ''}]))
       const store = {
         ...{isShared: true, description: '', namespace: 'atlas', load: async () => ({...fleet, replicas, reports})},
-        heartbeats: async () => heartbeats ?? Promise.reject(new Error('no right')),
+        heartbeats: async () => ((looks += 1) === 1 ? heartbeats : later) ?? Promise.reject(new Error('no right')),
+        serverTime: () => undefined,
       } as unknown as StateStore
-      return status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: dependencies.now()})
+      return status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: dependencies.now(), watchedMs: 1})
     }
 
     it('the warnings of a leader that serves no Envoys are shown, and are findings', async () => {
@@ -200,6 +203,19 @@ describe('ops/status', () => {
       const ended = {...leader, renewedAt: '2026-11-23T01:00:00.000Z', warnings: ['nothing is signed']}
       const {findings} = await statusWith([ended])
       expect(findings.map(({kind}) => kind)).to.deep.equal(['no leader'])
+    })
+
+    it('a leader whose clock is hours behind or ahead is the leader while it renews its Lease; one that does not is none', async () => {
+      const renewed = (time: string): Heartbeat => ({...leader, renewedAt: time})
+      for (const [before, after] of [
+        ['2026-11-23T01:00:00.000Z', '2026-11-23T01:00:02.000Z'],
+        ['2027-01-01T00:00:00.000Z', '2027-01-01T00:00:02.000Z'],
+      ] as const) {
+        const alive = await statusWith([renewed(before)], ['a'], [renewed(after)])
+        expect([alive.leader, alive.findings]).to.deep.equal(['c', []])
+        const dead = await statusWith([renewed(before)])
+        expect([dead.leader, dead.findings.map(({kind}) => kind)]).to.deep.equal([undefined, ['no leader']])
+      }
     })
 
     it('an account that may not read Leases is told so, which is no finding', async () => {

@@ -7,6 +7,7 @@ import type {Owner} from '../model/names.js'
 import {type RequestKind, describeRequest} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import type {OpsDependencies} from './dependencies.js'
+import {holderName, leaderIn, leaseIn, livenessIn} from './leases.js'
 import {ANSWERS} from './replicas.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
@@ -129,24 +130,6 @@ function isAnswered({answers, requests, revisions}: Fleet, id: string): boolean 
   return answers.has(id) || request === undefined || (request.state !== 'waiting' && !revisions.has(ANSWERS))
 }
 
-/** After this time without a renewal, seconds, a Lease counts as expired. It allows for clocks that differ. */
-export const LEASE_EXPIRY = 20
-
-/** Seconds since a Lease was renewed, by two clocks that may differ. */
-export function sinceRenewal({renewedAt}: Heartbeat, now: Date): number {
-  return Math.max(0, Math.round((now.getTime() - Date.parse(renewedAt)) / 1000))
-}
-
-/** The leader's heartbeat, whether it is alive or not; undefined where there is no Lease, or it was given back. */
-export function leaseIn(heartbeats: readonly Heartbeat[]): Heartbeat | undefined {
-  return heartbeats.find(({replica, holder}) => replica === undefined && holder !== '')
-}
-
-/** The name of the replica that holds a Lease, without the suffix that is different in each of its lives. */
-export function holderName({holder}: Heartbeat): string {
-  return holder.replace(/_[^_]*$/, '')
-}
-
 /** The error for what the leader will not do before a person has acted. */
 function futile(what: string, lease: Heartbeat, reasons: readonly string[]): AtlasError {
   return new AtlasError('failed', `${what}: the leader, ${holderName(lease)}, reports: ${reasons.join('; ')}`, {
@@ -166,20 +149,21 @@ async function unanswered(
 ): Promise<AtlasError> {
   const kubectl = `kubectl -n ${store.namespace ?? ''}`
   const look = `${kubectl} get lease atlas; ${kubectl} get pods -l app.kubernetes.io/component=controller`
-  const heartbeats = await store.heartbeats().catch(() => undefined)
-  const lease = heartbeats && leaseIn(heartbeats)
-  if (heartbeats === undefined)
+  const found = await livenessIn(store, {now: dependencies.now()}).catch(() => undefined)
+  if (found === undefined)
     return new AtlasError('unreachable', `${what}: no leader has answered within ${waitMs / 1000} s; a leader will do it later`, {
       hint: `see whether a server runs: ${look}`,
     })
-  const silence = lease === undefined ? Infinity : sinceRenewal(lease, dependencies.now())
-  if (lease === undefined || silence > LEASE_EXPIRY) {
-    const last = lease === undefined ? '' : ` (the last one, ${holderName(lease)}, renewed its Lease ${silence} s ago)`
+  const leader = leaderIn(found)
+  if (leader?.isAlive !== true) {
+    const last =
+      leader === undefined ? '' : ` (the last one, ${holderName(leader.heartbeat)}, has not renewed its Lease for ${leader.silence} s)`
     return new AtlasError('unreachable', `${what}: there is no leader${last}; the next leader will do it`, {
       hint: `start a server with --role controller or all; ${look}`,
     })
   }
 
+  const lease = leader.heartbeat
   const name = holderName(lease)
   const reasons = lease.warnings.length === 0 ? '' : `. It warns: ${lease.warnings.join('; ')}`
   return new AtlasError('unreachable', `${what}: the leader, ${name}, has not done it within ${waitMs / 1000} s${reasons}`, {

@@ -6,9 +6,9 @@ import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {LEASE_EXPIRY, holderName, leaseIn, sinceRenewal} from './ask-leader.js'
 import {type Finding, findingOfFault, findingsOf} from './findings.js'
 import {loadInstallation} from './installation.js'
+import {type Liveness, hasTwin, holderName, leaderIn, livenessIn, WATCHED} from './leases.js'
 import {type FetchReport, type ReportSource, latestProxies, loadReports, reportedIn} from './server-reports.js'
 
 /**
@@ -62,66 +62,61 @@ export interface Status {
 /**
  * @param fetchReport asks the server whose admin address is given
  * @param admin the server to ask; the ones that run on the store where none is given
+ * @param watchedMs how long Leases are watched that seem expired
  * @throws AtlasError `unreachable` when no server runs on the store, or it does not answer
  */
 export async function status(
   store: StateStore,
   fetchReport: FetchReport,
-  {admin, now}: {readonly admin: string | undefined; readonly now: Date},
+  {admin, now, watchedMs = WATCHED}: {readonly admin: string | undefined; readonly now: Date; readonly watchedMs?: number},
 ): Promise<Status> {
   if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}], now)
   const {fleet} = await loadInstallation(store)
-  if (store.isShared) return statusOfReplicas(store, fleet, now)
+  if (store.isShared) return statusOfReplicas(store, fleet, {now, watchedMs})
   const sources = await loadReports(store, fleet, fetchReport)
   if (sources.length === 0) throw noServer(store)
   return statusOf(fleet, sources, now)
 }
 
 /** From the last reports of the living replicas. */
-async function statusOfReplicas(store: StateStore, fleet: Fleet, now: Date): Promise<Status> {
-  // A caller without the right to read Leases still gets the reports.
-  const heartbeats = await store.heartbeats().catch(() => undefined)
+async function statusOfReplicas(
+  store: StateStore,
+  fleet: Fleet,
+  {now, watchedMs}: {readonly now: Date; readonly watchedMs: number},
+): Promise<Status> {
   const reported = reportedIn(fleet)
   if (reported.length === 0) throw noServer(store)
+  // A caller without the right to read Leases still gets the reports.
+  const servers = await livenessIn(store, {now, replicas: fleet.replicas ?? [], watchedMs}).catch(() => undefined)
   const problems =
-    heartbeats === undefined
+    servers === undefined
       ? [{message: 'Leases cannot be read, so it is unknown which servers are alive.'}]
-      : problemsOf(fleet, heartbeats, now)
+      : problemsOf(fleet, servers, now)
   const unreported = (fleet.replicas ?? [])
     .filter(replica => !fleet.reports.has(replica))
     .map(replica =>
       warning(`server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`, replica),
     )
-  const leader = heartbeats && leaderOf(heartbeats, now)
+  const leader = servers && leaderIn(servers)
   const found = statusOf(fleet, reported, now, [...problems, ...unreported])
-  return {...found, ...(leader !== undefined && {leader: holderName(leader)})}
+  return {...found, ...(leader?.isAlive === true && {leader: holderName(leader.heartbeat)})}
 }
 
-/** The heartbeat of the leader; undefined where the Lease has run out or was given back. */
-function leaderOf(heartbeats: readonly Heartbeat[], now: Date): Heartbeat | undefined {
-  const lease = leaseIn(heartbeats)
-  return lease !== undefined && sinceRenewal(lease, now) <= LEASE_EXPIRY ? lease : undefined
-}
-
-function problemsOf(fleet: Fleet, heartbeats: readonly Heartbeat[], now: Date): readonly Problem[] {
-  const lease = leaseIn(heartbeats)
-  const age = lease === undefined ? '' : ` (Lease atlas last renewed ${sinceRenewal(lease, now)} s ago)`
+function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): readonly Problem[] {
+  const leader = leaderIn(servers)
+  const age = leader === undefined ? '' : ` (Lease atlas was not renewed for ${leader.silence} s)`
   const noLeader = `no leader${age}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`
-  const twins = heartbeats.filter(({twinAt}) => twinAt !== undefined && Math.abs(now.getTime() - Date.parse(twinAt)) <= LEASE_EXPIRY * 1000)
-  const silent = heartbeats.filter(
-    beat => beat.replica !== undefined && fleet.replicas?.includes(beat.replica) === true && sinceRenewal(beat, now) > LEASE_EXPIRY,
+  const twins = servers.map(({heartbeat}) => heartbeat).filter(heartbeat => hasTwin(heartbeat, now))
+  const silent = servers.filter(
+    ({heartbeat: {replica}, isAlive}) => replica !== undefined && fleet.replicas?.includes(replica) === true && !isAlive,
   )
-  const leader = leaderOf(heartbeats, now)
   return [
-    ...(leader === undefined ? [{kind: 'no leader', message: noLeader} as const] : warningsOfLeader(fleet, leader)),
+    ...(leader?.isAlive === true ? warningsOfLeader(fleet, leader.heartbeat) : [{kind: 'no leader', message: noLeader} as const]),
     ...twins.map(({replica = ''}) =>
       warning(`two servers have the name ${replica}, so the proxies of one of them are not shown.`, replica),
     ),
-    ...silent.map(beat =>
-      warning(
-        `server ${beat.replica ?? ''} has not renewed its Lease for ${sinceRenewal(beat, now)} s, so the state of its proxies may be old.`,
-        beat.replica,
-      ),
+    ...silent.map(({heartbeat: {replica = ''}, silence}) =>
+      warning(`server ${replica} has not renewed its Lease for ${silence} s, so the state of its proxies may be old.`, replica),
     ),
   ]
 }
