@@ -17,6 +17,7 @@ import type {CommitConflict} from '../../lib/store/commit.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
+import {openIdlePasses} from './idle-passes.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
 import {type RenewalSources, type RenewalTimes, defaultRenewalTimes, openRenewals} from './renewals.js'
@@ -91,8 +92,9 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   let timer: NodeJS.Timeout | undefined
   let isSoon = false
   let running: Promise<void> | undefined
-  /** Passes in a row that failed, and that found nothing to write. */
-  let [failures, idlePasses] = [0, 0]
+  /** Passes in a row that failed. */
+  let failures = 0
+  const idle = openIdlePasses({first: times.settleMs, longest: times.overdueMs})
   let failure: string | undefined
   const logUnsigned = openUnsignedLog(log, dependencies, from.unsigned)
   let [isStarted, isStopped, isLeading] = [false, false, false]
@@ -124,6 +126,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     lookAt(writer.due())
     const owners = todo === 'all' || todo.size === 0 || writer.isContestedDue() ? 'all' : todo
     todo = new Set()
+    idle.began()
     logUnsigned(base)
     try {
       const [lost, renewed] = [planProtected(base, fleet.protection()), renewals.take(base)]
@@ -133,8 +136,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       const scope = {withDerived: store.keepsDerived, renewals: renewed}
       const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]
       const missing = writer.take(base, planned, owners)
-      idlePasses = missing.length > 0 ? 0 : idlePasses + 1
       const isDone = await writer.write(base, missing, fleet.stored)
+      idle.ended({hasWritten: missing.length > 0})
       failures = 0
       failure = undefined
       reconciled(isDone ? (missing.length > 0 ? 'done' : 'nothing') : 'failed')
@@ -153,13 +156,13 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
   /** Until the next pass, unless something changes before. */
   function waitAfter(owners: Set<Owner> | 'all'): number {
-    if (todo === 'all' || todo.size > 0) return times.settleMs
+    // Whatever asks for the next pass, the leader never spins.
+    const shortest = idle.wait()
+    if (todo === 'all' || todo.size > 0) return Math.max(times.settleMs, shortest)
     const left = Math.min(untilDue(fleet.stored(), dependencies.now()) ?? times.lookMs, writer.wait() ?? Infinity)
     // An owner that this pass has not looked at is due; or, where it has looked at all of them, what is due can't be issued now.
     const overdue = owners === 'all' ? times.overdueMs : times.settleMs
-    // Whatever asks for the next pass, the leader never spins.
-    const shortest = backOff(idlePasses, {first: times.settleMs, longest: times.overdueMs})
-    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs, renewals.wait() ?? Infinity)
+    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
   }
 
   function waitAfterFailure(error: unknown): number {
@@ -206,16 +209,16 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       if (running === undefined) schedule(times.settleMs)
     },
 
-    changed({changes}) {
+    changed(update) {
       if (!isStarted) return
-      idlePasses = 0
-      for (const change of changes) {
+      idle.changed(update)
+      for (const change of update.changes) {
         lookAt(ownersAffectedBy(change, fleet.stored()))
         if (change.kind === 'revision') writer.changed(change.object)
       }
 
       // After a failure a change does not shorten the wait.
-      if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(times.settleMs)
+      if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(waitAfter('all'))
     },
 
     failure() {

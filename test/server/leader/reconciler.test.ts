@@ -1,7 +1,8 @@
 /** The reconciler alone: what it learns during a pass is not lost at the end of the pass. */
 import {expect} from 'chai'
+import type {Change} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
-import {objectKey, parseClusterName} from '../../../src/lib/model/names.js'
+import {type ObjectKey, objectKey, parseClusterName} from '../../../src/lib/model/names.js'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {REQUESTS} from '../../../src/lib/ops/replicas.js'
 import {RefusedCommit} from '../../../src/lib/store/commit.js'
@@ -37,10 +38,11 @@ describe('the reconciler', () => {
   let reconciler: Reconciler
 
   /** A reconciler that leads, and observes what it has written. */
-  async function open(clusters: readonly string[]): Promise<void> {
+  async function open(clusters: readonly string[], objects: readonly ObjectKey[] = [REQUESTS]): Promise<void> {
     store = testStore()
-    // The test store reports no revisions: without this one the leader would make the object for requests again and again.
-    store.write(...changesOf(testFleet(dependencies, clusters)), {kind: 'revision', object: REQUESTS, value: '1'})
+    // The test store reports no revisions: without these the leader makes the object for requests again and again.
+    const revisions = objects.map((object): Change => ({kind: 'revision', object, value: '1'}))
+    store.write(...changesOf(testFleet(dependencies, clusters)), ...revisions)
     const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
     reconciler = openReconciler({
       fleet,
@@ -83,6 +85,21 @@ describe('the reconciler', () => {
     await new Promise(resolve => setTimeout(resolve, 1500))
     // A pass that finds nothing waits for a certificate that comes due, which takes days; one that spins comes 650 times a second.
     expect(passes - before).to.be.lessThan(10)
+  })
+
+  it('waits longer and longer while each pass writes what has no effect, and not at all once a change has one', async () => {
+    // Made in each pass, and never there in the next.
+    await open(['paris'], [])
+    reconciler.living([])
+    await reconciler.start()
+    await eventually(() => store.fleet().credentials.size === 2, 'the certificates are issued')
+    const before = passes
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    // 20, 40, 80 … ms apart; one that spins comes 50 times a second.
+    expect(passes - before).to.be.within(1, 12)
+    const lyon = testCluster('lyon')
+    store.write({kind: 'registration', name: lyon.name, value: lyon})
+    await eventually(() => store.fleet().credentials.size === 3, 'the new cluster has its credential')
   })
 
   it('writes the list of living servers, also when it learns of one during a pass that finds nothing to do', async () => {
