@@ -47,6 +47,21 @@ describe('commands: start-up and help', function () {
       expect(loaded.some(url => url.includes('node_modules/node-forge/'))).to.equal(true)
     }))
 
+  for (const args of [['cluster', 'list', '--kubeconfig', 'missing'], ['serve']])
+    it(`atlas ${args.join(' ')} does not load undici, which an import of node:http does, for 35 ms of CPU`, () =>
+      inFolder(async folder => {
+        const [hook, log] = [path.join(folder, 'hook.mjs'), path.join(folder, 'modules.txt')]
+        const text = `import {writeFileSync} from 'node:fs'
+process.once('exit', () => writeFileSync(${JSON.stringify(log)}, process.moduleLoadList.join('\\n')))`
+        await writeFile(hook, text)
+        const flags = args.includes('serve') ? ['--store', path.join(folder, 'missing')] : []
+        const child = spawn(process.execPath, ['--import', pathToFileURL(hook).href, atlasBin, ...args, ...flags], {stdio: 'ignore'})
+        await new Promise(resolve => child.once('close', resolve))
+        const loaded = (await readFile(log, 'utf8')).split('\n')
+        expect(loaded).to.include('NativeModule https')
+        expect(loaded.filter(name => name.includes('undici'))).to.deep.equal([])
+      }))
+
   it('every command has help with an example', async () => {
     for (const command of commands) {
       const {code, stdout} = await atlas(...command, '--help')
