@@ -76,7 +76,7 @@ describe('renewals', () => {
     expect(seen.every(slice => slice.length <= 3)).to.equal(true)
   })
 
-  it('go on although one Envoy does not acknowledge in time, and stop where half of a tenth does not', () => {
+  it('go on although one Envoy does not acknowledge in time, and stop where half of a tenth does not', async () => {
     connect(all())
     dependencies.pass(22 * day)
     const first = pass()
@@ -90,7 +90,7 @@ describe('renewals', () => {
     expect(pass()).to.deep.equal([])
     expect(plan().late).to.deep.equal([first[0], second[0]].sort())
     const gate = openRenewals({proxies: () => facts.proxies, isClockFirm: () => true}, dependencies, {acknowledgeMs: 120_000})
-    gate.take(fleet)
+    await gate.take(fleet)
     expect(gate.failure()).to.contain(
       `renewals wait: ${[first[0], second[0]].sort().join(', ')} did not acknowledge a new identity within 2m`,
     )

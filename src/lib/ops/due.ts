@@ -70,6 +70,20 @@ export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, n
   return isWithin(settledOwner(fleet, settings, owner), now)
 }
 
+/**
+ * Finds out what time brings to each owner, which takes a signature check for each certificate, before `areOwnersSettled` asks for all at
+ * once; nothing where the last fleet had the same trust bundle. The caller iterates with pauses.
+ * @throws AtlasError `invalid` where an issuer in force does not decode
+ */
+export function* lookAhead(fleet: Fleet): Generator<undefined, void> {
+  const {settings, trust} = fleet
+  if (settings === undefined || (last?.fleet.settings === settings && last.fleet.trust === trust)) return
+  for (const owner of ownersOf(fleet)) {
+    settledOwner(fleet, settings, owner)
+    yield
+  }
+}
+
 function isWithin({from, until}: Span, now: Date): boolean {
   return from <= now.getTime() && now.getTime() < until
 }

@@ -5,6 +5,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
+import {lookAhead} from '../../lib/ops/due.js'
 import {inOrder, knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
 import type {Renewals} from '../../lib/ops/renewals.js'
 
@@ -34,19 +35,24 @@ export async function planInTurns(
     }
   }
 
-  return inTurns(parts())
+  return (await inTurns(parts())).flat()
 }
 
 /** As `planAnswers`. */
 export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies): Promise<readonly Change[]> {
-  return inTurns(planAnswers(fleet, dependencies))
+  return (await inTurns(planAnswers(fleet, dependencies))).flat()
 }
 
-async function inTurns(parts: Iterable<readonly Change[]>): Promise<readonly Change[]> {
-  const all: Change[] = []
+/** As `lookAhead`. */
+export async function lookAheadInTurns(fleet: Fleet): Promise<void> {
+  await inTurns(lookAhead(fleet))
+}
+
+async function inTurns<Part>(parts: Iterable<Part>): Promise<readonly Part[]> {
+  const all: Part[] = []
   let until = performance.now() + TURN
-  for (const changes of parts) {
-    all.push(...changes)
+  for (const part of parts) {
+    all.push(part)
     if (performance.now() < until) continue
     await nextTurn()
     until = performance.now() + TURN

@@ -115,9 +115,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   }
 
   function run(): void {
-    running = pass().finally(() => {
-      running = undefined
-    })
+    running = pass().finally(() => (running = undefined))
   }
 
   async function pass(): Promise<void> {
@@ -129,7 +127,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     idle.began()
     logUnsigned(base)
     try {
-      const [lost, renewed] = [planProtected(base, fleet.protection()), renewals.take(base)]
+      const [lost, renewed] = [planProtected(base, fleet.protection()), await renewals.take(base)]
       const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies)
       const asked = [...lost, ...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
       if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)

@@ -5,6 +5,7 @@ import type {Owner} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
 import {type RenewalPlan, planRenewals} from '../../lib/ops/renewals.js'
+import {lookAheadInTurns} from './plan-in-turns.js'
 
 /** Milliseconds. */
 export interface RenewalTimes {
@@ -24,7 +25,7 @@ export interface RenewalSources {
 
 export interface RenewalGate {
   /** Those of one pass, which must look at their owners. */
-  take(fleet: Fleet): RenewalPlan
+  take(fleet: Fleet): Promise<RenewalPlan>
   /** Milliseconds until it is worth another look; undefined: no renewal waits. */
   wait(): number | undefined
   /** Why renewals wait for longer than they should, as a sentence. */
@@ -44,8 +45,9 @@ export function openRenewals({proxies, isClockFirm}: RenewalSources, clock: Cloc
   const renewedBefore = new Set<Owner>()
   let plan: RenewalPlan | undefined
   return {
-    take(fleet) {
+    async take(fleet) {
       if (fleet.settings === undefined) return nothing
+      await lookAheadInTurns(fleet)
       const isFirm = isClockFirm()
       const facts = {proxies: proxies(), isClockFirm: isFirm, renewedBefore, acknowledgeMs}
       plan = planRenewals(fleet, fleet.settings, clock.now(), facts)
