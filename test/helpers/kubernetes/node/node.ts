@@ -50,4 +50,4 @@ export async function startNode(kubernetes: Kubernetes, folder: string): Promise
   }
 }
 
-const EVERY_MS = 250
+const EVERY_MS = 100
