@@ -3,7 +3,7 @@ import {Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
-import {findingsJson} from '../lib/cli/text/findings.js'
+import {findingsJson, unreadableKeysIn} from '../lib/cli/text/findings.js'
 import {type ShownStatus, renderStatus} from '../lib/cli/text/status.js'
 import {status} from '../lib/ops/status.js'
 
@@ -30,7 +30,9 @@ In Kubernetes this combines the latest report of every running server; it may la
     const store = await this.openStore(flags)
     const now = dependencies.now()
     const found = await status(store, fetchReport, {admin: flags.server, now})
-    const shown = {...found, findings: findingsJson(found.findings, {flags, namespace: store.namespace, version: this.config.version})}
+    const unreadableKeys = await unreadableKeysIn(found.findings, store)
+    const context = {flags, namespace: store.namespace, version: this.config.version, unreadableKeys}
+    const shown = {...found, findings: findingsJson(found.findings, context)}
     this.data(renderStatus(shown, now))
     if (shown.findings.length > 0) process.exitCode = NEEDS_ATTENTION
     return shown

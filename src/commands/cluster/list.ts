@@ -3,7 +3,7 @@ import {dependencies, StoreCommand} from '../../lib/cli/base-command.js'
 import {sameStore} from '../../lib/cli/flags/store.js'
 import {fetchReport} from '../../lib/cli/server-report.js'
 import {type ListedClusterJson, listedClusterJson, renderList} from '../../lib/cli/text/cluster.js'
-import {type FindingJson, findingsJson, renderFindings} from '../../lib/cli/text/findings.js'
+import {type FindingJson, findingsJson, renderFindings, unreadableKeysIn} from '../../lib/cli/text/findings.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'
 
 export default class ClusterList extends StoreCommand {
@@ -18,7 +18,8 @@ The last lines name Envoys that still use a credential past half of its life, an
     const store = await this.openStore(flags)
     const list = await listClusters(store, fetchReport, dependencies.now())
     const clusters = list.clusters.map(cluster => listedClusterJson(cluster))
-    const findings = findingsJson(list.findings, {flags, namespace: store.namespace, version: this.config.version})
+    const unreadableKeys = await unreadableKeysIn(list.findings, store)
+    const findings = findingsJson(list.findings, {flags, namespace: store.namespace, version: this.config.version, unreadableKeys})
     if (clusters.length === 0) {
       this.message('No cluster is registered.')
       this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)

@@ -17,6 +17,7 @@ export interface IdlePasses {
   wait(): number
 }
 
+/** @param times of the wait, milliseconds: after the first such pass, and the longest */
 export function openIdlePasses(times: BackOff): IdlePasses {
   let count = 0
   /** Whether the fleet has changed since the last pass began. */

@@ -90,14 +90,13 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** The owners whose certificates and records the next pass looks at; an empty set: all of them, when the time comes. */
   let todo: Set<Owner> | 'all' = 'all'
   let timer: NodeJS.Timeout | undefined
-  let isSoon = false
   let running: Promise<void> | undefined
   /** Passes in a row that failed. */
   let failures = 0
   const idle = openIdlePasses({first: times.settleMs, longest: times.overdueMs})
   let failure: string | undefined
   const logUnsigned = openUnsignedLog(log, dependencies, from.unsigned)
-  let [isStarted, isStopped, isLeading] = [false, false, false]
+  let [isSoon, isStarted, isStopped, isLeading] = [false, false, false, false]
   let replicas: readonly string[] | undefined
   const renewals = openRenewals(from.renewals, dependencies, times)
   const writer = openWriter({store, dependencies, log, times, refused})
@@ -155,12 +154,11 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** Until the next pass, unless something changes before. */
   function waitAfter(owners: Set<Owner> | 'all'): number {
     // Whatever asks for the next pass, the leader never spins.
-    const shortest = idle.wait()
-    if (todo === 'all' || todo.size > 0) return Math.max(times.settleMs, shortest)
+    if (todo === 'all' || todo.size > 0) return Math.max(times.settleMs, idle.wait())
     const left = Math.min(untilDue(fleet.stored(), dependencies.now()) ?? times.lookMs, writer.wait() ?? Infinity)
     // An owner that this pass has not looked at is due; or, where it has looked at all of them, what is due can't be issued now.
     const overdue = owners === 'all' ? times.overdueMs : times.settleMs
-    return Math.min(Math.max(left > 0 ? left : overdue, shortest), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
+    return Math.min(Math.max(left > 0 ? left : overdue, idle.wait()), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
   }
 
   function waitAfterFailure(error: unknown): number {

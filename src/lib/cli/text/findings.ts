@@ -1,7 +1,8 @@
 /** What needs a person, for people: each finding of `status` and `cluster list` with the command to run next. */
-import {OBSERVABILITY, type Owner, parseObjectKey} from '../../model/names.js'
+import {OBSERVABILITY, type Owner, objectKey, objectNames, parseObjectKey} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import type {Finding} from '../../ops/findings.js'
+import type {StateStore} from '../../store/store.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {credentialCommand, logCommand, releaseCommand} from './joining.js'
 
@@ -18,6 +19,8 @@ export interface FindingContext {
   readonly namespace: string | undefined
   /** Of this program, and of the charts. */
   readonly version: string
+  /** The clusters whose key the user may not read. */
+  readonly unreadableKeys: ReadonlySet<Owner>
 }
 
 /** More findings are counted, not listed; `--json` has all of them. */
@@ -47,7 +50,7 @@ function nextOf(finding: Finding, context: FindingContext): string {
     case 'not updated':
       return `atlas rotate ${cluster}${sameStore(flags)}, if what cannot be read is its identity`
     case 'credential':
-      return renewalOf(cluster, kubectl, flags)
+      return renewalOf(cluster, kubectl, context)
     case 'envoy':
       return upgradeOf(cluster, kubectl, context)
     case 'open files':
@@ -70,11 +73,23 @@ function logsOf(cluster: Owner, kubectl: string | undefined, flags: StoreFlags):
 }
 
 /** How the newest credential gets to the Envoys. */
-function renewalOf(cluster: Owner, kubectl: string | undefined, flags: StoreFlags): string {
+function renewalOf(cluster: Owner, kubectl: string | undefined, {flags, unreadableKeys}: FindingContext): string {
   if (kubectl === undefined) return bootstrapCommand(cluster, flags)
-  return cluster === OBSERVABILITY
-    ? `${kubectl} rollout restart deployment --selector app.kubernetes.io/component=envoy`
-    : credentialCommand(cluster, flags)
+  if (cluster === OBSERVABILITY) return `${kubectl} rollout restart deployment --selector app.kubernetes.io/component=envoy`
+  const command = credentialCommand(cluster, flags)
+  return unreadableKeys.has(cluster) ? `ask a user who may read Secret ${objectNames.credential(cluster)} to run: ${command}` : command
+}
+
+/** The clusters of findings whose next step needs a key that this user may not read. Where that is unknown, the user is taken to have the right. */
+export async function unreadableKeysIn(findings: readonly Finding[], store: Pick<StateStore, 'mayRead'>): Promise<ReadonlySet<Owner>> {
+  const owners = new Set(findings.flatMap(({kind, cluster}) => (kind === 'credential' && cluster !== undefined ? [cluster] : [])))
+  const keys = await Promise.all(
+    [...owners].map(async owner => {
+      const mayRead = await store.mayRead(objectKey('Secret', objectNames.credential(owner))).catch(() => true)
+      return [owner, mayRead] as const
+    }),
+  )
+  return new Set(keys.flatMap(([owner, mayRead]) => (mayRead ? [] : [owner])))
 }
 
 /** The charts have an Envoy that is new enough. */
