@@ -177,6 +177,22 @@ describe('xds/session', () => {
       expect([...(describeSession(stream.session)[0]?.acked ?? [])].filter(([name]) => name === 'a')).to.deep.equal([['a', '1000']])
       expect(stream.heard('stale-nonce')).to.deep.equal([])
     })
+
+    it('hold back their own type alone: a denial and a certificate do not wait for clusters that warm', () => {
+      const stream = new Stream('delta')
+      stream.ask('cluster')
+      stream.ask('route', {subscribe: ['ads']})
+      stream.ask('secret', {subscribe: ['identity']})
+      const routes = (text: string) => ({route: {ads: text}, secret: {identity: text}})
+      stream.push(routes('first'))
+      stream.ack('route')
+      stream.ack('secret')
+      for (let version = 1; version <= 70; version += 1) stream.push({cluster: {a: `${version}`}, ...routes('first')})
+      expect(stream.session.types.get(typeUrls.cluster)?.inFlight).to.have.length(64)
+      stream.push({cluster: {a: '71'}, ...routes('second')})
+      for (const kind of ['route', 'secret'] as const) expect(stream.session.types.get(typeUrls[kind])?.inFlight).to.have.length(1)
+      expect(stream.session.types.get(typeUrls.cluster)?.inFlight).to.have.length(64)
+    })
   })
 
   describe('a retry of what was NACKed alone', () => {

@@ -16,7 +16,7 @@ export interface SessionOptions {
   readonly maxNameLength?: number
   /** How many types that aren't served a stream may request; more end it with INVALID_ARGUMENT. Default 32. */
   readonly maxUnknownTypes?: number
-  /** How many responses a client may leave unanswered; while there are as many, nothing more is sent. Default 64. */
+  /** How many responses a client may leave unanswered; while there are as many, nothing more is sent of the types concerned. Default 64. */
   readonly maxInFlight?: number
 }
 

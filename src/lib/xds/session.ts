@@ -97,12 +97,17 @@ function handleSnapshot(session: Session, {snapshot, before}: Extract<Input, {ki
 
 /**
  * Sends the next response, if there is one and the transport takes it. A client that leaves many responses unanswered is busy: the
- * next response waits for an answer, and is computed then.
+ * next response waits for an answer, and is computed then. A type of which nothing is unanswered does not wait: Envoy withholds the
+ * answers about its clusters while they warm, and a denial or a certificate must not wait for these.
  */
 function sendNext(before: Session, notes: readonly Note[], now: Date): Step {
-  if (before.awaitsWritable || before.snapshot === undefined || isBusy(before)) return {session: before, notes}
+  if (before.awaitsWritable || before.snapshot === undefined) return {session: before, notes}
   const session = {...before, types: releaseRetries(before.types, now)}
-  const next = nextResponse(session, before.snapshot, now)
+  const isClientBusy = isBusy(before)
+  const mayGo = ({inFlight}: TypeState): boolean => !isClientBusy || inFlight.length === 0
+  const next = nextResponse(session, before.snapshot, mayGo, now)
+  // What waits for an answer needs no wake: its deadlines may have passed already.
+  if (next === undefined && isClientBusy) return {session: before, notes}
   if (next === undefined) {
     const wakeAt = earliest(nextRemovalDeadline(session.types, session.options.removalDelayMs), nextRetry(session.types))
     return wakeAt === undefined ? {session, notes} : {session, notes, wakeAt}
@@ -135,17 +140,18 @@ function earliest(a: Date | undefined, b: Date | undefined): Date | undefined {
 function nextResponse(
   session: Session,
   snapshot: Snapshot,
+  mayGo: (state: TypeState) => boolean,
   now: Date,
 ): {readonly plan: ResponsePlan; readonly notes: readonly Note[]} | undefined {
   const isDelta = session.variant === 'delta'
   for (const typeUrl of pushOrder) {
     const state = session.types.get(typeUrl)
-    const plan = state && (isDelta ? planDeltaResponse(state) : planSotwResponse(state))
+    const plan = state === undefined || !mayGo(state) ? undefined : isDelta ? planDeltaResponse(state) : planSotwResponse(state)
     if (plan !== undefined) return {plan, notes: []}
   }
 
   const removal = nextRemoval(session.types, {snapshot, delayMs: session.options.removalDelayMs}, now)
-  if (removal === undefined) return undefined
+  if (removal === undefined || !mayGo(removal.state)) return undefined
   const {state, names, forced} = removal
   const notes: readonly Note[] = forced ? [{kind: 'removal-forced', typeUrl: state.typeUrl, names}] : []
   return {plan: isDelta ? planDeltaRemoval(state, names) : planSotwRemoval(state, names), notes}

@@ -54,8 +54,11 @@ export interface StreamLimitsOptions {
 }
 
 export interface StreamLimits {
-  /** Charges a request to its cluster, then handles it: later, where requests come too fast. Until then nothing more is read. */
-  received(bytes: number, handle: () => void): void
+  /**
+   * Charges a request to its cluster, then handles it: later, where requests come too fast. Until then nothing more is read.
+   * @param handle returns whether the stream goes on
+   */
+  received(bytes: number, handle: () => boolean): void
   /** Whether a request claims too much. */
   check(request: AdsRequest): Breach | undefined
 }
@@ -78,8 +81,8 @@ export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
       throttled()
       call.pause()
       timers.set('rate', wait, () => {
-        handle()
-        call.resume()
+        // Nothing is read any more from a stream that the request has ended.
+        if (handle()) call.resume()
       })
     },
 

@@ -142,6 +142,7 @@ export class OpenStream implements Stream {
         this.#charged(() => {
           this.#received(bytes, bounds)
         })
+        return this.#ended === undefined
       })
     })
     this.#call.on('end', () => {
