@@ -65,8 +65,8 @@ function storeOver(place: Place): MemoryStore {
       if (place.broken !== undefined) throw place.broken
       return [...held].map(([key, {value, revision}]) => readObject(key, value, revision))
     },
-    exclusively(work) {
-      const mine = place.turn.then(work)
+    exclusively(work, inTurn) {
+      const mine = place.turn.then(async () => inTurn(work))
       place.turn = mine.catch(() => undefined)
       return mine
     },

@@ -43,6 +43,12 @@ export class RefusedCommit extends AtlasError {
   }
 }
 
+/** A place of objects, for commits. */
+export interface Writable extends Pick<ObjectStore, 'description' | 'read' | 'write' | 'writesAtOnce'> {
+  /** As that of `ObjectStore`, where it is settled what the work takes turns with. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>
+}
+
 /** The object after a write, or why it could not be written. */
 type Outcome = {readonly group: Group; readonly error: unknown} | {readonly group: Group; readonly object: StoredObject | undefined}
 
@@ -53,7 +59,7 @@ type Outcome = {readonly group: Group; readonly error: unknown} | {readonly grou
  * @throws AtlasError `conflict` where an object is not at its revision in `base`; nothing is written where that shows beforehand
  */
 export async function commitOnto(
-  objects: ObjectStore,
+  objects: Writable,
   read: (key: ObjectKey) => Promise<StoredObject | undefined>,
   base: Fleet,
   changes: readonly Change[],
@@ -109,7 +115,7 @@ function unblocked(batch: readonly Group[], blocked: ReadonlySet<string>): reado
 }
 
 async function writeGroup(
-  objects: ObjectStore,
+  objects: Writable,
   read: (key: ObjectKey) => Promise<StoredObject | undefined>,
   fleet: Fleet,
   group: Group,
@@ -130,7 +136,7 @@ async function writeGroup(
 }
 
 /** @throws AtlasError `conflict` where the object is at another revision than the one that was planned on */
-function checkBase(objects: ObjectStore, key: ObjectKey, present: StoredObject | undefined, base: Fleet): void {
+function checkBase(objects: Writable, key: ObjectKey, present: StoredObject | undefined, base: Fleet): void {
   if (present?.revision === base.revisions.get(key)) return
   throw new AtlasError('conflict', `${key} in ${objects.description} was changed by another writer`, {hint: 'run the command again'})
 }

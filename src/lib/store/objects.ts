@@ -52,6 +52,9 @@ export interface Writing {
   readonly isDerived: boolean
 }
 
+/** Runs a work when it is its turn. */
+export type Turns = <T>(work: () => Promise<T>) => Promise<T>
+
 export interface ObjectStore
   extends
     StoreTraits,
@@ -63,8 +66,12 @@ export interface ObjectStore
   readonly writesAtOnce: number
   /** All objects, as they are now. @throws AtlasError `unreachable` */
   list(): Promise<readonly StoredObject[]>
-  /** Runs `work` while no other writer of this place writes. @throws AtlasError `unreachable` when the other writer takes too long */
-  exclusively<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Runs `work` through `inTurn` while no other writer of this place writes. Another writer is waited for before `inTurn`, so that reads
+   * of this process go on meanwhile.
+   * @throws AtlasError `unreachable` when the other writer takes too long
+   */
+  exclusively<T>(work: () => Promise<T>, inTurn: Turns): Promise<T>
   /** One object, as it is known to be; undefined: there is none. Within `exclusively`. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
   /**

@@ -5,9 +5,9 @@ import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
-import {commitOnto} from './commit.js'
+import {type Writable, commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './diff.js'
-import type {ObjectStore, Observed, Sighting, StoredObject} from './objects.js'
+import type {ObjectStore, Observed, Sighting, StoredObject, Turns} from './objects.js'
 import {type StateStore, type Watcher, notInitialised} from './store.js'
 
 const FLEET: ObjectKey = objectKeyOf('settings')
@@ -34,6 +34,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   let loaded: View = emptyView()
   /** Reads and own commits take turns, so that each sees the other's result whole. */
   const inTurn = oneAtATime()
+  const inOrder = oneAtATime()
+  // A slow write to a remote place must not delay a revocation: what is seen meanwhile is compared by each object's revision. Elsewhere
+  // reads wait for a commit of this process, and not while that commit waits for another process.
+  const turns: Turns = objects.isRemote ? async work => work() : inTurn
+  const writable: Writable = {...objects, exclusively: async work => objects.exclusively(work, turns)}
 
   function emptyView(): View {
     return {known: openKnown(decode), fleet: emptyFleet}
@@ -105,9 +110,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       }),
 
     async commit(base, changes) {
-      const commit = async (): Promise<Fleet> => commitOnto(objects, read, base, changes, wrote)
-      // A slow write must not delay a revocation: what is seen meanwhile is compared by each object's revision.
-      return isRemote ? commit() : inTurn(commit)
+      // One at a time: each would wait for the lock of the one before, and name this process as the one that writes.
+      const commit = async (): Promise<Fleet> => commitOnto(writable, read, base, changes, wrote)
+      return isRemote ? commit() : inOrder(commit)
     },
 
     async watch(watcher, signal) {
@@ -182,7 +187,7 @@ function fail(watch: Watch, error: unknown): void {
 }
 
 /** Runs works one after the other, whether those before fail or not. */
-function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+function oneAtATime(): Turns {
   let turn: Promise<unknown> = Promise.resolve()
   return work => {
     const next = turn.then(work, work)

@@ -1,8 +1,9 @@
 /** Processes that hold the lock of a directory and do nothing: they are named, and no process waits without end. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {chmod, writeFile} from 'node:fs/promises'
+import {chmod, rm, writeFile} from 'node:fs/promises'
 import {expect} from 'chai'
+import {parseClusterName} from '../../../src/lib/model/names.js'
 import {startOf, isAlive} from '../../../src/lib/store/directory/process.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {until} from '../recorder.js'
@@ -46,6 +47,34 @@ describe('store/directory: a writer that does not end', function () {
     await until(() => !isAlive(pid, ''))
     await store.commit(await store.load(), [endpoints])
     expect(store.warnings()).to.deep.equal([])
+  })
+
+  it('that is stopped delays a removal by no more than the patience of a read, though a commit of this process waits for it, too', async () => {
+    const lockMs = 4000
+    const store = folder.open({...quickTimes, lockMs, patienceMs: 100})
+    const watch = await folder.watching(store)
+    const pid = await holder()
+    process.kill(pid, 'SIGSTOP')
+    let isOver = false
+    const failed = rejectedBy(store.commit(watch.fleet, [endpoints])).finally(() => (isOver = true))
+    await until(() => store.warnings().length > 0)
+    await rm(folder.file('service-paris.yaml'))
+    await until(() => !watch.fleet.registrations.has(parseClusterName('paris')))
+    expect(isOver, 'the commit still waits').to.equal(false)
+    expect(await failed).to.include({code: 'unreachable'})
+  })
+
+  it('lets a commit follow that has waited for it beside reads', async () => {
+    const store = folder.open({...quickTimes, patienceMs: 10_000})
+    const watch = await folder.watching(store)
+    const pid = await holder()
+    const commits = [store.commit(watch.fleet, [endpoints]), store.load()] as const
+    await until(() => store.warnings().length > 0)
+    child?.kill('SIGKILL')
+    await until(() => !isAlive(pid, ''))
+    await Promise.all(commits)
+    expect(watch.fleet.endpoints).to.deep.equal(endpoints.value)
+    expect(await folder.names()).not.to.contain('.commit.lock')
   })
 
   it('that takes over the lock of a dead one is not waited for without end either', async () => {

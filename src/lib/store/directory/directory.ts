@@ -50,14 +50,16 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       return manifest === undefined || revision === undefined ? undefined : {key, revision, manifest}
     },
 
-    async exclusively(work) {
+    async exclusively(work, inTurn) {
       if (create) await prepare(directory)
       const lock = await waits.commitLock()
       try {
-        await removeTemporaryFiles(directory)
-        // All files are read, so that each object is found under any file name.
-        await files.scan()
-        return await work()
+        return await inTurn(async () => {
+          await removeTemporaryFiles(directory)
+          // All files are read, so that each object is found under any file name.
+          await files.scan()
+          return work()
+        })
       } finally {
         await lock.release()
       }

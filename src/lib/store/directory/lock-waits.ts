@@ -33,6 +33,8 @@ export function openLockWaits(directory: string, times: DirectoryTimes): LockWai
   let waiting: {readonly holder: string; readonly since: number} | undefined
   /** Who it was when a wait ended without the lock: until a later one succeeds. */
   let isGivenUp = false
+  /** A commit of this process has the lock. Reads take turns with it (state-store.ts), and do not wait for it here. */
+  let isHeld = false
 
   async function waitFor(owner: LockOwner, began: number): Promise<void> {
     waiting = {holder: await describe(owner), since: began}
@@ -52,7 +54,13 @@ export function openLockWaits(directory: string, times: DirectoryTimes): LockWai
       if ('release' in lock) {
         waiting = undefined
         isGivenUp = false
-        return lock
+        isHeld = true
+        return {
+          async release() {
+            isHeld = false
+            await lock.release()
+          },
+        }
       }
 
       await waitFor(lock.owner, began)
@@ -65,7 +73,7 @@ export function openLockWaits(directory: string, times: DirectoryTimes): LockWai
   }
 
   async function betweenCommits<T>(look: () => Promise<T>): Promise<T> {
-    const writer = async (): Promise<LockOwner | undefined> => livingOwner(file).catch(() => undefined)
+    const writer = async (): Promise<LockOwner | undefined> => (isHeld ? undefined : livingOwner(file).catch(() => undefined))
     const began = performance.now()
     const isOver = (): boolean => performance.now() - began >= times.patienceMs
     for (;;) {
