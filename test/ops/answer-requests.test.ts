@@ -1,7 +1,7 @@
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import type {Answer, Request} from '../../src/lib/model/request.js'
+import type {Answer, Request, RequestTimes} from '../../src/lib/model/request.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
 
@@ -73,6 +73,21 @@ describe('ops/answer-requests', () => {
     expect(dropped({state: 'done', answeredAt: at(HOUR)})).to.equal(true)
     expect(dropped({state: 'done', requestedAt: at(-2 * HOUR)})).to.equal(true)
     expect(dropped({state: 'waiting', requestedAt: at(-25 * HOUR)})).to.equal(true)
+  })
+
+  it('keeps answers and waiting requests for as long as it is told', () => {
+    const dependencies = testDependencies()
+    const ago = new Date(dependencies.now().getTime() - 2000).toISOString()
+    const fleet = reduceAll(testFleet(dependencies, []), [
+      {kind: 'request', id: 'old', value: {kind: 'rotate', owners: [], requestedAt: ago, state: 'waiting'}},
+      {kind: 'answer', id: 'gone', value: {kind: 'rotate', owners: [], state: 'done', answeredAt: ago}},
+    ])
+    const dropped = (times: RequestTimes): readonly string[] =>
+      [...planAnswers(fleet, dependencies, times)]
+        .flat()
+        .flatMap(change => ('id' in change && change.value === undefined ? [change.id] : []))
+    expect(dropped({answerKeptMs: 1000, requestKeptMs: 1000})).to.deep.equal(['old', 'gone'])
+    expect(dropped({answerKeptMs: 3000, requestKeptMs: 3000})).to.deep.equal([])
   })
 
   it('marks a request that an earlier leader has answered, and does not do it again', () => {

@@ -24,8 +24,15 @@ export interface Answer extends Pick<Request, 'kind' | 'owners'> {
   readonly message?: string
 }
 
-/** After this time, milliseconds, the leader removes an answer. */
-export const ANSWER_KEPT = 3_600_000
+/** When the leader removes what was asked and answered, milliseconds. */
+export interface RequestTimes {
+  /** After it was answered. */
+  readonly answerKeptMs: number
+  /** A request that still waits: its sender has given up. */
+  readonly requestKeptMs: number
+}
+
+export const defaultRequestTimes: RequestTimes = {answerKeptMs: 3_600_000, requestKeptMs: 24 * 3_600_000}
 
 /** The id of no request: removing it creates the object that requests are written into. */
 export const NO_REQUEST = 'none'

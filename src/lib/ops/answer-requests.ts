@@ -3,7 +3,7 @@ import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
 import {type Fleet, isBroken, brokenNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {ANSWER_KEPT, type Answer, type Request, describeRequest} from '../model/request.js'
+import {type Answer, type Request, type RequestTimes, defaultRequestTimes, describeRequest} from '../model/request.js'
 import {clusterNames} from './cluster/list.js'
 import {planRemoval} from './revoke.js'
 import {allOwners, planLeaves} from './rotate.js'
@@ -14,12 +14,16 @@ import type {OpsDependencies} from './dependencies.js'
  * The changes that waiting requests ask for, each with its answer, and the removal of old requests. A few owners at a time, so that the
  * caller can do other work between two steps.
  */
-export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+export function* planAnswers(
+  fleet: Fleet,
+  dependencies: OpsDependencies,
+  times: RequestTimes = defaultRequestTimes,
+): Generator<readonly Change[], void> {
   for (const id of brokenNames(fleet, 'request')) yield [{kind: 'request', id, value: undefined}]
   let planned = fleet
   const isBelieved = dependencies.clockDoubt?.() === undefined
   for (const [id, request] of fleet.requests) {
-    if (isBelieved && isOld(request, dependencies.now())) {
+    if (isBelieved && isOld(request, dependencies.now(), times)) {
       yield [{kind: 'request', id, value: undefined}]
       continue
     }
@@ -40,7 +44,7 @@ export function* planAnswers(fleet: Fleet, dependencies: OpsDependencies): Gener
 
   for (const id of brokenNames(fleet, 'answer')) yield [{kind: 'answer', id, value: undefined}]
   for (const [id, answer] of fleet.answers)
-    if (isBelieved && !fleet.requests.has(id) && isOldAnswer(answer.answeredAt, dependencies.now()))
+    if (isBelieved && !fleet.requests.has(id) && isOldAnswer(answer.answeredAt, dependencies.now(), times))
       yield [{kind: 'answer', id, value: undefined}]
 }
 
@@ -60,18 +64,16 @@ function marked(id: string, request: Request, {state, message, answeredAt}: Answ
 }
 
 /** By the leader's clock, so that every entry is removed some day, whatever times are in it. */
-function isOld({state, answeredAt, requestedAt}: Request, now: Date): boolean {
-  if (state !== 'waiting') return isOldAnswer(answeredAt ?? requestedAt, now)
-  return now.getTime() - Date.parse(requestedAt) > WAITING_KEPT
+function isOld({state, answeredAt, requestedAt}: Request, now: Date, times: RequestTimes): boolean {
+  if (state !== 'waiting') return isOldAnswer(answeredAt ?? requestedAt, now, times)
+  return now.getTime() - Date.parse(requestedAt) > times.requestKeptMs
 }
 
-function isOldAnswer(answeredAt: string, now: Date): boolean {
+function isOldAnswer(answeredAt: string, now: Date, {answerKeptMs}: RequestTimes): boolean {
   const age = now.getTime() - Date.parse(answeredAt)
-  return age > ANSWER_KEPT || age < -SKEW
+  return age > answerKeptMs || age < -SKEW
 }
 
-/** After this time, milliseconds, a request that still waits is removed: its sender has given up. */
-const WAITING_KEPT = 24 * 3_600_000
 /** Clocks may differ by this much, milliseconds; an answer from further in the future is removed. */
 const SKEW = 5 * 60_000
 /** One step of a rotation replaces the identities of this many owners. */

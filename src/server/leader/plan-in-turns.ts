@@ -3,6 +3,7 @@ import {setImmediate as nextTurn} from 'node:timers/promises'
 import {type Change, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
+import type {RequestTimes} from '../../lib/model/request.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import {lookAhead} from '../../lib/ops/due.js'
@@ -39,8 +40,8 @@ export async function planInTurns(
 }
 
 /** As `planAnswers`. */
-export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies): Promise<readonly Change[]> {
-  return (await inTurns(planAnswers(fleet, dependencies))).flat()
+export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies, times: RequestTimes): Promise<readonly Change[]> {
+  return (await inTurns(planAnswers(fleet, dependencies, times))).flat()
 }
 
 /** As `lookAhead`. */

@@ -8,6 +8,7 @@ import {type Change, madeDue, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owners} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
+import {type RequestTimes, defaultRequestTimes} from '../../lib/model/request.js'
 import {ownersOfUnmarkedObjects} from '../../lib/ops/derive.js'
 import {nextDue} from '../../lib/ops/due.js'
 import {planProtected} from '../../lib/ops/protect.js'
@@ -26,7 +27,7 @@ import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-confli
 import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends PauseTimes, RenewalTimes, WriteConflictTimes {
+export interface ReconcilerTimes extends PauseTimes, RenewalTimes, RequestTimes, WriteConflictTimes {
   /** After a failure the next pass waits this long, twice as long after each further one … */
   readonly retryMs: number
   /** … up to this. */
@@ -42,6 +43,7 @@ export interface ReconcilerTimes extends PauseTimes, RenewalTimes, WriteConflict
 export const defaultReconcilerTimes: ReconcilerTimes = {
   ...defaultPauseTimes,
   ...defaultRenewalTimes,
+  ...defaultRequestTimes,
   ...defaultWriteConflictTimes,
   retryMs: 100,
   retryMaxMs: 30_000,
@@ -127,7 +129,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     logUnsigned(base)
     try {
       const [lost, renewed] = [planProtected(base, fleet.protection()), await renewals.take(base)]
-      const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies)
+      const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies, times)
       const asked = [...lost, ...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
       if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
       const scope = {withDerived: store.keepsDerived, renewals: renewed}
