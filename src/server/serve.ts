@@ -166,7 +166,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const {now} = options.dependencies
   const [times, log, metrics, startedAt] = [{...defaultTimes, ...options.times}, logOf(options.log), openMetrics(), now()]
   const fleet = openCurrentFleet(store, log, times)
-  const clock = openClock({now, steady: options.steady ?? steady, store, fleet, times, log})
+  const steadyNow = options.steady ?? steady
+  const clock = openClock({now, steady: steadyNow, store, fleet, times, log})
   const dependencies: OpsDependencies = {...options.dependencies, clockDoubt: clock.doubt}
   const proxies = openProxies(fleet, replica)
 
@@ -186,7 +187,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const envoys =
     role === 'controller'
       ? undefined
-      : openEnvoyService({fleet, store, replica, now: clock.now, times, limits, cpuTime, log, metrics, proxies, report})
+      : openEnvoyService({fleet, store, replica, now: clock.now, steady: steadyNow, times, limits, cpuTime, log, metrics, proxies, report})
   const endpoints = endpointsFile === undefined ? undefined : openEndpointsFile(endpointsFile, log)
 
   /** All that act on a change of the fleet, in this order. */

@@ -22,7 +22,7 @@ export function serveStream(
   if (outcome.kind === 'denied') {
     dependencies.denied(outcome, from)
     holdCall(call)
-    dependencies.refusals.answer(outcome, dependencies.now().getTime(), () => {
+    dependencies.refusals.answer(outcome, dependencies.steady(), () => {
       denyCall(call, outcome, dependencies.times.resetAfterMs)
     })
     return
@@ -42,8 +42,8 @@ function clientOf(call: AdsCall, peer: Peer | undefined, {settings}: Fleet): str
 }
 
 /** An admitted stream counts among its cluster's until it is closed. */
-function count(outcome: Admitted | Denied, {limiter, now}: Pick<StreamDependencies, 'limiter' | 'now'>): Admitted | Denied {
-  if (outcome.kind === 'denied' || limiter.open(outcome.cluster, now().getTime())) return outcome
+function count(outcome: Admitted | Denied, {limiter, steady}: Pick<StreamDependencies, 'limiter' | 'steady'>): Admitted | Denied {
+  if (outcome.kind === 'denied' || limiter.open(outcome.cluster, steady())) return outcome
   const {cluster} = outcome
   return deny('streams', `cluster "${cluster}" has as many open streams as it may, or opens them too fast`, cluster)
 }

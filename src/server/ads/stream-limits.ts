@@ -44,7 +44,8 @@ export interface StreamLimitsOptions {
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
   readonly timers: Timers
-  readonly now: () => Date
+  /** Milliseconds of a clock that is never set. */
+  readonly steady: () => number
   /** The first request did not come in time. */
   silent(): void
   /** The stream has reached its greatest age. */
@@ -65,14 +66,14 @@ export interface StreamLimits {
 
 /** From now on the client's time runs. */
 export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
-  const {call, cluster, times, limiter, timers, now, throttled} = options
+  const {call, cluster, times, limiter, timers, steady, throttled} = options
   timers.set('first request', times.firstRequestMs, options.silent)
   timers.set('age', times.maxAgeMs * (1 + Math.random() / 20), options.old)
   return {
     received(bytes, handle) {
       // The request has come, even if it is handled later.
       timers.clear('first request')
-      const wait = limiter.request(cluster, bytes, now().getTime())
+      const wait = limiter.request(cluster, bytes, steady())
       if (wait <= 0) {
         handle()
         return

@@ -48,6 +48,8 @@ export interface Stream {
 /** What a stream needs of the rest of the server. */
 export interface StreamDependencies {
   readonly now: () => Date
+  /** Milliseconds of a clock that is never set: deadlines and budgets do not depend on the wall clock. */
+  readonly steady: () => number
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
   readonly refusals: Refusals
@@ -103,7 +105,7 @@ export class OpenStream implements Stream {
   #isClosed = false
 
   constructor(call: AdsCall, opening: Opening, dependencies: StreamDependencies) {
-    const {now, times, limiter} = dependencies
+    const {now, steady, times, limiter} = dependencies
     const {cluster} = opening.admitted
     this.#call = call
     this.#opening = opening
@@ -120,7 +122,7 @@ export class OpenStream implements Stream {
       times,
       limiter,
       timers: this.#timers,
-      now,
+      steady,
       silent: () => {
         this.#refuse(deny('node-missing', 'the first request did not come in time', cluster))
       },
@@ -242,13 +244,14 @@ export class OpenStream implements Stream {
 
   #step(input: Input): void {
     if (this.#ended !== undefined) return
-    const next = step(this.session, input, this.#dependencies.now())
+    const now = new Date(this.#dependencies.steady())
+    const next = step(this.session, input, now)
     this.session = next.session
     for (const note of next.notes) this.#dependencies.noted(this, note)
     if (next.send !== undefined) this.#send(next.send)
     if (next.wakeAt === undefined) this.#timers.clear('wake')
     else
-      this.#timers.set('wake', next.wakeAt.getTime() - this.#dependencies.now().getTime(), () => {
+      this.#timers.set('wake', next.wakeAt.getTime() - now.getTime(), () => {
         this.#step({kind: 'wake'})
       })
     if (next.close !== undefined) this.#fail('protocol', status.INVALID_ARGUMENT, next.close.message)
@@ -269,11 +272,11 @@ export class OpenStream implements Stream {
   /** A stream that has not begun is refused; the answer may be delayed. Until then nothing is read from it, and it counts as open. */
   #refuse(denial: Denied): void {
     if (this.#ended !== undefined) return
-    const {denied, refusals, now, times} = this.#dependencies
+    const {denied, refusals, steady, times} = this.#dependencies
     this.#ended = 'refused'
     denied(denial, this.peer)
     this.#call.pause()
-    refusals.answer(denial, now().getTime(), () => {
+    refusals.answer(denial, steady(), () => {
       denyCall(this.#call, denial, times.resetAfterMs)
     })
   }
@@ -293,10 +296,10 @@ export class OpenStream implements Stream {
 
   /** The CPU time of what the client causes is charged to its cluster; that of a change of the fleet is not the client's doing. */
   #charged(act: () => void): void {
-    const {cpuTime, limiter, now} = this.#dependencies
+    const {cpuTime, limiter, steady} = this.#dependencies
     const from = cpuTime()
     this.#safely(act)
-    limiter.spent(this.admitted.cluster, cpuTime() - from, now().getTime())
+    limiter.spent(this.admitted.cluster, cpuTime() - from, steady())
   }
 
   /** An error that a client causes ends its own stream, and not the server. */

@@ -19,6 +19,8 @@ import type {Pusher} from './push.js'
 export interface CallbackDependencies {
   readonly fleet: Pick<CurrentFleet, 'served'>
   readonly now: () => Date
+  /** Milliseconds of a clock that is never set. */
+  readonly steady: () => number
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
   readonly refusals: Refusals
@@ -35,6 +37,7 @@ export interface CallbackDependencies {
 export function streamCallbacks({
   fleet,
   now,
+  steady,
   times,
   limiter,
   refusals,
@@ -59,6 +62,7 @@ export function streamCallbacks({
 
   return {
     now,
+    steady,
     times,
     limiter,
     refusals,

@@ -22,6 +22,8 @@ export interface EnvoyServiceDependencies {
   /** This server's name among the servers of the store. */
   readonly replica: string
   readonly now: () => Date
+  /** Milliseconds of a clock that is never set. */
+  readonly steady: () => number
   readonly times: ConnectionTimes & PushTimes & ReportTimes & StreamTimes
   readonly limits: Partial<ClusterLimits>
   /** CPU time of this process so far, milliseconds. */
@@ -61,7 +63,7 @@ const CONNECTIONS_MAX = 20_000
 
 /** No Envoy is served before `listen`. */
 export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyService {
-  const {fleet, store, replica, times, log, metrics, proxies, now, cpuTime, report} = dependencies
+  const {fleet, store, replica, times, log, metrics, proxies, now, steady, cpuTime, report} = dependencies
   const pusher = openPusher(fleet, times, {
     pushed(streams, milliseconds) {
       metrics.pushes.inc()
@@ -76,7 +78,7 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
   const ads = openAdsServer(
     {times, connectionsMax: CONNECTIONS_MAX, log},
     streamCallbacks({
-      ...{fleet, now, times, limiter, refusals: openRefusals(), cpuTime, log, metrics, pusher, proxies},
+      ...{fleet, now, steady, times, limiter, refusals: openRefusals(), cpuTime, log, metrics, pusher, proxies},
       mayDiffer: why => reports?.mayDiffer(why),
     }),
   )

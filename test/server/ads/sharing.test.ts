@@ -30,6 +30,7 @@ describe('the snapshots of a stream', () => {
       {times: {...defaultConnectionTimes, stopGraceMs: 100}, connectionsMax: 100, log: silentLog},
       {
         now: () => new Date(),
+        steady: () => performance.now(),
         times: defaultStreamTimes,
         limiter: openClusterLimiter(defaultClusterLimits),
         refusals: openRefusals(),
