@@ -18,7 +18,7 @@ export interface ServerClock {
   /** Why this machine's clock is not believed, as a sentence; undefined: it is. */
   readonly doubt: () => string | undefined
   /** Whether it is confirmed by the API server, or has held since it was last set. */
-  readonly isFirm: () => boolean
+  readonly isConfirmed: () => boolean
   /** The most likely time: who is admitted must not depend on a clock that has just been set. */
   readonly now: () => Date
   /** By how much the clock is ahead of the API server's, milliseconds; undefined: there is none. */
@@ -68,7 +68,7 @@ export function openClock({now, steady, store, fleet, times, log}: ClockDependen
       return doubt && renderDoubt(doubt, times.clockHeldMs)
     },
 
-    isFirm: () => state?.isFirm === true,
+    isConfirmed: () => state?.isConfirmed === true,
 
     now() {
       return state?.doubt === undefined ? now() : new Date(likelyTime(state, reading()))

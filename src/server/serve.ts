@@ -172,7 +172,10 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const proxies = openProxies(fleet, replica)
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
-  const renewals = {proxies: () => (store.isShared ? reportedProxies(fleet.stored()) : proxies.reports()), isClockFirm: clock.isFirm}
+  const renewals = {
+    proxies: () => (store.isShared ? reportedProxies(fleet.stored()) : proxies.reports()),
+    isClockConfirmed: clock.isConfirmed,
+  }
   const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, renewals, reconciled})
   const membership = openMembership({store, replica, role, log, leader, warnings: () => readiness().warnings})
 

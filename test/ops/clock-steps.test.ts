@@ -64,9 +64,9 @@ class Simulation {
     const wall = this.now.getTime()
     const server = this.#hasServer ? start + this.#steady : undefined
     this.#state = stepClock(this.#state, {wall, steady: this.#steady, server, newest: newestTime(this.fleet)}, {heldMs})
-    const facts = {proxies: [], isClockFirm: this.#state.isFirm, renewedBefore: this.#renewed, acknowledgeMs: 120_000}
+    const facts = {proxies: [], isClockConfirmed: this.#state.isConfirmed, renewedBefore: this.#renewed, acknowledgeMs: 120_000}
     const renewals = planRenewals(this.fleet, settings, this.now, facts)
-    if (!this.#state.isFirm && this.doubt === undefined) for (const owner of renewals.owners) this.#renewed.add(owner)
+    if (!this.#state.isConfirmed && this.doubt === undefined) for (const owner of renewals.owners) this.#renewed.add(owner)
     this.#change(this.missing(renewals))
   }
 
@@ -160,7 +160,7 @@ describe('after any sequence of clock steps', function () {
   })
 
   it('of years, each shorter than 10 minutes: no certificate is replaced either', () => {
-    // The right clock in between, so that no wrong time holds for 10 minutes; the first step makes the right one firm.
+    // The right clock in between, so that no wrong time holds for 10 minutes; the first step confirms the right one.
     const steps = stepsOf(4, years, event).map(all => [
       {minutes: 1, wrong: 0, event: 'nothing'} as const,
       ...all.flatMap(step => [step, {minutes: 1, wrong: 0, event: 'nothing'} as const]),

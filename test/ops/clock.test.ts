@@ -103,11 +103,11 @@ describe('the clock of a machine', () => {
     return state.doubt && renderDoubt(state.doubt, heldMs)
   }
 
-  it('is believed at the start, and firmly after 10 minutes', () => {
+  it('is believed at the start, and confirmed after 10 minutes', () => {
     expect(look({newest: start - 1})).to.equal(undefined)
-    expect(state?.isFirm).to.equal(false)
+    expect(state?.isConfirmed).to.equal(false)
     expect(look({minutes: 10})).to.equal(undefined)
-    expect(state?.isFirm).to.equal(true)
+    expect(state?.isConfirmed).to.equal(true)
   })
 
   it('is doubted at the start where it shows a time before the newest one in the store, until it is set or has held', () => {
@@ -146,7 +146,7 @@ describe('the clock of a machine', () => {
     expect(look({minutes: 60, server: start + 54 * minute})).to.contain('6m ahead of')
     expect(likelyTime(state!, reading)).to.equal(start + 54 * minute)
     expect(look({set: -6})).to.equal(undefined)
-    expect(state?.isFirm).to.equal(true)
+    expect(state?.isConfirmed).to.equal(true)
     expect(look({minutes: 1, set: -60, server: start + 55 * minute})).to.contain("1h behind the Kubernetes API server's")
   })
 

@@ -22,7 +22,7 @@ describe('renewals', () => {
       dependencies,
       Array.from({length: 30}, (_, index) => `c${index}`),
     )
-    facts = {proxies: [], isClockFirm: true, renewedBefore: new Set(), acknowledgeMs: 120_000}
+    facts = {proxies: [], isClockConfirmed: true, renewedBefore: new Set(), acknowledgeMs: 120_000}
   })
 
   const plan = (): RenewalPlan => planRenewals(fleet, testSettings, dependencies.now(), facts)
@@ -89,7 +89,7 @@ describe('renewals', () => {
     dependencies.pass(120)
     expect(pass()).to.deep.equal([])
     expect(plan().late).to.deep.equal([first[0], second[0]].sort())
-    const gate = openRenewals({proxies: () => facts.proxies, isClockFirm: () => true}, dependencies, {acknowledgeMs: 120_000})
+    const gate = openRenewals({proxies: () => facts.proxies, isClockConfirmed: () => true}, dependencies, {acknowledgeMs: 120_000})
     await gate.take(fleet)
     expect(gate.failure()).to.contain(
       `renewals wait: ${[first[0], second[0]].sort().join(', ')} did not acknowledge a new identity within 2m`,
@@ -109,8 +109,8 @@ describe('renewals', () => {
     expect(new Set(seen).size).to.equal(31)
   })
 
-  it('before the clock is firm are a tenth of the clusters, and neither the observability cluster nor the server', () => {
-    facts = {...facts, isClockFirm: false}
+  it('before the clock is confirmed are a tenth of the clusters, and neither the observability cluster nor the server', () => {
+    facts = {...facts, isClockConfirmed: false}
     dependencies.pass(40 * day)
     const {server} = fleet
     const renewed = pass()
@@ -119,10 +119,39 @@ describe('renewals', () => {
     expect(pass()).to.deep.equal([])
     expect(plan().isWaiting).to.equal(true)
     expect(fleet.server).to.equal(server)
-    facts = {...facts, isClockFirm: true}
+    facts = {...facts, isClockConfirmed: true}
     pass()
     expect(fleet.server).not.to.equal(server)
   })
+
+  it('before the clock is confirmed are planned again, of the same clusters, where nothing was written', async () => {
+    dependencies.pass(40 * day)
+    const gate = openRenewals({proxies: () => [], isClockConfirmed: () => false}, dependencies, {acknowledgeMs: 120_000})
+    const first = await gate.take(fleet)
+    expect(first.owners.size).to.equal(3)
+    expect(await gate.take(fleet), 'the commit failed').to.deep.equal(first)
+    const [written, ...others] = [...first.owners]
+    fleet = reduceAll(fleet, planReconcile(fleet, dependencies, {renewals: {owners: new Set([written as Owner]), others: false}}))
+    expect([...(await gate.take(fleet)).owners]).to.deep.equal(others)
+  })
+
+  for (const size of [2, 10, 29])
+    it(`of a fleet of ${size} clusters go on although one cluster never acknowledges, and stop at two`, () => {
+      fleet = testFleet(
+        dependencies,
+        Array.from({length: size}, (_, index) => `c${index}`),
+      )
+      connect(all())
+      dependencies.pass(22 * day)
+      const [first, second] = registeredNames(fleet)
+      const never = [first, second].flatMap(name => (name === undefined ? [] : [proxyOf(name, 'never')]))
+      facts = {...facts, proxies: never.slice(0, 1)}
+      expect(plan()).to.deep.include({late: []})
+      expect(plan().owners.size).to.equal(Math.max(1, Math.floor(size / 10)))
+      facts = {...facts, proxies: never}
+      expect(plan().owners.size).to.equal(0)
+      expect(plan().late).to.deep.equal([first, second].sort())
+    })
 
   it('of a small fleet are one at a time', () => {
     fleet = testFleet(dependencies, ['paris', 'lyon'])

@@ -40,10 +40,10 @@ export interface ClockState {
   /** `wall - steady` when the clock was last believed; undefined: it never was. */
   readonly believed: number | undefined
   /** What the clock is set to now, as `wall - steady`, and since when by the steady clock. */
-  readonly setting: {readonly offset: number; readonly since: number}
+  readonly shown: {readonly offset: number; readonly since: number}
   readonly doubt: ClockDoubt | undefined
   /** Whether the API server has confirmed a time, or one has held for long enough: a clock that is just started with may be wrong. */
-  readonly isFirm: boolean
+  readonly isConfirmed: boolean
 }
 
 /**
@@ -54,24 +54,24 @@ export interface ClockState {
 export function stepClock(before: ClockState | undefined, reading: ClockReading, {heldMs}: {readonly heldMs: number}): ClockState {
   const {wall, steady, server, newest} = reading
   const offset = wall - steady
-  const {believed, isFirm = false} = before ?? {}
+  const {believed, isConfirmed = false} = before ?? {}
   if (server !== undefined) {
     if (isNear(wall, server)) return believe(offset, steady)
     const doubt = sameDoubt(before?.doubt, {kind: 'server', ahead: wall - server})
-    return {believed, setting: {offset, since: steady}, doubt, isFirm}
+    return {believed, shown: {offset, since: steady}, doubt, isConfirmed}
   }
 
-  const setting = before !== undefined && isNear(offset, before.setting.offset) ? before.setting : {offset, since: steady}
+  const shown = before !== undefined && isNear(offset, before.shown.offset) ? before.shown : {offset, since: steady}
   // The period begins again, so that small corrections over a year do not add up to one that is doubted.
-  if (steady - setting.since >= heldMs) return believe(offset, steady)
+  if (steady - shown.since >= heldMs) return believe(offset, steady)
   const doubt = believed === undefined ? doubtByStore(wall, newest) : doubtByMove(offset, believed)
-  if (doubt !== undefined) return {believed, setting, doubt: sameDoubt(before?.doubt, doubt), isFirm}
-  return {believed: believed ?? offset, setting, doubt: undefined, isFirm}
+  if (doubt !== undefined) return {believed, shown, doubt: sameDoubt(before?.doubt, doubt), isConfirmed}
+  return {believed: believed ?? offset, shown, doubt: undefined, isConfirmed}
 }
 
 /** Whether the clock was set from one look to the next. */
 export function wasSet(before: ClockState, after: ClockState): boolean {
-  return !isNear(before.setting.offset, after.setting.offset)
+  return !isNear(before.shown.offset, after.shown.offset)
 }
 
 /** The most likely time: the clock's own, or where it is doubted, what the API server shows or the clock would show had it not been set. */
@@ -122,7 +122,7 @@ export function atOnce(dependencies: OpsDependencies): OpsDependencies {
 }
 
 function believe(offset: number, steady: number): ClockState {
-  return {believed: offset, setting: {offset, since: steady}, doubt: undefined, isFirm: true}
+  return {believed: offset, shown: {offset, since: steady}, doubt: undefined, isConfirmed: true}
 }
 
 function doubtByStore(wall: number, newest: number | undefined): ClockDoubt | undefined {

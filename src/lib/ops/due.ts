@@ -66,7 +66,7 @@ export function areOwnersSettled(fleet: Fleet, settings: Settings, now: Date): b
 
 /** Whether time has brought nothing to do for an owner since `planReconcile` last looked at it. */
 export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, now: Date): boolean {
-  if (!findingsOf(fleet, settings, owner).isSettled) return false
+  if (!checkOf(fleet, settings, owner).isSettled) return false
   return isWithin(settledOwner(fleet, settings, owner), now)
 }
 
@@ -119,20 +119,20 @@ function ownersOf(fleet: Fleet): readonly Owner[] {
 
 /** While time brings nothing to do for an owner. Both ends count: a clock may also run backwards. */
 function settledOwner(fleet: Fleet, settings: Settings, owner: Owner): Span {
-  const findings = findingsOf(fleet, settings, owner)
-  findings.span ??= computeSpan(fleet, settings, recordOf(fleet, owner))
-  return findings.span
+  const check = checkOf(fleet, settings, owner)
+  check.span ??= computeSpan(fleet, settings, recordOf(fleet, owner))
+  return check.span
 }
 
-/** What was found out about an owner. */
-export interface Findings {
+/** What was found out about an owner's dates, kept from pass to pass. */
+export interface OwnerCheck {
   span: Span | undefined
   /** Whether `planReconcile` has looked, and found nothing to do. */
   isSettled: boolean
 }
 
-/** The findings about an owner: the same object, to be added to, for as long as its parts in the fleet are the same objects. */
-export function findingsOf(fleet: Fleet, settings: Settings, owner: Owner): Findings {
+/** The check of an owner: the same object, to be added to, for as long as its parts in the fleet are the same objects. */
+export function checkOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerCheck {
   const registration = owner === OBSERVABILITY ? undefined : fleet.registrations.get(owner)
   // A registration that can't be read counts, too: its cluster is due certificates.
   const parts = [
@@ -142,10 +142,10 @@ export function findingsOf(fleet: Fleet, settings: Settings, owner: Owner): Find
     fleet.identities.get(owner),
     fleet.credentials.get(owner),
   ]
-  return findings(recordOf(fleet, owner), ...parts)
+  return checks(recordOf(fleet, owner), ...parts)
 }
 
-const findings = remember<OwnerRecord, readonly unknown[], Findings>(() => ({span: undefined, isSettled: false}))
+const checks = remember<OwnerRecord, readonly unknown[], OwnerCheck>(() => ({span: undefined, isSettled: false}))
 
 function computeSpan(fleet: Fleet, settings: Settings, record: OwnerRecord): Span {
   const {suspendedSince, credentials, denied} = record

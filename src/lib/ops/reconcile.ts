@@ -18,7 +18,7 @@ import {planClients} from './clients.js'
 import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
 import {ownersOfDerivedObjects, planDerived} from './derive.js'
-import {credentialLeaf, findingsOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
+import {credentialLeaf, checkOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
 import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.js'
 import {type Renewals, allRenewals} from './renewals.js'
@@ -135,10 +135,10 @@ class Plan {
   owner(owner: Owner): void {
     if (!isRegistered(this.#fleet, owner) && !this.#fleet.records.has(owner)) return
     if (isOwnerSettled(this.#fleet, this.#settings, owner, this.#deps.now())) return
-    const findings = findingsOf(this.#fleet, this.#settings, owner)
+    const check = checkOf(this.#fleet, this.#settings, owner)
     const before = this.changes.length
     this.#owner(owner)
-    findings.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
+    check.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
   }
 
   #isClockBelieved(): boolean {

@@ -35,41 +35,43 @@ export interface RenewalFacts {
   /** The connected Envoys, by the newest reports. */
   readonly proxies: readonly ProxyReport[]
   /** Whether the clock is confirmed, or has held: until then a tenth of the fleet is renewed, and nothing that all Envoys rely on. */
-  readonly isClockFirm: boolean
-  /** Whose certificates this process has renewed before the clock was firm. */
+  readonly isClockConfirmed: boolean
+  /** Whose renewals this process has planned before the clock was confirmed: of those that are still due, nothing was written. */
   readonly renewedBefore: ReadonlySet<Owner>
   /** How long a tenth is waited for, milliseconds. */
   readonly acknowledgeMs: number
 }
 
 /**
- * The renewals of one pass, those that end first before others. While a tenth is not acknowledged, none; where half of a tenth does not
- * acknowledge in time, those alone that can not wait.
+ * The renewals of one pass, those that end first before others. While a tenth is not acknowledged, none; where half of a tenth, and
+ * at least two clusters, do not acknowledge in time, those alone that can not wait.
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
 export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts: RenewalFacts): RenewalPlan {
-  const {isClockFirm, renewedBefore} = facts
-  if (areOwnersSettled(fleet, settings, now)) return {owners: new Set(), others: isClockFirm, isWaiting: false, late: []}
+  const {isClockConfirmed, renewedBefore} = facts
+  if (areOwnersSettled(fleet, settings, now)) return {owners: new Set(), others: isClockConfirmed, isWaiting: false, late: []}
   const names = registeredNames(fleet)
   const tenth = Math.max(1, Math.floor(names.length / 10))
-  const owners: readonly Owner[] = isClockFirm ? [OBSERVABILITY, ...names] : names
+  const owners: readonly Owner[] = isClockConfirmed ? [OBSERVABILITY, ...names] : names
   const due = owners.flatMap(owner => aged(fleet, settings, owner, now) ?? [])
-  const isOtherDue = !isClockFirm && aged(fleet, settings, OBSERVABILITY, now) !== undefined
+  const isOtherDue = !isClockConfirmed && aged(fleet, settings, OBSERVABILITY, now) !== undefined
   const plan = (chosen: readonly Aged[], late: readonly Owner[] = []): RenewalPlan => ({
     owners: new Set(chosen.map(({owner}) => owner)),
-    others: isClockFirm,
+    others: isClockConfirmed,
     isWaiting: chosen.length < due.length || isOtherDue,
     late,
   })
   if (due.length === 0) return plan([])
 
   const {pending, late} = unacknowledged(fleet, now, facts)
-  // One cluster that does not answer delays no other, unless it is half of a tenth.
-  const isStopped = late.length * 2 >= tenth
+  // One cluster that does not answer delays no other, however small the fleet is.
+  const isStopped = late.length >= Math.max(2, tenth / 2)
   const ready = isStopped ? due.filter(({isUrgent}) => isUrgent) : due
-  const left = isClockFirm ? tenth : tenth - renewedBefore.size
+  const again = isClockConfirmed ? [] : ready.filter(({owner}) => renewedBefore.has(owner))
+  const left = isClockConfirmed ? tenth : tenth - renewedBefore.size + again.length
   if (pending.length > 0 || left <= 0) return plan([])
-  const chosen = [...ready].sort((a, b) => a.end - b.end).slice(0, left)
+  // Those whose renewal was not written come first, so that never more than a tenth of the fleet is touched.
+  const chosen = [...new Set([...again, ...[...ready].sort((a, b) => a.end - b.end)])].slice(0, left)
   return plan(chosen, ready.length < due.length ? late : [])
 }
 

@@ -20,7 +20,7 @@ export interface RenewalSources {
   /** The connected Envoys, by the newest reports. */
   readonly proxies: () => readonly ProxyReport[]
   /** Whether the clock is confirmed, or has held for long enough. */
-  readonly isClockFirm: () => boolean
+  readonly isClockConfirmed: () => boolean
 }
 
 export interface RenewalGate {
@@ -41,17 +41,17 @@ const NAMES_MAX = 5
 const nothing: RenewalPlan = {owners: new Set(), others: false, isWaiting: false, late: []}
 
 /** No renewal has been let through yet. */
-export function openRenewals({proxies, isClockFirm}: RenewalSources, clock: Clock, {acknowledgeMs}: RenewalTimes): RenewalGate {
+export function openRenewals({proxies, isClockConfirmed}: RenewalSources, clock: Clock, {acknowledgeMs}: RenewalTimes): RenewalGate {
   const renewedBefore = new Set<Owner>()
   let plan: RenewalPlan | undefined
   return {
     async take(fleet) {
       if (fleet.settings === undefined) return nothing
       await lookAheadInTurns(fleet)
-      const isFirm = isClockFirm()
-      const facts = {proxies: proxies(), isClockFirm: isFirm, renewedBefore, acknowledgeMs}
+      const isConfirmed = isClockConfirmed()
+      const facts = {proxies: proxies(), isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
       plan = planRenewals(fleet, fleet.settings, clock.now(), facts)
-      if (!isFirm && clock.clockDoubt?.() === undefined) for (const owner of plan.owners) renewedBefore.add(owner)
+      if (!isConfirmed && clock.clockDoubt?.() === undefined) for (const owner of plan.owners) renewedBefore.add(owner)
       return plan
     },
     wait: () => (plan?.isWaiting === true ? LOOK : undefined),

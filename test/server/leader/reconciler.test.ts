@@ -50,7 +50,7 @@ describe('the reconciler', () => {
       dependencies: watched,
       log: silentLog,
       times: defaultReconcilerTimes,
-      renewals: {proxies: () => [], isClockFirm: () => true},
+      renewals: {proxies: () => [], isClockConfirmed: () => true},
       reconciled: () => {
         passes += 1
       },
