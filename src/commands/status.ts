@@ -1,6 +1,8 @@
 /** `atlas status`: what the proxies have acknowledged. */
 import {Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
+import {parseServer} from '../lib/cli/flags/server.js'
+import {parsed} from '../lib/cli/flags/common.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
 import {findingsJson, unreadableKeysIn} from '../lib/cli/text/findings.js'
@@ -20,16 +22,17 @@ In Kubernetes this combines the latest report of every running server; it may la
   ]
   static override flags = {
     server: Flags.string({
-      description: 'ask only the server with this admin address, such as http://127.0.0.1:6309 (default: all servers of the store)',
-      helpValue: 'URL',
+      description: 'ask only the server with this admin address, such as 127.0.0.1:6309 (default: all servers of the store)',
+      helpValue: 'HOST:PORT',
     }),
   }
 
   async run(): Promise<ShownStatus> {
     const {flags} = await this.parse(Status)
+    const admin = parsed(flags.server, parseServer)
     const store = await this.openStore(flags)
     const now = dependencies.now()
-    const found = await status(store, fetchReport, {admin: flags.server, now})
+    const found = await status(store, fetchReport, {admin, now})
     const unreadableKeys = await unreadableKeysIn(found.findings, store)
     const context = {flags, namespace: store.namespace, version: this.config.version, unreadableKeys}
     const shown = {...found, findings: findingsJson(found.findings, context)}

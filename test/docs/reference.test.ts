@@ -4,6 +4,7 @@ import path from 'node:path'
 import {expect} from 'chai'
 import {NEEDS_ATTENTION, exitCodes} from '../../src/lib/cli/text/error.js'
 import {renderDuration} from '../../src/lib/model/duration.js'
+import {rangeOf, settingNames} from '../../src/lib/model/setting-ranges.js'
 import type {Status} from '../../src/lib/ops/status.js'
 import {defaultDirectoryTimes} from '../../src/lib/store/directory/times.js'
 import {defaultKubernetesTimes} from '../../src/lib/store/kubernetes/times.js'
@@ -33,6 +34,14 @@ describe('docs/reference', () => {
       const name = key.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
       const [, value = ''] = new RegExp(`^\\| \`${name}\` +\\| \`(\\w+)\``, 'm').exec(text) ?? []
       expect(value, name).to.equal(renderDuration(milliseconds / 1000))
+    }
+  })
+
+  it('settings.md has the range of every duration that "init" sets', () => {
+    const text = read('docs/reference/settings.md')
+    for (const name of settingNames) {
+      const [, shortest = '', longest = ''] = new RegExp(`^\\| \`${name}\` +\\| \`(\\w+)\` +\\| \`(\\w+)\``, 'm').exec(text) ?? []
+      expect(`${shortest} to ${longest}`, name).to.equal(rangeOf(name))
     }
   })
 

@@ -85,8 +85,26 @@ export function parseHostPort(text: string, what = 'an address'): HostPort {
   const port = match?.[2]
   if (host === undefined || port === undefined) throw invalid(what, 'HOST:PORT', text)
   if (host.includes(':') && !host.startsWith('[')) throw invalid(what, 'HOST:PORT with an IPv6 address in brackets', text)
-  return {host: parseAddress(host).host, port: parsePort(port)}
+  return {host: hostOf(host, text, what), port: parsePort(port, `the port of ${what}`)}
 }
+
+/** @throws AtlasError `invalid`, which shows the whole `text` that was given */
+function hostOf(host: string, text: string, what: string): string {
+  try {
+    return parseAddress(host).host
+  } catch (error) {
+    const hint = error instanceof AtlasError ? error.hint : undefined
+    throw invalid(
+      what,
+      'HOST:PORT, HOST an IPv4 or IPv6 address or a DNS name',
+      text,
+      hint ?? (text.includes('://') ? NO_SCHEME : undefined),
+    )
+  }
+}
+
+/** The hint for a URL where an address is wanted. */
+export const NO_SCHEME = 'leave out http:// or https://'
 
 /** Where to listen: `IP:PORT`, port 0 for any free one. @throws AtlasError `invalid` */
 export function parseListen(text: string, what: string): HostPort {

@@ -1,5 +1,5 @@
 /** A downstream cluster as registered: the addresses and ports of its Envoy, and the services behind it. */
-import {type Address, parsePort, parseAddress, requireReachable} from './address.js'
+import {type Address, NO_SCHEME, parsePort, parseAddress, requireReachable} from './address.js'
 import {AtlasError, invalid} from './errors.js'
 import {type ClusterName, REPLICAS_MAX} from './names.js'
 
@@ -96,7 +96,13 @@ export function parseServiceTarget(text: string, what: string): ServiceTarget {
     .toLowerCase()
     .replaceAll(/^\[|\]$/g, '')
   const target = {host, port: parsePort(text.slice(cut + 1), `the port of ${what}`)}
-  targetOf(target, 0)
+  try {
+    targetOf(target, 0)
+  } catch (error) {
+    const hint = error instanceof AtlasError ? error.hint : undefined
+    throw invalid(what, 'HOST:PORT, HOST an IP address or a DNS name', text, hint ?? (text.includes('://') ? NO_SCHEME : undefined))
+  }
+
   return target
 }
 

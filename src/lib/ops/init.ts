@@ -7,6 +7,7 @@ import {installationMark, keptByAnother, mayKeep} from '../model/endpoints.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, faultOf} from '../model/fleet.js'
 import {RELEASED} from '../model/release-date.js'
+import {requireOrder} from '../model/setting-ranges.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
 import {rootSpec} from '../pki/certificate-specs.js'
 import {issue} from '../pki/issue.js'
@@ -45,7 +46,8 @@ export interface InitOptions extends CommitOptions {
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
  * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
- * the settings or the root are broken, a root cannot be adopted, or another installation keeps the endpoints for Thanos Query; `invalid` for a mutual TLS port that would admit no client
+ * the settings or the root are broken, a root cannot be adopted, or another installation keeps the endpoints for Thanos Query; `invalid` for a mutual TLS port that would
+ * admit no client, and for lifetimes that are not shorter than those of their issuers
  */
 export async function init(
   store: StateStore,
@@ -165,6 +167,8 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
       {hint: 'leave --trust-domain out, or make a new installation in another store'},
     )
   requireClients(settings)
+  // Lifetimes that an earlier release accepted do not stop a change of other settings.
+  if (choices.lifetimes !== undefined) requireOrder(settings.lifetimes)
   return sameValue(fleet.settings, settings) ? [] : [{kind: 'settings', value: settings}]
 }
 

@@ -28,6 +28,20 @@ describe('cli/text/status', () => {
     ])
   })
 
+  it('leaves out the refusals of a cluster before its present stream, and shows those after', () => {
+    const cluster = parseClusterName('paris')
+    const refusal = (seconds: number, reason: string) => ({at: ago(seconds), reason, message: 'm', peer: '', cluster})
+    const proxies = [{cluster, id: 'paris-0', state: 'synced' as const, types: [], connectedSince: ago(20)}]
+    const refusals = [
+      refusal(38, 'not-registered'),
+      refusal(5, 'node-cluster'),
+      {...refusal(40, 'generation'), cluster: parseClusterName('lyon')},
+    ]
+    const text = renderStatus({...empty, proxies, refusals}, now)
+    expect(text).to.not.include('not-registered')
+    expect(text).to.include('refused 5s ago (node-cluster)').and.to.include('refused 40s ago (generation)')
+  })
+
   it('ends with what needs a person, at most 20 findings, each with its command', () => {
     const finding = {kind: 'not connected', message: 'no Envoy of paris is connected', next: 'kubectl logs'} as const
     const end = (count: number): readonly string[] => {

@@ -164,11 +164,15 @@ describe('store/directory: a watch of a directory that', () => {
   })
 
   it('is no directory, or does not exist, is an error', async () => {
-    for (const directory of [folder.file('service-paris.yaml'), folder.file('nowhere')]) {
+    for (const [file, code] of [
+      ['service-paris.yaml', 'unreachable'],
+      ['nowhere', 'not-found'],
+    ] as const) {
+      const directory = folder.file(file)
       const error = await rejectedBy(openDirectory({directory}).load())
-      expect(error.code).to.equal('unreachable')
+      expect(error.code).to.equal(code)
       expect(error.message).to.contain(directory)
-      expect((await rejectedBy(openDirectory({directory}).hold(serverAt('x'), unmoved))).code).to.equal('unreachable')
+      expect((await rejectedBy(openDirectory({directory}).hold(serverAt('x'), unmoved))).code).to.equal(code)
     }
   })
 })

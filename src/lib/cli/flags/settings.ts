@@ -1,9 +1,9 @@
 /** The flags of `init` that set settings. */
 import {Flags} from '@oclif/core'
 import {type Address, type HostPort, parseAddresses, parseHostPort, parsePort, requireReachable} from '../../model/address.js'
-import {parseDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseClientName} from '../../model/names.js'
+import {type SettingName, parseSetting, settingNames} from '../../model/setting-ranges.js'
 import {
   defaultSettings,
   parseClientDirectory,
@@ -56,7 +56,7 @@ export const settingsFlags = {
     multiple: true,
   }),
   set: Flags.string({
-    description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
+    description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${settingNames.join(', ')}`,
     helpValue: 'NAME=DURATION',
     multiple: true,
   }),
@@ -107,12 +107,16 @@ function durationsOf(entries: readonly string[]): Pick<Choices, 'lifetimes' | 't
   for (const entry of entries) {
     const cut = entry.indexOf('=')
     const name = entry.slice(0, Math.max(cut, 0))
-    const group = name in defaultSettings.lifetimes ? lifetimes : name in defaultSettings.timeouts ? timeouts : undefined
+    const group = Object.hasOwn(defaultSettings.lifetimes, name)
+      ? lifetimes
+      : Object.hasOwn(defaultSettings.timeouts, name)
+        ? timeouts
+        : undefined
     if (group === undefined)
       throw new AtlasError('invalid', `--set takes NAME=DURATION, such as identity=30d; got "${entry.slice(0, 80)}"`, {
-        hint: `names: ${[...Object.keys(defaultSettings.lifetimes), ...Object.keys(defaultSettings.timeouts)].join(', ')}`,
+        hint: `names: ${settingNames.join(', ')}`,
       })
-    group[name] = parseDuration(entry.slice(cut + 1), `--set ${name}`)
+    group[name] = parseSetting(name as SettingName, entry.slice(cut + 1), `--set ${name}`)
   }
 
   return {...(Object.keys(lifetimes).length > 0 && {lifetimes}), ...(Object.keys(timeouts).length > 0 && {timeouts})}

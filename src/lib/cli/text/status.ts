@@ -39,7 +39,7 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
       .filter(proxy => proxy.remark !== undefined)
       .map(({cluster, id, remark = ''}) => `${id === '-' ? cluster : `${cluster} ${id}`}: ${remark}`),
     ...faults.map(fault => `cannot read ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
-    ...grouped(refusals)
+    ...grouped(refusals.filter(refusal => !isPast(refusal, proxies)))
       .slice(-5)
       .map(([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`),
     ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
@@ -53,6 +53,14 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
   return [running.map(printable).join('\n'), renderTable(head, rows), notes.map(printable).join('\n'), renderFindings(findings)]
     .filter(part => part !== '')
     .join('\n\n')
+}
+
+/**
+ * A cluster that was admitted later: what its refusal names is over, or the Envoy that is still refused soon causes the next one.
+ * `--json` has all refusals.
+ */
+function isPast({cluster, at}: RefusalReport, proxies: readonly ProxyStatus[]): boolean {
+  return cluster !== undefined && proxies.some(proxy => proxy.cluster === cluster && (proxy.connectedSince ?? '') > at)
 }
 
 /** The last of equal refusals, and how many there were, in order of time. */

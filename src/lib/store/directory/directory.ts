@@ -10,7 +10,7 @@ import {livingOwner, tryLock} from './lock.js'
 import {lockErrors, openLockWaits} from './lock-waits.js'
 import {observe} from './observe.js'
 import type {DirectoryTimes} from './times.js'
-import {makeFolder, replace, removeTemporaryFiles} from './write.js'
+import {errnoOf, makeFolder, missing, replace, removeTemporaryFiles, unreachable} from './write.js'
 
 export interface DirectoryOptions {
   /** Whether a directory that does not exist is an empty store; it is then created, with mode 0700, at the first commit. */
@@ -88,6 +88,9 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     ],
 
     async hold(server, events) {
+      await stat(directory).catch((error: unknown) => {
+        throw errnoOf(error) === 'ENOENT' ? missing(directory, error) : unreachable(directory, error)
+      })
       const lock = await lockErrors(directory, tryLock(path.join(directory, '.serve.lock'), {admin: server.admin}))
       if ('release' in lock) {
         events.leading(true)

@@ -9,7 +9,7 @@ import {AtlasError} from '../../model/errors.js'
 import {type ObjectKey, objectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
 import {conventionalName, isUnread, readObjectFile, revisionOf, sourceOf} from './object-file.js'
-import {errnoOf, remove, replace, unreachable} from './write.js'
+import {errnoOf, missing, remove, replace, unreachable} from './write.js'
 
 /** A file that was changed less than this before it was read may change again without another time. Milliseconds. */
 const RACY_MS = 2000n
@@ -51,8 +51,9 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
       wasSeen = true
       return names.sort()
     } catch (error) {
-      if (create && !wasSeen && errnoOf(error) === 'ENOENT') return []
-      throw unreachable(directory, error)
+      if (wasSeen || errnoOf(error) !== 'ENOENT') throw unreachable(directory, error)
+      if (create) return []
+      throw missing(directory, error)
     }
   }
 

@@ -76,6 +76,17 @@ export async function removeTemporaryFiles(directory: string): Promise<void> {
   }
 }
 
+/**
+ * For a directory in which nothing was ever read.
+ * @throws nothing: the error is returned, for the caller to throw
+ */
+export function missing(directory: string, error: unknown): AtlasError {
+  return new AtlasError('not-found', `there is no Atlas in directory ${directory} yet: the directory does not exist`, {
+    hint: 'run "atlas init" on it first, or name the directory that "atlas init" was run on with --store',
+    cause: error,
+  })
+}
+
 /** @throws nothing: the error is returned, for the caller to throw */
 export function unreachable(directory: string, error: unknown): AtlasError {
   return new AtlasError('unreachable', `cannot read the directory ${directory}: ${messageOf(error)}`, {

@@ -1,0 +1,62 @@
+/** Slips of the pen: what a command says, and that it writes nothing. */
+import {existsSync} from 'node:fs'
+import path from 'node:path'
+import {expect} from 'chai'
+import {atlas, forAll, inFolder} from '../helpers/atlas.js'
+
+describe('commands: mistakes', function () {
+  this.timeout(60_000)
+
+  it('a lifetime or a timeout outside of its range, or not shorter than that of its issuer, is wrong usage that writes nothing', () =>
+    inFolder(async folder => {
+      const wrong = [
+        [['identity=30s'], /--set identity must be from 1h to 1y; got "30s"/],
+        [['root=1s', 'issuer=1s'], /--set root must be from 30d to 100y; got "1s"/],
+        [['keepaliveInterval=1ms'], /--set keepaliveInterval must be from 1s to 1h; got "1ms"/],
+        [['connect=99d'], /--set connect must be from 100ms to 1m; got "99d"/],
+        [['issuer=10y'], /the life of issuer, 10y, must be shorter than that of root, 10y/],
+        [['issuer=10d'], /the life of identity, 30d, must be shorter than that of issuer, 10d/],
+        [['root=2y'], /the life of credential, 2y, must be shorter than that of root, 2y/],
+      ] as const
+      await forAll(wrong, async ([settings, message]) => {
+        const store = path.join(folder, settings[0])
+        const {code, stderr} = await atlas('init', '--store', store, ...settings.flatMap(text => ['--set', text]))
+        expect(code, stderr).to.equal(2)
+        expect(stderr.replaceAll(/\s+/g, ' ')).to.match(message)
+        expect(existsSync(path.join(store, 'configmap-atlas-fleet.yaml')), settings[0]).to.equal(false)
+      })
+      const {code, stderr} = await atlas('init', '--store', folder, '--set', 'issuer=10d', '--set', 'identity=1h')
+      expect(code, stderr).to.equal(0)
+    }))
+
+  it('a directory that does not exist: every command names "atlas init", and ends with 3', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'none')
+      const commands = [['cluster', 'list'], ['status'], ['rotate'], ['cluster', 'add', 'paris'], ['serve', '--admin', '127.0.0.1:0']]
+      await forAll(commands, async args => {
+        const {code, stderr} = await atlas(...args, '--store', store)
+        expect(code, stderr).to.equal(3)
+        expect(stderr).to.contain('there is no Atlas in').and.to.contain('run "atlas init" on it first').and.not.to.contain('ENOENT')
+        expect(existsSync(store)).to.equal(false)
+      })
+    }))
+
+  it('an address in the wrong form: the message names the flag and shows what was typed', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const wrong = [
+        [['status', '--server', 'x y'], '--server', '"x y"'],
+        [['status', '--server', 'ftp://127.0.0.1:1'], '--server', '"ftp://127.0.0.1:1"'],
+        [['cluster', 'add', 'paris', '--thanos', 'http://127.0.0.1:10901'], '--thanos', '"http://127.0.0.1:10901"'],
+        [['init', '--ads-server', 'http://127.0.0.1:10901'], '--ads-server', '"http://127.0.0.1:10901"'],
+      ] as const
+      await forAll(wrong, async ([args, flag, typed]) => {
+        const {code, stderr} = await atlas(...args, '--store', folder)
+        expect(code, stderr).to.equal(2)
+        expect(stderr).to.contain(flag).and.to.contain(typed)
+      })
+      const away = await atlas('status', '--server', '127.0.0.1:1', '--store', folder)
+      expect(away.code, away.stderr).to.equal(5)
+      expect(away.stderr).to.contain('http://127.0.0.1:1/status')
+    }))
+})
