@@ -14,7 +14,7 @@ import type {ClusterLimits} from './ads/cluster-limits.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
 import {type StreamTimes, defaultStreamTimes} from './ads/stream-limits.js'
 import {type ClockTimes, type ServerClock, defaultClockTimes, openClock} from './clock.js'
-import {type CurrentFleet, type FirstReadTimes, type FleetObserver, defaultFirstReadTimes, openCurrentFleet} from './fleet/current-fleet.js'
+import {type CurrentFleet, type FleetTimes, type FleetObserver, defaultFleetTimes, openCurrentFleet} from './fleet/current-fleet.js'
 import {type EndpointsFile, openEndpointsFile} from './fleet/endpoints-file.js'
 import {openFleetLog} from './fleet/fleet-log.js'
 import {type Leader, openLeader} from './leader/leader.js'
@@ -31,7 +31,7 @@ import {reportOf} from './proxies/report.js'
 
 export type ServeTimes = ClockTimes &
   ConnectionTimes &
-  FirstReadTimes &
+  FleetTimes &
   PushTimes &
   ReadinessTimes &
   ReconcilerTimes &
@@ -41,7 +41,7 @@ export type ServeTimes = ClockTimes &
 export const defaultTimes: ServeTimes = {
   ...defaultClockTimes,
   ...defaultConnectionTimes,
-  ...defaultFirstReadTimes,
+  ...defaultFleetTimes,
   ...defaultReadinessTimes,
   ...defaultReconcilerTimes,
   ...defaultReportTimes,
@@ -165,7 +165,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, cpuTime = cpuTimeOfProcess, endpointsFile} = options
   const {now} = options.dependencies
   const [times, log, metrics, startedAt] = [{...defaultTimes, ...options.times}, logOf(options.log), openMetrics(), now()]
-  const fleet = openCurrentFleet(store, log, times)
+  const fleet = openCurrentFleet(store, log, times, now)
   const steadyNow = options.steady ?? steady
   const clock = openClock({now, steady: steadyNow, store, fleet, times, log})
   const dependencies: OpsDependencies = {...options.dependencies, clockDoubt: clock.doubt}

@@ -3,7 +3,9 @@ import type {CredentialRecord, DeniedName, OwnerRecord} from '../model/authority
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken, recordOf} from '../model/fleet.js'
 import type {Owner} from '../model/names.js'
+import {differingKeys} from '../model/persistent-map.js'
 import {sameValue} from './commit.js'
+import {withoutEnded} from './revoke.js'
 
 export type Records = ReadonlyMap<Owner, OwnerRecord>
 
@@ -15,6 +17,32 @@ export function planProtected(fleet: Fleet, before: Records): readonly Change[] 
     const value = withProtection(present, record)
     return sameValue(present, value) ? [] : [{kind: 'record', owner, value}]
   })
+}
+
+/** Whether a fleet has all that still protects in these records. A record that can't be read lacks it. */
+export function isProtected(fleet: Fleet, before: Records, now: Date): boolean {
+  if ([...before.keys()].some(owner => isBroken(fleet, 'record', owner))) return false
+  return planProtected(fleet, new Map([...before].map(([owner, record]) => [owner, withoutEnded(record, now)]))).length === 0
+}
+
+/**
+ * The owners whose records protect less than before: the generation is lower, a revoked credential is valid again, or a denial is gone
+ * before its end. No command and no leader does that: the store was put back to an earlier state.
+ */
+export function ownersPutBack(before: Fleet, after: Fleet, now: Date): readonly Owner[] {
+  return differingKeys(before.records, after.records).filter(
+    owner => !isBroken(after, 'record', owner) && isPutBack(recordOf(before, owner), recordOf(after, owner), now),
+  )
+}
+
+function isPutBack(before: OwnerRecord, after: OwnerRecord, now: Date): boolean {
+  const valid = new Set(after.credentials.filter(({state}) => state === 'valid').map(({sha256}) => sha256))
+  const denied = new Set(after.denied.map(({name}) => name))
+  return (
+    after.generation < before.generation ||
+    before.credentials.some(({state, sha256}) => state === 'revoked' && valid.has(sha256)) ||
+    before.denied.some(({name, until}) => Date.parse(until) > now.getTime() && !denied.has(name))
+  )
 }
 
 /** All that either of two versions of the records protects. */

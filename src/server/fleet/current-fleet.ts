@@ -7,20 +7,23 @@ import {backOff} from '../../lib/model/back-off.js'
 import {type Change, reduceAll} from '../../lib/model/change.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {type Fleet, emptyFleet} from '../../lib/model/fleet.js'
-import {type Records, planProtected, unitedRecords} from '../../lib/ops/protect.js'
+import type {Owner} from '../../lib/model/names.js'
+import {type Records, isProtected, ownersPutBack, planProtected, unitedRecords} from '../../lib/ops/protect.js'
 import {withRecovered} from '../../lib/pki/recover.js'
 import type {StateStore, Watcher} from '../../lib/store/store.js'
 import type {Log} from '../log.js'
 
 /** Milliseconds. */
-export interface FirstReadTimes {
+export interface FleetTimes {
   /** A store that can't be read at the start is tried again after this time, twice as long after each failure … */
   readonly waitMs: number
   /** … up to this. */
   readonly waitMaxMs: number
+  /** What a store that was put back has lost is kept in mind at least for so long, and until it is written again. */
+  readonly protectedMs: number
 }
 
-export const defaultFirstReadTimes: FirstReadTimes = {waitMs: 250, waitMaxMs: 5000}
+export const defaultFleetTimes: FleetTimes = {waitMs: 250, waitMaxMs: 5000, protectedMs: 3_600_000}
 
 /** What became visible in the store together; `before` and `after` are fleets as they are served. */
 export interface FleetUpdate {
@@ -58,20 +61,30 @@ export interface CurrentFleet {
   follow(observers: readonly FleetObserver[], stopping: AbortSignal): Promise<void>
 }
 
-/** What a restored store has lost is kept in mind for so long, milliseconds: the leader writes it again in its next pass. */
-const PROTECTED = 3_600_000
-
 const noRecords: Records = new Map()
 
-/** Nothing is read before `follow`. */
-export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTimes): CurrentFleet {
+const PUT_BACK =
+  'records of clusters were found at an earlier state, as after a restored backup: what was changed in between is lost, but for revocations and denials; check the clusters that were added or removed since'
+
+/** So many names are logged. */
+const NAMED = 10
+
+function listed(owners: readonly Owner[]): string {
+  const more = owners.length - NAMED
+  return `${owners.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** Nothing is read before `follow`. @param now the time by which denials end */
+export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes, now: () => Date): CurrentFleet {
   let [stored, served]: [Fleet, Fleet] = [emptyFleet, emptyFleet]
   let [isKnown, isReachable] = [false, false]
   let firstReadFailure: string | undefined
   let restored: {readonly records: Records; readonly at: number} | undefined
 
   function protection(): Records {
-    if (restored !== undefined && performance.now() - restored.at > PROTECTED) restored = undefined
+    // Where no leader has written it again, such as without a right to write, it is still protected.
+    if (restored !== undefined && performance.now() - restored.at > times.protectedMs && isProtected(stored, restored.records, now()))
+      restored = undefined
     return restored?.records ?? noRecords
   }
 
@@ -103,13 +116,32 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
       const early: Change[] = []
       let hadLost = false
 
+      function wentBack(records: Records, message: string, owners: readonly Owner[] = []): void {
+        restored = {records: unitedRecords(protection(), records), at: performance.now()}
+        log.error(message, {store: store.description, ...(owners.length > 0 && {clusters: listed(owners)})})
+      }
+
+      function toServe(known: {readonly stored: Fleet; readonly served: Fleet}): Fleet {
+        const lost = planProtected(stored, protection())
+        const fleet = lost.length > 0 || hadLost ? withRecovered(reduceAll(stored, lost)) : withRecovered(stored, known)
+        hadLost = lost.length > 0
+        return fleet
+      }
+
       function change(changes: readonly Change[]): void {
         const before = served
         const known = {stored, served}
+        // What is written again by now is forgotten before the leader drops it, long after its end.
+        protection()
         stored = reduceAll(stored, changes)
-        const lost = planProtected(stored, protection())
-        served = lost.length > 0 || hadLost ? withRecovered(reduceAll(stored, lost)) : withRecovered(stored, known)
-        hadLost = lost.length > 0
+        served = toServe(known)
+        // A store can go back without a lower resource version: etcd's --bump-revision, or a directory that was copied back.
+        const owners = ownersPutBack(before, served, now())
+        if (owners.length > 0) {
+          wentBack(before.records, PUT_BACK, owners)
+          served = toServe(known)
+        }
+
         for (const observer of observers) observer.changed({before, after: served, changes})
       }
 
@@ -123,8 +155,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FirstReadTi
           log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
         },
         restored(message) {
-          restored = {records: unitedRecords(protection(), stored.records), at: performance.now()}
-          log.error(message, {store: store.description})
+          wentBack(stored.records, message)
         },
         recovered() {
           isReachable = true

@@ -2,9 +2,18 @@
 import {expect} from 'chai'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import type {Change} from '../../../src/lib/model/change.js'
+import type {OwnerRecord} from '../../../src/lib/model/authority.js'
+import {recordOf} from '../../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import type {StateStore} from '../../../src/lib/store/store.js'
-import {type FleetObserver, type FleetUpdate, defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
+import {planRemoval, withoutEnded} from '../../../src/lib/ops/revoke.js'
+import type {StateStore, Watcher} from '../../../src/lib/store/store.js'
+import {
+  type CurrentFleet,
+  type FleetObserver,
+  type FleetUpdate,
+  defaultFleetTimes,
+  openCurrentFleet,
+} from '../../../src/server/fleet/current-fleet.js'
 import {silentLog} from '../../../src/server/log.js'
 import {testDependencies, testFleet} from '../../helpers/dependencies.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
@@ -29,7 +38,7 @@ describe('the current fleet', () => {
 
   it('calls its observers in the order of their list, with the fleet before and after', async () => {
     const store = storeOfParis()
-    const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
+    const fleet = openCurrentFleet(store, silentLog, defaultFleetTimes, testDependencies().now)
     const calls: string[] = []
     const updates: FleetUpdate[] = []
     const observer = (name: string): FleetObserver => ({
@@ -58,7 +67,7 @@ describe('the current fleet', () => {
         return first
       },
     }
-    const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
+    const fleet = openCurrentFleet(store, silentLog, defaultFleetTimes, testDependencies().now)
     const seen: string[] = []
     const observer: FleetObserver = {
       started: known => seen.push(`started ${[...known.registrations.keys()].join()}`),
@@ -70,7 +79,7 @@ describe('the current fleet', () => {
 
   it('is unknown and empty before the first read, and known but unreachable while the store can not be read', async () => {
     const store = storeOfParis()
-    const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
+    const fleet = openCurrentFleet(store, silentLog, defaultFleetTimes, testDependencies().now)
     expect([fleet.isKnown(), fleet.isReachable(), fleet.served().registrations.size]).to.deep.equal([false, false, 0])
     await fleet.follow([], stopping.signal)
     expect([fleet.isKnown(), fleet.isReachable(), fleet.served().registrations.has(paris)]).to.deep.equal([true, true, true])
@@ -78,6 +87,94 @@ describe('the current fleet', () => {
     expect([fleet.isKnown(), fleet.isReachable(), fleet.served().registrations.has(paris)]).to.deep.equal([true, false, true])
     store.recover()
     expect(fleet.isReachable()).to.equal(true)
+  })
+})
+
+describe('a store that is put back to an earlier state', () => {
+  const stopping = new AbortController()
+  after(() => {
+    stopping.abort()
+  })
+  const dependencies = testDependencies()
+
+  /** A followed store in which paris is removed, and what its record was before. */
+  async function removed(times = defaultFleetTimes) {
+    const inner = testStore()
+    inner.write(...changesOf(testFleet(dependencies, ['paris', 'rome'])))
+    let watcher: Watcher | undefined
+    const store: StateStore = {
+      ...inner,
+      async watch(given, signal) {
+        watcher = given
+        return inner.watch(given, signal)
+      },
+    }
+    const errors: string[] = []
+    const log = {...silentLog, error: (message: string) => void errors.push(message)}
+    const fleet = openCurrentFleet(store, log, times, dependencies.now)
+    await fleet.follow([], stopping.signal)
+    const before = recordOf(fleet.served(), paris)
+    inner.write(...planRemoval(fleet.stored(), paris, dependencies))
+    return {
+      fleet,
+      before,
+      later: recordOf(fleet.served(), paris),
+      errors,
+      write: inner.write,
+      restored: () => watcher?.restored?.('put back'),
+    }
+  }
+
+  function record(value: OwnerRecord | undefined): Change {
+    return {kind: 'record', owner: paris, value}
+  }
+
+  function expectRevoked(fleet: CurrentFleet, later: OwnerRecord): void {
+    const {generation, credentials, denied} = recordOf(fleet.served(), paris)
+    expect({generation, denied}).to.deep.equal({generation: later.generation, denied: later.denied})
+    expect(credentials.map(({state}) => state)).to.deep.equal(['revoked'])
+  }
+
+  it('keeps a revocation that an ordinary change takes back, and gives it to the leader to write', async () => {
+    for (const weaken of [
+      ({before}: {before: OwnerRecord}) => before,
+      ({before, later}: {before: OwnerRecord; later: OwnerRecord}) => ({...later, credentials: before.credentials}),
+      ({later}: {later: OwnerRecord}) => ({...later, denied: []}),
+      ({later}: {later: OwnerRecord}) => ({...later, generation: 1}),
+      () => undefined,
+    ]) {
+      const {fleet, before, later, errors, write} = await removed()
+      expect(errors).to.deep.equal([])
+      write(record(weaken({before, later})))
+      expectRevoked(fleet, later)
+      expect(fleet.protection().get(paris)?.generation).to.equal(2)
+      expect(errors).to.have.length(1)
+      write(record(weaken({before, later})), {kind: 'registration', name: rome, value: testCluster('rome')})
+      expectRevoked(fleet, later)
+      expect(errors).to.have.length(1)
+    }
+  })
+
+  it('takes a record that the leader has cleared of ended entries as it is', async () => {
+    const {fleet, later, errors, write} = await removed()
+    const at = new Date(Math.max(...later.denied.map(({until}) => Date.parse(until))) + 31 * 86_400_000)
+    const cleared = withoutEnded(later, at)
+    expect(cleared.denied).to.deep.equal([])
+    dependencies.pass((at.getTime() - dependencies.now().getTime()) / 1000)
+    write(record(cleared))
+    expect(recordOf(fleet.served(), paris)).to.deep.equal(cleared)
+    expect([errors.length, fleet.protection().size]).to.deep.equal([0, 0])
+  })
+
+  it('is protected until all is written again, however long no leader writes', async () => {
+    const {fleet, before, later, write, restored} = await removed({...defaultFleetTimes, protectedMs: -1})
+    restored()
+    write(record(before))
+    write({kind: 'replicas', value: ['atlas-ads-0']})
+    expectRevoked(fleet, later)
+    write(record(recordOf(fleet.served(), paris)))
+    expect(fleet.protection().size).to.equal(0)
+    expectRevoked(fleet, later)
   })
 })
 

@@ -6,7 +6,7 @@ import {type ObjectKey, objectKey, parseClusterName} from '../../../src/lib/mode
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {REQUESTS} from '../../../src/lib/ops/replicas.js'
 import {RefusedCommit} from '../../../src/lib/store/commit.js'
-import {defaultFirstReadTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
+import {defaultFleetTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
 import {silentLog} from '../../../src/server/log.js'
 import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
@@ -43,7 +43,7 @@ describe('the reconciler', () => {
     // The test store reports no revisions: without these the leader makes the object for requests again and again.
     const revisions = objects.map((object): Change => ({kind: 'revision', object, value: '1'}))
     store.write(...changesOf(testFleet(dependencies, clusters)), ...revisions)
-    const fleet = openCurrentFleet(store, silentLog, defaultFirstReadTimes)
+    const fleet = openCurrentFleet(store, silentLog, defaultFleetTimes, dependencies.now)
     reconciler = openReconciler({
       fleet,
       store: inCluster(store),
