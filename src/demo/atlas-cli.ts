@@ -2,6 +2,7 @@
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
+import {shellWord} from '../lib/cli/text/shell.js'
 import {AtlasError} from '../lib/model/errors.js'
 import type {ProgramSpec, Supervisor} from './lab/processes.js'
 
@@ -42,12 +43,12 @@ export function openAtlasCli({store, supervisor, signal, onCommand}: AtlasCliOpt
   }
   return {
     run: async (...args) => {
-      onCommand(`${PROGRAM} ${args.join(' ')}`)
+      onCommand(shown(args))
       return execute(args)
     },
     json: async <T>(...args: string[]) => JSON.parse(await execute([...args, '--json'])) as T,
     spec: (name, ...args) => {
-      onCommand(`${PROGRAM} ${args.join(' ')}`)
+      onCommand(shown(args))
       return spec(name, args)
     },
   }
@@ -63,6 +64,11 @@ function programName(invoked: string): string {
   if (name === 'atlas' || name === 'goatlas') return name
   const relative = path.relative(process.cwd(), RUN)
   return relative.startsWith('..') ? RUN : relative
+}
+
+/** A command line as a user would type it. */
+function shown(args: readonly string[]): string {
+  return [PROGRAM, ...args].map(word => shellWord(word)).join(' ')
 }
 
 /** The environment without the user's own Atlas settings, which name another store. */

@@ -1,9 +1,9 @@
 /** Writes an Envoy's bootstrap with `cluster values --format bootstrap`, and starts that Envoy. */
 import path from 'node:path'
+import {envoyCommand} from '../lib/cli/text/shell.js'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {ADMIN_SOCKET, bootstrapPaths} from '../lib/envoy/credential-files.js'
 import type {Owner} from '../lib/model/names.js'
-import {DEFAULT_OPEN_FILES} from '../lib/model/open-files.js'
 import {isReady} from './lab/envoy-admin.js'
 import type {Running} from './lab/processes.js'
 import type {DemoContext} from './context.js'
@@ -38,7 +38,7 @@ export async function startEnvoy(spec: EnvoySpec, context: DemoContext): Promise
   const place = ['--bind-address', address, '--local-address', address, '--stats', renderHostPort(stats), ...ports]
   await context.atlas.run('cluster', 'values', owner, '--format', 'bootstrap', '--output', folder, ...place)
   const bootstrap = path.join(folder, bootstrapPaths.bootstrap)
-  context.screen.command(`ulimit -n ${DEFAULT_OPEN_FILES} && envoy -c ${bootstrap}`)
+  context.screen.command(envoyCommand(bootstrap, ''))
   const running = await context.supervisor.start({name: `envoy-${owner}`, program: context.envoy, args: ['-c', bootstrap, ...envoyFlags]})
   return {owner, running, admin: {socketPath: path.join(folder, ADMIN_SOCKET)}, stats}
 }

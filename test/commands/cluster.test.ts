@@ -16,7 +16,9 @@ describe('commands: init and cluster', function () {
       const init = await atlas('init', '--store', store, '--address', '203.0.113.7')
       expect(init.code, init.stderr).to.equal(0)
       expect(init.stdout).to.equal('')
-      expect(init.stderr).to.contain('Atlas is set up').and.to.contain('Next: atlas cluster add NAME')
+      expect(init.stderr)
+        .to.contain('Atlas is set up')
+        .and.to.match(/Next, in this order:\n {2}atlas serve --store .*\n.*\n {2}atlas cluster add NAME/)
 
       const again = await atlas('init', '--store', store)
       expect(again.code).to.equal(0)
@@ -28,7 +30,7 @@ describe('commands: init and cluster', function () {
         .to.contain('Cluster paris is registered')
         .and.to.contain('Assumed')
         .and.to.contain('prometheus-operated')
-        .and.to.contain('atlas cluster values paris')
+        .and.to.contain(`Next: atlas cluster values paris --store ${store} --format bootstrap --output ./envoy-paris`)
 
       const shown = await atlasJson<{state: string; sidecars: string[]; identity: {name: string}}>(
         'cluster',
@@ -178,6 +180,23 @@ describe('commands: init and cluster', function () {
       expect(await contents(folder)).to.deep.equal(before)
     }))
 
+  it('an empty path, as an unset shell variable makes it, is refused: nothing is written into the present directory', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'state')
+      const refused = [
+        ['init', '--store', ''],
+        ['status', '--store', ' '],
+        ['serve', '--store', store, '--thanos-endpoints', ''],
+        ['cluster', 'values', 'atlas', '--store', store, '--format', 'bootstrap', '--output', ''],
+      ]
+      await atlas('init', '--store', store)
+      for (const args of refused) {
+        const {code, stderr} = await atlas(...args)
+        expect(code, args.join(' ')).to.equal(2)
+        expect(stderr).to.match(/--(store|output|thanos-endpoints) is empty/)
+      }
+    }))
+
   it('bootstrap files have mode 0600 and hold a key; a Secret is printed on a terminal only if asked for', () =>
     inFolder(async folder => {
       const [store, out] = [path.join(folder, 'state'), path.join(folder, 'envoy')]
@@ -185,7 +204,7 @@ describe('commands: init and cluster', function () {
       await atlas('cluster', 'add', 'paris', '--store', store)
       const bootstrap = await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'bootstrap', '--output', out)
       expect(bootstrap.code, bootstrap.stderr).to.equal(0)
-      expect(bootstrap.stderr).to.include(`Next: ulimit -n 65536 && envoy -c ${out}/envoy.json`)
+      expect(bootstrap.stderr).to.include(`Next: ulimit -n "$(ulimit -Hn)"; envoy -c ${out}/envoy.json`)
       expect(bootstrap.stderr, 'the files have mode 0600').to.include('its image runs as uid 101')
       expect(await readFile(path.join(out, 'envoy.json'), 'utf8')).to.include('"atlas.open_files": 65536')
       const files = await readdir(out, {recursive: true, withFileTypes: true})

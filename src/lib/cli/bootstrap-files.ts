@@ -6,6 +6,8 @@ import {AtlasError, messageOf} from '../model/errors.js'
 import type {Joining, OutputFile} from '../ops/cluster/values.js'
 import {makeFolder, replace} from '../store/directory/write.js'
 import {type BootstrapFlags, bootstrapOptions} from './flags/bootstrap.js'
+import {refuseEmpty} from './flags/common.js'
+import {envoyCommand} from './text/shell.js'
 import type {PrintedValues} from './text/values.js'
 
 /**
@@ -17,6 +19,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, flags: Bootstr
     throw new AtlasError('invalid', '--format bootstrap writes several files, one of them a private key, and needs a directory', {
       hint: 'name it with --output DIR',
     })
+  refuseEmpty(flags, ['output', 'envoy-directory'])
   const directory = path.resolve(flags.output)
   const envoyDirectory = flags['envoy-directory'] ?? directory
   const options = bootstrapOptions(flags, owner, envoyDirectory)
@@ -24,9 +27,10 @@ export async function writeBootstrap({owner, bootstrap}: Joining, flags: Bootstr
   await refuseOther(directory, {cluster: owner, id: options.nodeId})
   await writeFiles(directory, files)
   const paths = files.map(file => file.path)
-  const command = `ulimit -n ${options.openFiles} && envoy -c ${path.join(envoyDirectory, bootstrapPaths.bootstrap)} --drain-time-s 20 --disable-hot-restart`
+  const command = envoyCommand(path.join(envoyDirectory, bootstrapPaths.bootstrap), ' --drain-time-s 20 --disable-hot-restart')
+  const limit = `"atlas status" takes this Envoy's limit of open files for ${options.openFiles}. Where "ulimit -Hn" shows less, run this again with --open-files and what it shows.`
   return {
-    message: `Written to ${directory} with mode 0600 (${bootstrapPaths.key} is a private key):\n${paths.map(file => `  ${file}`).join('\n')}\n\nNext: ${command}\nEnvoy must run as this user, whose files these are; its image runs as uid 101: docker run --user "$(id -u)", or chown -R 101 the folder.`,
+    message: `Written to ${directory} with mode 0600 (${bootstrapPaths.key} is a private key):\n${paths.map(file => `  ${file}`).join('\n')}\n\nNext: ${command}\n${limit}\nEnvoy must run as this user, whose files these are; its image runs as uid 101: docker run --user "$(id -u)", or chown -R 101 the folder.`,
     json: {format: 'bootstrap', cluster: owner, directory, files: paths},
   }
 }

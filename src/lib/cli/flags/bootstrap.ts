@@ -30,7 +30,7 @@ export const bootstrapFlags = {
     multiple: true,
   }),
   'open-files': Flags.string({
-    description: `limit of open files of this Envoy: set by the printed command, compared by "atlas status" (default ${DEFAULT_OPEN_FILES})`,
+    description: `limit of open files that "atlas status" assumes for this Envoy (default ${DEFAULT_OPEN_FILES}); what "ulimit -Hn" shows, where that is less`,
     helpGroup,
     helpValue: 'N',
   }),

@@ -42,6 +42,15 @@ export function parsed<V, T>(value: V | undefined, parse: (value: V) => T): T | 
 }
 
 /**
+ * A path that is empty would name the present directory, and keys be written there.
+ * @throws AtlasError `invalid` for the first flag that is empty, as an unset shell variable makes it
+ */
+export function refuseEmpty<N extends string>(flags: Readonly<Partial<Record<N, string | undefined>>>, names: readonly N[]): void {
+  for (const name of names)
+    if (flags[name]?.trim() === '') throw new AtlasError('invalid', `--${name} is empty; set a value, or leave it out`)
+}
+
+/**
  * `--address a,b --address c` -> `a,b,c`; undefined where the flag was not given.
  * @throws AtlasError `invalid` for a flag that is empty, as an unset shell variable makes it
  */

@@ -7,7 +7,7 @@ import {parseDuration, renderDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseReplicaName} from '../../model/names.js'
 import {DEFAULT_STREAMS_PER_CLUSTER} from '../../model/settings.js'
-import {type FlagsOf, parsed, present} from './common.js'
+import {type FlagsOf, parsed, present, refuseEmpty} from './common.js'
 
 const roles = ['ads', 'controller', 'all'] as const
 const logLevels = ['error', 'warn', 'info', 'debug'] as const
@@ -55,6 +55,7 @@ export type ServeFlags = FlagsOf<typeof serveFlags>
 
 /** The server's options. @throws AtlasError `invalid` for the first wrong flag */
 export function serveOptions(flags: ServeFlags) {
+  refuseEmpty(flags, ['thanos-endpoints'])
   return {
     role: flags.role,
     replica: parseReplicaName(flags.replica ?? hostname().toLowerCase()),

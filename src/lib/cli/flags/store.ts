@@ -8,7 +8,8 @@ import type {KubernetesTimes} from '../../store/kubernetes/times.js'
 import type {Work} from '../../store/kubernetes/rights.js'
 import {openCluster, openDirectory} from '../../store/open.js'
 import type {StateStore} from '../../store/store.js'
-import {type FlagsOf, present} from './common.js'
+import {shellWord} from '../text/shell.js'
+import {type FlagsOf, present, refuseEmpty} from './common.js'
 
 export const storeFlags = {
   store: Flags.string({
@@ -44,11 +45,12 @@ export interface StoreNeeds {
   readonly times?: Partial<DirectoryTimes & KubernetesTimes>
 }
 
-/** @throws AtlasError `invalid` for flags of both kinds, `unreachable` where no cluster is configured */
+/** @throws AtlasError `invalid` for an empty flag or flags of both kinds, `unreachable` where no cluster is configured */
 export async function openStore(
   flags: StoreFlags & {readonly timeout?: string},
   {secrets = [], work = 'read', create = false, times = {}}: StoreNeeds = {},
 ): Promise<StateStore> {
+  refuseEmpty(flags, ['store', 'context', 'kubeconfig'])
   // flags.store may come from ATLAS_STORE, so --context on the command line is not silently ignored.
   const ofCluster = (['context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
   if (flags.store !== undefined && ofCluster.length > 0)
@@ -64,8 +66,8 @@ export async function openStore(
   return openCluster({cluster, secrets, times, ...(work !== 'serve' && {work})})
 }
 
-/** The flags that name the same store, for the next command: with a blank before each, or empty. */
+/** The flags that name the same store, for the next command: with a blank before each, or empty; quoted for a shell. */
 export function sameStore(flags: StoreFlags): string {
   const named = (['store', 'namespace', 'context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
-  return named.map(name => ` --${name} ${String(flags[name])}`).join('')
+  return named.map(name => ` --${name} ${shellWord(String(flags[name]))}`).join('')
 }

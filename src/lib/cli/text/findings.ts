@@ -4,6 +4,7 @@ import {printable} from '../../model/printable.js'
 import type {Finding} from '../../ops/findings.js'
 import type {StateStore} from '../../store/store.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
+import {shellWord} from './shell.js'
 import {credentialCommand, logCommand, releaseCommand} from './joining.js'
 
 /** Documented in docs/reference/json.md; fields are only ever added. */
@@ -55,7 +56,7 @@ function nextOf(finding: Finding, context: FindingContext): string {
       return upgradeOf(cluster, kubectl, context)
     case 'open files':
       return kubectl === undefined
-        ? 'raise the limit ("ulimit -n") where this Envoy is started, and write its bootstrap with --open-files'
+        ? `raise the hard limit ("ulimit -Hn") where this Envoy is started, and write its bootstrap with the new limit: ${bootstrapCommand(cluster, flags)} --open-files N`
         : 'raise the limit of open files of its container runtime, and set openFiles in the values of its chart'
     case 'fault':
       return editOf(finding, kubectl, flags)
@@ -99,7 +100,7 @@ function upgradeOf(cluster: Owner, kubectl: string | undefined, {flags, version}
 }
 
 function editOf({object = '', source}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
-  if (kubectl === undefined) return `edit ${store}/${source ?? object}`
+  if (kubectl === undefined) return `edit ${shellWord(`${store}/${source ?? object}`)}`
   const {kind, name} = parseObjectKey(object)
   return `${kubectl} edit ${kind.toLowerCase()} ${name}`
 }
@@ -109,5 +110,5 @@ function bootstrapCommand(cluster: Owner, flags: StoreFlags): string {
 }
 
 function contextOf({context, kubeconfig}: StoreFlags): string {
-  return `${kubeconfig === undefined ? '' : ` --kubeconfig ${kubeconfig}`}${context === undefined ? '' : ` --context ${context}`}`
+  return `${kubeconfig === undefined ? '' : ` --kubeconfig ${shellWord(kubeconfig)}`}${context === undefined ? '' : ` --context ${shellWord(context)}`}`
 }

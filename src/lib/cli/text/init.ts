@@ -3,7 +3,7 @@ import {ENDPOINTS_KEY} from '../../manifest/endpoints.js'
 import {encodeSettings} from '../../manifest/settings.js'
 import {renderAddresses} from '../../model/address.js'
 import {dialledAddresses} from '../../model/fleet.js'
-import {objectNames} from '../../model/names.js'
+import {OBSERVABILITY, objectNames} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {Adoption} from '../../ops/goatlas/adopt.js'
 import type {InitResult} from '../../ops/init.js'
@@ -56,7 +56,14 @@ function renderNext({after, settings}: InitResult, flags: StoreFlags): string {
   if (addresses.length > 0)
     return `Downstream Envoys connect to ${renderAddresses(addresses)}, port ${settings.adsPort}.
 
-Next: atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`
+${
+  flags.store === undefined
+    ? 'Next: '
+    : `Next, in this order:
+  atlas serve${sameStore(flags)}, which goes on running
+  atlas cluster values ${OBSERVABILITY}${sameStore(flags)} --format bootstrap --output ./envoy-${OBSERVABILITY}, for the observability Envoy
+  `
+}atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`
   const set = `atlas init${sameStore(flags)} --address HOST, where HOST is the address at which other clusters reach the observability Envoy`
   if (flags.store !== undefined) return `Next: ${set}`
   return `Downstream Envoys connect to the load balancer of chart atlas, as soon as it has an address. Without a load balancer, first run

@@ -13,6 +13,7 @@ export interface JoiningOptions {
 
 /** The commands by which the Envoy of a registered cluster joins, in their order; those that need the key apart, where the user may not read it. */
 export function renderJoining(cluster: ClusterName, flags: StoreFlags, {version, mayReadKey}: JoiningOptions): string {
+  if (flags.store !== undefined) return renderJoiningFromDirectory(cluster, flags, version)
   const namespace = `kubectl --context ${cluster} create namespace ${defaultRelease.namespace}`
   const release = releaseCommand(cluster, flags, version)
   if (!mayReadKey)
@@ -21,6 +22,16 @@ The Envoy also needs its key. You may not read it: a user who may read Secret ${
   ${credentialCommand(cluster, flags)}`
   return `${renderNext(cluster, [namespace, credentialCommand(cluster, flags), release])}
 For an Envoy outside Kubernetes: ${valuesCommand(cluster, flags)} --format bootstrap --output DIR`
+}
+
+/** A directory is used without Kubernetes first of all; the key is in it, so the user who registers a cluster may read it. */
+function renderJoiningFromDirectory(cluster: ClusterName, flags: StoreFlags, version: string): string {
+  return `Next: ${valuesCommand(cluster, flags)} --format bootstrap --output ./envoy-${cluster}
+It writes the files of the Envoy of ${cluster}, and prints how to start it; --envoy-directory names their place on another machine.
+For an Envoy in Kubernetes instead, with chart envoy (if the context of ${cluster} in your kubeconfig has another name, replace ${cluster}):
+  kubectl --context ${cluster} create namespace ${defaultRelease.namespace}
+  ${credentialCommand(cluster, flags)}
+  ${releaseCommand(cluster, flags, version)}`
 }
 
 /** Applies the newest credential to the cluster. */
