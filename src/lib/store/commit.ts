@@ -44,7 +44,7 @@ export class RefusedCommit extends AtlasError {
 }
 
 /** A place of objects, for commits. */
-export interface Writable extends Pick<ObjectStore, 'description' | 'read' | 'write' | 'writesAtOnce'> {
+export interface Writable extends Pick<ObjectStore, 'description' | 'isAnswer' | 'read' | 'write' | 'writesAtOnce'> {
   /** As that of `ObjectStore`, where it is settled what the work takes turns with. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
 }
@@ -87,7 +87,9 @@ export async function commitOnto(
       )
       wrote(written.map(({group, object}) => ({key: group.key, object})))
       for (const {group, error} of outcomes.filter(outcome => 'error' in outcome)) {
-        if (!(error instanceof AtlasError) || error.code === 'conflict' || error.code === 'unreachable') throw error as Error
+        if (!(error instanceof AtlasError) || error.code === 'conflict') throw error as Error
+        // One object that the API server fails at, such as for a webhook that is down, must not stop the others.
+        if (error.code === 'unreachable' && written.length === 0 && objects.isAnswer?.(error) !== true) throw error
         refusals.push({object: group.key, owners: ownersOfGroup(group), error})
         for (const owner of ownersOfGroup(group)) blocked.add(owner)
         // What can be made again at any time, such as the DNS zone, is no part of what was asked.

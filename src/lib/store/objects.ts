@@ -80,6 +80,8 @@ export interface ObjectStore
    * @throws AtlasError `conflict` where it is at another revision than `writing.base`
    */
   write(key: ObjectKey, manifest: Manifest | undefined, writing: Writing): Promise<StoredObject | undefined>
+  /** Whether an `unreachable` of `write` is the place's answer to this one request, such as a webhook's failure. Absent: none is. */
+  isAnswer?(error: AtlasError): boolean
   /**
    * Calls `observer` until `signal` aborts.
    * @throws AtlasError `unreachable`

@@ -3,7 +3,7 @@ import {type StoredChange, isBehind, isDerivedChange, isNeededByAll, isStored, o
 import {backOff} from '../../lib/model/back-off.js'
 import type {Change} from '../../lib/model/change.js'
 import type {ObjectKey} from '../../lib/model/fleet.js'
-import {type Owner, ownerIn} from '../../lib/model/names.js'
+import {type Owner, derivedOwner, ownerIn} from '../../lib/model/names.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 
 /** Milliseconds. */
@@ -12,9 +12,11 @@ export interface PauseTimes {
   readonly refusedMs: number
   /** … up to this. */
   readonly refusedMaxMs: number
+  /** … or up to this, where the API server failed at an object that is not derived: a revocation may wait for it. */
+  readonly failedMaxMs: number
 }
 
-export const defaultPauseTimes: PauseTimes = {refusedMs: 1000, refusedMaxMs: 60_000}
+export const defaultPauseTimes: PauseTimes = {refusedMs: 1000, refusedMaxMs: 60_000, failedMaxMs: 4000}
 
 export interface Pauses {
   /**
@@ -84,7 +86,8 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
       return refusals.filter(refusal => {
         const before = paused.get(refusal.object)
         const count = (before?.count ?? 0) + 1
-        const pause = backOff(count, {first: times.refusedMs, longest: times.refusedMaxMs})
+        const isFailure = refusal.error.code === 'unreachable' && derivedOwner(refusal.object) === undefined
+        const pause = backOff(count, {first: times.refusedMs, longest: isFailure ? times.failedMaxMs : times.refusedMaxMs})
         paused.set(refusal.object, {refusal, count, until: now() + pause})
         return before?.refusal.error.message !== refusal.error.message
       })

@@ -2,8 +2,7 @@
  * When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What that is, is
  * planned by ops/reconcile; writer.ts writes it.
  */
-import {AtlasError, messageOf} from '../../lib/model/errors.js'
-import {backOff, withJitter} from '../../lib/model/back-off.js'
+import {AtlasError} from '../../lib/model/errors.js'
 import {type Change, madeDue, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owners} from '../../lib/model/kinds.js'
@@ -19,6 +18,7 @@ import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {openIdlePasses} from './idle-passes.js'
+import {type RetryTimes, defaultRetryTimes, openPassFailures} from './pass-failures.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
 import {type RenewalSources, type RenewalTimes, defaultRenewalTimes, openRenewals} from './renewals.js'
@@ -27,11 +27,7 @@ import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-confli
 import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends PauseTimes, RenewalTimes, RequestTimes, WriteConflictTimes {
-  /** After a failure the next pass waits this long, twice as long after each further one … */
-  readonly retryMs: number
-  /** … up to this. */
-  readonly retryMaxMs: number
+export interface ReconcilerTimes extends PauseTimes, RenewalTimes, RequestTimes, RetryTimes, WriteConflictTimes {
   /** A pass begins this much later than the change that asks for it, as a rule others follow. */
   readonly settleMs: number
   /** The longest time between two passes. */
@@ -44,16 +40,12 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
   ...defaultPauseTimes,
   ...defaultRenewalTimes,
   ...defaultRequestTimes,
+  ...defaultRetryTimes,
   ...defaultWriteConflictTimes,
-  retryMs: 100,
-  retryMaxMs: 30_000,
   settleMs: 20,
   lookMs: 3_600_000,
   overdueMs: 60_000,
 }
-
-/** So many conflicts in a row are not other writers that came first: this server does not see what is in the store. */
-const CONFLICTS_IN_A_ROW = 5
 
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 
@@ -92,11 +84,13 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** The owners whose certificates and records the next pass looks at; an empty set: all of them, when the time comes. */
   let todo: Set<Owner> | 'all' = 'all'
   let timer: NodeJS.Timeout | undefined
+  /** When the next pass begins, by `performance.now()`. */
+  let dueAt = 0
+  /** Whether an urgent change has come during the pass that is under way. */
+  let isUrgent = false
   let running: Promise<void> | undefined
-  /** Passes in a row that failed. */
-  let failures = 0
+  const failures = openPassFailures(times, log)
   const idle = openIdlePasses({first: times.settleMs, longest: times.overdueMs})
-  let failure: string | undefined
   const logUnsigned = openUnsignedLog(log, dependencies, from.unsigned)
   let [isSoon, isStarted, isStopped, isLeading] = [false, false, false, false]
   let replicas: readonly string[] | undefined
@@ -112,6 +106,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     clearTimeout(timer)
     if (!isStarted || isStopped || !isLeading) return
     isSoon = milliseconds <= times.settleMs
+    dueAt = performance.now() + milliseconds
     timer = setTimeout(run, milliseconds)
   }
 
@@ -125,6 +120,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     lookAt(writer.due())
     const owners = todo === 'all' || todo.size === 0 || writer.isContestedDue() ? 'all' : todo
     todo = new Set()
+    isUrgent = false
     idle.began()
     logUnsigned(base)
     try {
@@ -137,13 +133,13 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       const missing = writer.take(base, planned, owners)
       const isDone = await writer.write(base, missing, fleet.stored)
       idle.ended({hasWritten: missing.length > 0})
-      failures = 0
-      failure = undefined
+      failures.forget()
       reconciled(isDone ? (missing.length > 0 ? 'done' : 'nothing') : 'failed')
       endPass(waitAfter(owners))
     } catch (error) {
       lookAt(owners)
-      endPass(waitAfterFailure(error))
+      reconciled(error instanceof AtlasError && error.code === 'conflict' ? 'conflict' : 'failed')
+      endPass(Math.min(failures.failed(error), longestWait()))
     }
   }
 
@@ -163,18 +159,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     return Math.min(Math.max(left > 0 ? left : overdue, idle.wait()), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
   }
 
-  function waitAfterFailure(error: unknown): number {
-    const isConflict = error instanceof AtlasError && error.code === 'conflict'
-    failures += 1
-    reconciled(isConflict ? 'conflict' : 'failed')
-    if (isConflict && failures < CONFLICTS_IN_A_ROW) return retryDelay(times.settleMs)
-    failure = messageOf(error)
-    log.error('can not issue what is due', {error: failure, failures})
-    return retryDelay(isConflict ? times.settleMs : times.retryMs)
-  }
-
-  function retryDelay(first: number): number {
-    return withJitter(backOff(failures, {first, longest: times.retryMaxMs}), Math.random())
+  function longestWait(): number {
+    return isUrgent ? times.urgentMs : Infinity
   }
 
   return {
@@ -187,8 +173,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     lead(isLeader) {
       isLeading = isLeader
       todo = 'all'
-      failures = 0
-      failure = undefined
+      failures.forget()
       // Another server may have written the list meanwhile; it is written again once this one has looked at the Leases.
       replicas = undefined
       if (!isLeader) clearTimeout(timer)
@@ -215,12 +200,15 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
         if (change.kind === 'revision') writer.changed(change.object)
       }
 
-      // After a failure a change does not shorten the wait.
-      if (failures === 0 && running === undefined && !isSoon && (todo === 'all' || todo.size > 0)) schedule(waitAfter('all'))
+      const hasUrgent = update.changes.some(({kind}) => urgentKinds.has(kind))
+      if (running !== undefined) isUrgent ||= hasUrgent
+      // After a failure only an urgent change shortens the wait.
+      else if (failures.isFailing() && hasUrgent) schedule(Math.max(0, Math.min(dueAt - performance.now(), times.urgentMs)))
+      else if (!failures.isFailing() && !isSoon && (todo === 'all' || todo.size > 0)) schedule(waitAfter('all'))
     },
 
     failure() {
-      const why = failure ?? writer.failure()
+      const why = failures.reason() ?? writer.failure()
       return why === undefined ? renewals.failure() : `what is due could not be issued: ${why}`
     },
 
@@ -231,6 +219,9 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     },
   }
 }
+
+/** What a removal is asked with, and what cuts a cluster off: it must take effect in seconds, whatever else fails. */
+const urgentKinds: ReadonlySet<Change['kind']> = new Set(['record', 'registration', 'request'])
 
 /** The owners that the leader looks at after a change. A report may show that the 2021 program's objects can be taken over. */
 function ownersAffectedBy(change: Change, fleet: Fleet): Owners {

@@ -67,11 +67,11 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
     }
   }
 
-  /** Requests that can't be fulfilled are answered with the reason. */
+  /** Requests that can't be fulfilled are answered with the reason. Those that an outage delays go on waiting. */
   async function answer(all: readonly CommitConflict[], fleet: Fleet): Promise<void> {
     const answers = [...fleet.requests].flatMap(([id, request]): readonly Change[] => {
       if (request.state !== 'waiting') return []
-      const why = all.find(refusal => isAbout(request, refusal))
+      const why = all.find(refusal => refusal.error.code !== 'unreachable' && isAbout(request, refusal))
       return why === undefined ? [] : refusedAnswer(id, request, why.error.message, dependencies.now())
     })
     if (answers.length > 0) await store.commit(fleet, answers)

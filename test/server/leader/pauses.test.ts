@@ -18,7 +18,7 @@ const answer = (owner = paris): Change => ({
 describe('pauses', () => {
   it('leave out a pausing object and later changes of the same owner, and nothing else', () => {
     let now = 0
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => now)
     const plan: readonly Change[] = [
       derived,
       {kind: 'credential', owner: paris, value: undefined},
@@ -36,7 +36,7 @@ describe('pauses', () => {
   })
 
   it('grow up to a limit, and end when the object is written or changed', () => {
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => 0)
     const waits = [1, 2, 3, 4].map(() => {
       pauses.refused([refusal(service, ['paris'])])
       return pauses.wait()
@@ -49,9 +49,21 @@ describe('pauses', () => {
     expect(pauses.failure()).to.equal(undefined)
   })
 
+  it('are shorter where the API server failed at an object that is not derived: a revocation may wait for it', () => {
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => 0)
+    const longest = (object: string): number | undefined => {
+      const error = new AtlasError('unreachable', 'the API server answered 500')
+      for (let count = 0; count < 5; count += 1) pauses.refused([{object, owners: ['paris'], error}])
+      const wait = pauses.wait()
+      pauses.changed(object)
+      return wait
+    }
+    expect([longest('ConfigMap/atlas-records-00'), longest(service)]).to.deep.equal([150, 300])
+  })
+
   it('are forgotten once no plan for their owners names their objects', () => {
     let now = 0
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => now)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => now)
     pauses.refused([refusal(service, ['paris'])])
     pauses.retain([], new Set([lyon]))
     expect(pauses.wait()).to.equal(100)
@@ -67,7 +79,7 @@ describe('pauses', () => {
   })
 
   it('report each reason once', () => {
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => 0)
     expect(pauses.refused([refusal(service, ['paris'])])).to.have.length(1)
     expect(pauses.refused([refusal(service, ['paris'])])).to.have.length(0)
     expect(pauses.refused([refusal(service, ['paris'], 'another')])).to.have.length(1)
@@ -75,7 +87,7 @@ describe('pauses', () => {
   })
 
   it('delay the answer to a request for all, unless the object is derived', () => {
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => 0)
     const [server, zone]: readonly Change[] = [
       {kind: 'server', value: undefined},
       {kind: 'derived', object: 'ConfigMap/atlas-coredns', value: '{}'},
@@ -92,7 +104,7 @@ describe('pauses', () => {
   })
 
   it('delay everything behind an object that everything needs', () => {
-    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300}, () => 0)
+    const pauses = openPauses({refusedMs: 100, refusedMaxMs: 300, failedMaxMs: 150}, () => 0)
     pauses.refused([refusal('ConfigMap/atlas-trust-bundle', [])])
     const trust: Change = {kind: 'trust', value: undefined}
     expect(pauses.take([trust, {kind: 'identity', owner: lyon, value: undefined}])).to.deep.equal([])

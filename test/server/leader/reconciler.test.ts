@@ -8,7 +8,7 @@ import {REQUESTS} from '../../../src/lib/ops/replicas.js'
 import {RefusedCommit} from '../../../src/lib/store/commit.js'
 import {defaultFleetTimes, openCurrentFleet} from '../../../src/server/fleet/current-fleet.js'
 import {silentLog} from '../../../src/server/log.js'
-import {type Reconciler, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
+import {type Reconciler, type ReconcilerTimes, defaultReconcilerTimes, openReconciler} from '../../../src/server/leader/reconciler.js'
 import {changesOf} from '../../helpers/fleet-changes.js'
 import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {testCluster} from '../../helpers/fleet.js'
@@ -38,7 +38,11 @@ describe('the reconciler', () => {
   let reconciler: Reconciler
 
   /** A reconciler that leads, and observes what it has written. */
-  async function open(clusters: readonly string[], objects: readonly ObjectKey[] = [REQUESTS]): Promise<void> {
+  async function open(
+    clusters: readonly string[],
+    times: Partial<ReconcilerTimes> = {},
+    objects: readonly ObjectKey[] = [REQUESTS],
+  ): Promise<void> {
     store = testStore()
     // The test store reports no revisions: without these the leader makes the object for requests again and again.
     const revisions = objects.map((object): Change => ({kind: 'revision', object, value: '1'}))
@@ -49,7 +53,7 @@ describe('the reconciler', () => {
       store: inCluster(store),
       dependencies: watched,
       log: silentLog,
-      times: defaultReconcilerTimes,
+      times: {...defaultReconcilerTimes, ...times},
       renewals: {proxies: () => [], isClockConfirmed: () => true},
       reconciled: () => {
         passes += 1
@@ -89,7 +93,7 @@ describe('the reconciler', () => {
 
   it('waits longer and longer while each pass writes what has no effect, and not at all once a change has one', async () => {
     // Made in each pass, and never there in the next.
-    await open(['paris'], [])
+    await open(['paris'], {}, [])
     reconciler.living([])
     await reconciler.start()
     await eventually(() => store.fleet().credentials.size === 2, 'the certificates are issued')
@@ -101,6 +105,60 @@ describe('the reconciler', () => {
     store.write({kind: 'registration', name: lyon.name, value: lyon})
     await eventually(() => store.fleet().credentials.size === 3, 'the new cluster has its credential')
   })
+
+  it('begins a pass soon after a change that may cut a cluster off, however often passes have failed', async () => {
+    await open(['paris', 'rome'])
+    const rome = parseClusterName('rome')
+    const {commit} = store
+    let [failed, isDown] = [0, true]
+    store.commit = async (base, changes) => {
+      if (!isDown) return commit(base, changes)
+      failed += 1
+      throw new AtlasError('unreachable', 'the API server does not answer')
+    }
+    reconciler.living([])
+    await reconciler.start()
+    await eventually(() => failed >= 5, 'passes fail', 10_000)
+    isDown = false
+    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
+    // The next pass would begin in 3 s or later without the request.
+    store.write({kind: 'request', id: 'remove-1', value})
+    await eventually(() => store.fleet().records.get(rome)?.generation === 2, 'rome is removed', 2000)
+  }).timeout(20_000)
+
+  it('looks again soon at what is asked for during a pass that fails', async () => {
+    await open(['paris', 'rome'], {retryMs: 600_000, retryMaxMs: 600_000, urgentMs: 10})
+    const rome = parseClusterName('rome')
+    const {commit} = store
+    store.commit = async () => {
+      store.commit = commit
+      const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
+      store.write({kind: 'request', id: 'remove-1', value})
+      throw new AtlasError('unreachable', 'the API server does not answer')
+    }
+    reconciler.living([])
+    await reconciler.start()
+    await eventually(() => store.fleet().records.get(rome)?.generation === 2, 'rome is removed')
+  })
+
+  it('leaves a request waiting where the API server fails, and does it later', async () => {
+    await open(['paris', 'rome'])
+    const rome = parseClusterName('rome')
+    reconciler.living([])
+    await reconciler.start()
+    const {commit} = store
+    let failed = 0
+    store.commit = async (base, changes) => {
+      if (failed === 2 || !changes.some(({kind}) => kind === 'record')) return commit(base, changes)
+      failed += 1
+      const error = new AtlasError('unreachable', 'the API server answered 500')
+      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: ['rome'], error}])
+    }
+    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
+    store.write({kind: 'request', id: 'remove-1', value})
+    await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done', 10_000)
+    expect([failed, store.fleet().records.get(rome)?.generation]).to.deep.equal([2, 2])
+  }).timeout(20_000)
 
   it('writes the list of living servers, also when it learns of one during a pass that finds nothing to do', async () => {
     await open(['paris'])

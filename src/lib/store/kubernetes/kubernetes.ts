@@ -12,6 +12,7 @@ import {OBSERVABILITY, derivedOwner, objectKey, parseObjectKey} from '../../mode
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {StateStore} from '../store.js'
+import {ApiError} from './api-error.js'
 import type {Client} from './client.js'
 import {ENDPOINTS, FLEET, thanosNamespaceIn} from './endpoints-informer.js'
 import {writeEvent} from './events.js'
@@ -98,6 +99,8 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       return written
     },
 
+    // Credentials that are not accepted concern every request.
+    isAnswer: error => error instanceof ApiError && error.status !== 401,
     observe: informer.begin,
 
     async hold(server, events) {
