@@ -36,6 +36,6 @@ In a namespace of the 2021 program it adopts that installation: its root, with a
     const result = await init(store, {...choicesOf(flags), ...namespace}, dependencies, options)
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))
     this.message(renderInit(result, store, flags))
-    return initJson(result)
+    return initJson(result, store)
   }
 }

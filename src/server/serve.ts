@@ -115,6 +115,8 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
   }
 
   try {
+    // Asked first: a second server with the same flags would only learn that its admin port is taken.
+    await store.requireFree()
     admin = await openAdmin(options.admin ?? defaultAdmin, parts)
     // A directory is taken before it is read. In a store that servers share, a server that can't read must neither lead nor count as alive.
     if (!store.isShared) await membership.join(admin.url)
@@ -183,7 +185,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     readinessOf({
       ...{role, fleet, times, phase: phase(), clock: {now, clockDoubt: clock.doubt}, storeHeardAt: store.heardAt()},
       lacksCertificate: envoys !== undefined && envoys.certificateEnd() === undefined,
-      problems: [...store.warnings(), leader?.failure(), envoys?.problem(), membership.failure()],
+      problems: [...store.warnings(), leader?.failure(), envoys?.problem(), membership.failure(), endpoints?.problem()],
     })
   const address = (): string => envoys?.address() ?? ''
   const report = (): Report => reportOf({store, fleet, proxies, readiness, address, startedAt, now})

@@ -1,5 +1,5 @@
 /** The server on the product's own stores: what another process writes there arrives at the Envoys. */
-import {mkdtemp, readFile, readdir, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readFile, readdir, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {expect} from 'chai'
@@ -26,9 +26,17 @@ describe('a server on a store', () => {
   let serving: Serving
   let atlas: DeltaClient
 
-  async function start(store: StateStore): Promise<void> {
+  async function start(store: StateStore, endpointsFile?: string): Promise<void> {
     await init(store, {}, dependencies)
-    serving = await serve({store, dependencies, listen: local, admin: local, log: 'silent', times: {stopGraceMs: 1000}})
+    serving = await serve({
+      store,
+      dependencies,
+      listen: local,
+      admin: local,
+      log: 'silent',
+      times: {stopGraceMs: 1000},
+      ...(endpointsFile !== undefined && {endpointsFile}),
+    })
     const {credentials, trust} = await store.load()
     connection = connect({address: serving.address, roots: need(trust).roots.join(''), key: need(credentials.get('atlas'))})
     atlas = connection.delta()
@@ -96,6 +104,27 @@ describe('a server on a store', () => {
       await serving.stop()
       expect(await openDirectory({directory}).holder()).to.equal(undefined)
     })
+
+    it('a second server with the same flags learns which process serves the directory, not that its admin port is taken', async () => {
+      await start(openDirectory({directory}))
+      const admin = {host: '127.0.0.1', port: Number(new URL(serving.adminAddress).port)}
+      const second = serve({store: openDirectory({directory}), dependencies, listen: local, admin, log: 'silent'})
+      const error = await second.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+      expect(error).to.be.instanceOf(AtlasError)
+      expect(error).to.include({code: 'conflict'})
+      expect(String(error)).to.include(`process ${process.pid}, admin port ${serving.adminAddress}`)
+    })
+
+    it('warns while the endpoints for Thanos Query can not be written', async () => {
+      const folder = path.join(directory, 'not-there')
+      await start(openDirectory({directory}), path.join(folder, 'endpoints.yaml'))
+      expect(serving.readiness().warnings.join()).to.include(`can not be written to ${folder}/endpoints.yaml`)
+      await mkdir(folder)
+      await eventually(() => serving.readiness().warnings.length === 0, 'the file is written', 15_000)
+    }).timeout(20_000)
 
     it('a registration broken by hand costs no Envoy anything, and is named with its file', async () => {
       const store = openDirectory({directory})

@@ -100,6 +100,8 @@ function storeOver(place: Place): MemoryStore {
         },
       }
     },
+    otherFiles: () => [],
+    requireFree: async () => undefined,
     holder: async () => place.server,
     heartbeats: async () => [],
     mayRead: async () => true,

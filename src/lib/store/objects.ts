@@ -60,7 +60,18 @@ export interface ObjectStore
     StoreTraits,
     Pick<
       StateStore,
-      'close' | 'endpointsIn' | 'heardAt' | 'heartbeats' | 'hold' | 'holder' | 'mayRead' | 'recordEvent' | 'serverTime' | 'warnings'
+      | 'close'
+      | 'endpointsIn'
+      | 'heardAt'
+      | 'heartbeats'
+      | 'hold'
+      | 'holder'
+      | 'mayRead'
+      | 'recordEvent'
+      | 'otherFiles'
+      | 'requireFree'
+      | 'serverTime'
+      | 'warnings'
     > {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number

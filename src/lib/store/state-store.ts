@@ -8,7 +8,7 @@ import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {type Writable, commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './diff.js'
 import type {ObjectStore, Observed, Sighting, StoredObject, Turns} from './objects.js'
-import {type StateStore, type Watcher, notInitialised} from './store.js'
+import {type StateStore, type Watcher, notInitialised, type StoreTraits} from './store.js'
 
 const FLEET: ObjectKey = objectKeyOf('settings')
 
@@ -160,7 +160,16 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       })
     },
 
+    ...passedOn(objects),
+  }
+}
+
+/** What the place itself answers. */
+function passedOn(objects: ObjectStore): Omit<StateStore, 'commit' | 'load' | 'watch' | keyof StoreTraits> {
+  return {
     hold: async (server, events) => objects.hold(server, events),
+    otherFiles: () => objects.otherFiles(),
+    requireFree: async () => objects.requireFree(),
     holder: async () => objects.holder(),
     heartbeats: async () => objects.heartbeats(),
     recordEvent: async (object, event) => objects.recordEvent(object, event),

@@ -124,6 +124,9 @@ export interface StateStore extends StoreTraits {
    */
   hold(server: Server, events: HoldEvents): Promise<StoreMembership>
 
+  /** Does nothing where a server could join. @throws AtlasError `conflict` as `hold` does */
+  requireFree(): Promise<void>
+
   /** The living server that holds a store that isn't shared; undefined: there is none. */
   holder(): Promise<ServerAddress | undefined>
 
@@ -155,6 +158,9 @@ export interface StateStore extends StoreTraits {
 
   /** What is wrong with the store although it can be read, or what an operation under way waits for; a sentence each. */
   warnings(): readonly string[]
+
+  /** What this store has written beside objects, such as `.gitignore`; a line each, for a person. */
+  otherFiles(): readonly string[]
 
   /** Closes connections; what is under way goes on. */
   close(): void

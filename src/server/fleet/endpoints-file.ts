@@ -10,12 +10,15 @@ import type {Log} from '../log.js'
 export interface EndpointsFile extends FleetObserver {
   /** Resolves when nothing is left to write. */
   settled(): Promise<void>
+  /** Why the file is out of date; undefined: it is not. */
+  problem(): string | undefined
 }
 
 /** A write that fails is logged, and tried again at the next change or after `retryMs`. */
 export function openEndpointsFile(file: string, log: Log, retryMs = 5000): EndpointsFile {
   let [wanted, written]: [string | undefined, string | undefined] = [undefined, undefined]
   let writing: Promise<void> = Promise.resolve()
+  let problem: string | undefined
   let retry: NodeJS.Timeout | undefined
 
   async function write(): Promise<void> {
@@ -25,7 +28,9 @@ export function openEndpointsFile(file: string, log: Log, retryMs = 5000): Endpo
     try {
       await replace(file, text, 0o644)
       written = text
+      problem = undefined
     } catch (error) {
+      problem = `the endpoints for Thanos Query can not be written to ${file}: ${messageOf(error)}`
       log.error('can not write the endpoints for Thanos Query', {file, error: messageOf(error)})
       retry = setTimeout(queue, retryMs).unref()
     }
@@ -48,5 +53,6 @@ export function openEndpointsFile(file: string, log: Log, retryMs = 5000): Endpo
       use(after)
     },
     settled: async () => writing,
+    problem: () => problem,
   }
 }

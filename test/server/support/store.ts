@@ -107,6 +107,8 @@ export function testStore(): TestStore {
         },
       }
     },
+    otherFiles: () => [],
+    requireFree: async () => undefined,
     async holder() {
       return held === undefined ? undefined : {admin: held}
     },

@@ -22,7 +22,7 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
   const done =
     changes.length === 0
       ? `Atlas is already set up in ${store.description}; nothing changed.`
-      : `${where} ${store.description}:\n${renderChanges(changes)}`
+      : `${where} ${store.description}:\n${[renderChanges(changes), ...store.otherFiles().map(line => `  ${line}`)].join('\n')}`
   return [
     ...(dryRun ? [] : [done]),
     ...(adopted === undefined ? [] : [renderAdoption(adopted, {dryRun})]),
@@ -39,11 +39,11 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
 export type InitJson = ReturnType<typeof initJson>
 
 /** What `init --json` prints. */
-export function initJson({created, changed, changes, settings, adopted}: InitResult) {
+export function initJson({created, changed, changes, settings, adopted}: InitResult, store: StateStore) {
   return {
     created,
     changed,
-    changes: described(changes),
+    changes: [...described(changes), ...store.otherFiles()],
     trustDomain: settings.trustDomain,
     addresses: settings.addresses.map(address => address.host),
     ...(adopted !== undefined && {adopted}),

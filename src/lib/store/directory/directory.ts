@@ -1,16 +1,17 @@
 /** A directory of manifests as a place that keeps objects; editors, git and other processes may write there too. */
-import {readFile, stat} from 'node:fs/promises'
+import {stat} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../../model/errors.js'
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {ServerAddress, StateStore} from '../store.js'
 import {openFiles} from './files.js'
-import {livingOwner, tryLock} from './lock.js'
+import {writeGitignore} from './gitignore.js'
+import {type LockOwner, livingOwner, tryLock} from './lock.js'
 import {lockErrors, openLockWaits} from './lock-waits.js'
 import {observe} from './observe.js'
 import type {DirectoryTimes} from './times.js'
-import {errnoOf, makeFolder, missing, replace, removeTemporaryFiles, unreachable} from './write.js'
+import {errnoOf, makeFolder, missing, removeTemporaryFiles, unreachable} from './write.js'
 
 export interface DirectoryOptions {
   /** Whether a directory that does not exist is an empty store; it is then created, with mode 0700, at the first commit. */
@@ -29,6 +30,17 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   const waits = openLockWaits(directory, times)
   /** Whether every user of this machine may write there. */
   let isOpenToAll = false
+  const otherFiles: string[] = []
+
+  /** The server that holds the directory. */
+  const serving = async (): Promise<LockOwner | undefined> => livingOwner(path.join(directory, '.serve.lock')).catch(() => undefined)
+
+  function held({pid, note}: LockOwner): AtlasError {
+    const admin = note?.['admin'] === undefined ? '' : `, admin port ${note['admin']}`
+    return new AtlasError('conflict', `a server is running on ${description} already: process ${pid}${admin}`, {
+      hint: 'stop it first, or use another --store',
+    })
+  }
 
   async function list(): Promise<readonly StoredObject[]> {
     isOpenToAll = await isWorldWritable(directory)
@@ -51,7 +63,11 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     async exclusively(work, inTurn) {
-      if (create) await prepare(directory)
+      if (create) {
+        const written = await prepare(directory)
+        if (written !== undefined) otherFiles.push(written)
+      }
+
       const lock = await waits.commitLock()
       try {
         return await inTurn(async () => {
@@ -87,6 +103,8 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       ...(isOpenToAll ? [`every user of this machine may write into the ${description}, and make Atlas sign for them: chmod o-w it`] : []),
     ],
 
+    otherFiles: () => otherFiles,
+
     async hold(server, events) {
       await stat(directory).catch((error: unknown) => {
         throw errnoOf(error) === 'ENOENT' ? missing(directory, error) : unreachable(directory, error)
@@ -98,16 +116,16 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
         return {resign: async () => undefined, release: lock.release}
       }
 
-      const {pid, note} = lock.owner
-      const admin = note?.['admin'] === undefined ? '' : `, admin port ${note['admin']}`
-      throw new AtlasError('conflict', `a server is running on ${description} already: process ${pid}${admin}`, {
-        hint: 'stop it first, or use another --store',
-      })
+      throw held(lock.owner)
+    },
+
+    async requireFree() {
+      const owner = await serving()
+      if (owner !== undefined) throw held(owner)
     },
 
     async holder(): Promise<ServerAddress | undefined> {
-      const owner = await livingOwner(path.join(directory, '.serve.lock')).catch(() => undefined)
-      const admin = owner?.note?.['admin']
+      const admin = (await serving())?.note?.['admin']
       return admin === undefined ? undefined : {admin}
     },
 
@@ -134,28 +152,13 @@ async function isWorldWritable(directory: string): Promise<boolean> {
   return found !== undefined && (found.mode & 0o002) !== 0
 }
 
-/** Creates the directory, closed to other users, with a `.gitignore`. */
-async function prepare(directory: string): Promise<void> {
+/** Creates the directory, closed to other users, with a `.gitignore`. @returns what was written into that */
+async function prepare(directory: string): Promise<string | undefined> {
   try {
     await makeFolder(directory)
   } catch (error) {
     throw new AtlasError('unreachable', `cannot create the directory ${directory}: ${messageOf(error)}`, {cause: error})
   }
 
-  const file = path.join(directory, '.gitignore')
-  const present = await readFile(file, 'utf8').catch(() => '')
-  if (!present.includes(GITIGNORE))
-    await replace(file, present === '' || present.endsWith('\n') ? present + GITIGNORE : `${present}\n${GITIGNORE}`, 0o644)
+  return writeGitignore(directory)
 }
-
-/**
- * Lists what git may take, not what it must not: a Secret may be in a file of any name, and its keys in another program's copy of it.
- * Records hold what is revoked: checking out an older commit must not make a stolen credential valid again.
- */
-const GITIGNORE = `# written by atlas: Secrets hold private keys, so git takes nothing but these
-*
-!.gitignore
-!service-*.yaml
-!configmap-*.yaml
-configmap-atlas-records-*.yaml
-`

@@ -110,6 +110,9 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       return {resign: joined.resign, release: joined.stop}
     },
 
+    otherFiles: () => [],
+    requireFree: async () => undefined,
+
     // A command can't connect to a pod: it reads the servers' reports.
     holder: async () => undefined,
 
