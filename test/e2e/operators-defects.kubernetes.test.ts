@@ -39,7 +39,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
   }
 
   it('D16: it runs in any namespace, and the names that Envoys connect to are of that namespace', async () => {
-    const {endpoints} = await network.fleet()
+    const endpoints = (await network.fleet()).endpoints?.text
     const address = `paris-thanos-sidecar0.${network.namespace}.svc.cluster.local:10901`
     expect(endpoints).to.contain(address)
     expect(endpoints).not.to.contain('.monitoring.')
@@ -110,7 +110,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     await network.kubectl(['label', 'service', 'turin', 'goatlas.io/cluster-'])
     await untilGone('turin')
     await until(network, 'its Service to go', async () => (await network.get('services/turin-thanos-sidecar0')) === undefined)
-    expect((await network.fleet()).endpoints).not.to.contain('turin')
+    expect((await network.fleet()).endpoints?.text).not.to.contain('turin')
     await network.kubectl(['delete', 'service', 'turin'])
     await remove('turin')
   })
