@@ -1,4 +1,4 @@
-import {chmod, stat} from 'node:fs/promises'
+import {chmod, chown, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
@@ -50,6 +50,22 @@ describe('store/directory: without the right to', () => {
     for (const mode of [0o000, 0o444, 0o111]) {
       const error = await inMode(mode, async () => rejectedBy(load()))
       expect(error.code, mode.toString(8)).to.equal('unreachable')
+    }
+  })
+
+  it('be its owner: what root writes into the directory of another user belongs to that user, who can read it', async function () {
+    if (process.geteuid?.() !== 0) return
+    await chown(folder.directory, NOBODY, NOBODY)
+    for (const name of await folder.names()) await chown(folder.file(name), NOBODY, NOBODY)
+    const base = await folder.store.load()
+    await folder.store.commit(base, [{kind: 'registration', name: paris, value: testCluster('paris', {replicas: 2})}])
+    const hold = await folder.store.hold(serverAt('x'), unmoved)
+    try {
+      const owners = await Promise.all((await folder.names()).map(async name => (await stat(folder.file(name))).uid))
+      expect(new Set(owners)).to.deep.equal(new Set([NOBODY]))
+      expect((await load()).registrations.get(paris)?.replicas).to.equal(2)
+    } finally {
+      await hold.release()
     }
   })
 

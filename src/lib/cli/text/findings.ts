@@ -99,7 +99,9 @@ function upgradeOf(cluster: Owner, kubectl: string | undefined, {flags, version}
   return cluster === OBSERVABILITY ? 'upgrade the release of chart atlas, or set envoy.image.tag' : releaseCommand(cluster, flags, version)
 }
 
-function editOf({object = '', source}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
+function editOf({object = '', source, message}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
+  if (kubectl === undefined && message.includes("it can't be read: EACCES"))
+    return `give ${shellWord(`${store}/${source ?? object}`)} to the user that runs "atlas serve" (chown), or make it readable for that user (chmod)`
   if (kubectl === undefined) return `edit ${shellWord(`${store}/${source ?? object}`)}`
   const {kind, name} = parseObjectKey(object)
   return `${kubectl} edit ${kind.toLowerCase()} ${name}`

@@ -1,9 +1,9 @@
 /** Lock files that name their owner, so that the lock of a process that was killed can be taken over. */
 import {createHash, randomBytes} from 'node:crypto'
-import {link, readFile, stat, unlink, writeFile} from 'node:fs/promises'
+import {link, open, readFile, stat, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {isAlive, startOf} from './process.js'
-import {errnoOf} from './write.js'
+import {errnoOf, giveToOwner} from './write.js'
 
 export interface LockOwner {
   readonly pid: number
@@ -56,7 +56,14 @@ export async function livingOwner(file: string): Promise<LockOwner | undefined> 
 /** A link to a finished file appears whole or not at all, and never over another (link(2)): as O_EXCL, with the content in it. */
 async function create(file: string, owner: LockOwner): Promise<boolean> {
   const draft = path.join(path.dirname(file), `.lock-${owner.token}`)
-  await writeFile(draft, JSON.stringify(owner), {mode: 0o600})
+  const handle = await open(draft, 'wx', 0o600)
+  try {
+    await giveToOwner(handle, path.dirname(file))
+    await handle.writeFile(JSON.stringify(owner))
+  } finally {
+    await handle.close()
+  }
+
   try {
     await link(draft, file)
     return true

@@ -1,6 +1,6 @@
 /** Writes files so that a crash at any moment leaves the old file or the new one, whole; and removes what a crash has left. */
 import {randomBytes} from 'node:crypto'
-import {lstat, mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
+import {type FileHandle, lstat, mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, messageOf} from '../../model/errors.js'
 
@@ -15,6 +15,7 @@ export async function replace(file: string, text: string, mode: number, check?: 
   try {
     const handle = await open(draft, 'wx', mode)
     try {
+      await giveToOwner(handle, directory)
       await handle.writeFile(text)
       await handle.sync()
     } finally {
@@ -28,6 +29,16 @@ export async function replace(file: string, text: string, mode: number, check?: 
     await unlink(draft).catch(() => undefined)
     throw error instanceof AtlasError ? error : notWritten(file, error)
   }
+}
+
+/**
+ * Root's files would lock out the user whose directory it is, and that user's server. By the open file, since the user may put a link in
+ * the place of its name.
+ */
+export async function giveToOwner(handle: FileHandle, directory: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return
+  const {uid, gid} = await stat(directory)
+  if (uid !== 0) await handle.chown(uid, gid)
 }
 
 /**
