@@ -59,7 +59,7 @@ describe('the recording of the demo in README.md', () => {
     const explained = namesIn(read('docs/reference/demo.md'), /^\| `([-a-z]+)`/gm)
     expect(explained).to.include('thanos-query')
     expect(namesIn(readme, /^✔ ([-a-z]+):/gm)).to.deep.equal(explained)
-    expect(readme).to.include(`All ${explained.length} proofs hold`)
+    expect(readme).to.include(`All ${explained.length} proofs passed`)
   })
 })
 

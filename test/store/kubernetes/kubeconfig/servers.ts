@@ -86,7 +86,12 @@ export async function startServers(): Promise<Servers> {
     requestCert: true,
     rejectUnauthorized: false,
   })
-  const notePass = (socket: Socket, pass: Passed): void => void passed.set(socket.localPort ?? 0, pass)
+  const notePass = (socket: Socket, pass: Passed): void => {
+    const port = socket.localPort ?? 0
+    passed.set(port, pass)
+    // The system gives the port to another connection afterwards, which passed no proxy.
+    socket.once('close', () => passed.delete(port))
+  }
   const servers: Record<ServerName | ProxyName, Server> = {
     main: createHttps(tls(main), record('main')),
     other: createHttps(tls(other), record('other')),
