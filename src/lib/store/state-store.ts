@@ -1,5 +1,4 @@
 /** A `StateStore` over any place that keeps objects: loading, committing and watching are the same for all of them. */
-import {setImmediate as nextTurn} from 'node:timers/promises'
 import {objectKeyOf} from '../manifest/kinds.js'
 import {newerFormat} from '../manifest/manifest.js'
 import {type Change, reduceAll} from '../model/change.js'
@@ -7,6 +6,7 @@ import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {type Writable, commitOnto} from './commit.js'
 import {type Known, openDecode, openKnown} from './diff.js'
+import {inShortTurns} from './short-turns.js'
 import type {ObjectStore, Observed, Sighting, StoredObject, Turns} from './objects.js'
 import {type StateStore, type Watcher, notInitialised, type StoreTraits} from './store.js'
 
@@ -202,18 +202,6 @@ function oneAtATime(): Turns {
     const next = turn.then(work, work)
     turn = next.catch(() => undefined)
     return next
-  }
-}
-
-/** Other work of this process, such as its probes, gets a turn after so many milliseconds. */
-const TURN = 8
-
-async function inShortTurns(steps: Generator<undefined, void>): Promise<void> {
-  let until = performance.now() + TURN
-  while (steps.next().done !== true) {
-    if (performance.now() < until) continue
-    await nextTurn()
-    until = performance.now() + TURN
   }
 }
 

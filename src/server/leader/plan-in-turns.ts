@@ -1,5 +1,4 @@
 /** Plans a pass of the reconciler in short turns, so that streams and the admin port are served meanwhile. What is due is decided in ops/. */
-import {setImmediate as nextTurn} from 'node:timers/promises'
 import {type Change, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
@@ -9,9 +8,7 @@ import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import {lookAhead} from '../../lib/ops/due.js'
 import {inOrder, knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
 import type {Renewals} from '../../lib/ops/renewals.js'
-
-/** After so many milliseconds of planning other work gets a turn. */
-const TURN = 8
+import {inShortTurns} from '../../lib/store/short-turns.js'
 
 /** Owners that are planned for without a look at the clock. */
 const OWNERS_AT_ONCE = 8
@@ -36,28 +33,15 @@ export async function planInTurns(
     }
   }
 
-  return (await inTurns(parts())).flat()
+  return (await inShortTurns(parts())).flat()
 }
 
 /** As `planAnswers`. */
 export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies, times: RequestTimes): Promise<readonly Change[]> {
-  return (await inTurns(planAnswers(fleet, dependencies, times))).flat()
+  return (await inShortTurns(planAnswers(fleet, dependencies, times))).flat()
 }
 
 /** As `lookAhead`. */
 export async function lookAheadInTurns(fleet: Fleet): Promise<void> {
-  await inTurns(lookAhead(fleet))
-}
-
-async function inTurns<Part>(parts: Iterable<Part>): Promise<readonly Part[]> {
-  const all: Part[] = []
-  let until = performance.now() + TURN
-  for (const part of parts) {
-    all.push(part)
-    if (performance.now() < until) continue
-    await nextTurn()
-    until = performance.now() + TURN
-  }
-
-  return all
+  await inShortTurns(lookAhead(fleet))
 }

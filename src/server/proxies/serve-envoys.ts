@@ -1,8 +1,8 @@
 /** The part of a server that serves Envoys: ADS, the pushes, and in a shared store the report for the other servers. */
-import {setImmediate as nextTurn} from 'node:timers/promises'
 import {buildAhead} from '../../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import type {Report} from '../../lib/model/report.js'
+import {inShortTurns} from '../../lib/store/short-turns.js'
 import type {StateStore} from '../../lib/store/store.js'
 import {type ClusterLimits, defaultClusterLimits, openClusterLimiter} from '../ads/cluster-limits.js'
 import {type ConnectionTimes, openAdsServer} from '../ads/server.js'
@@ -94,8 +94,7 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
 
     async listen(at) {
       // Before the first Envoy asks: building everything at once would block the event loop.
-      const ahead = buildAhead(fleet.served())
-      while (ahead.next().done !== true) await nextTurn()
+      await inShortTurns(buildAhead(fleet.served()))
       proxies.recall()
       await ads.listen(at)
       reports?.mayDiffer('other')
