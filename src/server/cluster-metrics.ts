@@ -34,31 +34,20 @@ export interface ClusterMetrics {
 
 /** Shows nothing before `set`; times are in seconds since 1970. */
 export function openClusterMetrics(registry: Registry): ClusterMetrics {
-  const registers = [registry]
-  const connected = new Gauge({
-    name: 'atlas_cluster_connected',
-    help: '1 while an Envoy of the registered cluster is connected to this server.',
-    labelNames: ['cluster'] as const,
-    registers,
-  })
-  const state = new Gauge({
-    name: 'atlas_cluster_state',
-    help: '1 for the state of the cluster, as in atlas cluster list.',
-    labelNames: ['cluster', 'state'] as const,
-    registers,
-  })
-  const used = new Gauge({
-    name: 'atlas_cluster_credential_used_ratio',
-    help: 'Part of its life that the oldest ADS credential in use by an Envoy of the cluster has lived: 0.5 at half of its life.',
-    labelNames: ['cluster'] as const,
-    registers,
-  })
-  const expiry = new Gauge({
-    name: 'atlas_certificate_expiry_timestamp_seconds',
-    help: 'When the newest certificate of its owner and kind ends, seconds since 1970.',
-    labelNames: ['owner', 'kind'] as const,
-    registers,
-  })
+  const gauge = <Label extends string>(name: string, labelNames: readonly Label[], help: string): Gauge<Label> =>
+    new Gauge({name, help, labelNames, registers: [registry]})
+  const connected = gauge('atlas_cluster_connected', ['cluster'], '1 while an Envoy of the registered cluster is connected to this server.')
+  const state = gauge('atlas_cluster_state', ['cluster', 'state'], '1 for the state of the cluster, as in atlas cluster list.')
+  const used = gauge(
+    'atlas_cluster_credential_used_ratio',
+    ['cluster'],
+    'Part of its life that the oldest ADS credential in use by an Envoy of the cluster has lived: 0.5 at half of its life.',
+  )
+  const expiry = gauge(
+    'atlas_certificate_expiry_timestamp_seconds',
+    ['owner', 'kind'],
+    'When the newest certificate of its owner and kind ends, seconds since 1970.',
+  )
 
   return {
     set({fleet, connected: proxies, now}) {

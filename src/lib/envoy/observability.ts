@@ -4,10 +4,9 @@ import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
 import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
 import {ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
 import {type Cluster, isPending} from '../model/cluster.js'
-import {clusterOf, clustersOf, type Fleet} from '../model/fleet.js'
-import {type ClusterName, OBSERVABILITY, type Owner, envoyNames} from '../model/names.js'
+import {clusterOf, clustersOf, type Fleet, ownersApart} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, envoyNames} from '../model/names.js'
 import {listenedPort, type Node} from '../model/node.js'
-import {differingKeys} from '../model/persistent-map.js'
 import type {InternalPort, Settings} from '../model/settings.js'
 import {typeUrlOf} from '../xds/resource.js'
 import {type Resource, type ResourceEdit, editOf} from '../xds/snapshot.js'
@@ -46,12 +45,8 @@ export function observabilityEdits(before: Fleet, fleet: Fleet, node: Node): rea
 
 /** What the resources of a cluster are built from: its registration, its record and, while the record is broken, its identity. */
 function changedClusters(before: Fleet, fleet: Fleet): readonly ClusterName[] {
-  const owners = new Set<Owner>([
-    ...differingKeys(before.registrations, fleet.registrations),
-    ...differingKeys(before.records, fleet.records),
-    ...(fleet.faults.size === 0 ? [] : differingKeys(before.identities, fleet.identities)),
-  ])
-  return [...owners].filter((owner): owner is ClusterName => owner !== OBSERVABILITY)
+  const maps = ['registrations', 'records', ...(fleet.faults.size === 0 ? [] : (['identities'] as const))] as const
+  return ownersApart(before, fleet, maps).filter((owner): owner is ClusterName => owner !== OBSERVABILITY)
 }
 
 function commonResources(settings: Settings, node: Node): readonly Resource[] {

@@ -5,7 +5,7 @@ import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './errors.js'
 import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
-import {PersistentMap, sortedKeys} from './persistent-map.js'
+import {PersistentMap, differingKeys, sortedKeys} from './persistent-map.js'
 
 export type {Fault} from './errors.js'
 export type {Fleet, Revision, Subject} from './kinds.js'
@@ -92,6 +92,15 @@ export function isUnreadable(fleet: Fleet, owner: Owner): boolean {
   return (
     isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner)) || isBroken(fleet, 'record', owner)
   )
+}
+
+/** The owners whose entries in any of these maps are not the same objects in both fleets. */
+export function ownersApart(
+  before: Fleet,
+  after: Fleet,
+  maps: readonly ('credentials' | 'identities' | 'records' | 'registrations')[],
+): readonly Owner[] {
+  return [...new Set(maps.flatMap(map => differingKeys<Owner, unknown>(before[map], after[map])))]
 }
 
 /** The generation in a cluster's certificate names; 1 for one without a record. */

@@ -1,8 +1,7 @@
 /** What each leaf certificate of a fleet should be, whether it is to be replaced, and when something is due though nothing changes. */
 import type {CertifiedKey, Credential, OwnerRecord} from '../model/authority.js'
-import {type Fleet, isRegistered, recordOf} from '../model/fleet.js'
+import {type Fleet, isRegistered, ownersApart, recordOf} from '../model/fleet.js'
 import {type ClientName, OBSERVABILITY, type Owner} from '../model/names.js'
-import {differingKeys} from '../model/persistent-map.js'
 import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, clientSpec, credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
@@ -101,13 +100,8 @@ function settledOwners(fleet: Fleet, settings: Settings): Span {
 /** Undefined where an owner that decided an end of the span decides it no more: another one does then. */
 function narrowed(before: {readonly fleet: Fleet; readonly span: Span}, fleet: Fleet, settings: Settings): Span | undefined {
   if (before.fleet.settings !== settings || before.fleet.trust !== fleet.trust) return undefined
-  const owners = new Set<Owner>([
-    ...differingKeys(before.fleet.identities, fleet.identities),
-    ...differingKeys(before.fleet.credentials, fleet.credentials),
-    ...differingKeys(before.fleet.records, fleet.records),
-    ...differingKeys(before.fleet.registrations, fleet.registrations),
-  ])
-  const spans = [...owners].map(owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const)
+  const owners = ownersApart(before.fleet, fleet, ['identities', 'credentials', 'records', 'registrations'])
+  const spans = owners.map(owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const)
   const {from, until} = before.span
   const isWidened = spans.some(([was, is]) => (was.from === from && is.from < from) || (was.until === until && is.until > until))
   return isWidened ? undefined : intersection([before.span, ...spans.map(([, is]) => is)])

@@ -44,8 +44,9 @@ export interface ReconcileScope {
 
 /**
  * The changes that are still missing, in an order in which every prefix is a legal fleet. Without settings or a readable root nothing is
- * signed; only `init` makes a root. While the clock is doubted nothing is signed either, and no time counts as over. What a signing certificate cannot sign now is left out, and costs nothing else. Without a trust bundle
- * no leaf is signed: each would be judged to be of an unknown issuer, and replaced again and again.
+ * signed; only `init` makes a root. While the clock is doubted nothing is signed either, and no time counts as over. What a signing
+ * certificate cannot sign now is left out, and costs nothing else. Without a trust bundle no leaf is signed: each would be judged to be
+ * of an unknown issuer, and replaced again and again.
  */
 export function planReconcile(
   fleet: Fleet,

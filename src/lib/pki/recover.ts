@@ -4,9 +4,9 @@
  */
 import type {CertifiedKey, DeniedName, OwnerRecord} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, emptyFleet, generationOf, isBroken, recordOf} from '../model/fleet.js'
+import {type Fleet, emptyFleet, generationOf, isBroken, ownersApart, recordOf} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, generationIn, spiffe} from '../model/names.js'
-import {PersistentMap, differingKeys} from '../model/persistent-map.js'
+import {PersistentMap} from '../model/persistent-map.js'
 import type {Settings} from '../model/settings.js'
 import {readKey, recordOfCredential} from './read.js'
 import {anchorsOf} from './signed.js'
@@ -27,14 +27,11 @@ export function withRecovered(fleet: Fleet, before?: {readonly stored: Fleet; re
 
 function ownersToLookAt(fleet: Fleet, before: {readonly stored: Fleet; readonly served: Fleet} | undefined): readonly Owner[] {
   const {stored, served} = before ?? {stored: emptyFleet, served: emptyFleet}
-  return [
-    ...new Set([
-      ...differingKeys(stored.identities, fleet.identities),
-      ...differingKeys(stored.credentials, fleet.credentials),
-      ...differingKeys(stored.records, fleet.records),
-      ...differingKeys(stored.records, served.records),
-    ]),
+  const [changed, recovered] = [
+    ownersApart(stored, fleet, ['identities', 'credentials', 'records']),
+    ownersApart(stored, served, ['records']),
   ]
+  return [...new Set([...changed, ...recovered])]
 }
 
 /** An owner's record; without one, the record that its certificates still show; without certificates, a new one. */
