@@ -1,4 +1,5 @@
 /** Fleets and nodes for this room's tests, with readable placeholders instead of certificates, which nothing here parses. */
+import {parseAddresses} from '../../src/lib/model/address.js'
 import type {CertifiedKey, OwnerRecord} from '../../src/lib/model/authority.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
 import type {Change} from '../../src/lib/model/change.js'
@@ -11,6 +12,7 @@ import {type Built, buildSnapshot} from '../../src/lib/envoy/build.js'
 import {type Resource, resourcesOf, type Snapshot} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {resourceJson} from '../helpers/envoy-json.js'
+import {testCluster} from '../helpers/fleet.js'
 
 /** A fleet of these clusters, each with an identity, and of the parts given. */
 export function fleetOf(clusters: readonly Cluster[], differing: Partial<Fleet> = {}): Fleet {
@@ -23,6 +25,12 @@ export function fleetOf(clusters: readonly Cluster[], differing: Partial<Fleet> 
     identities: new Map(owners.map(owner => [owner, identityOf(owner)])),
     ...differing,
   }
+}
+
+/** A cluster whose Envoy and services are all reached by one DNS name. */
+export function clusterAt(name: string, host: string): Cluster {
+  const target = {host, port: 10_901}
+  return testCluster(name, {addresses: parseAddresses(host), services: {thanos: target, prometheus: target, alertmanager: target}})
 }
 
 export function identityOf(owner: string): CertifiedKey {

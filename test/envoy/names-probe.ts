@@ -21,11 +21,10 @@ import {type Records, serveDnsRecords} from '../helpers/dns-server.js'
 import {startEnvoy} from '../helpers/envoy-process.js'
 import {envoyProgram} from '../helpers/envoy-program.js'
 import {staticBootstrap} from '../helpers/envoy-static.js'
-import {testCluster} from '../helpers/fleet.js'
 import {serveEcho, thanosCall, visit} from '../helpers/http2.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
-import {fleetOf, nodeOf, snapshotOf} from './fixture.js'
+import {clusterAt, fleetOf, nodeOf, snapshotOf} from './fixture.js'
 
 /** What works in one case. */
 export interface Probed {
@@ -51,11 +50,7 @@ const SECONDS = 30
 const now = new Date()
 const authority = testAuthority(new Date(now.getTime() - 86_400_000), 'networks', defaultSettings)
 const {issuer, credentialIssuer, root, signer} = authority
-const target = {host: `${NAME}.`, port: 10_901}
-const paris = testCluster('paris', {
-  addresses: parseAddresses(`${NAME}.`),
-  services: {thanos: target, prometheus: target, alertmanager: target},
-})
+const paris = clusterAt('paris', `${NAME}.`)
 const fleet = certified(fleetOf([paris]), now, authority)
 const identity = (owner: Owner): CertifiedKey => issue(identitySpec(defaultSettings, owner, 1), issuer, now, signer)
 const at = (address: string): Records => ({addresses: [address], ttl: 86_400})

@@ -2,7 +2,6 @@
 import type {JsonObject} from '@bufbuild/protobuf'
 import {expect} from 'chai'
 import {buildSnapshot} from '../../src/lib/envoy/build.js'
-import {parseAddresses} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
@@ -11,11 +10,10 @@ import {issue} from '../../src/lib/pki/issue.js'
 import {type DnsServer, serveDnsRecords} from '../helpers/dns-server.js'
 import {type RunningEnvoy, startEnvoy} from '../helpers/envoy-process.js'
 import {staticBootstrap} from '../helpers/envoy-static.js'
-import {testCluster} from '../helpers/fleet.js'
 import {serveEcho, thanosCall, visit} from '../helpers/http2.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
-import {fleetOf, nodeOf, snapshotOf} from './fixture.js'
+import {clusterAt, fleetOf, nodeOf, snapshotOf} from './fixture.js'
 
 const now = new Date()
 const dnsAt = {host: '127.0.46.53', port: 5353}
@@ -29,11 +27,7 @@ const wrong = ['nxdomain', 'nodata', 'servfail', 'silent'] as const
 const authority = testAuthority(new Date(now.getTime() - DAY * 1000), 'names', defaultSettings)
 const {issuer, signer} = authority
 const parisOwner = parseClusterName('paris')
-const target = {host: `${NAME}.`, port: 10_901}
-const paris = testCluster('paris', {
-  addresses: parseAddresses(`${NAME}.`),
-  services: {thanos: target, prometheus: target, alertmanager: target},
-})
+const paris = clusterAt('paris', `${NAME}.`)
 const fleet = certified(fleetOf([paris]), now, authority)
 const identity = (owner: Owner): CertifiedKey => issue(identitySpec(defaultSettings, owner, 1), issuer, now, signer)
 
