@@ -80,7 +80,7 @@ export default {
       name: 'no-orphan',
       comment: 'A file that nothing imports is not in use.',
       severity: 'error',
-      from: {orphan: true, path: '^src/', pathNot: '^src/(commands/|index\\.ts$|gen/)'},
+      from: {orphan: true, path: '^src/', pathNot: '^src/(commands/|index\\.ts$|gen/|.*\\.d\\.ts$)'},
       to: {},
     },
     touchesNoWorld('model', '^(node:)?net$'),

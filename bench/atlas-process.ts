@@ -2,29 +2,41 @@
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {fileURLToPath} from 'node:url'
+import {readImage} from '../scripts/release/dockerfile.mjs'
 import {sleep} from './envoys.js'
 
 export const bin = fileURLToPath(new URL('../bin/run.js', import.meta.url))
+
+/** `node` with its flags, as the entry point of the image starts the server. ATLAS_BENCH_NODE_FLAGS='--cpu-prof' profiles each server. */
+export const serverCommand: readonly [string, ...string[]] = [
+  process.execPath,
+  ...readImage(readFileSync(new URL('../Dockerfile', import.meta.url), 'utf8')).entrypoint.slice(1, -1),
+  ...(process.env.ATLAS_BENCH_NODE_FLAGS ?? '').split(' ').filter(flag => flag !== ''),
+]
 
 /** The kernel counts CPU time in hundredths of a second (USER_HZ). */
 const TICKS_PER_S = 100
 
 /** Seconds of CPU that a running process has used, user and system. */
-export function cpuS({pid}: ChildProcess): number {
+export function cpuS({pid}: Pick<ChildProcess, 'pid'>): number {
   return sumOfTicks(readFileSync(`/proc/${pid ?? 0}/stat`, 'utf8'), 'own')
 }
 
 /** MiB of resident memory. */
-export function residentMiB({pid}: ChildProcess): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid ?? 0}/status`, 'utf8'))
-  return Number(match?.[1]) / 1024
+export function residentMiB({pid}: Pick<ChildProcess, 'pid'>): number {
+  return statusMiB(pid, 'VmRSS')
 }
 
-/** Ends with SIGTERM, and waits until the process is gone. */
-export async function ended(child: ChildProcess): Promise<void> {
+/** MiB of memory that were resident at most. */
+export function peakMiB({pid}: Pick<ChildProcess, 'pid'>): number {
+  return statusMiB(pid, 'VmHWM')
+}
+
+/** Ends with a signal, and waits until the process is gone. */
+export async function ended(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = new Promise(resolve => child.once('exit', resolve))
-  child.kill('SIGTERM')
+  child.kill(signal)
   await exited
 }
 
@@ -73,6 +85,12 @@ export async function until(isSo: () => Promise<boolean>, everyMs = 250, limitMs
     if (performance.now() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${isSo.toString()}`)
     await sleep(everyMs)
   }
+}
+
+/** A size of `status` of /proc (proc_pid_status(5)). */
+function statusMiB(pid: number | undefined, field: string): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid ?? 0}/status`, 'utf8'))
+  return Number(match?.[1]) / 1024
 }
 
 /** Of all children of this process that have ended. */

@@ -3,7 +3,7 @@ import {type ChildProcess, fork} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 import type {Fleet as AtlasFleet} from '../src/lib/model/fleet.js'
 import {type Owner, envoyNames, sni} from '../src/lib/model/names.js'
-import type {Event, Fleet} from './simulated-envoys.js'
+import type {Event, Fleet, Pause} from './simulated-envoys.js'
 
 /** The machine's monotonic clock, the same in every process, in milliseconds. */
 export const clock = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
@@ -14,34 +14,39 @@ export type Received = Extract<Event, {kind: 'received'}>
 /** The other process, and its measurements since the last `forget`. */
 export class Envoys {
   events: Event[] = []
+  #ready = new Set<string>()
   #last = clock()
 
   private constructor(private readonly child: ChildProcess) {
     child.on('message', (batch: Event[]) => {
-      this.events.push(...batch)
+      for (const event of batch) {
+        this.events.push(event)
+        if (event.kind === 'ready') this.#ready.add(event.cluster)
+      }
+
       this.#last = clock()
     })
   }
 
-  static start(nodes: Fleet['nodes']): Envoys {
+  static start(nodes: Fleet['nodes'], options: Partial<Omit<Fleet, 'kind' | 'nodes'>> = {}): Envoys {
     const child = fork(fileURLToPath(new URL('simulated-envoys.ts', import.meta.url)), {
       execArgv: process.execArgv,
       serialization: 'advanced',
     })
-    child.send({kind: 'fleet', retryMs: 100, nodes} satisfies Fleet)
+    child.send({kind: 'fleet', retryMs: 100, ...options, nodes} satisfies Fleet)
     return new Envoys(child)
   }
 
   forget(): void {
     this.events = []
+    this.#ready.clear()
   }
 
   /** Waits until this many nodes have a response for every type. */
-  async ready(count: number): Promise<void> {
-    const deadline = clock() + 120_000
-    while (new Set(this.events.filter(event => event.kind === 'ready').map(event => event.cluster)).size < count) {
-      if (clock() > deadline)
-        throw new Error(`of ${count} nodes only ${this.events.filter(event => event.kind === 'ready').length} were configured within 120 s`)
+  async ready(count: number, withinS = 120): Promise<void> {
+    const deadline = clock() + withinS * 1000
+    while (this.#ready.size < count) {
+      if (clock() > deadline) throw new Error(`of ${count} nodes only ${this.#ready.size} were configured within ${withinS} s`)
       await sleep(50)
     }
   }
@@ -56,6 +61,15 @@ export class Envoys {
     await act()
     await sleep(ms)
     return this.events.filter(event => event.kind === 'received')
+  }
+
+  /** Until `release` no node opens a stream. */
+  hold(): void {
+    this.child.send({kind: 'hold'} satisfies Pause)
+  }
+
+  release(): void {
+    this.child.send({kind: 'release'} satisfies Pause)
   }
 
   stop(): void {

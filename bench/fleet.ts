@@ -4,7 +4,8 @@ import type {Change} from '../src/lib/model/change.js'
 import type {Cluster} from '../src/lib/model/cluster.js'
 import type {Fleet} from '../src/lib/model/fleet.js'
 import {parseClusterName} from '../src/lib/model/names.js'
-import {targetsOf} from '../src/lib/model/stack.js'
+import {defaultPages} from '../src/lib/model/page.js'
+import {parseStack, targetsOf} from '../src/lib/model/stack.js'
 import {type Choices, init} from '../src/lib/ops/init.js'
 import {reconcile} from '../src/lib/ops/reconcile.js'
 import type {OpsDependencies} from '../src/lib/ops/dependencies.js'
@@ -31,14 +32,18 @@ export function openWriter(store: StateStore, first: Fleet): Writer {
   }
 }
 
+/** At addresses of this machine where nothing listens, since a real Envoy connects to them; `last` is from 1 to 254. */
 export function registration(index: number, last: number): Change {
   const name = parseClusterName(`c${index}`)
   const value: Cluster = {
     name,
-    addresses: [parseAddress(`10.${Math.floor(index / 250)}.${index % 250}.${last}`)],
+    addresses: [parseAddress(`127.${last}.${Math.floor(index / 250)}.${index % 250}`)],
     ports: new Map(),
     replicas: 2,
-    services: targetsOf({name: 'kube-prometheus', release: '', namespace: 'monitoring'}),
+    services: targetsOf(parseStack('kube-prometheus', {namespace: 'monitoring'})),
+    thanosHealth: 'grpc',
+    targets: new Map(),
+    pages: defaultPages,
     groups: [],
   }
   return {kind: 'registration', name, value}

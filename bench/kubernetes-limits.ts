@@ -1,5 +1,5 @@
 /** The limits of what is measured on a real API server, and which figures keep to them. */
-import type {KubernetesFigures} from './kubernetes.js'
+import type {ColdStart, KubernetesFigures} from './kubernetes.js'
 
 export interface Row {
   readonly what: string
@@ -36,6 +36,15 @@ export function judgeKubernetes(figures: KubernetesFigures): readonly Row[] {
     ...(clusters <= 300 ? [row('idle minute, CPU', figures.idleCpuS, 0.1, ' s')] : []),
     ...commands,
   ]
+}
+
+/** What a cluster costs in the largest fleet of a run, against the smallest. */
+export function judgeColdStarts(all: readonly ColdStart[]): readonly Row[] {
+  const [first, last] = [all[0], all.at(-1)]
+  if (first === undefined || last === undefined || first === last) return []
+  const ratio = last.writtenS / last.clusters / (first.writtenS / first.clusters)
+  const what = `cold start, seconds a cluster, N = ${last.clusters} against N = ${first.clusters}`
+  return [{what, limit: '1.2 x', got: `${round(ratio)} x`, ok: ratio <= 1.2}]
 }
 
 /** `ok` or `MISSED` for each row. */

@@ -6,9 +6,10 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {parseAddress} from '../src/lib/model/address.js'
 import {init} from '../src/lib/ops/init.js'
 import {openCluster} from '../src/lib/store/open.js'
+import type {StateStore} from '../src/lib/store/store.js'
 import {type Cluster, startCluster} from '../test/helpers/kubernetes/cluster.js'
 import {type ApiServer, NAMESPACE, openApiServer} from './api-server.js'
-import {bin, commandCpuMs, cpuS, ended, residentMiB, until, versionRatio, wallS} from './atlas-process.js'
+import {bin, commandCpuMs, cpuS, ended, peakMiB, residentMiB, serverCommand, until, versionRatio, wallS} from './atlas-process.js'
 import {Envoys, clock, nodesOf, sleep, sum} from './envoys.js'
 import {dependencies, registration} from './fleet.js'
 
@@ -20,6 +21,8 @@ export interface KubernetesFigures {
   readonly writtenCpuS: number
   /** Requests of the server meanwhile. */
   readonly writtenRequests: number
+  /** MiB of the server that were resident at most meanwhile. */
+  readonly writtenPeakMiB: number
   /** Seconds from the start of `serve` on the full namespace until all Envoys, which ran on, are configured; CPU, and bytes sent in all. */
   readonly restartS: number
   readonly restartCpuS: number
@@ -53,6 +56,23 @@ const LISTEN = '127.0.0.1:16305'
 /** Between two changes. */
 const EVERY_MS = 200
 
+export type ColdStart = Pick<KubernetesFigures, 'clusters' | 'writtenCpuS' | 'writtenPeakMiB' | 'writtenRequests' | 'writtenS'>
+
+/** Measures the cold start of a fleet of `count` registered clusters, and nothing else. */
+export async function measureColdStart(count: number): Promise<ColdStart> {
+  const kubernetes = await startCluster()
+  const api = await openApiServer(kubernetes)
+  const started: ChildProcess[] = []
+  try {
+    ;(await filled(kubernetes, api, count)).close()
+    return await coldStart({kubernetes, api, count}, server => started.push(server))
+  } finally {
+    for (const server of started) await ended(server)
+    api.close()
+    await kubernetes.end()
+  }
+}
+
 /** Measures a fleet of `count` registered clusters. */
 export async function measureKubernetes(count: number, options: KubernetesOptions): Promise<KubernetesFigures> {
   const kubernetes = await startCluster()
@@ -60,20 +80,9 @@ export async function measureKubernetes(count: number, options: KubernetesOption
   let server: ChildProcess | undefined
   let envoys: Envoys | undefined
   try {
-    await api.createNamespace()
-    const store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace: NAMESPACE}, secrets: 'all'})
-    await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
-    await store.commit(
-      await store.load(),
-      Array.from({length: count}, (_, index) => registration(index, 1)),
-    )
-
-    const before = await api.requests()
-    const began = performance.now()
-    server = startServer(kubernetes)
-    await allWritten(api, count)
-    const writtenS = (performance.now() - began) / 1000
-    const [writtenCpuS, writtenRequests] = [cpuS(server), (await api.requests()) - before]
+    const store = await filled(kubernetes, api, count)
+    const cold = await coldStart({kubernetes, api, count}, started => (server = started))
+    if (server === undefined) throw new Error('the server was not started')
 
     envoys = Envoys.start(nodesOf(await store.load(), LISTEN))
     store.close()
@@ -96,7 +105,8 @@ export async function measureKubernetes(count: number, options: KubernetesOption
     const listS = await wallS(['cluster', 'list', ...flags])
     const [listCpuMs, ratio] = [commandCpuMs(['cluster', 'list', ...flags]), versionRatio()]
     return {
-      ...{clusters: count, writtenS, writtenCpuS, writtenRequests, ...restart, restartCpuS, residentMiB: resident},
+      ...cold,
+      ...{...restart, restartCpuS, residentMiB: resident},
       ...{...idle, ...changes, addS, listS, listCpuMs, versionRatio: ratio},
     }
   } finally {
@@ -107,12 +117,38 @@ export async function measureKubernetes(count: number, options: KubernetesOption
   }
 }
 
+/** A namespace with registrations alone. */
+async function filled({kubeconfig}: Cluster, api: ApiServer, count: number): Promise<StateStore> {
+  await api.createNamespace()
+  const store = await openCluster({cluster: {kubeconfig, namespace: NAMESPACE}, secrets: 'all'})
+  await init(store, {addresses: [parseAddress('127.0.0.1')]}, dependencies)
+  await store.commit(
+    await store.load(),
+    Array.from({length: count}, (_, index) => registration(index, 1)),
+  )
+  return store
+}
+
+/** @param started is given the server at once, to end it whatever happens */
+async function coldStart(
+  {kubernetes, api, count}: {readonly kubernetes: Cluster; readonly api: ApiServer; readonly count: number},
+  started: (server: ChildProcess) => void,
+): Promise<ColdStart> {
+  const before = await api.requests()
+  const began = performance.now()
+  const server = startServer(kubernetes)
+  started(server)
+  await allWritten(api, count)
+  const writtenS = (performance.now() - began) / 1000
+  const writtenRequests = (await api.requests()) - before
+  return {clusters: count, writtenS, writtenCpuS: cpuS(server), writtenRequests, writtenPeakMiB: peakMiB(server)}
+}
+
 function startServer({kubeconfig}: Cluster): ChildProcess {
   const store = ['--kubeconfig', kubeconfig, '--namespace', NAMESPACE]
   const server = ['--listen', LISTEN, '--admin', '127.0.0.1:16309', '--replica', 'bench', '--log-level', 'warn']
-  // ATLAS_BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profile' profiles each server.
-  const nodeFlags = (process.env.ATLAS_BENCH_NODE_FLAGS ?? '').split(' ').filter(flag => flag !== '')
-  return spawn(process.execPath, [...nodeFlags, bin, 'serve', ...store, ...server], {stdio: ['ignore', 'ignore', 'inherit']})
+  const [node, ...nodeFlags] = serverCommand
+  return spawn(node, [...nodeFlags, bin, 'serve', ...store, ...server], {stdio: ['ignore', 'ignore', 'inherit']})
 }
 
 /** Each cluster has its registration's Service and one for each of its two replicas. */

@@ -2,10 +2,18 @@
 import {parseArgs} from 'node:util'
 import {type AttackFigures, measureAttacks} from './attack.js'
 import {versionRatio} from './atlas-process.js'
+import {measureBare} from './bare.js'
 import {type ChangeFigures, measureChanges} from './changes.js'
-import {type KubernetesFigures, measureKubernetes} from './kubernetes.js'
-import {type Row, judgeKubernetes, round, rowsText} from './kubernetes-limits.js'
+import {measureDiscovery} from './discovery.js'
+import {judgeFlood, measureFlood} from './flood.js'
+import {type KubernetesFigures, measureKubernetes, type ColdStart, measureColdStart} from './kubernetes.js'
+import {type Row, judgeColdStarts, judgeKubernetes, round, rowsText} from './kubernetes-limits.js'
+import {type LargeFigures, measureLarge} from './large.js'
+import {judgeLarge} from './large-limits.js'
+import {measurePath} from './path.js'
+import {judgePath, pathText} from './path-limits.js'
 import {type RestartFigures, measureRestart} from './restart.js'
+import {judgeRotation, measureRotation} from './rotation.js'
 
 type Figures = ChangeFigures & RestartFigures & {readonly nodes: number}
 
@@ -16,15 +24,62 @@ const {values, positionals} = parseArgs({
   allowPositionals: true,
   options: {
     attack: {type: 'boolean', default: false},
+    bare: {type: 'boolean', default: false},
+    cold: {type: 'boolean', default: false},
     changes: {type: 'string', default: '500'},
+    discovery: {type: 'boolean', default: false},
+    flood: {type: 'boolean', default: false},
+    large: {type: 'boolean', default: false},
+    pages: {type: 'boolean', default: false},
+    path: {type: 'boolean', default: false},
+    rotation: {type: 'boolean', default: false},
+    rounds: {type: 'string', default: '10'},
     json: {type: 'boolean', default: false},
     kubernetes: {type: 'boolean', default: false},
-    nodes: {type: 'string', default: '10,100,1000'},
+    nodes: {type: 'string'},
     runs: {type: 'string', default: '3'},
   },
 })
 const limitsOfAttack = {times: 2, residentMiB: 600, residentTimes: 1.5, logLinesPerS: 1, writesPerS: 1} as const
-const sizes = values.nodes.split(',').map(Number)
+const sizes = (values.nodes ?? (values.large ? '1000,10000' : values.cold ? '1000,5000' : '10,100,1000')).split(',').map(Number)
+if (values.cold) {
+  const starts: ColdStart[] = []
+  for (const size of sizes) {
+    process.stderr.write(`measuring the cold start of ${size} clusters on a real API server …\n`)
+    starts.push(await measureColdStart(size))
+  }
+
+  const judgedStarts = judgeColdStarts(starts)
+  process.stdout.write(values.json ? `${JSON.stringify({starts, rows: judgedStarts})}\n` : `${table(starts)}\n${rowsText(judgedStarts)}\n`)
+  process.exit(0)
+}
+
+if (values.rotation) {
+  for (const size of sizes) {
+    process.stderr.write(`measuring a rotation under ${size} downstream nodes …\n`)
+    const rotation = await measureRotation(size)
+    const judgedRotation = judgeRotation(rotation)
+    process.stdout.write(
+      values.json ? `${JSON.stringify({rotation, rows: judgedRotation})}\n` : `${table([rotation])}\n${rowsText(judgedRotation)}\n`,
+    )
+  }
+
+  process.exit(0)
+}
+
+if (values.bare) {
+  const bare = []
+  for (const size of sizes) bare.push(await measureBare(size))
+  process.stdout.write(values.json ? `${JSON.stringify(bare)}\n` : `${table(bare)}\n`)
+  process.exit(0)
+}
+
+if (values.discovery) {
+  const added = await measureDiscovery(Number(values.runs))
+  process.stdout.write(values.json ? `${JSON.stringify(added)}\n` : `${table(added)}\n`)
+  process.exit(0)
+}
+
 if (values.kubernetes) {
   for (const size of sizes) {
     process.stderr.write(`measuring ${size} clusters on a real API server …\n`)
@@ -39,6 +94,32 @@ if (values.attack) {
   await measureAttacks(200, positionals, measured => {
     process.stdout.write(values.json ? `${JSON.stringify(measured)}\n` : `${judgedAttack(measured)}\n`)
   })
+  process.exit(0)
+}
+
+if (values.path) {
+  const path = await measurePath(Number(values.rounds))
+  const judgedPath = judgePath(path)
+  process.stdout.write(values.json ? `${JSON.stringify({path, rows: judgedPath})}\n` : `${pathText(path)}\n${rowsText(judgedPath)}\n`)
+  process.exit(0)
+}
+
+if (values.flood) {
+  const flood = await measureFlood(Number(values.rounds))
+  const judgedFlood = judgeFlood(flood)
+  process.stdout.write(values.json ? `${JSON.stringify({flood, rows: judgedFlood})}\n` : `${table([flood])}\n${rowsText(judgedFlood)}\n`)
+  process.exit(0)
+}
+
+if (values.large) {
+  const large: LargeFigures[] = []
+  for (const size of sizes) {
+    process.stderr.write(`measuring ${size} clusters in the real topology …\n`)
+    large.push(await measureLarge(size, {pages: values.pages}))
+  }
+
+  const judgedLarge = judgeLarge(large)
+  process.stdout.write(values.json ? `${JSON.stringify({large, rows: judgedLarge})}\n` : `${table(large)}\n${rowsText(judgedLarge)}\n`)
   process.exit(0)
 }
 
@@ -109,8 +190,9 @@ function judge(all: readonly Figures[], ratio: number): readonly Row[] {
   ]
 }
 
-function table(all: readonly Figures[]): string {
-  const keys = Object.keys(all[0] ?? {}) as (keyof Figures)[]
+function table<T extends object>(all: readonly T[]): string {
+  const keys = Object.keys(all[0] ?? {}) as (keyof T & string)[]
   const width = Math.max(...keys.map(key => key.length))
-  return keys.map(key => `${key.padEnd(width)}  ${all.map(one => String(round(one[key])).padStart(10)).join('  ')}`).join('\n')
+  const cell = (value: unknown): string => (typeof value === 'number' ? String(round(value)) : String(value)).padStart(10)
+  return keys.map(key => `${key.padEnd(width)}  ${all.map(one => cell(one[key])).join('  ')}`).join('\n')
 }

@@ -10,6 +10,7 @@ import {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '../src/gen/envoy/service/discovery/v3/discovery_pb.js'
+import {openTurns} from '../src/server/ads/turns.js'
 
 const T = 'type.googleapis.com/'
 const CDS = `${T}envoy.config.cluster.v3.Cluster`
@@ -23,6 +24,10 @@ const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggr
 export interface Fleet {
   readonly kind: 'fleet'
   readonly retryMs: number
+  /** Pauses between attempts are random and double up to this, as Envoy's; default: each is `retryMs`. */
+  readonly retryMaxMs?: number
+  /** How many nodes open their first stream at a time; default: all. */
+  readonly openAtOnce?: number
   readonly nodes: readonly {
     readonly cluster: string
     readonly id: string
@@ -35,6 +40,11 @@ export interface Fleet {
     readonly secrets: readonly string[]
     readonly routes: readonly string[]
   }[]
+}
+
+/** After `hold` no stream is opened; after `release` each node that has none opens one at a random time within `retryMaxMs`. */
+export interface Pause {
+  readonly kind: 'hold' | 'release'
 }
 
 /** The messages from this process to the bench; `at` is the machine's monotonic clock in milliseconds. */
@@ -51,6 +61,12 @@ export type Event =
     }
   | {readonly kind: 'ready'; readonly cluster: string; readonly at: number}
 
+/**
+ * When a server comes back, thousands of nodes of this process open a stream within seconds. An Envoy of its own answers the pings of the
+ * observability Envoy meanwhile; without turns this process would not within their 5 s, lose all connections, and spend minutes on handshakes.
+ */
+const turns = openTurns()
+
 const now = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
 
 class SimulatedEnvoy {
@@ -58,11 +74,16 @@ class SimulatedEnvoy {
   readonly #client: grpc.Client
   readonly #known = new Map<string, Map<string, string>>()
   #waiting = new Set<string>()
+  #failures = 0
+  #isHeld = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly fleet: Fleet,
     private readonly node: Fleet['nodes'][number],
     private readonly tell: (event: Event) => void,
+    /** Called once, when the node is configured for the first time. */
+    private configured: () => void,
   ) {
     const credentials = grpc.credentials.createSsl(Buffer.from(node.roots), Buffer.from(node.key), Buffer.from(node.certificate))
     this.#client = new grpc.Client(node.address, credentials, {
@@ -133,8 +154,11 @@ class SimulatedEnvoy {
       resources,
       removed: response.removedResources.length,
     })
-    if (this.#waiting.delete(response.typeUrl) && this.#waiting.size === 0)
-      this.tell({kind: 'ready', cluster: this.node.cluster, at: now()})
+    this.#failures = 0
+    if (!this.#waiting.delete(response.typeUrl) || this.#waiting.size > 0) return
+    this.tell({kind: 'ready', cluster: this.node.cluster, at: now()})
+    this.configured()
+    this.configured = () => undefined
   }
 
   #send(request: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): void {
@@ -144,7 +168,29 @@ class SimulatedEnvoy {
   #again(call: unknown): void {
     if (this.#call !== call) return
     this.#call = undefined
-    setTimeout(() => this.open(), this.fleet.retryMs)
+    if (this.#isHeld) return
+    const {retryMs, retryMaxMs} = this.fleet
+    const pause = retryMaxMs === undefined ? retryMs : Math.random() * Math.min(retryMaxMs, retryMs * 2 ** this.#failures)
+    this.#failures += 1
+    this.#openAfter(pause)
+  }
+
+  hold(): void {
+    this.#isHeld = true
+    clearTimeout(this.#timer)
+  }
+
+  release(): void {
+    this.#isHeld = false
+    if (this.#call === undefined) this.#openAfter(Math.random() * (this.fleet.retryMaxMs ?? 0))
+  }
+
+  #openAfter(pauseMs: number): void {
+    this.#timer = setTimeout(() => {
+      turns.add(() => {
+        if (!this.#isHeld && this.#call === undefined) this.open()
+      })
+    }, pauseMs)
   }
 }
 
@@ -163,6 +209,12 @@ function batches(): (event: Event) => void {
 
 process.once('message', (fleet: Fleet) => {
   const tell = batches()
-  for (const node of fleet.nodes) new SimulatedEnvoy(fleet, node, tell).open()
+  const envoys = fleet.nodes.map(node => new SimulatedEnvoy(fleet, node, tell, () => openNext()))
+  const unopened = envoys[Symbol.iterator]()
+  const openNext = (): void => unopened.next().value?.open()
+  for (let opened = 0; opened < (fleet.openAtOnce ?? envoys.length); opened += 1) openNext()
+  process.on('message', ({kind}: Pause) => {
+    for (const envoy of envoys) envoy[kind]()
+  })
 })
 process.on('disconnect', () => process.exit(0))

@@ -1,10 +1,20 @@
 #!/usr/bin/env node
 /** The `atlas` program: refuses a Node that is too old, answers --version without oclif, leaves the rest to the commands. */
-import {existsSync, readFileSync} from 'node:fs'
+import {existsSync, lstatSync, mkdirSync, readFileSync} from 'node:fs'
 import * as nodeModule from 'node:module'
 import {homedir, userInfo} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
+import {setFlagsFromString} from 'node:v8'
 import {fits} from './engines.js'
+
+// Has V8 collect garbage sooner. Garbage here is short-lived and comes in bursts (modules that load, a fleet that is read, a thousand
+// handshakes); by default V8 grows its young generation to fit them and keeps it. Set before anything is loaded, this saves 24 MiB of a
+// server's 128 with 10 clusters, 35 of 210 with 1,000 before Envoys connect, and 30 of `cluster list`'s 134, for the same CPU time.
+setFlagsFromString('--semi-space-growth-factor=1')
+
+// Has V8's optimizing compiler wait longer (by default for 400 calls of a function) in commands, which end soon after: that saves 50 of 400 ms
+// of the CPU time of `cluster list` with 1,000 clusters. Work that takes seconds is optimized all the same.
+if (!['demo', 'serve'].includes(process.argv[2])) setFlagsFromString('--invocation-count-for-maglev=5000')
 
 const {name, version, engines} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const [first, ...others] = process.argv.slice(2)
@@ -19,8 +29,12 @@ if (!fits(process.versions.node, engines.node)) {
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
   if (process.pid === 1) await import('../dist/lib/cli/signals.js').then(({endOnSignals}) => endOnSignals())
-  nodeModule.enableCompileCache?.()
   ensureUser()
+  keepCompiledCode()
+  // Node's version is checked above; oclif would load 47 modules for it.
+  process.env.OCLIF_DISABLE_ENGINE_WARNING ??= '1'
+  // Help that is piped is as wide as the terminal behind the pipe; oclif's 80 columns would cut long values of flags in two.
+  if (!process.stdout.isTTY) process.env.OCLIF_COLUMNS ??= String(Math.max(process.stderr.columns ?? 0, 120))
   // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.
   process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())
   const {flush, run} = await import('@oclif/core')
@@ -35,6 +49,26 @@ function ensureUser() {
   } catch {
     process.env.HOME ??= '/'
     process.env.SHELL ??= '/usr/sbin/nologin'
+  }
+}
+
+/**
+ * Node's cache of compiled code, in a folder of this user. Node's default is one folder below /tmp for all users: the user who creates it
+ * first could leave code there that others then run.
+ */
+function keepCompiledCode() {
+  const isDecided = process.env.NODE_DISABLE_COMPILE_CACHE !== undefined || process.env.NODE_COMPILE_CACHE !== undefined
+  if (isDecided || nodeModule.enableCompileCache === undefined) return
+  const cache = cacheFolder()
+  const folder = join(cache, 'compiled')
+  try {
+    // One by one: a home that does not exist is not created.
+    for (const each of [dirname(cache), cache, folder]) if (!existsSync(each)) mkdirSync(each, {mode: 0o700})
+    const {uid, mode} = lstatSync(folder)
+    const isOwn = process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
+    if (isOwn) nodeModule.enableCompileCache(folder)
+  } catch {
+    // Without a place to write, modules are compiled each time.
   }
 }
 
@@ -55,7 +89,11 @@ async function explain(error) {
 
 /** The Node that `npm run build` fetched for a checkout, if there is one. */
 function fetched() {
-  const cache = process.env.ATLAS_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'atlas')
-  const bin = join(cache, 'node', `${process.platform}-${process.arch}-24`, 'bin')
+  const bin = join(cacheFolder(), 'node', `${process.platform}-${process.arch}-24`, 'bin')
   return existsSync(bin) ? `, or put the one that Atlas has fetched first on your PATH: export PATH="${bin}:$PATH"` : ''
+}
+
+/** As `cachePath` of scripts/setup/cache.mjs, which a published package does not have. */
+function cacheFolder() {
+  return process.env.ATLAS_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'atlas')
 }

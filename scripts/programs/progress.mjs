@@ -27,7 +27,7 @@ export function showProgress(stream) {
  * Such as `thanos 0.42.5: compiling packages 412/1578, 2 min 50 s left`.
  * @param {{name: string, version: string, doing?: string, done?: number, total?: number, secondsLeft?: number}} status
  */
-export function renderStatus({name, version, doing = 'waiting', done, total, secondsLeft}) {
+export function renderStatus({name, version, doing = 'other programs come before it', done, total, secondsLeft}) {
   const count = total === undefined ? '' : ` ${done}/${total}`
   const left = secondsLeft === undefined ? '' : `, ${renderSeconds(secondsLeft)} left`
   return `${name} ${version}: ${doing}${count}${left}`

@@ -5,7 +5,7 @@ import {join, resolve} from 'node:path'
 import {isAlive, readOwner} from './lock.mjs'
 
 /** The folders of the cache; `emptyCache` removes these and nothing else. */
-const rooms = ['node', 'programs', 'locks', 'tmp']
+const rooms = ['node', 'programs', 'bench', 'compiled', 'locks', 'tmp']
 
 /**
  * `ATLAS_CACHE`, else `atlas` under `XDG_CACHE_HOME`, else `~/.cache/atlas`.

@@ -17,14 +17,23 @@ export async function runInForeground(command, args, {onOutput, ...options} = {}
   const forward = signal => child.kill(signal)
   const stay = () => undefined
   process.on('SIGINT', stay).on('SIGTERM', forward).on('SIGHUP', forward)
+  const orphaned = onNpmGone(() => forward('SIGTERM'))
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal]))
     })
   } finally {
+    clearInterval(orphaned)
     process.off('SIGINT', stay).off('SIGTERM', forward).off('SIGHUP', forward)
   }
+}
+
+/** npm that is killed passes no signal on: its script gets another parent. Outside of npm a new parent means nothing, as after `nohup`. */
+function onNpmGone(end) {
+  const parent = process.ppid
+  if (process.env.npm_lifecycle_event === undefined) return undefined
+  return setInterval(() => process.ppid !== parent && end(), 1000).unref()
 }
 
 /**

@@ -8,8 +8,9 @@ import {openScreen} from '../demo/screen.js'
 
 export default class Demo extends BaseCommand {
   static override summary = 'Run the whole network on this machine with real programs, and prove that it works'
-  static override description = `Starts a server, an observability Envoy, several downstream Envoys, each with a Prometheus and a Thanos sidecar, and a Thanos Query that queries them all. It prints one line per proof, and then runs until Ctrl-C.
-It finds Envoy, Prometheus and Thanos by ATLAS_ENVOY, ATLAS_PROMETHEUS and ATLAS_THANOS, on PATH, or in Atlas's cache. Without Prometheus and Thanos it proves what Envoy alone can show.`
+  static override description = `Starts a server, an observability Envoy, several downstream Envoys, each with a Prometheus and a Thanos sidecar, a Thanos Query that queries them all, Alertmanagers, and a login proxy in front of the web pages.
+It prints one line per proof, then which path each proof took and addresses to open, and runs until Ctrl-C.
+It finds its programs by ATLAS_ENVOY, ATLAS_PROMETHEUS, ATLAS_PROMETHEUS_3, ATLAS_THANOS, ATLAS_ALERTMANAGER and ATLAS_OAUTH2_PROXY, on PATH, or in Atlas's cache. Only Envoy is needed: proofs that need another program are skipped without it.`
   static override examples = [
     '<%= config.bin %> demo',
     {description: 'Prove, stop everything, and exit with 0 or 1', command: '<%= config.bin %> demo --once --json'},

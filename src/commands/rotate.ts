@@ -1,36 +1,208 @@
-/** `atlas rotate`: new leaf certificates, at once. */
-import {Args} from '@oclif/core'
+/** `atlas rotate`: new leaf certificates at once, a new issuer or root in stages, or how far that is. */
+import {Args, Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
-import {dryRunFlag, waitFlags, waitOf} from '../lib/cli/flags/common.js'
-import {sameStore} from '../lib/cli/flags/store.js'
+import {type FlagsOf, confirmFlags, dryRunFlag, waitFlags, waitOf} from '../lib/cli/flags/common.js'
+import {confirmByName} from '../lib/cli/prompt.js'
+import {outsideFlags, outsideOf} from '../lib/cli/flags/outside.js'
+import {commandsInSameStore, sameStore} from '../lib/cli/flags/store.js'
+import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/request-files.js'
+import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
+import {renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
+import {AtlasError, quote} from '../lib/model/errors.js'
+import type {Fleet} from '../lib/model/fleet.js'
+import type {RotationPart} from '../lib/model/rotation.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
+import {type RotationStatus, rotationStatus} from '../lib/ops/rotation/certificates.js'
+import {type RotationChoices, followRotation, startRotation} from '../lib/ops/rotation/start.js'
+import {latestProxies, loadReports} from '../lib/ops/server-reports.js'
+import {type IssuerPart, issuerParts} from '../lib/pki/import-issuer.js'
+import type {StateStore} from '../lib/store/store.js'
+import {loadInstallation} from '../lib/ops/installation.js'
+
+interface Rotated {
+  readonly rotated: readonly string[]
+  readonly done: boolean
+  readonly changes: readonly string[]
+}
 
 export default class Rotate extends StoreCommand {
-  static override summary = 'Issue new leaf certificates now; running Envoys take them without losing a request'
-  static override description =
-    'Leaf certificates are renewed automatically at two thirds of their life; this renews them now. It also replaces an identity that cannot be read any more.'
+  static override summary = 'Issue new certificates now: leaves, ADS credentials, the issuer or the root, without a failed request'
+  static override description = `Leaf certificates and the issuer are renewed automatically at two thirds of their life; this renews them now. It also replaces an identity that cannot be read any more.
+--issuer and --root replace a certificate that signs, in stages. Each stage ends when every connected Envoy and server has shown that it has what the stage brought; a cluster that has not is named, and holds the next stage up. Servers go on with it whatever happens to this command. Run it again to watch it, or see --status.
+--ca-cert and --ca-key bring the next root from outside; in Kubernetes you need the right to create Secrets.
+Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer.
+A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end a thief of the former root's key can still do what its owner could; after the end, nothing.`
   static override strict = false
   static override args = {
-    names: Args.string({description: 'clusters whose identity to renew; "atlas" is the observability Envoy; default: all'}),
+    names: Args.string({
+      description:
+        'clusters whose certificate to renew; "atlas" is the observability Envoy; default: all. Not with --issuer, --root or --status',
+    }),
   }
-  static override examples = ['<%= config.bin %> rotate', '<%= config.bin %> rotate paris --store ./atlas-state']
-  static override flags = {...dryRunFlag, ...waitFlags}
+  static override examples = [
+    '<%= config.bin %> rotate',
+    '<%= config.bin %> rotate paris --store ./atlas-state',
+    '<%= config.bin %> rotate --ads paris',
+    '<%= config.bin %> rotate --issuer --dry-run',
+    '<%= config.bin %> rotate --root --yes --wait --timeout 24h',
+    '<%= config.bin %> rotate --root --yes --skip oslo',
+    '<%= config.bin %> rotate --root --yes --ca-cert ./atlas-ca.pem --ca-key ./atlas-ca-key.pem',
+    '<%= config.bin %> rotate --issuer --request ./requests',
+    '<%= config.bin %> rotate --issuer --certificate ./requests',
+    '<%= config.bin %> rotate --status',
+  ]
+  static override flags = {
+    ads: Flags.boolean({
+      description: 'new ADS credentials, to be applied in their clusters; the former ones stay valid',
+      exclusive: ['issuer', 'root', 'status'],
+    }),
+    issuer: Flags.boolean({description: 'replace the issuer, in stages', exclusive: ['ads', 'root', 'status']}),
+    root: Flags.boolean({description: 'replace the root and both issuers, in stages', exclusive: ['ads', 'issuer', 'status']}),
+    skip: Flags.string({
+      description:
+        'with --issuer or --root: do not wait for this cluster. It is cut off until its Envoy connects again or, with --root, until its new credential is applied there',
+      helpValue: 'NAME',
+      multiple: true,
+    }),
+    status: Flags.boolean({
+      description: 'show every certificate, and how far a rotation is',
+      exclusive: ['ads', 'issuer', 'root', 'skip', 'dry-run'],
+    }),
+    ...outsideFlags,
+    ...dryRunFlag,
+    ...confirmFlags,
+    ...waitFlags,
+    wait: Flags.boolean({
+      allowNo: true,
+      description:
+        'wait until it is done: in Kubernetes until the leader has issued the certificates, with --issuer or --root until the last stage has ended (default on a terminal)',
+    }),
+  }
 
-  async run(): Promise<{rotated: readonly string[]; done: boolean; changes: readonly string[]}> {
+  async run(): Promise<Rotated | RotationStatus | WrittenRequests['json']> {
     const {argv, flags} = await this.parse(Rotate)
-    const store = await this.openStore(flags, {work: 'register'})
-    const options = {dryRun: flags['dry-run'], ...waitOf(flags)}
-    const rotation = rotateLeaves(store, argv.map(String), dependencies, options)
-    const {owners, changes} = await this.waitFor('the leader to issue them', rotation)
+    const names = argv.map(String)
+    const part = flags.issuer ? 'issuer' : flags.root ? 'root' : undefined
+    requireTogether(part, names, flags)
+    const parts = part === 'issuer' ? (['issuer'] as const) : issuerParts
+    const next = outsideOf(flags, parts)
+    if (part !== 'root' && next?.root !== undefined) throw new AtlasError('invalid', '--ca-cert belongs to --root')
+    const store = await this.openStore(flags, flags.status || flags.request !== undefined ? {} : {work: 'register'})
+    if (flags.status) return this.#status(store, flags)
+    if (flags.request !== undefined) return this.#request(store, flags.request, parts, flags)
+    return part === undefined ? this.#leaves(store, names, flags) : this.#authority(store, part, flags, next)
+  }
+
+  async #status(store: StateStore, flags: RotateFlags): Promise<RotationStatus> {
+    const {fleet} = await loadInstallation(store)
+    // Without a server that answers, which proxies have what is not known; what is stored is shown all the same.
+    const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
+    const found = rotationStatus(fleet, latestProxies(reported))
+    this.data(commandsInSameStore(renderRotationStatus(found, dependencies.now()), flags))
+    if (found.rotation !== undefined && reported.length === 0)
+      this.message(
+        `No server was found that goes on with it: ${store.isShared ? 'see "atlas status"' : `start "atlas serve${sameStore(flags)}"`}.`,
+      )
+    return found
+  }
+
+  async #authority(store: StateStore, part: RotationPart, flags: RotateFlags, next: RotationChoices['next']): Promise<Rotated> {
+    const choices = {skip: flags.skip ?? [], next}
     if (flags['dry-run']) {
-      this.message('New certificates would be issued:')
+      const {changes} = await startRotation(store, part, choices, dependencies, {dryRun: true})
+      this.message(`The ${part} would be replaced:\n${renderStages(part)}`)
+      return {rotated: [], done: false, changes: described(changes)}
+    }
+
+    const {fleet} = await loadInstallation(store)
+    // To watch a rotation that is under way changes nothing; a new root asks for work in every cluster.
+    if (part === 'root' && fleet.rotation === undefined) await this.#confirmRoot(fleet, flags)
+    const {waitMs} = waitOf(flags)
+    const began = performance.now()
+    const {changes} = await this.waitFor('the leader to begin', startRotation(store, part, choices, dependencies, {waitMs}))
+    if (flags.certificate !== undefined)
+      this.message(renderKeysLeft(flags.certificate, {hasBegun: store.signedBy === 'caller' || waitMs !== undefined}))
+    const canGoOn = store.isShared || (await store.holder()) !== undefined
+    if (!canGoOn && flags.wait)
+      throw new AtlasError(
+        'unreachable',
+        `the rotation of the ${part} has begun, and no server runs on ${store.description} to go on with it`,
+        {hint: `start one with "atlas serve${sameStore(flags)}"; it goes on`},
+      )
+    if (waitMs === undefined || !canGoOn) {
+      this.message(
+        canGoOn
+          ? `The ${part} is being replaced in stages; the server goes on with it.`
+          : `The ${part} is to be replaced in stages. A server goes on with it, and none runs on ${store.description}: start "atlas serve${sameStore(flags)}".`,
+      )
+      this.next(`atlas rotate --status${sameStore(flags)}`)
+      return {rotated: [], done: false, changes: described(changes)}
+    }
+
+    await followRotation(store, {
+      waitMs: Math.max(0, waitMs - (performance.now() - began)),
+      changed: rotation => {
+        this.message(renderRotation(rotation, dependencies.now()))
+      },
+    })
+    this.message(`The ${part} is replaced. No Envoy, server or bundle trusts the former one any more.`)
+    this.next(`atlas rotate --status${sameStore(flags)}`)
+    return {rotated: [], done: true, changes: described(changes)}
+  }
+
+  async #request(store: StateStore, directory: string, parts: readonly IssuerPart[], flags: RotateFlags): Promise<WrittenRequests['json']> {
+    const {settings} = await loadInstallation(store)
+    const then = `atlas rotate ${flags.root ? '--root --ca-cert FILE' : '--issuer'}${sameStore(flags)}`
+    const {message, json} = await writeRequests(directory, parts, settings, {...dependencies, then})
+    this.message(message)
+    return json
+  }
+
+  async #confirmRoot(fleet: Fleet, flags: RotateFlags): Promise<void> {
+    const [root] = rotationStatus(fleet, []).certificates
+    const age = root?.from === undefined ? '' : ` The present root is of ${root.from.slice(0, 16).replace('T', ' ')} UTC.`
+    const consequence = `A new root asks for work in every cluster: twice, its new ADS credential must be applied there.${age}`
+    await confirmByName(
+      'root',
+      {action: 'replace the root', consequence},
+      {yes: flags.yes, noInput: flags['no-input'] || this.jsonEnabled()},
+    )
+  }
+
+  async #leaves(store: StateStore, names: readonly string[], flags: RotateFlags): Promise<Rotated> {
+    const options = {dryRun: flags['dry-run'], ...waitOf(flags), leaves: flags.ads ? 'credentials' : 'identities'} as const
+    const {owners, changes} = await this.waitFor('the leader to issue them', rotateLeaves(store, names, dependencies, options))
+    const what = flags.ads ? 'New ADS credentials' : 'New certificates'
+    if (flags['dry-run']) {
+      this.message(`${what} would be issued:`)
       this.data(renderChanges(changes))
-    } else if (store.signedBy === 'caller') this.message(`New certificates are issued:\n${renderChanges(changes)}`)
-    else if (options.waitMs === undefined) this.message(`The leader was asked to issue new certificates for ${owners.join(', ')}.`)
-    else this.message(`New certificates are issued for ${owners.join(', ')}.`)
-    if (!flags['dry-run']) this.next(`atlas status${sameStore(flags)}`)
+    } else if (store.signedBy === 'caller') this.message(`${what} are issued:\n${renderChanges(changes)}`)
+    else if (options.waitMs === undefined)
+      this.message(`The leader was asked to issue ${what.replace('New', 'new')} for ${owners.join(', ')}.`)
+    else this.message(`${what} are issued for ${owners.join(', ')}.`)
+    if (!flags['dry-run'])
+      this.next(
+        flags.ads
+          ? `atlas cluster values ${owners.length === 1 ? (owners[0] ?? '') : 'NAME'}${sameStore(flags)} --format ${flags.store === undefined ? 'secret' : 'bootstrap --output DIR'}, and apply it there`
+          : `atlas status${sameStore(flags)}`,
+      )
     const done = !flags['dry-run'] && (store.signedBy === 'caller' || options.waitMs !== undefined)
     return {rotated: owners, done, changes: described(changes)}
   }
+}
+
+type RotateFlags = FlagsOf<typeof Rotate.flags> & FlagsOf<typeof Rotate.baseFlags>
+
+/** @throws AtlasError `invalid` for flags that belong to another work than that of the command */
+function requireTogether(part: RotationPart | undefined, names: readonly string[], flags: RotateFlags): void {
+  if ((part !== undefined || flags.status) && names.length > 0)
+    throw new AtlasError(
+      'invalid',
+      `--issuer, --root and --status are about every cluster, and take no name; got ${quote(names.join(' '))}`,
+    )
+  if (part !== undefined) return
+  if (flags.skip !== undefined) throw new AtlasError('invalid', '--skip belongs to --issuer or --root')
+  if ((flags.request ?? flags.certificate ?? flags['issuer-cert']) !== undefined)
+    throw new AtlasError('invalid', '--request, --certificate and --issuer-cert belong to --issuer or --root')
 }

@@ -3,17 +3,18 @@ import {Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
 import {parseServer} from '../lib/cli/flags/server.js'
 import {parsed} from '../lib/cli/flags/common.js'
+import {commandsInSameStore} from '../lib/cli/flags/store.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {NEEDS_ATTENTION} from '../lib/cli/text/error.js'
 import {findingsJson, unreadableKeysIn} from '../lib/cli/text/findings.js'
-import {type ShownStatus, renderStatus} from '../lib/cli/text/status.js'
-import {status} from '../lib/ops/status.js'
+import {renderStatus} from '../lib/cli/text/status.js'
+import {type ShownStatus, status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {
   static override summary = 'Show every proxy: its state, what it acknowledged or rejected, and when its certificates end'
   static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
-STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected" or "suspended" (the registration was deleted).
-Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource, still uses a credential past half of its life or has known security faults, a stored object cannot be read, there is no leader, or a server warns. A cluster without an address does not count.
+STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected", "suspended" (the registration was deleted) or "revoked" ("cluster revoke").
+Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource, still uses a credential past half of its life or has known security faults, a stored object cannot be read, a cluster is revoked, there is no leader, or a server warns. A cluster without an address does not count.
 In Kubernetes this combines the latest report of every running server; it may lag by a few seconds.`
   static override examples = [
     '<%= config.bin %> status',
@@ -36,7 +37,7 @@ In Kubernetes this combines the latest report of every running server; it may la
     const unreadableKeys = await unreadableKeysIn(found.findings, store)
     const context = {flags, namespace: store.namespace, version: this.config.version, unreadableKeys}
     const shown = {...found, findings: findingsJson(found.findings, context)}
-    this.data(renderStatus(shown, now))
+    this.data(commandsInSameStore(renderStatus(shown, now), flags))
     if (shown.findings.length > 0) process.exitCode = NEEDS_ATTENTION
     return shown
   }

@@ -1,22 +1,23 @@
 /** The demo from start to end: starts every program, runs the proofs, waits for Ctrl-C, stops every program. Each part has its own file. */
 import path from 'node:path'
-import type {HostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'
 import {openDirectory} from '../lib/store/open.js'
 import {openAtlasCli} from './atlas-cli.js'
-import {type ProgramName, programs} from './lab/catalogue.js'
+import {programs} from './lab/catalogue.js'
 import {type ReservedSites, reserveSites, hasManyLoopbackAddresses} from './lab/free-addresses.js'
 import {openFolder} from './lab/folder.js'
 import {type Network, joinCluster, openNetwork, startStandIn} from './network.js'
 import {openSupervisor} from './lab/processes.js'
-import {type Availability, type Environment, awaitProgram, availability, renderPending} from './lab/programs.js'
+import {type Environment, availability} from './lab/programs.js'
 import type {Proof} from './proof.js'
 import {untilReachable} from './proofs/paths.js'
 import {proveWithEnvoyAlone, proveWithMonitoring} from './proofs/run-proofs.js'
 import {type MonitoringPrograms, sitesByCluster, startMonitoring, startPrometheuses} from './monitoring.js'
 import type {Screen} from './screen.js'
 import type {DemoContext} from './context.js'
-import {showAddresses} from './addresses.js'
+import {type Shown, showAddresses, showPaths} from './addresses.js'
+import {type FinderOptions, awaitShown, showPrograms, warnMissing} from './finder.js'
+import {openWeb} from './web.js'
 
 export interface DemoOptions {
   /** Downstream clusters at the start; one more joins later. */
@@ -90,22 +91,32 @@ async function openContext(
   }
 }
 
-async function showAndProve(network: Network, options: DemoOptions, dependencies: DemoDependencies): Promise<DemoResult> {
+async function showAndProve(network: Network, options: DemoOptions, {env, screen, interrupted}: DemoDependencies): Promise<DemoResult> {
   const {context} = network
-  const {screen} = dependencies
+  const finder = {env, screen, signal: context.signal}
   await joinAll(network, options.clusters)
   const thief = await thiefIn(network)
-  const prometheus = await availability(programs.prometheus, dependencies.env)
-  if (prometheus.kind === 'found') await startPrometheuses(network, prometheus.path)
+  const prometheus = await prometheusThere(env)
+  if (prometheus !== undefined) await startPrometheuses(network, prometheus)
   screen.step('Proofs with Envoy alone')
   const first = await proveWithEnvoyAlone(network, thief)
-  const monitoring = await findMonitoring(dependencies, context.signal)
+  const web = openWeb(network, finder)
+  screen.step('Proofs of web pages, alerts and a login')
+  await web.proveWhatIsThere()
+  const early = [...web.result().proofs]
+  const monitoring = await findMonitoring(finder)
   const query = monitoring === undefined ? undefined : await startMonitoring(network, monitoring)
   screen.step(query === undefined ? 'Proofs on the running network, without Thanos' : 'Proofs on the running network, with Thanos Query')
   const second = await proveWithMonitoring(network, {query, programs: monitoring})
-  const result = {proofs: [...first, ...second], leftOut: query === undefined ? ['thanos-query'] : []}
+  await web.proveRest()
+  const {proofs, leftOut, shown} = web.result()
+  const result = {
+    proofs: [...first, ...early, ...second, ...proofs.slice(early.length)],
+    leftOut: [...(query === undefined ? ['thanos-query'] : []), ...leftOut],
+  }
   summarise(result, screen)
-  if (!options.once) await waitForCtrlC(network, query, dependencies.interrupted)
+  showPaths(screen, result.proofs)
+  if (!options.once) await waitForCtrlC(network, {query, web: shown}, interrupted)
   return result
 }
 
@@ -135,67 +146,41 @@ async function reserveAddresses({oneAddress, clusters}: DemoOptions, screen: Scr
   return reserveSites(oneAddress || !isSpacious ? 'one' : 'own', clusters + 1)
 }
 
-async function findEnvoy(dependencies: DemoDependencies): Promise<string> {
-  dependencies.screen.step('Programs')
-  const found = await awaitShown('envoy', dependencies, dependencies.interrupted)
-  for (const name of MONITORING) await showAvailability(name, dependencies)
-  if (found.kind === 'found') return found.path
-  throw new AtlasError('not-found', `the demo needs Envoy: ${found.why}`, {hint: programs.envoy.remedy})
+async function findEnvoy({env, screen, interrupted}: DemoDependencies): Promise<string> {
+  const finder = {env, screen, signal: interrupted}
+  screen.step('Programs')
+  const found = await awaitShown('envoy', finder)
+  if (found.kind === 'missing') throw new AtlasError('not-found', `the demo needs Envoy: ${found.why}`, {hint: programs.envoy.remedy})
+  await showPrograms(
+    Object.values(programs).map(({name}) => name),
+    finder,
+  )
+  return found.path
 }
 
-const MONITORING = ['prometheus', 'thanos'] as const
+/** Prometheus 3 where it is there already, else whichever Prometheus is. */
+async function prometheusThere(env: Environment): Promise<string | undefined> {
+  for (const name of ['prometheus-3', 'prometheus'] as const) {
+    const state = await availability(programs[name], env)
+    if (state.kind === 'found') return state.path
+  }
+  return undefined
+}
 
 /** Finds Prometheus and Thanos, and waits while they are being downloaded; warns and returns undefined where one is missing. */
-async function findMonitoring(dependencies: DemoDependencies, signal: AbortSignal): Promise<MonitoringPrograms | undefined> {
-  for (const name of MONITORING) {
-    const state = await availability(programs[name], dependencies.env)
+async function findMonitoring(finder: FinderOptions): Promise<MonitoringPrograms | undefined> {
+  const paths = {prometheus: '', thanos: ''}
+  for (const name of ['prometheus', 'thanos'] as const) {
+    const state = await awaitShown(name, finder)
     if (state.kind === 'missing') {
-      warnLeftOut(name, state.why, dependencies.screen)
-      return undefined
-    }
-  }
-
-  const paths: Record<string, string> = {}
-  for (const name of MONITORING) {
-    const state = await awaitShown(name, dependencies, signal)
-    if (state.kind === 'missing') {
-      warnLeftOut(name, state.why, dependencies.screen)
+      warnMissing(name, state.why, finder.screen)
+      finder.screen.warn('the proofs on the running network use Envoy alone; the proof thanos-query is skipped')
       return undefined
     }
     paths[name] = state.path
   }
 
-  const {prometheus = '', thanos = ''} = paths
-  return {prometheus, thanos}
-}
-
-function warnLeftOut(name: ProgramName, why: string, screen: Screen): void {
-  screen.warn(`${why}; to get it: ${programs[name].remedy}`)
-  screen.warn('the remaining proofs use Envoy alone; the proof thanos-query is skipped')
-}
-
-async function awaitShown(
-  name: ProgramName,
-  dependencies: DemoDependencies,
-  signal: AbortSignal,
-): Promise<Exclude<Availability, {kind: 'pending'}>> {
-  const program = programs[name]
-  return awaitProgram(program, dependencies.env, {
-    signal,
-    onProgress: pending => {
-      dependencies.screen.progress(`waiting for ${program.title}: ${renderPending(pending)}`)
-    },
-  })
-}
-
-async function showAvailability(name: ProgramName, dependencies: DemoDependencies): Promise<void> {
-  const state = await availability(programs[name], dependencies.env)
-  const words = {
-    found: () => 'found',
-    pending: () => 'is being downloaded; the first proofs run without it',
-    missing: () => 'not found; proofs that need it will be skipped',
-  }
-  dependencies.screen.detail(`${programs[name].title} ${words[state.kind]()}`)
+  return {...paths, prometheus: (await prometheusThere(finder.env)) ?? paths.prometheus}
 }
 
 function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
@@ -206,9 +191,9 @@ function summarise({proofs, leftOut}: DemoResult, screen: Screen): void {
 }
 
 /** Returns on Ctrl-C. @throws the crash's error when a program crashes */
-async function waitForCtrlC(network: Network, query: HostPort | undefined, interrupted: AbortSignal): Promise<void> {
+async function waitForCtrlC(network: Network, shown: Shown, interrupted: AbortSignal): Promise<void> {
   const {signal} = network.context
-  showAddresses(network, query)
+  showAddresses(network, shown)
   await new Promise<void>(resolve => {
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => {

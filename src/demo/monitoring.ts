@@ -2,7 +2,7 @@
 import type {HostPort} from '../lib/model/address.js'
 import type {ClusterName} from '../lib/model/names.js'
 import {type Backend, type Network, closeStandIn, clusterNameAt} from './network.js'
-import {startPrometheus} from './prometheus.js'
+import {prometheusOf, startPrometheus} from './prometheus.js'
 import type {DownstreamSite, Sites} from './lab/sites.js'
 import {startQuery, startSidecar} from './thanos.js'
 
@@ -23,11 +23,20 @@ export function sitesByCluster({downstreams}: Sites): readonly ClusterSite[] {
   return downstreams.map((site, index) => ({name: clusterNameAt(index), site}))
 }
 
-/** Starts a Prometheus for each cluster that has none yet. */
-export async function startPrometheuses({context, prometheuses}: Network, program: string): Promise<void> {
-  for (const {name, site} of sitesByCluster(context.sites)) {
-    if (!prometheuses.has(name)) prometheuses.set(name, await startPrometheus(name, site, program, context))
-  }
+/** Starts a Prometheus for each cluster that is not removed. One that another program runs is replaced by this program, with its data. */
+export async function startPrometheuses(network: Network, program: string): Promise<void> {
+  const {context, members, prometheuses} = network
+  const isRunning = prometheuses.size > 0
+  if (isRunning && network.prometheusProgram === program) return
+  if (isRunning) context.screen.step('The same Prometheuses with the newer program')
+  network.prometheusProgram = program
+  const places = isRunning ? members.filter(({name}) => prometheuses.has(name)) : sitesByCluster(context.sites)
+  await Promise.all(
+    places.map(async ({name, site}) => {
+      await prometheuses.get(name)?.stop()
+      prometheuses.set(name, await startPrometheus(prometheusOf(name, site), program, context))
+    }),
+  )
 }
 
 /** Replaces the stand-ins by sidecars and starts Thanos Query. @returns its address */
@@ -47,5 +56,7 @@ export async function startMonitoring(network: Network, programs: MonitoringProg
 
 /** Starts the sidecar of a cluster whose Prometheus runs. */
 export async function sidecarAt({context}: Network, {name, site}: ClusterSite, {thanos}: MonitoringPrograms): Promise<Backend> {
-  return {kind: 'sidecar', running: await startSidecar(name, site, thanos, context)}
+  const at = (port: number): HostPort => ({host: site.address, port})
+  const place = {prometheus: prometheusOf(name, site), grpc: at(site.ports.sidecarGrpc), http: at(site.ports.sidecarHttp)}
+  return {kind: 'sidecar', running: await startSidecar(place, thanos, context)}
 }

@@ -60,9 +60,16 @@ export function serverPort({context}: Network, fleet: Fleet): MtlsPort {
   }
 }
 
+/** 6306, the pages of `atlas serve`, for the observability Envoy alone. */
+export function serverPagesPort(network: Network, fleet: Fleet): MtlsPort {
+  const port = network.context.sites.observability.ports.serverPages
+  return {...serverPort(network, fleet), title: '6306', port, admitted: identityIn(fleet, OBSERVABILITY)}
+}
+
 /** All of them. */
 export function allMtlsPorts(network: Network, fleet: Fleet): readonly MtlsPort[] {
-  return [adsPort(network, fleet), serverPort(network, fleet), ...network.members.map(member => sidecarPort(member, fleet))]
+  const servers = [serverPort(network, fleet), serverPagesPort(network, fleet)]
+  return [adsPort(network, fleet), ...servers, ...network.members.map(member => sidecarPort(member, fleet))]
 }
 
 /** A client that must be refused, and how the refusal must look, so that it is for the claimed reason. */

@@ -5,13 +5,14 @@ import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {downstreamPorts} from '../lib/model/cluster.js'
 import {type ClusterName, OBSERVABILITY, parseClusterName, sidecarName} from '../lib/model/names.js'
-import {defaultSettings} from '../lib/model/settings.js'
+import {PAGES_PORT, defaultSettings} from '../lib/model/settings.js'
 import {serveDns} from './lab/dns.js'
 import {type RunningEnvoy, startEnvoy, untilEnvoyReady} from './envoys.js'
 import {type StandIn, serveStandIn} from './lab/health.js'
 import type {Running} from './lab/processes.js'
 import type {DownstreamSite} from './lab/sites.js'
 import type {DemoContext} from './context.js'
+import {relayFromLocalhost} from './lab/relay.js'
 import {waitFor} from './lab/wait.js'
 
 export interface Member {
@@ -33,8 +34,12 @@ export interface Network {
   readonly endpoints: string
   /** Registered and running, in the order they joined. */
   readonly members: Member[]
+  /** Where a browser opens the start page, whose links have host names below `localhost`. */
+  readonly startPage: HostPort
   /** By cluster. A Prometheus starts before its cluster joins, so that it has samples by then. */
   readonly prometheuses: Map<ClusterName, Running>
+  /** The program that they run. */
+  prometheusProgram: string | undefined
   server: Running
   /** Stops the DNS server and the stand-ins, which run in this process. */
   close(): Promise<void>
@@ -52,9 +57,12 @@ export async function openNetwork(context: DemoContext): Promise<Network> {
   screen.step('A fresh installation with a certificate authority of its own')
   screen.command(`export ATLAS_STORE=${context.folder}/store`)
   const template = `dns://${address}:${ports.dns}/{service}.{namespace}.svc.{clusterDomain}:${ports.thanos}`
-  const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads)]
+  const adsPort = ports.ads === defaultSettings.adsPort ? [] : ['--ads-port', String(ports.ads), '--alerts-port', String(ports.alerts)]
   const server = renderHostPort({host: address, port: ports.server})
-  await context.atlas.run('init', '--address', address, '--ads-server', server, '--endpoint-template', template, ...adsPort, ...pace)
+  const pages = ports.serverPages === PAGES_PORT ? [] : ['--pages-server', renderHostPort({host: address, port: ports.serverPages})]
+  const where = ['--address', address, '--ads-server', server, ...pages, '--endpoint-template', template]
+  const web = ['--web-domain', WEB_DOMAIN, '--pages-by-path', '--alertmanager', renderHostPort(alertmanagerAddress(context))]
+  await context.atlas.run('init', ...where, ...adsPort, ...web, ...pace)
 
   screen.step('The server: certificates, configuration over ADS, endpoints for Thanos Query')
   await mkdir(path.join(context.folder, 'thanos'), {mode: 0o700})
@@ -65,21 +73,27 @@ export async function openNetwork(context: DemoContext): Promise<Network> {
   const standard = new Map([
     [10_900, ports.ads],
     [10_901, ports.thanos],
+    [10_902, ports.thanosPages],
+    [10_903, ports.alerts],
+    [10_904, ports.pages],
   ])
   const observability = await startEnvoy({owner: OBSERVABILITY, address, statsPort: ports.envoyStats, ports: standard}, context)
   await untilEnvoyReady(observability, context.signal)
   const {namespace, clusterDomain} = defaultSettings
   const dns = await serveDns({host: address, port: ports.dns}, {suffix: `${namespace}.svc.${clusterDomain}`, address})
   const members: Member[] = []
+  const relay = sites.layout === 'own' ? await relayFromLocalhost(pagesAddress(context)) : undefined
   return {
     context,
     observability,
     endpoints,
     members,
+    startPage: relay?.at ?? pagesAddress(context),
     prometheuses: new Map(),
+    prometheusProgram: undefined,
     server: running,
     close: async () => {
-      await Promise.all([dns.close(), ...members.map(member => closeStandIn(member))])
+      await Promise.all([dns.close(), relay?.close(), ...members.map(member => closeStandIn(member))])
     },
   }
 }
@@ -88,7 +102,9 @@ export async function openNetwork(context: DemoContext): Promise<Network> {
 export async function startServer({atlas, supervisor, sites, signal}: DemoContext, endpoints: string): Promise<Running> {
   const {address, ports} = sites.observability
   const admin = renderHostPort({host: address, port: ports.serverAdmin})
-  const args = ['--listen', renderHostPort({host: address, port: ports.server}), '--admin', admin, '--thanos-endpoints', endpoints]
+  const pages = ports.serverPages === PAGES_PORT ? [] : ['--pages-listen', renderHostPort({host: address, port: ports.serverPages})]
+  const listen = ['--listen', renderHostPort({host: address, port: ports.server}), ...pages]
+  const args = [...listen, '--admin', admin, '--thanos-endpoints', endpoints]
   const running = await supervisor.start(atlas.spec('atlas-serve', 'serve', ...args))
   await waitFor(
     'atlas serve to be ready',
@@ -107,13 +123,22 @@ export async function startServer({atlas, supervisor, sites, signal}: DemoContex
 export async function joinCluster(network: Network, name: ClusterName, site: DownstreamSite, backend: Backend): Promise<Member> {
   const {context, members} = network
   const {address, ports} = site
-  const otherPort = ports.thanos === downstreamPorts.thanos ? [] : ['--port', `${downstreamPorts.thanos}=${ports.thanos}`]
-  const thanos = renderHostPort({host: address, port: ports.sidecarGrpc})
-  await context.atlas.run('cluster', 'add', name, '--address', address, '--thanos', thanos, ...otherPort)
-  const standard = new Map([[downstreamPorts.thanos, ports.thanos]])
-  const envoy = await startEnvoy({owner: name, address, statsPort: ports.envoyStats, ports: standard}, context)
-  const {namespace, clusterDomain} = defaultSettings
-  const authority = `${sidecarName(name, 0)}.${namespace}.svc.${clusterDomain}:${context.sites.observability.ports.thanos}`
+  const standard = new Map([
+    [downstreamPorts.thanos, ports.thanos],
+    [downstreamPorts.thanosHttp, ports.thanosPage],
+    [downstreamPorts.alertmanager, ports.alertmanagerPage],
+    [downstreamPorts.prometheus, ports.prometheusPage],
+  ])
+  const otherPort = [...standard].filter(([from, to]) => from !== to).flatMap(([from, to]) => ['--port', `${from}=${to}`])
+  const at = (port: number): string => renderHostPort({host: address, port})
+  const targets = ['--thanos', at(ports.sidecarGrpc), '--prometheus', at(ports.prometheus), '--alertmanager', at(ports.alertmanager)]
+  const thanosPage = ports.sidecarHttp === THANOS_HTTP_PORT ? [] : ['--thanos-http-port', String(ports.sidecarHttp)]
+  // The demo's Prometheus stands beside its Envoy; elsewhere a page at a loopback address is refused.
+  const where = [...targets, ...thanosPage, '--allow-local-targets', ...otherPort]
+  await context.atlas.run('cluster', 'add', name, '--address', address, ...where)
+  const listened = new Map<number, number>([...standard, [10_903, ports.alerts]])
+  const envoy = await startEnvoy({owner: name, address, statsPort: ports.envoyStats, ports: listened}, context)
+  const authority = authorityOf(context, sidecarName(name, 0))
   const member: Member = {name, site, envoy, authority, backend}
   members.push(member)
   return member
@@ -142,6 +167,28 @@ export async function stopMember(network: Network, member: Member): Promise<void
 export function thanosAddress({sites}: DemoContext): HostPort {
   return {host: sites.observability.address, port: sites.observability.ports.thanos}
 }
+
+/** Where a browser reaches all web pages: the observability Envoy's 10904. */
+export function pagesAddress({sites}: DemoContext): HostPort {
+  return {host: sites.observability.address, port: sites.observability.ports.pages}
+}
+
+/** Where the observability cluster's Alertmanager listens. */
+export function alertmanagerAddress({sites}: DemoContext): HostPort {
+  return {host: sites.alertmanager.address, port: sites.alertmanager.ports.http}
+}
+
+/** The host name and port by which Thanos Query reaches a sidecar. */
+export function authorityOf({sites}: DemoContext, service: string): string {
+  const {namespace, clusterDomain} = defaultSettings
+  return `${service}.${namespace}.svc.${clusterDomain}:${sites.observability.ports.thanos}`
+}
+
+/** The domain of the pages' host names. Browsers take each name below `localhost` for 127.0.0.1. */
+export const WEB_DOMAIN = 'atlas.localhost'
+
+/** The port of a sidecar's page unless the registration names another. */
+const THANOS_HTTP_PORT = 10_902
 
 /** Envoy retries an unreachable cluster after this time: shorter than the default, since a user is watching. */
 const pace = ['--set', 'healthInterval=1s', '--set', 'healthTimeout=1s']

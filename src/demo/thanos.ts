@@ -3,22 +3,24 @@ import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import type {ProgramSpec, Running} from './lab/processes.js'
-import {untilScraped} from './prometheus.js'
-import type {DownstreamSite, QuerySite} from './lab/sites.js'
+import {type PrometheusPlace, untilScraped} from './prometheus.js'
+import type {QuerySite} from './lab/sites.js'
 import type {DemoContext} from './context.js'
 import {waitFor} from './lab/wait.js'
 
-/** Starts the sidecar of a cluster whose Prometheus runs, and waits until it is ready. */
-export async function startSidecar(
-  cluster: string,
-  site: DownstreamSite,
-  program: string,
-  {supervisor, folder, signal}: DemoContext,
-): Promise<Running> {
+/** Where a sidecar listens, and the Prometheus beside it. */
+export interface SidecarPlace {
+  readonly prometheus: PrometheusPlace
+  readonly grpc: HostPort
+  readonly http: HostPort
+}
+
+/** Starts the sidecar of a Prometheus that runs, and waits until it is ready. */
+export async function startSidecar(place: SidecarPlace, program: string, {supervisor, folder, signal}: DemoContext): Promise<Running> {
   // A sidecar that does not find its Prometheus retries only after 30 s; Thanos Query skips one whose Prometheus is empty for 5 s.
-  await untilScraped(cluster, site, signal)
-  const sidecar = await supervisor.start(await sidecarSpec(cluster, site, program, folder))
-  await untilReady(`the Thanos sidecar of ${cluster}`, {host: site.address, port: site.ports.sidecarHttp}, signal)
+  await untilScraped(place.prometheus, signal)
+  const sidecar = await supervisor.start(await sidecarSpec(place, program, folder))
+  await untilReady(`the Thanos sidecar of ${place.prometheus.cluster}`, place.http, signal)
   return sidecar
 }
 
@@ -46,18 +48,20 @@ async function untilReady(what: string, address: HostPort, signal: AbortSignal):
   )
 }
 
-async function sidecarSpec(cluster: string, {address, ports}: DownstreamSite, program: string, folder: string): Promise<ProgramSpec> {
-  const data = path.join(folder, 'data', `sidecar-${cluster}`)
+async function sidecarSpec({prometheus, grpc, http}: SidecarPlace, program: string, folder: string): Promise<ProgramSpec> {
+  const {cluster, replica} = prometheus
+  const name = replica === 0 ? `sidecar-${cluster}` : `sidecar-${cluster}-${replica}`
+  const data = path.join(folder, 'data', name)
   await mkdir(data, {recursive: true, mode: 0o700})
   return {
-    name: `sidecar-${cluster}`,
+    name,
     program,
     args: [
       'sidecar',
-      `--prometheus.url=http://${renderHostPort({host: address, port: ports.prometheus})}`,
+      `--prometheus.url=http://${renderHostPort(prometheus.listen)}`,
       `--tsdb.path=${data}`,
-      `--grpc-address=${renderHostPort({host: address, port: ports.sidecarGrpc})}`,
-      `--http-address=${renderHostPort({host: address, port: ports.sidecarHttp})}`,
+      `--grpc-address=${renderHostPort(grpc)}`,
+      `--http-address=${renderHostPort(http)}`,
       '--grpc-grace-period=1s',
       '--http-grace-period=1s',
       '--log.level=warn',

@@ -38,10 +38,15 @@ export interface ClockDependencies {
   readonly log: Log
 }
 
+/** A look is good for so long, milliseconds: a pass of the leader asks a dozen times, and each look reads /proc/uptime. */
+const LOOK_KEPT = 20
+
 /** The clock is not judged before the store has been read. */
 export function openClock({now, steady, store, fleet, times, log}: ClockDependencies): ServerClock {
   let state: ClockState | undefined
   let timer: NodeJS.Timeout | undefined
+  /** When the clocks were last looked at, by the clock that is judged. */
+  let lookedAt = Infinity
   let onChange = (): void => undefined
 
   const reading = () => ({wall: now().getTime(), steady: steady(), server: store.serverTime()})
@@ -49,6 +54,9 @@ export function openClock({now, steady, store, fleet, times, log}: ClockDependen
   function look(): ClockDoubt | undefined {
     if (!fleet.isKnown()) return undefined
     const before = state
+    const wall = now().getTime()
+    if (before !== undefined && wall >= lookedAt && wall - lookedAt < LOOK_KEPT) return before.doubt
+    lookedAt = wall
     const newest = before?.believed === undefined ? newestTime(fleet.stored()) : undefined
     state = stepClock(before, {...reading(), newest}, {heldMs: times.clockHeldMs})
     report(before?.doubt, state.doubt)

@@ -1,17 +1,18 @@
 /**
- * Metrics of single clusters and certificates, set again whenever they are read, so that the series of a cluster that is removed are gone.
+ * Metrics of single clusters and certificates, rendered whenever they are read, so that the series of a cluster that is removed are gone.
  * Names come from registrations and settings alone: nothing that an Envoy says of itself becomes a label.
  */
-import {Gauge, type Registry} from 'prom-client'
 import type {CertifiedKey, CredentialRecord} from '../lib/model/authority.js'
 import {AtlasError} from '../lib/model/errors.js'
-import {type Fleet, registeredNames} from '../lib/model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../lib/model/names.js'
+import {type Fleet, isBroken, servedNames} from '../lib/model/fleet.js'
+import {type ClusterName, OBSERVABILITY, type Owner} from '../lib/model/names.js'
 import {clusterEntry, clusterNames} from '../lib/ops/cluster/list.js'
 import {lifeOf} from '../lib/ops/findings.js'
-import {readCertificates, readKey} from '../lib/pki/read.js'
+import {rotationWaits} from '../lib/ops/rotation/late.js'
+import {type CertificateFacts, readCertificates, readKey} from '../lib/pki/read.js'
+import {BACKDATED} from '../lib/pki/rotation.js'
 
-export type CertificateKind = 'client' | 'credential' | 'credential-issuer' | 'identity' | 'issuer' | 'root'
+export type CertificateKind = 'client' | 'credential' | 'credential-issuer' | 'identity' | 'issuer' | 'root' | 'server'
 
 /** An open stream, as far as these metrics show it. */
 export interface ConnectedProxy {
@@ -28,41 +29,108 @@ export interface ClusterFacts {
 }
 
 export interface ClusterMetrics {
-  /** Replaces what was shown before. */
-  set(facts: ClusterFacts): void
+  /** The series of these metrics, in Prometheus' text format; those of clusters that are removed are gone. */
+  text(facts: ClusterFacts): string
 }
 
-/** Shows nothing before `set`; times are in seconds since 1970. */
-export function openClusterMetrics(registry: Registry): ClusterMetrics {
-  const gauge = <Label extends string>(name: string, labelNames: readonly Label[], help: string): Gauge<Label> =>
-    new Gauge({name, help, labelNames, registers: [registry]})
-  const connected = gauge('atlas_cluster_connected', ['cluster'], '1 while an Envoy of the registered cluster is connected to this server.')
-  const state = gauge('atlas_cluster_state', ['cluster', 'state'], '1 for the state of the cluster, as in atlas cluster list.')
-  const used = gauge(
-    'atlas_cluster_credential_used_ratio',
-    ['cluster'],
+/** Names and helps; times are in seconds since 1970. */
+const helps = {
+  atlas_cluster_connected: '1 while an Envoy of the registered cluster is connected to this server.',
+  atlas_cluster_state: '1 for the state of the cluster, as in atlas cluster list.',
+  atlas_cluster_credential_used_ratio:
     'Part of its life that the oldest ADS credential in use by an Envoy of the cluster has lived: 0.5 at half of its life.',
-  )
-  const expiry = gauge(
-    'atlas_certificate_expiry_timestamp_seconds',
-    ['owner', 'kind'],
-    'When the newest certificate of its owner and kind ends, seconds since 1970.',
-  )
+  atlas_certificate_expiry_timestamp_seconds: 'When the newest certificate of its owner and kind ends, seconds since 1970.',
+  atlas_certificate_used_ratio: 'Part of its life that the newest certificate of its owner and kind has lived: 1 at its end.',
+  atlas_rotation_waiting_seconds: 'For how long the present stage of a rotation has waited; 0 where none waits.',
+} as const
+
+/** What the lines of one owner are made from, and the lines. */
+interface OwnerLines {
+  readonly madeOf: readonly unknown[]
+  readonly newest: readonly Newest[]
+  readonly expiry: string
+  /** Undefined: it is no cluster. */
+  readonly state: string | undefined
+}
+
+/** The lines of an owner are kept until what they are made from is another: a thousand clusters would take 20 ms at each reading otherwise. */
+export function openClusterMetrics(): ClusterMetrics {
+  let known: ReadonlyMap<Owner, OwnerLines> = new Map()
+
+  /** @param cluster undefined: it is the observability cluster */
+  function linesOf(fleet: Fleet, owner: Owner, cluster: ClusterName | undefined): OwnerLines {
+    const {records, identities, registrations, settings} = fleet
+    const madeOf = [
+      isBroken(fleet, 'registration', owner),
+      records.get(owner),
+      identities.get(owner),
+      cluster && registrations.get(cluster),
+      settings,
+    ]
+    const before = known.get(owner)
+    if (before?.madeOf.every((value, index) => value === madeOf[index]) === true) return before
+    const newest = newestOfOwner(fleet, owner)
+    return {
+      ...{madeOf, newest},
+      expiry: expiryLines(newest),
+      state: cluster && line('atlas_cluster_state', {cluster, state: clusterEntry(fleet, cluster).state}, 1),
+    }
+  }
 
   return {
-    set({fleet, connected: proxies, now}) {
-      for (const gauge of [connected, state, used, expiry]) gauge.reset()
-      for (const cluster of clusterNames(fleet)) state.set({cluster, state: clusterEntry(fleet, cluster).state}, 1)
-      const owners: readonly Owner[] = [OBSERVABILITY, ...registeredNames(fleet)]
-      if (proxies !== undefined) {
-        const present = new Set(proxies.map(({cluster}) => cluster))
-        for (const cluster of owners) connected.set({cluster}, Number(present.has(cluster)))
-        for (const [cluster, ratio] of usedRatios(fleet, proxies, now)) used.set({cluster}, ratio)
-      }
-
-      for (const [owner, kind, end] of endsOf(fleet, owners)) expiry.set({owner, kind}, end / 1000)
+    text({fleet, connected, now}) {
+      const served: readonly Owner[] = [OBSERVABILITY, ...servedNames(fleet)]
+      const clusters = clusterNames(fleet)
+      const lines = new Map<Owner, OwnerLines>([[OBSERVABILITY, linesOf(fleet, OBSERVABILITY, undefined)]])
+      for (const name of clusters) lines.set(name, linesOf(fleet, name, name))
+      known = lines
+      const others = newestOfOthers(fleet)
+      const present = new Set(connected?.map(({cluster}) => cluster))
+      const ratios = connected === undefined ? [] : [...usedRatios(fleet, connected, now)]
+      return [
+        metricText(
+          'atlas_cluster_connected',
+          connected === undefined ? [] : served.map(cluster => line('atlas_cluster_connected', {cluster}, Number(present.has(cluster)))),
+        ),
+        metricText(
+          'atlas_cluster_state',
+          [...lines.values()].flatMap(({state}) => state ?? []),
+        ),
+        metricText(
+          'atlas_cluster_credential_used_ratio',
+          ratios.map(([cluster, ratio]) => line('atlas_cluster_credential_used_ratio', {cluster}, ratio)),
+        ),
+        metricText('atlas_certificate_expiry_timestamp_seconds', [
+          expiryLines(others),
+          ...served.map(owner => lines.get(owner)?.expiry ?? ''),
+        ]),
+        metricText(
+          'atlas_certificate_used_ratio',
+          [...others, ...served.flatMap(owner => lines.get(owner)?.newest ?? [])].map(([owner, kind, life]) =>
+            line('atlas_certificate_used_ratio', {owner, kind}, usedPart(life, now)),
+          ),
+        ),
+        metricText('atlas_rotation_waiting_seconds', [line('atlas_rotation_waiting_seconds', {}, rotationWaits(fleet, now) / 1000)]),
+      ].join('')
     },
   }
+}
+
+function metricText(name: keyof typeof helps, lines: readonly string[]): string {
+  return `# HELP ${name} ${helps[name]}\n# TYPE ${name} gauge\n${lines.join('')}`
+}
+
+/** Names of clusters, clients, kinds and states have no character that needs to be escaped. */
+function line(name: keyof typeof helps, labels: Readonly<Record<string, string>>, value: number): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`)
+  return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`
+}
+
+/** An owner, a kind, and the life of its newest certificate. */
+type Newest = readonly [string, CertificateKind, Life]
+
+function expiryLines(all: readonly Newest[]): string {
+  return all.map(([owner, kind, {end}]) => line('atlas_certificate_expiry_timestamp_seconds', {owner, kind}, end / 1000)).join('')
 }
 
 function usedRatios(fleet: Fleet, proxies: readonly ConnectedProxy[], now: Date): ReadonlyMap<Owner, number> {
@@ -70,17 +138,37 @@ function usedRatios(fleet: Fleet, proxies: readonly ConnectedProxy[], now: Date)
   for (const {cluster, credential} of proxies) {
     if (credential === undefined) continue
     const {begin, end} = lifeOf(credential, fleet.settings)
-    ratios.set(cluster, Math.max(ratios.get(cluster) ?? 0, (now.getTime() - begin) / (end - begin)))
+    ratios.set(cluster, Math.max(ratios.get(cluster) ?? 0, usedPart({begin, end}, now)))
   }
 
   return ratios
 }
 
-/** Owner, kind and end in milliseconds since 1970, of every certificate that decodes. */
-function endsOf(
-  {trust, identities, records, clients}: Fleet,
-  owners: readonly Owner[],
-): readonly (readonly [string, CertificateKind, number])[] {
+/** A certificate's begin, without the time by which it is dated back, and its end; milliseconds since 1970. */
+interface Life {
+  readonly begin: number
+  readonly end: number
+}
+
+function usedPart({begin, end}: Life, now: Date): number {
+  return (now.getTime() - begin) / (end - begin)
+}
+
+/** Of an owner's certificates, as far as they decode. */
+function newestOfOwner({identities, records, settings}: Fleet, owner: Owner): readonly Newest[] {
+  const valid = (records.get(owner)?.credentials ?? []).filter(({state}) => state === 'valid')
+  return [
+    ...newestIn(owner, 'identity', ofKey(identities.get(owner))),
+    ...newestIn(
+      owner,
+      'credential',
+      valid.map(credential => lifeOf(credential, settings)),
+    ),
+  ]
+}
+
+/** Of the certificates of the installation and of internal clients, as far as they decode. */
+function newestOfOthers({trust, clients, server}: Fleet): readonly Newest[] {
   const bundles = [
     ['root', trust?.roots],
     ['issuer', trust?.issuers],
@@ -88,26 +176,28 @@ function endsOf(
   ] as const
   return [
     ...bundles.flatMap(([kind, certificates = []]) => {
-      const ends = certificates.flatMap(pem => decoded(() => readCertificates(pem).map(({notAfter}) => notAfter.getTime())))
-      return ends.length === 0 ? [] : [[OBSERVABILITY, kind, Math.max(...ends)] as const]
+      const lives = certificates.flatMap(pem => decoded(() => readCertificates(pem).map(facts => lifeIn(facts))))
+      return newestIn(OBSERVABILITY, kind, lives)
     }),
-    ...owners.flatMap(owner => {
-      const valid = (records.get(owner)?.credentials ?? []).filter(({state}) => state === 'valid').map(({notAfter}) => Date.parse(notAfter))
-      return [
-        ...endOf(identities.get(owner)).map(end => [owner, 'identity', end] as const),
-        ...(valid.length === 0 ? [] : [[owner, 'credential', Math.max(...valid)] as const]),
-      ]
-    }),
-    ...[...clients].flatMap(([name, key]) => endOf(key).map(end => [name, 'client', end] as const)),
+    ...newestIn(OBSERVABILITY, 'server', ofKey(server)),
+    ...[...clients].flatMap(([name, key]) => newestIn(name, 'client', ofKey(key))),
   ]
 }
 
-function endOf(key: CertifiedKey | undefined): readonly number[] {
-  return key === undefined ? [] : decoded(() => [readKey(key).notAfter.getTime()])
+function newestIn(owner: string, kind: CertificateKind, [first, ...others]: readonly Life[]): readonly Newest[] {
+  return first === undefined ? [] : [[owner, kind, others.reduce((newest, other) => (other.end > newest.end ? other : newest), first)]]
+}
+
+function ofKey(key: CertifiedKey | undefined): readonly Life[] {
+  return key === undefined ? [] : decoded(() => [lifeIn(readKey(key))])
+}
+
+function lifeIn({notBefore, notAfter}: CertificateFacts): Life {
+  return {begin: notBefore.getTime() + BACKDATED * 1000, end: notAfter.getTime()}
 }
 
 /** Empty for what does not decode: that is a fault of its own, and stops no other metric. */
-function decoded(read: () => readonly number[]): readonly number[] {
+function decoded(read: () => readonly Life[]): readonly Life[] {
   try {
     return read()
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Binds a server to its address. What is served there is decided by its caller: ads/listener.ts, admin.ts. */
+/** Binds a server to its address. What is served there is decided by its caller: mtls/listener.ts, admin.ts. */
 import type {Server} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'

@@ -3,7 +3,10 @@ import type {Fleet} from '../lib/model/fleet.js'
 import type {Readiness} from '../lib/model/report.js'
 import type {ServerRole} from '../lib/store/store.js'
 import type {Clock} from '../lib/ops/dependencies.js'
-import {partNames, unsignedReasons} from '../lib/ops/signing.js'
+import {refusedOffer} from '../lib/ops/rotation/offered.js'
+import {ASK_FOR_ISSUER, isRootOffline, partNames, unsignedReasons} from '../lib/ops/signing.js'
+import {type AuthorityPart, authorityParts} from '../lib/model/authority.js'
+import {BRING_BOTH} from '../lib/pki/import-issuer.js'
 import {readKey} from '../lib/pki/read.js'
 import type {CurrentFleet} from './fleet/current-fleet.js'
 
@@ -58,14 +61,43 @@ function* warningsOf({role, fleet, storeHeardAt, problems, clock, times}: Readin
   yield* problems.filter(problem => problem !== undefined)
 }
 
-/** From two thirds of its life on, a signing certificate is warned of: what it signs ends with it, and after that it signs nothing. */
+/** Of the parts of their lives that signing certificates have lived: from when on a person is needed, since what they sign ends with them. */
+const warnedFrom = {root: 2 / 3, credentialIssuer: 2 / 3, issuer: 5 / 6} as const satisfies Record<AuthorityPart, number>
+
+/**
+ * The root and the credential issuer are replaced by a person alone; the issuer by the leader, so that it is warned of when that is overdue.
+ * Where the root's key is kept offline the issuer, too, needs a person.
+ */
 function* signingWarnings(fleet: Fleet, clock: Clock): Iterable<string> {
   yield* unsignedReasons(fleet, clock)
   const now = clock.now()
-  for (const [part, key] of fleet.authority) {
+  const offer = refusedOffer(fleet, now)
+  if (offer !== undefined) yield `the root does not follow Secret ${offer.secret}: ${offer.refused}`
+  const root = fleet.authority.get('root')
+  for (const part of authorityParts) {
+    const key = fleet.authority.get(part)
+    if (key === undefined) continue
     const {notBefore, notAfter} = readKey(key)
     // One that has ended is among the reasons.
-    if (notAfter <= now || now.getTime() <= notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3)) continue
-    yield `the ${partNames[part]} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`
+    // Then it is the root itself, which is warned of.
+    if (part === 'issuer' && root?.certificate === key.certificate) continue
+    const isAsked = part === 'issuer' && isRootOffline(fleet) && fleet.rotation === undefined
+    const from = notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (isAsked ? warnedFrom.root : warnedFrom[part])
+    if (notAfter <= now || now.getTime() <= from) continue
+    const remedy = isAsked
+      ? `the key of the root is kept offline: ${ASK_FOR_ISSUER}`
+      : part === 'issuer'
+        ? 'its replacement is overdue: "atlas rotate --status" shows what it waits for'
+        : isRootOffline(fleet) && root !== undefined && readKey(root).pathLength === 0
+          ? `replace it: ${BRING_BOTH}`
+          : rootRemedy(fleet)
+    yield `the ${partNames[part]} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; ${remedy}`
   }
+}
+
+/** A root that comes from a Secret is renewed there (docs/how-to/own-authority.md). */
+function rootRemedy({offeredRoots}: Fleet): string {
+  const [secret] = offeredRoots.keys()
+  if (secret === undefined) return 'replace it: "atlas rotate --root"'
+  return `the root comes from Secret ${secret} (label goatlas.io/authority): renew it there, and a rotation begins`
 }

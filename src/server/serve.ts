@@ -1,85 +1,37 @@
 /** The server put together: opens the store, wires the observers of the fleet, listens, and closes all of it again. */
-import {setFlagsFromString} from 'node:v8'
-import type {HostPort} from '../lib/model/address.js'
 import {messageOf} from '../lib/model/errors.js'
-import {ADS_PORT} from '../lib/model/settings.js'
 import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
 import {reportedProxies} from '../lib/ops/renewals.js'
+import {evidenceIn} from '../lib/ops/rotation/evidence.js'
+import {endingCredentials} from '../lib/ops/findings.js'
 import {unsignedReasons} from '../lib/ops/signing.js'
 import {steady} from '../lib/store/steady.js'
-import type {ServerRole, StateStore} from '../lib/store/store.js'
+import type {StateStore} from '../lib/store/store.js'
 import {type Admin, type AdminSources, openAdmin} from './admin.js'
-import type {ClusterLimits} from './ads/cluster-limits.js'
-import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'
-import {type StreamTimes, defaultStreamTimes} from './ads/stream-limits.js'
-import {type ClockTimes, type ServerClock, defaultClockTimes, openClock} from './clock.js'
-import {type CurrentFleet, type FleetTimes, type FleetObserver, defaultFleetTimes, openCurrentFleet} from './fleet/current-fleet.js'
-import {type EndpointsFile, openEndpointsFile} from './fleet/endpoints-file.js'
+import {type ServerClock, openClock} from './clock.js'
+import {type CurrentFleet, type FleetObserver, openCurrentFleet} from './fleet/current-fleet.js'
+import {type EndpointsFiles, openEndpointsFiles} from './fleet/endpoints-file.js'
 import {openFleetLog} from './fleet/fleet-log.js'
 import {type Leader, openLeader} from './leader/leader.js'
-import {type ReconcileOutcome, type ReconcilerTimes, defaultReconcilerTimes} from './leader/reconciler.js'
-import {type Log, type LogLevel, logOf} from './log.js'
+import type {ReconcileOutcome} from './leader/reconciler.js'
+import {type Log, logOf} from './log.js'
 import {type Membership, openMembership} from './leader/membership.js'
-import {openMetrics, setGauges} from './metrics.js'
+import {openMetrics, renderMetrics} from './metrics.js'
+import {type ServerCertificate, openServerCertificate} from './mtls/certificate.js'
+import {DEFAULT_REPLICA, type ServeOptions, defaultAdmin, defaultListen, defaultTimes, pagesBeside} from './options.js'
+import {openDocuments} from './pages/documents.js'
+import {type PagesServer, openPagesServer} from './pages/server.js'
 import {openProxies} from './proxies/proxies.js'
-import {type ReportTimes, defaultReportTimes} from './proxies/publish-report.js'
-import {type PushTimes, defaultPushTimes} from './proxies/push.js'
 import {type EnvoyService, openEnvoyService} from './proxies/serve-envoys.js'
-import {type Phase, type ReadinessTimes, defaultReadinessTimes, readinessOf} from './readiness.js'
+import {type Phase, readinessOf} from './readiness.js'
 import {reportOf} from './proxies/report.js'
-
-export type ServeTimes = ClockTimes &
-  ConnectionTimes &
-  FleetTimes &
-  PushTimes &
-  ReadinessTimes &
-  ReconcilerTimes &
-  ReportTimes &
-  StreamTimes
-
-export const defaultTimes: ServeTimes = {
-  ...defaultClockTimes,
-  ...defaultConnectionTimes,
-  ...defaultFleetTimes,
-  ...defaultReadinessTimes,
-  ...defaultReconcilerTimes,
-  ...defaultReportTimes,
-  ...defaultPushTimes,
-  ...defaultStreamTimes,
-}
-
-export const defaultListen: HostPort = {host: '::', port: ADS_PORT}
-export const defaultAdmin: HostPort = {host: '127.0.0.1', port: 6309}
-
-/** The name of a server that shares its store with no other. */
-const DEFAULT_REPLICA = 'atlas'
-
-export interface ServeOptions {
-  readonly store: StateStore
-  readonly dependencies: OpsDependencies
-  /** Milliseconds of a clock that is never set, by which this machine's is judged; by default the time since the machine was started. */
-  readonly steady?: () => number
-  /** Serving Envoys, writing, or both, which is the default. */
-  readonly role?: ServerRole
-  /** This server's name among those that share the store. */
-  readonly replica?: string
-  /** The address of ADS; port 0 takes any free one. */
-  readonly listen?: HostPort
-  readonly admin?: HostPort
-  /** Milliseconds each. */
-  readonly times?: Partial<ServeTimes>
-  readonly limits?: Partial<ClusterLimits>
-  /** CPU time of this process so far, milliseconds, which is charged to the clusters that cause it; by default the operating system's figure. */
-  readonly cpuTime?: () => number
-  readonly log?: Log | LogLevel | 'silent'
-  /** The endpoints file of a Thanos Query on this machine. */
-  readonly endpointsFile?: string
-}
 
 export interface Serving {
   /** HOST:PORT of ADS; empty where Envoys are not served. */
   readonly address: string
+  /** HOST:PORT of the web pages; empty where Envoys are not served. */
+  readonly pagesAddress: string
   /** URL of the admin port. */
   readonly adminAddress: string
   readonly readiness: () => Readiness
@@ -96,10 +48,9 @@ export interface Serving {
  * be read, `failed` where an address can't be bound
  */
 export async function serve(options: ServeOptions, stopping = new AbortController()): Promise<Serving> {
-  keepHeapSmall()
   let phase: Phase = 'starting'
   const parts = wire(options, () => phase)
-  const {store, log, fleet, clock, leader, membership, envoys, endpoints} = parts
+  const {store, log, fleet, clock, leader, membership, envoys, pages, endpoints} = parts
   let admin: Admin | undefined
   let closed: Promise<void> | undefined
 
@@ -109,7 +60,7 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
     stopping.abort()
     clock.stop()
     // Another server leads before the streams are ended, which takes a while; the leader's work is done before the store is given back.
-    closed ??= closeAll([membership.resign, envoys?.stop, leader?.stop, membership.release, admin?.close], log)
+    closed ??= closeAll([membership.resign, pages?.stop, envoys?.stop, leader?.stop, membership.release, admin?.close], log)
     await closed
     if (wasServing) log.info('stopped')
   }
@@ -122,9 +73,13 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
     if (!store.isShared) await membership.join(admin.url)
     await fleet.follow(parts.observers, stopping.signal)
     clock.start(parts.clockChanged)
-    const listen = async (): Promise<void> => envoys?.listen(options.listen ?? defaultListen)
+    const listenAt = options.listen ?? defaultListen
+    const listen = async (): Promise<void> => {
+      await envoys?.listen(listenAt)
+      await pages?.listen(options.pagesListen ?? pagesBeside(listenAt))
+    }
     // A new installation has no server certificate before the first pass; any other serves its Envoys before that pass, which takes seconds.
-    const canListen = envoys?.certificateEnd() !== undefined
+    const canListen = parts.certificate?.end() !== undefined
     if (canListen) await listen()
     await leader?.start()
     if (!canListen) await listen()
@@ -137,9 +92,10 @@ export async function serve(options: ServeOptions, stopping = new AbortControlle
 
   phase = 'serving'
   const {role = 'all', replica = DEFAULT_REPLICA} = options
-  const address = parts.address()
-  log.info('serving', {role, replica, ...(address !== '' && {address}), admin: admin.url, store: store.description})
-  return {address, adminAddress: admin.url, readiness: parts.readiness, report: parts.report, stop}
+  const [address, pagesAddress] = [parts.address(), pages?.address() ?? '']
+  const served = address !== '' && {address, pages: pagesAddress}
+  log.info('serving', {role, replica, ...served, admin: admin.url, store: store.description})
+  return {address, pagesAddress, adminAddress: admin.url, readiness: parts.readiness, report: parts.report, stop}
 }
 
 /** What a server is made of. */
@@ -155,7 +111,10 @@ interface Parts extends AdminSources {
   readonly membership: Membership
   /** Undefined in the role of `controller`. */
   readonly envoys: EnvoyService | undefined
-  readonly endpoints: EndpointsFile | undefined
+  readonly pages: PagesServer | undefined
+  /** Of the ports for Envoys; undefined in the role of `controller`. */
+  readonly certificate: ServerCertificate | undefined
+  readonly endpoints: EndpointsFiles | undefined
   /** HOST:PORT of ADS; empty where it is not answered. */
   readonly address: () => string
   readonly readiness: () => Readiness
@@ -164,36 +123,62 @@ interface Parts extends AdminSources {
 
 /** Makes the parts and joins them; nothing is opened yet. */
 function wire(options: ServeOptions, phase: () => Phase): Parts {
-  const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, cpuTime = cpuTimeOfProcess, endpointsFile} = options
+  const {store, role = 'all', replica = DEFAULT_REPLICA, limits = {}, cpuTime = cpuTimeOfProcess, dnsZone = true, endpointsFile} = options
   const {now} = options.dependencies
   const [times, log, metrics, startedAt] = [{...defaultTimes, ...options.times}, logOf(options.log), openMetrics(), now()]
   const fleet = openCurrentFleet(store, log, times, now)
-  const steadyNow = options.steady ?? steady
-  const clock = openClock({now, steady: steadyNow, store, fleet, times, log})
+  const clock = openClock({now, steady: options.steady ?? steady, store, fleet, times, log})
+  const monotonic = options.steady ?? (() => performance.now())
   const dependencies: OpsDependencies = {...options.dependencies, clockDoubt: clock.doubt}
-  const proxies = openProxies(fleet, replica)
+  const proxies = openProxies(fleet, replica, now)
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
   const renewals = {
     proxies: () => (store.isShared ? reportedProxies(fleet.stored()) : proxies.reports()),
     isClockConfirmed: clock.isConfirmed,
+    evidence: () =>
+      store.isShared
+        ? evidenceIn(fleet.stored())
+        : {proxies: proxies.reports(), absent: proxies.absent(), servers: [{name: replica, tls: certificate?.inUse()}]},
   }
-  const leader = role === 'ads' ? undefined : openLeader({fleet, store, dependencies, log, times, renewals, reconciled})
+  const sources = {fleet, store, dependencies, log, times, renewals, withZone: dnsZone, isConnecting: proxies.isConnecting, reconciled}
+  const leader = role === 'ads' ? undefined : openLeader(sources)
   const membership = openMembership({store, replica, role, log, leader, warnings: () => readiness().warnings})
 
   const readiness = (): Readiness =>
     readinessOf({
       ...{role, fleet, times, phase: phase(), clock: {now, clockDoubt: clock.doubt}, storeHeardAt: store.heardAt()},
-      lacksCertificate: envoys !== undefined && envoys.certificateEnd() === undefined,
-      problems: [...store.warnings(), leader?.failure(), envoys?.problem(), membership.failure(), endpoints?.problem()],
+      lacksCertificate: certificate !== undefined && certificate.end() === undefined,
+      problems: [
+        ...store.warnings(),
+        leader?.failure(),
+        ...(leader?.warnings() ?? []),
+        certificate?.problem(),
+        membership.failure(),
+        endpoints?.problem(),
+        fleet.isKnown() && clock.doubt() === undefined ? endingCredentials(fleet.served(), proxies.connected, now()) : undefined,
+      ],
     })
   const address = (): string => envoys?.address() ?? ''
-  const report = (): Report => reportOf({store, fleet, proxies, readiness, address, startedAt, now})
+  const report = (): Report => reportOf({store, fleet, proxies, readiness, address, tls: () => certificate?.inUse(), startedAt, now})
   const envoys =
     role === 'controller'
       ? undefined
-      : openEnvoyService({fleet, store, replica, now: clock.now, steady: steadyNow, times, limits, cpuTime, log, metrics, proxies, report})
-  const endpoints = endpointsFile === undefined ? undefined : openEndpointsFile(endpointsFile, log)
+      : openEnvoyService({
+          ...{fleet, store, replica, now: clock.now, steady: monotonic, times, limits, cpuTime, log, metrics, proxies, report},
+          proxiesChanged(cluster) {
+            if (!store.isShared) leader?.proxiesChanged(cluster)
+          },
+        })
+  const {nextStep = () => 'atlas status', inStore = command => command} = options
+  const pages =
+    envoys &&
+    openPagesServer({
+      ...{fleet: fleet.served, now: clock.now, log, handshakeTimeoutMs: times.handshakeTimeoutMs, denied: envoys.denied},
+      documents: openDocuments({store, fleet, replica, report, nextStep, inStore, now}),
+    })
+  const certificate = envoys && pages && openServerCertificate([envoys, pages], {now: clock.now, log})
+  const endpoints = endpointsFile === undefined ? undefined : openEndpointsFiles(endpointsFile, log)
 
   /** All that act on a change of the fleet, in this order. */
   const observers: readonly (FleetObserver | undefined)[] = [
@@ -201,7 +186,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     openFleetLog(log),
     {changed: ({changes}) => changes.forEach(({kind}) => metrics.changes.inc({kind}))},
     // The Envoys: connections that begin now, then open streams.
-    envoys?.tls,
+    certificate,
     envoys?.pushes,
     // Thanos Query on this machine, and the other servers.
     endpoints,
@@ -211,8 +196,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     leader?.reconciler,
   ]
 
-  const measured = async (): Promise<string> => {
-    setGauges(metrics, {
+  const measured = async (): Promise<string> =>
+    renderMetrics(metrics, {
       isReady: readiness().ready,
       isLeading: membership.isLeading(),
       isStoreReachable: fleet.isReachable(),
@@ -224,13 +209,11 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
       connected: envoys === undefined ? undefined : proxies.connected(),
       now: now(),
       frozenStreams: [...proxies.streams()].filter(({frozen}) => frozen !== undefined).length,
-      certificateEnd: envoys?.certificateEnd(),
+      certificateEnd: certificate?.end(),
     })
-    return metrics.registry.metrics()
-  }
 
   return {
-    ...{store, log, fleet, clock, leader, membership, envoys, endpoints, address, readiness, report},
+    ...{store, log, fleet, clock, leader, membership, envoys, pages, certificate, endpoints, address, readiness, report},
     observers: observers.filter(observer => observer !== undefined),
     clockChanged() {
       leader?.clockChanged()
@@ -255,13 +238,4 @@ async function closeAll(closers: readonly ((() => Promise<void>) | undefined)[],
       log.error('could not stop in good order', {error: messageOf(error)})
     }
   }
-}
-
-/**
- * Has V8 collect garbage sooner. A server's garbage is short-lived and comes in bursts (a fleet that is read, a thousand handshakes); by
- * default V8 grows its young generation to fit them and keeps it. Measured with 1,000 connected nodes: 306 MiB resident, 406 without.
- */
-function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
-  setFlagsFromString('--max-semi-space-size=16')
 }

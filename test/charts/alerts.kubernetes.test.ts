@@ -27,7 +27,7 @@ describe('the alert rules of chart atlas', () => {
   it('pass promtool check rules', async () => {
     const {code, stdout, stderr} = await promtool('check', 'rules', path.join(folder, 'rules.yaml'))
     expect(code, stderr).to.equal(0)
-    expect(stdout).to.contain('SUCCESS: 4 rules found')
+    expect(stdout).to.contain('SUCCESS: 8 rules found')
   })
 
   /** The clusters, or pods, for which the alert fires after `minutes` (empty where it names none), by `promtool test rules`, which fails where another one fires too. */
@@ -36,7 +36,7 @@ describe('the alert rules of chart atlas', () => {
     series: Readonly<Record<string, string>>,
     minutes: number,
     subjects: readonly string[],
-    by: 'cluster' | 'pod' = 'cluster',
+    by: 'cluster' | 'owner' | 'pod' = 'cluster',
   ): Promise<void> {
     expect(spec.groups.flatMap(({rules}) => rules).map(rule => rule.alert)).to.include(alert)
     const test = {
@@ -98,6 +98,56 @@ describe('the alert rules of chart atlas', () => {
     const series = {[used('paris')]: '0.76x60', [used('rome')]: '0.6x60'}
     await fires('AtlasCredentialNotReplaced', series, 10, [])
     await fires('AtlasCredentialNotReplaced', series, 20, ['paris'])
+  })
+
+  describe('of certificates', () => {
+    const used = (owner: string, kind: string): string =>
+      of('atlas_certificate_used_ratio', `owner="${owner}", kind="${kind}", pod="ads-0"`)
+    const ends = (owner: string, kind: string): string =>
+      of('atlas_certificate_expiry_timestamp_seconds', `owner="${owner}", kind="${kind}", pod="ads-0"`)
+
+    it('one is due after two thirds of its life where a person replaces it, otherwise once it should have been replaced', async () => {
+      const series = {
+        [used('atlas', 'root')]: '0.67x60',
+        [used('paris', 'identity')]: '0.7x60',
+        [used('rome', 'identity')]: '0.76x60',
+        [used('oslo', 'credential')]: '0.76x60',
+        [used('nice', 'identity')]: '0.76x10 0x50',
+        'atlas_certificate_used_ratio{namespace="elsewhere", owner="lyon", kind="identity", pod="ads-0"}': '0.9x60',
+      }
+      await fires('AtlasCertificateDue', series, 10, [], 'owner')
+      await fires('AtlasCertificateDue', series, 30, ['atlas', 'oslo', 'rome'], 'owner')
+    })
+
+    it('one is overdue after five sixths of its life, unless a server knows of a newer one', async () => {
+      const series = {
+        [used('paris', 'identity')]: '0.84x60',
+        [used('rome', 'identity')]: '0.82x60',
+        [used('oslo', 'identity')]: '0.84x60',
+        [of('atlas_certificate_used_ratio', 'owner="oslo", kind="identity", pod="ads-1"')]: '0.1x60',
+      }
+      await fires('AtlasCertificateOverdue', series, 10, [], 'owner')
+      await fires('AtlasCertificateOverdue', series, 30, ['paris'], 'owner')
+    })
+
+    it('one that ends within 3 days fires, a short-lived one that is replaced in time does not', async () => {
+      const series = {
+        [ends('paris', 'identity')]: '259000x60',
+        [used('paris', 'identity')]: '0.9x60',
+        [ends('rome', 'identity')]: '3600x60',
+        [used('rome', 'identity')]: '0.5x60',
+        [ends('oslo', 'identity')]: '300000x60',
+        [used('oslo', 'identity')]: '0.9x60',
+      }
+      await fires('AtlasCertificateExpires', series, 10, [], 'owner')
+      await fires('AtlasCertificateExpires', series, 30, ['paris'], 'owner')
+    })
+
+    it('a rotation that waits for longer than clients may take fires, one that goes on does not', async () => {
+      const waits = of('atlas_rotation_waiting_seconds', 'pod="controller-0"')
+      await fires('AtlasRotationStuck', {[waits]: '4600+60x60'}, 30, [''])
+      await fires('AtlasRotationStuck', {[waits]: '0+60x60'}, 59, [])
+    })
   })
 
   it('a server with a doubted clock fires after 15 minutes, one whose clock is right again does not', async () => {

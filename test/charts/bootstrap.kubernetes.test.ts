@@ -5,6 +5,7 @@ import {buildBootstrap} from '../../src/lib/envoy/bootstrap.js'
 import {sdsFiles} from '../../src/lib/envoy/credential-files.js'
 import {renderValues} from '../../src/lib/manifest/values.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
+import type {UpstreamTls} from '../../src/lib/model/endpoint-tls.js'
 import {objectNames, type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings, type Settings} from '../../src/lib/model/settings.js'
 import {inFolder} from '../helpers/atlas.js'
@@ -24,7 +25,13 @@ interface Case {
   readonly owner: Owner
   readonly settings: Partial<Settings>
   readonly set?: readonly string[]
-  readonly options?: {readonly bindAddress?: string; readonly maxHeapBytes?: number; readonly openFiles?: number; readonly workers?: number}
+  readonly options?: {
+    readonly bindAddress?: string
+    readonly maxHeapBytes?: number
+    readonly openFiles?: number
+    readonly workers?: number
+    readonly upstreamTls?: UpstreamTls
+  }
 }
 
 const much = 8_589_934_592
@@ -44,6 +51,28 @@ const cases: readonly Case[] = [
     settings: {addresses: parseAddresses('192.0.2.1')},
     set: ['bindAddress=::', `maxHeapBytes=${much}`, 'openFiles=1048576', 'concurrency=4'],
     options: {bindAddress: '::', maxHeapBytes: much, openFiles: 1_048_576, workers: 4},
+  },
+  {
+    what: 'certificates for Thanos endpoints',
+    chart: 'envoy',
+    owner: paris,
+    settings: {addresses: parseAddresses('192.0.2.1')},
+    set: [
+      'upstreamTls[0].name=a',
+      'upstreamTls[0].ca.secret=x',
+      'upstreamTls[0].client.secret=x',
+      'upstreamTls[1].name=b',
+      'upstreamTls[1].ca.configMap=y',
+    ],
+    options: {
+      upstreamTls: {
+        directory: `${directory}/upstream`,
+        certificates: new Map([
+          ['a', {isClient: true}],
+          ['b', {isClient: false}],
+        ]),
+      },
+    },
   },
   {what: 'the observability cluster', chart: 'envoy', owner: 'atlas', settings: {}},
   {what: 'the observability cluster', chart: 'atlas', owner: 'atlas', settings: {}},
@@ -85,7 +114,8 @@ describe('the rendered files of an Envoy', () => {
     it(`are accepted by a real Envoy: chart ${it_.chart}, ${it_.what}`, async () => {
       const objects = await rendered(it_)
       await inFolder(async folder => {
-        const data = {[objectNames.credential(it_.owner)]: credentialData(it_.owner)}
+        const credential = credentialData(it_.owner)
+        const data = {[objectNames.credential(it_.owner)]: credential, x: credential, y: credential}
         const pod = await openPod(objects, 'Deployment/atlas-envoy', {folder, address: ownAddress(), podName: 'pod-0', data})
         for (const {args} of [pod.command('envoy', 'envoy'), pod.preStop('envoy', 'pre-stop')]) {
           const {accepted, said} = await validateArgs(await envoyProgram(), args)

@@ -6,10 +6,14 @@ import {expect} from 'chai'
 import {serveDns} from '../../src/demo/lab/dns.js'
 import {openSupervisor} from '../../src/demo/lab/processes.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
-import {renderZone} from '../../src/lib/manifest/zone.js'
+import {renderZone, zoneNames} from '../../src/lib/manifest/zone.js'
+import {type Change, reduceAll} from '../../src/lib/model/change.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
 import {inFolder} from '../helpers/atlas.js'
 import {program} from '../helpers/kubernetes/programs.js'
-import {testFleet, testDependencies} from '../helpers/dependencies.js'
+import {testCluster} from '../helpers/fleet.js'
+import {testFleet, testDependencies, testSettings} from '../helpers/dependencies.js'
+import {whyNameTooLong} from '../../src/lib/manifest/text-limits.js'
 import {openPod, ownAddress} from './support/pod-process.js'
 import {objectsOf} from './support/rendered.js'
 
@@ -48,6 +52,31 @@ describe("chart atlas's name server", () => {
         const isBoth = async (): Promise<true | undefined> => ((await targets()).length === 2 ? true : undefined)
         await until('the second zone', isBoth)
         expect(await targets()).to.deep.equal(both)
+
+        // A group has a name of its own, which goes with its last cluster.
+        const inGroup = async (): Promise<number> => (await resolver.resolveSrv('_thanos._tcp.europe.thanos.atlas').catch(() => [])).length
+        const grouped = testFleet(dependencies, ['paris', 'lyon'], {...testSettings, groups: ['europe']})
+        const paris = testCluster('paris', {groups: ['europe']})
+        const withGroup = reduceAll(grouped, [{kind: 'registration', name: paris.name, value: paris}])
+        await replace(file, renderZone(withGroup, await readFile(file, 'utf8'), dependencies.now()))
+        await until('the name of a group', async () => ((await inGroup()) === 1 ? true : undefined))
+        await replace(file, renderZone(grouped, await readFile(file, 'utf8'), dependencies.now()))
+        await until('the end of that name', async () => ((await inGroup()) === 0 ? true : undefined))
+        expect(await targets()).to.deep.equal(both)
+
+        // The largest fleet that Atlas writes into the zone is answered whole, and one that it does not write would be cut.
+        const most = 908
+        for (const [size, answered] of [
+          [most, most],
+          [most + 12, most + 1],
+        ] as const) {
+          const names = Array.from({length: size}, (_, index) => `cluster-${String(index).padStart(4, '0')}`)
+          const zone = withAll(testFleet(dependencies, names), await readFile(file, 'utf8'))
+          expect(zone.isTooLong, `${size} replicas`).to.equal(size !== most)
+          await replace(file, zone.text)
+          const isAnswered = async (): Promise<true | undefined> => ((await targets()).length === answered ? true : undefined)
+          await until(`${answered} of ${size} replicas`, isAnswered)
+        }
       } finally {
         await others.close()
         await supervisor.stopAll(0)
@@ -55,6 +84,20 @@ describe("chart atlas's name server", () => {
     })
   })
 })
+
+/** The zone with every record, also where Atlas would leave those of its name as they are. */
+function withAll(fleet: Fleet, previous: string): {readonly text: string; readonly isTooLong: boolean} {
+  const [every] = zoneNames(fleet, fleet.settings ?? testSettings, undefined)
+  const head = renderZone(
+    reduceAll(
+      fleet,
+      [...fleet.registrations.keys()].map((name): Change => ({kind: 'registration', name, value: undefined})),
+    ),
+    previous,
+    new Date(),
+  )
+  return {text: `${head}${every?.records ?? ''}\n`, isTooLong: whyNameTooLong(every?.records ?? '') !== undefined}
+}
 
 /** Listens on one address, since other tests run on this machine, and reads the zone every 2 s instead of every 15. */
 async function bindTo(file: string, address: string): Promise<void> {

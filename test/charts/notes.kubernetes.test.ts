@@ -52,12 +52,38 @@ describe('the notes', () => {
     expect(await notes('atlas', 'nodeport', ['adsPort=443'])).to.include('The nodes listen on 30900. Forward port 443 to it')
   })
 
+  it('say where the web pages are, and how they are switched on', async () => {
+    expect(await notes('atlas', 'default'))
+      .to.include('port 10904 of Service x-atlas-internal')
+      .and.include('atlas init --namespace default --web-domain DOMAIN')
+    expect(await notes('atlas', 'pages'))
+      .to.include('https://web.example.com/ is the start page, and https://NAME.prom.web.example.com/')
+      .and.include('Ingress x-atlas-pages leads to them')
+      .and.not.include('By path')
+    expect(await notes('atlas', 'default', ['pagesByPath=true']))
+      .to.include('By path: /prom/NAME/')
+      .and.not.include('--web-domain')
+  })
+
+  it('name the Secret of a client of 10901, and of no other', async () => {
+    expect(await notes('atlas', 'all'))
+      .to.include('Secret atlas-client-thanos,')
+      .and.include('--client thanos --client ingress:10902,10904 --internal-tls 10901 --internal-tls 10902 --internal-tls 10904')
+      .and.not.include('Secret atlas-client-ingress')
+  })
+
   it('name the port that the observability Envoy connects to', async () => {
-    expect(await notes('envoy', 'nodeport')).to.include('--port 11901=31901')
+    expect(await notes('envoy', 'nodeport')).to.include(
+      'atlas cluster add paris --address NODE --port 11901=31901 --port 11902=31902 --port 11903=31903 --port 11904=31904\n',
+    )
     expect(await notes('envoy', 'default')).to.include('atlas cluster add paris --address HOST\n')
   })
 
-  it('name the ports that are reserved', async () => {
-    expect(await notes('atlas', 'default')).to.include('Ports 10902, 10903 and 10904 of the Services are reserved, not implemented')
+  it("have the lines for kube-prometheus-stack, which name the chart's Secret", async () => {
+    const said = await notes('envoy', 'all')
+    expect(said).to.include('additionalAlertManagerConfigsSecret:\n        name: alerts-to-atlas\n        key: config.yaml\n')
+    const secrets = (await objectsOf({chart: 'envoy', ci: 'all', namespace: 'edge'})).filter(({kind}) => kind === 'Secret')
+    expect(secrets.map(({metadata}) => [metadata.namespace, metadata.name])).to.deep.equal([['monitoring', 'alerts-to-atlas']])
+    expect(await notes('envoy', 'observability')).not.to.include('kube-prometheus-stack')
   })
 })

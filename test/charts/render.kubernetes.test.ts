@@ -81,6 +81,24 @@ for (const chart of charts)
     })
   })
 
+describe('the DNS zone', () => {
+  const isOff = async (...set: string[]): Promise<readonly boolean[]> =>
+    podsOf(await objectsOf({chart: 'atlas', ci: 'default', set}))
+      .flatMap(({spec}) => spec.containers)
+      .flatMap(({args = []}) => (args.includes('controller') ? [args.includes('--no-dns-zone')] : []))
+
+  it('is kept, unless values say that nothing reads it', async () => {
+    expect(await isOff()).to.deep.equal([false])
+    expect(await isOff('dnsZone.enabled=false')).to.deep.equal([true])
+  })
+
+  it("can't be missing where the chart's CoreDNS serves it", async () => {
+    const {code, stderr} = await template({chart: 'atlas', set: ['coredns.enabled=true', 'dnsZone.enabled=false'], major: 4})
+    expect(code).to.equal(1)
+    expect(stderr).to.include('coredns.enabled needs the zone: set dnsZone.enabled=true, or coredns.enabled=false')
+  })
+})
+
 describe('invalid values', () => {
   const cases: readonly [what: string, chart: Chart, set: readonly string[], said: RegExp][] = [
     ['a typo', 'atlas', ['ads.replica=3'], /replica\b/],
@@ -92,7 +110,28 @@ describe('invalid values', () => {
     ['an address without a port', 'envoy', [...required, 'ads.addresses={192.0.2.1}'], /addresses/],
     ['an address with a port where none belongs', 'atlas', ['addresses={192.0.2.1:10900}'], /addresses/],
     ['mutual TLS that admits nobody', 'atlas', ['internalTls={10901}'], /clients/],
-    ['an internal port that has no mutual TLS', 'atlas', ['internalTls={10902}', 'clients={thanos}'], /internalTls/],
+    ['mutual TLS on a port of which no client is one', 'atlas', ['internalTls={10904}', 'clients={thanos,ingress:10902}'], /clients/],
+    ['an internal port that has no mutual TLS', 'atlas', ['internalTls={10903}', 'clients={thanos}'], /internalTls/],
+    ['a client of a port that is not internal', 'atlas', ['clients={ingress:443}'], /clients/],
+    ['a web domain that is a URL', 'atlas', ['webDomain=https://web.example'], /webDomain/],
+    [
+      'an ingress that anybody reaches the pages beside',
+      'atlas',
+      ['webDomain=web.example', 'ingress.enabled=true'],
+      /networkPolicy.*pagesFrom/,
+    ],
+    [
+      'an ingress without a host name',
+      'atlas',
+      ['ingress.enabled=true', 'networkPolicy.pagesFrom[0].podSelector.a=b'],
+      /ingress|webDomain/,
+    ],
+    [
+      'a route without a Gateway',
+      'atlas',
+      ['webDomain=web.example', 'httpRoute.enabled=true', 'networkPolicy.pagesFrom[0].podSelector.a=b'],
+      /parentRefs/,
+    ],
     ['a client that can not be called so', 'atlas', ['clients={paris/1}'], /clients/],
     ['plaintext that is exposed', 'atlas', ['service.clients.enabled=true', 'clients={thanos}'], /internalTls/],
     ['a key in the values', 'envoy', [...required, 'tls.key=secret'], /tls/],

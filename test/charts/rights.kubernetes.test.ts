@@ -18,7 +18,16 @@ const lease = (name: string): object => ({
 const secret = (name: string): object => ({apiVersion: 'v1', kind: 'Secret', metadata: {name}, stringData: {key: 'of nobody else'}})
 const service = (name: string): object => ({apiVersion: 'v1', kind: 'Service', metadata: {name}, spec: {clusterIP: 'None'}})
 
-const keys = ['atlas-ca', 'atlas-issuer', 'atlas-credential-issuer', 'paris-envoy-ads', 'atlas-envoy-ads']
+const keys = [
+  'atlas-ca',
+  'atlas-issuer',
+  'atlas-credential-issuer',
+  'atlas-ca-next',
+  'atlas-issuer-next',
+  'atlas-credential-issuer-next',
+  'paris-envoy-ads',
+  'atlas-envoy-ads',
+]
 const leaves = ['atlas-identities-00', 'atlas-identities-07', 'atlas-identities-31', 'atlas-ads-tls']
 
 describe('the accounts of chart atlas (D29)', () => {
@@ -30,7 +39,13 @@ describe('the accounts of chart atlas (D29)', () => {
     kubernetes = await sharedKubernetes()
     namespace = await kubernetes.newNamespace('rights')
     thanos = await kubernetes.newNamespace('thanos')
-    const set = [`thanosNamespace=${thanos}`, 'clusterAdmins[0].kind=User', 'clusterAdmins[0].name=kim']
+    const set = [
+      `alertmanagerSelector=${thanos}/a=b`,
+      `thanosNamespace=${thanos}`,
+      'groups={europe}',
+      'clusterAdmins[0].kind=User',
+      'clusterAdmins[0].name=kim',
+    ]
     const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
     const policy = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding']
     const wanted = new Set(['ServiceAccount', 'Role', 'RoleBinding', ...policy, 'Service'])
@@ -111,6 +126,7 @@ describe('the accounts of chart atlas (D29)', () => {
       await may(
         'ads',
         ['POST', leases, lease(`atlas-ads-${replica}`)],
+        ['GET', leases],
         ['GET', `${leases}/atlas-ads-${replica}`],
         ['PATCH', `${leases}/atlas-ads-${replica}`, {}],
       )
@@ -165,11 +181,24 @@ describe('the accounts of chart atlas (D29)', () => {
     expect(await as('controller', ['GET', 'v1/secrets'], 'kube-system')).to.equal(403)
   })
 
-  it("of the controller: in Thanos's namespace the one ConfigMap", async () => {
+  it('of the controller: in the namespace of the Alertmanagers it reads EndpointSlices, and nothing else', async () => {
+    const slices = 'discovery.k8s.io/v1/endpointslices'
+    expect(await as('controller', ['GET', slices], thanos)).to.equal(200)
+    expect(await as('controller', ['GET', `${slices}?watch=true&timeoutSeconds=1`], thanos)).to.equal(200)
+    expect(await as('controller', ['POST', slices, {}], thanos)).to.equal(403)
+    expect(await as('controller', ['GET', 'v1/pods'], thanos)).to.equal(403)
+    expect(await as('ads', ['GET', slices], thanos)).to.equal(403)
+  })
+
+  it("of the controller: in Thanos's namespace the ConfigMaps of all clusters and of each listed group", async () => {
     const name = 'atlas-thanos-endpoints'
-    expect(await as('controller', ['POST', 'v1/configmaps', map(name)], thanos)).to.equal(201)
-    expect(await as('controller', ['GET', `v1/configmaps?fieldSelector=metadata.name%3D${name}`], thanos)).to.equal(200)
-    expect(await as('controller', ['PATCH', `v1/configmaps/${name}`, {data: {a: 'b'}}], thanos)).to.equal(200)
+    for (const mine of [name, `${name}-europe`]) {
+      expect(await as('controller', ['POST', 'v1/configmaps', map(mine)], thanos)).to.equal(201)
+      expect(await as('controller', ['GET', `v1/configmaps?fieldSelector=metadata.name%3D${mine}`], thanos)).to.equal(200)
+      expect(await as('controller', ['PATCH', `v1/configmaps/${mine}`, {data: {a: 'b'}}], thanos)).to.equal(200)
+    }
+
+    expect(await as('controller', ['GET', `v1/configmaps?fieldSelector=metadata.name%3D${name}-asia`], thanos)).to.equal(403)
     expect(await as('controller', ['GET', 'v1/configmaps'], thanos)).to.equal(403)
     expect(await as('controller', ['GET', 'v1/configmaps/kube-root-ca.crt'], thanos)).to.equal(403)
     expect(await as('controller', ['GET', 'v1/secrets'], thanos)).to.equal(403)

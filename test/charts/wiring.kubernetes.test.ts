@@ -73,9 +73,10 @@ describe('the plaintext ports of the observability Envoy', () => {
   it('are admitted only from this namespace and from that of Thanos, unless values allow more', async () => {
     const from = async (set: readonly string[]): Promise<unknown> => {
       const {spec} = findObject(await objectsOf({chart: 'atlas', ci: 'default', set}), 'NetworkPolicy', 'atlas-envoy')
-      const rule = (spec as unknown as Policy).ingress.find(({ports}) => ports.some(({port}) => port === 10_901))
-      expect(rule?.ports.map(({port}) => port)).to.deep.equal([10_901, 10_902, 10_904])
-      return rule?.from
+      const rules = (spec as unknown as Policy).ingress.filter(({ports}) => ports.some(({port}) => [10_901, 10_902, 10_904].includes(port)))
+      expect(rules.map(({ports}) => ports.map(({port}) => port))).to.deep.equal([[10_901], [10_902, 10_904]])
+      expect(rules[1]?.from).to.deep.equal(rules[0]?.from)
+      return rules[0]?.from
     }
     const thanos = {namespaceSelector: {matchLabels: {'kubernetes.io/metadata.name': 'monitoring'}}}
     expect(await from([])).to.deep.equal([{podSelector: {}}])
@@ -83,6 +84,18 @@ describe('the plaintext ports of the observability Envoy', () => {
     expect(await from(['networkPolicy.internalFrom[0].podSelector.matchLabels.a=b'])).to.deep.equal([
       {podSelector: {matchLabels: {a: 'b'}}},
     ])
+  })
+
+  it('for web pages are admitted only from the peers of pagesFrom, if there are any', async () => {
+    const set = [
+      'networkPolicy.pagesFrom[0].podSelector.matchLabels.app=login',
+      'networkPolicy.internalFrom[0].podSelector.matchLabels.a=b',
+    ]
+    const {spec} = findObject(await objectsOf({chart: 'atlas', ci: 'default', set}), 'NetworkPolicy', 'atlas-envoy')
+    const from = (port: number) =>
+      (spec as unknown as Policy).ingress.filter(({ports}) => ports.some(each => each.port === port)).map(rule => rule.from)
+    expect(from(10_901)).to.deep.equal([[{podSelector: {matchLabels: {a: 'b'}}}]])
+    for (const port of [10_902, 10_904]) expect(from(port)).to.deep.equal([[{podSelector: {matchLabels: {app: 'login'}}}]])
   })
 
   it('are never in a Service that leaves the cluster', async () => {
@@ -95,6 +108,29 @@ describe('the plaintext ports of the observability Envoy', () => {
       expect(findObject(objects, 'Service', 'atlas-internal').spec).to.include({type: 'ClusterIP'})
       expect(findObject(objects, 'Service', 'atlas-external').metadata.labels).to.include({'goatlas.io/service': 'external'})
     }
+  })
+})
+
+describe('the ports of the servers for configuration and for the start page', () => {
+  it('are open to the observability Envoy alone', async () => {
+    const objects = await objectsOf({chart: 'atlas', ci: 'default', set: ['bindAddress=0.0.0.0']})
+    const {ingress} = findObject(objects, 'NetworkPolicy', 'atlas-ads').spec as unknown as Policy
+    expect(ingress.filter(({ports}) => ports.some(({port}) => port !== 6309))).to.deep.equal([
+      {
+        ports: [
+          {port: 6305, protocol: 'TCP'},
+          {port: 6306, protocol: 'TCP'},
+        ],
+        from: [{podSelector: {matchLabels: {'goatlas.io/envoy': 'observability'}}}],
+      },
+    ])
+    const {ports} = findObject(objects, 'Service', 'atlas-ads').spec as unknown as Ports
+    expect(ports.map(({name, port, targetPort}) => [name, port, targetPort])).to.deep.equal([
+      ['ads', 6305, 'ads'],
+      ['pages', 6306, 'pages'],
+    ])
+    const [container] = podsOf(objects).find(({metadata}) => metadata.labels?.['app.kubernetes.io/component'] === 'ads')!.spec.containers
+    expect(container.args.join(' ')).to.include('--listen 0.0.0.0:6305 --pages-listen 0.0.0.0:6306 ')
   })
 })
 

@@ -10,6 +10,33 @@ interface ErrorJson {
 describe('commands: init and cluster', function () {
   this.timeout(60_000)
 
+  it('revoke cuts a cluster off, and restore ends it: what each prints, and what is refused meanwhile', () =>
+    inFolder(async folder => {
+      const at = ['--store', path.join(folder, 'state')]
+      await atlas('init', ...at, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', ...at, '--address', '198.51.100.4')
+      const {value} = await atlasJson('cluster', 'revoke', 'paris', ...at, '--yes')
+      expect(value).to.deep.include({revoked: 'paris', reissued: false, done: true, streamLimitSeconds: 660})
+      expect((await atlas('cluster', 'revoke', 'paris', ...at, '--yes')).stderr).to.contain('cluster paris is revoked already')
+      expect((await atlas('cluster', 'list', ...at)).stdout).to.match(/paris +revoked/)
+      for (const refused of [
+        ['add', 'paris'],
+        ['values', 'paris', '--format', 'secret', '--show-secrets'],
+      ]) {
+        const {code, stderr} = await atlas('cluster', ...refused, ...at)
+        expect([code, stderr.includes(`"atlas cluster restore paris ${at.join(' ')}" ends that`)]).to.deep.equal([4, true])
+      }
+
+      const restored = await atlas('cluster', 'restore', 'paris', ...at)
+      expect(restored.stderr).to.contain('Cluster paris is restored').and.to.contain('rollout restart')
+      expect((await atlas('cluster', 'restore', 'paris', ...at)).stderr).to.contain('Cluster paris is not revoked')
+      const newest =
+        /[0-9a-f]{64}/.exec((await atlas('cluster', 'revoke', 'paris', ...at, '--credential', '0'.repeat(16), '--yes')).stderr)?.[0] ?? ''
+      expect((await atlas('cluster', 'revoke', 'paris', ...at, '--credential', newest, '--yes')).code).to.equal(4)
+      const reissued = await atlas('cluster', 'revoke', 'paris', ...at, '--credential', newest, '--reissue', '--yes')
+      expect(reissued.stderr).to.contain(`Revoked: credential ${newest} of cluster paris`).and.to.contain('Warning: a new credential')
+    }))
+
   it('a whole life: init, add, show, list, values, remove', () =>
     inFolder(async folder => {
       const store = path.join(folder, 'state')
@@ -253,6 +280,31 @@ describe('commands: init and cluster', function () {
         expect(await added(host), host).not.to.include('Warning')
     }))
 
+  it('cluster add --thanos-tls sets the TLS of the sidecars and of targets, keeps it, and takes it away', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      interface Tls {
+        readonly cluster: {thanosTls?: string; targets: Record<string, {tls?: string}>}
+      }
+      const tlsAfter = async (...flags: string[]): Promise<unknown> => {
+        const {cluster} = (await atlasJson<Tls>('cluster', 'add', 'paris', '--store', folder, ...flags)).value
+        return [cluster.thanosTls, cluster.targets['store']?.tls]
+      }
+      const both = ['--thanos', 'store=store.x:10901', '--thanos-tls', 'store=internal', '--thanos-tls', 'openshift:prometheus-grpc']
+      expect(await tlsAfter(...both)).to.deep.equal(['openshift:prometheus-grpc', 'internal'])
+      expect(await tlsAfter('--thanos', 'store=other.x:10901')).to.deep.equal(['openshift:prometheus-grpc', 'internal'])
+      const shown = await atlas('cluster', 'show', 'paris', '--store', folder)
+      expect(shown.stdout).to.match(/thanos store +other\.x:10901, TLS with internal/)
+      expect(await tlsAfter('--thanos-tls', 'store=none', '--thanos-tls', 'none')).to.deep.equal([undefined, undefined])
+      for (const [wrong, says] of [
+        ['other=internal', 'has no target "other" that could have TLS'],
+        ['Not/a/name', '--thanos-tls must be NAME or NAME:SERVERNAME'],
+      ] as const) {
+        const refused = await atlas('cluster', 'add', 'paris', '--store', folder, '--thanos-tls', wrong)
+        expect([refused.code, refused.stderr.includes(says)], refused.stderr).to.deep.equal([2, true])
+      }
+    }))
+
   it('cluster add on a broken registration starts from the last one that could be read', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)
@@ -296,6 +348,12 @@ describe('commands: init and cluster', function () {
         expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--stats', stats), stats).to.equal(2)
       for (const limit of ['1023', 'unlimited', '1e5'])
         expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--open-files', limit), limit).to.equal(2)
+      for (const heap of ['1Gi', '134217727', '-1'])
+        expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--max-heap-bytes', heap), heap).to.equal(2)
+      expect(await bootstrap('paris', '--output', path.join(folder, 'heap'), '--max-heap-bytes', '4294967296')).to.equal(0)
+      const [file, standard] = await Promise.all(['heap', 'envoy'].map(at => readFile(path.join(folder, at, 'envoy.json'), 'utf8')))
+      expect(file).to.contain('"max_heap_size_bytes": "4294967296"')
+      expect(standard).to.contain('"max_heap_size_bytes": "1073741824"')
       expect(await bootstrap('paris', '--output', path.join(folder, 'b'), '--node-id', 'a b')).to.equal(2)
       expect((await atlas('cluster', 'values', 'paris', '--store', store, '--output', out)).code).to.equal(2)
     }))

@@ -28,6 +28,10 @@ describe('commands: init, with internal TLS', function () {
         .to.contain('internal-tls: 10901 -> (none)')
         .and.contain('remove the certificate of client thanos')
       expect(secret('thanos')).to.equal(false)
+      expect(await init('--client', 'ingress:10904,10902', '--client', 'thanos', '--client', 'thanos:10902')).to.contain(
+        'clients: (none) -> ingress:10902,ingress:10904,thanos:10901,thanos:10902',
+      )
+      expect(await init('--internal-tls', '10904', '--internal-tls', '10902')).to.contain('internal-tls: (none) -> 10904,10902')
     }))
 
   it('refuses a port that would admit no client, and ports and names that do not exist', () =>
@@ -35,7 +39,14 @@ describe('commands: init, with internal TLS', function () {
       await atlas('init', '--store', store)
       const refusals: readonly (readonly [args: readonly string[], says: RegExp])[] = [
         [['--internal-tls', '10901'], /no client is named.*\n.*atlas init --client thanos/],
-        [['--internal-tls', '10902', '--client', 'thanos'], /--internal-tls must be one that can be switched to mutual TLS: 10901/],
+        [['--internal-tls', '10904', '--client', 'thanos'], /no client is named for it.*\n.*atlas init --client ingress:10904/],
+        [
+          ['--internal-tls', '10903', '--client', 'thanos'],
+          /--internal-tls must be one that can be switched to mutual TLS: 10901, 10902, 10904/,
+        ],
+        [['--client', 'ingress:'], /the port of --client must be one/],
+        [['--client', 'ingress:10904,443'], /the port of --client must be one/],
+        [['--client', ':10904'], /--client must be/],
         [['--internal-tls', 'off', '--internal-tls', '10901', '--client', 'thanos'], /--internal-tls must be/],
         [['--client', 'Thanos'], /--client must be/],
         [['--client', ''], /--client must be/],

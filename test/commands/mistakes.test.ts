@@ -2,7 +2,7 @@
 import {existsSync} from 'node:fs'
 import path from 'node:path'
 import {expect} from 'chai'
-import {atlas, forAll, inFolder} from '../helpers/atlas.js'
+import {atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
 
 describe('commands: mistakes', function () {
   this.timeout(60_000)
@@ -36,7 +36,10 @@ describe('commands: mistakes', function () {
       await forAll(commands, async args => {
         const {code, stderr} = await atlas(...args, '--store', store)
         expect(code, stderr).to.equal(3)
-        expect(stderr).to.contain('there is no Atlas in').and.to.contain('run "atlas init" on it first').and.not.to.contain('ENOENT')
+        expect(stderr)
+          .to.contain('there is no Atlas in')
+          .and.to.contain(`run "atlas init --store ${store}" first`)
+          .and.not.to.contain('ENOENT')
         expect(existsSync(store)).to.equal(false)
       })
     }))
@@ -48,6 +51,7 @@ describe('commands: mistakes', function () {
         [['status', '--server', 'x y'], '--server', '"x y"'],
         [['status', '--server', 'ftp://127.0.0.1:1'], '--server', '"ftp://127.0.0.1:1"'],
         [['cluster', 'add', 'paris', '--thanos', 'http://127.0.0.1:10901'], '--thanos', '"http://127.0.0.1:10901"'],
+        [['init', '--pages-server', '127.0.0.1'], '--pages-server', '"127.0.0.1"'],
         [['init', '--ads-server', 'http://127.0.0.1:10901'], '--ads-server', '"http://127.0.0.1:10901"'],
       ] as const
       await forAll(wrong, async ([args, flag, typed]) => {
@@ -58,5 +62,38 @@ describe('commands: mistakes', function () {
       const away = await atlas('status', '--server', '127.0.0.1:1', '--store', folder)
       expect(away.code, away.stderr).to.equal(5)
       expect(away.stderr).to.contain('http://127.0.0.1:1/status')
+    }))
+
+  it('a command in a hint is for the store that the user named', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'my state')
+      const flag = `--store '${store}'`
+      await atlas('init', '--store', store)
+      const {stderr: alone} = await atlas('status', '--store', store)
+      expect(alone).to.contain(`start one with "atlas serve ${flag}"; "atlas cluster list ${flag}" shows`)
+      const {value} = await atlasJson<{error: {hint: string}}>('cluster', 'show', 'nowhere', '--store', store)
+      expect(value.error.hint).to.equal(`run "atlas cluster list ${flag}" to see all`)
+      const {stderr: none} = await atlas('rotate', '--store', path.join(folder, 'none'))
+      expect(none).to.contain(`run "atlas init --store ${path.join(folder, 'none')}" first`)
+    }))
+
+  it('a group that is not listed is accepted with a warning, which has the command that lists it', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--groups', 'europe')
+      const add = ['cluster', 'add', 'paris', '--store', folder, '--group', 'europe', '--group', 'asai']
+      const {code, stderr} = await atlas(...add)
+      expect(code, stderr).to.equal(0)
+      const [, command = ''] = /Warning: group asai is not listed in the settings, .*: run "atlas ([^"]+)"/.exec(stderr) ?? []
+      expect(command).to.equal(`init --groups asai,europe --store ${folder}`)
+      expect((await atlas(...command.split(' '))).code).to.equal(0)
+      expect((await atlas(...add)).stderr).to.not.contain('Warning')
+    }))
+
+  it('in a directory, init names the address of the server that it assumes, until --ads-server sets another', () =>
+    inFolder(async folder => {
+      const {stderr} = await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      expect(stderr).to.contain('Assumed: the observability Envoy connects to the server at atlas-ads.atlas.svc.cluster.local:6305')
+      expect(stderr).to.contain(`"atlas init --ads-server HOST:PORT --store ${folder}"`)
+      expect((await atlas('init', '--store', folder, '--ads-server', '127.0.0.1:6305')).stderr).to.not.contain('Assumed')
     }))
 })

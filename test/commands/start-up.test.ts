@@ -72,6 +72,11 @@ process.once('exit', () => writeFileSync(${JSON.stringify(log)}, process.moduleL
     }
   })
 
+  it('help that is piped breaks no value of a flag in two', async () => {
+    const {stdout} = await atlas('cluster', 'add', '--help')
+    expect(stdout).to.contain('kube-prometheus-stack=mon,fullnameOverride=prom,cleanPrometheusOperatorObjectNames')
+  })
+
   it('the list of commands names no deprecated one; the names of 2021 still work, with a warning', () =>
     inFolder(async folder => {
       const {stdout} = await atlas('--help')

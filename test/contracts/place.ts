@@ -5,7 +5,8 @@ import {digestOf} from '../../src/lib/manifest/pack-report.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {type ClusterName, objectNames, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
+import {type ClusterName, objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {Report} from '../../src/lib/model/report.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
@@ -36,7 +37,7 @@ export interface Place {
 export const SETTLED = 120
 
 export const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
-const withClient = {...testSettings, clients: [parseClientName('thanos')]}
+const withClient = {...testSettings, clients: [parseInternalClient('thanos')]}
 const at = '2026-11-24T00:00:00.000Z'
 const report: Report = {
   format: 1,
@@ -49,6 +50,7 @@ export const fleet: Fleet = {
   requests: new Map([['rotate-1', {kind: 'rotate', owners: [paris], requestedAt: at, state: 'done', answeredAt: at}]]),
   answers: new Map([['rotate-1', {kind: 'rotate', owners: [paris], state: 'done', answeredAt: at, message: 'rotate paris'}]]),
   replicas: ['atlas-ads-0'],
+  alertmanagers: [{name: 'alertmanager-main-0', host: 'alertmanager-main-0.alertmanager-operated.monitoring.svc', port: 9093}],
   reports: new Map([['atlas-ads-0', {report, leftovers: [], digest: digestOf(report, [])}]]),
 }
 /** The same as `fleet`, with other certificates. */

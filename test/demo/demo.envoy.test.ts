@@ -20,12 +20,18 @@ describe('atlas demo, with Envoy alone', function () {
         'foreign-certificate-refused',
         'other-cluster-refused',
         'ads-wrong-node-refused',
+        'prometheus-page',
         'add-while-running',
         'rotate-under-load',
         'server-killed-under-load',
+        'replica-dies',
         'remove-cuts-off',
+        'cluster-revoked',
       ])
-      expect(result.leftOut).to.deep.equal(['thanos-query'])
+      expect(result.leftOut).to.deep.equal(['thanos-query', 'alertmanager-page', 'alert-arrives', 'login-proxy'])
+      expect(result.proofs.find(({name}) => name === 'prometheus-page')?.saw).to.contain(
+        'stand-ins for the Prometheus pages of paris and lyon',
+      )
       expect(run.stderr()).to.contain('Prometheus is not on this machine; to get it: install Prometheus')
       expect(code).to.equal(0)
       expect(run.processes()).to.deep.equal([])
@@ -37,8 +43,10 @@ describe('atlas demo, with Envoy alone', function () {
       await run.prints('Ctrl-C ends everything', 170_000)
       expect(run.stdout()).to.contain('✔ envoy-path: ')
       expect(run.stdout()).not.to.contain('\u001B[')
-      const page = /Envoy of paris\s+(\S+)/.exec(run.stderr())?.[1]
-      expect((await fetch(page ?? '')).status).to.equal(200)
+      for (const title of ['Envoy of paris', 'Every cluster']) {
+        const page = new RegExp(`${title}\\s+(\\S+)`).exec(run.stderr())?.[1]
+        expect((await fetch(page ?? '')).status, title).to.equal(200)
+      }
       run.child.kill('SIGINT')
       expect(await run.ends()).to.deep.equal({code: 0})
       expect(run.processes()).to.deep.equal([])
@@ -49,7 +57,7 @@ describe('atlas demo, with Envoy alone', function () {
     withDemo(['--clusters', '1'], 'without Thanos', async run => {
       for (const name of ['prometheus-2', 'thanos-0.42.5'])
         await run.announce(name, {state: 'building', doing: 'compiling packages', done: 5, total: 10})
-      await run.prints('Prometheus is being downloaded; the first proofs run without it')
+      await run.prints('being downloaded or built meanwhile: Prometheus and Thanos 0.42; their proofs come when they are there')
       await run.prints('waiting for Prometheus: compiling packages, 5 of 10')
       expect(run.stdout()).to.contain('✔ ads-wrong-node-refused: ')
       await run.announce('prometheus-2', {state: 'failed', message: 'no network'})

@@ -77,8 +77,7 @@ function observe(child: ChildProcess, folder: string): DemoRun {
       await writeFile(file, JSON.stringify({pid: process.pid, updated: new Date().toISOString(), ...status}))
     },
     processes: () => processesBelow(folder),
-    // Node keeps its compile cache there, for every command.
-    files: async () => (await readdir(folder)).filter(name => name !== 'node-compile-cache' && name !== CACHE),
+    files: async () => (await readdir(folder)).filter(name => name !== CACHE),
   }
 }
 
@@ -89,14 +88,16 @@ function processesBelow(folder: string): readonly string[] {
 }
 
 async function environment(folder: string, monitoring: Monitoring): Promise<NodeJS.ProcessEnv> {
-  const {NODE_OPTIONS: _, ATLAS_THANOS: _thanos, ATLAS_PROMETHEUS: _prometheus, ...env} = process.env
+  const {NODE_OPTIONS: _, ...env} = process.env
   const named = async (name: 'envoy' | 'prometheus' | 'thanos'): Promise<string> => {
     const found = await findProgram(programs[name], process.env)
     if (found === undefined) throw new Error(`there is no ${name} here: "node scripts/programs/main.mjs ensure ${name}" downloads it`)
     return found
   }
   const alone = {...env, TMPDIR: folder, ATLAS_ENVOY: await named('envoy')}
-  // An empty cache, and a PATH with only the system's programs.
-  if (monitoring === 'without Thanos') return {...alone, ATLAS_CACHE: path.join(folder, CACHE), PATH: '/usr/bin:/bin'}
+  // No program by its variable, an empty cache, and a PATH with only the system's programs.
+  const unnamed = Object.fromEntries(Object.values(programs).map(({variable}) => [variable, '']))
+  if (monitoring === 'without Thanos')
+    return {...alone, ...unnamed, ATLAS_ENVOY: alone.ATLAS_ENVOY, ATLAS_CACHE: path.join(folder, CACHE), PATH: '/usr/bin:/bin'}
   return {...alone, ATLAS_THANOS: await named('thanos'), ATLAS_PROMETHEUS: await named('prometheus')}
 }

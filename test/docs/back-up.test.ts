@@ -6,7 +6,7 @@ import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
 import {type Block, blocksOf, shell} from '../helpers/page.js'
-import {freePort, readiness} from '../helpers/serving.js'
+import {readiness, servingFlags} from '../helpers/serving.js'
 
 describe('docs/how-to/back-up-and-restore.md, for a directory', function () {
   this.timeout(60_000)
@@ -75,11 +75,10 @@ async function handedOut(store: string): Promise<readonly string[]> {
 }
 
 async function serve(store: string): Promise<ChildProcess> {
-  const [listen, admin] = [await freePort(), await freePort()]
-  const args = [atlasBin, 'serve', '--store', store, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`]
-  const child = spawn(process.execPath, args, {stdio: 'ignore'})
+  const {flags, admin} = await servingFlags()
+  const child = spawn(process.execPath, [atlasBin, 'serve', '--store', store, ...flags], {stdio: 'ignore'})
   running.push(child)
-  expect(await readiness(`http://127.0.0.1:${admin}/readyz`)).to.equal(200)
+  expect(await readiness(`${admin}/readyz`)).to.equal(200)
   return child
 }
 

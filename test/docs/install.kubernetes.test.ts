@@ -11,7 +11,7 @@ import {load} from 'js-yaml'
 import type {Ran} from '../helpers/atlas.js'
 import {type Block, blocksOf, shell} from '../helpers/page.js'
 import {releaseOnce, temporary, version} from '../helpers/release.js'
-import {freePort, readiness} from '../helpers/serving.js'
+import {readiness, servingFlags} from '../helpers/serving.js'
 import {environmentOf, placeStandIns} from '../helpers/stand-ins.js'
 import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
 import {inSteps} from '../helpers/steps.js'
@@ -93,11 +93,11 @@ describe('docs/how-to/install.md', function () {
     await objectOf('secret/atlas-ca')
 
     // the servers that a kubelet would run, in one process
-    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    const args = ['serve', '--namespace', 'atlas', '--replica', 'atlas-ads-0', '--listen', listen, '--admin', admin]
+    const {flags, admin} = await servingFlags()
+    const args = ['serve', '--namespace', 'atlas', '--replica', 'atlas-ads-0', ...flags]
     const env = {...process.env, KUBECONFIG: clusters.kubeconfig, ATLAS_STORE: undefined}
     server = spawn(join(folder, 'npm/bin/atlas'), args, {env, stdio: 'ignore'})
-    expect(await readiness(`http://${admin}/readyz`)).to.equal(200)
+    expect(await readiness(`${admin}/readyz`)).to.equal(200)
   })
 
   it('adds a downstream cluster, whose release names a Secret that is there', async () => {

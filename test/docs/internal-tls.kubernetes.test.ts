@@ -20,7 +20,9 @@ describe('docs/how-to/internal-tls.md', function () {
       expect(commands).to.deep.equal([
         'init --client thanos',
         'init --internal-tls 10901',
-        'init --client ruler',
+        'init --client thanos --client ingress:10904',
+        'init --internal-tls 10901 --internal-tls 10904',
+        'init --client ruler --client ingress:10904',
         'init --internal-tls off',
       ])
       for (const command of commands) {

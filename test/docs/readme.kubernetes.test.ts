@@ -10,7 +10,7 @@ import {waitFor} from '../../src/demo/lab/wait.js'
 import type {Ran} from '../helpers/atlas.js'
 import {blocksOf, shell} from '../helpers/page.js'
 import {releaseOnce, temporary, version} from '../helpers/release.js'
-import {freePort, readiness} from '../helpers/serving.js'
+import {readiness, servingFlags} from '../helpers/serving.js'
 import {environmentOf, placeStandIns} from '../helpers/stand-ins.js'
 import {type TwoClusters, startTwoClusters} from '../helpers/two-clusters.js'
 import {inSteps} from '../helpers/steps.js'
@@ -85,13 +85,13 @@ describe('README.md, "Install it from a checkout"', function () {
     const [install, ...others] = steps[1] ?? []
     await play([install ?? ''])
     // the servers that a kubelet would run, in one process
-    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    const args = ['serve', '--namespace', 'atlas', '--replica', 'atlas-ads-0', '--listen', listen, '--admin', admin]
+    const {flags, admin} = await servingFlags()
+    const args = ['serve', '--namespace', 'atlas', '--replica', 'atlas-ads-0', ...flags]
     server = spawn(join(folder, 'npm/bin/atlas'), args, {
       env: {...process.env, ...environmentOf(folder, clusters.kubeconfig)},
       stdio: 'ignore',
     })
-    expect(await readiness(`http://${admin}/readyz`)).to.equal(200)
+    expect(await readiness(`${admin}/readyz`)).to.equal(200)
     // what a cloud does for a Service of type LoadBalancer
     const status = JSON.stringify({status: {loadBalancer: {ingress: [{ip: '203.0.113.7'}]}}})
     await run(`kubectl --namespace atlas patch service atlas-external --subresource=status --type merge --patch '${status}'`)

@@ -9,7 +9,7 @@ import type {Status} from '../../src/lib/ops/status.js'
 import {defaultDirectoryTimes} from '../../src/lib/store/directory/times.js'
 import {defaultKubernetesTimes} from '../../src/lib/store/kubernetes/times.js'
 import {openMetrics} from '../../src/server/metrics.js'
-import {defaultTimes} from '../../src/server/serve.js'
+import {defaultTimes} from '../../src/server/options.js'
 import {blocksOf} from '../helpers/page.js'
 
 const root = path.join(import.meta.dirname, '../..')
@@ -65,6 +65,7 @@ describe('docs/reference', () => {
       refusals: true,
       warnings: true,
       findings: true,
+      rotation: true,
     }
     expect(JSON.parse(block?.text ?? '')).to.have.all.keys(...Object.keys(fields))
   })
@@ -85,17 +86,33 @@ describe('kubectl apply', () => {
   })
 })
 
-describe('docs/how-to/troubleshoot.md', () => {
-  it('explains every rule by which admission refuses', () => {
-    const source = read('src/server/ads/admission.ts')
-    const [, union = ''] = /export type DenialReason =([^;]*?)\n\n/.exec(source) ?? []
-    const rules = [...union.matchAll(/'([-a-z]+)'/g)].map(([, rule = '']) => rule)
-    expect(rules).to.include('not-registered')
-    const section =
-      read('docs/how-to/troubleshoot.md')
-        .split(/^## /m)
-        .find(part => part.startsWith('Rules of refusal')) ?? ''
-    for (const rule of rules) expect(section, rule).to.match(new RegExp(`\`(${rule}|${/^[a-z]+-/.exec(rule)?.[0] ?? rule}…)\``))
+describe('docs/reference/refusals.md', () => {
+  const page = read('docs/reference/refusals.md')
+  /** The reasons in the first column of a part of the page. */
+  const reasonsIn = (title: string): readonly string[] =>
+    (page.split(/^## /m).find(part => part.startsWith(title)) ?? '')
+      .split('\n')
+      .filter(line => line.startsWith('| `'))
+      .flatMap(line => [...(line.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, reason = '']) => reason))
+
+  it('has a row for every reason of a denial by the server, and for no other', () => {
+    const [, union = ''] = /export type DenialReason =([^;]*?)\n\n/.exec(read('src/server/mtls/denial.ts')) ?? []
+    const reasons = [...union.matchAll(/'([-a-z]+)'/g)].map(([, reason = '']) => reason)
+    expect(reasons).to.include('not-registered')
+    expect(reasonsIn('By `atlas serve`')).to.have.members(reasons)
+  })
+
+  it('has a row for every reason that tests see in the access logs of a real Envoy', () => {
+    const seen = readdirSync(path.join(root, 'test'), {recursive: true, encoding: 'utf8'})
+      .filter(file => file.endsWith('.envoy.test.ts'))
+      .map(file => read(`test/${file}`))
+      .join('')
+    const named = [...reasonsIn('By Envoy, in the TLS'), ...reasonsIn('By Envoy, after')]
+    for (const reason of seen.matchAll(
+      /(PEER_DID_NOT_RETURN_A_CERTIFICATE|certificate_has_expired|rbac_access_denied_matched_policy\[\w+\])/g,
+    ))
+      expect(named).to.include(reason[0])
+    expect(named.some(reason => reason.startsWith('SAN_matcher'))).to.equal(true)
   })
 })
 

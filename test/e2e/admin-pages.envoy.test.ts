@@ -43,7 +43,9 @@ describe("e2e: a registration that names its Envoy's own ports", function () {
       const {grpcStatus} = await callOnce(openPlain(queryAddress(network)), oneCall(hostOf('paris')))
       expect(grpcStatus).to.not.equal(0)
       expect(await statOf(envoy, 'server.live')).to.equal(1)
-      expect(listeningSockets(envoy.pid())).to.have.members([`${address}:11901`, `${address}:${STATS_PORT}`])
+      expect(listeningSockets(envoy.pid())).to.have.members(
+        [11_901, 11_902, 11_903, 11_904, 10_903, STATS_PORT].map(each => `${address}:${each}`),
+      )
     })
 
   /** Registers paris with this target, and waits until its Envoy has it. */

@@ -1,12 +1,16 @@
 /** The server behind a downstream Envoy in these tests: a gRPC server that answers with its name, counts requests, and streams for a given time. */
 import {type ServerHttp2Stream, createServer} from 'node:http2'
 import {type Call, frame} from '../../src/demo/lab/grpc.js'
+import {answerCheck, isEnvoysCheck} from '../helpers/health-check.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 
 export interface Backend {
   readonly name: string
-  /** How many requests have come in so far. */
+  /** How many requests have come in so far, Envoy's health checks not counted. */
   requests(): number
+  /** From now on nothing is answered, as by a process that is stopped (SIGSTOP); or only health checks are not. */
+  freeze(what?: 'all' | 'checks'): void
+  thaw(): void
   close(): Promise<void>
 }
 
@@ -31,14 +35,20 @@ export async function serveBackend({host, port}: HostPort, name: string): Promis
   const server = createServer()
   const sessions = new Set<{destroy(): void}>()
   let requests = 0
+  let frozen: 'all' | 'checks' | undefined
   server.on('session', session => {
     sessions.add(session)
     session.on('close', () => sessions.delete(session))
   })
   server.on('stream', (stream, headers) => {
-    requests += 1
     stream.on('error', () => undefined)
-    answer(stream, headers[':path'] ?? '', name)
+    if (isEnvoysCheck(headers)) {
+      if (frozen === undefined) answerCheck(stream)
+      return
+    }
+
+    requests += 1
+    if (frozen !== 'all') answer(stream, headers[':path'] ?? '', name)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -47,6 +57,12 @@ export async function serveBackend({host, port}: HostPort, name: string): Promis
   return {
     name,
     requests: () => requests,
+    freeze: (what = 'all') => {
+      frozen = what
+    },
+    thaw: () => {
+      frozen = undefined
+    },
     close: async () => {
       for (const session of sessions) session.destroy()
       await new Promise(resolve => server.close(resolve))

@@ -111,9 +111,9 @@ describe('e2e: broken objects', function () {
     }
 
     await untilReachable(network, ['oslo', 'paris', 'rome'])
-    const dump = await dumpOf(network.observability)
-    expect(dump).to.include('spiffe://atlas.internal/downstream/oslo/2')
-    expect(dump).not.to.include('spiffe://atlas.internal/downstream/oslo/1')
+    const clusters = await dumpOf(network.observability, 'dynamic_active_clusters')
+    expect(clusters).to.include('spiffe://atlas.internal/downstream/oslo/2')
+    expect(clusters).not.to.include('spiffe://atlas.internal/downstream/oslo/1')
     const {grpcStatus} = await askAds(serverPort(network, await network.store.load()), revoked, {cluster: 'oslo', id: 'thief'})
     expect(grpcStatus).to.equal(7)
   })

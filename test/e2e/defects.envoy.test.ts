@@ -120,7 +120,7 @@ describe('e2e: defects of goatlas', function () {
       }
   })
 
-  it('D5: admin pages are at no TCP address, and no port of a default bootstrap is open without mutual TLS but on loopback', async () => {
+  it('D5, D6, D7: admin pages are at no TCP address, and no port of a default bootstrap is open without mutual TLS but on loopback', async () => {
     for (const owner of owners) {
       const files = (await joining(network.store, owner)).bootstrap({nodeId: 'default', directory: '/somewhere'})
       const bootstrap = JSON.parse(files.find(file => file.path === 'envoy.json')?.text ?? '{}') as {
@@ -133,13 +133,19 @@ describe('e2e: defects of goatlas', function () {
       ])
     }
 
-    const [ads, thanosPort] = [await freePort(), await freePort()]
+    const [ads, alerts] = [await freePort(), await freePort()]
+    const downstream = [await freePort(), await freePort(), await freePort(), await freePort()] as const
+    const [thanosPort] = downstream
     const open = [
       {
         owner: OBSERVABILITY,
         host: network.spareAddress(0),
-        ports: new Map([[10_900, ads]]),
-        local: [9902, 10_901],
+        ports: new Map([
+          [10_900, ads],
+          [10_903, alerts],
+        ]),
+        all: [ads, alerts],
+        local: [9902, 10_901, 10_902, 10_904],
         target: adsPort(network, fleet),
         port: ads,
         rightful: credentialIn(fleet, paris),
@@ -147,18 +153,22 @@ describe('e2e: defects of goatlas', function () {
       {
         owner: paris,
         host: network.spareAddress(1),
-        ports: new Map([[11_901, thanosPort]]),
-        local: [9902],
+        ports: new Map(downstream.map((at, index) => [11_901 + index, at])),
+        all: downstream,
+        local: [9902, 10_903],
         target: sidecarPort(network, fleet, paris),
         port: thanosPort,
         rightful: identityIn(fleet, OBSERVABILITY),
       },
     ] as const
-    for (const {owner, host, ports, local, target, port, rightful} of open) {
+    for (const {owner, host, ports, all, local, target, port, rightful} of open) {
       const envoy = await network.makeEnvoy(owner, {address: host, bindAddress: '0.0.0.0', nodeId: `${owner}-9`, ports})
       await envoy.start()
       await envoy.untilReady()
-      expect(listeningSockets(envoy.pid())).to.have.members([`0.0.0.0:${port}`, ...local.map(each => `${host}:${each}`)])
+      expect(listeningSockets(envoy.pid())).to.have.members([
+        ...all.map(each => `0.0.0.0:${each}`),
+        ...local.map(each => `${host}:${each}`),
+      ])
       expect((await probeTls({...target, port}, {})).bytes).to.equal(0)
       expect((await probeTls({...target, port}, {certificate: rightful})).bytes).to.be.greaterThan(0)
     }

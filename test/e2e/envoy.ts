@@ -8,6 +8,7 @@ import {waitFor} from '../../src/demo/lab/wait.js'
 import {writeFiles} from '../../src/lib/cli/bootstrap-files.js'
 import {ADMIN_SOCKET} from '../../src/lib/envoy/credential-files.js'
 import type {HostPort} from '../../src/lib/model/address.js'
+import type {UpstreamTls} from '../../src/lib/model/endpoint-tls.js'
 import type {Owner} from '../../src/lib/model/names.js'
 import {joining} from '../../src/lib/ops/cluster/values.js'
 import type {StateStore} from '../../src/lib/store/store.js'
@@ -25,6 +26,8 @@ export interface Place {
   readonly bindAddress?: string
   /** Ports to listen on instead of the standard ones. */
   readonly ports?: ReadonlyMap<number, number>
+  /** The certificates that it has for Thanos endpoints with TLS. */
+  readonly upstreamTls?: UpstreamTls
   /** The name server, instead of the machine's own. */
   readonly nameServer?: HostPort
 }
@@ -135,8 +138,8 @@ async function writeBootstrap(making: Making, nodeId: string, folder: string): P
   }
 
   const found = await joining(store, owner)
-  const {address, bindAddress = address, ports = new Map()} = place
-  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports})
+  const {address, bindAddress = address, ports = new Map(), upstreamTls} = place
+  const files = found.bootstrap({nodeId, directory: folder, bindAddress, localAddress: address, ports, ...(upstreamTls && {upstreamTls})})
   const patched = files.map(file => (file.path === 'envoy.json' ? {...file, text: patch(file.text, variant, place.nameServer)} : file))
   await writeFiles(folder, patched)
 }

@@ -6,6 +6,7 @@ import {credentialIn, forge, identityIn, issuersIn, settingsIn} from '../../src/
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
 import {type ClientName, OBSERVABILITY, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
@@ -26,7 +27,7 @@ describe('e2e: internal TLS', function () {
   let fleet: Fleet
 
   before(async () => {
-    network = await openNetwork({clusters: [paris], settings: {clients: [thanos]}})
+    network = await openNetwork({clusters: [paris], settings: {clients: [parseInternalClient(thanos)]}})
     await untilReachable(network)
     fleet = await network.store.load()
   })
@@ -38,7 +39,14 @@ describe('e2e: internal TLS', function () {
     const {clients} = choices
     await until(network, 'the certificates of the clients to be there, and no others', async () => {
       fleet = await network.store.load()
-      return clients === undefined || [...fleet.clients.keys()].sort().join() === [...clients].sort().join()
+      return (
+        clients === undefined ||
+        [...fleet.clients.keys()].sort().join() ===
+          clients
+            .map(({name}) => name)
+            .sort()
+            .join()
+      )
     })
   }
 
@@ -81,7 +89,7 @@ describe('e2e: internal TLS', function () {
     expect(performance.now() - since).to.be.lessThan(10_000)
   })
 
-  it('admits the named clients, and no other', async () => {
+  it('D7: admits the named clients, and no other', async () => {
     const forged = forge(fleet)
     const strangers: Readonly<Record<string, [CertifiedKey | undefined, RegExp]>> = {
       nobody: [undefined, /PEER_DID_NOT_RETURN_A_CERTIFICATE/],
@@ -135,7 +143,7 @@ describe('e2e: internal TLS', function () {
       () => 'ended',
       () => 'cut',
     )
-    await choose({clients: [ruler]})
+    await choose({clients: [parseInternalClient(ruler)]})
     await until(network, 'the other client to be let in', () => opensTo(clientIn(ruler)))
     const {bytes, failure} = await probeLogged(network, target(), {certificate: dismissed})
     expect({bytes, failure}).to.deep.include({bytes: 0})
@@ -180,7 +188,7 @@ describe('e2e: internal TLS', function () {
       .to.be.instanceOf(Error)
       .with.property('message')
       .that.matches(/no client is named/)
-    expect(settingsIn(await network.store.load()).clients).to.deep.equal([ruler])
+    expect(settingsIn(await network.store.load()).clients).to.deep.equal([parseInternalClient(ruler)])
   })
 })
 

@@ -14,7 +14,7 @@ import {linesSince, logLength} from '../../src/demo/lab/log-file.js'
 import {type Network, joinCluster, openNetwork} from '../../src/demo/network.js'
 import {type Running, openSupervisor} from '../../src/demo/lab/processes.js'
 import {findProgram} from '../../src/demo/lab/programs.js'
-import {startPrometheus} from '../../src/demo/prometheus.js'
+import {prometheusOf, startPrometheus} from '../../src/demo/prometheus.js'
 import {clustersIn, queryInstant, storesOf} from '../../src/demo/lab/query-api.js'
 import type {Screen} from '../../src/demo/screen.js'
 import {sitesByCluster, sidecarAt} from '../../src/demo/monitoring.js'
@@ -55,7 +55,7 @@ describe('e2e: internal TLS, with Thanos', function () {
     network = await openNetwork(context)
     undo.push(() => network.close())
     const [paris = expect.fail('there is no place')] = sitesByCluster(sites)
-    await startPrometheus(paris.name, paris.site, prometheus, context)
+    await startPrometheus(prometheusOf(paris.name, paris.site), prometheus, context)
     await joinCluster(network, paris.name, paris.site, await sidecarAt(network, paris, {prometheus, thanos}))
     // The file holds the cluster before Thanos Query reads it for the first time.
     query = await startQuery()

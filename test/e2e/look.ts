@@ -51,8 +51,11 @@ export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatu
   return proxies.find(({cluster, state}) => cluster === owner && state !== 'not connected')
 }
 
+/** Seconds in which a machine that does much else, too, gets any single step done. */
+const STEP_S = 30
+
 /** Waits until `holds`; after the time limit the error has the state of the network. */
-export async function until(network: Scene, what: string, holds: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
+export async function until(network: Scene, what: string, holds: () => Promise<boolean> | boolean, seconds = STEP_S): Promise<void> {
   const options = {signal: network.crashed, timeoutMs: seconds * 1000, everyMs: 40}
   try {
     await waitFor(what, async () => ((await holds()) ? true : undefined), options)
@@ -65,7 +68,7 @@ export async function until(network: Scene, what: string, holds: () => Promise<b
 export async function untilSynced(
   network: Scene,
   owners: readonly string[] = ['atlas', ...network.members.keys()],
-  seconds = 10,
+  seconds = STEP_S,
 ): Promise<void> {
   // An Envoy requests routes last: before they came, `synced` proves little.
   const isWhole = ({state, types}: ProxyStatus): boolean =>
@@ -90,8 +93,9 @@ export async function untilReachable(
 }
 
 /** All configuration that an Envoy has received over ADS, without the times at which it came. */
-export async function dumpOf(envoy: TestEnvoy): Promise<string> {
-  const {configs} = JSON.parse(await envoy.page('/config_dump')) as {configs: {'@type': string}[]}
+export async function dumpOf(envoy: TestEnvoy, resource?: 'dynamic_active_clusters'): Promise<string> {
+  const page = resource === undefined ? '/config_dump' : `/config_dump?resource=${resource}`
+  const {configs} = JSON.parse(await envoy.page(page)) as {configs: {'@type': string}[]}
   const given = configs.filter(config => !config['@type'].endsWith('BootstrapConfigDump'))
   return JSON.stringify(
     given.map(section => sorted(withoutTimes(section))),
@@ -115,11 +119,11 @@ export async function statOf(envoy: TestEnvoy, name: string): Promise<number> {
   return stats.find(stat => stat.name === name)?.value ?? 0
 }
 
-/** Accepted and rejected responses of an Envoy, by type. */
+/** Accepted and rejected responses of an Envoy, by type; look-ups of names have such statistics too, and are left out. */
 export async function updatesOf(envoy: TestEnvoy): Promise<Readonly<Record<string, number>>> {
-  const {stats} = JSON.parse(await envoy.page('/stats?format=json&filter=update_(success|rejected|failure)$')) as {
-    stats: {name?: string; value?: number}[]
-  }
+  const {stats} = JSON.parse(
+    await envoy.page('/stats?format=json&filter=^(cluster_manager|listener_manager|http|sds).*update_(success|rejected|failure)$'),
+  ) as {stats: {name?: string; value?: number}[]}
   return Object.fromEntries(stats.map(({name = '', value = 0}) => [name, value]))
 }
 

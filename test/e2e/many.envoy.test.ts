@@ -12,6 +12,8 @@ import {reportOf, statOf, until, untilReachable, untilSynced, updatesOf, whoAnsw
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const real = ['paris', 'lyon', 'oslo']
+/** The scope of the start page. */
+const START_PAGE = 1
 const FLEET = 200
 
 describe('e2e: 200 clusters', function () {
@@ -21,7 +23,7 @@ describe('e2e: 200 clusters', function () {
   before(async () => {
     network = await openNetwork({clusters: real, spare: 1, settings: {timeouts: {healthInterval: 2, healthTimeout: 1}}})
     await registerTheOthers(network)
-    await until(network, 'all to be sent', async () => (await sentOf('ScopedRouteConfiguration')) === FLEET, 20)
+    await until(network, 'all to be sent', async () => (await sentOf('ScopedRouteConfiguration')) === FLEET + START_PAGE, 20)
     await untilSynced(network)
   })
   after(() => closeNetwork(network))
@@ -36,8 +38,8 @@ describe('e2e: 200 clusters', function () {
   it('clusters with an Envoy answer, each for itself; calls to the others fail at once', async () => {
     await untilReachable(network)
     const active = await statOf(network.observability, 'cluster_manager.active_clusters')
-    // Beside them the servers' cluster, and the bootstrap's two: for ADS and for the admin pages.
-    expect(active).to.equal(FLEET + 3)
+    // Beside them the servers' two clusters, for ADS and for their pages, and the bootstrap's two, for ADS and for the admin pages.
+    expect(active).to.equal(FLEET + 4)
     for (const name of ['cluster-0', 'cluster-100', 'cluster-196']) {
       const begin = performance.now()
       expect(await whoAnswers(network, name)).to.equal('gRPC status 14')

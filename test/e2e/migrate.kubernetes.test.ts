@@ -5,6 +5,7 @@
 import {readFile, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
 import {loadAll} from 'js-yaml'
 import {type Channel, openPlain} from '../../src/demo/lab/grpc.js'
@@ -78,7 +79,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
 
   it('init writes only settings, the ConfigMap for requests and the root, which keeps its key and its certificate; a second init writes nothing', async () => {
     const printed = await stage.play('3. Take it over', /^atlas init(?!.*--dry-run)/)
-    expect(printed).to.contain('before you move it, run atlas cluster add downstream2 --stack')
+    expect(printed).to.match(/before you move it, run "?atlas cluster add downstream2 .*--stack/)
     const after = await stage.objects()
     const changed = [...after].filter(([key, {metadata}]) => metadata.resourceVersion !== stage.atFirst.get(key)?.metadata.resourceVersion)
     expect(changed.map(([key]) => key)).to.have.members(['ConfigMap/atlas-fleet', 'ConfigMap/atlas-requests', 'Secret/atlas-ca'])
@@ -126,14 +127,16 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
 
   it('no program writes while nothing happens', async () => {
     expect(stage.writes()).not.to.have.length(0)
-    await stage.until('the last write', async () => {
-      await sleep(QUIET)
-      return stage.writes().length === 0
-    })
-    const before = versions(await stage.objects())
-    await sleep(QUIET)
-    expect(stage.writes()).to.deep.equal([])
-    expect(versions(await stage.objects())).to.deep.equal(before)
+    // On a slow machine the last of what the start brought about is written late; what would never end is what is looked for.
+    let [last, quiet] = [stage.writes(), false]
+    for (let turn = 0; turn < 10 && !quiet; turn += 1) {
+      const before = versions(await stage.objects())
+      await sleep(2 * QUIET)
+      last = stage.writes()
+      quiet = last.length === 0 && isDeepStrictEqual(versions(await stage.objects()), before)
+    }
+
+    expect(quiet, `writes went on: ${last.join(', ')}`).to.equal(true)
   })
 
   it('the first cluster moves without one failed request; the others stay as they are', async () => {

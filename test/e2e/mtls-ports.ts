@@ -7,6 +7,7 @@ import type {HostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {sni} from '../../src/lib/model/names.js'
+import {ALERTS_PORT} from '../../src/lib/model/settings.js'
 import type {TestEnvoy} from './envoy.js'
 import {until} from './look.js'
 import type {Scene} from './scene.js'
@@ -19,6 +20,11 @@ export interface EnvoyPort extends TlsTarget {
 export function adsPort({address, observability}: Scene, fleet: Fleet): EnvoyPort {
   const servername = sni.observability(settingsIn(fleet).trustDomain)
   return {host: address, port: 10_900, servername, ca: issuersIn(fleet), envoy: observability}
+}
+
+/** 10903 of the observability Envoy. */
+export function alertsPort(scene: Scene, fleet: Fleet): EnvoyPort {
+  return {...adsPort(scene, fleet), port: ALERTS_PORT}
 }
 
 export function sidecarPort(network: Scene, fleet: Fleet, cluster: string): EnvoyPort {

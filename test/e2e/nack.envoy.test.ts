@@ -36,12 +36,16 @@ describe('e2e: rejected resources (D26)', function () {
     const {proxies} = await statusIn(network)
     const proxy = proxies.find(({id}) => id === 'paris-1')
     expect(proxy?.state).to.equal('rejected')
-    expect(proxy?.remark).to.match(/Listener: .*thanos.*203\.0\.113\.77:11901.*Cannot assign requested address/s)
-    expect((await typesOf(network, 'paris-1'))['Listener']?.nackNames).to.deep.equal(['thanos'])
-    expect((await typesOf(network, 'paris-1'))['Cluster']).to.include({state: 'synced', sent: 1, acknowledged: 1})
+    expect(proxy?.remark).to.match(/Listener: .*203\.0\.113\.77:\d+.*Cannot assign requested address/s)
+    // Envoy names one, or several, of the four listeners on that address.
+    const names = (await typesOf(network, 'paris-1'))['Listener']?.nackNames ?? []
+    expect(names).to.not.deep.equal([])
+    expect(['thanos', 'page/alertmanager', 'page/prom', 'page/thanos']).to.include.members([...names])
+    const {sent = 0, acknowledged, state} = (await typesOf(network, 'paris-1'))['Cluster'] ?? {}
+    expect({state, acknowledged}).to.deep.equal({state: 'synced', acknowledged: sent})
 
     await network.register('paris', {replicas: 2})
-    await until(network, 'a change to reach it', async () => (await typesOf(network, 'paris-1'))['Cluster']?.acknowledged === 2, 3)
+    await until(network, 'a change to reach it', async () => (await typesOf(network, 'paris-1'))['Cluster']?.acknowledged === sent + 2, 3)
     await untilSynced(network)
     const refused = await statOf(envoy, 'listener_manager.lds.update_rejected')
     await sleep(1000)

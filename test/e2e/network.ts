@@ -8,7 +8,7 @@ import {renderAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import type {Report} from '../../src/lib/model/report.js'
 import {targetsOf, defaultStack} from '../../src/lib/model/stack.js'
 import {type ClusterRequest, addCluster} from '../../src/lib/ops/cluster/add.js'
-import {type Choices, init} from '../../src/lib/ops/init.js'
+import {type Choices, type InitOptions, init} from '../../src/lib/ops/init.js'
 import {statusOf} from '../../src/lib/ops/status.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {fetchReport} from '../../src/lib/cli/server-report.js'
@@ -17,9 +17,14 @@ import {atlasBin} from '../helpers/atlas.js'
 import {type Member, type Registration, type Scene, type SceneOptions, type Stage, openStage, settingsFor, untilAnswers} from './scene.js'
 
 export interface NetworkOptions extends SceneOptions {
-  readonly settings?: Choices
+  /** As a function, of the address of the observability Envoy. */
+  readonly settings?: Choices | ((address: string) => Choices)
+  /** What signs, from outside. */
+  readonly outside?: InitOptions['outside']
   /** `atlas serve --time`. */
   readonly times?: Readonly<Record<string, string>>
+  /** Flags of `atlas serve` beside those of every network. */
+  readonly serveFlags?: (folder: string) => readonly string[]
   /** Writes files into the store's folder before `init`. */
   readonly found?: (folder: string) => Promise<void>
 }
@@ -60,8 +65,8 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
   let server: Running | undefined
 
   await options.found?.(path.join(folder, 'store'))
-  const settings = settingsFor(address, [6305], options.settings)
-  if (options.release === undefined) await init(store, settings, dependencies)
+  const settings = settingsFor(address, [6305], typeof options.settings === 'function' ? options.settings(address) : options.settings)
+  if (options.release === undefined) await init(store, settings, dependencies, {outside: options.outside})
   else await options.release.run('init', '--store', path.join(folder, 'store'), ...initFlags(settings))
   const observability = await stage.makeObservability()
 
@@ -82,7 +87,7 @@ async function start(options: NetworkOptions, stage: Stage): Promise<Network> {
     async startServer(bin = options.release?.bin ?? atlasBin) {
       const times = Object.entries(options.times ?? {}).flatMap(([name, value]) => ['--time', `${name}=${value}`])
       const addresses = ['--listen', renderHostPort({host: address, port: 6305}), '--admin', renderHostPort(admin)]
-      const args = [bin, 'serve', '--store', path.join(folder, 'store'), ...addresses, ...times]
+      const args = [bin, 'serve', '--store', path.join(folder, 'store'), ...addresses, ...times, ...(options.serveFlags?.(folder) ?? [])]
       server = await supervisor.start({name: 'atlas-serve', program: process.execPath, args})
       await untilAnswers(admin, '/healthz', supervisor.crashed)
     },

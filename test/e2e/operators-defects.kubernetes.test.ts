@@ -12,7 +12,7 @@ import {differenceOf, dumpOf, proxyIn, queryAddress, until, untilReachable, upda
 import {sharedInstallation} from './shared-installation.js'
 
 describe('e2e: defects of goatlas, on Kubernetes', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let network: Installation
 
   before(async () => {
@@ -34,7 +34,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
 
   /** Removes a cluster, so that the next test finds the installation as this one did. */
   async function remove(...names: readonly string[]): Promise<void> {
-    for (const name of names) await removeCluster(network.store, name, dependencies, {waitMs: 10_000})
+    for (const name of names) await removeCluster(network.store, name, dependencies, {waitMs: 60_000})
     await Promise.all(names.map(untilGone))
   }
 

@@ -10,7 +10,7 @@ import {until, untilReachable, untilSynced} from './look.js'
 /** Shorter than the defaults: each passes before the API server is back. */
 const times = {
   report: '300ms',
-  ...{lease: '3s', renew: '2s', 'lease-retry': '500ms'},
+  ...{lease: '3s', renew: '2s', 'lease-renew': '500ms', 'lease-retry': '500ms'},
   ...{replica: '3s', 'replica-renew': '800ms', 'replica-look': '600ms'},
   ...{retry: '100ms', 'retry-max': '1s', wait: '100ms', 'wait-max': '500ms'},
 }

@@ -63,21 +63,32 @@ describe('e2e: the connection between relay and server', function () {
    */
   async function attack(target: EnvoyPort, name: string, count: number): Promise<readonly string[]> {
     const certificate = credentialIn(await network.store.load(), parseClusterName(name))
-    const sessions = Array.from({length: CONNECTIONS}, () =>
-      connect(`https://${target.host}:${target.port}`, tlsOptions(target, {certificate})),
-    )
+    const open = (): ClientHttp2Session => connect(`https://${target.host}:${target.port}`, tlsOptions(target, {certificate}))
+    const sessions = Array.from({length: CONNECTIONS}, open)
     const outcomes: string[] = []
     let opened = 0
-    const openSome = async (session: ClientHttp2Session): Promise<void> => {
+    // A refused client is asked to connect again (GOAWAY): it does, as an Envoy would.
+    const usable = async (place: number): Promise<ClientHttp2Session> => {
+      const session = sessions[place]
+      if (session !== undefined && !session.closed && !session.destroyed) return session
+      const next = open()
+      sessions[place] = next
+      await once(next, 'connect')
+      return next
+    }
+    const openSome = async (place: number): Promise<void> => {
       while (opened < count) {
         opened += 1
-        outcomes.push(await openOne(session, target, {isReset: opened % 2 === 0}))
+        const isReset = opened % 2 === 0
+        // A stream that meets the end of its connection was not processed (RFC 9113, 6.8): it is opened again.
+        const open = async (): Promise<string> => openOne(await usable(place), target, {isReset})
+        outcomes.push(await open().catch(open))
       }
     }
 
     try {
       await Promise.all(sessions.map(async session => once(session, 'connect')))
-      await Promise.all(sessions.flatMap(session => Array.from({length: AT_A_TIME}, async () => openSome(session))))
+      await Promise.all(sessions.flatMap((_, place) => Array.from({length: AT_A_TIME}, async () => openSome(place))))
       return outcomes
     } finally {
       for (const session of sessions) session.destroy()
@@ -98,9 +109,11 @@ async function openOne(session: ClientHttp2Session, {servername}: EnvoyPort, {is
   let status = 'none'
   for (const event of ['response', 'trailers'])
     stream.on(event, (headers: IncomingHttpHeaders) => (status = headers['grpc-status']?.toString() ?? status))
-  stream.on('error', () => undefined).resume()
+  let refused: Error | undefined
+  stream.on('error', (error: NodeJS.ErrnoException) => (refused = error.code === 'ERR_HTTP2_STREAM_ERROR' ? error : refused)).resume()
   stream.write(frame(toBinary(DeltaDiscoveryRequestSchema, request)))
   if (isReset) setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), 5)
-  await once(stream, 'close')
+  await new Promise<void>(resolve => void stream.once('close', resolve))
+  if (refused !== undefined && status === 'none' && !isReset) throw refused
   return status
 }

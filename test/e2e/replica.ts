@@ -71,7 +71,8 @@ export function makeReplica({name, role, namespace, listen, admin, accounts, sup
 
     async start({role: as = role, called = name, kubeconfig = accounts[as], times = {}} = {}) {
       const limits = Object.entries({...making.times, ...times}).flatMap(([key, value]) => ['--time', `${key}=${value}`])
-      const where = ['--listen', renderHostPort(listen), '--admin', renderHostPort(admin)]
+      const pages = renderHostPort({...listen, port: listen.port + 1})
+      const where = ['--listen', renderHostPort(listen), '--pages-listen', pages, '--admin', renderHostPort(admin)]
       const args = [atlasBin, 'serve', '--role', as, '--replica', called, '--kubeconfig', kubeconfig, '--namespace', namespace]
       const {ATLAS_STORE: _, ...env} = process.env
       running = await supervisor.start({name, program: process.execPath, args: [...args, ...where, ...limits], env})

@@ -43,7 +43,7 @@ describe('e2e: revocation', function () {
   it('added again it has generation 2: its old files are refused, new ones are accepted', async () => {
     await network.register(paris)
     await until(network, 'the new generation to be pinned', async () =>
-      (await dumpOf(network.observability)).includes('downstream/paris/2'),
+      (await dumpOf(network.observability, 'dynamic_active_clusters')).includes('downstream/paris/2'),
     )
     const {envoy} = network.member(paris)
     await envoy.kill()

@@ -35,6 +35,7 @@ await serve({
   role: 'ads',
   replica,
   listen: parseListen(listen, '--listen'),
+  pagesListen: {host: parseListen(listen, '--listen').host, port: 0},
   admin: parseListen(admin, '--admin'),
   times: {reportMs: 300},
   log: {

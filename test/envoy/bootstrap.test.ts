@@ -31,9 +31,17 @@ describe('envoy/bootstrap', () => {
       [10_900, 20_900],
       [10_901, 20_901],
     ])
-    const claim = built({bindAddress: '::', localAddress: '10.0.0.7', ports, openFiles: 65_536, workers: 4})
-    const addresses = {bindAddress: '::', localAddress: '10.0.0.7', ports}
+    const upstreamTls = {directory: '/srv/envoy/upstream', certificates: new Map([['openshift', {isClient: true}]])}
+    const claim = built({bindAddress: '::', localAddress: '10.0.0.7', ports, openFiles: 65_536, workers: 4, upstreamTls})
+    const addresses = {bindAddress: '::', localAddress: '10.0.0.7', ports, upstreamTls}
     expect(parseNode(claim.node)).to.deep.equal({cluster: 'paris', id: 'paris-0', ...addresses, openFiles: 65_536, workers: 4})
+  })
+
+  it('names the limit of its heap, chosen or not, where the heap grows with the fleet', () => {
+    const named = (options: Partial<BootstrapOptions>) => parseNode(built(options).node).maxHeapBytes
+    expect(named({owner: 'atlas'})).to.equal(1024 ** 3)
+    expect(named({owner: 'atlas', maxHeapBytes: 3 * 1024 ** 3})).to.equal(3 * 1024 ** 3)
+    expect(named({maxHeapBytes: 3 * 1024 ** 3})).to.equal(undefined)
   })
 
   it('connects a downstream Envoy to the observability Envoy, by every address, and pins its name', () => {

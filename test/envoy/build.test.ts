@@ -7,6 +7,8 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
 import {resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {settings} from './fleets.js'
+import type {Settings} from '../../src/lib/model/settings.js'
 import {testCluster} from '../helpers/fleet.js'
 import {resourceJson} from '../helpers/envoy-json.js'
 import {broken, build, changed, find, fleetOf, identityOf, names, nodeOf, recordsOf, registered, snapshotOf, textOf} from './fixture.js'
@@ -18,20 +20,47 @@ const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
 
 describe('envoy/build: what a node gets', () => {
-  it('gives the observability Envoy two listeners, a cluster and a scope for each downstream cluster, and three secrets', () => {
+  it('gives the observability Envoy five listeners, a cluster and a scope for each downstream cluster, and three secrets', () => {
     const snapshot = build(fleet, atlas)
-    expect(names(snapshot, 'cluster')).to.deep.equal(['ads-servers', 'thanos/lyon', 'thanos/nice', 'thanos/paris'])
-    expect(names(snapshot, 'listener')).to.deep.equal(['ads', 'thanos'])
-    expect(names(snapshot, 'route')).to.deep.equal(['ads'])
-    expect(names(snapshot, 'scope')).to.deep.equal(['thanos/lyon', 'thanos/nice', 'thanos/paris'])
+    expect(names(snapshot, 'cluster')).to.deep.equal(['ads-servers', 'pages-servers', 'thanos/lyon', 'thanos/nice', 'thanos/paris'])
+    expect(names(snapshot, 'listener')).to.deep.equal(['ads', 'thanos', 'alerts', 'pages', 'thanos-pages'])
+    expect(names(snapshot, 'route')).to.deep.equal(['ads', 'alerts'])
+    expect(names(snapshot, 'scope')).to.deep.equal(['pages', 'thanos/lyon', 'thanos/nice', 'thanos/paris'])
     expect(names(snapshot, 'secret')).to.have.members(['identity', 'trust', 'ads-trust'])
   })
 
-  it('gives a downstream Envoy its listener, a cluster for each replica, its own identity and no other', () => {
+  it('gives the observability Envoy a cluster for each kind of page, and a scope for each way to it that the settings choose', () => {
+    const kinds = ['alertmanager', 'prom', 'thanos']
+    const [byPath, byHost] = [kinds.map(kind => `page/${kind}/paris`), kinds.map(kind => `page-host/${kind}/paris`)]
+    const choices: readonly [Partial<Settings>, readonly string[]][] = [
+      [{pagesByPath: true}, byPath],
+      [{webDomain: 'web.example'}, byHost],
+      [{pagesByPath: true, webDomain: 'web.example'}, [...byPath, ...byHost]],
+    ]
+    for (const [chosen, scopes] of choices) {
+      const snapshot = build(fleetOf([paris], {settings: {...settings, ...chosen}}), atlas)
+      expect(names(snapshot, 'cluster')).to.have.members(['ads-servers', 'pages-servers', 'thanos/paris', ...byPath])
+      expect(names(snapshot, 'scope')).to.have.members(['pages', 'thanos/paris', ...scopes])
+    }
+  })
+
+  it('costs 2.4 kB of clusters and 2.5 kB of scopes for each downstream cluster with pages by path and by host name', () => {
+    const bytes = (kind: 'cluster' | 'scope'): number => {
+      const snapshot = build(fleetOf([paris], {settings: {...settings, pagesByPath: true, webDomain: 'web.example.com'}}), atlas)
+      const own = names(snapshot, kind).filter(name => name.endsWith('paris'))
+      return own.reduce((sum, name) => sum + find(snapshot, kind, name).body.length, 0)
+    }
+    expect(bytes('cluster')).to.be.lessThan(2400)
+    expect(bytes('scope')).to.be.lessThan(2500)
+  })
+
+  it('gives a downstream Envoy its listeners, a cluster for each replica and page, its own identity and no other', () => {
     const snapshot = build(fleet, nodeOf('nice'))
-    expect(names(snapshot, 'cluster')).to.deep.equal(['sidecar/0', 'sidecar/1', 'sidecar/2'])
-    expect(names(snapshot, 'listener')).to.deep.equal(['thanos'])
-    expect(names(snapshot, 'route')).to.deep.equal(['thanos'])
+    const kinds = ['page/alertmanager', 'page/prom', 'page/thanos']
+    const ofReplicas = [0, 1, 2].flatMap(replica => [`sidecar/${replica}`, `page/prom/${replica}`, `page/thanos/${replica}`])
+    expect(names(snapshot, 'cluster')).to.have.members([...ofReplicas, ...kinds])
+    expect(names(snapshot, 'listener')).to.have.members(['thanos', 'alerts', ...kinds])
+    expect(names(snapshot, 'route')).to.have.members(['thanos', 'alerts', ...kinds])
     expect(names(snapshot, 'scope')).to.deep.equal([])
     expect(names(snapshot, 'secret')).to.have.members(['identity', 'trust'])
     const keys = JSON.stringify(names(snapshot, 'secret').map(name => resourceJson(find(snapshot, 'secret', name))))
@@ -74,9 +103,9 @@ describe('envoy/build: what a node gets', () => {
   it('leaves a cluster without an address out until it has one, while its own Envoy is ready', () => {
     const pending = {...paris, addresses: []}
     const before = fleetOf([pending, nice])
-    expect(names(build(before, atlas), 'cluster')).to.deep.equal(['ads-servers', 'thanos/nice'])
-    expect(names(build(before, atlas), 'scope')).to.deep.equal(['thanos/nice'])
-    expect(names(build(before, nodeOf('paris')), 'cluster')).to.deep.equal(['sidecar/0'])
+    expect(names(build(before, atlas), 'cluster')).to.deep.equal(['ads-servers', 'pages-servers', 'thanos/nice'])
+    expect(names(build(before, atlas), 'scope')).to.deep.equal(['pages', 'thanos/nice'])
+    expect(names(build(before, nodeOf('paris')), 'cluster')).to.include.members(['sidecar/0', 'page/prom'])
     expect(changed(build(before, atlas), build(reduce(before, registered(paris)), atlas))).to.deep.equal([
       'cluster thanos/paris',
       'scope thanos/paris',
@@ -128,7 +157,10 @@ describe('envoy/build: a change costs its own resources only', () => {
     },
     'replicas, at the Envoy of its cluster: the new cluster and the routes, no listener': {
       changes: [registered({...paris, replicas: 2})],
-      costs: ['cluster sidecar/1', 'route thanos'],
+      costs: [
+        ...['cluster page/prom', 'cluster page/prom/1', 'cluster page/thanos', 'cluster page/thanos/1', 'cluster sidecar/1'],
+        ...['route page/prom', 'route page/thanos', 'route thanos'],
+      ],
       node: nodeOf('paris'),
     },
   }

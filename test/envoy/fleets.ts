@@ -1,9 +1,10 @@
 /** Each kind of snapshot: each has a golden file, and a real Envoy validates each. */
+import {defaultPages} from '../../src/lib/model/page.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Node} from '../../src/lib/model/node.js'
 import {defaultSettings, type Settings} from '../../src/lib/model/settings.js'
-import {parseClientName} from '../../src/lib/model/names.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
 import {testCluster} from '../helpers/fleet.js'
 import {fleetOf, nodeOf, recordsOf} from './fixture.js'
 
@@ -82,17 +83,60 @@ export const fleets: readonly Kind[] = [
   },
   {
     name: 'observability-internal-tls',
-    says: 'The observability Envoy whose 10901 speaks mutual TLS, on the address for other clusters, and admits two clients by name.',
+    says: 'The observability Envoy whose internal ports speak mutual TLS, on the address for other clusters: 10901 admits two clients by name, the ports for pages another one.',
     fleet: fleetOf([paris], {
-      settings: {...settings, internalTls: [10_901], clients: ['thanos', 'thanos-ruler'].map(name => parseClientName(name))},
+      settings: {
+        ...settings,
+        internalTls: [10_901, 10_902, 10_904],
+        clients: ['thanos', 'thanos-ruler', 'ingress:10902,10904'].map(client => parseInternalClient(client)),
+      },
     }),
     node: nodeOf('atlas', {'atlas.local_address': '10.0.0.7'}),
+  },
+  {
+    name: 'observability-pages',
+    says: 'The observability Envoy with web pages by host name and by path; the Prometheus of paris stands below /prometheus.',
+    fleet: fleetOf([{...paris, pages: {...defaultPages, paths: {...defaultPages.paths, prom: '/prometheus'}}}], {
+      settings: {...settings, webDomain: 'web.example.com', pagesByPath: true},
+    }),
+    node: nodeOf('atlas'),
+  },
+  {
+    name: 'downstream-pages',
+    says: 'The downstream Envoy of paris, which allows no silences and stands below /prometheus; its Alertmanager would be local, and is refused.',
+    fleet: fleetOf(
+      [
+        {
+          ...paris,
+          services: {...paris.services, alertmanager: {host: 'localhost', port: 9093}},
+          pages: {...defaultPages, allowSilences: false, paths: {...defaultPages.paths, prom: '/prometheus'}},
+        },
+      ],
+      {settings},
+    ),
+    node: nodeOf('paris'),
   },
   {
     name: 'downstream',
     says: 'The downstream Envoy of paris, whose two sidecars have names.',
     fleet: fleetOf([paris], {settings}),
     node: nodeOf('paris'),
+  },
+  {
+    name: 'downstream-tls',
+    says: 'The downstream Envoy of paris, which has certificates for its sidecars and for target store.',
+    fleet: fleetOf(
+      [
+        {
+          ...paris,
+          replicas: 1,
+          thanosTls: {certificates: 'openshift', serverName: 'prometheus-grpc'},
+          targets: new Map([['store', {host: '10.0.0.9', port: 10_901, replicas: 1, health: 'tcp', tls: {certificates: 'internal'}}]]),
+        },
+      ],
+      {settings},
+    ),
+    node: nodeOf('paris', {'atlas.upstream_tls': {directory: '/etc/atlas/envoy/upstream', client: {internal: false, openshift: true}}}),
   },
   {
     name: 'downstream-addresses',

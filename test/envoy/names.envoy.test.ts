@@ -58,7 +58,7 @@ for (const version of ['1.36', '1.40'] as const)
       return envoy
     }
 
-    describe('of a sidecar, whose cluster has no health check', () => {
+    describe('of a sidecar, each of whose addresses is checked', () => {
       const local = '127.0.46.2'
       const tls = {shows: identity('atlas'), ca: [issuer.certificate], servername: 'paris.downstream.atlas.internal'}
       const answeredBy = async (): Promise<unknown> =>
@@ -75,11 +75,27 @@ for (const version of ['1.36', '1.40'] as const)
         dns.set(NAME, {A: at(second)})
         closeFirst()
         await until('the second address', async () => (await answeredBy()) === second, 30)
-        for (const records of wrong) {
+        for (const records of ['servfail', 'silent'] as const) {
           dns.set(NAME, {A: records, AAAA: records})
           const before = dns.queries().length
           await until(`a query that is answered with ${records}`, () => dns.queries().length >= before + 4, 30)
           expect(await answeredBy(), records).to.equal(second)
+        }
+      })
+
+      it('an address that is no longer in the answer is not used, though something else answers there', async () => {
+        for (const host of [first, second]) closing.push((await serveEcho({host, port: 10_901}, host)).close)
+        dns.set(NAME, {A: at(first)})
+        await start(parisOwner, local, often)
+        await until('the first address', async () => (await answeredBy()) === first)
+        dns.set(NAME, {A: at(second)})
+        await until('the second address', async () => (await answeredBy()) === second, 30)
+        for (let call = 0; call < 20; call += 1) expect(await answeredBy()).to.equal(second)
+        for (const records of ['nxdomain', 'nodata'] as const) {
+          dns.set(NAME, {A: records, AAAA: records})
+          await until(`no endpoint with ${records}`, async () => (await answeredBy()) === undefined, 30)
+          dns.set(NAME, {A: at(second)})
+          await until('the second address again', async () => (await answeredBy()) === second, 30)
         }
       })
 

@@ -2,7 +2,7 @@ import {expect} from 'chai'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {reduce} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {parseClientName} from '../../src/lib/model/names.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
 import {type Settings, defaultSettings} from '../../src/lib/model/settings.js'
 import {testCluster} from '../helpers/fleet.js'
 import {broken, build, fleetOf, nodeOf, recordsOf, registered, textOf} from './fixture.js'
@@ -13,11 +13,11 @@ const lyon = testCluster('lyon', {addresses: parseAddresses('lyon.example.com')}
 const nice = testCluster('nice', {replicas: 3})
 const fleet = fleetOf([paris, lyon, nice])
 
-describe('envoy/rbac: clients that 10901 admits', () => {
-  const clients = ['thanos', 'ruler'].map(name => parseClientName(name))
+describe('envoy/rbac: clients that the internal ports admit', () => {
+  const clients = ['thanos', 'ruler', 'ingress:10902,10904'].map(name => parseInternalClient(name))
   const node = nodeOf('atlas', {'atlas.local_address': '10.0.0.7'})
-  const door = (differing: Partial<Settings>) =>
-    JSON.parse(textOf(build(fleetOf([paris], {settings: {...defaultSettings, ...differing}}), node), 'listener', 'thanos'))
+  const door = (differing: Partial<Settings>, listener = 'thanos') =>
+    JSON.parse(textOf(build(fleetOf([paris], {settings: {...defaultSettings, ...differing}}), node), 'listener', listener))
   const names = (part: unknown): readonly string[] => JSON.stringify(part).match(/spiffe:[^"]+/g) ?? []
 
   it('every client that reaches its local address, with or without a certificate', () => {
@@ -27,12 +27,30 @@ describe('envoy/rbac: clients that 10901 admits', () => {
     expect(door({clients})).to.deep.equal(door({}))
   })
 
-  it('switched to mutual TLS, the named clients alone, in the handshake and on every request', () => {
+  it('switched to mutual TLS, the named clients alone, in the handshake and once more on each connection', () => {
     const {address, filter_chains: chains} = door({clients, internalTls: [10_901]})
     expect(address.socket_address.address).to.equal('0.0.0.0')
     const admitted = ['spiffe://atlas.internal/client/thanos', 'spiffe://atlas.internal/client/ruler']
     expect(names(chains[0].transport_socket)).to.deep.equal(admitted)
     expect(names(chains[0].filters)).to.deep.equal(admitted)
+  })
+
+  it('each port on its own: those named for it, while the others go on in plaintext', () => {
+    const ports = [
+      [10_902, 'thanos-pages'],
+      [10_904, 'pages'],
+    ] as const
+    for (const [port, name] of ports) {
+      const secured = door({clients, internalTls: [port]}, name)
+      expect(secured.address.socket_address.address).to.equal('0.0.0.0')
+      for (const part of ['transport_socket', 'filters'])
+        expect(names(secured.filter_chains[0][part])).to.deep.equal(['spiffe://atlas.internal/client/ingress'])
+      const common = secured.filter_chains[0].transport_socket.typed_config.common_tls_context
+      expect(common.alpn_protocols).to.deep.equal(['h2', 'http/1.1'])
+      expect(JSON.stringify(secured.filter_chains[0].filters)).to.include('"max_connection_duration":"600s"')
+      for (const [, other] of [...ports, [10_901, 'thanos']].filter(([each]) => each !== port))
+        expect(door({clients, internalTls: [port]}, String(other))).to.deep.equal(door({}, String(other)))
+    }
   })
 })
 

@@ -11,7 +11,7 @@ import {type RunningEnvoy, startEnvoy} from '../helpers/envoy-process.js'
 import {testCluster} from '../helpers/fleet.js'
 import {type Snapshot, resourcesOf} from '../../src/lib/xds/snapshot.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
-import {type AdsServer, serveAds} from './ads-server.js'
+import {type AdsServer, adsBootstrap, serveAds} from './ads-server.js'
 import {certified} from './certified.js'
 import {build, fleetOf, nodeOf} from './fixture.js'
 
@@ -66,8 +66,8 @@ for (const version of ['1.36', '1.40'] as const)
       await settled()
       ads.snapshot = build(moved, node)
       await reconnect()
-      await until('both listeners to be replaced', async () =>
-        /^.*listener_modified: 2$/m.test(await page('/stats?filter=listener_modified')),
+      await until('every listener to be replaced', async () =>
+        /^.*listener_modified: 5$/m.test(await page('/stats?filter=listener_modified')),
       )
       await settled()
       expect(ads.sent).to.include.members(['Cluster thanos/paris', 'Listener thanos', 'Listener ads'])
@@ -157,37 +157,7 @@ interface Config {
   readonly active_state?: object
 }
 
-const bootstrap = {
-  node: {id: 'atlas-0', cluster: 'atlas'},
-  admin: {address: {socket_address: {address: admin.host, port_value: admin.port}}},
-  dynamic_resources: {
-    ads_config: {
-      api_type: 'DELTA_GRPC',
-      transport_api_version: 'V3',
-      grpc_services: [{envoy_grpc: {cluster_name: 'xds', retry_policy: {retry_back_off: {base_interval: '0.1s', max_interval: '0.2s'}}}}],
-    },
-    cds_config: {resource_api_version: 'V3', ads: {}},
-    lds_config: {resource_api_version: 'V3', ads: {}},
-  },
-  static_resources: {
-    clusters: [
-      {
-        name: 'xds',
-        type: 'STATIC',
-        typed_extension_protocol_options: {
-          'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-            '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-            explicit_http_config: {http2_protocol_options: {}},
-          },
-        },
-        load_assignment: {
-          cluster_name: 'xds',
-          endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: adsAt.host, port_value: adsAt.port}}}}]}],
-        },
-      },
-    ],
-  },
-}
+const bootstrap = adsBootstrap({admin, ads: adsAt})
 
 function changedFleet(): Fleet {
   const {settings} = fleet

@@ -19,6 +19,7 @@ import {inFolder} from '../helpers/atlas.js'
 import {resourceJson} from '../helpers/envoy-json.js'
 import {envoyProgram, envoyVersions, validate, validateFile} from '../helpers/envoy-program.js'
 import {noDeprecated, staticBootstrap} from '../helpers/envoy-static.js'
+import {certify} from '../helpers/kubernetes/certificates.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
 import {snapshotOf} from './fixture.js'
@@ -31,7 +32,12 @@ for (const version of envoyVersions)
     for (const {name, says, fleet, node} of fleets) {
       const snapshot = snapshotOf(buildSnapshot(certified(fleet, now), node))
 
-      it(`accepts ${name}: ${says}`, async () => expectAccepted(await validate(JSON.stringify(staticBootstrap(snapshot)), version)))
+      it(`accepts ${name}: ${says}`, async () =>
+        inFolder(async folder => {
+          if (name === 'downstream-tls') await writeUpstream(folder)
+          const text = JSON.stringify(staticBootstrap(snapshot)).replaceAll('/etc/atlas/envoy/upstream', folder)
+          expectAccepted(await validate(text, version))
+        }))
 
       const scopes = [...resourcesOf(snapshot, typeUrls.scope).values()]
       if (scopes.length > 0)
@@ -80,6 +86,18 @@ for (const version of envoyVersions)
       expect((await validate(deprecated, version)).said).to.include('Using deprecated option')
     })
   })
+
+/** The certificates for Thanos endpoints: in a static bootstrap their files must be there. */
+async function writeUpstream(folder: string): Promise<void> {
+  const authority = await certify({name: 'authority'})
+  const {certificate, key} = await certify({name: 'client', kind: 'client'}, authority)
+  for (const name of ['internal', 'openshift']) {
+    await mkdir(path.join(folder, name), {recursive: true})
+    await writeFile(path.join(folder, name, 'ca.crt'), authority.certificate)
+    await writeFile(path.join(folder, name, 'tls.crt'), certificate)
+    await writeFile(path.join(folder, name, 'tls.key'), key)
+  }
+}
 
 function expectAccepted({accepted, said}: {accepted: boolean; said: string}): void {
   expect(accepted, said).to.equal(true)

@@ -2,6 +2,7 @@
 import {parseAddress} from '../../src/lib/model/address.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
+import {defaultPages} from '../../src/lib/model/page.js'
 
 /** A registered cluster with one address and kube-prometheus-like services. */
 export function testCluster(name: string, differing: Partial<Cluster> = {}): Cluster {
@@ -16,6 +17,9 @@ export function testCluster(name: string, differing: Partial<Cluster> = {}): Clu
       prometheus: {host: pod, port: 9090},
       alertmanager: {host: 'alertmanager-operated.monitoring.svc.cluster.local', port: 9093},
     },
+    thanosHealth: 'grpc',
+    targets: new Map(),
+    pages: defaultPages,
     groups: [],
     ...differing,
   }

@@ -4,6 +4,9 @@ import type {AddressInfo} from 'node:net'
 import {createSecureContext} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import {frame} from '../../src/demo/lab/grpc.js'
+import {SERVING} from '../../src/demo/lab/health.js'
+import {isEnvoysCheck} from './health-check.js'
 
 export interface Answer {
   readonly status: number
@@ -76,13 +79,20 @@ export async function visit(
   }
 }
 
-/** A server that answers 200, to gRPC OK, with `name` and, as JSON, the headers that reached it. */
+/** A server that answers 200, to gRPC OK, with `name` and, as JSON, the headers that reached it; and Envoy's health checks with SERVING. */
 export async function serveEcho(
   {host, port}: HostPort,
   name: string,
   tls?: {readonly shows: CertifiedKey; readonly ca: readonly string[]},
 ): Promise<{readonly port: number; close(): void}> {
   const answer = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
+    if (isEnvoysCheck(request.headers)) {
+      response.writeHead(200, {'content-type': 'application/grpc'})
+      response.addTrailers({'grpc-status': '0'})
+      response.end(frame(SERVING))
+      return
+    }
+
     const isGrpc = request.headers['content-type'] === 'application/grpc'
     response.writeHead(200, {'x-answered-by': name, ...(isGrpc ? {'grpc-status': '0'} : {})})
     if (request.headers['x-hold'] === undefined) response.end(JSON.stringify(request.headers))

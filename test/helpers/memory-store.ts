@@ -15,6 +15,8 @@ export interface MemoryStore extends StateStore {
   put(key: ObjectKey, value: unknown): void
   /** Reads an object. */
   get(key: ObjectKey): Manifest | undefined
+  /** Lets so many writes happen and no other one, as of a process that is killed; other processes (`again`) go on. */
+  dieAfter(writes: number): void
   /** Makes every read fail, or succeed again. */
   break(error: AtlasError | undefined): void
 }
@@ -37,6 +39,7 @@ interface Place {
 function storeOver(place: Place): MemoryStore {
   const {held, observers} = place
   const owner = {}
+  let writesLeft = Infinity
 
   const tell = (isConcerned: (observer: object) => boolean): void => {
     for (const observer of observers) if (isConcerned(observer.owner)) observer.look()
@@ -76,6 +79,8 @@ function storeOver(place: Place): MemoryStore {
       return found === undefined ? undefined : readObject(key, found.value, found.revision)
     },
     async write(key, manifest) {
+      if (writesLeft === 0) throw new Error('the process was killed')
+      writesLeft -= 1
       const revision = set(key, manifest)
       tell(other => other !== owner)
       return manifest === undefined || revision === undefined ? undefined : {key, revision, manifest}
@@ -127,6 +132,7 @@ function storeOver(place: Place): MemoryStore {
       tell(() => true)
     },
     get: key => held.get(key)?.value as Manifest | undefined,
+    dieAfter: writes => (writesLeft = writes),
     break(error) {
       place.broken = error
       tell(() => true)

@@ -13,6 +13,13 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+/** Flags of `serve` for ports of 127.0.0.1 that are free, and the URL of its admin port. */
+export async function servingFlags(): Promise<{readonly flags: readonly string[]; readonly admin: string}> {
+  const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+  // Its pages would be at the port beside --listen, which may be the one just chosen for --admin.
+  return {flags: ['--listen', listen, '--pages-listen', '127.0.0.1:0', '--admin', admin], admin: `http://${admin}`}
+}
+
 /** Waits until the page answers 200, for 20 s at most. @returns its last status */
 export async function readiness(url: string): Promise<number> {
   const end = Date.now() + 20_000

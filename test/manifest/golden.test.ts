@@ -6,7 +6,8 @@ import {renderYaml} from '../../src/lib/manifest/yaml.js'
 import {parseAddresses, parseHostPort} from '../../src/lib/model/address.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {parsePorts} from '../../src/lib/model/cluster.js'
-import {parseClientName, parseClusterName} from '../../src/lib/model/names.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
 import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
@@ -40,7 +41,7 @@ describe('manifest: golden files', () => {
     })
 
   it('of a client of the internal ports, and of endpoints in mutual TLS', () => {
-    const client = parseClientName('thanos')
+    const client = parseInternalClient('thanos')
     const secured = testFleet(testDependencies(), ['lyon', 'paris'], {...settings, clients: [client], internalTls: [10_901]})
     const objects = objectsOf(secured)
     const text = (key: string) => readable(renderYaml(objects.get(key)))

@@ -4,7 +4,7 @@ import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import type {Cluster} from '../../src/lib/model/cluster.js'
 import {type Fleet, type Subject, emptyFleet} from '../../src/lib/model/fleet.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
-import {renderZone, serialIn} from '../../src/lib/manifest/zone.js'
+import {renderZone, serialIn, zoneNames} from '../../src/lib/manifest/zone.js'
 import {expectGolden} from '../helpers/golden.js'
 import {testCluster} from '../helpers/fleet.js'
 import {goatlasChartZone, goatlasZone} from '../helpers/goatlas-objects.js'
@@ -88,9 +88,42 @@ describe('manifest/zone', () => {
       Array.from({length: 1000}, (_, index) => testCluster(name(index), {replicas: 2})),
       {namespace: 'n'.repeat(63)},
     )
-    const zone = renderZone(many, undefined, now)
+    const [every] = zoneNames(many, many.settings ?? defaultSettings, undefined)
+    const zone = `${renderZone(fleetOf([]), undefined, now)}${every?.records ?? ''}\n`
     expect(readZone(zone).records).to.have.length(4001)
     expect(Buffer.byteLength(zone)).to.be.lessThan(1024 * 1024)
+  })
+
+  describe('groups', () => {
+    const europe = testCluster('paris', {replicas: 2, groups: ['europe', 'unlisted']})
+    const zone = renderZone(fleetOf([europe, testCluster('rome')], {groups: ['asia', 'europe']}), undefined, now)
+    const EUROPE = '_thanos._tcp.europe.thanos.atlas.'
+
+    it('each that is listed has a name with its clusters, beside the name that has every cluster', () => {
+      expect(endpointsIn(zone, EUROPE)).to.have.length(2)
+      expect(endpointsIn(zone, EUROPE).every(endpoint => endpoint.startsWith('paris-'))).to.equal(true)
+      expect(endpointsIn(zone, THANOS)).to.have.length(3)
+      expect(zone).not.to.include('unlisted').and.not.to.include('asia')
+    })
+
+    it('one that is emptied loses its name, and the serial grows', () => {
+      const after = renderZone(fleetOf([testCluster('paris', {replicas: 2}), testCluster('rome')], {groups: ['asia', 'europe']}), zone, now)
+      expect(after).not.to.include('europe')
+      expect(serialIn(after)).to.equal(NOW + 1)
+    })
+
+    it('records of a registration that became unreadable stay under each name', () => {
+      const broken = fleetOf([testCluster('rome')], {groups: ['asia', 'europe']}, ['registration/paris'])
+      expect(renderZone(broken, zone, now)).to.equal(zone)
+    })
+
+    it('a name that would be too long keeps its records, and the others go on', () => {
+      const many = Array.from({length: 900}, (_, index) => testCluster(`cluster-with-a-long-name-${index}`))
+      const after = renderZone(fleetOf([testCluster('rome', {groups: ['asia']}), ...many], {groups: ['asia', 'europe']}), zone, now)
+      expect(endpointsIn(after, THANOS)).to.deep.equal(endpointsIn(zone, THANOS))
+      expect(endpointsIn(after, '_thanos._tcp.asia.thanos.atlas.')).to.have.length(1)
+      expect(after).not.to.include('europe')
+    })
   })
 
   describe('after the 2021 program', () => {

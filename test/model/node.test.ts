@@ -29,6 +29,28 @@ describe('model/node', () => {
       expect(limitsOf({'atlas.open_files': odd, 'atlas.workers': odd}), JSON.stringify(odd)).to.deep.equal([undefined, undefined])
   })
 
+  it('parseNode() reads the limit of the heap, which is above the largest count', () => {
+    const limitOf = (limit: unknown) => parseNode({cluster: 'atlas', id: 'x', metadata: {'atlas.max_heap_bytes': limit}}).maxHeapBytes
+    expect(limitOf(3 * 1024 ** 3)).to.equal(3 * 1024 ** 3)
+    for (const odd of ['1073741824', 0, -1, 1.5, 2e15, null]) expect(limitOf(odd), String(odd)).to.equal(undefined)
+  })
+
+  it('parseNode() reads which certificates an Envoy has for Thanos endpoints, and refuses what is none', () => {
+    const read = (claim: unknown) => parseNode({cluster: 'paris', id: 'x', metadata: {'atlas.upstream_tls': claim}}).upstreamTls
+    const client = {openshift: true, internal: false}
+    expect(read({directory: '/etc/x', client})).to.deep.equal({
+      directory: '/etc/x',
+      certificates: new Map([
+        ['internal', {isClient: false}],
+        ['openshift', {isClient: true}],
+      ]),
+    })
+    const many = Object.fromEntries(Array.from({length: 33}, (_each, index) => [`n${index}`, true]))
+    for (const odd of [1, [], {}, {directory: 'x', client}, {directory: '/x', client: {'../y': true}}, {directory: '/x', client: {y: 1}}])
+      expect(() => read(odd), JSON.stringify(odd)).to.throw('node metadata atlas.upstream_tls must be')
+    expect(() => read({directory: '/x', client: many})).to.throw('at most 32 names')
+  })
+
   it('parseNode() reads the version of an Envoy, and takes nothing else for one', () => {
     const versionOf = (claim: object) => parseNode({cluster: 'paris', id: 'x', metadata: {}, ...claim}).envoyVersion
     const version = {major: 1, minor: 38, patch: 3}

@@ -68,6 +68,17 @@ describe('model/persistent-map', () => {
     expect(differingKeys(large, later)).to.have.members([7, 10_001, 9])
   })
 
+  it('compares versions on both sides of a merge by what differs', () => {
+    const large = PersistentMap.of(Array.from({length: 10_000}, (_, key): [number, number] => [key, key]))
+    const versions = [large]
+    for (let key = 0; key < 300; key += 1) versions.push((versions.at(-1) ?? large).with([[key, -1]]))
+    for (const [index, map] of versions.slice(0, -1).entries()) {
+      const next = versions[index + 1] ?? large
+      expect(map.keysApart(next)?.size, 'not all').to.be.below(300)
+      expect(differingKeys(map, next)).to.deep.equal([index])
+    }
+  })
+
   it('keeps the overlay far smaller than the base, however many changes come', () => {
     const first = PersistentMap.of(Array.from({length: 10_000}, (_, key): [number, number] => [key, key]))
     let map = first

@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {remember} from '../../src/lib/model/remember.js'
+import {remember, rememberTexts} from '../../src/lib/model/remember.js'
 
 describe('model/remember', () => {
   const counted = (): {built: () => number; build: (key: object, ...rest: readonly unknown[]) => object} => {
@@ -30,5 +30,23 @@ describe('model/remember', () => {
     expect(build(key, 8)).to.equal(build(key, 8))
     expect(built()).to.equal(9)
     expect(build(key, 0)).to.not.equal(first)
+  })
+
+  it('shares the values of equal texts, as many as a stack has, and keeps no error', () => {
+    let built = 0
+    const build = rememberTexts(text => {
+      built += 1
+      if (text === 'wrong') throw new Error('it is wrong')
+      return {text}
+    })
+    const first = build('a')
+    expect(build('a')).to.equal(first)
+    expect(() => build('wrong')).to.throw('it is wrong')
+    expect(() => build('wrong')).to.throw('it is wrong')
+    expect(built).to.equal(3)
+    for (let index = 0; index < 64; index += 1) build(String(index))
+    expect(build('63')).to.equal(build('63'))
+    expect(built).to.equal(67)
+    expect(build('a')).to.not.equal(first)
   })
 })

@@ -1,6 +1,6 @@
 import {expect} from 'chai'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
+import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import type {Answer, Request, RequestTimes} from '../../src/lib/model/request.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
@@ -40,6 +40,14 @@ describe('ops/answer-requests', () => {
     expect(answers[0]?.message).to.contain('ghost')
   })
 
+  it('begins no rotation that skips the observability cluster, or one that is not registered, where a request asks for it', () => {
+    for (const skipped of [OBSERVABILITY, ghost] as const) {
+      const {changes, answers} = answersTo({kind: 'rotate-issuer', skip: [lyon, skipped]})
+      expect(changes.map(({kind}) => kind)).to.deep.equal(['answer', 'request'])
+      expect(answers[0]).to.include({state: 'failed'})
+    }
+  })
+
   it('removes a cluster, which later requests see', () => {
     const {changes, answers} = answersTo({kind: 'remove', owners: [lyon]}, {kind: 'rotate', owners: [lyon]})
     expect(changes[0]).to.include({kind: 'record', owner: lyon})
@@ -62,6 +70,62 @@ describe('ops/answer-requests', () => {
       expect(changes.map(({kind}) => kind)).to.deep.equal(['answer', 'request'])
       expect(answers[0]).to.include({state: 'failed', message})
     }
+  })
+
+  it('revokes a cluster and restores it, and does each once where a request is repeated', () => {
+    const revoke = {kind: 'revoke', owners: [paris], generation: 1} as const
+    const {changes, answers} = answersTo(revoke, {...revoke, reissue: true}, {kind: 'restore', owners: [paris]}, revoke)
+    expect(answers.map(({state, message}) => [state, message])).to.deep.equal([
+      ['done', 'revoke paris'],
+      ['done', 'revoke paris and issue again'],
+      ['done', 'restore paris'],
+      ['done', 'revoke paris'],
+    ])
+    expect(answers[1]).to.include({generation: 1, reissue: true})
+    expect(changes.flatMap(change => (change.kind === 'record' ? [change.value?.revokedSince] : []))).to.deep.equal([
+      '2026-11-23T00:00:00.000Z',
+      undefined,
+      undefined,
+    ])
+    const written = changes.flatMap(change =>
+      change.kind === 'credential' || change.kind === 'answer' ? [[change.kind, change.value !== undefined]] : [],
+    )
+    expect(written, 'the answer comes after the credential').to.deep.equal([
+      ['credential', false],
+      ['answer', true],
+      ['answer', true],
+      ['credential', true],
+      ['answer', true],
+      ['answer', true],
+    ])
+  })
+
+  it('signs nothing for a revoked cluster', () => {
+    const {answers} = answersTo({kind: 'revoke', owners: [paris]}, {kind: 'rotate', owners: [paris]}, {})
+    expect(answers.map(({state}) => state)).to.deep.equal(['done', 'failed', 'done'])
+    expect(answers[1]?.message).to.match(/^cluster paris is revoked since/)
+  })
+
+  it('revokes one credential that is on record, and refuses the newest one without reissue', () => {
+    const [credential] =
+      testFleet(testDependencies(), ['paris', 'lyon'])
+        .records.get(paris)
+        ?.credentials.map(({sha256}) => sha256) ?? []
+    const of = (sha256 = '') => ({kind: 'revoke', owners: [paris], credential: sha256}) as const
+    expect(answersTo(of(credential)).answers[0]).to.include({state: 'failed'})
+    expect(answersTo(of('0'.repeat(64))).answers[0]).to.include({state: 'failed'})
+    const {changes, answers} = answersTo({...of(credential), reissue: true})
+    expect(answers[0]?.state).to.equal('done')
+    expect(changes[0]).to.deep.include({kind: 'record', owner: paris})
+  })
+
+  it('revokes no cluster that is not there, not all, and not the observability cluster', () => {
+    for (const owners of [[], [ghost], ['atlas'], [paris, ghost]] as const)
+      for (const kind of ['revoke', 'restore'] as const) {
+        const {changes, answers} = answersTo({kind, owners})
+        expect(changes.map(change => change.kind)).to.deep.equal(['answer', 'request'])
+        expect(answers[0]).to.include({state: 'failed'})
+      }
   })
 
   it('removes old answers by the leader’s clock, and requests whose sender has given up', () => {

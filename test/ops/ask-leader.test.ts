@@ -44,6 +44,21 @@ describe('ops/ask-leader', () => {
     expect(await said(store, 3000)).to.contain('the leader did: remove lyon')
   })
 
+  it('an answer to a rotation that leaves another cluster behind, or goes to another root, is reported', async () => {
+    const answer = {kind: 'rotate-root', owners: [], state: 'done', answeredAt: at} as const
+    const asked = {id: 'r', kind: 'rotate-root', owners: [], nextRoot: 'ab'.repeat(32)} as const
+    const patience = {waitMs: 3000, dependencies}
+    const outcome = async (...changed: readonly Change[]): Promise<string> =>
+      waitForAnswer(await storeWith(place, ...changed), asked, 'no rotation', patience).then(() => '', String)
+    const changed = async (details: object): Promise<string> =>
+      outcome({kind: 'answer', id: 'r', value: {...answer, nextRoot: asked.nextRoot, ...details}})
+    expect(await changed({})).to.equal('')
+    expect(await changed({skip: [lyon]}))
+      .to.contain('rotate the root to the root')
+      .and.to.contain(', without lyon')
+    expect(await changed({nextRoot: 'cd'.repeat(32)})).to.contain('cdcdcd')
+  })
+
   it('a leader of an earlier version answers in the request', async () => {
     const store = await storeWith({kind: 'request', id: 'r', value: {...request, state: 'failed', answeredAt: at, message: 'no'}})
     expect(await said(store, 3000)).to.contain('paris is not removed yet: no')

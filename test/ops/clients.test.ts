@@ -2,6 +2,7 @@ import {expect} from 'chai'
 import {reduceAll} from '../../src/lib/model/change.js'
 import type {Credential} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
+import {parseInternalClient} from '../../src/lib/model/internal-ports.js'
 import {parseClientName} from '../../src/lib/model/names.js'
 import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
@@ -14,7 +15,7 @@ import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/
 const DAY = 86_400
 const [thanos, ruler] = ['thanos', 'ruler'].map(name => parseClientName(name)) as [ReturnType<typeof parseClientName>, never]
 const lifetimes = {...testSettings.lifetimes, issuer: 3650 * DAY}
-const settings = {...testSettings, lifetimes, clients: [thanos]}
+const settings = {...testSettings, lifetimes, clients: [parseInternalClient(thanos)]}
 
 function clientIn(fleet: Fleet, name = thanos): Credential {
   return fleet.clients.get(name) ?? expect.fail(`${name} has no certificate`)
@@ -56,11 +57,14 @@ describe('ops/clients', () => {
 
   it('a certificate goes with its name in the settings; a name that comes back gets another certificate', () => {
     const dependencies = testDependencies()
-    const fleet = testFleet(dependencies, [], {...settings, clients: [thanos, ruler]})
+    const fleet = testFleet(dependencies, [], {...settings, clients: [thanos, ruler].map(name => parseInternalClient(name))})
     const fewer = reconciled(reduceAll(fleet, [{kind: 'settings', value: settings}]), dependencies)
     expect([...fewer.clients.keys()]).to.deep.equal([thanos])
     expect(clientIn(fewer)).to.equal(clientIn(fleet))
-    const again = reconciled(reduceAll(fewer, [{kind: 'settings', value: {...settings, clients: [thanos, ruler]}}]), dependencies)
+    const again = reconciled(
+      reduceAll(fewer, [{kind: 'settings', value: {...settings, clients: [thanos, ruler].map(name => parseInternalClient(name))}}]),
+      dependencies,
+    )
     expect(clientIn(again, ruler).certificate).to.not.equal(clientIn(fleet, ruler).certificate)
   })
 
@@ -69,7 +73,7 @@ describe('ops/clients', () => {
     const fault = {object: 'Secret/atlas-client-thanos', key: 'data.tls.crt', message: 'broken'}
     const broken = reduceAll(testFleet(dependencies, [], settings), [{kind: 'fault', subject: 'client/thanos', value: fault}])
     expect(broken.clients.size).to.equal(0)
-    for (const clients of [[thanos], []])
+    for (const clients of [[parseInternalClient(thanos)], []])
       expect(
         planReconcile({...broken, settings: {...settings, clients}}, dependencies).filter(({kind}) => kind === 'client'),
       ).to.deep.equal([])

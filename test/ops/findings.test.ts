@@ -4,8 +4,9 @@ import {reduceAll} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import {addressesOf} from '../../src/lib/model/open-files.js'
+import {defaultPages} from '../../src/lib/model/page.js'
 import type {ProxyReport, Report} from '../../src/lib/model/report.js'
-import {agingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
+import {agingCredentials, endingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
 import {status, statusOf} from '../../src/lib/ops/status.js'
 import type {Heartbeat, StateStore} from '../../src/lib/store/store.js'
 import {type TestDependencies, reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
@@ -38,6 +39,31 @@ describe('ops/findings', () => {
   it('a network in which every cluster is connected has none', () => {
     const {dependencies, fleet} = settled()
     expect(kindsOf(fleet, [proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)], dependencies.now())).to.deep.equal([])
+  })
+
+  it('a page at a local address is one where pages are on, until the registration allows it; that of Thanos is none', () => {
+    const {dependencies, fleet} = settled()
+    const services = {
+      ...testCluster('paris').services,
+      prometheus: {host: 'localhost', port: 9090},
+      thanos: {host: '127.0.0.1', port: 10_901},
+    }
+    const found = (webDomain: string | undefined, allowLocalTargets = false) => {
+      const value = {...testCluster('paris', {services}), pages: {...defaultPages, allowLocalTargets}}
+      const changed = reduceAll(fleet, [
+        {kind: 'settings', value: {...testSettings, webDomain}},
+        {kind: 'registration', name: paris, value},
+      ])
+      return findingsOf(changed, [proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)], dependencies.now())
+    }
+    expect(found(undefined)).to.deep.equal([])
+    expect(found('web.example', true)).to.deep.equal([])
+    expect(found('web.example').map(({kind, cluster, object}) => [kind, cluster, object])).to.deep.equal([
+      ['registration', 'paris', 'Service/paris'],
+    ])
+    expect(found('web.example')[0]?.message).to.match(
+      /the prom page is refused, because "localhost:9090" is a name of the machine.*allow-local-targets/,
+    )
   })
 
   it('a registered cluster without a proxy is one from the hour after its first credential on; the observability cluster too', () => {
@@ -122,6 +148,34 @@ describe('ops/findings', () => {
     const named = testCluster('paris', {addresses: [{kind: 'dns', host: 'paris.example'}], replicas: 3})
     const withNames = reduceAll(fleet, [{kind: 'registration', name: paris, value: named}])
     expect([addressesOf(withNames, 'atlas'), addressesOf(withNames, paris)]).to.deep.equal([2, 6])
+  })
+
+  it('an observability Envoy whose fleet needs more heap than its limit is named, if its bootstrap names the limit', () => {
+    const {dependencies, fleet} = settled()
+    const grown = (count: number): Fleet =>
+      reduceAll(
+        fleet,
+        Array.from({length: count}, (_each, index) => {
+          const cluster = testCluster(`c-${index}`)
+          return {kind: 'registration', name: cluster.name, value: cluster} as const
+        }),
+      )
+    const found = (of: Fleet, maxHeapBytes?: number): readonly string[] => {
+      const limit = maxHeapBytes === undefined ? {} : {maxHeapBytes}
+      return findingsOf(of, [proxyOf(of, 'atlas', {openFiles: 65_536, ...limit}), proxyOf(of, paris, limit)], dependencies.now())
+        .filter(({kind}) => kind === 'memory')
+        .map(({message}) => message)
+    }
+    expect(found(grown(4200), 1024 ** 3)).to.deep.equal([])
+    expect(found(grown(4300), 1024 ** 3)).to.deep.equal([
+      'atlas atlas-0 needs about 930 MiB of heap for 4301 clusters, and refuses requests near its limit of 1024 MiB',
+    ])
+    expect(found(grown(4300), 2 * 1024 ** 3)).to.deep.equal([])
+    expect(found(grown(4300))).to.deep.equal([])
+    const withPages = reduceAll(grown(2500), [
+      {kind: 'settings', value: {...(fleet.settings ?? expect.fail('no settings')), pagesByPath: true}},
+    ])
+    expect([found(grown(2500), 1024 ** 3).length, found(withPages, 1024 ** 3).length]).to.deep.equal([0, 1])
   })
 
   for (const [what, strip] of [
@@ -222,5 +276,25 @@ describe('ops/status', () => {
       const {warnings, findings} = await statusWith(undefined)
       expect([warnings.length, findings]).to.deep.equal([1, []])
     })
+  })
+})
+
+describe('the warning of credentials that end soon', () => {
+  it('names clusters whose Envoys come with a replaced credential in the last sixth of its life, five by name', () => {
+    const own = testDependencies()
+    const names = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7']
+    const first = testFleet(own, names)
+    own.pass(400 * 86_400)
+    const renewed = reconciled(first, own)
+    const connected = names.map(parseClusterName).map(cluster => ({cluster, credential: first.records.get(cluster)?.credentials[0]}))
+    expect(endingCredentials(renewed, () => connected, own.now())).to.equal(undefined)
+    own.pass(215 * 86_400)
+    expect(
+      endingCredentials(first, () => connected, own.now()),
+      'no newer one is issued',
+    ).to.equal(undefined)
+    expect(endingCredentials(renewed, () => connected, own.now())).to.match(
+      /^Envoys come with an ADS credential that ends soon and was replaced: c1 \(until .*\), .*c5 \(until .*\) and 2 more; "atlas status" has the command for each$/,
+    )
   })
 })

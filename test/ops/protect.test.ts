@@ -2,8 +2,8 @@
 import {expect} from 'chai'
 import {reduceAll} from '../../src/lib/model/change.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import {planProtected, unitedRecords} from '../../src/lib/ops/protect.js'
-import {planRemoval} from '../../src/lib/ops/revoke.js'
+import {ownersPutBack, planProtected, unitedRecords} from '../../src/lib/ops/protect.js'
+import {planRemoval, planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
 import {testDependencies, testFleet} from '../helpers/dependencies.js'
 
 const paris = parseClusterName('paris')
@@ -22,6 +22,23 @@ describe('ops/protect', () => {
     expect(record?.denied).to.deep.equal(later.records.get(paris)?.denied)
     expect(record?.registration).to.deep.equal(copy.records.get(paris)?.registration)
     expect(planProtected(reduceAll(copy, changes), later.records)).to.deep.equal([])
+  })
+
+  it('a cluster stays revoked, and a restored one does not become revoked again', () => {
+    const cutOff = reduceAll(copy, planRevocation(copy, paris, {reissue: false}, dependencies))
+    const protectedCopy = reduceAll(copy, planProtected(copy, cutOff.records))
+    expect(protectedCopy.records.get(paris)).to.include({generation: 2, revokedSince: '2026-11-23T00:00:00.000Z'})
+    expect(ownersPutBack(cutOff, copy, dependencies.now())).to.deep.equal([paris])
+    const restored = reduceAll(cutOff, planRestore(cutOff, paris))
+    expect(ownersPutBack(cutOff, restored, dependencies.now())).to.deep.equal([])
+    expect(planProtected(restored, cutOff.records)).to.deep.equal([])
+    const again = reduceAll(restored, planRevocation(restored, paris, {reissue: false}, dependencies))
+    for (const earlier of [copy, cutOff, restored])
+      expect(reduceAll(earlier, planProtected(earlier, again.records)).records.get(paris))
+        .to.include({generation: 3})
+        .and.to.have.property('revokedSince')
+    const reissued = reduceAll(copy, planRevocation(copy, paris, {reissue: true}, dependencies))
+    expect(reduceAll(copy, planProtected(copy, reissued.records)).records.get(paris)).not.to.have.property('revokedSince')
   })
 
   it('loses nothing where the store is restored twice', () => {

@@ -7,10 +7,11 @@ import type {ProxyReport} from '../../src/lib/model/report.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {type RenewalFacts, type RenewalPlan, planRenewals} from '../../src/lib/ops/renewals.js'
 import {reduceAll} from '../../src/lib/model/change.js'
-import {openRenewals} from '../../src/server/leader/renewals.js'
+import {defaultRenewalTimes, openRenewals} from '../../src/server/leader/renewals.js'
 import {type TestDependencies, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
 
 const day = 86_400
+const times = defaultRenewalTimes
 
 describe('renewals', () => {
   let dependencies: TestDependencies
@@ -89,7 +90,7 @@ describe('renewals', () => {
     dependencies.pass(120)
     expect(pass()).to.deep.equal([])
     expect(plan().late).to.deep.equal([first[0], second[0]].sort())
-    const gate = openRenewals({proxies: () => facts.proxies, isClockConfirmed: () => true}, dependencies, {acknowledgeMs: 120_000})
+    const gate = openRenewals({proxies: () => facts.proxies, isClockConfirmed: () => true, evidence: () => undefined}, dependencies, times)
     await gate.take(fleet)
     expect(gate.failure()).to.contain(
       `renewals wait: ${[first[0], second[0]].sort().join(', ')} did not acknowledge a new identity within 2m`,
@@ -126,7 +127,7 @@ describe('renewals', () => {
 
   it('before the clock is confirmed are planned again, of the same clusters, where nothing was written', async () => {
     dependencies.pass(40 * day)
-    const gate = openRenewals({proxies: () => [], isClockConfirmed: () => false}, dependencies, {acknowledgeMs: 120_000})
+    const gate = openRenewals({proxies: () => [], isClockConfirmed: () => false, evidence: () => undefined}, dependencies, times)
     const first = await gate.take(fleet)
     expect(first.owners.size).to.equal(3)
     expect(await gate.take(fleet), 'the commit failed').to.deep.equal(first)

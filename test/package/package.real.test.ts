@@ -65,7 +65,7 @@ describe('the package', function () {
     expect(stdout).to.include('paris')
 
     const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    const server = spawn(bin('atlas'), ['serve', '--store', store, '--listen', listen, '--admin', admin], {
+    const server = spawn(bin('atlas'), ['serve', '--store', store, '--listen', listen, '--pages-listen', '127.0.0.1:0', '--admin', admin], {
       cwd: folder,
       env: bareEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -40,7 +40,7 @@ describe('pki/issue: the content of each certificate', () => {
     const [a, b] = [1, 2].map(() => readKey(issue(rootSpec(settings), undefined, now, cryptoSigner)))
     expect(a?.subject).not.to.equal(b?.subject)
     expect(a?.serial).not.to.equal(b?.serial)
-    expect(a?.keySha256).not.to.equal(b?.keySha256)
+    expect(a?.subjectKeyId).not.to.equal(b?.subjectKeyId)
   })
 
   it('the issuer signs only leaves, for servers and clients, and is stored without its root', () => {

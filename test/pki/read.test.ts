@@ -32,7 +32,6 @@ describe('pki/read: facts', () => {
     })
     expect(facts.notBefore).to.deep.equal(new Date(parsed.validFrom))
     expect(facts.notAfter).to.deep.equal(new Date(parsed.validTo))
-    expect(facts.keySha256).to.match(/^[\da-f]{64}$/)
     expect(facts.subjectKeyId).to.match(/^[\da-f]{40}$/)
   })
 

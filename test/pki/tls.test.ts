@@ -1,11 +1,10 @@
 /** The certificates in real TLS 1.3 handshakes of node:tls, anchored as Atlas anchors them. */
-import {type TLSSocket, connect, createSecureContext, createServer} from 'node:tls'
 import {expect} from 'chai'
-import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {parseClusterName, sni} from '../../src/lib/model/names.js'
 import {credentialSpec, identitySpec, issuerSpec, serverSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue, issueCredential} from '../../src/lib/pki/issue.js'
-import {readCertificate, testAuthority} from '../helpers/pki.js'
+import {handshake} from '../helpers/handshake.js'
+import {testAuthority} from '../helpers/pki.js'
 
 const now = new Date()
 const PARIS = parseClusterName('paris')
@@ -60,58 +59,3 @@ describe('pki, in TLS handshakes', () => {
     expect(seen.client).to.equal('INVALID_PURPOSE')
   })
 })
-
-interface Side {
-  readonly own: CertifiedKey
-  readonly trusts: string
-}
-
-interface Seen {
-  /** Whether each side accepts the other. */
-  readonly server: string
-  readonly client: string
-  /** The client's names, as the server reads them. */
-  readonly uris: readonly string[]
-}
-
-async function handshake(server: Side, client: Side & {readonly dials: string}): Promise<Seen> {
-  const options = ({own, trusts}: Side): object => ({
-    cert: own.certificate,
-    key: own.key.reveal(),
-    ca: trusts,
-    allowPartialTrustChain: true,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.3',
-  })
-  // Node's TLS server drops allowPartialTrustChain from its own options; a context made apart keeps it.
-  const context = createSecureContext(options(server))
-  const listener = createServer({...options(server), requestCert: true, SNICallback: (_, done) => done(null, context)})
-  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
-  try {
-    const accepted = new Promise<TLSSocket>((resolve, reject) => {
-      listener.once('secureConnection', resolve)
-      listener.once('tlsClientError', reject)
-    })
-    const {port} = listener.address() as {port: number}
-    const socket = connect({...options(client), host: '127.0.0.1', port, servername: client.dials})
-    await new Promise<void>((resolve, reject) => {
-      socket.once('secureConnect', resolve)
-      socket.once('error', reject)
-    })
-    const peer = await accepted
-    const {raw} = peer.getPeerCertificate()
-    const {uris} = readCertificate(`-----BEGIN CERTIFICATE-----\n${raw.toString('base64')}\n-----END CERTIFICATE-----\n`)
-    const seen = {server: verdict(peer), client: verdict(socket), uris}
-    socket.destroy()
-    peer.destroy()
-    return seen
-  } finally {
-    listener.close()
-  }
-}
-
-function verdict(socket: TLSSocket): string {
-  if (socket.authorized) return 'authorized'
-  const error: unknown = socket.authorizationError
-  return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
-}

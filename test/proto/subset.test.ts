@@ -27,6 +27,7 @@ const newer: Record<string, string> = {
   'envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate': '1.33',
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.max_dynamic_descriptors': '1.35',
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.rate_limits': '1.33',
+  'envoy.extensions.filters.http.lua.v3.Lua.clear_route_cache': '1.34',
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig.query_timeout_seconds': '1.35',
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig.query_tries': '1.35',
   'envoy.extensions.rbac.principals.mtls_authenticated.v3.Config': '1.34',

@@ -27,7 +27,7 @@ describe('the Dockerfile', () => {
 
   it('has the entry point that the charts expect, and an unprivileged user by number', () => {
     const {entrypoint, user, environment} = readImage(text)
-    expect(entrypoint).to.deep.equal(['node', '/app/bin/run.js'])
+    expect(entrypoint).to.deep.equal(['node', '--min-semi-space-size=4', '--max-semi-space-size=4', '/app/bin/run.js'])
     expect(user).to.equal('65532:65532')
     expect(environment['PATH']).to.match(/^\/nodejs\/bin:/)
     expect(environment).to.include({NODE_ENV: 'production', NODE_DISABLE_COMPILE_CACHE: '1'})

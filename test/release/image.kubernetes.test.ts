@@ -6,7 +6,7 @@ import {type ImageRoot, makeImageRoot} from '../helpers/image-root.js'
 import {readKubeconfig} from '../helpers/kubernetes/kubeconfig.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {releaseOnce} from '../helpers/release.js'
-import {freePort, readiness} from '../helpers/serving.js'
+import {readiness, servingFlags} from '../helpers/serving.js'
 
 describe('the image', function () {
   this.timeout(120_000)
@@ -58,13 +58,13 @@ describe('the image', function () {
 
   /** Starts the server, does `work` once it is ready, stops it by SIGTERM; its log must have no warning. */
   async function serving(args: readonly string[], environment: Record<string, string>, work: () => Promise<void>): Promise<void> {
-    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    const server = image.start([...args, '--listen', listen, '--admin', admin], {environment})
+    const {flags, admin} = await servingFlags()
+    const server = image.start([...args, ...flags], {environment})
     let words = ''
     server.stderr.on('data', chunk => (words += String(chunk)))
     const ended = new Promise(resolve => server.once('close', (code, signal) => resolve(code ?? signal)))
     try {
-      expect(await readiness(`http://${admin}/readyz`), words).to.equal(200)
+      expect(await readiness(`${admin}/readyz`), words).to.equal(200)
       await work()
     } finally {
       server.kill('SIGTERM')

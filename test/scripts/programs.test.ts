@@ -101,6 +101,8 @@ describe('the catalogue', () => {
         'thanos, version 0.42.9 (',
         'prometheus, version 2.53.0 (',
         'prometheus, version 2.30.0 (',
+        'alertmanager, version 0.30.1 (',
+        'oauth2-proxy v7.15.6 (built',
       ]
       expect(outputs.map(program.fits)).to.deep.equal(outputs.map(fits))
     }
@@ -155,6 +157,29 @@ describe('a version on PATH', () => {
     const fits = (version: string) => prometheus.fits(`prometheus, version ${version} (branch: HEAD, revision: x)`)
     expect(['2.42.0+ds', '2.53.1', '3.0.0', '3.12.1'].filter(fits)).to.have.length(4)
     expect(['2.41.9', '1.99.0', ''].filter(fits)).to.have.length(0)
+  })
+
+  it('of Chromium fits from 130 on, and Chrome does', () => {
+    const {fits} = programNamed('chromium')
+    expect(['Chromium 156.0.8078.108 built on Debian 12', 'Google Chrome 131.0.1'].filter(fits)).to.have.length(2)
+    expect(['Chromium 98.0.4758.102', 'Command requires the chromium snap to be installed.'].filter(fits)).to.have.length(0)
+  })
+
+  it('of Alertmanager and oauth2-proxy fits within what is tested', () => {
+    const fitting = (name: string, printed: readonly string[]) => printed.filter(programNamed(name).fits)
+    const alertmanagers = [
+      'alertmanager, version 0.30.1 (branch: , revision: unknown)',
+      'alertmanager, version 0.25.0 (branch: debian/sid)',
+    ]
+    expect(fitting('alertmanager', alertmanagers)).to.deep.equal(alertmanagers.slice(0, 1))
+    const proxies = ['oauth2-proxy v7.15.6 (built with go1.26.10)', 'oauth2-proxy v6.1.1 (built with go1.14)']
+    expect(fitting('oauth2-proxy', proxies)).to.deep.equal(proxies.slice(0, 1))
+  })
+
+  it('of the Prometheus operator fits within its minor version', () => {
+    const {fits} = programNamed('prometheus-operator')
+    expect(fits('prometheus-operator, version 0.85.0 (branch: , revision: unknown)')).to.equal(true)
+    expect(fits('prometheus-operator, version 0.86.1 (branch: , revision: unknown)')).to.equal(false)
   })
 
   it('of Thanos fits within its minor version', () => {
@@ -321,7 +346,7 @@ describe('renderStatus', () => {
   it('renders the step, the progress and the time left', () => {
     const status = {name: 'thanos', version: '0.42.5', doing: 'compiling packages', done: 412, total: 745, secondsLeft: 170}
     expect(renderStatus(status)).to.equal('thanos 0.42.5: compiling packages 412/745, 2 min 50 s left')
-    expect(renderStatus({name: 'envoy', version: '1.40.0'})).to.equal('envoy 1.40.0: waiting')
+    expect(renderStatus({name: 'envoy', version: '1.40.0'})).to.equal('envoy 1.40.0: other programs come before it')
   })
 })
 

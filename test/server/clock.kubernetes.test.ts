@@ -19,7 +19,11 @@ describe('a leader whose clock differs from the API server’s', function () {
   before(async () => {
     const kubernetes = await sharedKubernetes()
     const namespace = await kubernetes.newNamespace('clock')
-    store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace}, secrets: 'all', times: {leaseRetryMs: 200}})
+    store = await openCluster({
+      cluster: {kubeconfig: kubernetes.kubeconfig, namespace},
+      secrets: 'all',
+      times: {leaseRenewMs: 200, leaseRetryMs: 200},
+    })
     undo.push(() => store.close())
     place = await openNamespace(kubernetes, namespace, store)
     await applyRights(kubernetes, namespace, 1)

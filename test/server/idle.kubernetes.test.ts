@@ -14,7 +14,7 @@ import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 
 const CLUSTERS = 200
 /** Shorter than the defaults: looks at the Leases, and the time of a watch. Milliseconds. */
-const STORE_TIMES = {leaseRetryMs: 500, replicaRenewMs: 500, replicaLookMs: 500, promptWatchMs: 1000}
+const STORE_TIMES = {leaseRenewMs: 500, leaseRetryMs: 500, replicaRenewMs: 500, replicaLookMs: 500, promptWatchMs: 1000}
 /** Longer than a report's pause, several looks at the Leases, and two watches, milliseconds. */
 const IDLE = 4000
 /** A server that requested nothing but watches and Leases for this long has done all its work, milliseconds. */
@@ -66,7 +66,7 @@ describe('an idle fleet', function () {
       const asked = requested()
       const looks = asked.filter(({isWatch, query}) => !isWatch && query.get('limit') === '1')
       expect(asked.filter(seen => !seen.isWatch && !looks.includes(seen)).map(({method, path}) => `${method} ${path}`)).to.deep.equal([])
-      // Services and ConfigMaps are watched for 1 to 2 s at a time.
+      // Services and ConfigMaps are watched for 2 s at a time, which is too short for a bookmark.
       expect(looks.length).to.be.at.most(8)
       expect(proxy.requests({path: /leases/}).length).to.be.within(4, 40)
     } finally {

@@ -1,9 +1,14 @@
 /** Whether a server is ready, and what it warns of, from facts alone. */
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
 import {expect} from 'chai'
+import {type AuthorityPart, type CertifiedKey, keptElsewhere} from '../../src/lib/model/authority.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import type {CurrentFleet} from '../../src/server/fleet/current-fleet.js'
 import {type ReadinessFacts, defaultReadinessTimes, readinessOf} from '../../src/server/readiness.js'
+import {makeOfflineRoot} from '../helpers/offline-root.js'
 import {testDependencies, testFleet} from '../helpers/dependencies.js'
 import {need} from './support/network.js'
 
@@ -66,14 +71,68 @@ describe('readiness', () => {
     expect(readinessOf(facts({storeHeardAt: performance.now() - 80_000})).warnings).to.deep.equal([])
   })
 
-  it('warns of a signing certificate from two thirds of its life on, where the server may read it', () => {
+  it('warns of the root from two thirds of its life on, and of an issuer whose replacement is overdue, where the server may read them', () => {
     const {notBefore, notAfter} = readKey(need(fleet.authority.get('issuer')))
     const at = (part: number): Date => new Date(notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * part)
-    expect(readinessOf(facts({clock: {now: () => at(0.66)}})).warnings).to.deep.equal([])
-    expect(readinessOf(facts({clock: {now: () => at(0.67)}})).warnings).to.deep.equal([
-      `the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that`,
+    expect(readinessOf(facts({clock: {now: () => at(0.83)}})).warnings).to.deep.equal([])
+    expect(readinessOf(facts({clock: {now: () => at(0.84)}})).warnings).to.deep.equal([
+      `the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; its replacement is overdue: "atlas rotate --status" shows what it waits for`,
     ])
-    expect(readinessOf(facts({clock: {now: () => at(0.67)}, role: 'ads'})).warnings).to.deep.equal([])
+    expect(readinessOf(facts({clock: {now: () => at(0.84)}, role: 'ads'})).warnings).to.deep.equal([])
+    const root = readKey(need(fleet.authority.get('root')))
+    const late = new Date(root.notBefore.getTime() + (root.notAfter.getTime() - root.notBefore.getTime()) * 0.67)
+    const ends = `certificate ends on ${root.notAfter.toISOString()}; nothing can be signed with it after that; replace it: "atlas rotate --root"`
+    expect(readinessOf(facts({clock: {now: () => late}})).warnings.filter(text => text.includes('--root'))).to.deep.equal([
+      `the root ${ends}`,
+      `the credential issuer ${ends}`,
+    ])
+  })
+
+  it('warns of the issuer from two thirds of its life on where the key of the root is kept offline, with the command to run', () => {
+    const root = {...need(fleet.authority.get('root')), key: keptElsewhere}
+    const offline = {...fleet, authority: new Map([...fleet.authority, ['root', root] as const])}
+    const {notBefore, notAfter} = readKey(need(fleet.authority.get('issuer')))
+    const at = (part: number): Date => new Date(notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * part)
+    const warnings = (part: number): readonly string[] => readinessOf(facts({fleet: known(offline), clock: {now: () => at(part)}})).warnings
+    expect(warnings(0.66)).to.deep.equal([])
+    expect(warnings(0.67)).to.deep.equal([
+      `the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; the key of the root is kept offline: write a request for it with "atlas rotate --issuer --request DIR", and have the root sign it`,
+    ])
+  })
+
+  it('where the issuer is the root itself, names what replaces both, once', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'atlas-readiness-'))
+    const ca = makeOfflineRoot(folder)
+    const [issuer, credentialIssuer] = [ca.issue('issuer', {days: 900}), ca.issue('credentialIssuer')]
+    rmSync(folder, {recursive: true})
+    const authority = new Map<AuthorityPart, CertifiedKey>([
+      ['root', {certificate: issuer.certificate, key: keptElsewhere}],
+      ['issuer', issuer],
+      ['credentialIssuer', credentialIssuer],
+    ])
+    const later = new Date(Date.now() + 700 * 86_400_000)
+    const {warnings} = readinessOf(facts({fleet: known({...fleet, authority}), clock: {now: () => later}}))
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.match(/^the root certificate ends on .*; replace it: bring two others: "atlas rotate --root --issuer-cert FILE/)
+  })
+
+  it('names the Secret where the root comes from one, and what to do about an issuer that has ended', () => {
+    const root = need(fleet.authority.get('root'))
+    const offered = {...fleet, offeredRoots: new Map([['company-ca', {...root, anyAge: true}]])}
+    const {notBefore, notAfter} = readKey(root)
+    const late = new Date(notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * 0.67)
+    const warnings = (served: Fleet, now: Date): string =>
+      readinessOf(facts({fleet: known(served), clock: {now: () => now}})).warnings.join('\n')
+    expect(warnings(offered, late)).to.match(
+      /the root certificate ends on .*; the root comes from Secret company-ca \(label goatlas.io\/authority\): renew it there, and a rotation begins/,
+    )
+    expect(warnings(offered, late)).not.to.contain('atlas rotate --root')
+    expect(warnings(fleet, late)).to.match(
+      /the issuer .* ended on .*could not be issued: the leader replaces it; "atlas rotate --issuer" does so at once/,
+    )
+    const ended = new Date(notAfter.getTime() + 1000)
+    expect(warnings(fleet, ended)).to.match(/the root .* ended on .*could not be issued: "atlas rotate --root" makes another root/)
+    expect(warnings(offered, ended)).to.match(/the root .* ended on .*could not be issued: the root comes from Secret company-ca/)
   })
 
   it('warns of a clock that is doubted in every role, and of no certificate by such a clock', () => {

@@ -16,7 +16,7 @@ describe('store: the first read of a watch', function () {
 
   it('loses no change that another process makes meanwhile', async () => {
     const store = memoryStore()
-    const names = Array.from({length: 100}, (_, index) => `c${String(index)}`)
+    const names = Array.from({length: 400}, (_, index) => `c${String(index)}`)
     await store.commit(await store.load(), changesOf(testFleet(testDependencies(), names)))
     const [watching, other] = [store.again(), store.again()]
     let fleet: Fleet | undefined

@@ -109,8 +109,12 @@ describe('stores of earlier releases', () => {
     const found = await openDirectory({directory: folder}).load()
     expect([...found.faults]).to.deep.equal([])
     const [written, read] = [fleetOf010(), found].map(fleet =>
-      // That release did not mark the endpoints with their installation.
-      plain({...fleet, identities: new Map([['atlas', fleet.identities.get('atlas')!]]), endpoints: {text: fleet.endpoints?.text ?? ''}}),
+      // That release did not mark the endpoints with their installation, and indented them.
+      plain({
+        ...fleet,
+        identities: new Map([['atlas', fleet.identities.get('atlas')!]]),
+        endpoints: {text: fleet.endpoints?.text.replaceAll(/^ +- /gm, '- ') ?? ''},
+      }),
     )
     expect(read).to.deep.equal(written)
     for (const [owner, identity] of found.identities)

@@ -1,15 +1,48 @@
 import {expect} from 'chai'
-import {describeSession, unacknowledged} from '../../src/lib/xds/session.js'
+import {describeSession, type SessionOptions, unacknowledged} from '../../src/lib/xds/session.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
 import {Stream, type Words} from './stream.js'
 
-function opened(words?: Words): Stream {
-  const stream = new Stream('delta')
+function opened(words?: Words, options?: SessionOptions): Stream {
+  const stream = new Stream('delta', options)
   if (words !== undefined) stream.push(words)
   return stream
 }
 
 describe('xds/session delta', () => {
+  describe('large responses', () => {
+    /** Two resources of these tests take at most this many bytes, three take more. */
+    const parts = {maxPartBytes: 300}
+
+    it('go in parts, all of a type before the next type, and are computed from the newest snapshot', () => {
+      const stream = opened(undefined, parts)
+      stream.ask('cluster')
+      stream.ask('listener')
+      stream.writes = false
+      expect(stream.push({cluster: {a: '1', b: '1', c: '1', d: '1', e: '1'}, listener: {l: '1'}})).to.deep.equal(['cluster +a=1 +b=1'])
+      stream.push({cluster: {a: '1', b: '1', c: '1', d: '2'}, listener: {l: '1'}})
+      expect(stream.write()).to.deep.equal(['cluster +c=1 +d=2', 'listener +l=1'])
+    })
+
+    it('a resource that is larger than a part goes alone', () => {
+      const stream = opened({cluster: {a: '1', b: 'x'.repeat(1000), c: '1'}}, parts)
+      expect(stream.ask('cluster').map(response => response.slice(0, 14))).to.deep.equal(['cluster +a=1', 'cluster +b=xxx', 'cluster +c=1'])
+    })
+
+    it('answer each requested name once, though it was refused before, and missing names after the last part', () => {
+      const stream = opened({secret: {a: '1', b: '1', c: 'bad'}}, parts)
+      stream.ask('secret', {subscribe: ['c']})
+      stream.nack('secret', 'no')
+      expect(stream.ask('secret', {subscribe: ['a', 'b', 'x', 'c']})).to.deep.equal(['secret +a=1 +b=1', 'secret +c=bad', 'secret -x'])
+    })
+
+    it('wait for the answer to each part where a client keeps what it refuses', () => {
+      const stream = opened({scope: {a: '1', b: '1', c: '1'}}, parts)
+      expect(stream.ask('scope')).to.deep.equal(['scope +a=1 +b=1'])
+      expect(stream.ack('scope')).to.deep.equal(['scope +c=1'])
+    })
+  })
+
   describe('subscriptions', () => {
     it('answers nothing before the first snapshot, then everything that is subscribed', () => {
       const stream = opened()

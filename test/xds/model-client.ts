@@ -76,8 +76,9 @@ export class ModelClient {
   constructor(
     readonly variant: Variant,
     readonly voice: Voice,
+    private readonly options: Partial<Session['options']> = {},
   ) {
-    this.session = openSession(variant)
+    this.session = openSession(variant, options)
     this.#connect()
   }
 
@@ -173,7 +174,7 @@ export class ModelClient {
     // A name that was requested and not answered is in doubt too.
     for (const shelf of this.shelves.values()) for (const name of shelf.owed) shelf.doubted.add(name)
     const before = unacknowledged(this.session)
-    this.session = openSession(this.variant)
+    this.session = openSession(this.variant, this.options)
     this.inbox = []
     this.outbox = []
     this.withheld = []
@@ -365,7 +366,8 @@ export class ModelClient {
 
     if (this.variant === 'sotw' && bad.length === 0 && allowsWildcard(response.typeUrl)) shelf.doubted.clear()
     shelf.nonce = response.nonce
-    if (kind === 'listener' && shelf.refused && bad.length === 0) this.#shelf('scope').repeats += 1
+    const responses = this.options.maxPartBytes === undefined ? 1 : 4 // at most, for four scopes
+    if (kind === 'listener' && shelf.refused && bad.length === 0) this.#shelf('scope').repeats += responses
     shelf.refused ||= bad.length > 0
     const [only] = bad
     const alone =

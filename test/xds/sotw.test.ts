@@ -10,6 +10,21 @@ function opened(words?: Words): Stream {
 }
 
 describe('xds/session SotW', () => {
+  it('ends the stream, and says why, where all resources of a type take more bytes than a response may have', () => {
+    const stream = new Stream('sotw', {maxResponseBytes: 300})
+    stream.push({cluster: {a: '1', b: '1'}})
+    expect(stream.ask('cluster')).to.deep.equal(['cluster: a=1 b=1'])
+    expect(stream.ack('cluster')).to.deep.equal([])
+    expect(stream.push({cluster: {a: '1', b: '1', c: '1'}})).to.deep.equal([])
+    expect(stream.close)
+      .to.match(
+        /^A state-of-the-world response with all 3 resources of type Cluster would have up to 0\.\d MiB, and at most 0\.0 MiB are sent/,
+      )
+      .and.contain('set "api_type: DELTA_GRPC" in the Envoy\'s bootstrap')
+    expect(stream.heard('too-large')).to.deep.equal([{kind: 'too-large', typeUrl: typeUrls.cluster, message: stream.close}])
+    expect(stream.push({cluster: {a: '1'}}), 'nothing is sent any more').to.deep.equal([])
+  })
+
   describe('subscriptions', () => {
     it('answers nothing before the first snapshot, then everything that is subscribed', () => {
       const stream = opened()

@@ -15,7 +15,7 @@ The bootstrap is what src/lib/envoy/bootstrap.ts builds (test/charts/bootstrap.k
 
 {{/*
 The bootstrap. Takes: cluster, addresses (list of HOST:PORT), serverName, serverUri, bindAddress ("" or an IP address), maxHeapBytes,
-concurrency, openFiles (0 for unknown).
+concurrency, openFiles (0 for unknown), upstreamTls (list, or none).
 */}}
 {{- define "goatlas.envoy.bootstrap" -}}
 {{- $named := false }}
@@ -31,10 +31,18 @@ node:
     {{- if .bindAddress }}
     atlas.bind_address: {{ .bindAddress | quote }}
     {{- end }}
+    {{- if eq .cluster "atlas" }}
+    atlas.max_heap_bytes: {{ int64 .maxHeapBytes }}
+    {{- end }}
     {{- if .openFiles }}
     atlas.open_files: {{ int .openFiles }}
     {{- end }}
     atlas.workers: {{ int .concurrency }}
+    {{- with .upstreamTls }}
+    atlas.upstream_tls:
+      directory: {{ include "goatlas.envoy.directory" $ }}/upstream
+      client: { {{- range $i, $each := . }}{{ if $i }}, {{ end }}{{ $each.name }}: {{ not (empty $each.client) }}{{ end -}} }
+    {{- end }}
 admin:
   address:
     pipe: {path: {{ include "goatlas.envoy.sockets" . }}/admin.sock, mode: 384} # 0600

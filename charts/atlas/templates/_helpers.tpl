@@ -38,7 +38,18 @@ Takes: name, and max if less than 63.
 {{- define "atlas.external.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-external" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.internal.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-internal" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.clients.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-clients" (include "atlas.fullname" .))) }}{{- end }}
+{{- define "atlas.pages.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-pages" (include "atlas.fullname" .))) }}{{- end }}
 {{- define "atlas.metrics.name" -}}{{ include "atlas.fit" (dict "name" (printf "%s-metrics" (include "atlas.fullname" .))) }}{{- end }}
+
+{{/* The host names of the web pages as a YAML list: `hosts`, or the web domain with a wildcard for each kind of page. Takes: root, hosts. */}}
+{{- define "atlas.pages.hosts" -}}
+{{- $domain := .root.Values.webDomain -}}
+{{- $derived := list -}}
+{{- if $domain -}}
+{{- $derived = list $domain (printf "*.prom.%s" $domain) (printf "*.alertmanager.%s" $domain) (printf "*.thanos.%s" $domain) -}}
+{{- end -}}
+{{- default $derived .hosts | toYaml -}}
+{{- end }}
 
 {{- define "atlas.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
@@ -148,8 +159,13 @@ args:
   {{- if eq .role "ads" }}
   - --listen
   - {{ printf "%s:6305" .root.Values.bindAddress | quote }}
+  - --pages-listen
+  - {{ printf "%s:6306" .root.Values.bindAddress | quote }}
   - --streams-per-cluster
   - {{ .values.streamsPerCluster | quote }}
+  {{- end }}
+  {{- if and (eq .role "controller") (not .root.Values.dnsZone.enabled) }}
+  - --no-dns-zone
   {{- end }}
   - --admin
   - {{ printf "%s:6309" .root.Values.bindAddress | quote }}
@@ -165,6 +181,7 @@ env:
 ports:
   {{- if eq .role "ads" }}
   - {name: ads, containerPort: 6305, protocol: TCP}
+  - {name: pages, containerPort: 6306, protocol: TCP}
   {{- end }}
   - {name: admin, containerPort: 6309, protocol: TCP}
 startupProbe:
@@ -220,6 +237,10 @@ another namespace of Thanos its controller would have no right there. Works in i
 {{- if and $found (ne $found $wanted) -}}
 {{- fail (printf "%s is %q here, and %q in the installation of this namespace (ConfigMap atlas-fleet): set %s=%s" $value $wanted $found $value $found) -}}
 {{- end -}}
+{{- end -}}
+{{- $domain := get $installed "web-domain" -}}
+{{- if and $installed .Values.webDomain (ne $domain .Values.webDomain) -}}
+{{- fail (printf "webDomain is %q here, and %q in the installation of this namespace (ConfigMap atlas-fleet): run atlas init --namespace %s --web-domain %s" .Values.webDomain $domain .Release.Namespace .Values.webDomain) -}}
 {{- end -}}
 {{- if and $installed .Values.service.clients.enabled -}}
 {{- $secured := splitList "," (get $installed "internal-tls") -}}

@@ -76,10 +76,16 @@ volumeMounts:
   - {name: config, mountPath: {{ $directory }}/config, readOnly: true}
   - {name: sds, mountPath: {{ $directory }}/sds, readOnly: true}
   - {name: certs, mountPath: {{ $directory }}/certs, readOnly: true}
+  {{- if .values.upstreamTls }}
+  - {name: upstream, mountPath: {{ $directory }}/upstream, readOnly: true}
+  {{- end }}
   - {name: sockets, mountPath: {{ include "goatlas.envoy.sockets" . }}}
 {{- end }}
 
-{{/* The volumes. Takes: config (name of the ConfigMap), secret (name of the Secret: tls.crt, tls.key, ca.crt). 288 is 0440. */}}
+{{/*
+The volumes. Takes: config (name of the ConfigMap), secret (name of the Secret: tls.crt, tls.key, ca.crt), upstreamTls (list, or none).
+288 is 0440.
+*/}}
 {{- define "goatlas.envoy.volumes" -}}
 - name: config
   configMap:
@@ -104,6 +110,27 @@ volumeMounts:
       - {key: tls.crt, path: tls.crt}
       - {key: tls.key, path: tls.key}
       - {key: ca.crt, path: ca.crt}
+{{- with .upstreamTls }}
+- name: upstream
+  projected:
+    defaultMode: 288
+    sources:
+      {{- range . }}
+      {{- $name := .name }}
+      {{- if .ca.secret }}
+      - secret: {name: {{ .ca.secret }}, items: [{key: {{ .ca.key | default "ca.crt" | quote }}, path: {{ .name }}/ca.crt}]}
+      {{- else }}
+      - configMap: {name: {{ .ca.configMap }}, items: [{key: {{ .ca.key | default "ca.crt" | quote }}, path: {{ .name }}/ca.crt}]}
+      {{- end }}
+      {{- with .client }}
+      - secret:
+          name: {{ .secret }}
+          items:
+            - {key: {{ .certificateKey | default "tls.crt" | quote }}, path: {{ $name }}/tls.crt}
+            - {key: {{ .keyKey | default "tls.key" | quote }}, path: {{ $name }}/tls.key}
+      {{- end }}
+      {{- end }}
+{{- end }}
 {{- end }}
 
 {{/*

@@ -52,11 +52,21 @@ app.kubernetes.io/part-of: atlas
 {{- if .Values.ports -}}
 {{- dict "ports" .Values.ports | toYaml -}}
 {{- else if eq .Values.cluster "atlas" -}}
-ports: [{name: ads, port: 10900}]
+ports: [{name: ads, port: 10900}, {name: alerts, port: 10903}]
 {{- else -}}
-ports: [{name: thanos, port: 11901}]
+ports: [{name: thanos, port: 11901}, {name: thanos-pages, port: 11902}, {name: alertmanager, port: 11903}, {name: prometheus, port: 11904}]
 {{- end -}}
 {{- end }}
+
+{{/* The Service to which the Prometheus of this cluster sends alerts. Empty: there is none. */}}
+{{- define "atlas-envoy.alerts.name" -}}
+{{- if and .Values.alerts.enabled (ne .Values.cluster "atlas") -}}
+{{- include "atlas-envoy.fit" (printf "%s-alerts" (include "atlas-envoy.fullname" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The namespace of that Prometheus. */}}
+{{- define "atlas-envoy.alerts.namespace" -}}{{ default .Release.Namespace .Values.alerts.prometheusNamespace }}{{- end }}
 
 {{/* The files of this Envoy. */}}
 {{- define "atlas-envoy.files" -}}
@@ -69,5 +79,6 @@ ports: [{name: thanos, port: 11901}]
   "maxHeapBytes" .Values.maxHeapBytes
   "concurrency" .Values.concurrency
   "openFiles" .Values.openFiles
+  "upstreamTls" .Values.upstreamTls
   "drainSeconds" .Values.drainSeconds) }}
 {{- end }}

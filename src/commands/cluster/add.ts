@@ -27,13 +27,23 @@ The addresses of the sidecars are those of the monitoring stack (--stack), unles
       description: 'A cluster in which the sidecar has another address',
       command: '<%= config.bin %> cluster add lyon --store ./atlas-state --address lyon.example.net --thanos thanos.metrics.svc:10901',
     },
+    {
+      description: 'A cluster whose Ruler and two Store gateways Thanos Query reaches, too',
+      command:
+        '<%= config.bin %> cluster add oslo --address 198.51.100.9 --thanos ruler=thanos-ruler.monitoring.svc:10901 --thanos "store*2=thanos-store-{replica}.thanos-store.monitoring.svc:10901"',
+    },
+    {
+      description: 'A cluster of OpenShift, whose sidecars insist on TLS',
+      command:
+        '<%= config.bin %> cluster add nice --address 198.51.100.12 --stack kube-prometheus --stack-namespace openshift-monitoring --thanos-tls openshift:prometheus-grpc',
+    },
   ]
   static override flags = {...clusterFlags, ...dryRunFlag, ...waitFlags}
 
   async run(): Promise<{cluster: ClusterJson; created: boolean; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterAdd)
     const store = await this.openStore(flags, {work: 'register'})
-    const input = {request: requestOf(flags), defaults: targetsOf(stackOf(flags))}
+    const input = {request: requestOf(flags, args.name), defaults: targetsOf(stackOf(flags))}
     const added = addCluster(store, args.name, input, dependencies, {dryRun: flags['dry-run'], ...waitOf(flags)})
     const result = await this.waitFor(`the leader to issue the credential of ${args.name}`, added)
     if (flags['dry-run']) this.data(renderPreview(result.before, result.changes))

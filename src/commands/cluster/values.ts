@@ -46,6 +46,10 @@ The name "atlas" is the observability Envoy.`
       description: 'The same, with its admin socket at another path, and statistics for a Prometheus on another machine',
       command: `${values} --store ./atlas-state --format bootstrap --output ./envoy-paris --admin /run/atlas/admin.sock --stats 10.0.0.7:9902`,
     },
+    {
+      description: 'The observability Envoy of 10,000 clusters, with a heap of 4 GiB',
+      command: `<%= config.bin %> cluster values atlas --store ./atlas-state --format bootstrap --output ./envoy-atlas --max-heap-bytes 4294967296`,
+    },
   ]
   static override flags = {
     format: Flags.option({default: 'raw', description: 'what to print', options: formats})(),

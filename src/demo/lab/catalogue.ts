@@ -21,9 +21,12 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
   envoy: program('envoy'),
   prometheus: program('prometheus'),
   thanos: program('thanos'),
+  alertmanager: program('alertmanager'),
+  'oauth2-proxy': program('oauth2-proxy'),
+  'prometheus-3': program('prometheus-3'),
 }
 
 function program(name: ProgramName): Program {
   const {fits, ...entry} = catalogue[name]
-  return {name, ...entry, variable: `ATLAS_${name.toUpperCase()}`, fits: output => new RegExp(fits).test(output)}
+  return {name, ...entry, variable: `ATLAS_${name.toUpperCase().replaceAll('-', '_')}`, fits: output => new RegExp(fits, 'm').test(output)}
 }

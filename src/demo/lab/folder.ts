@@ -2,7 +2,7 @@
 import {mkdir, mkdtemp, readdir, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
-import {AtlasError, messageOf} from '../../lib/model/errors.js'
+import {AtlasError, accessHint, messageOf} from '../../lib/model/errors.js'
 import {FOLDER_PREFIX, endLeftovers} from './registry.js'
 
 export interface DemoFolder {
@@ -30,7 +30,7 @@ async function keptFolder(folder: string): Promise<string> {
     const found = await readdir(folder)
     if (found.length === 0) return await realpath(folder)
   } catch (error) {
-    throw new AtlasError('failed', `--keep ${folder} can't be used: ${messageOf(error)}`, {cause: error})
+    throw new AtlasError('failed', `--keep ${folder} can't be used: ${messageOf(error)}`, {hint: accessHint(error), cause: error})
   }
 
   throw new AtlasError('conflict', `--keep needs an empty directory; ${folder} has files in it`, {

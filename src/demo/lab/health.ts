@@ -8,7 +8,7 @@ const CHECK = '/grpc.health.v1.Health/Check'
 const WATCH = '/grpc.health.v1.Health/Watch'
 
 /** HealthCheckResponse {status: SERVING}. */
-const SERVING = Buffer.from([0x08, 0x01])
+export const SERVING = Buffer.from([0x08, 0x01])
 
 /** The response header with the name of the stand-in. */
 export const ANSWERED_BY = 'x-atlas-demo-answered-by'

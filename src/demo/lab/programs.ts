@@ -80,7 +80,7 @@ export async function awaitProgram(
 
 /** `compiling packages, 412 of 1578, about 3 min left`. */
 export function renderPending({state, doing, done, total, secondsLeft}: Pending): string {
-  const parts = [doing === undefined || doing === '' ? state : doing]
+  const parts = [doing === undefined || doing === '' ? (state === 'waiting' ? 'other programs come before it' : state) : doing]
   if (done !== undefined && total !== undefined) parts.push(`${done} of ${total}`)
   if (secondsLeft !== undefined)
     parts.push(secondsLeft < 90 ? `about ${Math.ceil(secondsLeft)} s left` : `about ${Math.round(secondsLeft / 60)} min left`)
@@ -90,8 +90,13 @@ export function renderPending({state, doing, done, total, secondsLeft}: Pending)
 /** A status that was not renewed for this long is ignored: its writer is gone. */
 const STALE_MS = 60_000
 
+/** Where `npm run` keeps what it fetches. */
+export function cacheFolder(env: Environment): string {
+  return given(env['ATLAS_CACHE']) ?? path.join(given(env['XDG_CACHE_HOME']) ?? path.join(homedir(), '.cache'), 'atlas')
+}
+
 function cacheHome({name, version}: Program, env: Environment): string {
-  const base = given(env['ATLAS_CACHE']) ?? path.join(given(env['XDG_CACHE_HOME']) ?? path.join(homedir(), '.cache'), 'atlas')
+  const base = cacheFolder(env)
   return path.join(path.resolve(base), 'programs', `${name}-${version}`)
 }
 

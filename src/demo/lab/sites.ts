@@ -3,14 +3,18 @@ import type {HostPort} from '../../lib/model/address.js'
 import {STATS_PORT} from '../../lib/envoy/admin.js'
 import {downstreamPorts} from '../../lib/model/cluster.js'
 import {AtlasError} from '../../lib/model/errors.js'
-import {ADS_PORT} from '../../lib/model/settings.js'
+import {ADS_PORT, PAGES_PORT} from '../../lib/model/settings.js'
 
 /** The ports of the observability cluster's host. */
 export const observabilityPorts = {
   server: ADS_PORT,
+  serverPages: PAGES_PORT,
   serverAdmin: 6309,
   ads: 10_900,
   thanos: 10_901,
+  thanosPages: 10_902,
+  alerts: 10_903,
+  pages: 10_904,
   envoyStats: STATS_PORT,
   dns: 15_353,
 } as const
@@ -18,13 +22,27 @@ export const observabilityPorts = {
 /** The ports of Thanos Query, which needs its own address, since the observability Envoy listens on 10901, too. */
 export const queryPorts = {grpc: 10_901, http: 10_902} as const
 
+/** The port of the observability cluster's Alertmanager. */
+export const alertmanagerPorts = {http: 9093} as const
+
+/** The port of the login proxy in front of the web pages. */
+export const loginPorts = {http: 4180} as const
+
+/** The ports of the second Prometheus of one cluster, with its sidecar. */
+export const secondReplicaPorts = {sidecarGrpc: 10_901, sidecarHttp: 10_902, prometheus: 9090} as const
+
 /** The ports of a downstream cluster's host. */
 export const downstreamSitePorts = {
   envoyStats: STATS_PORT,
   thanos: downstreamPorts.thanos,
+  thanosPage: downstreamPorts.thanosHttp,
+  alertmanagerPage: downstreamPorts.alertmanager,
+  prometheusPage: downstreamPorts.prometheus,
+  alerts: 10_903,
   sidecarGrpc: 10_901,
   sidecarHttp: 10_902,
   prometheus: 9090,
+  alertmanager: 9093,
 } as const
 
 export interface Site<P extends string> {
@@ -34,6 +52,9 @@ export interface Site<P extends string> {
 
 export type ObservabilitySite = Site<keyof typeof observabilityPorts>
 export type QuerySite = Site<keyof typeof queryPorts>
+export type AlertmanagerSite = Site<keyof typeof alertmanagerPorts>
+export type LoginSite = Site<keyof typeof loginPorts>
+export type ReplicaSite = Site<keyof typeof secondReplicaPorts>
 export type DownstreamSite = Site<keyof typeof downstreamSitePorts>
 
 export interface Sites {
@@ -41,6 +62,9 @@ export interface Sites {
   readonly layout: SiteLayout
   readonly observability: ObservabilitySite
   readonly query: QuerySite
+  readonly alertmanager: AlertmanagerSite
+  readonly login: LoginSite
+  readonly secondReplica: ReplicaSite
   readonly downstreams: readonly DownstreamSite[]
   /** Bound by the process that uses these addresses, so that another one takes other addresses. */
   readonly lock: HostPort
@@ -75,7 +99,7 @@ export function tcpPorts(sites: Sites): readonly HostPort[] {
   const {dns: _, ...observability} = sites.observability.ports
   return [
     ...hostPorts({...sites.observability, ports: observability}),
-    ...hostPorts(sites.query),
+    ...[sites.query, sites.alertmanager, sites.login, sites.secondReplica].flatMap(site => hostPorts(site)),
     ...sites.downstreams.flatMap(site => hostPorts(site)),
   ]
 }
@@ -90,6 +114,9 @@ function ownAddresses(block: number, downstreams: number): Sites {
     layout: 'own',
     observability: {address: address(1), ports: observabilityPorts},
     query: {address: address(2), ports: queryPorts},
+    alertmanager: {address: address(3), ports: alertmanagerPorts},
+    login: {address: address(4), ports: loginPorts},
+    secondReplica: {address: address(5), ports: secondReplicaPorts},
     downstreams: count(downstreams, index => ({address: address(FIRST_DOWNSTREAM_HOST + index), ports: downstreamSitePorts})),
     lock: {host: address(254), port: ADS_PORT},
   }
@@ -107,6 +134,9 @@ function oneAddress(block: number, downstreams: number): Sites {
     lock: {host: ONE_ADDRESS, port: take()},
     observability: site(observabilityPorts),
     query: site(queryPorts),
+    alertmanager: site(alertmanagerPorts),
+    login: site(loginPorts),
+    secondReplica: site(secondReplicaPorts),
     downstreams: count(downstreams, () => site(downstreamSitePorts)),
   }
 }

@@ -1,7 +1,16 @@
 /** Proofs of refusal, which need only Envoy: a mutual-TLS port sends no byte to a client whose certificate it does not admit. */
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import {askAds, resourcesInAnswer} from '../lab/ads-client.js'
-import {type MtlsPort, type ExpectedRefusal, adsPort, allMtlsPorts, mustRefuse, serverPort, sidecarPort} from '../mtls-ports.js'
+import {
+  type MtlsPort,
+  type ExpectedRefusal,
+  adsPort,
+  allMtlsPorts,
+  mustRefuse,
+  serverPagesPort,
+  serverPort,
+  sidecarPort,
+} from '../mtls-ports.js'
 import {grpcCodes} from '../lab/grpc.js'
 import type {Network} from '../network.js'
 import {Disproof, insist} from '../proof.js'
@@ -35,13 +44,15 @@ export async function foreignCertificateRefused(network: Network): Promise<strin
   const owner = network.members[0]?.name ?? OBSERVABILITY
   const ads = adsPort(network, fleet)
   const server = serverPort(network, fleet)
+  const pages = serverPagesPort(network, fleet)
   const sidecars = network.members.map(member => sidecarPort(member, fleet))
   const bytes = [
     await visit(ads, forged.credential(owner)),
     await visit(server, forged.credential(OBSERVABILITY)),
+    await visit(pages, forged.observability),
     ...(await inTurn(sidecars, async port => visit(port, forged.observability))),
   ]
-  return `${titles([ads, server, ...sidecars])}: 0 bytes and TLS alert "unknown ca" for certificates with the right names and another root's signature; admitted clients got ${range(bytes)} bytes`
+  return `${titles([ads, server, pages, ...sidecars])}: 0 bytes and TLS alert "unknown ca" for certificates with the right names and another root's signature; admitted clients got ${range(bytes)} bytes`
 }
 
 /**
@@ -66,8 +77,9 @@ export async function otherClusterRefused(network: Network, thief: string): Prom
   }
 
   const ads = adsPort(network, fleet)
-  await mustRefuse(ads, {name: `${thief}'s identity`, client: {certificate: identity}, ...notTrusted}, signal)
-  return `with ${thief}'s own keys: ${titles(sidecars)} refused its identity (valid certificate, wrong name) and its ADS credential (another issuer), 10900 refused its identity; admitted clients passed the same ${sidecars.length * 2 + 1} probes`
+  for (const port of [ads, serverPagesPort(network, fleet)])
+    await mustRefuse(port, {name: `${thief}'s identity`, client: {certificate: identity}, ...notTrusted}, signal)
+  return `with ${thief}'s own keys: ${titles(sidecars)} refused its identity (valid certificate, wrong name) and its ADS credential (another issuer), 10900 and 6306 refused its identity; admitted clients passed the same ${sidecars.length * 2 + 2} probes`
 }
 
 /** A credential opens ADS for its own cluster's nodes only, both through 10900 and at 6305. */

@@ -1,12 +1,13 @@
 /** Runs the proofs in order: first those that need only Envoy, then those on the whole network. */
 import type {HostPort} from '../../lib/model/address.js'
 import {OBSERVABILITY} from '../../lib/model/names.js'
-import {type Network, startStandIn, stopMember} from '../network.js'
+import {type Member, type Network, startStandIn, stopMember} from '../network.js'
 import {Disproof, type Proof, runProof} from '../proof.js'
 import {type Newcomer, addWhileRunning} from './add.js'
 import {envoyPath, thanosQuery} from './paths.js'
 import {adsWrongNodeRefused, foreignCertificateRefused, noCertificateRefused, otherClusterRefused} from './refusals.js'
-import {removeCutsOff} from './remove.js'
+import {type Ways, clusterRevoked, removeCutsOff, waysOf} from './remove.js'
+import {replicaDies} from './replica.js'
 import {rotateUnderLoad, serverKilled} from './rotate.js'
 import {type MonitoringPrograms, sitesByCluster, sidecarAt} from '../monitoring.js'
 
@@ -32,18 +33,20 @@ export interface Monitoring {
 export async function proveWithMonitoring(network: Network, {query, programs}: Monitoring): Promise<readonly Proof[]> {
   const first = query === undefined ? [] : await inOrder(network, [['thanos-query', async () => thanosQuery(network, query)]])
   const newcomer = await prepareNewcomer(network, programs)
+  const [member] = network.members
   const changes = await inOrder(network, [
     ['add-while-running', async () => addWhileRunning(network, newcomer, query)],
     ['rotate-under-load', async () => rotateUnderLoad(network, query)],
     ['server-killed-under-load', async () => serverKilled(network, query)],
-    ['remove-cuts-off', async () => removeNewcomer(network, newcomer, query)],
+    ...(member === undefined ? [] : [['replica-dies', async () => replicaDies(network, member, {query, programs})] as const]),
   ])
-  return [...first, ...changes]
+  return [...first, ...changes, ...(await proveRemoval(network, newcomer, query))]
 }
 
-type Claims = readonly (readonly [name: string, prove: () => Promise<string>])[]
+export type Claims = readonly (readonly [name: string, prove: () => Promise<string>])[]
 
-async function inOrder({context}: Network, claims: Claims): Promise<readonly Proof[]> {
+/** Runs proofs one after the other, and shows each. */
+export async function inOrder({context}: Network, claims: Claims): Promise<readonly Proof[]> {
   const proofs: Proof[] = []
   for (const [name, prove] of claims) {
     const proof = await runProof(name, prove, context.signal)
@@ -62,12 +65,26 @@ async function prepareNewcomer(network: Network, programs: MonitoringPrograms | 
   return {...place, backend}
 }
 
-async function removeNewcomer(network: Network, {name}: Newcomer, query: HostPort | undefined): Promise<string> {
+/** Removes the cluster that was added, and stops its programs only after the proofs that they are cut off. */
+async function proveRemoval(network: Network, {name}: Newcomer, query: HostPort | undefined): Promise<readonly Proof[]> {
   const member = network.members.find(each => each.name === name)
-  if (member === undefined) throw new Disproof(`${name} was never added`)
+  let before: Ways | undefined
+  const present = (): Member => {
+    if (member === undefined) throw new Disproof(`${name} was never added`)
+    return member
+  }
   try {
-    return await removeCutsOff(network, member, query)
+    return await inOrder(network, [
+      [
+        'remove-cuts-off',
+        async () => {
+          before = await waysOf(network, present())
+          return removeCutsOff(network, present(), query)
+        },
+      ],
+      ['cluster-revoked', async () => clusterRevoked(network, present(), before ?? {alert: 0, page: 0})],
+    ])
   } finally {
-    await stopMember(network, member)
+    if (member !== undefined) await stopMember(network, member)
   }
 }

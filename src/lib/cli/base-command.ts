@@ -5,7 +5,7 @@ import type {OpsDependencies} from '../ops/dependencies.js'
 import {cryptoSigner} from '../pki/signer.js'
 import type {StateStore} from '../store/store.js'
 import {type ErrorReport, exitCodes, renderError, errorReport} from './text/error.js'
-import {type StoreFlags, type StoreNeeds, openStore, storeFlags} from './flags/store.js'
+import {type StoreFlags, type StoreNeeds, commandsInSameStore, openStore, storeFlags} from './flags/store.js'
 
 /** The system's clock and node:crypto, for the use cases. */
 export const dependencies: OpsDependencies = {now: () => new Date(), signer: cryptoSigner}
@@ -50,12 +50,16 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override toErrorJson(error: unknown): {error: ErrorReport} {
-    return {error: errorReport(error)}
+    return {error: this.report(error)}
+  }
+
+  protected report(error: unknown): ErrorReport {
+    return errorReport(error)
   }
 
   protected override async catch(error: Error): Promise<void> {
     if ('code' in error && error.code === 'EEXIT') throw error
-    const report = errorReport(error)
+    const report = this.report(error)
     process.exitCode = exitCodes[report.code]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else this.message(renderError(report))
@@ -67,22 +71,35 @@ export abstract class BaseCommand extends Command {
 export abstract class StoreCommand extends BaseCommand {
   static override baseFlags = storeFlags
 
+  #flags: Partial<StoreFlags> = {}
   #store: StateStore | undefined
   #reports: NodeJS.Timeout | undefined
   readonly #reported = new Set<string>()
 
+  /** Commands in it that stand in quotes are completed, so that they can be run as they are printed. */
+  protected override message(text: string): void {
+    super.message(commandsInSameStore(text, this.#flags))
+  }
+
+  protected override report(error: unknown): ErrorReport {
+    const {message, hint, ...report} = errorReport(error)
+    const complete = (text: string): string => commandsInSameStore(text, this.#flags)
+    return {...report, message: complete(message), ...(hint !== undefined && {hint: complete(hint)})}
+  }
+
   /** The store that the flags name; closed when the command ends. What the command waits for there is reported. */
   protected async openStore(flags: StoreFlags, needs: StoreNeeds = {}): Promise<StateStore> {
+    this.#flags = flags
     this.#store = await openStore(flags, needs)
     // A server reports what it waits for at its admin port.
     if (needs.work !== 'serve')
       this.#reports = setInterval(() => {
-        this.#report()
+        this.#reportWarnings()
       }, REPORT_MS).unref()
     return this.#store
   }
 
-  #report(): void {
+  #reportWarnings(): void {
     for (const warning of this.#store?.warnings() ?? []) {
       if (this.#reported.has(warning)) continue
       this.#reported.add(warning)
@@ -91,7 +108,7 @@ export abstract class StoreCommand extends BaseCommand {
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {
-    if (this.#reports !== undefined) this.#report()
+    if (this.#reports !== undefined) this.#reportWarnings()
     clearInterval(this.#reports)
     this.#store?.close()
     await super.finally(error)

@@ -2,7 +2,7 @@
 import {readFile} from 'node:fs/promises'
 import path from 'node:path'
 import {bootstrapPaths} from '../envoy/credential-files.js'
-import {AtlasError, messageOf} from '../model/errors.js'
+import {AtlasError, accessHint, messageOf} from '../model/errors.js'
 import type {Joining, OutputFile} from '../ops/cluster/values.js'
 import {makeFolder, replace} from '../store/directory/write.js'
 import {type BootstrapFlags, bootstrapOptions} from './flags/bootstrap.js'
@@ -44,7 +44,8 @@ export async function writeFiles(directory: string, files: readonly OutputFile[]
       await replace(target, file.text, 0o600)
     }
   } catch (error) {
-    throw new AtlasError('failed', `cannot write into ${directory}: ${messageOf(error)}`, {cause: error})
+    const hint = accessHint(error instanceof AtlasError ? error.cause : error)
+    throw new AtlasError('failed', `cannot write into ${directory}: ${messageOf(error)}`, {hint, cause: error})
   }
 }
 

@@ -16,9 +16,13 @@ import {StdoutAccessLogSchema} from '../../gen/envoy/extensions/access_loggers/s
 import {FractionalPercentSchema} from '../../gen/envoy/type/v3/percent_pb.js'
 import {envoyNames} from '../model/names.js'
 import {extension} from './core.js'
+import {PAGE_METADATA} from './page-filter.js'
 
 /** Milliseconds from which on a call on the Thanos path counts as slow, and has a line. */
 const SLOW = 1000
+
+/** Characters of a path that a line has: a query by GET may have thousands. */
+const PATH_MAX = 500
 
 /** Percent of the other calls that have a line. An Envoy passes its choice on in `x-request-id`: the same calls have a line at both. */
 const SAMPLE = 1
@@ -52,11 +56,11 @@ export function connectionLog(listener: string): AccessLog {
 const CONNECTION_COUNTS = "connection.mtls || connection.transport_failure_reason != '' || connection.termination_details != ''"
 
 /**
- * One line per request that `logged` selects, when it ends. `streams`: each ADS stream, and of those that the limit of openings refuses a
- * sample. `calls`: failed and slow ones, and a sample. `calls-but-health-checks` leaves out health checks, by their host name: only
+ * One line per request that `logged` selects, when it ends. `pages` and `alerts`: requests that failed or were slow, and a sample.
+ * `streams`: each ADS stream, and of those that the limit of openings refuses a sample. `calls`: failed and slow ones, and a sample. `calls-but-health-checks` leaves out health checks, by their host name: only
  * for a listener where that name leads nowhere else, because any client can send it.
  */
-export function requestLog(listener: string, logged: 'calls' | 'calls-but-health-checks' | 'streams'): AccessLog {
+export function requestLog(listener: string, logged: 'alerts' | 'calls' | 'calls-but-health-checks' | 'pages' | 'streams'): AccessLog {
   return log(
     {
       log: 'request',
@@ -66,7 +70,7 @@ export function requestLog(listener: string, logged: 'calls' | 'calls-but-health
       peer: '%DOWNSTREAM_PEER_URI_SAN%',
       authority: '%REQ(:AUTHORITY)%',
       method: '%REQ(:METHOD)%',
-      path: '%REQ(:PATH)%',
+      ...(logged === 'pages' ? pageFields : {path: '%REQ(:PATH)%'}),
       status: '%RESPONSE_CODE%',
       grpc_status: '%GRPC_STATUS%',
       flags: '%RESPONSE_FLAGS%',
@@ -82,21 +86,25 @@ export function requestLog(listener: string, logged: 'calls' | 'calls-but-health
   )
 }
 
+const pageFields = {page: `%DYNAMIC_METADATA(${PAGE_METADATA}:prefix)%`, path: `%REQ(:PATH):${PATH_MAX}%`}
+
 const sampled = filter({
   case: 'runtimeFilter',
   value: {runtimeKey: 'atlas.access_log_sample', percentSampled: create(FractionalPercentSchema, {numerator: SAMPLE})},
 })
 
-const calls = any([
-  filter({case: 'statusCodeFilter', value: {comparison: atLeast(400, 'atlas.access_log_status')}}),
-  filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.OK], exclude: true}}),
-  filter({case: 'responseFlagFilter', value: {}}), // any flag
-  filter({case: 'durationFilter', value: {comparison: atLeast(SLOW, 'atlas.access_log_slow')}}),
-  sampled,
-])
+const failed = filter({case: 'statusCodeFilter', value: {comparison: atLeast(400, 'atlas.access_log_status')}})
+const flagged = filter({case: 'responseFlagFilter', value: {}}) // any flag
+const slow = filter({case: 'durationFilter', value: {comparison: atLeast(SLOW, 'atlas.access_log_slow')}})
+
+const requests = any([failed, flagged, slow, sampled])
+
+const calls = any([failed, filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.OK], exclude: true}}), flagged, slow, sampled])
 
 const filters = {
   streams: any([filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.RESOURCE_EXHAUSTED], exclude: true}}), sampled]),
+  alerts: requests,
+  pages: requests,
   calls,
   'calls-but-health-checks': filter({case: 'andFilter', value: {filters: [unless(':authority', envoyNames.healthHost), calls]}}),
 }
@@ -111,8 +119,8 @@ function any(alternatives: AccessLogFilter[]): AccessLogFilter {
   return filter({case: 'orFilter', value: {filters: alternatives}})
 }
 
-/** Envoy requires a runtime key; no layer of Atlas's bootstraps sets it. */
-function atLeast(defaultValue: number, runtimeKey: string) {
+/** A comparison with a fixed number. Envoy requires a runtime key; no layer of Atlas's bootstraps sets it. */
+export function atLeast(defaultValue: number, runtimeKey: string) {
   return {op: ComparisonFilter_Op.GE, value: {defaultValue, runtimeKey}}
 }
 

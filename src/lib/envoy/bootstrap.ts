@@ -25,6 +25,8 @@ import {UpstreamTlsContextSchema} from '../../gen/envoy/extensions/transport_soc
 import {HttpProtocolOptionsSchema} from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import type {HostPort} from '../model/address.js'
 import {AtlasError} from '../model/errors.js'
+import {DEFAULT_MAX_HEAP} from '../model/heap.js'
+import {type UpstreamTls, upstreamTlsClaim} from '../model/endpoint-tls.js'
 import {envoyNames, OBSERVABILITY, type Owner, sni, spiffe} from '../model/names.js'
 import {nodeMetadata} from '../model/node.js'
 import {adsServersOf, type Settings} from '../model/settings.js'
@@ -53,13 +55,14 @@ export interface BootstrapOptions {
   /** How many files this Envoy may have open, and its worker threads: for `atlas status` alone. */
   readonly openFiles?: number
   readonly workers?: number
+  /** Certificates for Thanos endpoints with TLS, as files. */
+  readonly upstreamTls?: UpstreamTls
   /** At 95 % of this heap Envoy refuses requests; default 1 GiB. */
   readonly maxHeapBytes?: number
   /** Envoy runtime keys, such as `envoy.features.fail_on_any_deprecated_feature`. */
   readonly runtime?: JsonObject
 }
 
-const MAX_HEAP = 1024 ** 3
 /** Connections of all listeners together; Envoy closes further ones at once. */
 const MAX_CONNECTIONS = 50_000
 
@@ -80,7 +83,7 @@ export function buildBootstrap(settings: Settings, options: BootstrapOptions): s
     admin: admin(socket),
     // A static layer alone: without a layer, Envoy's admin page could change these keys.
     layeredRuntime: {layers: [{name: 'atlas', layerSpecifier: {case: 'staticLayer', value: options.runtime ?? {}}}]},
-    overloadManager: overloadManager(options.maxHeapBytes ?? MAX_HEAP),
+    overloadManager: overloadManager(options.maxHeapBytes ?? DEFAULT_MAX_HEAP),
     statsConfig: {statsMatcher: statsMatcher()},
   })
   return `${JSON.stringify(toJson(BootstrapSchema, bootstrap, {registry, useProtoFieldName: true}), undefined, 2)}\n`
@@ -122,13 +125,16 @@ function tunnelExtension(owner: Owner): TypedExtensionConfig {
   return create(TypedExtensionConfigSchema, {name: `envoy.bootstrap.reverse_tunnel.${name}`, typedConfig})
 }
 
-function metadata({bindAddress, localAddress, openFiles, ports, workers}: BootstrapOptions): JsonObject {
+function metadata({owner, bindAddress, localAddress, maxHeapBytes, openFiles, ports, workers, upstreamTls}: BootstrapOptions): JsonObject {
   return {
     ...(bindAddress === undefined ? {} : {[nodeMetadata.bindAddress]: bindAddress}),
     ...(localAddress === undefined ? {} : {[nodeMetadata.localAddress]: localAddress}),
+    // The heap of the other Envoys does not grow with the fleet.
+    ...(owner === OBSERVABILITY ? {[nodeMetadata.maxHeapBytes]: maxHeapBytes ?? DEFAULT_MAX_HEAP} : {}),
     ...(openFiles === undefined ? {} : {[nodeMetadata.openFiles]: openFiles}),
     ...(ports === undefined || ports.size === 0 ? {} : {[nodeMetadata.ports]: Object.fromEntries(ports)}),
     ...(workers === undefined ? {} : {[nodeMetadata.workers]: workers}),
+    ...(upstreamTls === undefined ? {} : {[nodeMetadata.upstreamTls]: upstreamTlsClaim(upstreamTls)}),
   }
 }
 

@@ -1,11 +1,12 @@
 /** Fleet and node -> snapshot. Pure and incremental: every builder remembers its result for an unchanged value. */
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
+import {type Cluster, isSameBehind} from '../model/cluster.js'
 import {clusterOf, type Fleet, type Subject} from '../model/fleet.js'
 import {subjectOf} from '../model/kinds.js'
 import {OBSERVABILITY} from '../model/names.js'
 import type {Node} from '../model/node.js'
 import {type Resource, type Snapshot, editOf, editSnapshot, toSnapshot} from '../xds/snapshot.js'
-import {downstreamResources} from './downstream.js'
+import {downstreamResources, downstreamSources} from './downstream.js'
 import {observabilityAhead, observabilityEdits, observabilityResources} from './observability.js'
 import {adsTrustSecret, identitySecret, trustSecret} from './secret.js'
 
@@ -37,12 +38,27 @@ export function buildSnapshot(fleet: Fleet, node: Node, previous?: Snapshot): Bu
   if (!hasAnchors(trust, 'issuers')) return frozen(fleet, 'trust', EMPTY_TRUST)
   const cluster = clusterOf(fleet, node.cluster)
   if (cluster === undefined) return frozen(fleet, subjectOf('registration', node.cluster), `the cluster ${node.cluster} is not registered`)
-  return {kind: 'snapshot', snapshot: toSnapshot([...downstreamResources(cluster, settings, node), ...secrets(identity, trust)], previous)}
+  const held = secrets(identity, trust)
+  const sources = [...downstreamSources(fleet, settings, node), ...held]
+  const snapshot =
+    unchangedSnapshot(cluster, sources, previous) ?? toSnapshot([...downstreamResources(fleet, cluster, settings, node), ...held], previous)
+  builtFor.set(snapshot, {cluster, sources})
+  return {kind: 'snapshot', snapshot}
+}
+
+/** What the snapshots of downstream nodes were built from beside their cluster, each by identity; and the cluster. */
+const builtFor = new WeakMap<Snapshot, {readonly cluster: Cluster; readonly sources: readonly unknown[]}>()
+
+/** `previous` where nothing differs that it was built from: the addresses of a cluster, which change most often, are for other nodes. */
+function unchangedSnapshot(cluster: Cluster, sources: readonly unknown[], previous: Snapshot | undefined): Snapshot | undefined {
+  const before = previous && builtFor.get(previous)
+  if (before?.sources.every((source, index) => source === sources[index]) !== true) return undefined
+  return isSameBehind(before.cluster, cluster) ? previous : undefined
 }
 
 /**
- * What the last snapshots of observability nodes were built from. Downstream nodes have few resources and are built in full; their
- * snapshots stay for long, and would keep every fleet from which one was built.
+ * What the last snapshots of observability nodes were built from. Those of downstream nodes stay for long, and would keep every fleet from
+ * which one was built.
  */
 const builtFrom = new WeakMap<Snapshot, {readonly fleet: Fleet; readonly node: Node}>()
 

@@ -3,19 +3,26 @@ import {create} from '@bufbuild/protobuf'
 import type {Any} from '@bufbuild/protobuf/wkt'
 import {CircuitBreakersSchema} from '../../gen/envoy/config/cluster/v3/circuit_breaker_pb.js'
 import {type Cluster as EnvoyCluster, ClusterSchema, UpstreamConnectionOptionsSchema} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
-import {type HealthCheck, HealthCheckSchema} from '../../gen/envoy/config/core/v3/health_check_pb.js'
+import {
+  type HealthCheck,
+  HealthCheckSchema,
+  HealthCheck_GrpcHealthCheckSchema,
+  HealthCheck_TcpHealthCheckSchema,
+} from '../../gen/envoy/config/core/v3/health_check_pb.js'
 import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {CodecClientType} from '../../gen/envoy/type/v3/http_pb.js'
 import {HttpProtocolOptionsSchema} from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import type {HostPort} from '../model/address.js'
-import {type Cluster, dialledPort, downstreamPorts, targetOf} from '../model/cluster.js'
+import {type Cluster, type DownstreamPort, type EndpointHealth, dialledPort, downstreamPorts} from '../model/cluster.js'
+import type {UpstreamTls} from '../model/endpoint-tls.js'
 import {envoyNames, sni, spiffe} from '../model/names.js'
 import {adsServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
 import {HEALTH_PATH} from './route.js'
 import {duration, pack, socketAddress} from './core.js'
 import {discovery, type LookUps} from './discovery.js'
 import {remember} from '../model/remember.js'
-import {deliveredSecrets, type TlsSecrets, upstreamTls} from './tls.js'
+import type {ThanosEndpoint} from '../model/thanos-target.js'
+import {deliveredSecrets, endpointTls, type TlsSecrets, upstreamTls} from './tls.js'
 import {http2, type Window} from './http2.js'
 
 /**
@@ -25,12 +32,25 @@ import {http2, type Window} from './http2.js'
 const MAX_REQUESTS = 100_000
 const MAX_CONNECTIONS = 10_000
 
-/** From the observability Envoy to port 11901 of one downstream Envoy. The cluster must have an address. */
+/**
+ * From the observability Envoy to port 11901 of one downstream Envoy. The cluster must have an address; of several the first is used, and
+ * each of the others only while the health checks of all before it fail.
+ */
 export function thanosCluster(settings: Settings, cluster: Cluster, generation: number): EnvoyCluster {
-  const {trustDomain, timeouts} = settings
-  const port = dialledPort(cluster, downstreamPorts.thanos)
-  return envoyCluster({
-    name: envoyNames.thanosOf(cluster.name),
+  const to = {name: envoyNames.thanosOf(cluster.name), port: downstreamPorts.thanos}
+  return envoyCluster({...toDownstream(settings, cluster, generation, to), inTurn: true, healthCheck: healthCheck(settings.timeouts)})
+}
+
+/** What every Envoy cluster of the observability Envoy towards one port of a downstream Envoy has. */
+export function toDownstream(
+  {trustDomain, timeouts}: Settings,
+  cluster: Cluster,
+  generation: number,
+  to: {readonly name: string; readonly port: DownstreamPort},
+): ClusterSpec {
+  const port = dialledPort(cluster, to.port)
+  return {
+    name: to.name,
     hosts: cluster.addresses.map(({host}) => ({host, port})),
     lookUps: 'many',
     timeouts,
@@ -40,8 +60,7 @@ export function thanosCluster(settings: Settings, cluster: Cluster, generation: 
       name: {exact: spiffe.downstream(trustDomain, cluster.name, generation)},
       sni: sni.downstream(trustDomain, cluster.name),
     }),
-    healthCheck: healthCheck(timeouts),
-  })
+  }
 }
 
 /** From the observability Envoy to `atlas serve`, for the ADS streams that it relays. */
@@ -81,34 +100,55 @@ export function adsCluster(
 }
 
 /**
- * From a downstream Envoy to one Thanos sidecar inside its own cluster: plaintext, without HTTP/2 pings, because a sidecar's gRPC
- * server ends connections that ping (docs/explanation/envoy.md#relayed-ads-streams). TCP keepalive detects a dead sidecar.
+ * From a downstream Envoy to one Thanos sidecar, or replica of a named target, inside its own cluster: plaintext, or TLS with certificates
+ * that this Envoy has; without HTTP/2 pings, because a sidecar's gRPC server ends connections that ping
+ * (docs/explanation/envoy.md#relayed-ads-streams). A health check detects a dead or frozen one
+ * (docs/explanation/envoy.md#a-thanos-endpoint-that-stops-answering).
  */
-export function sidecarCluster({timeouts}: Settings, cluster: Cluster, replica: number): EnvoyCluster {
+export function sidecarCluster(
+  {timeouts}: Settings,
+  {target, replica, at, health, tls}: ThanosEndpoint,
+  upstreamTls: UpstreamTls | undefined,
+): EnvoyCluster {
   return envoyCluster({
-    name: envoyNames.sidecar(replica),
-    hosts: [targetOf(cluster.services.thanos, replica)],
+    name: envoyNames.sidecar(replica, target),
+    hosts: [at],
+    forgetsAddresses: true,
     lookUps: 'few',
     timeouts,
     window: 'bulk',
+    pings: false,
+    ...(tls && {tls: endpointTls(tls, {host: at.host, isClient: upstreamTls?.certificates.get(tls.certificates)?.isClient === true})}),
+    healthCheck: endpointChecks[health](timeouts),
   })
 }
 
-interface ClusterSpec {
+export interface ClusterSpec {
   readonly name: string
   readonly hosts: readonly HostPort[]
   readonly lookUps: LookUps
   readonly timeouts: ProxyTimeouts
-  readonly window: Window
+  /** HTTP/2 with these windows; without it, HTTP/1.1. */
+  readonly window?: Window
+  /** Whether the hosts are used in their order, the next one while those before are down, and not all at the same time. */
+  readonly inTurn?: boolean
   /** Seconds, after which a connection is replaced; without it, never. */
   readonly connectionLifetime?: number
   readonly tls?: TransportSocket
+  /** Whether the connection pings the peer; by default where there is TLS, since that peer is an Envoy or a server of Atlas. */
+  readonly pings?: boolean
   readonly healthCheck?: HealthCheck
+  /**
+   * Whether an address that its name no longer has is dropped even while its health check passes: another replica may be given the address of
+   * a pod that is gone.
+   */
+  readonly forgetsAddresses?: boolean
   /** Whether it is in a bootstrap. */
   readonly isStatic?: boolean
 }
 
-function envoyCluster(spec: ClusterSpec): EnvoyCluster {
+/** Any of Atlas's Envoy clusters: endpoints, look-ups, health check, protocol and TLS, as `spec` chooses. */
+export function envoyCluster(spec: ClusterSpec): EnvoyCluster {
   const {name, hosts, timeouts, tls} = spec
   return create(ClusterSchema, {
     name,
@@ -116,18 +156,20 @@ function envoyCluster(spec: ClusterSpec): EnvoyCluster {
     connectTimeout: duration(timeouts.connect),
     loadAssignment: {
       clusterName: name,
-      endpoints: [
-        {
-          lbEndpoints: hosts.map(({host, port}) => ({
-            hostIdentifier: {case: 'endpoint' as const, value: {address: socketAddress(host, port)}},
-          })),
-        },
-      ],
+      endpoints: (spec.inTurn === true ? hosts.map(each => [each]) : [hosts]).map((group, priority) => ({
+        priority,
+        lbEndpoints: group.map(({host, port}) => ({
+          hostIdentifier: {case: 'endpoint' as const, value: {address: socketAddress(host, port)}},
+        })),
+      })),
     },
     circuitBreakers,
     upstreamConnectionOptions: connectionOptions(timeouts),
-    typedExtensionProtocolOptions: protocolOptions(timeouts, spec.window, spec.connectionLifetime, tls !== undefined),
+    ...(spec.window === undefined
+      ? {}
+      : {typedExtensionProtocolOptions: protocolOptions(timeouts, spec.window, spec.connectionLifetime, spec.pings ?? tls !== undefined)}),
     ...(tls === undefined ? {} : {transportSocket: tls}),
+    ...(spec.forgetsAddresses === true ? {ignoreHealthOnHostRemoval: true} : {}),
     ...(spec.healthCheck === undefined
       ? {}
       : {
@@ -160,6 +202,33 @@ const healthCheck = remember((timeouts: ProxyTimeouts): HealthCheck => {
     },
   })
 })
+
+/** What answers for one Thanos endpoint: the gRPC health service that every Thanos program has, or the kernel, which accepts a connection. */
+const endpointChecks: Readonly<Record<EndpointHealth, (timeouts: ProxyTimeouts) => HealthCheck>> = {
+  grpc: remember(timeouts =>
+    endpointCheck(timeouts, {
+      case: 'grpcHealthCheck',
+      value: create(HealthCheck_GrpcHealthCheckSchema, {authority: envoyNames.healthHost}),
+    }),
+  ),
+  tcp: remember(timeouts => endpointCheck(timeouts, {case: 'tcpHealthCheck', value: create(HealthCheck_TcpHealthCheckSchema)})),
+}
+
+/** The first check comes at once, because the endpoint is unavailable until then; a doubt is settled soon by the next one. */
+function endpointCheck(timeouts: ProxyTimeouts, healthChecker: HealthCheck['healthChecker']): HealthCheck {
+  const soon = duration(Math.min(FIRST_CHECKS, timeouts.healthInterval))
+  return create(HealthCheckSchema, {
+    timeout: duration(timeouts.healthTimeout),
+    interval: duration(timeouts.healthInterval),
+    intervalJitterPercent: 15,
+    unhealthyInterval: soon,
+    noTrafficInterval: soon,
+    noTrafficHealthyInterval: duration(timeouts.healthInterval),
+    unhealthyThreshold: 2,
+    healthyThreshold: 1,
+    healthChecker,
+  })
+}
 
 const circuitBreakers = create(CircuitBreakersSchema, {
   thresholds: [{maxConnections: MAX_CONNECTIONS, maxPendingRequests: MAX_REQUESTS, maxRequests: MAX_REQUESTS, maxRetries: MAX_REQUESTS}],

@@ -21,6 +21,9 @@ export const bootstrapPaths = {
   bootstrap: 'envoy.json',
 } as const
 
+/** The folder of certificates for Thanos endpoints with TLS, which no command of Atlas writes: a folder for each name. */
+export const UPSTREAM_DIRECTORY = 'upstream'
+
 /** The Unix socket of the admin pages below the same directory. Envoy makes it when it starts, and replaces one that is left over. */
 export const ADMIN_SOCKET = 'admin.sock'
 

@@ -1,19 +1,30 @@
-/** What the observability Envoy gets: listeners for ADS (10900) and Thanos Query (10901), a cluster and a scope per downstream cluster. */
+/**
+ * What the observability Envoy gets: listeners for ADS (10900), Thanos Query (10901), alerts (10903) and web pages (10902, 10904); for each downstream
+ * cluster an Envoy cluster and a scope, and more of both for each kind of its pages.
+ */
+import type {DescMessage} from '@bufbuild/protobuf'
 import {ClusterSchema} from '../../gen/envoy/config/cluster/v3/cluster_pb.js'
 import {ListenerSchema} from '../../gen/envoy/config/listener/v3/listener_pb.js'
 import {RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
 import {ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
+import type {Alertmanager} from '../model/alertmanager.js'
 import {type Cluster, isPending} from '../model/cluster.js'
-import {clusterOf, clustersOf, type Fleet, ownersApart} from '../model/fleet.js'
-import {type ClusterName, OBSERVABILITY, envoyNames} from '../model/names.js'
+import {alertmanagersOf, clusterOf, clustersOf, type Fleet, ownersApart} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, envoyNames, pageKinds} from '../model/names.js'
 import {listenedPort, type Node} from '../model/node.js'
-import type {InternalPort, Settings} from '../model/settings.js'
+import type {InternalPort} from '../model/internal-ports.js'
+import {type Settings, showsPages} from '../model/settings.js'
 import {typeUrlOf} from '../xds/resource.js'
 import {type Resource, type ResourceEdit, editOf} from '../xds/snapshot.js'
+import {alertsListener} from './alert-listener.js'
+import {alertRoutes} from './alert-route.js'
 import {adsServersCluster, thanosCluster} from './cluster.js'
-import {deniedAdsClients, deniedOf} from './rbac.js'
+import {alertmanagerCluster, pageCluster, pagesServersCluster} from './web-cluster.js'
+import {deniedAdsClients, deniedOf, deniedSenders} from './rbac.js'
 import {pinnedGeneration} from '../pki/recover.js'
 import {adsListener, thanosListener} from './listener.js'
+import {pagesListener, thanosPagesListener} from './page-listener.js'
+import {pageHostScope, pagePathScope, pageScopeNames, startPageScope} from './page-route.js'
 import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
 import {adsRoutes, thanosScope} from './route.js'
@@ -22,24 +33,23 @@ import {adsRoutes, thanosScope} from './route.js'
 export function observabilityResources(fleet: Fleet, settings: Settings, node: Node): readonly Resource[] {
   return [
     ...commonResources(settings, node),
-    adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' ')),
+    ...denyingResources(fleet, settings),
+    ...alertmanagersOf(fleet).map(each => alertmanagerResource(settings, each)),
     ...clustersOf(fleet).flatMap(cluster => resourcesFor(fleet, settings, cluster)),
   ]
 }
 
 /**
  * Where the resources of `observabilityResources` differ from those of an earlier fleet, at the cost of the clusters that differ.
- * Undefined: the settings or the faults differ, and with them perhaps every resource.
+ * Undefined: the settings, the faults or the Alertmanagers differ, and with them perhaps every resource.
  */
 export function observabilityEdits(before: Fleet, fleet: Fleet, node: Node): readonly ResourceEdit[] | undefined {
   const {settings} = fleet
   if (settings === undefined || before.settings !== settings || before.faults !== fleet.faults) return undefined
+  if (before.alertmanagers !== fleet.alertmanagers) return undefined
   const names = changedClusters(before, fleet)
   const isDenialChanged = names.some(name => deniedOf(before, settings, name).join(' ') !== deniedOf(fleet, settings, name).join(' '))
-  const common = [
-    ...commonResources(settings, node),
-    ...(isDenialChanged ? [adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' '))] : []),
-  ]
+  const common = [...commonResources(settings, node), ...(isDenialChanged ? denyingResources(fleet, settings) : [])]
   return [...common.map(resource => editOf(resource)), ...names.flatMap(name => editsFor(fleet, settings, name))]
 }
 
@@ -49,11 +59,24 @@ function changedClusters(before: Fleet, fleet: Fleet): readonly ClusterName[] {
   return ownersApart(before, fleet, maps).filter((owner): owner is ClusterName => owner !== OBSERVABILITY)
 }
 
+/** The routes that deny names: those of ADS, and of alerts. */
+function denyingResources(fleet: Fleet, settings: Settings): readonly Resource[] {
+  return [
+    adsRoutesResource(settings, deniedAdsClients(fleet, settings).join(' ')),
+    alertRoutesResource(alertmanagersOf(fleet), deniedSenders(fleet, settings).join(' ')),
+  ]
+}
+
 function commonResources(settings: Settings, node: Node): readonly Resource[] {
   return [
     adsServersResource(settings),
     adsListenerResource(settings, node.bindAddress, listenedPort(node, 10_900)),
     thanosListenerResource(settings, internalAddress(settings, node, 10_901), listenedPort(node, 10_901)),
+    alertsListenerResource(settings, node.bindAddress, listenedPort(node, 10_903)),
+    pagesServersResource(settings),
+    pagesListenerResource(settings, internalAddress(settings, node, 10_904), listenedPort(node, 10_904)),
+    thanosPagesListenerResource(settings, internalAddress(settings, node, 10_902), listenedPort(node, 10_902)),
+    startPageResource(settings),
   ]
 }
 
@@ -61,18 +84,36 @@ function commonResources(settings: Settings, node: Node): readonly Resource[] {
 function resourcesFor(fleet: Fleet, settings: Settings, cluster: Cluster): readonly Resource[] {
   if (isPending(cluster)) return []
   const generation = pinnedGeneration(fleet, settings, cluster.name)
-  return [thanosClusterResource(cluster, settings, generation), thanosScopeResource(cluster, settings)]
+  return [
+    thanosClusterResource(cluster, settings, generation),
+    thanosScopeResource(cluster, settings),
+    ...pageResources(cluster, settings, generation),
+  ]
 }
+
+/** Without host names and paths no request could ask for a page. */
+const pageResources = remember((cluster: Cluster, settings: Settings, generation: number): readonly Resource[] => {
+  const {webDomain, pagesByPath} = settings
+  if (!showsPages(settings)) return []
+  return pageKinds.flatMap(kind => [
+    resourceOf(ClusterSchema, pageCluster(settings, cluster, kind, generation)),
+    ...(pagesByPath ? [resourceOf(ScopedRouteConfigurationSchema, pagePathScope(settings, cluster, kind))] : []),
+    ...(webDomain === undefined ? [] : [resourceOf(ScopedRouteConfigurationSchema, pageHostScope(settings, cluster, kind, webDomain))]),
+  ])
+})
 
 function editsFor(fleet: Fleet, settings: Settings, name: ClusterName): readonly ResourceEdit[] {
   const cluster = clusterOf(fleet, name)
   const resources = cluster === undefined ? [] : resourcesFor(fleet, settings, cluster)
   if (resources.length > 0) return resources.map(resource => editOf(resource))
-  return [ClusterSchema, ScopedRouteConfigurationSchema].map(schema => ({
-    typeUrl: typeUrlOf(schema),
-    name: envoyNames.thanosOf(name),
-    resource: undefined,
-  }))
+  return [
+    ...removals(ClusterSchema, [envoyNames.thanosOf(name), ...pageKinds.map(kind => envoyNames.pageOf(kind, name))]),
+    ...removals(ScopedRouteConfigurationSchema, [envoyNames.thanosOf(name), ...pageScopeNames(name)]),
+  ]
+}
+
+function removals(schema: DescMessage, names: readonly string[]): readonly ResourceEdit[] {
+  return names.map(name => ({typeUrl: typeUrlOf(schema), name, resource: undefined}))
 }
 
 /**
@@ -108,9 +149,33 @@ const thanosListenerResource = remember((settings: Settings, host: string, port:
   resourceOf(ListenerSchema, thanosListener(settings, {host, port})),
 )
 
+const alertsListenerResource = remember((settings: Settings, host: string, port: number) =>
+  resourceOf(ListenerSchema, alertsListener(settings, {host, port})),
+)
+
+const alertmanagerResource = remember((settings: Settings, alertmanager: Alertmanager) =>
+  resourceOf(ClusterSchema, alertmanagerCluster(settings, alertmanager)),
+)
+
+const pagesServersResource = remember((settings: Settings) => resourceOf(ClusterSchema, pagesServersCluster(settings)))
+
+const pagesListenerResource = remember((settings: Settings, host: string, port: number) =>
+  resourceOf(ListenerSchema, pagesListener(settings, {host, port})),
+)
+
+const thanosPagesListenerResource = remember((settings: Settings, host: string, port: number) =>
+  resourceOf(ListenerSchema, thanosPagesListener(settings, {host, port})),
+)
+
+const startPageResource = remember((settings: Settings) => resourceOf(ScopedRouteConfigurationSchema, startPageScope(settings)))
+
 /** `denied` is one text because `remember` compares by identity; no name contains a blank. */
 const adsRoutesResource = remember((settings: Settings, denied: string) =>
   resourceOf(RouteConfigurationSchema, adsRoutes(settings, denied === '' ? [] : denied.split(' '))),
+)
+
+const alertRoutesResource = remember((alertmanagers: readonly Alertmanager[], denied: string) =>
+  resourceOf(RouteConfigurationSchema, alertRoutes(alertmanagers, denied === '' ? [] : denied.split(' '))),
 )
 
 const thanosScopeResource = remember((cluster: Cluster, settings: Settings) =>

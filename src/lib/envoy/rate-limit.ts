@@ -1,4 +1,7 @@
-/** How many streams each client certificate may open on 10900. Envoy limits neither bytes nor connections per client. */
+/**
+ * How many streams each client certificate may open on 10900, and how many requests it may make on 10903. Envoy limits neither bytes nor
+ * connections per client.
+ */
 import {create} from '@bufbuild/protobuf'
 import {LocalRateLimitSchema} from '../../gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
 import {
@@ -24,8 +27,17 @@ const MAX_PEERS = 65_536
  * refuse a name: a removed cluster that goes on asking is slowed as well.
  */
 export function streamOpenings(statPrefix: string): HttpFilter {
+  return perPeer(statPrefix, {burst: BURST, perSecond: PER_SECOND})
+}
+
+/** Requests with alerts. A Prometheus sends 64 alerts in each, and again after a minute. */
+export function alertRequests(statPrefix: string): HttpFilter {
+  return perPeer(statPrefix, {burst: 100, perSecond: 20})
+}
+
+function perPeer(statPrefix: string, {burst, perSecond}: {readonly burst: number; readonly perSecond: number}): HttpFilter {
   const all = {defaultValue: create(FractionalPercentSchema, {numerator: 100})}
-  const bucket = {maxTokens: BURST, tokensPerFill: PER_SECOND, fillInterval: duration(1)}
+  const bucket = {maxTokens: burst, tokensPerFill: perSecond, fillInterval: duration(1)}
   const byPeer = extension('envoy.rate_limit_descriptors.expr', DescriptorSchema, {
     descriptorKey: PEER,
     exprSpecifier: {case: 'text', value: 'connection.uri_san_peer_certificate'},

@@ -1,6 +1,8 @@
 /** Routes and scoped routes: which requests a listener forwards, to which Envoy cluster, and for how long. */
 import {create, type MessageInitShape} from '@bufbuild/protobuf'
 import {
+  type HeaderMatcher,
+  HeaderMatcherSchema,
   type Route,
   RouteActionSchema,
   RouteSchema,
@@ -9,9 +11,10 @@ import {
 } from '../../gen/envoy/config/route/v3/route_components_pb.js'
 import {type RouteConfiguration, RouteConfigurationSchema} from '../../gen/envoy/config/route/v3/route_pb.js'
 import {type ScopedRouteConfiguration, ScopedRouteConfigurationSchema} from '../../gen/envoy/config/route/v3/scoped_route_pb.js'
-import {type Cluster, replicasOf} from '../model/cluster.js'
-import {type ClusterName, envoyNames, sidecarName} from '../model/names.js'
+import type {Cluster} from '../model/cluster.js'
+import {envoyNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
+import {thanosEndpointsOf} from '../model/thanos-target.js'
 import {denyRoutes} from './rbac.js'
 import {duration} from './core.js'
 
@@ -38,7 +41,7 @@ export function adsRoutes({timeouts}: Settings, denied: readonly string[]): Rout
         name: envoyNames.ads,
         domains: ['*'],
         routes: ['DeltaAggregatedResources', 'StreamAggregatedResources'].map(method =>
-          route({case: 'path', value: `${ADS_SERVICE}/${method}`}, {...longStream(envoyNames.adsServers, timeouts.adsConnection)}),
+          pathRoute(`${ADS_SERVICE}/${method}`, longStream(envoyNames.adsServers, timeouts.adsConnection)),
         ),
       },
     ],
@@ -46,19 +49,15 @@ export function adsRoutes({timeouts}: Settings, denied: readonly string[]): Rout
   })
 }
 
-/** 11901: each replica by its own name to its own sidecar, and the health check, which Envoy answers itself. */
+/** 11901: each replica of the sidecars and of every named target by its own name, and the health check, which Envoy answers itself. */
 export function sidecarRoutes({timeouts}: Settings, cluster: Cluster): RouteConfiguration {
   return create(RouteConfigurationSchema, {
     name: envoyNames.thanos,
     virtualHosts: [
-      ...replicasOf(cluster).map(replica =>
-        sidecarHost(
-          envoyNames.sidecar(replica),
-          cluster.name,
-          [replica],
-          longStream(envoyNames.sidecar(replica), timeouts.thanosConnection),
-        ),
-      ),
+      ...thanosEndpointsOf(cluster).map(({name, replica, target}) => {
+        const upstream = envoyNames.sidecar(replica, target)
+        return sidecarHost(upstream, [name], longStream(upstream, timeouts.thanosConnection))
+      }),
       create(VirtualHostSchema, {
         name: envoyNames.healthHost,
         domains: [envoyNames.healthHost],
@@ -71,31 +70,44 @@ export function sidecarRoutes({timeouts}: Settings, cluster: Cluster): RouteConf
 /** The observability side of a cluster: every replica's name, and no other, to the cluster's Envoy. */
 function thanosHosts({timeouts}: Settings, cluster: Cluster): readonly VirtualHost[] {
   const action = longStream(envoyNames.thanosOf(cluster.name), timeouts.thanosConnection)
-  return [sidecarHost(cluster.name, cluster.name, replicasOf(cluster), action)]
+  const names = thanosEndpointsOf(cluster).map(({name}) => name)
+  return names.length === 0 ? [] : [sidecarHost(cluster.name, names, action)]
 }
 
 /**
  * 10901: one scope per cluster, so that adding or removing a cluster costs a few hundred bytes at any fleet size. The scope's key is
- * the cluster's name, which the listener cuts from the host name; it must never change, because Envoy loses a scope when two scopes
- * swap keys (docs/explanation/envoy.md#scoped-routes). `validate_clusters` is off: with it, one scope that arrives before its cluster makes Envoy refuse all scopes.
+ * the cluster's name, which the listener cuts from the host name.
  */
 export function thanosScope(settings: Settings, cluster: Cluster): ScopedRouteConfiguration {
-  const name = envoyNames.thanosOf(cluster.name)
+  return scope(envoyNames.thanosOf(cluster.name), [cluster.name], thanosHosts(settings, cluster))
+}
+
+/**
+ * A scope with its routes. Its key must never change, because Envoy loses a scope when two scopes swap keys
+ * (docs/explanation/envoy.md#scoped-routes). `validate_clusters` is off: with it, one scope that arrives before its Envoy cluster makes
+ * Envoy refuse all scopes.
+ */
+export function scope(name: string, key: readonly string[], virtualHosts: readonly VirtualHost[]): ScopedRouteConfiguration {
   return create(ScopedRouteConfigurationSchema, {
     name,
-    key: {fragments: [{type: {case: 'stringKey', value: cluster.name}}]},
-    routeConfiguration: {name, validateClusters: false, virtualHosts: [...thanosHosts(settings, cluster)]},
+    key: {fragments: key.map(value => ({type: {case: 'stringKey' as const, value}}))},
+    routeConfiguration: {name, validateClusters: false, virtualHosts: [...virtualHosts]},
   })
 }
 
-type Action = MessageInitShape<typeof RouteActionSchema>
+/** What the action of a route is made of. */
+export type Action = MessageInitShape<typeof RouteActionSchema>
 
-/** A bare `name1*` would take `name10` too (docs/explanation/envoy.md#per-replica-virtual-hosts). */
-function sidecarHost(name: string, cluster: ClusterName, replicas: readonly number[], action: Action): VirtualHost {
+/** A host name with any port and below any domain. A bare `name1*` would take `name10` too (docs/explanation/envoy.md#per-replica-virtual-hosts). */
+export function domainsOf(host: string): readonly string[] {
+  return [host, `${host}:*`, `${host}.*`]
+}
+
+function sidecarHost(name: string, hosts: readonly string[], action: Action): VirtualHost {
   const {retryPolicy, ...stream} = action
   return create(VirtualHostSchema, {
     name,
-    domains: replicas.map(replica => sidecarName(cluster, replica)).flatMap(host => [host, `${host}:*`, `${host}.*`]),
+    domains: hosts.flatMap(host => domainsOf(host)),
     routes: [
       {match: {pathSpecifier: {case: 'prefix', value: WRITE_SERVICE}}, action: {case: 'directResponse', value: {status: 403}}},
       ...THANOS_SERVICES.map(value => grpcRoute(value, stream)),
@@ -111,21 +123,40 @@ function grpcRoute(prefix: string, action: Action): Route {
   })
 }
 
-function route(path: {case: 'path'; value: string}, action: Action): Route {
-  return create(RouteSchema, {match: {pathSpecifier: path}, action: {case: 'route', value: create(RouteActionSchema, action)}})
+/** A route of exactly this path. */
+export function pathRoute(path: string, action: Action): Route {
+  return create(RouteSchema, {
+    match: {pathSpecifier: {case: 'path', value: path}},
+    action: {case: 'route', value: create(RouteActionSchema, action)},
+  })
 }
+
+/** Matches requests of one method. */
+export function methodIs(exact: string): HeaderMatcher {
+  return create(HeaderMatcherSchema, {
+    name: ':method',
+    headerMatchSpecifier: {case: 'stringMatch', value: {matchPattern: {case: 'exact', value: exact}}},
+  })
+}
+
+/** A request is retried once, and only if it was never sent; with `connect_timeout` 2 s that stays below Thanos's 5 s. */
+export const onceIfUnsent = {retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1} as const
 
 /**
  * For streams that last as long as a query or an ADS session: instead of Envoy's route timeout of 15 s, a limit 10 % above the
  * connection's. Both limits are needed for a rotation or a revocation to reach every connection: a connection that carries a
  * stream never ends by its own limit (docs/explanation/envoy.md#how-connections-and-streams-end).
- * A request is retried once, and only if it was never sent; with `connect_timeout` 2 s that stays below Thanos's 5 s.
  */
-function longStream(cluster: string, connectionLifetime: number): Action {
+export function longStream(cluster: string, connectionLifetime: number): Action {
   return {
     clusterSpecifier: {case: 'cluster', value: cluster},
     timeout: duration(0),
-    maxStreamDuration: {maxStreamDuration: duration(connectionLifetime * 1.1)},
-    retryPolicy: {retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1},
+    maxStreamDuration: {maxStreamDuration: duration(streamLimit(connectionLifetime))},
+    retryPolicy: onceIfUnsent,
   }
+}
+
+/** Seconds after which a stream ends that `longStream` routes, whatever has become of its cluster. */
+export function streamLimit(connectionLifetime: number): number {
+  return Math.round(connectionLifetime * 11) / 10
 }

@@ -1,10 +1,12 @@
 /** Secrets as SDS delivers them. The only file of this room that reads a private key. */
-import {create} from '@bufbuild/protobuf'
+import {create, type MessageInitShape} from '@bufbuild/protobuf'
 import {SecretSchema} from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import type {CertifiedKey, TrustBundle} from '../model/authority.js'
 import {envoyNames} from '../model/names.js'
+import type {UpstreamTls} from '../model/endpoint-tls.js'
 import {toResource} from '../xds/resource.js'
 import type {Resource} from '../xds/snapshot.js'
+import {resourceOf} from './core.js'
 import {remember} from '../model/remember.js'
 
 /** `identity`: the node's certificate with its issuer, and its key. */
@@ -26,6 +28,28 @@ export const trustSecret: (trust: TrustBundle) => Resource = remember((trust: Tr
 export const adsTrustSecret: (trust: TrustBundle) => Resource = remember((trust: TrustBundle) =>
   validation(envoyNames.adsTrust, trust.credentialIssuers),
 )
+
+/**
+ * Certificates that are files beside the Envoy: the secrets hold paths and no key. Envoy reads the files again when a name in the directory
+ * is replaced by renaming, as Kubernetes does with mounted Secrets.
+ */
+export function upstreamSecrets({directory, certificates}: UpstreamTls, name: string): readonly Resource[] {
+  const watchedDirectory = {path: directory}
+  const at = (file: string) => ({specifier: {case: 'filename' as const, value: `${directory}/${name}/${file}`}})
+  const secret = (of: string, type: MessageInitShape<typeof SecretSchema>['type']): Resource =>
+    resourceOf(SecretSchema, create(SecretSchema, {name: of, ...(type && {type})}))
+  return [
+    secret(envoyNames.upstreamAuthority(name), {case: 'validationContext', value: {trustedCa: at('ca.crt'), watchedDirectory}}),
+    ...(certificates.get(name)?.isClient === true
+      ? [
+          secret(envoyNames.upstreamClient(name), {
+            case: 'tlsCertificate',
+            value: {certificateChain: at('tls.crt'), privateKey: at('tls.key'), watchedDirectory},
+          }),
+        ]
+      : []),
+  ]
+}
 
 /** Without name matchers of its own: they would widen those of the TLS contexts (docs/explanation/envoy.md#trust-anchors). */
 function validation(name: string, anchors: readonly string[]): Resource {

@@ -14,6 +14,8 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import {parseAddress} from '../model/address.js'
+import type {EndpointTls} from '../model/endpoint-tls.js'
 import {envoyNames} from '../model/names.js'
 import {extension, fromAds} from './core.js'
 
@@ -36,19 +38,56 @@ export function upstreamTls(secrets: TlsSecrets, server: {readonly name: PeerNam
   return create(
     TransportSocketSchema,
     extension(TRANSPORT_SOCKET, UpstreamTlsContextSchema, {
-      commonTlsContext: commonTls(secrets, [server.name]),
+      commonTlsContext: commonTls(secrets, [server.name], ['h2']),
       sni: server.sni,
       maxSessionKeys: 0, // a resumed session shows no certificate
     }),
   )
 }
 
+/**
+ * The client's end towards a Thanos endpoint inside a downstream cluster, whose certificates are not Atlas's: they are files beside the
+ * Envoy. The endpoint's certificate must be of that authority and have the name that is expected.
+ */
+export function endpointTls(
+  {certificates, serverName}: EndpointTls,
+  {host, isClient}: {readonly host: string; readonly isClient: boolean},
+): TransportSocket {
+  const name = parseAddress(serverName ?? host)
+  const sanType = name.kind === 'dns' ? SubjectAltNameMatcher_SanType.DNS : SubjectAltNameMatcher_SanType.IP_ADDRESS
+  const exact = name.host.replace(/\.$/, '')
+  return create(
+    TransportSocketSchema,
+    extension(TRANSPORT_SOCKET, UpstreamTlsContextSchema, {
+      commonTlsContext: {
+        tlsParams: {
+          tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2,
+          tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+        },
+        alpnProtocols: ['h2'],
+        tlsCertificateSdsSecretConfigs: isClient ? [bySds(envoyNames.upstreamClient(certificates))] : [],
+        validationContextType: {
+          case: 'combinedValidationContext',
+          value: {
+            defaultValidationContext: {matchTypedSubjectAltNames: [{sanType, matcher: {matchPattern: {case: 'exact', value: exact}}}]},
+            validationContextSdsSecretConfig: bySds(envoyNames.upstreamAuthority(certificates)),
+          },
+        },
+      },
+      ...(name.kind === 'dns' && {sni: exact}),
+    }),
+  )
+}
+
+/** The protocols that an end of TLS offers (ALPN). */
+type Protocols = readonly ('h2' | 'http/1.1')[]
+
 /** The server's end: a client without a certificate, or with none of these names on it, gets no byte. */
-export function downstreamTls(secrets: TlsSecrets, clients: readonly PeerName[]): TransportSocket {
+export function downstreamTls(secrets: TlsSecrets, clients: readonly PeerName[], protocols: Protocols = ['h2']): TransportSocket {
   return create(
     TransportSocketSchema,
     extension(TRANSPORT_SOCKET, DownstreamTlsContextSchema, {
-      commonTlsContext: commonTls(secrets, clients),
+      commonTlsContext: commonTls(secrets, clients, protocols),
       requireClientCertificate: true,
       sessionTicketKeysType: {case: 'disableStatelessSessionResumption', value: true},
       disableStatefulSessionResumption: true,
@@ -71,10 +110,10 @@ function bySds(name: string): SdsSecretConfig {
 }
 
 /** As a client, Envoy uses at most TLS 1.2 by default (docs/explanation/envoy.md#tls-versions), so both ends set the version. */
-function commonTls(secrets: TlsSecrets, peers: readonly PeerName[]): CommonTlsContext {
+function commonTls(secrets: TlsSecrets, peers: readonly PeerName[], protocols: Protocols): CommonTlsContext {
   return create(CommonTlsContextSchema, {
     tlsParams: {tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3},
-    alpnProtocols: ['h2'],
+    alpnProtocols: [...protocols],
     tlsCertificateSdsSecretConfigs: [secrets.own],
     // Combined: the names are here, and the shared SDS secret holds anchors alone. Envoy would add up the matchers of both.
     validationContextType: {

@@ -2,8 +2,9 @@
  * What Kubernetes keeps beside the fleet and can be made from it: the Services to which Thanos Query connects, each cluster's Helm
  * values, the DNS zone. Each is one text of the parts that Atlas owns, so that a drift shows. `ops/derive.ts` plans when they are written.
  */
-import {type Cluster, isPending, replicasOf} from '../model/cluster.js'
-import {AtlasError} from '../model/errors.js'
+import type {Address} from '../model/address.js'
+import {type Cluster, isPending} from '../model/cluster.js'
+import {AtlasError, quote} from '../model/errors.js'
 import {type Fleet, clusterOf, dialledAddresses} from '../model/fleet.js'
 import {
   OBSERVABILITY,
@@ -15,9 +16,9 @@ import {
   objectNames,
   parseObjectKey,
   parseSidecarName,
-  sidecarName,
 } from '../model/names.js'
-import {rememberLast} from '../model/remember.js'
+import {remember, rememberLast} from '../model/remember.js'
+import {thanosEndpointsOf} from '../model/thanos-target.js'
 import type {Settings} from '../model/settings.js'
 import {hasOwnershipMark} from './goatlas.js'
 import {FORMAT, type Manifest, encodeBase64, frameOf, keyOf, secretData, secretText} from './manifest.js'
@@ -66,6 +67,19 @@ export function encodeDerivedOnto(
       hint: 'Thanos Query needs that name for a replica: rename that Service, or the cluster',
     })
   return existing !== undefined && derivedText(existing) === text ? existing : encodeDerived(key, text, namespace)
+}
+
+/**
+ * A derived object is deleted as a whole.
+ * @throws AtlasError `failed` for a ConfigMap that holds more than the zone: the Corefile of a CoreDNS, for instance
+ */
+export function removeDerived(existing: Manifest | undefined): undefined {
+  const others = existing?.kind === 'ConfigMap' ? Object.keys(existing.data ?? {}).filter(key => key !== ZONE) : []
+  if (existing === undefined || others.length === 0) return
+  const name = quote(existing.metadata.name)
+  throw new AtlasError('failed', `ConfigMap ${name} is not deleted: beside the zone it holds ${quote(others.join(', '))}`, {
+    hint: 'move what is yours to another ConfigMap, then delete this one',
+  })
 }
 
 /** The object to be applied: Atlas's parts alone. @param key as the text was made for */
@@ -125,13 +139,18 @@ export function derivedOf(fleet: Fleet, settings: Settings, owner: Owner): Reado
   const wanted = new Map<ObjectKey, string>(cluster === undefined ? [] : sidecarsOf(cluster))
   const addresses = dialledAddresses(fleet)
   if (owner === OBSERVABILITY || addresses.length > 0)
-    wanted.set(objectKey('Secret', objectNames.values(owner)), textOf({labels: marks, text: renderValues({...settings, addresses}, owner)}))
+    wanted.set(
+      objectKey('Secret', objectNames.values(owner)),
+      textOf({labels: marks, text: renderValues(connectingTo(settings, addresses), owner)}),
+    )
   return wanted
 }
 
+const connectingTo = remember((settings: Settings, addresses: readonly Address[]): Settings => ({...settings, addresses}))
+
 function sidecarsOf(cluster: Cluster): readonly (readonly [ObjectKey, string])[] {
-  const replicas = isPending(cluster) ? [] : replicasOf(cluster)
-  return replicas.map(replica => [objectKey('Service', sidecarName(cluster.name, replica)), sidecarText(cluster.name)])
+  const text = sidecarText(cluster.name)
+  return isPending(cluster) ? [] : thanosEndpointsOf(cluster).map(({name}) => [objectKey('Service', name), text])
 }
 
 function sidecarText(owner: Owner): string {

@@ -1,5 +1,5 @@
 /** Changes -> objects: in which object a change lives, and what that object holds after it. The table of kinds.ts knows how. */
-import {authorityParts} from '../model/authority.js'
+import {authorityParts, nextParts} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import type {ObjectKey} from '../model/fleet.js'
 import {type EntryKind, nameIn} from '../model/kinds.js'
@@ -48,7 +48,7 @@ export function isNeededByAll(object: ObjectKey): boolean {
 const neededByAll: ReadonlySet<ObjectKey> = new Set(
   (Object.keys(entryKinds) as EntryKind[])
     .filter(kind => entryKinds[kind].isNeededByAll)
-    .flatMap(kind => (kind === 'authority' ? authorityParts : ['']).map(name => objectKeyOf(kind, name))),
+    .flatMap(kind => (kind === 'authority' ? [...authorityParts, ...Object.values(nextParts)] : ['']).map(name => objectKeyOf(kind, name))),
 )
 
 /** The namespace that a change's object is in: what Thanos Query reads is in Thanos's. */

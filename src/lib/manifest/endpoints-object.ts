@@ -1,4 +1,4 @@
-/** ConfigMap `atlas-thanos-endpoints`: the endpoints file for Thanos Query, marked with the installation that keeps it. */
+/** ConfigMap `atlas-thanos-endpoints`, and that of a group: the endpoints file for Thanos Query, marked with the installation that keeps it. */
 import {type Endpoints, keptByAnother, mayKeep} from '../model/endpoints.js'
 import {annotations} from '../model/names.js'
 import {ENDPOINTS_KEY} from './endpoints.js'
@@ -16,7 +16,8 @@ export function decodeEndpoints({metadata, data}: Manifest): Endpoints | undefin
 export function encodeEndpoints({text, installation}: Endpoints, target: Target): Manifest {
   const {existing, namespace} = target
   const present = existing === undefined ? undefined : decodeEndpoints(existing)
-  if (installation !== undefined && present !== undefined && !mayKeep(present, installation)) throw keptByAnother(present, namespace)
+  if (installation !== undefined && present !== undefined && !mayKeep(present, installation))
+    throw keptByAnother(present, namespace, target.name)
   const manifest = inNamespace(encodeConfigMap(target, {[ENDPOINTS_KEY]: text}), target)
   if (installation === undefined) return manifest
   const {metadata} = manifest

@@ -57,10 +57,12 @@ const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9
 /** A time of ISO 8601 in UTC, to milliseconds. @throws AtlasError `invalid` */
 export function timeIn(value: unknown, what: string): string {
   const parsed = typeof value === 'string' && TIME.test(value) ? new Date(value) : undefined
+  // Null for no time.
+  const text = parsed?.toJSON() as string | null | undefined
   // JavaScript takes a day that its month does not have for one of the next month.
-  if (parsed === undefined || Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== String(value).slice(0, 10))
+  if (typeof text !== 'string' || text.slice(0, 10) !== String(value).slice(0, 10))
     throw wrong(what, 'a time such as 2026-11-24T00:00:00.000Z', value)
-  return parsed.toISOString()
+  return text
 }
 
 /** The field `key` where it is there, and nothing where it is not. */
@@ -72,4 +74,11 @@ export function optional<K extends string, T>(fields: Fields, key: K, read: (val
 export function wrong(what: string, wanted: string, value: unknown): AtlasError {
   const got = typeof value === 'string' || typeof value === 'number' ? quote(String(value)) : 'something else'
   return new AtlasError('invalid', `${what} must be ${wanted}; got ${got}`)
+}
+
+/** A SHA-256. @throws AtlasError `invalid` */
+export function fingerprintIn(value: unknown, what: string): string {
+  const text = textIn(value, what)
+  if (!/^[0-9a-f]{64}$/.test(text)) throw wrong(what, 'a SHA-256 in lower-case hex', value)
+  return text
 }

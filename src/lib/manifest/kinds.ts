@@ -2,20 +2,25 @@
  * The table of what is stored: for each kind of change the objects that hold it, how it is written there and read from there, and what
  * its writing waits for. A new kind is one row here, and one in model/kinds.ts. Faults and revisions are reported by a store itself.
  */
-import {type AuthorityPart, authorityParts} from '../model/authority.js'
+import {renderHostPort} from '../model/address.js'
+import {type Alertmanager, parseAlertmanagers} from '../model/alertmanager.js'
+import {type AuthorityPart, type NextPart, authorityParts, nextParts} from '../model/authority.js'
 import {type ObjectKey, mentionedOwners} from '../model/fleet.js'
 import {type EntryKind, type ValueOf, changeOf} from '../model/kinds.js'
 import {type Owner, SHARDS, derivedOwner, objectKey, objectNames, ownerIn, parseObjectKey} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
-import {derivedText, encodeDerivedOnto, isDerived} from './derived.js'
+import {derivedText, encodeDerivedOnto, isDerived, removeDerived} from './derived.js'
 import {decodeEndpoints, encodeEndpoints} from './endpoints-object.js'
-import {type Layout, alone, among, encodeConfigMap, entryOf, objectsNamed, shardOf, strayEntry, textOf} from './layout.js'
+import {type Layout, type Target, alone, among, encodeConfigMap, entryOf, objectsNamed, shardOf, strayEntry, textOf} from './layout.js'
 import {externalAddresses, isExternal} from './load-balancer.js'
-import {isLeaving, keyOf} from './manifest.js'
+import {type Manifest, frameOf, isLeaving, keyOf} from './manifest.js'
+import {decodeOfferedRoot, isOfferedRoot} from './offered-root.js'
+import {at} from './path.js'
 import {parseRecord, renderRecord} from './record.js'
 import {decodeRegistration, encodeRegistration, isRegistration} from './registration.js'
 import {decodeReplicas, decodeReport, encodeReplicas, encodeReport} from './report.js'
 import {parseAnswer, parseRequest, renderAnswer, renderRequest} from './request.js'
+import {decodeRotation, encodeRotation} from './rotation.js'
 import {
   decodeClient,
   decodeCredential,
@@ -30,7 +35,7 @@ import {decodeSettings, encodeFleet} from './settings.js'
 import {decodeTrust, encodeTrust} from './trust.js'
 
 /** Kinds that are read from objects and never written. */
-type ObservedKind = 'external'
+type ObservedKind = 'external' | 'offeredRoot'
 export type StoredKind = Exclude<EntryKind, ObservedKind>
 
 /** The row of one kind. */
@@ -52,11 +57,20 @@ export type Row<K extends EntryKind = EntryKind> = Layout<K> & {
 
 const REQUESTS = objectKey('ConfigMap', objectNames.requests)
 const ANSWERS = objectKey('ConfigMap', objectNames.answers)
+const signingParts = [...authorityParts, ...Object.values(nextParts)]
 const all = (): 'all' => 'all'
 const own = (owner: string): readonly string[] => [owner]
 
 /** The first row that finds an entry in an object is the only one that counts: a sidecar's Service never registers a cluster. */
 export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
+  alertmanagers: {
+    is: 'stored',
+    owners: all,
+    ...alone('alertmanagers', objectsNamed('ConfigMap', objectNames.alertmanagers), {
+      decode: ({data}) => at('data', () => parseAlertmanagers(data ?? {})),
+      encode: encodeAlertmanagers,
+    }),
+  },
   answer: {
     is: 'stored',
     waitsForAll: true,
@@ -77,8 +91,8 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
     ...alone(
       'authority',
       {
-        object: part => objectKey('Secret', objectNames[part as AuthorityPart]),
-        nameIn: key => authorityParts.find(part => objectKey('Secret', objectNames[part]) === key),
+        object: part => objectKey('Secret', objectNames[part as AuthorityPart | NextPart]),
+        nameIn: key => signingParts.find(part => objectKey('Secret', objectNames[part]) === key),
       },
       {decode: decodeSigner, encode: encodeSigner},
     ),
@@ -105,7 +119,7 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
       isDerived(manifest) ? [entryOf('derived', keyOf(manifest), derivedText(manifest), () => derivedText(manifest))] : undefined,
     suspects: (key, fleet) => (fleet.derived.has(key) ? [key] : undefined),
     encode: (existing, {name, value}, namespace) =>
-      value === undefined ? undefined : encodeDerivedOnto({existing, key: name, namespace}, value),
+      value === undefined ? removeDerived(existing) : encodeDerivedOnto({existing, key: name, namespace}, value),
   },
   endpoints: {
     is: 'derived',
@@ -126,6 +140,12 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
     suspects: () => undefined,
     encode: () => undefined,
   },
+  groupEndpoints: {
+    is: 'derived',
+    owners: all,
+    namespace: settings => settings.thanosNamespace,
+    ...alone('groupEndpoints', objectsNamed('ConfigMap', objectNames.groupEndpoints), {decode: decodeEndpoints, encode: encodeEndpoints}),
+  },
   identity: {
     is: 'stored',
     owners: own,
@@ -134,6 +154,19 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
       parse: (owner, text) => parseIdentity(text, `data.${owner}`),
       render: renderIdentity,
     }),
+  },
+  offeredRoot: {
+    is: 'observed',
+    owners: all,
+    isShared: false,
+    object: secret => objectKey('Secret', secret),
+    entries(manifest) {
+      if (!isOfferedRoot(manifest)) return undefined
+      if (isLeaving(manifest)) return []
+      return [entryOf('offeredRoot', manifest.metadata.name, textOf(manifest), () => decodeOfferedRoot(manifest))]
+    },
+    suspects: () => undefined,
+    encode: () => undefined,
   },
   record: {
     is: 'stored',
@@ -198,6 +231,15 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
       known: fleet => fleet.requests.keys(),
     }),
   },
+  rotation: {
+    is: 'stored',
+    owners: all,
+    isNeededByAll: true,
+    ...alone('rotation', objectsNamed('ConfigMap', objectNames.rotation), {
+      decode: decodeRotation,
+      encode: (rotation, target) => encodeConfigMap(target, encodeRotation(rotation)),
+    }),
+  },
   server: {
     is: 'stored',
     owners: all,
@@ -218,6 +260,12 @@ export const entryKinds: {readonly [K in EntryKind]: Row<K>} = {
       encode: (trust, target) => encodeConfigMap(target, encodeTrust(trust)),
     }),
   },
+}
+
+/** A key for each Alertmanager; the ConfigMap holds nothing else. */
+function encodeAlertmanagers(found: readonly Alertmanager[], {existing, name, namespace}: Target): Manifest {
+  const data = Object.fromEntries(found.map(each => [each.name, renderHostPort(each)]))
+  return {...frameOf(existing, ['ConfigMap', name], namespace), data}
 }
 
 /** The key of the object that holds an entry; `name` is empty where the fleet holds one value of the kind. */

@@ -2,7 +2,7 @@
  * The two ways to keep a kind of change in objects: each entry in an object of its own, or many entries in one object. kinds.ts has the
  * way of each kind; decode.ts and encode.ts go through its table.
  */
-import {createHash} from 'node:crypto'
+import {hash} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey, Subject} from '../model/fleet.js'
 import {type Change, type EntryKind, type ValueOf, changeOf, subjectOf} from '../model/kinds.js'
@@ -132,7 +132,7 @@ export function among<K extends EntryKind>(kind: K, {objects, object, isName, pa
 
 /** Which of `SHARDS` objects holds an owner's entry: the first byte of SHA-256(name) mod 32. */
 export function shardOf(owner: string): number {
-  return (createHash('sha256').update(owner).digest()[0] ?? 0) % SHARDS
+  return (hash('sha256', owner, 'buffer')[0] ?? 0) % SHARDS
 }
 
 /** @param text everything that the entry depends on @param decode its value; throws AtlasError `invalid` */
@@ -191,5 +191,5 @@ function encodeEntry(
 
 /** Kept for each of thousands of entries: a long text is replaced by its digest. */
 function short(text: string): string {
-  return text.length <= 64 ? text : createHash('sha256').update(text).digest('base64')
+  return text.length <= 64 ? text : hash('sha256', text, 'base64')
 }

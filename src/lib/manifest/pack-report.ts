@@ -12,11 +12,26 @@ const GROUP = 64
 
 /** Members of gzip one after the other, which are one text for every reader (RFC 1952, section 2.2). */
 export function packReport({report, leftovers}: ReplicaReport): Buffer {
-  const {proxies, ...rest} = report
-  const groups = Array.from({length: Math.ceil(proxies.length / GROUP)}, (_, index) => proxies.slice(index * GROUP, (index + 1) * GROUP))
-  const members = groups.map((group, index) => packers(index)(`${index === 0 ? '' : ','}${group.map(proxy => jsonOf(proxy)).join(',')}`))
+  const {proxies: _, ...rest} = report
+  const members = [...packAhead(report)]
   const end = `],${JSON.stringify(rest).slice(1, -1)}},"leftovers":${JSON.stringify(leftovers)}}`
   return Buffer.concat([gzipSync('{"report":{"proxies":['), ...members, gzipSync(end)])
+}
+
+/** The members with the proxies, which are remembered for `packReport`. The caller iterates with pauses. */
+export function* packAhead({proxies}: Report): Generator<Buffer, void> {
+  for (let index = 0; index * GROUP < proxies.length; index += 1) {
+    const group = proxies.slice(index * GROUP, (index + 1) * GROUP)
+    yield packers(index)(`${index === 0 ? '' : ','}${group.map(proxy => jsonOf(proxy)).join(',')}`)
+  }
+}
+
+/** What `digestOf` needs of each proxy, which is remembered for it. The caller iterates with pauses. */
+export function* renderAhead(proxies: Iterable<ProxyReport>): Generator<undefined, void> {
+  for (const proxy of proxies) {
+    timelessJsonOf(proxy)
+    yield
+  }
 }
 
 /** The digest of a report without its times: the same digest, nothing worth writing. */

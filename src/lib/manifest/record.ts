@@ -8,15 +8,16 @@ import {at} from './path.js'
 import {decodeAccepted, encodeRegistration} from './registration.js'
 
 /** A record with a higher generation is refused; no cluster is revoked as often. */
-const GENERATION_MAX = 1_000_000
+export const GENERATION_MAX = 1_000_000
 
 /** The registration is written as the labels and annotations of its Service, so that it is read the same way. */
 export function renderRecord(record: OwnerRecord): string {
-  const {generation, suspendedSince, registration, removing, credentials, denied} = record
+  const {generation, suspendedSince, revokedSince, registration, removing, credentials, denied} = record
   const metadata = registration === undefined ? undefined : encodeRegistration(undefined, registration, '').metadata
   const value = {
     generation,
     ...(suspendedSince !== undefined && {suspendedSince}),
+    ...(revokedSince !== undefined && {revokedSince}),
     ...(metadata !== undefined && {registration: {labels: metadata.labels, annotations: metadata.annotations}}),
     ...(removing !== undefined && {removing}),
     credentials,
@@ -32,6 +33,7 @@ export function parseRecord(owner: Owner, text: string): OwnerRecord {
     owner,
     generation: wholeIn(fields['generation'], 'generation', [1, GENERATION_MAX]),
     ...optional(fields, 'suspendedSince', timeIn),
+    ...optional(fields, 'revokedSince', timeIn),
     ...optional(fields, 'registration', value => parseRegistration(owner, value)),
     ...optional(fields, 'removing', (value, what) => textIn(value, what).slice(0, 200)),
     credentials: listIn(fields['credentials'], 'credentials', parseCredential),
@@ -55,6 +57,8 @@ function parseCredential(entry: unknown, what: string): CredentialRecord {
     notAfter: timeIn(fields['notAfter'], `${what}.notAfter`),
     rootsDigest: hexIn(fields['rootsDigest'], `${what}.rootsDigest`),
     state: choiceIn(fields['state'], `${what}.state`, ['valid', 'revoked']),
+    ...optional(fields, 'supersededSince', timeIn),
+    ...optional(fields, 'retiredAt', timeIn),
   }
 }
 

@@ -2,22 +2,29 @@
 import {parseAddresses, parsePort, renderAddresses} from '../model/address.js'
 import {
   type Cluster,
+  type Pages,
   type ServiceTarget,
   type ServiceTargets,
   checkCluster,
   dialledPort,
   downstreamPorts,
+  parseEndpointHealth,
   parsePorts,
   parseReplicas,
   parseServiceTarget,
   renderPorts,
   requireReachableCluster,
 } from '../model/cluster.js'
+import {parseEndpointTls, renderEndpointTls} from '../model/endpoint-tls.js'
 import {AtlasError, quote} from '../model/errors.js'
-import {annotations, labels, parseClusterName} from '../model/names.js'
+import {type PageKind, annotations, labels, parseClusterName} from '../model/names.js'
+import {defaultPages, parsePagePath} from '../model/page.js'
+import {rememberTexts} from '../model/remember.js'
+import {parseSwitch} from '../model/settings.js'
 import {defaultStack, targetsOf} from '../model/stack.js'
 import {externalIps, isWrittenByAtlas, keptSpec, operatedTargets, replicasOr1} from './goatlas.js'
 import {type Manifest, frameOf, isLeaving} from './manifest.js'
+import {decodeGroups, decodeTargets, encodeTargets, unknownKeys} from './registration-targets.js'
 import {at} from './path.js'
 
 const services = ['thanos', 'prometheus', 'alertmanager'] as const
@@ -29,8 +36,10 @@ export function isRegistration(manifest: Manifest): boolean {
 
 /** @throws AtlasError `invalid`, naming the label or annotation */
 export function decodeRegistration(manifest: Manifest): Cluster {
-  const cluster = decodeAccepted(manifest)
-  return at('metadata.annotations', () => requireReachableCluster(cluster))
+  const {labels: own = {}, annotations: noted = {}} = manifest.metadata
+  const {remarks = [], ...cluster} = decodeAccepted(manifest)
+  const all = [...remarks, ...unknownKeys(own, noted)]
+  return at('metadata.annotations', () => requireReachableCluster(all.length === 0 ? cluster : {...cluster, remarks: all}))
 }
 
 /**
@@ -44,11 +53,13 @@ export function decodeAccepted(manifest: Manifest): Cluster {
   const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]
   const ports = noted[annotations.ports]
   const replicas = decodeReplicas(own)
-  const groups = Object.keys(own)
-    .filter(label => label.startsWith(labels.group))
-    .map(label => label.slice(labels.group.length))
+  const {groups, remarks: ofGroups} = decodeGroups(own)
+  const {targets, remarks: ofTargets} = decodeTargets(noted, name, replicas)
+  const remarks = [...ofGroups, ...ofTargets]
+  const tls = noted[annotations.thanosTls]
   return at('metadata.annotations', () =>
     checkCluster({
+      ...(remarks.length === 0 ? {} : {remarks}),
       name,
       addresses: decodeAddresses(manifest),
       ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
@@ -57,7 +68,11 @@ export function decodeAccepted(manifest: Manifest): Cluster {
         noted,
         isWrittenByAtlas(own) || replicas > 1 ? targetsOf(defaultStack) : operatedTargets(defaultStack.namespace),
       ),
-      groups: groups.sort(),
+      thanosHealth: decodeHealth(noted),
+      ...(tls === undefined ? {} : {thanosTls: at(`metadata.annotations["${annotations.thanosTls}"]`, () => parseEndpointTls(tls))}),
+      targets,
+      pages: decodePages(noted),
+      groups,
     }),
   )
 }
@@ -96,12 +111,52 @@ export function encodeRegistration(existing: Manifest | undefined, cluster: Clus
         [annotations.servicePort(service), String(cluster.services[service].port)],
       ]),
     ),
+    [annotations.thanosHealth]: cluster.thanosHealth === 'grpc' ? undefined : cluster.thanosHealth,
+    [annotations.thanosTls]: cluster.thanosTls && renderEndpointTls(cluster.thanosTls),
+    ...encodeTargets(present.annotations ?? {}, cluster.targets),
+    ...encodePages(cluster.pages),
   }
   const noted = Object.fromEntries(
     Object.entries({...present.annotations, ...ownAnnotations}).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   const spec = keptSpec(existing) ?? {clusterIP: 'None', ...existing?.spec, ports: dialledPorts(cluster)}
   return {...frame, metadata: {...frame.metadata, labels: {...kept, ...ownLabels}, annotations: noted}, spec}
+}
+
+/** The kinds of pages, by the word that stands for each in annotations. */
+const pageServices: Readonly<Record<PageKind, string>> = {alertmanager: 'alertmanager', prom: 'prometheus', thanos: 'thanos'}
+
+const switches = ['allowAdmin', 'allowSilences', 'allowLocalTargets'] as const
+
+function decodePages(noted: Readonly<Record<string, string>>): Pages {
+  const read = <T>(key: string, absent: T, parse: (text: string) => T): T => {
+    const text = noted[key]
+    return text === undefined ? absent : at(`metadata.annotations["${key}"]`, () => parse(text))
+  }
+  const path = (kind: PageKind): string => {
+    const key = annotations.path(pageServices[kind])
+    return read(key, defaultPages.paths[kind], text => parsePagePath(text, 'the path'))
+  }
+  const chosen = (name: (typeof switches)[number]): boolean => read(annotations[name], defaultPages[name], text => parseSwitch(text, 'it'))
+  return {
+    thanosHttpPort: read(annotations.thanosHttpPort, defaultPages.thanosHttpPort, text => parsePort(text)),
+    paths: {alertmanager: path('alertmanager'), prom: path('prom'), thanos: path('thanos')},
+    allowAdmin: chosen('allowAdmin'),
+    allowSilences: chosen('allowSilences'),
+    allowLocalTargets: chosen('allowLocalTargets'),
+  }
+}
+
+/** What is as by default is not written. */
+function encodePages(pages: Pages): Readonly<Record<string, string | undefined>> {
+  const unless = <T>(standard: T, value: T): string | undefined => (value === standard ? undefined : String(value))
+  return {
+    [annotations.thanosHttpPort]: unless(defaultPages.thanosHttpPort, pages.thanosHttpPort),
+    ...Object.fromEntries(
+      Object.entries(pageServices).map(([kind, service]) => [annotations.path(service), unless('', pages.paths[kind as PageKind])]),
+    ),
+    ...Object.fromEntries(switches.map(name => [annotations[name], unless(defaultPages[name], pages[name])])),
+  }
 }
 
 /** For people only: `kubectl get services` shows the port to which the observability Envoy connects. */
@@ -113,7 +168,13 @@ function dialledPorts(cluster: Cluster): readonly Readonly<Record<string, unknow
 function decodeReplicas(own: Readonly<Record<string, string>>): number {
   const text = own[labels.replicas]
   if (text === undefined) return 1
+  if (text === '0') return 0
   return replicasOr1(own, () => at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text)))
+}
+
+function decodeHealth(noted: Readonly<Record<string, string>>): Cluster['thanosHealth'] {
+  const key = annotations.thanosHealth
+  return at(`metadata.annotations["${key}"]`, () => parseEndpointHealth(noted[key] ?? 'grpc'))
 }
 
 function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
@@ -121,13 +182,16 @@ function decodeAddresses(manifest: Manifest): Cluster['addresses'] {
   return text === undefined ? externalIps(manifest) : at(`metadata.annotations["${annotations.addresses}"]`, () => parseAddresses(text))
 }
 
+/** Most clusters have the same Services: they share the values. */
+const serviceTargetIn = rememberTexts(text => parseServiceTarget(text, 'the service'))
+
 function decodeServices(noted: Readonly<Record<string, string>>, assumed: ServiceTargets): ServiceTargets {
   const target = (service: (typeof services)[number]): ServiceTarget => {
     const [host, port] = [noted[annotations.service(service)], noted[annotations.servicePort(service)]]
     const parsed =
       port === undefined ? assumed[service].port : at(`metadata.annotations["${annotations.servicePort(service)}"]`, () => parsePort(port))
     if (host === undefined) return {host: assumed[service].host, port: parsed}
-    return at(`metadata.annotations["${annotations.service(service)}"]`, () => parseServiceTarget(`${host}:${parsed}`, 'the service'))
+    return at(`metadata.annotations["${annotations.service(service)}"]`, () => serviceTargetIn(`${host}:${parsed}`))
   }
 
   return {thanos: target('thanos'), prometheus: target('prometheus'), alertmanager: target('alertmanager')}

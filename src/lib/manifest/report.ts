@@ -6,7 +6,16 @@ import {gunzipSync} from 'node:zlib'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Owner, ownerIn, parseOwner} from '../model/names.js'
 import {NODE_ID_MAX} from '../model/node.js'
-import type {Leftover, ProxyReport, RefusalReport, ReplicaReport, Report, TypeReport, UnrepairedReport} from '../model/report.js'
+import type {
+  AbsentNode,
+  Leftover,
+  ProxyReport,
+  RefusalReport,
+  ReplicaReport,
+  Report,
+  TypeReport,
+  UnrepairedReport,
+} from '../model/report.js'
 import {type Fields, choiceIn, fieldsIn, listIn, optional, textIn, timeIn, wholeIn, wrong} from './json.js'
 import type {Manifest} from './manifest.js'
 import {packReport} from './pack-report.js'
@@ -80,13 +89,20 @@ function parseReport(fields: Fields): Report {
     reasons: texts(fields['reasons'], 'reasons'),
     warnings: texts(fields['warnings'], 'warnings'),
     store: {description: text(store['description'], 'store.description'), reachable: store['reachable'] === true},
+    ...optional(fields, 'tls', parseTls),
     proxies: listIn(fields['proxies'], 'proxies', parseProxy, PROXIES_MAX),
+    ...optional(fields, 'absent', (value, what) => listIn(value, what, parseAbsent, PROXIES_MAX)),
     // The reader finds this out itself; an impossible name belongs to no cluster.
     withoutProxy: listIn(fields['withoutProxy'], 'withoutProxy', text, PROXIES_MAX).flatMap(name => ownerIn(name) ?? []),
     refusals: listIn(fields['refusals'], 'refusals', parseRefusal, LIST_MAX),
     unrepaired: listIn(fields['unrepaired'], 'unrepaired', parseUnrepaired, LIST_MAX),
     faults: listIn(fields['faults'], 'faults', parseFault, LIST_MAX),
   }
+}
+
+function parseAbsent(entry: unknown, what: string): AbsentNode {
+  const fields = fieldsIn(entry, what)
+  return {...nodeIn(fields, what), since: timeIn(fields['since'], `${what}.since`)}
 }
 
 function parseProxy(entry: unknown, what: string): ProxyReport {
@@ -109,6 +125,11 @@ function parseProxy(entry: unknown, what: string): ProxyReport {
     ...optional(fields, 'envoyVersion', text),
     ...optional(fields, 'openFiles', wholeIn),
     ...optional(fields, 'workers', wholeIn),
+    ...optional(fields, 'maxHeapBytes', wholeIn),
+    ...optional(fields, 'upstreamTls', texts),
+    ...optional(fields, 'relayedBy', text),
+    ...optional(fields, 'trust', text),
+    ...optional(fields, 'adsTrust', text),
     ...optional(fields, 'frozen', text),
     equalIds: wholeIn(fields['equalIds'], `${what}.equalIds`),
   }
@@ -117,6 +138,11 @@ function parseProxy(entry: unknown, what: string): ProxyReport {
 function parseIdentityReport(value: unknown, what: string): NonNullable<ProxyReport['identity']> {
   const fields = fieldsIn(value, what)
   return {version: text(fields['version'], `${what}.version`), ...optional(fields, 'notAfter', timeIn)}
+}
+
+function parseTls(value: unknown, what: string): NonNullable<Report['tls']> {
+  const fields = fieldsIn(value, what)
+  return {certificate: text(fields['certificate'], `${what}.certificate`), trust: text(fields['trust'], `${what}.trust`)}
 }
 
 function parseType(entry: unknown, what: string): TypeReport {

@@ -1,7 +1,7 @@
 /** Certificates with keys in Secrets: of signers, the ADS server, ADS credentials, clients, and the entries of the identity shards. */
-import type {CertifiedKey, Credential} from '../model/authority.js'
+import {type CertifiedKey, type Credential, hasKey, keptElsewhere} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
-import {labels} from '../model/names.js'
+import {labels, objectNames} from '../model/names.js'
 import {SecretText} from '../model/secret.js'
 import {parseCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
@@ -14,9 +14,12 @@ export const signerKeys = {certificate: 'ca.pem', key: 'ca-key.pem'} as const
 /** Keys of `kubernetes.io/tls` Secrets. */
 export const tlsKeys = {certificate: 'tls.crt', key: 'tls.key', roots: 'ca.crt'} as const
 
-/** @throws AtlasError `invalid` unless both decode and belong together */
+/** The key of a root may be missing: it is kept offline then. @throws AtlasError `invalid` unless both decode and belong together */
 export function decodeSigner(manifest: Manifest): CertifiedKey {
-  return checked(pairIn(manifest, signerKeys), `data.${signerKeys.certificate}`)
+  const isRoot = manifest.metadata.name === objectNames.root || manifest.metadata.name === objectNames.nextRoot
+  const isAlone = isRoot && (secretText(manifest, signerKeys.key) ?? '').trim() === ''
+  const pair = isAlone ? {certificate: required(manifest, signerKeys.certificate), key: keptElsewhere} : pairIn(manifest, signerKeys)
+  return checked(pair, `data.${signerKeys.certificate}`)
 }
 
 /** @throws AtlasError `invalid` unless both decode and belong together */
@@ -47,8 +50,10 @@ export function decodeClient(manifest: Manifest): Credential {
   return decodeCredential(manifest)
 }
 
-export function encodeSigner({certificate, key}: CertifiedKey, target: Target): Manifest {
-  return encodeSecret(target, 'Opaque', {[signerKeys.certificate]: certificate, [signerKeys.key]: key.reveal()})
+export function encodeSigner(signer: CertifiedKey, target: Target): Manifest {
+  // The key of a former root is not the key of this one.
+  const key = hasKey(signer) ? signer.key.reveal() : undefined
+  return encodeSecret(target, 'Opaque', {[signerKeys.certificate]: signer.certificate, [signerKeys.key]: key})
 }
 
 /** With the roots beside the pair, where it has any. */
@@ -84,10 +89,12 @@ export function parseIdentity(text: string, place: string): CertifiedKey {
   })
 }
 
-/** `texts` in place of what the Secret held of them; keys that aren't Atlas's stay. */
-function encodeSecret({existing, name, namespace}: Target, type: string, texts: Readonly<Record<string, string>>): Manifest {
+/** `texts` in place of what the Secret held of them, which goes where there is none; keys that aren't Atlas's stay. */
+function encodeSecret({existing, name, namespace}: Target, type: string, texts: Readonly<Record<string, string | undefined>>): Manifest {
   const {stringData: _, ...frame} = frameOf(existing, ['Secret', name], namespace)
-  const data = {...secretData(existing), ...Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, encodeBase64(text)]))}
+  const own = Object.entries(texts).map(([key, text]) => [key, text === undefined ? undefined : encodeBase64(text)] as const)
+  const all: Readonly<Record<string, string | undefined>> = {...secretData(existing), ...Object.fromEntries(own)}
+  const data = Object.fromEntries(Object.entries(all).flatMap(([key, text]) => (text === undefined ? [] : [[key, text]])))
   return {...frame, type: existing?.type ?? type, data}
 }
 
@@ -97,8 +104,8 @@ function pairIn(manifest: Manifest, keys: typeof signerKeys | typeof tlsKeys): C
 
 function checked<T extends CertifiedKey>(pair: T, place: string): T {
   return at(place, () => {
-    if (!readKey(pair, 'the certificate').keyMatches)
-      throw new AtlasError('invalid', 'the private key is not the one of the certificate beside it')
+    const {hasKey: isHere, keyMatches} = readKey(pair, 'the certificate')
+    if (isHere && !keyMatches) throw new AtlasError('invalid', 'the private key is not the one of the certificate beside it')
     return pair
   })
 }

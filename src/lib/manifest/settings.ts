@@ -1,8 +1,17 @@
 /** ConfigMap `atlas-fleet` <-> settings: one text per key; absent keys take the default, but for the trust domain. */
 import {parseAddresses, parseHostPort, parsePort, renderAddresses, renderHostPort, type HostPort} from '../model/address.js'
+import {parseAlertmanagerSelector, renderAlertmanagerSelector} from '../model/alertmanager.js'
 import {parseDuration, renderDuration} from '../model/duration.js'
 import {AtlasError} from '../model/errors.js'
-import {parseClientName} from '../model/names.js'
+import {parseExtraEndpoints} from '../model/extra-endpoints.js'
+import {
+  type InternalClient,
+  mergedClients,
+  parseInternalClient,
+  parseInternalPort,
+  renderInternalClient,
+  requireClients,
+} from '../model/internal-ports.js'
 import {
   type Lifetimes,
   type ProxyTimeouts,
@@ -11,14 +20,17 @@ import {
   parseClientDirectory,
   parseClusterDomain,
   parseEndpointTemplate,
-  parseInternalPort,
+  parseGroups,
   parseNamespace,
+  parseSwitch,
   parseTrustDomain,
-  requireClients,
+  parseWebDomain,
 } from '../model/settings.js'
+import {objectNames} from '../model/names.js'
 import {type Target, encodeConfigMap, inNamespace} from './layout.js'
 import type {Manifest} from './manifest.js'
 import {at} from './path.js'
+import {parseYaml, renderYaml} from './yaml.js'
 
 /** A field's text in the ConfigMap. */
 interface Field<T> {
@@ -26,7 +38,11 @@ interface Field<T> {
   readonly render: (value: T) => string
 }
 
+/** The key of the groups: the Kubernetes store watches an object for each of them. */
+const GROUPS_KEY = 'groups'
+
 const port: Field<number> = {parse: value => parsePort(value), render: String}
+const clientList: Field<readonly InternalClient[]> = listOf({parse: text => parseInternalClient(text), render: renderInternalClient})
 const hostPorts: Field<readonly HostPort[]> = listOf({parse: text => parseHostPort(text), render: renderHostPort})
 
 const fields: {
@@ -37,13 +53,27 @@ const fields: {
   adsPort: {key: 'ads-port', ...port},
   alertsPort: {key: 'alerts-port', ...port},
   adsServers: {key: 'ads-servers', ...hostPorts},
+  pagesServers: {key: 'pages-servers', ...hostPorts},
   thanosNamespace: {key: 'thanos-namespace', parse: value => parseNamespace(value), render: String},
   alertmanagers: {key: 'alertmanagers', ...hostPorts},
+  alertmanagerSelector: {
+    key: 'alertmanager-selector',
+    parse: value => parseAlertmanagerSelector(value),
+    render: value => (value === undefined ? '' : renderAlertmanagerSelector(value)),
+  },
   clusterDomain: {key: 'cluster-domain', parse: value => parseClusterDomain(value), render: String},
   endpointTemplate: {key: 'endpoint-template', parse: value => parseEndpointTemplate(value), render: String},
+  extraEndpoints: {
+    key: 'extra-endpoints',
+    parse: text => parseExtraEndpoints(parseYaml(text)),
+    render: value => (value.length === 0 ? '' : renderYaml(value)),
+  },
+  groups: {key: GROUPS_KEY, ...listOf({parse: String, render: String}), parse: groupsIn},
   internalTls: {key: 'internal-tls', ...listOf({parse: text => parseInternalPort(text), render: String})},
-  clients: {key: 'clients', ...listOf({parse: text => parseClientName(text), render: String})},
+  clients: {key: 'clients', ...clientList, parse: text => mergedClients(clientList.parse(text))},
   clientDirectory: {key: 'client-directory', parse: value => parseClientDirectory(value), render: String},
+  webDomain: {key: 'web-domain', parse: value => parseWebDomain(value), render: value => value ?? ''},
+  pagesByPath: {key: 'pages-by-path', parse: value => parseSwitch(value, 'pages-by-path'), render: value => (value ? 'true' : '')},
 }
 
 /** Every key that settings are written under. */
@@ -70,6 +100,20 @@ export function decodeSettings(manifest: Manifest): Settings {
   return settings as unknown as Settings
 }
 
+/** The groups in the ConfigMap's text; AtlasError `invalid` is thrown for a bad name. */
+function groupsIn(text: string): readonly string[] {
+  return parseGroups(listOf({parse: String, render: String}).parse(text))
+}
+
+/** What a store must know of the settings before it decodes them: Thanos's namespace, and the groups that have endpoints there. */
+export function thanosObjectsIn({data}: Manifest): {readonly namespace: string | undefined; readonly groups: readonly string[]} {
+  const names = (data?.[GROUPS_KEY] ?? '').split(',').map(name => name.trim())
+  return {
+    namespace: data?.['thanos-namespace'],
+    groups: names.filter(name => objectNames.groupEndpoints.parse(objectNames.groupEndpoints(name)) !== undefined),
+  }
+}
+
 /** ConfigMap `atlas-fleet`; its namespace is a setting. A key that isn't of these settings stays. */
 export function encodeFleet(settings: Settings, target: Target): Manifest {
   const kept = Object.entries(target.existing?.data ?? {}).filter(([key]) => !settingsKeys.has(key))
@@ -77,7 +121,7 @@ export function encodeFleet(settings: Settings, target: Target): Manifest {
   return {...inNamespace(encodeConfigMap(target, {}), {...target, namespace: settings.namespace}), data}
 }
 
-/** The settings as `data` of the ConfigMap; empty lists are left out. */
+/** The settings as `data` of the ConfigMap; empty lists, and what is off, are left out. */
 export function encodeSettings(settings: Settings): Readonly<Record<string, string>> {
   const plain = Object.entries(fields).map(
     ([name, field]) => [field.key, (field.render as (value: unknown) => string)(settings[name as keyof typeof fields])] as const,

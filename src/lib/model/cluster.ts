@@ -1,7 +1,9 @@
 /** A downstream cluster as registered: the addresses and ports of its Envoy, and the services behind it. */
 import {type Address, NO_SCHEME, parsePort, parseAddress, requireReachable} from './address.js'
+import type {EndpointTls} from './endpoint-tls.js'
 import {AtlasError, invalid} from './errors.js'
-import {type ClusterName, REPLICAS_MAX} from './names.js'
+import {type ClusterName, type PageKind, REPLICAS_MAX} from './names.js'
+import {remember, rememberTexts} from './remember.js'
 
 /** The ports of a downstream Envoy, by the service behind each. */
 export const downstreamPorts = {thanos: 11_901, thanosHttp: 11_902, alertmanager: 11_903, prometheus: 11_904} as const
@@ -21,17 +23,55 @@ export interface ServiceTargets {
   readonly alertmanager: ServiceTarget
 }
 
+/** What a registration says of its cluster's pages. */
+export interface Pages {
+  /** The HTTP port of the Thanos sidecar, on the host of its gRPC port. */
+  readonly thanosHttpPort: number
+  /** Below which path each page stands at its own address, such as `/prometheus`; empty for the root. */
+  readonly paths: Readonly<Record<PageKind, string>>
+  /** Whether the paths that administer, stop, profile or write are passed on. */
+  readonly allowAdmin: boolean
+  /** Whether silences may be created and removed. */
+  readonly allowSilences: boolean
+  /** Whether a page may stand on the downstream Envoy's own machine, or in its link-local network. */
+  readonly allowLocalTargets: boolean
+}
+
+/** How the downstream Envoy checks a Thanos endpoint: by gRPC's health service, or by a TCP connection where that is not served. */
+export const endpointHealth = ['grpc', 'tcp'] as const
+export type EndpointHealth = (typeof endpointHealth)[number]
+
+/** A named target: its address inside the downstream cluster, how many replicas there are, and how their health is checked. */
+export interface NamedTarget extends ServiceTarget {
+  readonly replicas: number
+  readonly health: EndpointHealth
+  /** Absent: plaintext. */
+  readonly tls?: EndpointTls
+}
+
 export interface Cluster {
   readonly name: ClusterName
   /** None: the cluster is pending. It has a credential, and the observability Envoy does not connect to it yet. */
   readonly addresses: readonly Address[]
   /** Ports to connect to instead of 11901-11904 (NodePort, shared load balancer); usually empty. */
   readonly ports: ReadonlyMap<DownstreamPort, number>
-  /** The number of Prometheus replicas, each with a sidecar; 1 or more. */
+  /** The number of Prometheus replicas, each with a sidecar; 0 for a cluster that has named targets alone. */
   readonly replicas: number
   readonly services: ServiceTargets
+  /** How the sidecars are checked. */
+  readonly thanosHealth: EndpointHealth
+  /** TLS to the sidecars; absent: plaintext. */
+  readonly thanosTls?: EndpointTls
+  /** What Thanos Query reaches beside the sidecars, by name and in order of name. */
+  readonly targets: ReadonlyMap<string, NamedTarget>
+  readonly pages: Pages
   readonly groups: readonly string[]
+  /** What in the registration has no effect, a sentence each without its full stop; not part of what is accepted. */
+  readonly remarks?: readonly string[]
 }
+
+/** What stands behind a cluster's Envoys: what their resources are made from, beside the cluster's name. */
+export type ClusterServices = Omit<Cluster, 'addresses' | 'groups' | 'name' | 'ports' | 'remarks'>
 
 /** The observability Envoy checks the health of each address once in a few seconds; a registration with more is refused. */
 export const ADDRESSES_MAX = 64
@@ -77,6 +117,41 @@ export function renderPorts(ports: ReadonlyMap<DownstreamPort, number>): string 
     .join(',')
 }
 
+/** The registration without what is only said of it: two of these are equal when they register the same. */
+export function acceptedPart({remarks: _, ...cluster}: Cluster): Cluster {
+  return cluster
+}
+
+/** The services of a cluster, the same object for clusters that have all of them in common, as most of a fleet have. */
+export const servicesOf: (cluster: Cluster) => ClusterServices = remember(
+  ({addresses: _a, groups: _g, name: _n, ports: _p, remarks: _r, ...services}: Cluster) => {
+    const shared = sharedServices(textOf(services))
+    shared.first ??= services
+    return shared.first
+  },
+)
+
+/** For each text the first services that have it. */
+const sharedServices = rememberTexts((): {first?: ClusterServices} => ({}))
+
+/** Whether two registrations of a cluster differ in nothing but what its own Envoys do not see: how they are reached, and who lists them. */
+export function isSameBehind(a: Cluster, b: Cluster): boolean {
+  if (a === b) return true
+  const [was, is] = [servicesOf(a), servicesOf(b)]
+  return a.name === b.name && (was === is || textOf(was) === textOf(is))
+}
+
+function textOf(services: ClusterServices): string {
+  return JSON.stringify({...services, targets: [...services.targets]})
+}
+
+/** @throws AtlasError `invalid` */
+export function parseEndpointHealth(text: string): EndpointHealth {
+  const known = endpointHealth.find(each => each === text)
+  if (known === undefined) throw invalid('the health check of a Thanos endpoint', `one of ${endpointHealth.join(', ')}`, text)
+  return known
+}
+
 /** A whole number from 1 to 1000. @throws AtlasError `invalid` */
 export function parseReplicas(text: string): number {
   const replicas = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0
@@ -111,6 +186,10 @@ export function parseServiceTarget(text: string, what: string): ServiceTarget {
  * @throws AtlasError `invalid`
  */
 export function checkCluster(cluster: Cluster): Cluster {
+  if (cluster.replicas === 0 && cluster.targets.size === 0)
+    throw new AtlasError('invalid', `cluster "${cluster.name}" has neither a replica nor a named target`, {
+      hint: 'a cluster without a Prometheus has at least one target: --thanos NAME=HOST:PORT',
+    })
   if (cluster.replicas > 1 && !cluster.services.thanos.host.includes('{replica}'))
     throw new AtlasError(
       'invalid',
@@ -120,7 +199,7 @@ export function checkCluster(cluster: Cluster): Cluster {
       },
     )
   // The last replica's address may be one that the first one's is not: 10.0.0.{replica} ends at 255.
-  for (const target of targetsOf(cluster)) targetOf(target, cluster.replicas - 1)
+  for (const target of targetsOf(cluster)) targetOf(target, Math.max(0, cluster.replicas - 1))
   return cluster
 }
 
@@ -145,6 +224,6 @@ function targetsOf({services}: Cluster): readonly ServiceTarget[] {
 }
 
 /** The replicas' numbers: 0, 1 … */
-export function replicasOf(cluster: Cluster): readonly number[] {
+export function replicasOf(cluster: Pick<Cluster, 'replicas'>): readonly number[] {
   return Array.from({length: cluster.replicas}, (_, index) => index)
 }

@@ -23,11 +23,10 @@ export function mayKeep(present: Endpoints, mark: string): boolean {
   return present.installation === undefined || namespaceIn(present.installation) === namespaceIn(mark)
 }
 
-/** The refusal to write endpoints that another installation keeps: AtlasError `failed`. @param thanosNamespace where they are */
-export function keptByAnother(present: Endpoints, thanosNamespace: string): AtlasError {
+/** The refusal to write endpoints that another installation keeps: AtlasError `failed`. @param thanosNamespace where they are @param name of their ConfigMap */
+export function keptByAnother(present: Endpoints, thanosNamespace: string, name: string = objectNames.endpoints): AtlasError {
   const [namespace, trustDomain] = (present.installation ?? '').split('/', 2)
   const other = `the installation in namespace ${quote(namespace ?? '')} (trust domain ${quote(trustDomain ?? '')})`
-  const name = objectNames.endpoints
   return new AtlasError('failed', `ConfigMap ${name} in namespace ${thanosNamespace} belongs to another installation of Atlas, ${other}`, {
     hint: `give each installation a Thanos namespace of its own ("atlas init --thanos-namespace"); if that installation is gone, run "kubectl annotate configmap ${name} --namespace ${thanosNamespace} ${annotations.installation}-"`,
   })

@@ -6,7 +6,7 @@ export type ErrorCode = 'conflict' | 'failed' | 'invalid' | 'not-found' | 'unrea
 
 export interface ErrorDetails {
   /** What the reader can do about it: a sentence or a command, without a trailing line break. */
-  readonly hint?: string
+  readonly hint?: string | undefined
   readonly cause?: unknown
 }
 
@@ -57,6 +57,21 @@ export function quote(text: string, max = 80): string {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** What to do where the system refuses to read or write a file to this user; undefined for any other error. */
+export function accessHint(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EROFS') return 'it is on a file system that can only be read: name another place'
+  return code === 'EACCES' || code === 'EPERM' ? NO_RIGHT : undefined
+}
+
+/** The same for what a directory store says of a file that this user may not read. */
+export function accessHintIn(message: string): string | undefined {
+  return message.includes("it can't be read: EACCES") ? NO_RIGHT : undefined
+}
+
+const NO_RIGHT =
+  'this user lacks the right: run the command as the owner of that file or directory, or change its owner or mode (chown, chmod)'
 
 /** A long run of base64 has capitals, small letters and digits; names and addresses have not. */
 function isKeyLike(run: string): boolean {

@@ -1,10 +1,12 @@
 /** What follows from a fleet (kinds.ts): which clusters are served, their generations and records, and what is at fault. */
-import type {Address} from './address.js'
+import type {Address, HostPort} from './address.js'
+import {type Alertmanager, alertmanagerHost} from './alertmanager.js'
 import type {OwnerRecord} from './authority.js'
 import type {Cluster} from './cluster.js'
 import {type Fault, sameFault} from './errors.js'
 import {type Fleet, type Subject, type SubjectKind, changeKinds, parseSubject, subjectOf} from './kinds.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectKey} from './names.js'
+import {remember} from './remember.js'
 import {PersistentMap, differingKeys, sortedKeys} from './persistent-map.js'
 
 export type {Fault} from './errors.js'
@@ -44,9 +46,10 @@ export function faultsBetween(
 
 /**
  * The cluster that is served: its registration or, while that does not decode, the last one that did (promise 6: unknown is not
- * removed). Undefined: not registered.
+ * removed). Undefined: not registered, or revoked.
  */
 export function clusterOf(fleet: Fleet, name: ClusterName): Cluster | undefined {
+  if (isRevoked(fleet, name)) return undefined
   return fleet.registrations.get(name) ?? (isBroken(fleet, 'registration', name) ? fleet.records.get(name)?.registration : undefined)
 }
 
@@ -64,14 +67,30 @@ export function registeredNames(fleet: Fleet): readonly ClusterName[] {
   return broken.length === 0 ? names : [...new Set([...names, ...broken])].sort()
 }
 
-/** Whether nodes of the owner may connect: those of the observability cluster, and of every registered cluster, decodable or not. */
+/** Whether there is a registration, decodable or not; the observability cluster needs none. A revoked cluster may be registered, too. */
 export function isRegistered(fleet: Fleet, owner: Owner): boolean {
   return owner === OBSERVABILITY || fleet.registrations.has(owner) || isBroken(fleet, 'registration', owner)
 }
 
-/** Whether a cluster was removed for good, or never was: it is neither registered nor suspended. What a server remembers of it can go. */
+/** Whether a person has cut the cluster off, and not restored it yet. */
+export function isRevoked({records}: Fleet, owner: Owner): boolean {
+  return records.get(owner)?.revokedSince !== undefined
+}
+
+/** Whether nodes of the owner may connect, and certificates are issued for it: it is registered, and not revoked. */
+export function isServed(fleet: Fleet, owner: Owner): boolean {
+  return isRegistered(fleet, owner) && !isRevoked(fleet, owner)
+}
+
+/** Every cluster that is registered and not revoked, in order of name. */
+export function servedNames(fleet: Fleet): readonly ClusterName[] {
+  return registeredNames(fleet).filter(name => isServed(fleet, name))
+}
+
+/** Whether a cluster was removed for good, or never was: it is neither registered, nor suspended or revoked. What a server remembers of it can go. */
 export function isRemoved(fleet: Fleet, owner: Owner): boolean {
-  return !isRegistered(fleet, owner) && fleet.records.get(owner)?.registration === undefined && !isBroken(fleet, 'record', owner)
+  if (isRegistered(fleet, owner) || isRevoked(fleet, owner) || isBroken(fleet, 'record', owner)) return false
+  return fleet.records.get(owner)?.registration === undefined
 }
 
 /** Every owner of which anything is stored, readable or not. */
@@ -87,11 +106,14 @@ export function mentionedOwners(fleet: Fleet): ReadonlySet<Owner> {
   ])
 }
 
-/** Whether a cluster's registration or record cannot be read: then nothing that leads to the cluster is changed. */
+/**
+ * Whether a cluster's registration or record cannot be read: then nothing that leads to the cluster is changed. That a cluster is
+ * revoked, the record alone says.
+ */
 export function isUnreadable(fleet: Fleet, owner: Owner): boolean {
-  return (
-    isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner)) || isBroken(fleet, 'record', owner)
-  )
+  if (isBroken(fleet, 'record', owner)) return true
+  if (isRevoked(fleet, owner)) return false
+  return isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner))
 }
 
 /** The owners whose entries in any of these maps are not the same objects in both fleets. */
@@ -117,3 +139,15 @@ export function dialledAddresses(fleet: Fleet): readonly Address[] {
   const chosen = fleet.settings?.addresses ?? []
   return chosen.length > 0 ? chosen : (fleet.external ?? [])
 }
+
+/** The Alertmanagers of the settings, as `alertmanager0` and so on; without a list there, those that the leader has found. */
+export function alertmanagersOf({settings, alertmanagers}: Fleet): readonly Alertmanager[] {
+  const listed = settings?.alertmanagers ?? []
+  return listed.length > 0 ? named(listed) : (alertmanagers ?? NO_ALERTMANAGERS)
+}
+
+const named = remember((listed: readonly HostPort[]): readonly Alertmanager[] =>
+  listed.map((at, index) => ({name: alertmanagerHost(index), ...at})),
+)
+
+const NO_ALERTMANAGERS: readonly Alertmanager[] = []

@@ -3,13 +3,15 @@
  * field, a change and a row here, and one row in manifest/kinds.ts, which says how it is stored. `reduce` applies changes (change.ts).
  */
 import type {Address} from './address.js'
-import type {AuthorityPart, CertifiedKey, Credential, OwnerRecord, TrustBundle} from './authority.js'
+import type {Alertmanager} from './alertmanager.js'
+import type {AuthorityPart, CertifiedKey, Credential, NextPart, OfferedRoot, OwnerRecord, TrustBundle} from './authority.js'
 import type {Cluster} from './cluster.js'
 import type {Endpoints} from './endpoints.js'
 import type {Fault} from './errors.js'
 import {type ClientName, type ClusterName, OBSERVABILITY, type ObjectKey, type Owner, derivedOwner} from './names.js'
 import type {ReplicaReport} from './report.js'
 import {type Answer, NO_REQUEST, type Request, describeRequest} from './request.js'
+import {type Rotation, describeStage} from './rotation.js'
 import type {Settings} from './settings.js'
 
 /** A stored object's version: opaque, equal only for equal content. */
@@ -19,8 +21,10 @@ export type Revision = string
 export interface Fleet {
   /** Undefined before `init`. */
   readonly settings: Settings | undefined
-  readonly authority: ReadonlyMap<AuthorityPart, CertifiedKey>
+  readonly authority: ReadonlyMap<AuthorityPart | NextPart, CertifiedKey>
   readonly trust: TrustBundle | undefined
+  /** Undefined while no signing certificate is being replaced. */
+  readonly rotation: Rotation | undefined
   /** Registrations as people wrote them; one that does not decode is absent here and named in `faults`. */
   readonly registrations: ReadonlyMap<ClusterName, Cluster>
   /** What SDS delivers; `atlas` is the observability cluster's. */
@@ -33,10 +37,16 @@ export interface Fleet {
   readonly records: ReadonlyMap<Owner, OwnerRecord>
   /** The endpoints file for Thanos Query, as stored. */
   readonly endpoints: Endpoints | undefined
+  /** The same for the clusters of each group that the settings list. */
+  readonly groupEndpoints: ReadonlyMap<string, Endpoints>
   /** What Kubernetes keeps beside the fleet and can be made from it at any time (manifest/derived.ts): one text of Atlas's parts each. */
   readonly derived: ReadonlyMap<ObjectKey, string>
+  /** The Alertmanagers that the leader has found, by name; undefined before it has looked. */
+  readonly alertmanagers: readonly Alertmanager[] | undefined
   /** The addresses of the external Service of the observability Envoy, from its load balancer's status; empty while it has none. */
   readonly external: readonly Address[] | undefined
+  /** Roots from outside, by the name of the Secret that offers each; only who reads all Secrets knows them. */
+  readonly offeredRoots: ReadonlyMap<string, OfferedRoot>
   /** What people have asked the leader to do, by an id. */
   readonly requests: ReadonlyMap<string, Request>
   /** The leader's answers to them, by the same id. */
@@ -51,21 +61,25 @@ export interface Fleet {
 
 /** What is committed to a store, and what a store reports. A value of undefined removes the entry. */
 export type Change =
+  | {readonly kind: 'alertmanagers'; readonly value: readonly Alertmanager[] | undefined}
   | {readonly kind: 'answer'; readonly id: string; readonly value: Answer | undefined}
-  | {readonly kind: 'authority'; readonly part: AuthorityPart; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'authority'; readonly part: AuthorityPart | NextPart; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'client'; readonly name: ClientName; readonly value: Credential | undefined}
   | {readonly kind: 'credential'; readonly owner: Owner; readonly value: Credential | undefined}
   | {readonly kind: 'derived'; readonly object: ObjectKey; readonly value: string | undefined}
   | {readonly kind: 'endpoints'; readonly value: Endpoints | undefined}
   | {readonly kind: 'external'; readonly value: readonly Address[] | undefined}
   | {readonly kind: 'fault'; readonly subject: Subject; readonly value: Fault | undefined}
+  | {readonly kind: 'groupEndpoints'; readonly group: string; readonly value: Endpoints | undefined}
   | {readonly kind: 'identity'; readonly owner: Owner; readonly value: CertifiedKey | undefined}
+  | {readonly kind: 'offeredRoot'; readonly secret: string; readonly value: OfferedRoot | undefined}
   | {readonly kind: 'record'; readonly owner: Owner; readonly value: OwnerRecord | undefined}
   | {readonly kind: 'registration'; readonly name: ClusterName; readonly value: Cluster | undefined}
   | {readonly kind: 'replicas'; readonly value: readonly string[] | undefined}
   | {readonly kind: 'report'; readonly replica: string; readonly value: ReplicaReport | undefined}
   | {readonly kind: 'request'; readonly id: string; readonly value: Request | undefined}
   | {readonly kind: 'revision'; readonly object: ObjectKey; readonly value: Revision | undefined}
+  | {readonly kind: 'rotation'; readonly value: Rotation | undefined}
   | {readonly kind: 'server'; readonly value: CertifiedKey | undefined}
   | {readonly kind: 'settings'; readonly value: Settings | undefined}
   | {readonly kind: 'trust'; readonly value: TrustBundle | undefined}
@@ -119,6 +133,15 @@ type Row<K extends Kind> = Omit<AnyRow, 'cutsOff' | 'field' | 'name' | 'noun' | 
 type FieldOf<K extends Kind> = {[F in keyof Fleet]: [Fleet[F], Held<K>] extends [Held<K>, Fleet[F]] ? F : never}[keyof Fleet]
 type Held<K extends Kind> = [NameField<K>] extends [never] ? ChangeOf<K>['value'] : ReadonlyMap<ChangeOf<K>[NameField<K>], ValueOf<K>>
 
+const partNouns: Readonly<Record<AuthorityPart | NextPart, string>> = {
+  root: 'root',
+  issuer: 'issuer',
+  credentialIssuer: 'credential issuer',
+  nextRoot: 'next root',
+  nextIssuer: 'next issuer',
+  nextCredentialIssuer: 'next credential issuer',
+}
+
 const all = (): Owners => 'all'
 const none = (): Owners => []
 const observability = (): Owners => [OBSERVABILITY]
@@ -135,6 +158,7 @@ const ofSubject =
   }
 
 export const changeKinds: {readonly [K in Kind]: Row<K>} = {
+  alertmanagers: {field: 'alertmanagers', name: undefined, noun: () => 'the list of Alertmanagers', envoys: all, due: observability},
   answer: {
     field: 'answers',
     name: 'id',
@@ -148,7 +172,7 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   authority: {
     field: 'authority',
     name: 'part',
-    noun: part => `the ${part === 'credentialIssuer' ? 'credential issuer' : part} certificate`,
+    noun: part => `the ${partNouns[part as AuthorityPart | NextPart]} certificate`,
     envoys: none,
     due: all,
     absentWhenBroken: true,
@@ -171,7 +195,7 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
   },
   derived: {field: 'derived', name: 'object', noun: object => object, envoys: none, due: ownersOfDerived},
   endpoints: {field: 'endpoints', name: undefined, noun: () => 'the endpoints for Thanos Query', envoys: none, due: observability},
-  external: {field: 'external', name: undefined, sentence: () => 'the external Service has other addresses', envoys: none, due: all},
+  external: {field: 'external', name: undefined, sentence: () => 'the external Service has other addresses', envoys: all, due: all},
   fault: {
     field: 'faults',
     name: 'subject',
@@ -179,7 +203,22 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
     envoys: ofSubject('envoys'),
     due: ofSubject('due'),
   },
+  groupEndpoints: {
+    field: 'groupEndpoints',
+    name: 'group',
+    noun: group => `the endpoints of group ${group} for Thanos Query`,
+    envoys: none,
+    due: observability,
+  },
   identity: {field: 'identities', name: 'owner', noun: owner => `the identity of ${owner}`, envoys: own, due: own, absentWhenBroken: true},
+  offeredRoot: {
+    field: 'offeredRoots',
+    name: 'secret',
+    noun: secret => `the root that Secret ${secret} offers`,
+    envoys: none,
+    due: observability,
+    absentWhenBroken: true,
+  },
   record: {
     field: 'records',
     name: 'owner',
@@ -189,8 +228,9 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
     cutsOff: record =>
       record === undefined ||
       record.suspendedSince !== undefined ||
+      record.revokedSince !== undefined ||
       record.denied.length > 0 ||
-      record.credentials.some(({state}) => state === 'revoked'),
+      record.credentials.some(({state, retiredAt}) => state === 'revoked' && retiredAt === undefined),
   },
   registration: {
     field: 'registrations',
@@ -220,6 +260,13 @@ export const changeKinds: {readonly [K in Kind]: Row<K>} = {
     sentence: ({object, value}) => `${object} is now at ${value ?? 'no revision'}`,
     envoys: none,
     due: none,
+  },
+  rotation: {
+    field: 'rotation',
+    name: undefined,
+    sentence: ({value}) => (value === undefined ? 'end the rotation' : `rotate the ${value.part}, ${describeStage(value)}`),
+    envoys: none,
+    due: all,
   },
   server: {field: 'server', name: undefined, noun: () => "the ADS server's certificate", envoys: none, due: observability},
   settings: {field: 'settings', name: undefined, noun: () => 'the settings', envoys: all, due: all},

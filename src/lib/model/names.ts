@@ -15,6 +15,10 @@ export const OBSERVABILITY = 'atlas'
 /** `<kind>/<name>` of a stored object, such as `Secret/atlas-ca`. */
 export type ObjectKey = string
 
+/** Kinds of pages, by the word that stands in their paths (`/prom/<cluster>/`) and host names (`<cluster>.prom.<domain>`). */
+export const pageKinds = ['alertmanager', 'prom', 'thanos'] as const
+export type PageKind = (typeof pageKinds)[number]
+
 /** In host names of sidecars this comes after the cluster's name, which is the scope key. */
 export const SIDECAR_SEPARATOR = '-thanos-sidecar'
 /** `<cluster>-thanos-sidecar<N>` with N up to three digits is a Service name, at most 63 characters (RFC 1035). */
@@ -73,6 +77,22 @@ export function parseClientName(text: string, what = "a client's name"): ClientN
 /** A longer name is refused: it would not fit into the subject of the client's X.509 certificate. */
 const CLIENT_NAME_MAX = 40
 
+/**
+ * The name of a group of clusters: an RFC 1035 label, which stands in the name of its ConfigMap and in its DNS name. `sidecars` is the
+ * DNS name that holds every cluster.
+ * @throws AtlasError `invalid`
+ */
+export function parseGroupName(text: string, what = 'the name of a group'): string {
+  if (text.length > GROUP_NAME_MAX || !/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text))
+    throw invalid(what, `a name such as "europe": lower-case letters, digits and "-", at most ${GROUP_NAME_MAX} of them`, text)
+  if (text === EVERY_CLUSTER) throw invalid(what, `another than "${EVERY_CLUSTER}", the DNS name of every cluster`, text)
+  return text
+}
+
+const GROUP_NAME_MAX = 40
+/** The label in DNS names under which every cluster is, beside the groups. */
+const EVERY_CLUSTER = 'sidecars'
+
 /** @throws AtlasError `invalid` */
 export function parseOwner(text: string): Owner {
   return text === OBSERVABILITY ? OBSERVABILITY : parseClusterName(text)
@@ -96,13 +116,19 @@ export const objectNames = {
   root: 'atlas-ca',
   issuer: 'atlas-issuer',
   credentialIssuer: 'atlas-credential-issuer',
+  nextRoot: 'atlas-ca-next',
+  nextIssuer: 'atlas-issuer-next',
+  nextCredentialIssuer: 'atlas-credential-issuer-next',
+  rotation: 'atlas-rotation',
   trust: 'atlas-trust-bundle',
   server: 'atlas-ads-tls',
   endpoints: 'atlas-thanos-endpoints',
+  groupEndpoints: derived('atlas-thanos-endpoints-', '', text => parseGroupName(text)),
   zone: 'atlas-coredns',
   requests: 'atlas-requests',
   answers: 'atlas-answers',
   replicas: 'atlas-replicas',
+  alertmanagers: 'atlas-alertmanagers',
   report: derived('atlas-proxies-', '', String),
   values: derived('', VALUES_SUFFIX, parseOwner),
   registration: derived('', '', parseClusterName),
@@ -130,15 +156,29 @@ export const labels = {
   envoy: 'goatlas.io/envoy',
   /** On Services of the observability Envoy. */
   service: 'goatlas.io/service',
+  /** `root`: a Secret that offers a root, such as cert-manager's. */
+  authority: 'goatlas.io/authority',
 } as const
 
 export const annotations = {
   /** On an object outside Atlas's namespace: the installation that keeps it (model/endpoints.ts). */
   installation: 'goatlas.io/installation',
+  /** `true` on a Secret that offers a root: it is taken even if it ends within a year. */
+  anyAge: 'goatlas.io/any-age',
   addresses: 'goatlas.io/addresses',
   ports: 'goatlas.io/ports',
   service: (service: string): string => `goatlas.io/${service}-service`,
   servicePort: (service: string): string => `goatlas.io/${service}-service-port`,
+  /** Followed by the name of a target; and with `.replicas`, `.health` or `.tls` behind that. */
+  target: 'target.goatlas.io/',
+  thanosHttpPort: 'goatlas.io/thanos-http-port',
+  thanosHealth: 'goatlas.io/thanos-health',
+  thanosTls: 'goatlas.io/thanos-tls',
+  /** Below which path a page stands at its own address. */
+  path: (service: string): string => `goatlas.io/${service}-path`,
+  allowAdmin: 'goatlas.io/allow-admin',
+  allowSilences: 'goatlas.io/allow-silences',
+  allowLocalTargets: 'goatlas.io/allow-local-targets',
 } as const
 
 /** How many Secrets the identities, and ConfigMaps the records, are spread over. */
@@ -152,6 +192,12 @@ export function objectKey(kind: string, name: string): ObjectKey {
 export function parseObjectKey(key: ObjectKey): {readonly kind: string; readonly name: string} {
   const slash = key.indexOf('/')
   return {kind: key.slice(0, slash), name: key.slice(slash + 1)}
+}
+
+/** Whether the object is an endpoints file for Thanos Query, which is in Thanos's namespace. */
+export function isEndpoints(key: ObjectKey): boolean {
+  const {kind, name} = parseObjectKey(key)
+  return kind === 'ConfigMap' && (name === objectNames.endpoints || objectNames.groupEndpoints.parse(name) !== undefined)
 }
 
 /** The owner of a derived object (`manifest/derived.ts`); `zone` for the zone, which all clusters share; undefined for any other key. */
@@ -199,26 +245,65 @@ export const envoyNames = {
   adsTrust: 'ads-trust',
   adsServers: 'ads-servers',
   ads: 'ads',
+  /** At the observability Envoy, where alerts come in, and at a downstream Envoy, to which its Prometheus sends them. */
+  alerts: 'alerts',
+  /** One Alertmanager of the observability cluster. */
+  alertmanager: (name: string): string => `alertmanager/${name}`,
   thanos: 'thanos',
   thanosOf: (cluster: ClusterName): string => `thanos/${cluster}`,
-  sidecar: (replica: number): string => `sidecar/${replica}`,
+  sidecar: (replica: number, target?: string): string => (target === undefined ? `sidecar/${replica}` : `target/${target}/${replica}`),
+  /** Secrets whose keys are files beside the downstream Envoy: the authority of an endpoint's certificate, and the client certificate. */
+  upstreamAuthority: (certificates: string): string => `upstream/${certificates}/ca`,
+  upstreamClient: (certificates: string): string => `upstream/${certificates}/client`,
+  /** The listeners of web pages for the ingress: all pages, and those of Thanos alone; the start page's servers. */
+  pages: 'pages',
+  thanosPages: 'thanos-pages',
+  pagesServers: 'pages-servers',
+  /** One kind of page of one cluster, at the observability Envoy: the Envoy cluster, and the scopes by path and by host name. */
+  pageOf: (kind: PageKind, cluster: ClusterName): string => `page/${kind}/${cluster}`,
+  pageHostOf: (kind: PageKind, cluster: ClusterName): string => `page-host/${kind}/${cluster}`,
+  /** One kind of page at its downstream Envoy: listener, routes and Envoy cluster; with a replica, the Envoy cluster of that alone. */
+  page: (kind: PageKind, replica?: number): string => (replica === undefined ? `page/${kind}` : `page/${kind}/${replica}`),
+  /** Host name of a page between the two Envoys. */
+  pageHost: (replica?: number): string => (replica === undefined ? 'page' : `page-${replica}`),
   /** The bootstrap's own: the clusters of ADS and of Envoy's admin pages, the listener in front of these, and the secrets in its files. */
   bootstrap: {cluster: 'xds', admin: 'admin', stats: 'stats', credential: 'ads-credential', roots: 'ads-roots'},
   /** Host name of the health check that a downstream Envoy answers itself; no sidecar's name (it has no separator). */
   healthHost: 'atlas-health',
 } as const
 
-/** `<cluster>-thanos-sidecar<N>`: the Service, and the host name, of replica N for Thanos Query. */
-export function sidecarName(cluster: ClusterName, replica: number): string {
-  return `${cluster}${SIDECAR_SEPARATOR}${replica}`
+/** The DNS name of all clusters, or of those of a group: SRV records are at `_thanos._tcp.` in front of it. */
+export function zoneName(group?: string): string {
+  return `${group ?? EVERY_CLUSTER}.thanos.atlas.`
 }
 
-/** The cluster and the replica in a name that `sidecarName` made; undefined for any other. */
-export function parseSidecarName(text: string): {readonly cluster: ClusterName; readonly replica: number} | undefined {
-  const [name = '', replica = '', ...rest] = text.split(SIDECAR_SEPARATOR)
-  const isNumber = rest.length === 0 && /^(0|[1-9][0-9]{0,2})$/.test(replica)
-  const cluster = isNumber ? attempt(parseClusterName, name) : undefined
-  return cluster === undefined ? undefined : {cluster, replica: Number(replica)}
+/** `/prom/<cluster>/`: the path of a page. */
+export function pagePath(kind: PageKind, cluster: ClusterName): string {
+  return `/${kind}/${cluster}/`
+}
+
+/** `<cluster>.prom.<domain>`: the host name of a page. */
+export function pageHostName(kind: PageKind, cluster: ClusterName, domain: string): string {
+  return `${cluster}.${kind}.${domain}`
+}
+
+/**
+ * `<cluster>-thanos-sidecar<N>`: the Service, and the host name, of replica N for Thanos Query; `<cluster>-thanos-sidecar-<T>-<N>` of
+ * replica N of the named target T.
+ */
+export function sidecarName(cluster: ClusterName, replica: number, target?: string): string {
+  return `${cluster}${SIDECAR_SEPARATOR}${target === undefined ? '' : `-${target}-`}${replica}`
+}
+
+/** The cluster, the replica and the named target in a name that `sidecarName` made; undefined for any other. */
+export function parseSidecarName(
+  text: string,
+): {readonly cluster: ClusterName; readonly replica: number; readonly target?: string} | undefined {
+  const [name = '', rest = '', ...others] = text.split(SIDECAR_SEPARATOR)
+  const parts = others.length === 0 ? /^(?:-([a-z](?:[-a-z0-9]*[a-z0-9])?)-)?(0|[1-9][0-9]{0,2})$/.exec(rest) : null
+  const cluster = parts === null ? undefined : attempt(parseClusterName, name)
+  const [, target, replica] = parts ?? []
+  return cluster === undefined ? undefined : {cluster, replica: Number(replica), ...(target !== undefined && {target})}
 }
 
 function derived<T extends string>(prefix: string, suffix: string, parse: (text: string) => T): DerivedName<T> {

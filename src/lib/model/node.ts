@@ -3,6 +3,7 @@
  * (docs/explanation/security.md).
  */
 import {parseAddress} from './address.js'
+import {parseUpstreamTls, type UpstreamTls} from './endpoint-tls.js'
 import {AtlasError, invalid} from './errors.js'
 import {type Owner, parseOwner} from './names.js'
 
@@ -21,6 +22,10 @@ export interface Node {
   /** How many files it may have open, and its worker threads; undefined where its bootstrap does not say. */
   readonly openFiles?: number
   readonly workers?: number
+  /** At 95 % of this heap it refuses requests; undefined where its bootstrap does not say. */
+  readonly maxHeapBytes?: number
+  /** The certificates that it has for Thanos endpoints with TLS; undefined for none. */
+  readonly upstreamTls?: UpstreamTls
 }
 
 /** What an xDS `Node` carries, as far as Atlas reads it; `metadata` is the Struct as JSON. */
@@ -37,8 +42,10 @@ export interface NodeClaim {
 export const nodeMetadata = {
   bindAddress: 'atlas.bind_address',
   localAddress: 'atlas.local_address',
+  maxHeapBytes: 'atlas.max_heap_bytes',
   openFiles: 'atlas.open_files',
   ports: 'atlas.ports',
+  upstreamTls: 'atlas.upstream_tls',
   workers: 'atlas.workers',
 } as const
 
@@ -51,7 +58,9 @@ export const NODE_ID_MAX = 128
 export function parseNode(claim: NodeClaim): Node {
   const metadata = isRecord(claim.metadata) ? claim.metadata : {}
   const envoyVersion = versionOf(claim)
+  const upstreamTls = metadata[nodeMetadata.upstreamTls]
   const [openFiles, workers] = [countIn(metadata[nodeMetadata.openFiles]), countIn(metadata[nodeMetadata.workers])]
+  const maxHeapBytes = countIn(metadata[nodeMetadata.maxHeapBytes], BYTES_MAX)
   return {
     cluster: parseOwner(claim.cluster),
     id: parseNodeId(claim.id),
@@ -61,6 +70,8 @@ export function parseNode(claim: NodeClaim): Node {
     ...(envoyVersion === undefined ? {} : {envoyVersion}),
     ...(openFiles === undefined ? {} : {openFiles}),
     ...(workers === undefined ? {} : {workers}),
+    ...(maxHeapBytes === undefined ? {} : {maxHeapBytes}),
+    ...(upstreamTls === undefined ? {} : {upstreamTls: parseUpstreamTls(upstreamTls, `node metadata ${nodeMetadata.upstreamTls}`)}),
   }
 }
 
@@ -85,10 +96,11 @@ function versionOf({userAgent, version}: NodeClaim): string | undefined {
 }
 
 const COUNT_MAX = 1_000_000_000
+const BYTES_MAX = 1_000_000_000_000_000
 
-/** Never refused, as a version: what is no number from 1 to a billion is not reported. */
-function countIn(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= COUNT_MAX ? value : undefined
+/** Never refused, as a version: what is no whole number from 1 to `max` is not reported. */
+function countIn(value: unknown, max = COUNT_MAX): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= max ? value : undefined
 }
 
 function parseIp(value: unknown, what: string): string | undefined {

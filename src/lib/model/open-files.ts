@@ -3,8 +3,9 @@
  * commands set a limit, the bootstrap says which one, and `atlas status` compares (docs/explanation/envoy.md#open-files).
  */
 import type {Cluster} from './cluster.js'
-import {type Fleet, clustersOf} from './fleet.js'
+import {type Fleet, clusterOf, clustersOf} from './fleet.js'
 import {OBSERVABILITY, type Owner} from './names.js'
+import {thanosEndpointsOf} from './thanos-target.js'
 
 /** The limit that printed commands set: enough for 20,000 addresses and two workers. */
 export const DEFAULT_OPEN_FILES = 65_536
@@ -33,9 +34,12 @@ export function openFilesNeeded({addresses, workers, connections}: OpenFiles): n
 
 /** How many addresses an Envoy of `owner` connects to; a name may have one of either family. */
 export function addressesOf(fleet: Fleet, owner: Owner): number {
-  const clusters = clustersOf(fleet)
-  if (owner !== OBSERVABILITY) return 2 * (clusters.find(({name}) => name === owner)?.replicas ?? 0)
-  return clusters.reduce((sum, cluster) => sum + addressesOfCluster(cluster), 0)
+  if (owner !== OBSERVABILITY) return 2 * endpointsIn(clusterOf(fleet, owner))
+  return clustersOf(fleet).reduce((sum, cluster) => sum + addressesOfCluster(cluster), 0)
+}
+
+function endpointsIn(cluster: Cluster | undefined): number {
+  return cluster === undefined ? 0 : thanosEndpointsOf(cluster).length
 }
 
 function addressesOfCluster({addresses}: Cluster): number {

@@ -7,6 +7,11 @@
 /** In an overlay: the base has the key, this version has not. */
 const ABSENT = Symbol('absent')
 
+interface Merged<K, V> {
+  readonly base: ReadonlyMap<K, V>
+  readonly keys: ReadonlySet<K>
+}
+
 /**
  * A `ReadonlyMap` that also makes its next version. The keys are in the order of a `Map`, but for a key that was deleted and set again:
  * such a key may have its old place.
@@ -17,13 +22,16 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
   readonly [Symbol.toStringTag] = 'Map'
   readonly #base: ReadonlyMap<K, V>
   readonly #overlay: ReadonlyMap<K, V | typeof ABSENT>
+  /** The base before this one, and the keys of the overlay that was merged into it; undefined for a map that was copied. */
+  readonly #merged: Merged<K, V> | undefined
   /** Once asked for, handed on to later versions with the same keys. */
   #sorted: readonly K[] | undefined
 
-  private constructor(base: ReadonlyMap<K, V>, overlay: ReadonlyMap<K, V | typeof ABSENT>, size: number) {
+  private constructor(base: ReadonlyMap<K, V>, overlay: ReadonlyMap<K, V | typeof ABSENT>, size: number, merged?: Merged<K, V>) {
     this.#base = base
     this.#overlay = overlay
     this.size = size
+    this.#merged = merged
   }
 
   /** The same entries; a map that is persistent already is returned as it is, any other is copied. */
@@ -31,8 +39,8 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
     return asPersistent(entries) ?? PersistentMap.#over(new Map<K, V>(entries))
   }
 
-  static #over<K, V>(base: ReadonlyMap<K, V>): PersistentMap<K, V> {
-    return new PersistentMap<K, V>(base, new Map(), base.size)
+  static #over<K, V>(base: ReadonlyMap<K, V>, merged?: Merged<K, V>): PersistentMap<K, V> {
+    return new PersistentMap<K, V>(base, new Map(), base.size, merged)
   }
 
   /** The next version, with these entries set; a value of undefined deletes its key. The same object where nothing differs. */
@@ -51,10 +59,11 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
     }
 
     if (overlay === undefined) return this
-    const next = new PersistentMap(this.#base, overlay, size)
-    const merged = overlay.size <= overlayMax(this.#base.size) ? next : PersistentMap.of([...next])
-    if (hasSameKeys) merged.#sorted = this.#sorted
-    return merged
+    const next = new PersistentMap(this.#base, overlay, size, this.#merged)
+    const isMerged = overlay.size > overlayMax(this.#base.size)
+    const result = isMerged ? PersistentMap.#over(new Map(next), {base: this.#base, keys: new Set(overlay.keys())}) : next
+    if (hasSameKeys) result.#sorted = this.#sorted
+    return result
   }
 
   get(key: K): V | undefined {
@@ -71,9 +80,19 @@ export class PersistentMap<K, V> implements ReadonlyMap<K, V> {
     return this.#sorted
   }
 
-  /** The keys that may differ from another version's, without looking at the others; undefined where the two have no common base. */
+  /**
+   * The keys that may differ from another version's, without looking at the others; undefined where neither has the other's base, or had it
+   * before the last merge: one reader or another sees the versions on both sides of a merge.
+   */
   keysApart(other: PersistentMap<K, V>): ReadonlySet<K> | undefined {
-    return this.#base === other.#base ? new Set([...this.#overlay.keys(), ...other.#overlay.keys()]) : undefined
+    const merged = this.#keysSince(other.#base) ?? other.#keysSince(this.#base)
+    return merged && new Set([...merged, ...this.#overlay.keys(), ...other.#overlay.keys()])
+  }
+
+  /** The keys in which this version's base may differ from `base`; undefined where `base` is neither that nor the one before. */
+  #keysSince(base: ReadonlyMap<K, V>): Iterable<K> | undefined {
+    if (base === this.#base) return []
+    return base === this.#merged?.base ? this.#merged.keys : undefined
   }
 
   *entries(): MapIterator<[K, V]> {

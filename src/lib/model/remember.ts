@@ -31,3 +31,20 @@ export function rememberLast<Argument, Result>(build: (argument: Argument) => Re
     return last.result
   }
 }
+
+/** Results kept by `rememberTexts`; the oldest is dropped when there are more. */
+const TEXTS = 64
+
+/** `build` with its results for the last texts that differ: for what the registrations of one stack have in common. An error is not kept. */
+export function rememberTexts<Result>(build: (text: string) => Result): (text: string) => Result {
+  const results = new Map<string, {readonly result: Result}>()
+  return text => {
+    const known = results.get(text)
+    if (known !== undefined) return known.result
+    const result = build(text)
+    results.set(text, {result})
+    const [oldest] = results.keys()
+    if (results.size > TEXTS && oldest !== undefined) results.delete(oldest)
+    return result
+  }
+}

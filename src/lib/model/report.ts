@@ -29,11 +29,16 @@ export interface ProxyReport {
   /** The limit of open files and the worker threads that its bootstrap names. */
   readonly openFiles?: number
   readonly workers?: number
+  readonly maxHeapBytes?: number
+  /** The names of the certificates that it has for Thanos endpoints with TLS. */
+  readonly upstreamTls?: readonly string[]
   /** Tells the streams of one server apart, two of equal cluster and id too. */
   readonly sequence: number
   readonly variant: 'delta' | 'sotw'
   /** Directly to the server, or through the observability Envoy. */
   readonly path: 'direct' | 'relay'
+  /** Of a relayed stream: SHA-256 of the certificate that the observability Envoy's connection began with. */
+  readonly relayedBy?: string
   readonly connectedSince: string
   /** The last time that something was sent. */
   readonly lastChange?: string
@@ -42,10 +47,21 @@ export interface ProxyReport {
   readonly credential: {readonly sha256: string; readonly notAfter?: string; readonly rootsDigest?: string}
   /** The identity whose delivery it has acknowledged. */
   readonly identity?: {readonly version: string; readonly notAfter?: string}
+  /** The versions of the trust bundle that it has acknowledged: for identities, and at the observability Envoy for ADS credentials. */
+  readonly trust?: string
+  readonly adsTrust?: string
   /** Why nothing is sent to it (promise 6). */
   readonly frozen?: string
   /** How many open streams carry this cluster and id; more than one means two proxies with one name, or a cut connection. */
   readonly equalIds: number
+}
+
+/** A node that was connected and is not, while that is not long ago. */
+export interface AbsentNode {
+  readonly cluster: Owner
+  readonly id: string
+  /** When its last stream ended, ISO 8601, UTC. */
+  readonly since: string
 }
 
 /** A connection or stream that admission refused. */
@@ -83,7 +99,11 @@ export interface Report extends Readiness {
   /** Where the server answers ADS, HOST:PORT. */
   readonly address: string
   readonly store: {readonly description: string; readonly reachable: boolean}
+  /** What the ports for Envoys use: the certificate by its SHA-256, and the trust bundle by its digest (pki/trust-digest.ts). */
+  readonly tls?: {readonly certificate: string; readonly trust: string}
   readonly proxies: readonly ProxyReport[]
+  /** Absent where a server of an earlier version reports. */
+  readonly absent?: readonly AbsentNode[]
   /** Registered clusters, and `atlas`, without an open stream. */
   readonly withoutProxy: readonly Owner[]
   readonly refusals: readonly RefusalReport[]

@@ -28,6 +28,7 @@ const ranges: Readonly<Record<SettingName, Range>> = {
   identity: {min: HOUR, max: YEAR},
   credential: {min: DAY, max: 20 * YEAR},
   suspension: {min: HOUR, max: YEAR},
+  superseded: {min: HOUR, max: YEAR},
   connect: {min: 0.1, max: 60},
   adsConnection: {min: 1, max: 7 * DAY},
   thanosConnection: {min: 1, max: DAY},

@@ -1,7 +1,10 @@
 /** The settings of an installation, in ConfigMap `atlas-fleet`. Every duration of the product is here or a flag of `serve`. */
 import {type Address, type HostPort, isDnsName} from './address.js'
-import {AtlasError, invalid} from './errors.js'
-import type {ClientName} from './names.js'
+import type {AlertmanagerSelector} from './alertmanager.js'
+import {invalid} from './errors.js'
+import type {ExtraEndpoint} from './extra-endpoints.js'
+import type {InternalClient, InternalPort} from './internal-ports.js'
+import {parseGroupName} from './names.js'
 
 /** Durations in seconds. */
 export interface Lifetimes {
@@ -11,6 +14,8 @@ export interface Lifetimes {
   readonly credential: number
   /** How long a cluster whose registration is gone keeps its identity and credential, to be restored when it comes back. */
   readonly suspension: number
+  /** How long an ADS credential is still admitted after every Envoy of its owner has come with a later one. */
+  readonly superseded: number
 }
 
 /**
@@ -29,10 +34,6 @@ export interface ProxyTimeouts {
   readonly healthTimeout: number
 }
 
-/** The ports of the observability Envoy for its own cluster that can be switched to mutual TLS. */
-export const internalPorts = [10_901] as const
-export type InternalPort = (typeof internalPorts)[number]
-
 export interface Settings {
   readonly trustDomain: string
   /** Where downstream Envoys connect to the observability Envoy; none: `cluster values` fails until there is one. */
@@ -41,18 +42,30 @@ export interface Settings {
   readonly alertsPort: number
   /** Where the observability Envoy connects to `atlas serve`; none: `atlas-ads.<namespace>.svc.<clusterDomain>:6305`. */
   readonly adsServers: readonly HostPort[]
+  /** Where the observability Envoy asks `atlas serve` for its web pages; none: the next port of each ADS server. */
+  readonly pagesServers: readonly HostPort[]
   readonly namespace: string
   readonly thanosNamespace: string
+  /** The Alertmanagers that get every alert; none: those that the leader finds by `alertmanagerSelector`. */
   readonly alertmanagers: readonly HostPort[]
+  readonly alertmanagerSelector: AlertmanagerSelector | undefined
   readonly clusterDomain: string
   /** Address of one replica for Thanos Query; `{service}`, `{namespace}` and `{clusterDomain}` are filled in. */
   readonly endpointTemplate: string
+  /** Endpoints of Thanos Query that are not Atlas's, copied into each endpoints file. */
+  readonly extraEndpoints: readonly ExtraEndpoint[]
+  /** The groups of clusters that have an endpoints file and a DNS name of their own, in order of name. */
+  readonly groups: readonly string[]
   /** The internal ports that speak mutual TLS, and may then be exposed; the others speak plaintext, on the node's local address alone. */
   readonly internalTls: readonly InternalPort[]
-  /** The clients that those ports admit; each has a certificate of its own, in Secret `atlas-client-<name>`. */
-  readonly clients: readonly ClientName[]
+  /** The clients that those ports admit, each on its own ports; each has a certificate of its own, in Secret `atlas-client-<name>`. */
+  readonly clients: readonly InternalClient[]
   /** The directory in which Thanos Query has what that Secret holds. */
   readonly clientDirectory: string
+  /** Web pages have host names below it, such as `<cluster>.prom.<webDomain>`; undefined: no page has a host name. */
+  readonly webDomain: string | undefined
+  /** Whether web pages also have paths, such as `/prom/<cluster>/`: then the pages of all clusters share one origin. */
+  readonly pagesByPath: boolean
   readonly lifetimes: Lifetimes
   readonly timeouts: ProxyTimeouts
 }
@@ -68,15 +81,21 @@ export const defaultSettings: Settings = {
   adsPort: 10_900,
   alertsPort: 10_903,
   adsServers: [],
+  pagesServers: [],
   namespace: 'atlas',
   thanosNamespace: 'atlas',
   alertmanagers: [],
+  alertmanagerSelector: undefined,
   clusterDomain: 'cluster.local',
   endpointTemplate: '{service}.{namespace}.svc.{clusterDomain}:10901',
+  extraEndpoints: [],
+  groups: [],
   internalTls: [],
   clients: [],
   clientDirectory: '/etc/atlas-client',
-  lifetimes: {root: 10 * YEAR, issuer: YEAR, identity: 30 * DAY, credential: 2 * YEAR, suspension: 7 * DAY},
+  webDomain: undefined,
+  pagesByPath: false,
+  lifetimes: {root: 10 * YEAR, issuer: YEAR, identity: 30 * DAY, credential: 2 * YEAR, suspension: 7 * DAY, superseded: 7 * DAY},
   timeouts: {
     connect: 2,
     adsConnection: HOUR,
@@ -91,8 +110,12 @@ export const defaultSettings: Settings = {
 /** Open ADS streams of one downstream cluster that a server accepts: a rolling update has twice as many Envoys for a while. */
 export const DEFAULT_STREAMS_PER_CLUSTER = 64
 
-/** The port of `atlas serve`. */
+/** The ports of `atlas serve` for Envoys: ADS, and the web pages that the server makes itself. */
 export const ADS_PORT = 6305
+export const PAGES_PORT = 6306
+
+/** Where a Prometheus sends its alerts, at its own cluster's Envoy, and where the observability Envoy takes them. */
+export const ALERTS_PORT = 10_903
 
 /** Where the observability Envoy connects to `atlas serve`. */
 export function adsServersOf(settings: Settings): readonly HostPort[] {
@@ -100,24 +123,25 @@ export function adsServersOf(settings: Settings): readonly HostPort[] {
   return [{host: `atlas-ads.${settings.namespace}.svc.${settings.clusterDomain}`, port: ADS_PORT}]
 }
 
-/**
- * A port in mutual TLS without a client would cut off Thanos Query and every other client.
- * @throws AtlasError `invalid` where an internal port speaks mutual TLS and there is no client for it
- */
-export function requireClients({internalTls, clients}: Settings): void {
-  if (internalTls.length === 0 || clients.length > 0) return
-  throw new AtlasError(
-    'invalid',
-    `port ${internalTls.join(', ')} can't be switched to mutual TLS: no client is named, so it would admit none`,
-    {hint: 'name the client and give it its certificate first: "atlas init --client thanos"'},
-  )
+/** Where the observability Envoy asks `atlas serve` for its web pages: beside each ADS server, unless chosen. */
+export function pagesServersOf(settings: Settings): readonly HostPort[] {
+  if (settings.pagesServers.length > 0) return settings.pagesServers
+  return adsServersOf(settings).map(({host, port}) => ({host, port: pagesPortOf(port)}))
 }
 
-/** @throws AtlasError `invalid` */
-export function parseInternalPort(text: string, what = 'an internal port'): InternalPort {
-  const port = internalPorts.find(each => String(each) === text)
-  if (port === undefined) throw invalid(what, `one that can be switched to mutual TLS: ${internalPorts.join(', ')}`, text)
-  return port
+/** The port of the web pages beside that of ADS: the next one, so that two servers on one address do not meet. */
+export function pagesPortOf(port: number): number {
+  return port < 65_535 ? port + 1 : PAGES_PORT
+}
+
+/** Each group costs a ConfigMap and a part of the zone. */
+const GROUPS_MAX = 64
+
+/** Names of groups, each once, in order. @throws AtlasError `invalid` */
+export function parseGroups(names: readonly string[], what = 'a group'): readonly string[] {
+  const groups = [...new Set(names)].sort().map(name => parseGroupName(name, what))
+  if (groups.length > GROUPS_MAX) throw invalid(what, `one of at most ${GROUPS_MAX}`, `${groups.length} groups`)
+  return groups
 }
 
 /** An absolute path. @throws AtlasError `invalid` */
@@ -134,6 +158,30 @@ export function parseTrustDomain(text: string): string {
   if (text.length > 150 || !isDnsName(text))
     throw invalid('a trust domain', 'a DNS name in lower case of at most 150 characters, such as "atlas.internal"', text)
   return text
+}
+
+/**
+ * The domain of the web pages' host names: DNS labels in lower case, short enough for `<cluster>.alertmanager.` in front of it.
+ * @throws AtlasError `invalid`
+ */
+export function parseWebDomain(text: string, what = 'a web domain'): string {
+  if (text.length > WEB_DOMAIN_MAX || !isDnsName(text))
+    throw invalid(what, `a DNS name in lower case of at most ${WEB_DOMAIN_MAX} characters, such as "web.example.com"`, text)
+  return text
+}
+
+/** A DNS name has at most 253 characters (RFC 1035, section 2.3.4); the longest name in front has 60. */
+const WEB_DOMAIN_MAX = 190
+
+/** @throws AtlasError `invalid` */
+export function parseSwitch(text: string, what: string): boolean {
+  if (text !== 'true' && text !== 'false') throw invalid(what, '"true" or "false"', text)
+  return text === 'true'
+}
+
+/** Whether there is a way to web pages: by host name, or by path. */
+export function showsPages({webDomain, pagesByPath}: Pick<Settings, 'pagesByPath' | 'webDomain'>): boolean {
+  return webDomain !== undefined || pagesByPath
 }
 
 /** The name of a Kubernetes namespace: an RFC 1123 label. @throws AtlasError `invalid` */

@@ -1,13 +1,25 @@
 /** Plans what waiting requests ask of the leader, and its answers to them. Making a request: ask-leader.ts. */
 import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf, quote} from '../model/errors.js'
-import {type Fleet, isBroken, brokenNames} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {type Answer, type Request, type RequestTimes, defaultRequestTimes, describeRequest} from '../model/request.js'
-import {clusterNames} from './cluster/list.js'
-import {planRemoval} from './revoke.js'
-import {allOwners, planLeaves} from './rotate.js'
-import {whyUnsigned} from './signing.js'
+import {type Fleet, generationOf, isBroken, brokenNames} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
+import {
+  type Answer,
+  type Request,
+  type RequestKind,
+  type RequestTimes,
+  askedIn,
+  defaultRequestTimes,
+  describeRequest,
+  rotatedBy,
+} from '../model/request.js'
+import {clusterNames, requireServed} from './cluster/list.js'
+import {planReconcile} from './reconcile.js'
+import {noRenewals} from './renewals.js'
+import {planCredentialRevocation, planRemoval, planRestore, planRevocation} from './revoke.js'
+import {allOwners, planCredentials, planLeaves} from './rotate.js'
+import {isNamedComing, planWithNamed} from './rotation/named.js'
+import {isRootOffline, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -36,6 +48,7 @@ export function* planAnswers(
     }
 
     if (request.state !== 'waiting' || (request.kind === 'rotate' && isBelieved && isIssuerComing(fleet))) continue
+    if (isNamedComing(fleet, request, dependencies.now())) continue
     for (const changes of planRequest(planned, id, request, dependencies)) {
       planned = reduceAll(planned, changes)
       yield changes
@@ -55,7 +68,7 @@ export function refusedAnswer(id: string, request: Request, why: string, now: Da
 
 /** The answer, and the request marked with it: command lines of earlier releases look there, and no leader takes it up again. */
 function answerTo(id: string, request: Request, result: Pick<Answer, 'message' | 'state'>, now: Date): readonly Change[] {
-  const answer: Answer = {kind: request.kind, owners: request.owners, ...result, answeredAt: now.toISOString()}
+  const answer: Answer = {...askedIn(request), ...result, answeredAt: now.toISOString()}
   return [{kind: 'answer', id, value: answer}, marked(id, request, answer)]
 }
 
@@ -81,7 +94,8 @@ const OWNERS_AT_ONCE = 8
 
 /** Whether the leader is about to make the issuer, which a rotation waits for instead of failing. */
 function isIssuerComing(fleet: Fleet): boolean {
-  return whyUnsigned(fleet) === undefined && !fleet.authority.has('issuer') && !isBroken(fleet, 'authority', 'issuer')
+  if (whyUnsigned(fleet) !== undefined || isRootOffline(fleet)) return false
+  return !fleet.authority.has('issuer') && !isBroken(fleet, 'authority', 'issuer')
 }
 
 /** The work first, then the answer: the next leader repeats work that was not answered, which does no harm. */
@@ -89,7 +103,7 @@ function* planRequest(fleet: Fleet, id: string, request: Request, dependencies: 
   const answer = (state: 'done' | 'failed', message: string): readonly Change[] =>
     answerTo(id, request, {state, message}, dependencies.now())
   try {
-    yield* request.kind === 'rotate' ? planRotation(fleet, request, dependencies) : planRemovals(fleet, request, dependencies)
+    yield* planners[request.kind](fleet, request, dependencies)
     yield answer('done', describeRequest(request))
   } catch (error) {
     if (!(error instanceof AtlasError)) throw error
@@ -97,13 +111,36 @@ function* planRequest(fleet: Fleet, id: string, request: Request, dependencies: 
   }
 }
 
-function* planRotation(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+type Planner = (fleet: Fleet, request: Request, dependencies: OpsDependencies) => Generator<readonly Change[], void>
+
+const planners: Readonly<Record<RequestKind, Planner>> = {
+  remove: planRemovals,
+  restore: planRestores,
+  revoke: planRevocations,
+  rotate: (fleet, request, dependencies) => planForOwners(fleet, request, dependencies, planLeaves),
+  'rotate-ads': (fleet, request, dependencies) => planForOwners(fleet, request, dependencies, planCredentials),
+  'rotate-issuer': planAuthority,
+  'rotate-root': planAuthority,
+}
+
+function* planAuthority(fleet: Fleet, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+  const part = rotatedBy[request.kind]
+  if (part !== undefined) yield* planWithNamed(fleet, part, request, dependencies)
+}
+
+function* planForOwners(
+  fleet: Fleet,
+  {owners}: Request,
+  dependencies: OpsDependencies,
+  plan: typeof planLeaves,
+): Generator<readonly Change[], void> {
   const present = allOwners(fleet)
+  for (const owner of owners) requireServed(fleet, owner)
   const unknown = owners.find(owner => !present.includes(owner))
   if (unknown !== undefined) throw new AtlasError('not-found', `there is no cluster ${quote(unknown)}`)
   const chosen = owners.length === 0 ? present : [...new Set(owners)]
   for (let from = 0; from < chosen.length; from += OWNERS_AT_ONCE)
-    yield planLeaves(fleet, chosen.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
+    yield plan(fleet, chosen.slice(from, from + OWNERS_AT_ONCE), {others: owners.length === 0 && from === 0}, dependencies)
 }
 
 function* planRemovals(fleet: Fleet, {owners}: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
@@ -115,6 +152,43 @@ function* planRemovals(fleet: Fleet, {owners}: Request, dependencies: OpsDepende
     return owner
   })
   for (const name of names) if (present.has(name)) yield planRemoval(fleet, name, dependencies)
+}
+
+function* planRevocations(fleet: Fleet, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+  const {credential, reissue = false, generation = Infinity} = request
+  for (const name of knownClusters(fleet, request)) {
+    const plan = (): readonly Change[] => {
+      if (credential !== undefined) return planCredentialRevocation(fleet, name, {text: credential, reissue})
+      return generationOf(fleet, name) <= generation ? planRevocation(fleet, name, {reissue}, dependencies) : []
+    }
+    const changes = plan()
+    yield changes
+    if (reissue) yield planIssue(reduceAll(fleet, changes), name, dependencies)
+  }
+}
+
+function* planRestores(fleet: Fleet, request: Request, dependencies: OpsDependencies): Generator<readonly Change[], void> {
+  for (const name of knownClusters(fleet, request)) {
+    const changes = planRestore(fleet, name)
+    yield changes
+    yield planIssue(reduceAll(fleet, changes), name, dependencies)
+  }
+}
+
+/** So that the answer, which is written last, tells that the new credential is in its Secret. */
+function planIssue(fleet: Fleet, name: ClusterName, dependencies: OpsDependencies): readonly Change[] {
+  return planReconcile(fleet, dependencies, {owners: [name], withEndpoints: false, renewals: noRenewals})
+}
+
+/** @throws AtlasError `invalid`, `not-found` */
+function knownClusters(fleet: Fleet, {kind, owners}: Request): readonly ClusterName[] {
+  if (owners.length === 0) throw new AtlasError('invalid', `a request to ${kind} names no cluster`)
+  const present = clusterNames(fleet)
+  return [...new Set(owners)].map(owner => {
+    const name = present.find(each => each === owner)
+    if (name === undefined) throw new AtlasError('not-found', `there is no cluster ${quote(owner)}`)
+    return name
+  })
 }
 
 /** An earlier leader has removed the cluster, and ended before it could answer: its record has a generation of its own for good. */

@@ -1,14 +1,15 @@
 /** Requests to the leader, which alone can read the signing keys, and waiting until it has done what was asked. Answering: answer-requests.ts. */
 import {isDeepStrictEqual} from 'node:util'
-import {type Change, reduceAll} from '../model/change.js'
+import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet} from '../model/fleet.js'
 import type {Owner} from '../model/names.js'
-import {type RequestKind, describeRequest} from '../model/request.js'
+import {type Asked, type RequestKind, describeRequest, namedIn} from '../model/request.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import type {OpsDependencies} from './dependencies.js'
 import {holderName, leaderIn, leaseIn, livenessIn} from './leases.js'
 import {ANSWERS} from './replicas.js'
+import {watchFleet} from './watch-fleet.js'
 
 /** How long to wait, milliseconds; undefined: not at all. */
 export interface Patience {
@@ -16,10 +17,16 @@ export interface Patience {
 }
 
 /** A request under a new id; `for` makes the change that stores it. */
-export function newRequest(kind: RequestKind, {now, signer}: OpsDependencies): {id: string; for(owners: readonly Owner[]): Change} {
+export function newRequest(
+  kind: RequestKind,
+  {now, signer}: OpsDependencies,
+  details: AskedOptions = {},
+): {id: string; for(owners: readonly Owner[]): Change} {
   const id = `${kind}-${signer.serial().slice(0, 16)}`
-  return {id, for: owners => ({kind: 'request', id, value: {kind, owners, requestedAt: now().toISOString(), state: 'waiting'}})}
+  return {id, for: owners => ({kind: 'request', id, value: {kind, owners, ...details, requestedAt: now().toISOString(), state: 'waiting'}})}
 }
+
+export type AskedOptions = Omit<Asked, 'kind' | 'owners'>
 
 /** How a leader is waited for. */
 export interface LeaderPatience {
@@ -46,12 +53,11 @@ export async function waitForLeader(
 ): Promise<Fleet> {
   const ended = new AbortController()
   const limit = AbortSignal.timeout(waitMs)
-  let fleet: Fleet | undefined
   const found = Promise.withResolvers<Fleet>()
   // The time may be up before the promise is awaited.
   found.promise.catch(() => undefined)
-  const look = (): void => {
-    if (fleet !== undefined && isDone(fleet)) found.resolve(fleet)
+  const look = (fleet: Fleet): void => {
+    if (isDone(fleet)) found.resolve(fleet)
   }
 
   limit.addEventListener('abort', () => {
@@ -68,24 +74,8 @@ export async function waitForLeader(
   }
 
   const watching = isFutile && setInterval(() => void lookAtWarnings(isFutile).catch(ignore), WARNINGS_LOOK)
-  const early: Change[] = []
   try {
-    fleet = await store.watch(
-      {
-        changed(changes) {
-          if (fleet === undefined) early.push(...changes)
-          else {
-            fleet = reduceAll(fleet, changes)
-            look()
-          }
-        },
-        failed: () => undefined,
-        recovered: () => undefined,
-      },
-      AbortSignal.any([ended.signal, limit]),
-    )
-    fleet = reduceAll(fleet, early)
-    look()
+    await watchFleet(store, look, AbortSignal.any([ended.signal, limit]))
     return await found.promise
   } catch (error) {
     // After the limit, why the store could not be read does not matter: the leader has not answered.
@@ -99,13 +89,13 @@ export async function waitForLeader(
 /** Waits for the answer to a request. @throws AtlasError `failed` with the leader's message where it could not be done, and as `waitForLeader` */
 export async function waitForAnswer(
   store: StateStore,
-  {id, owners}: {readonly id: string; readonly owners: readonly Owner[]},
+  {id, ...asked}: {readonly id: string} & Partial<Asked> & Pick<Asked, 'owners'>,
   what: string,
   patience: {readonly waitMs: number; readonly dependencies: OpsDependencies},
 ): Promise<void> {
   const fleet = await waitForLeader(store, each => isAnswered(each, id), what, patience)
   const answer = fleet.answers.get(id)
-  if (answer !== undefined && !isDeepStrictEqual([...answer.owners].sort(), [...owners].sort()))
+  if (answer !== undefined && !isSame(answer, asked))
     throw new AtlasError(
       'failed',
       `${what}: the request was changed before the leader read it; the leader did: ${describeRequest(answer)}`,
@@ -119,6 +109,15 @@ export async function waitForAnswer(
       hint: 'see whether it was done ("atlas status"), and run the command again if not',
     })
   if (request.state === 'failed') throw new AtlasError('failed', `${what}: ${request.message ?? 'the leader gives no reason'}`)
+}
+
+/** @param asked without a kind, that is not compared */
+function isSame(answer: Asked, asked: Partial<Asked> & Pick<Asked, 'owners'>): boolean {
+  const parts = (each: Asked): unknown => {
+    const {kind, owners, credential, generation, reissue, skip} = each
+    return {kind, owners: [...owners].sort(), credential, generation, reissue, skip: [...(skip ?? [])].sort(), named: namedIn(each)}
+  }
+  return isDeepStrictEqual(parts(answer), parts({kind: answer.kind, ...asked}))
 }
 
 /**

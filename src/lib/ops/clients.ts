@@ -1,13 +1,11 @@
 /** The certificates of the clients of the internal ports: one for each client in the settings. */
-import type {CertifiedKey, TrustBundle} from '../model/authority.js'
+import type {CertifiedKey} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
 import type {ClientName} from '../model/names.js'
-import {remember} from '../model/remember.js'
 import type {Settings} from '../model/settings.js'
 import {clientSpec} from '../pki/certificate-specs.js'
-import {issueCredential} from '../pki/issue.js'
-import {parseCertificates, renderCertificates} from '../pki/pem.js'
+import {issueCredential, rootsText} from '../pki/issue.js'
 import type {OpsDependencies} from './dependencies.js'
 import {clientLeaf, isDue} from './due.js'
 
@@ -23,8 +21,9 @@ export function planClients(
   dependencies: OpsDependencies,
   {age}: {readonly age: boolean},
 ): readonly Change[] {
-  const removed = [...fleet.clients.keys()].filter(name => !settings.clients.includes(name))
-  const due = settings.clients.filter(name => isClientDue(fleet, settings, name, dependencies.now(), {age}))
+  const named = settings.clients.map(({name}) => name)
+  const removed = [...fleet.clients.keys()].filter(name => !named.includes(name))
+  const due = named.filter(name => isClientDue(fleet, settings, name, dependencies.now(), {age}))
   return [
     ...removed.map((name): Change => ({kind: 'client', name, value: undefined})),
     ...(issuer === undefined || due.length === 0 ? [] : issueClients(fleet, settings, issuer, due, dependencies)),
@@ -54,7 +53,5 @@ export function issueClients(
 function isClientDue(fleet: Fleet, settings: Settings, name: ClientName, now: Date, reasons: {readonly age: boolean}): boolean {
   if (fleet.trust === undefined) return false
   const leaf = clientLeaf(fleet, settings, name)
-  return leaf.present?.roots !== rootsOf(fleet.trust) || isDue(leaf, now, reasons)
+  return leaf.present?.roots !== rootsText(fleet.trust.roots) || isDue(leaf, now, reasons)
 }
-
-const rootsOf = remember(({roots}: TrustBundle) => renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')))

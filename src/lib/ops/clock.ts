@@ -97,7 +97,7 @@ export function newestTime({authority, identities, credentials, clients, server,
   const keys = [...authority.values(), ...identities.values(), ...credentials.values(), ...clients.values(), ...(server ? [server] : [])]
   let newest = -Infinity
   for (const key of keys) newest = Math.max(newest, beginOf(key))
-  for (const {suspendedSince} of records.values()) newest = Math.max(newest, timeOf(suspendedSince))
+  for (const {suspendedSince, revokedSince} of records.values()) newest = Math.max(newest, timeOf(suspendedSince), timeOf(revokedSince))
   for (const {requestedAt, answeredAt} of requests.values()) newest = Math.max(newest, timeOf(requestedAt), timeOf(answeredAt))
   return newest === -Infinity ? undefined : newest
 }

@@ -1,6 +1,7 @@
 /** The objects that Kubernetes keeps beside the fleet, each made from the fleet alone: Services of the sidecars, values, the DNS zone. */
 import {derivedOf, derivedZone, isMarked, zoneIn} from '../manifest/derived.js'
-import {renderZone} from '../manifest/zone.js'
+import {whyZoneTooLong} from '../manifest/text-limits.js'
+import {type ZoneName, renderZone, zoneNames} from '../manifest/zone.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, type ObjectKey, isUnreadable} from '../model/fleet.js'
 import {indexBy} from '../model/index-by.js'
@@ -19,25 +20,42 @@ export interface DerivedPlan {
 /**
  * @param owners whose objects are looked at; an owner of which nothing else is known has none, and loses those that it still has
  * @param withEndpoints whether the DNS zone is looked at, too
+ * @param withZone whether anything reads the zone: if not, the one that Atlas has written is removed. One that is too long is not written
  */
 export function planDerived(
   fleet: Fleet,
   settings: Settings,
-  {owners, withEndpoints}: {readonly owners: readonly Owner[]; readonly withEndpoints: boolean},
+  {
+    owners,
+    withEndpoints,
+    withZone = true,
+  }: {readonly owners: readonly Owner[]; readonly withEndpoints: boolean; readonly withZone?: boolean | undefined},
   dependencies: OpsDependencies,
 ): DerivedPlan {
-  const zone = withEndpoints ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), dependencies.now()))] : []
+  const zone = withEndpoints && withZone ? wantedZone(fleet, settings, dependencies.now()) : []
   const needed = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), ...zone])
   const written = [...needed]
     .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, dependencies.now()))
     .map(([object, value]): Change => ({kind: 'derived', object, value}))
   const present = byOwner(fleet.derived)
+  const unread = withEndpoints && !withZone ? [ZONE] : []
   const removed = owners
     .filter(owner => !isUnreadable(fleet, owner))
     .flatMap(owner => [...(present.get(owner) ?? [])])
+    .concat(unread)
     .filter(object => !needed.has(object) && isMarked(fleet.derived.get(object) ?? ''))
     .map((object): Change => ({kind: 'derived', object, value: undefined}))
   return {written, removed}
+}
+
+/** Why the zone stays as it is though the fleet differs: it would be too long. A name that is too long stays on its own (renderZone). */
+export function whyNoZone(fleet: Fleet, settings: Settings): string | undefined {
+  return whyZoneTooLong(zoneNamesOf(fleet, settings))
+}
+
+/** The names of the zone as it should be. */
+export function zoneNamesOf(fleet: Fleet, settings: Settings): readonly ZoneName[] {
+  return zoneNames(fleet, settings, zoneIn(fleet.derived.get(ZONE)))
 }
 
 /** The owners of derived objects, also of clusters that are not known any more. */
@@ -50,8 +68,13 @@ export function ownersOfUnmarkedObjects(fleet: Fleet): readonly Owner[] {
   return [...(byMark(fleet.derived).get(false) ?? [])].flatMap(object => ownersOfDerived(object))
 }
 
+function wantedZone(fleet: Fleet, settings: Settings, now: Date): readonly (readonly [ObjectKey, string])[] {
+  return whyNoZone(fleet, settings) === undefined ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), now))] : []
+}
+
 const byMark = indexBy<ObjectKey, string, boolean>((_, text) => isMarked(text))
 
 const byOwner = indexBy<ObjectKey, string, Owner | 'zone'>(object => derivedOwner(object) ?? 'zone')
 
-const ZONE: ObjectKey = objectKey('ConfigMap', objectNames.zone)
+/** The ConfigMap of the DNS zone. */
+export const ZONE: ObjectKey = objectKey('ConfigMap', objectNames.zone)

@@ -9,6 +9,7 @@ import {type Span, always, isAge, judgeKey, settledSpan} from '../pki/judge.js'
 import {CLOCK_SKEW} from '../pki/rotation.js'
 import {takeoverDue} from './goatlas/takeover.js'
 import {dropAt} from './revoke.js'
+import {isSucceeded, successorsIn} from './rotation/signers.js'
 
 /** A leaf certificate as it is, and as it should be. */
 export interface Leaf<Key extends CertifiedKey = CertifiedKey> {
@@ -16,31 +17,52 @@ export interface Leaf<Key extends CertifiedKey = CertifiedKey> {
   readonly spec: CertificateSpec
   /** PEM of the issuers in force that may have signed it, one each. */
   readonly issuers: readonly string[]
+  /** While a rotation replaces what others have signed: who signs now, and the roots that are to be carried. */
+  readonly signer: CertifiedKey | undefined
+  readonly roots?: string | undefined
 }
 
-export function serverLeaf({server, trust}: Fleet, settings: Settings): Leaf {
-  return {present: server, spec: serverSpec(settings), issuers: trust?.issuers ?? []}
+export function serverLeaf(fleet: Fleet, settings: Settings): Leaf {
+  return {present: fleet.server, spec: serverSpec(settings), ...byIssuer(fleet)}
 }
 
-export function clientLeaf({clients, trust}: Fleet, settings: Settings, name: ClientName): Leaf<Credential> {
-  return {present: clients.get(name), spec: clientSpec(settings, name), issuers: trust?.issuers ?? []}
+export function clientLeaf(fleet: Fleet, settings: Settings, name: ClientName): Leaf<Credential> {
+  return {present: fleet.clients.get(name), spec: clientSpec(settings, name), ...byIssuer(fleet)}
 }
 
-export function identityLeaf({identities, trust}: Fleet, settings: Settings, {owner, generation}: OwnerRecord): Leaf {
-  return {present: identities.get(owner), spec: identitySpec(settings, owner, generation), issuers: trust?.issuers ?? []}
+export function identityLeaf(fleet: Fleet, settings: Settings, {owner, generation}: OwnerRecord): Leaf {
+  return {present: fleet.identities.get(owner), spec: identitySpec(settings, owner, generation), ...byIssuer(fleet)}
 }
 
-export function credentialLeaf({credentials, trust}: Fleet, settings: Settings, {owner, generation}: OwnerRecord): Leaf<Credential> {
-  return {present: credentials.get(owner), spec: credentialSpec(settings, owner, generation), issuers: trust?.credentialIssuers ?? []}
+/** @throws AtlasError `invalid` where a certificate of the rotation under way does not decode */
+export function credentialLeaf(fleet: Fleet, settings: Settings, {owner, generation}: OwnerRecord): Leaf<Credential> {
+  const {credentialIssuer, roots} = successorsIn(fleet)
+  return {
+    present: fleet.credentials.get(owner),
+    spec: credentialSpec(settings, owner, generation),
+    issuers: fleet.trust?.credentialIssuers ?? [],
+    signer: credentialIssuer,
+    roots,
+  }
+}
+
+function byIssuer(fleet: Fleet): Pick<Leaf, 'issuers' | 'signer'> {
+  return {issuers: fleet.trust?.issuers ?? [], signer: successorsIn(fleet).issuer}
+}
+
+/** Whether a rotation asks for a new one: like a renewal, that is done in turns. */
+export function isSucceededLeaf(leaf: Leaf): boolean {
+  return leaf.present !== undefined && isSucceeded(leaf.present, leaf)
 }
 
 /**
  * Whether a leaf is to be replaced now.
- * @param age whether its age is a reason
+ * @param age whether its age, or a rotation, is a reason
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
-export function isDue({present, spec, issuers}: Leaf, now: Date, {age}: {readonly age: boolean}): boolean {
-  return judgeKey(present, spec, issuers, now).some(({reason}) => age || !isAge(reason))
+export function isDue(leaf: Leaf, now: Date, {age}: {readonly age: boolean}): boolean {
+  const reasons = judgeKey(leaf.present, leaf.spec, leaf.issuers, now)
+  return reasons.some(({reason}) => age || !isAge(reason)) || (age && reasons.length === 0 && isSucceededLeaf(leaf))
 }
 
 /**
@@ -75,8 +97,8 @@ export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, n
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
 export function* lookAhead(fleet: Fleet): Generator<undefined, void> {
-  const {settings, trust} = fleet
-  if (settings === undefined || (last?.fleet.settings === settings && last.fleet.trust === trust)) return
+  const {settings} = fleet
+  if (settings === undefined || (last !== undefined && isSameBasis(last.fleet, fleet))) return
   for (const owner of ownersOf(fleet)) {
     settledOwner(fleet, settings, owner)
     yield
@@ -99,12 +121,24 @@ function settledOwners(fleet: Fleet, settings: Settings): Span {
 
 /** Undefined where an owner that decided an end of the span decides it no more: another one does then. */
 function narrowed(before: {readonly fleet: Fleet; readonly span: Span}, fleet: Fleet, settings: Settings): Span | undefined {
-  if (before.fleet.settings !== settings || before.fleet.trust !== fleet.trust) return undefined
+  if (!isSameBasis(before.fleet, fleet)) return undefined
   const owners = ownersApart(before.fleet, fleet, ['identities', 'credentials', 'records', 'registrations'])
   const spans = owners.map(owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const)
   const {from, until} = before.span
   const isWidened = spans.some(([was, is]) => (was.from === from && is.from < from) || (was.until === until && is.until > until))
   return isWidened ? undefined : intersection([before.span, ...spans.map(([, is]) => is)])
+}
+
+/** Whether what all leaves are judged by is the same. */
+function isSameBasis(before: Fleet, after: Fleet): boolean {
+  const [was, is] = [successorsIn(before), successorsIn(after)]
+  return (
+    before.settings === after.settings &&
+    before.trust === after.trust &&
+    was.issuer === is.issuer &&
+    was.credentialIssuer === is.credentialIssuer &&
+    was.roots === is.roots
+  )
 }
 
 function ownersOf(fleet: Fleet): readonly Owner[] {
@@ -129,9 +163,13 @@ export interface OwnerCheck {
 export function checkOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerCheck {
   const registration = owner === OBSERVABILITY ? undefined : fleet.registrations.get(owner)
   // A registration that can't be read counts, too: its cluster is due certificates.
+  const {issuer, credentialIssuer, roots} = successorsIn(fleet)
   const parts = [
     settings,
     fleet.trust,
+    issuer,
+    credentialIssuer,
+    roots,
     registration ?? isRegistered(fleet, owner),
     fleet.identities.get(owner),
     fleet.credentials.get(owner),
@@ -142,18 +180,19 @@ export function checkOf(fleet: Fleet, settings: Settings, owner: Owner): OwnerCh
 const checks = remember<OwnerRecord, readonly unknown[], OwnerCheck>(() => ({span: undefined, isSettled: false}))
 
 function computeSpan(fleet: Fleet, settings: Settings, record: OwnerRecord): Span {
-  const {suspendedSince, credentials, denied} = record
+  const {suspendedSince, revokedSince, credentials, denied} = record
   const dropped = [...credentials.map(({notAfter}) => dropAt(notAfter)), ...denied.map(({until}) => dropAt(until))]
   return intersection([
     settledLeaf(identityLeaf(fleet, settings, record)),
     settledLeaf(credentialLeaf(fleet, settings, record)),
-    suspendedSince === undefined ? always : settledSuspension(suspendedSince, settings),
+    suspendedSince === undefined ? always : settledSuspension(suspendedSince, revokedSince === undefined ? settings : undefined),
     {from: -Infinity, until: Math.min(Infinity, ...dropped)},
   ])
 }
 
-function settledSuspension(since: string, settings: Settings): Span {
-  return {from: Date.parse(since) - CLOCK_SKEW * 1000, until: suspensionEnd(since, settings)}
+/** @param settings undefined: the suspension of a revoked cluster has no end */
+function settledSuspension(since: string, settings: Settings | undefined): Span {
+  return {from: Date.parse(since) - CLOCK_SKEW * 1000, until: settings === undefined ? Infinity : suspensionEnd(since, settings)}
 }
 
 /** Whether a clock that ran ahead has set this time: it is later than now by more than clocks may differ. */
@@ -166,9 +205,12 @@ export function suspensionEnd(since: string, {lifetimes}: Settings): number {
   return Date.parse(since) + lifetimes.suspension * 1000
 }
 
-function settledLeaf({present, spec, issuers}: Leaf): Span {
-  return settledSpan(present, spec, issuers)
+function settledLeaf(leaf: Leaf): Span {
+  return isSucceededLeaf(leaf) ? never : settledSpan(leaf.present, leaf.spec, leaf.issuers)
 }
+
+/** The span of what is due at any time. */
+const never: Span = {from: -Infinity, until: 0}
 
 function intersection(spans: readonly Span[]): Span {
   let {from, until} = always

@@ -2,15 +2,23 @@
  * Creates an installation: its settings and its root. In an existing installation only the settings that the caller names change. A
  * root that can be adopted is adopted (goatlas/adopt.ts).
  */
+import {authorityParts} from '../model/authority.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {installationMark, keptByAnother, mayKeep} from '../model/endpoints.js'
-import {AtlasError} from '../model/errors.js'
+import {AtlasError, quote} from '../model/errors.js'
 import {type Fleet, faultOf} from '../model/fleet.js'
+import {requireClients} from '../model/internal-ports.js'
+import {parseSidecarName} from '../model/names.js'
+import {endpointOf} from '../manifest/endpoints.js'
 import {RELEASED} from '../model/release-date.js'
 import {requireOrder} from '../model/setting-ranges.js'
-import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings, requireClients} from '../model/settings.js'
+import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
 import {rootSpec} from '../pki/certificate-specs.js'
+import {importRoot} from '../pki/import-root.js'
+import {type Authority, type Outside, type OutsideAuthority, importAuthority} from '../pki/import-issuer.js'
 import {issue} from '../pki/issue.js'
+import {parseLeaf} from '../pki/pem.js'
+import {readKey} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
 import {judgedOnce} from './clock.js'
@@ -41,13 +49,17 @@ export interface InitOptions extends CommitOptions {
   readonly ifMissing?: boolean
   /** Whether the store was opened with the right to read the root; true by default. */
   readonly readsRoot?: boolean
+  /** What signs in a new installation, from outside; what is absent is made. */
+  readonly outside?: OutsideAuthority | undefined
+  /** The Secret that offers the root; absent: that of any Secret that the caller can read. */
+  readonly rootSecret?: string | undefined
 }
 
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
- * @throws AtlasError `conflict` when the trust domain of an existing installation is to change, or its root is gone; `failed` when
+ * @throws AtlasError `conflict` when the trust domain or the root of an existing installation is to change, or its root is gone; `failed` when
  * the settings or the root are broken, a root cannot be adopted, or another installation keeps the endpoints for Thanos Query; `invalid` for a mutual TLS port that would
- * admit no client, and for lifetimes that are not shorter than those of their issuers
+ * admit no client, for lifetimes that are not shorter than those of their issuers, and for a root from outside that cannot be used
  */
 export async function init(
   store: StateStore,
@@ -61,7 +73,7 @@ export async function init(
       ? await initLed(store, choices, dependencies, options)
       : await commitPlan(
           store,
-          fleet => (isUnchanged(fleet, options) ? [] : planInit(fleet, choices, judgedOnce(dependencies, store, fleet))),
+          fleet => (isUnchanged(fleet, options) ? [] : planInit(fleet, choices, options, judgedOnce(dependencies, store, fleet))),
           options,
         )
   const settings = committed.after.settings ?? withChoices(standardSettings(committed.before, choices), choices)
@@ -111,6 +123,7 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
     fleet => {
       if (isUnchanged(fleet, options)) return []
       if (options.readsRoot === false) refuseTrustAlone(fleet)
+      refuseOtherRoot(fleet, options)
       const changes = planSettings(fleet, choices, standard)
       return [...changes, ...adopt(fleet, reduceAll(fleet, changes).settings ?? standard, judgedOnce(dependencies, store, fleet))]
     },
@@ -120,10 +133,11 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
-  const root: Change = {kind: 'authority', part: 'root', value: newRoot(after, after.settings, judgedOnce(dependencies, store, after))}
-  if (options.dryRun === true) return {...first, changes: [...first.changes, root], after: reduceAll(after, [root])}
+  const made = planAuthority(after, after.settings, options, judgedOnce(dependencies, store, after))
+  const changes = [...first.changes, ...made]
+  if (options.dryRun === true) return {...first, changes, after: reduceAll(after, made)}
   try {
-    return {...first, changes: [...first.changes, root], after: await store.commit(after, [root])}
+    return {...first, changes, after: await store.commit(after, made)}
   } catch (error) {
     if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
     if (options.readsRoot === false) return first
@@ -147,11 +161,12 @@ function isUnchanged({settings}: Fleet, {ifMissing}: InitOptions): boolean {
   return ifMissing === true && settings !== undefined
 }
 
-function planInit(fleet: Fleet, choices: Choices, dependencies: OpsDependencies): readonly Change[] {
+function planInit(fleet: Fleet, choices: Choices, options: InitOptions, dependencies: OpsDependencies): readonly Change[] {
+  refuseOtherRoot(fleet, options)
   const changes: Change[] = [...planSettings(fleet, choices, standardSettings(fleet, choices))]
   const settings = reduceAll(fleet, changes).settings ?? defaultSettings
   changes.push(...adopt(fleet, settings, dependencies))
-  if (!fleet.authority.has('root')) changes.push({kind: 'authority', part: 'root', value: newRoot(fleet, settings, dependencies)})
+  if (!fleet.authority.has('root')) changes.push(...planAuthority(fleet, settings, options, dependencies))
   return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies, {renewals: noRenewals})]
 }
 
@@ -167,9 +182,22 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
       {hint: 'leave --trust-domain out, or make a new installation in another store'},
     )
   requireClients(settings)
+  refuseOwnAddresses(settings)
   // Lifetimes that an earlier release accepted do not stop a change of other settings.
   if (choices.lifetimes !== undefined) requireOrder(settings.lifetimes)
   return sameValue(fleet.settings, settings) ? [] : [{kind: 'settings', value: settings}]
+}
+
+/** Thanos Query keeps one of two endpoints with the same address, and a cluster would lose the settings that Atlas writes for it. */
+function refuseOwnAddresses(settings: Settings): void {
+  const own = settings.extraEndpoints.find(({address}) => {
+    const [service = ''] = /[a-z0-9-]+-thanos-sidecar[a-z0-9-]*/.exec(address) ?? []
+    return parseSidecarName(service) !== undefined && endpointOf(settings, service) === address
+  })
+  if (own !== undefined)
+    throw new AtlasError('invalid', `the extra endpoint ${quote(own.address)} has an address of Atlas's own endpoints`, {
+      hint: 'leave it out: Atlas lists each cluster that is registered',
+    })
 }
 
 /** What is broken is not overwritten: the root, above all, would be lost. */
@@ -212,7 +240,44 @@ function refuseDoubt({clockDoubt}: OpsDependencies): void {
     })
 }
 
-function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies): ReturnType<typeof issue> {
+/** A root that signs is never replaced here: every Envoy would refuse what the other one signed. */
+function refuseOtherRoot({authority}: Fleet, {outside = {}}: InitOptions): void {
+  // Without a root the issuer is the root.
+  const given = outside.root ?? outside.issuer
+  const root = authority.get('root')
+  if (root === undefined || given === undefined) return
+  const {leaf} = parseLeaf(given.certificate, given.name)
+  if (readKey(root, 'the root').sha256 === leaf.fingerprint256.replaceAll(':', '').toLowerCase()) return
+  throw new AtlasError('conflict', 'there is a root here already (Secret atlas-ca), and it is another one; init does not replace it', {
+    hint: 'replace it in stages: "atlas rotate --root --ca-cert FILE --ca-key FILE"',
+  })
+}
+
+function offeredIn({offeredRoots}: Fleet, {rootSecret}: InitOptions): Outside | undefined {
+  const [secret = rootSecret, ...others] = [...offeredRoots.keys()]
+  const offered = secret === undefined ? undefined : offeredRoots.get(rootSecret ?? secret)
+  if (rootSecret !== undefined && offered === undefined)
+    throw new AtlasError(
+      'not-found',
+      `there is no Secret ${quote(rootSecret)} with label goatlas.io/authority: root that holds a certificate and its key`,
+    )
+  if (others.length > 0)
+    throw new AtlasError('conflict', `${others.length + 1} Secrets offer a root (label goatlas.io/authority)`, {
+      hint: 'leave the label on one',
+    })
+  return offered === undefined ? undefined : {...offered, name: `the certificate in Secret ${rootSecret ?? secret ?? ''}`}
+}
+
+/** The root last: where there is one, `init` makes nothing any more, and a leader makes what is missing. */
+function planAuthority(fleet: Fleet, settings: Settings, options: InitOptions, dependencies: OpsDependencies): readonly Change[] {
+  const made = newAuthority(fleet, settings, options, dependencies)
+  return [...authorityParts].reverse().flatMap((part): readonly Change[] => {
+    const value = made[part]
+    return value === undefined || fleet.authority.get(part)?.certificate === value.certificate ? [] : [{kind: 'authority', part, value}]
+  })
+}
+
+function newAuthority(fleet: Fleet, settings: Settings, options: InitOptions, dependencies: OpsDependencies): Authority {
   const wasSigned = fleet.trust !== undefined || fleet.credentials.size > 0 || fleet.identities.size > 0
   if (wasSigned)
     throw new AtlasError(
@@ -226,7 +291,11 @@ function newRoot(fleet: Fleet, settings: Settings, dependencies: OpsDependencies
       hint: 'set the clock, then run "atlas init" again; a root with a wrong date would end too early, and with it every certificate',
     })
   refuseDoubt(dependencies)
-  return issue(rootSpec(settings), undefined, now, dependencies.signer)
+  if (options.outside !== undefined)
+    return importAuthority(options.outside, {part: 'root', settings, now, root: undefined, trust: undefined})
+  const offered = offeredIn(fleet, options)
+  if (offered !== undefined) return {root: importRoot(offered, settings, {now, anyAge: offered.anyAge})}
+  return {root: issue(rootSpec(settings), undefined, now, dependencies.signer)}
 }
 
 function withChoices(settings: Settings, choices: Choices): Settings {

@@ -27,7 +27,8 @@ export function isProtected(fleet: Fleet, before: Records, now: Date): boolean {
 
 /**
  * The owners whose records protect less than before: the generation is lower, a revoked credential is valid again, or a denial is gone
- * before its end. No command and no leader does that: the store was put back to an earlier state.
+ * before its end. No command and no leader does that: the store was put back to an earlier state. A cluster that is no longer revoked,
+ * at the same generation, was restored by a person.
  */
 export function ownersPutBack(before: Fleet, after: Fleet, now: Date): readonly Owner[] {
   return differingKeys(before.records, after.records).filter(
@@ -57,9 +58,13 @@ export function unitedRecords(first: Records, second: Records): Records {
   )
 }
 
-/** The later generation, and all that is revoked or denied in either. What was valid is not made valid again. */
-function withProtection(record: OwnerRecord, before: OwnerRecord): OwnerRecord {
-  const generation = Math.max(record.generation, before.generation)
+/**
+ * The later generation, and all that is revoked or denied in either. What was valid is not made valid again. Whether the cluster itself is
+ * revoked is as in the record of the later generation; of two records of one generation, as in the present one (OwnerRecord).
+ */
+function withProtection(present: OwnerRecord, before: OwnerRecord): OwnerRecord {
+  const {revokedSince: _, ...record} = present
+  const {generation, revokedSince} = before.generation > present.generation ? before : present
   const revoked = new Map(before.credentials.filter(({state}) => state === 'revoked').map(entry => [entry.sha256, entry]))
   const credentials = [...record.credentials.map((entry): CredentialRecord => revoked.get(entry.sha256) ?? entry)]
   const known = new Set(credentials.map(({sha256}) => sha256))
@@ -67,6 +72,7 @@ function withProtection(record: OwnerRecord, before: OwnerRecord): OwnerRecord {
   return {
     ...record,
     generation,
+    ...(revokedSince !== undefined && {revokedSince}),
     credentials: [...credentials, ...[...revoked.values()].filter(({sha256}) => !known.has(sha256))],
     denied: [...denied.values()],
   }

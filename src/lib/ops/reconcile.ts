@@ -4,10 +4,12 @@
  * are left as they are (promise 6); only people, or `atlas rotate`, replace them.
  */
 import {renderEndpoints} from '../manifest/endpoints.js'
+import {whyEndpointsTooLong} from '../manifest/text-limits.js'
 import type {AuthorityPart, CertifiedKey, OwnerRecord} from '../model/authority.js'
 import {type Change, reduce} from '../model/change.js'
+import {acceptedPart} from '../model/cluster.js'
 import {type Endpoints, installationMark} from '../model/endpoints.js'
-import {type Fleet, isRegistered, recordOf, isBroken, registeredNames} from '../model/fleet.js'
+import {type Fleet, isRegistered, isRevoked, recordOf, isBroken, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
@@ -20,10 +22,14 @@ import {commitPlan, sameValue} from './commit.js'
 import {ownersOfDerivedObjects, planDerived} from './derive.js'
 import {credentialLeaf, checkOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
-import {isHalfRemoved, planDeletion, planRemoval, withoutEnded} from './revoke.js'
+import {isHalfRemoved, isRevokedIn, planDeletion, planKeyDeletion, planRemoval, withoutEnded} from './revoke.js'
 import {type Renewals, allRenewals} from './renewals.js'
+import type {Evidence} from './rotation/evidence.js'
+import {planReopening} from './rotation/leftover.js'
+import {planRotation} from './rotation/plan.js'
 import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
+import {type UsedCredentials, planSuperseded, usedCredentials} from './superseded.js'
 import {wantedTrust} from './trust.js'
 
 /** Plans on a store and commits the plan. @returns the fleet afterwards @throws AtlasError what the store throws */
@@ -38,8 +44,14 @@ export interface ReconcileScope {
   readonly withDerived?: boolean
   /** Whether the endpoints that Thanos Query reads are planned too; true by default. */
   readonly withEndpoints?: boolean
+  /** Whether the DNS zone is kept, where derived objects are; true by default. */
+  readonly withZone?: boolean | undefined
   /** Whose certificates are replaced because of their age; all by default. */
   readonly renewals?: Renewals
+  /** By which a rotation of the issuer or the root goes on; without it no rotation begins or goes on. */
+  readonly evidence?: Evidence | undefined
+  /** By which older credentials are dated and refused; by default that of `evidence`, without which none is. */
+  readonly used?: UsedCredentials | undefined
 }
 
 /**
@@ -48,22 +60,27 @@ export interface ReconcileScope {
  * certificate cannot sign now is left out, and costs nothing else. Without a trust bundle no leaf is signed: each would be judged to be
  * of an unknown issuer, and replaced again and again.
  */
-export function planReconcile(
-  fleet: Fleet,
-  dependencies: OpsDependencies,
-  {owners = knownOwners(fleet), withDerived = false, withEndpoints = true, renewals = allRenewals}: ReconcileScope = {},
-): readonly Change[] {
+export function planReconcile(fleet: Fleet, dependencies: OpsDependencies, scope: ReconcileScope = {}): readonly Change[] {
+  const {owners = knownOwners(fleet), withDerived = false, withEndpoints = true, withZone, renewals = allRenewals, evidence} = scope
+  const used = scope.used ?? (evidence && usedCredentials(evidence))
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
   const plan = new Plan(fleet, settings, dependencies, renewals)
   plan.issuers()
+  if (evidence !== undefined) plan.rotation(evidence)
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
   plan.server()
   plan.clients()
-  for (const owner of owners) plan.owner(owner)
+  for (const owner of owners) {
+    plan.owner(owner)
+    if (used !== undefined) plan.superseded(owner, used)
+  }
+
   // A Service is made before the endpoints list it, and removed after they do not list it any more.
-  const derived = withDerived ? planDerived(plan.fleet, settings, {owners, withEndpoints}, dependencies) : {written: [], removed: []}
+  const derived = withDerived
+    ? planDerived(plan.fleet, settings, {owners, withEndpoints, withZone}, dependencies)
+    : {written: [], removed: []}
   plan.add(derived.written)
   // Only in a Kubernetes cluster may another installation use the same namespace for its endpoints.
   if (withEndpoints) plan.endpoints(withDerived ? {installation: installationMark(settings)} : {})
@@ -108,6 +125,12 @@ class Plan {
   issuers(): void {
     this.#issuer('issuer', issuerSpec(this.#settings))
     this.#issuer('credentialIssuer', credentialIssuerSpec(this.#settings))
+    this.add(planReopening(this.#fleet, this.#deps.now()))
+  }
+
+  rotation(evidence: Evidence): void {
+    if (!this.#isClockBelieved()) return
+    this.add(planRotation(this.#fleet, this.#settings, evidence, {...this.#deps, isAgeAReason: this.#renewals.others}))
   }
 
   /** An issuer must be in the trust bundle before the first certificate that it signed is delivered. */
@@ -142,6 +165,11 @@ class Plan {
     check.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
   }
 
+  superseded(owner: Owner, used: UsedCredentials): void {
+    const facts = {used, now: this.#deps.now(), isClockBelieved: this.#isClockBelieved(), isAgeAReason: this.#renewals.others}
+    this.add(planSuperseded(this.#fleet, this.#settings, owner, facts))
+  }
+
   #isClockBelieved(): boolean {
     return this.#deps.clockDoubt?.() === undefined
   }
@@ -163,6 +191,8 @@ class Plan {
   #owner(owner: Owner): void {
     if (isBroken(this.#fleet, 'record', owner)) return
     if (owner !== OBSERVABILITY) this.#finishRemoval(owner)
+    // Nothing is issued for a revoked cluster, and a revocation that ended half-way is finished.
+    if (owner !== OBSERVABILITY && isRevoked(this.#fleet, owner)) this.add(planKeyDeletion(this.#fleet, owner))
     const before = recordOrRecovered(this.#fleet, owner)
     if (owner !== OBSERVABILITY && !isRegistered(this.#fleet, owner)) {
       this.#unregistered(owner, before)
@@ -171,7 +201,8 @@ class Plan {
 
     const {suspendedSince: _, ...rest} = this.#isClockBelieved() ? withoutEnded(before, this.#deps.now()) : before
     const registration = owner === OBSERVABILITY ? undefined : (this.#fleet.registrations.get(owner) ?? before.registration)
-    this.#record(before, registration === undefined ? rest : {...rest, registration})
+    this.#record(before, registration === undefined ? rest : {...rest, registration: acceptedPart(registration)})
+    if (isRevoked(this.#fleet, owner)) return
     this.#identity(owner)
     this.#credential(owner)
   }
@@ -190,12 +221,30 @@ class Plan {
     this.#record(record, rest)
   }
 
+  /** A file in a directory has no limit; a ConfigMap keeps its last complete one. */
   endpoints(mark: Pick<Endpoints, 'installation'>): void {
-    if (isBroken(this.#fleet, 'endpoints')) return
-    const value: Endpoints = {text: renderEndpoints(this.#fleet), ...mark}
-    const present = this.#fleet.endpoints
+    const {endpoints, groupEndpoints} = this.#fleet
+    if (!isBroken(this.#fleet, 'endpoints')) {
+      const value = this.#endpoints(undefined, endpoints, mark)
+      if (value !== undefined) this.#add({kind: 'endpoints', value})
+    }
+
+    for (const group of this.#settings.groups) {
+      if (isBroken(this.#fleet, 'groupEndpoints', group)) continue
+      const value = this.#endpoints(group, groupEndpoints.get(group), mark)
+      if (value !== undefined) this.#add({kind: 'groupEndpoints', group, value})
+    }
+  }
+
+  /** @returns undefined where what is present stays */
+  #endpoints(group: string | undefined, present: Endpoints | undefined, mark: Pick<Endpoints, 'installation'>): Endpoints | undefined {
+    const rendered = renderEndpoints(this.#fleet, group)
+    const isTooLong = mark.installation !== undefined && whyEndpointsTooLong(rendered, group) !== undefined
+    const text = isTooLong ? present?.text : rendered
+    if (text === undefined) return undefined
+    const value: Endpoints = {text, ...mark}
     const isMarked = value.installation === undefined || value.installation === present?.installation
-    if (value.text !== present?.text || !isMarked) this.#add({kind: 'endpoints', value})
+    return value.text !== present?.text || !isMarked ? value : undefined
   }
 
   #issuer(part: AuthorityPart, spec: CertificateSpec): void {
@@ -218,7 +267,8 @@ class Plan {
     if (issuer === undefined || roots === undefined || isBroken(this.#fleet, 'credential', owner)) return
     const record = recordOf(this.#fleet, owner)
     const leaf = credentialLeaf(this.#fleet, this.#settings, record)
-    const kept = isDue(leaf, this.#deps.now(), this.#ageOf(owner)) ? undefined : leaf.present
+    const usable = isDue(leaf, this.#deps.now(), this.#ageOf(owner)) ? undefined : leaf.present
+    const kept = usable !== undefined && isRevokedIn(record, usable) ? undefined : usable
     const credential = kept ?? issueCredential(leaf.spec, issuer, roots, this.#deps.now(), this.#deps.signer)
     const entry = recordOfCredential(credential)
     const known = record.credentials.find(other => other.sha256 === entry.sha256)
@@ -226,12 +276,15 @@ class Plan {
     if (kept === undefined) this.#add({kind: 'credential', owner, value: credential})
   }
 
-  /** A cluster without a registration is suspended, and removed for good if the registration does not come back in time. */
+  /**
+   * A cluster without a registration is suspended, and removed for good if the registration does not come back in time. A revoked cluster
+   * is not removed: when its registration came back, it would count as a new cluster, and get certificates.
+   */
   #unregistered(owner: ClusterName, before: OwnerRecord): void {
     // It is cut off by its registration alone. Its suspension is dated, and ends, by a clock that is believed.
     if (!this.#isClockBelieved()) return
     const now = this.#deps.now()
-    if (before.registration === undefined) {
+    if (before.registration === undefined && before.revokedSince === undefined) {
       // It was removed: what is left is the denial of its old names, and its generation for good. A cluster that is registered again
       // must not get a name that an earlier certificate carries, whatever the clock showed when the record was last looked at.
       const rest = withoutEnded(before, now)
@@ -243,6 +296,11 @@ class Plan {
 
     if (before.suspendedSince === undefined || isAhead(before.suspendedSince, now)) {
       this.#record(before, {...before, suspendedSince: now.toISOString()})
+      return
+    }
+
+    if (before.revokedSince !== undefined) {
+      this.#record(before, withoutEnded(before, now))
       return
     }
 

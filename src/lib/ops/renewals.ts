@@ -5,12 +5,14 @@
 import {identitySecret} from '../envoy/secret.js'
 import {type Fleet, isRegistered, recordOf, registeredNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
+import {remember} from '../model/remember.js'
 import type {ProxyReport} from '../model/report.js'
 import type {Settings} from '../model/settings.js'
 import {isAge, judgeKey} from '../pki/judge.js'
 import {readKey} from '../pki/read.js'
-import {BACKDATED} from '../pki/rotation.js'
-import {type Leaf, areOwnersSettled, credentialLeaf, identityLeaf, isOwnerSettled} from './due.js'
+import {issuedAt} from '../pki/rotation.js'
+import {signerIn} from './signing.js'
+import {type Leaf, areOwnersSettled, credentialLeaf, identityLeaf, isOwnerSettled, isSucceededLeaf} from './due.js'
 
 /** Which certificates their age is a reason to replace. */
 export interface Renewals {
@@ -76,9 +78,16 @@ export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts:
 }
 
 /** The connected Envoys in the reports of the living servers. */
-export function reportedProxies({replicas = [], reports}: Fleet): readonly ProxyReport[] {
-  return replicas.flatMap(replica => reports.get(replica)?.report.proxies ?? [])
+export function reportedProxies({replicas = NO_REPLICAS, reports}: Fleet): readonly ProxyReport[] {
+  return proxiesIn(reports, replicas)
 }
+
+const NO_REPLICAS: readonly string[] = []
+
+/** Remembered: most passes of the leader see the reports of the pass before. */
+const proxiesIn = remember((reports: Fleet['reports'], replicas: readonly string[]): readonly ProxyReport[] =>
+  replicas.flatMap(replica => reports.get(replica)?.report.proxies ?? []),
+)
 
 interface Aged {
   readonly owner: Owner
@@ -92,7 +101,12 @@ interface Aged {
 function aged(fleet: Fleet, settings: Settings, owner: Owner, now: Date): Aged | undefined {
   if (!isRegistered(fleet, owner) || isOwnerSettled(fleet, settings, owner, now)) return undefined
   const record = recordOf(fleet, owner)
-  const due = [identityLeaf(fleet, settings, record), credentialLeaf(fleet, settings, record)].flatMap(leaf => {
+  // What cannot be signed now stays due, and would take the turn of every other owner.
+  const leaves = [
+    ...(signerIn(fleet, settings, 'issuer', now) === undefined ? [] : [identityLeaf(fleet, settings, record)]),
+    ...(signerIn(fleet, settings, 'credentialIssuer', now) === undefined ? [] : [credentialLeaf(fleet, settings, record)]),
+  ]
+  const due = leaves.flatMap(leaf => {
     const age = ageOf(leaf, now)
     return age === undefined ? [] : [age]
   })
@@ -100,17 +114,18 @@ function aged(fleet: Fleet, settings: Settings, owner: Owner, now: Date): Aged |
   return {owner, end: Math.min(...due.map(({end}) => end)), isUrgent: due.some(({isUrgent}) => isUrgent)}
 }
 
-function ageOf({present, spec, issuers}: Leaf, now: Date): Omit<Aged, 'owner'> | undefined {
+function ageOf(leaf: Leaf, now: Date): Omit<Aged, 'owner'> | undefined {
+  const {present, spec, issuers} = leaf
   const reasons = judgeKey(present, spec, issuers, now).map(({reason}) => reason)
-  if (present === undefined || reasons.length === 0 || !reasons.every(reason => isAge(reason))) return undefined
+  if (present === undefined || !reasons.every(reason => isAge(reason)) || (reasons.length === 0 && !isSucceededLeaf(leaf))) return undefined
   const {notBefore, notAfter} = readKey(present)
   const urgentAt = notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 6
-  return {end: notAfter.getTime(), isUrgent: !reasons.includes('near-expiry') || urgentAt <= now.getTime()}
+  return {end: notAfter.getTime(), isUrgent: reasons.some(reason => reason !== 'near-expiry') || urgentAt <= now.getTime()}
 }
 
 /**
  * Owners with a connected Envoy that has not acknowledged the identity in the store: `pending` while that is new, `late` after that. An
- * owner without a connected Envoy is in neither: its Envoy gets the newest identity when it connects.
+ * owner without a connected Envoy is in neither: its Envoy gets the newest identity when it connects. Nor is one that a rotation skips.
  */
 function unacknowledged(
   fleet: Fleet,
@@ -118,10 +133,12 @@ function unacknowledged(
   {proxies, acknowledgeMs}: RenewalFacts,
 ): {readonly pending: readonly Owner[]; readonly late: readonly Owner[]} {
   const [pending, late] = [new Set<Owner>(), new Set<Owner>()]
+  const skipped = new Set<Owner>(fleet.rotation?.skipped)
   for (const {cluster, identity} of proxies) {
     const present = fleet.identities.get(cluster)
-    if (present === undefined || !isRegistered(fleet, cluster) || identity?.version === identitySecret(present).version) continue
-    const age = now.getTime() - readKey(present).notBefore.getTime() - BACKDATED * 1000
+    if (present === undefined || !isRegistered(fleet, cluster) || skipped.has(cluster)) continue
+    if (identity?.version === identitySecret(present).version) continue
+    const age = now.getTime() - issuedAt(readKey(present))
     // A negative age is that of an identity which a wrong clock has issued.
     if (age >= 0 && age < acknowledgeMs) pending.add(cluster)
     else late.add(cluster)

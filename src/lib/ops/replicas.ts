@@ -5,6 +5,7 @@ import type {Fleet, ObjectKey} from '../model/fleet.js'
 import type {ReplicaReport} from '../model/report.js'
 import {NO_REQUEST} from '../model/request.js'
 import {sameValue} from './commit.js'
+import {absentIn, isAwaited} from './rotation/absent.js'
 import type {Clock} from './dependencies.js'
 
 /** After this time, milliseconds, the report of a dead replica is removed, even if some of its nodes have not connected again. */
@@ -30,9 +31,15 @@ export function planReplicas(
   if (!sameValue(fleet.replicas, living)) changes.push({kind: 'replicas', value: living})
   for (const replica of living)
     if (!fleet.revisions.has(objectKeyOf('report', replica))) changes.push({kind: 'report', replica, value: emptyReport(now)})
-  if (clock.clockDoubt?.() !== undefined) return changes
-  for (const [replica, dead] of fleet.reports)
-    if (!living.includes(replica) && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
+  const isBelieved = clock.clockDoubt?.() === undefined
+  for (const [replica, last] of fleet.reports) {
+    if (living.includes(replica)) continue
+    // Those that a dead replica served are away until they come back.
+    const dead = last.report.proxies.length > 0 ? endedReport(last, now) : last
+    if (isBelieved && isOver(fleet, living, dead, now)) changes.push({kind: 'report', replica, value: undefined})
+    else if (dead !== last) changes.push({kind: 'report', replica, value: dead})
+  }
+
   return changes
 }
 
@@ -56,10 +63,21 @@ function emptyReport(now: Date): ReplicaReport {
   }
 }
 
-/** Whether each node in the report of a dead replica has connected to a living one since, which now reports what is left to repair. */
+/** The report of a dead replica, which serves nothing any more. */
+function endedReport({report, leftovers, digest}: ReplicaReport, now: Date): ReplicaReport {
+  const since = now.toISOString()
+  const absent = [...(report.absent ?? []), ...report.proxies.map(({cluster, id}) => ({cluster, id, since}))]
+  return {report: {...report, proxies: [], absent}, leftovers, digest: `${digest}, ended`}
+}
+
+/**
+ * Whether each node in the report of a dead replica has connected to a living one since, which now reports what is left to repair, or has
+ * been away for so long that no rotation waits for it.
+ */
 function isOver(fleet: Fleet, living: readonly string[], {report, leftovers}: ReplicaReport, now: Date): boolean {
-  if (now.getTime() - Date.parse(report.at) > LEFT_KEPT) return true
   const later = living.flatMap(replica => fleet.reports.get(replica)?.report.proxies ?? [])
+  if (absentIn([{report}], later).some(node => isAwaited(node, now))) return false
+  if (now.getTime() - Date.parse(report.at) > LEFT_KEPT) return true
   return leftovers.every(left =>
     later.some(({cluster, id, connectedSince}) => cluster === left.cluster && id === left.id && connectedSince > report.at),
   )

@@ -1,12 +1,16 @@
-/** Replaces leaf certificates before they are due: identities, those of clients, and the ADS server's. It also repairs a broken one. */
+/**
+ * Replaces leaf certificates before they are due: identities, those of clients, the ADS server's, or ADS credentials. It also repairs a
+ * broken one. The certificates that sign are rotated by rotation/start.ts.
+ */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, isRegistered, faultOf} from '../model/fleet.js'
+import {type Fleet, isServed, faultOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {identitySpec, serverSpec} from '../pki/certificate-specs.js'
-import {issue} from '../pki/issue.js'
+import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
+import {issue, issueCredential} from '../pki/issue.js'
+import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
-import {clusterNames, requireCluster} from './cluster/list.js'
+import {clusterNames, requireCluster, requireServed} from './cluster/list.js'
 import {issueClients} from './clients.js'
 import {CLOCK_HINT, atOnce, judgedOnce} from './clock.js'
 import type {CommitOptions, Committed} from './commit.js'
@@ -15,33 +19,40 @@ import {recordOrRecovered} from '../pki/recover.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
 
+export interface RotateOptions extends CommitOptions, Partial<Patience> {
+  /** Which leaves; identities by default. */
+  readonly leaves?: 'credentials' | 'identities'
+}
+
 export interface RotateResult extends Committed {
-  /** The owners of the new identities. */
+  /** The owners of the new certificates. */
   readonly owners: readonly Owner[]
 }
 
 /**
- * Replaces the leaves of `names`; without names, those of all owners, of the clients and of the ADS server.
+ * Replaces the leaves of `names`; without names, those of all owners, and with identities those of the clients and of the ADS server.
  * @throws AtlasError `not-found` for a name that is not registered, `failed` where the issuer is missing or cannot be read
  */
 export async function rotateLeaves(
   store: StateStore,
   names: readonly string[],
   dependencies: OpsDependencies,
-  options: CommitOptions & Partial<Patience> = {},
+  {leaves = 'identities', ...options}: RotateOptions = {},
 ): Promise<RotateResult> {
-  if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, options)
+  if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, {leaves, ...options})
   const others = names.length === 0
+  const planned = leaves === 'credentials' ? planCredentials : planLeaves
   const plan = (fleet: Fleet): readonly Change[] =>
-    planLeaves(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet))
+    planned(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet))
   const committed = await changeInstallation(store, plan, options)
-  const owners = committed.changes.filter(change => change.kind === 'identity').map(change => change.owner)
+  const owners = committed.changes.flatMap(change => (change.kind === 'identity' || change.kind === 'credential' ? [change.owner] : []))
   return {...committed, owners}
 }
 
 /**
  * New leaves for `owners`; with `others`, also for the ADS server and the clients of the internal ports.
- * @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read, or the clock is doubted
+ * @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read, or the clock is doubted; `conflict` for a
+ * revoked cluster
  */
 export function planLeaves(
   fleet: Fleet,
@@ -54,19 +65,69 @@ export function planLeaves(
   if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
   const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('issuer')
-  if (settings === undefined || issuer === undefined)
+  if (settings === undefined || issuer === undefined) {
+    const fault = faultOf(fleet, 'authority', 'issuer')
     throw new AtlasError(
       'failed',
-      faultOf(fleet, 'authority', 'issuer')?.message ?? 'there is no issuer that could sign: Secret atlas-issuer is missing',
+      fault === undefined
+        ? 'there is no issuer that could sign: Secret atlas-issuer is missing'
+        : `the issuer cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
       {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
     )
+  }
+
   const changes: Change[] = owners.map(owner => {
-    const spec = identitySpec(settings, owner, recordOrRecovered(fleet, owner).generation)
+    const spec = identitySpec(settings, owner, recordOrRecovered(fleet, requireServed(fleet, owner)).generation)
     return {kind: 'identity', owner, value: issue(spec, issuer, now(), signer)}
   })
   if (others) changes.push({kind: 'server', value: issue(serverSpec(settings), issuer, now(), signer)})
-  if (others) changes.push(...issueClients(fleet, settings, issuer, settings.clients, dependencies))
+  if (others)
+    changes.push(
+      ...issueClients(
+        fleet,
+        settings,
+        issuer,
+        settings.clients.map(({name}) => name),
+        dependencies,
+      ),
+    )
   return changes
+}
+
+/**
+ * New ADS credentials for `owners`, with their records before them. Those before stay valid: an Envoy uses its own until a person, or a
+ * pipeline, has put the new one into its files.
+ * @throws AtlasError `failed` where the settings or the credential issuer are missing or cannot be read, or the clock is doubted;
+ * `conflict` for a revoked cluster
+ */
+export function planCredentials(
+  fleet: Fleet,
+  owners: readonly Owner[],
+  _: {readonly others: boolean},
+  dependencies: OpsDependencies,
+): readonly Change[] {
+  const {now, clockDoubt, signer} = atOnce(dependencies)
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
+  const settings = readableSettings(fleet)
+  const issuer = fleet.authority.get('credentialIssuer')
+  const roots = fleet.trust?.roots
+  if (settings === undefined || issuer === undefined || roots === undefined)
+    throw new AtlasError(
+      'failed',
+      faultOf(fleet, 'authority', 'credentialIssuer')?.message ??
+        'there is no credential issuer: Secret atlas-credential-issuer is missing',
+      {hint: 'restore Secret atlas-credential-issuer, or run "atlas init" again'},
+    )
+  return owners.flatMap((owner): readonly Change[] => {
+    const record = recordOrRecovered(fleet, requireServed(fleet, owner))
+    const credential = issueCredential(credentialSpec(settings, owner, record.generation), issuer, roots, now(), signer)
+    const value = {...record, credentials: [...record.credentials, recordOfCredential(credential)]}
+    return [
+      {kind: 'record', owner, value},
+      {kind: 'credential', owner, value: credential},
+    ]
+  })
 }
 
 /** Asks the leader to do it, after a check that all names are registered. */
@@ -74,10 +135,11 @@ async function askToRotate(
   store: StateStore,
   names: readonly string[],
   dependencies: OpsDependencies,
-  {waitMs, ...options}: CommitOptions & Partial<Patience>,
+  {waitMs, leaves = 'identities', ...options}: RotateOptions,
 ): Promise<RotateResult> {
   let owners: readonly Owner[] = []
-  const request = newRequest('rotate', dependencies)
+  const kind = leaves === 'credentials' ? 'rotate-ads' : 'rotate'
+  const request = newRequest(kind, dependencies)
   const committed = await changeInstallation(
     store,
     fleet => {
@@ -89,7 +151,7 @@ async function askToRotate(
   if (options.dryRun !== true && waitMs !== undefined)
     await waitForAnswer(
       store,
-      {id: request.id, owners: names.length === 0 ? [] : owners},
+      {id: request.id, kind, owners: names.length === 0 ? [] : owners},
       `the certificates of ${names.length === 0 ? 'all' : names.join(', ')} are not issued yet`,
       {waitMs, dependencies},
     )
@@ -97,10 +159,11 @@ async function askToRotate(
 }
 
 function ownersNamed(fleet: Fleet, names: readonly string[]): readonly Owner[] {
-  return names.length === 0 ? allOwners(fleet) : names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireCluster(fleet, name)))
+  if (names.length === 0) return allOwners(fleet)
+  return names.map(name => (name === OBSERVABILITY ? OBSERVABILITY : requireServed(fleet, requireCluster(fleet, name))))
 }
 
-/** The observability cluster and every registered cluster. */
+/** The observability cluster and every cluster that is served. */
 export function allOwners(fleet: Fleet): readonly Owner[] {
-  return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isRegistered(fleet, name))]
+  return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isServed(fleet, name))]
 }

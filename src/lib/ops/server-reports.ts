@@ -26,7 +26,7 @@ export async function loadReports(store: StateStore, fleet: Fleet, fetchReport: 
 }
 
 /** The last reports of the living servers. */
-export function reportedIn({replicas = [], reports}: Fleet): readonly ReportSource[] {
+export function reportedIn({replicas = [], reports}: Pick<Fleet, 'replicas' | 'reports'>): readonly ReportSource[] {
   return replicas.flatMap((replica): ReportSource[] => {
     const report = reports.get(replica)?.report
     return report === undefined ? [] : [{replica, report}]

@@ -1,9 +1,11 @@
 /** Which of the certificates that sign can do so now, and why one of them cannot. What is due is decided in reconcile.ts. */
-import {type AuthorityPart, type CertifiedKey, authorityParts} from '../model/authority.js'
+import {type AuthorityPart, type CertifiedKey, authorityParts, hasKey} from '../model/authority.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
 import {OBSERVABILITY, objectNames} from '../model/names.js'
+import {describeStage} from '../model/rotation.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialSpec, identitySpec, issuerSpec} from '../pki/certificate-specs.js'
+import {readKey} from '../pki/read.js'
 import {whyNotIssuer} from '../pki/issue.js'
 import {whyNotAdopted} from './goatlas/adopt.js'
 import type {Clock} from './dependencies.js'
@@ -12,8 +14,20 @@ import type {Clock} from './dependencies.js'
 export function whyUnsigned(fleet: Fleet): string | undefined {
   if (fleet.settings === undefined || isBroken(fleet, 'settings'))
     return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
-  if (!fleet.authority.has('root')) return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
+  // Without the root, one that a rotation has made takes its place.
+  if (!fleet.authority.has('root') && !fleet.authority.has('nextRoot'))
+    return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
   return whyNotAdopted(fleet)
+}
+
+/** Whether a certificate that signs is stored without its key; undefined, a missing one, is not. */
+export function isOffline(signer: CertifiedKey | undefined): boolean {
+  return signer !== undefined && !hasKey(signer)
+}
+
+/** Whether the root in force is kept offline, so that Atlas can make no issuer. */
+export function isRootOffline({authority}: Pick<Fleet, 'authority'>): boolean {
+  return isOffline(authority.get('root'))
 }
 
 /** Why some or all certificates that are due are not issued, a sentence each; empty: every certificate that is due is issued. */
@@ -26,11 +40,49 @@ export function unsignedReasons(fleet: Fleet, {now, clockDoubt}: Clock): readonl
   if (why !== undefined || settings === undefined) return why === undefined ? [] : [why]
   return authorityParts.flatMap(part => {
     const signer = authority.get(part)
+    if (isRootOffline(fleet) && part === 'root') return []
+    if (isRootOffline(fleet) && signer === undefined && !isBroken(fleet, 'authority', part))
+      return [`the ${partNames[part]} (Secret ${secretNames[part]}) is missing, and the key of the root is kept offline: ${remedies[part]}`]
     const fault = signer && whyNotIssuer(signer, typicalSpec(settings, part), now())
     return fault === undefined
       ? []
-      : [`the ${partNames[part]} (Secret ${secretNames[part]}) cannot sign: it ${fault}; what is due could not be issued`]
+      : [
+          `the ${partNames[part]} (Secret ${secretNames[part]}) cannot sign: it ${fault}; what is due could not be issued${remedyOf(fleet, part, now())}`,
+        ]
   })
+}
+
+/** What to do where the root's key is kept offline and the next issuer is needed. */
+export const ASK_FOR_ISSUER = 'write a request for it with "atlas rotate --issuer --request DIR", and have the root sign it'
+
+const remedies = {
+  root: '',
+  issuer: ASK_FOR_ISSUER,
+  credentialIssuer: 'restore it from a backup, or replace the root: "atlas rotate --root"',
+} as const satisfies Record<AuthorityPart, string>
+
+/** Of a certificate that has ended; any other that cannot sign is restored from a backup. */
+function remedyOf(fleet: Fleet, part: AuthorityPart, now: Date): string {
+  const {authority, rotation, offeredRoots} = fleet
+  const key = authority.get(part)
+  if (key === undefined || !hasEnded(key, now)) return ''
+  if (rotation !== undefined) return `: "atlas rotate --status" shows what its replacement, ${describeStage(rotation)}, waits for`
+  const root = authority.get('root')
+  if (part === 'issuer' && isRootOffline(fleet)) return `: ${ASK_FOR_ISSUER}`
+  if (part === 'issuer' && root !== undefined && !hasEnded(root, now))
+    return ': the leader replaces it; "atlas rotate --issuer" does so at once'
+  const [secret] = offeredRoots.keys()
+  return secret === undefined
+    ? ': "atlas rotate --root" makes another root, with all below it'
+    : `: the root comes from Secret ${secret} (label goatlas.io/authority), renew it there`
+}
+
+function hasEnded(key: CertifiedKey, now: Date): boolean {
+  try {
+    return readKey(key).notAfter <= now
+  } catch {
+    return false
+  }
 }
 
 /** Whether a warning, as the leader's Lease carries it, is one of `unsignedReasons`. */

@@ -1,12 +1,13 @@
 /** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
 import {AtlasError} from '../model/errors.js'
-import {type Fault, type Fleet, clustersOf, isRegistered} from '../model/fleet.js'
+import {type Fault, type Fleet, clustersOf, isRevoked, isServed} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
+import type {Rotation} from '../model/rotation.js'
 import {readKey} from '../pki/read.js'
 import type {Heartbeat, StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
-import {type Finding, findingOfFault, findingsOf} from './findings.js'
+import {type Finding, type FindingJson, findingOfFault, findingsOf} from './findings.js'
 import {loadInstallation} from './installation.js'
 import {type Liveness, hasTwin, holderName, leaderIn, livenessIn, WATCHED} from './leases.js'
 import {type FetchReport, type ReportSource, latestProxies, loadReports, reportedIn} from './server-reports.js'
@@ -14,9 +15,9 @@ import {type FetchReport, type ReportSource, latestProxies, loadReports, reporte
 /**
  * `not acknowledged`: Envoy has not answered yet to what was sent last; `not connected`: the cluster is registered, and no Envoy of it
  * is connected; `not updated`: nothing is sent to the proxy, because something that it needs cannot be read in the store; `rejected`:
- * Envoy refused a resource (NACK); `suspended`: the registration of the cluster is gone.
+ * Envoy refused a resource (NACK); `revoked`: a person has cut the cluster off; `suspended`: the registration of the cluster is gone.
  */
-export type ProxyState = 'not acknowledged' | 'not connected' | 'not updated' | 'rejected' | 'suspended' | 'synced'
+export type ProxyState = 'not acknowledged' | 'not connected' | 'not updated' | 'rejected' | 'revoked' | 'suspended' | 'synced'
 
 export interface ProxyStatus {
   readonly cluster: Owner
@@ -57,6 +58,13 @@ export interface Status {
   readonly warnings: readonly string[]
   /** What needs a person; empty: nothing does. */
   readonly findings: readonly Finding[]
+  /** The rotation of the issuer or the root that is under way. */
+  readonly rotation?: Rotation
+}
+
+/** What `status --json` prints. */
+export interface ShownStatus extends Status {
+  readonly findings: readonly FindingJson[]
 }
 
 /**
@@ -72,20 +80,32 @@ export async function status(
 ): Promise<Status> {
   if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}], now)
   const {fleet} = await loadInstallation(store)
-  if (store.isShared) return statusOfReplicas(store, fleet, {now, watchedMs})
-  const sources = await loadReports(store, fleet, fetchReport)
-  if (sources.length === 0) throw noServer(store)
-  return statusOf(fleet, sources, now)
+  const reported = await loadReports(store, fleet, fetchReport)
+  if (reported.length === 0) throw noServer(store)
+  return store.isShared ? statusOfReplicas(store, {fleet, reported}, {now, watchedMs}) : statusOf(fleet, reported, now)
+}
+
+/**
+ * As a server knows it that follows the store: from its own report, and in a shared store from the last ones of the others.
+ * @param fleet as it is stored
+ * @param heartbeats those of the store; may fail
+ */
+export async function statusOfServer(
+  store: Pick<StateStore, 'heartbeats' | 'isShared' | 'serverTime'>,
+  {fleet, own}: {readonly fleet: Fleet; readonly own: ReportSource},
+  {now, watchedMs = WATCHED}: {readonly now: Date; readonly watchedMs?: number},
+): Promise<Status> {
+  if (!store.isShared) return statusOf(fleet, [{report: own.report}], now)
+  const others = reportedIn(fleet).filter(({replica}) => replica !== own.replica)
+  return statusOfReplicas(store, {fleet, reported: [...others, own].sort(byReplica)}, {now, watchedMs})
 }
 
 /** From the last reports of the living replicas. */
 async function statusOfReplicas(
-  store: StateStore,
-  fleet: Fleet,
+  store: Pick<StateStore, 'heartbeats' | 'serverTime'>,
+  {fleet, reported}: {readonly fleet: Fleet; readonly reported: readonly ReportSource[]},
   {now, watchedMs}: {readonly now: Date; readonly watchedMs: number},
 ): Promise<Status> {
-  const reported = reportedIn(fleet)
-  if (reported.length === 0) throw noServer(store)
   // A caller without the right to read Leases still gets the reports.
   const servers = await livenessIn(store, {now, replicas: fleet.replicas ?? [], watchedMs}).catch(() => undefined)
   const problems =
@@ -93,7 +113,7 @@ async function statusOfReplicas(
       ? [{message: 'Leases cannot be read, so it is unknown which servers are alive.'}]
       : problemsOf(fleet, servers, now)
   const unreported = (fleet.replicas ?? [])
-    .filter(replica => !fleet.reports.has(replica))
+    .filter(replica => !reported.some(source => source.replica === replica))
     .map(replica =>
       warning(`server ${replica} is alive, but its report is missing or cannot be read, so its proxies are not shown.`, replica),
     )
@@ -156,19 +176,20 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], now: Da
     types: [],
     ...until('identityUntil', notAfter(fleet, cluster)),
   })
-  const suspended = clusterNames(fleet)
-    .filter(name => !isRegistered(fleet, name))
-    .map(name => ({...row(name, 'suspended'), remark: howToRestore(fleet, name)}))
+  const cutOff = clusterNames(fleet)
+    .filter(name => !isServed(fleet, name))
+    .map(name => ({...row(name, isRevoked(fleet, name) ? 'revoked' : 'suspended'), remark: howToRestore(fleet, name)}))
   const faults = new Map([
     ...sources.flatMap(({report}) => report.faults.map(fault => [fault.subject, fault] as const)),
     ...[...fleet.faults].map(([subject, fault]) => [subject, {...fault, subject}] as const),
   ])
   return {
     servers: sources.map(server => serverStatus(server)),
-    proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...withoutProxy.map(owner => row(owner, 'not connected')), ...suspended].sort(
+    proxies: [...proxies.map(proxy => proxyStatus(proxy)), ...withoutProxy.map(owner => row(owner, 'not connected')), ...cutOff].sort(
       byCluster,
     ),
     withoutProxy,
+    ...(fleet.rotation !== undefined && {rotation: fleet.rotation}),
     faults: [...faults.values()],
     refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
     warnings: problems.map(({message}) => message),
@@ -184,7 +205,10 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], now: Da
 }
 
 function howToRestore({records}: Fleet, name: ClusterName): string {
-  const since = records.get(name)?.suspendedSince ?? 'just now'
+  const record = records.get(name)
+  if (record?.revokedSince !== undefined)
+    return `it is revoked since ${record.revokedSince}, and nothing is issued for it: restore it ("atlas cluster restore ${name}"), or remove the cluster for good ("atlas cluster remove ${name}")`
+  const since = record?.suspendedSince ?? 'just now'
   return `its registration is gone since ${since}: restore it ("atlas cluster add ${name}"), or remove the cluster for good ("atlas cluster remove ${name}")`
 }
 
@@ -231,6 +255,10 @@ function notAfter(fleet: Fleet, owner: Owner): string | undefined {
 
 function until<K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> {
   return value === undefined ? {} : ({[key]: value} as Partial<Record<K, string>>)
+}
+
+function byReplica({replica: a = ''}: ReportSource, {replica: b = ''}: ReportSource): number {
+  return a < b ? -1 : 1
 }
 
 /** The observability cluster first, then by name and id. */

@@ -33,6 +33,12 @@ export interface CertificateSpec {
 
 const TWO_THIRDS = 2 / 3
 
+/** What a certificate of this spec says it may be used for, as assemble.ts takes it. */
+export function extensionsFor({ca, purposes, uris, dns}: CertificateSpec) {
+  const keyUsages = ca === undefined ? (['digitalSignature'] as const) : (['keyCertSign', 'cRLSign'] as const)
+  return {ca, keyUsages, purposes, uris, dns}
+}
+
 /** The trust anchor, unique to an installation: it signs itself and the two issuers, nothing else. */
 export function rootSpec(settings: Settings): CertificateSpec {
   return {...authority('the root', 'Atlas root', settings.lifetimes.root), purposes: [], ca: {pathLength: 1, isRoot: true}}

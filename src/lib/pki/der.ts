@@ -17,7 +17,7 @@ export function readDer(bytes: Uint8Array): readonly DerElement[] {
   const elements: DerElement[] = []
   let at = 0
   while (at < bytes.length) {
-    const element = readElement(bytes.subarray(at))
+    const element = readElement(bytes, at)
     elements.push(element)
     at += element.raw.length
   }
@@ -31,16 +31,18 @@ export function wrapDer(tag: number, parts: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([Uint8Array.of(tag, ...lengthOctets(value.length)), value])
 }
 
-function readElement(bytes: Uint8Array): DerElement {
-  const [tag, first] = bytes
+function readElement(bytes: Uint8Array, at: number): DerElement {
+  const [tag, first] = [bytes[at], bytes[at + 1]]
   if (tag === undefined || first === undefined) throw broken()
   if ((tag & 0x1f) === 0x1f) throw broken()
   const extra = first < 0x80 ? 0 : first - 0x80
-  if (extra > 4 || first === 0x80 || bytes.length < 2 + extra) throw broken()
-  const length = extra === 0 ? first : bytes.subarray(2, 2 + extra).reduce((sum, octet) => sum * 256 + octet, 0)
-  const end = 2 + extra + length
+  const begin = at + 2 + extra
+  if (extra > 4 || first === 0x80 || bytes.length < begin) throw broken()
+  let length = extra === 0 ? first : 0
+  for (let octet = at + 2; octet < begin; octet += 1) length = length * 256 + (bytes[octet] ?? 0)
+  const end = begin + length
   if (bytes.length < end) throw broken()
-  return {tag, value: bytes.subarray(2 + extra, end), raw: bytes.subarray(0, end)}
+  return {tag, value: bytes.subarray(begin, end), raw: bytes.subarray(at, end)}
 }
 
 function lengthOctets(length: number): readonly number[] {

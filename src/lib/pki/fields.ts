@@ -16,6 +16,10 @@ export interface CertificateFields {
   /** Lower-case hex. */
   readonly subjectKeyId: string | undefined
   readonly authorityKeyId: string | undefined
+  /** DER of the extension nameConstraints: which names a certificate below may carry (name-constraints.ts). Undefined: any. */
+  readonly nameConstraints: Uint8Array | undefined
+  /** Object identifiers, in hex, of critical extensions that a verifier may not know: it then refuses every certificate below. */
+  readonly unknownCritical: readonly string[]
 }
 
 /**
@@ -54,10 +58,12 @@ export function readFields(raw: Uint8Array): CertificateFields {
   const extensions = readExtensions(parts.find(part => part.tag === 0xa3))
   return {
     subject: need(parts[first + 4]).raw,
-    pathLength: pathLengthIn(extensions.get(OIDS.basicConstraints)),
-    keyUsages: keyUsagesIn(extensions.get(OIDS.keyUsage)),
-    subjectKeyId: subjectKeyIdIn(extensions.get(OIDS.subjectKeyId)),
-    authorityKeyId: authorityKeyIdIn(extensions.get(OIDS.authorityKeyId)),
+    pathLength: pathLengthIn(extensions.get(OIDS.basicConstraints)?.value),
+    keyUsages: keyUsagesIn(extensions.get(OIDS.keyUsage)?.value),
+    subjectKeyId: subjectKeyIdIn(extensions.get(OIDS.subjectKeyId)?.value),
+    authorityKeyId: authorityKeyIdIn(extensions.get(OIDS.authorityKeyId)?.value),
+    nameConstraints: extensions.get(OIDS.nameConstraints)?.value,
+    unknownCritical: [...extensions].filter(([id, {isCritical}]) => isCritical && !KNOWN.has(id)).map(([id]) => id),
   }
 }
 
@@ -74,18 +80,32 @@ const KEY_USAGES = [
 ] as const
 
 /** The values of the object identifiers, in hex: 2.5.29.N. */
-const OIDS = {subjectKeyId: '551d0e', keyUsage: '551d0f', basicConstraints: '551d13', authorityKeyId: '551d23'} as const
+const OIDS = {
+  subjectKeyId: '551d0e',
+  keyUsage: '551d0f',
+  basicConstraints: '551d13',
+  nameConstraints: '551d1e',
+  authorityKeyId: '551d23',
+} as const
 
-/** Values by identifier. An extension that occurs twice is refused, since readers differ in which of the two they use. */
-function readExtensions(wrapper: DerElement | undefined): ReadonlyMap<string, Uint8Array> {
-  const found = new Map<string, Uint8Array>()
+/** Those that OpenSSL and BoringSSL both handle: besides the above subjectAltName, certificatePolicies, extKeyUsage. */
+const KNOWN: ReadonlySet<string> = new Set([...Object.values(OIDS), '551d11', '551d20', '551d25'])
+
+interface Extension {
+  readonly isCritical: boolean
+  readonly value: Uint8Array
+}
+
+/** By identifier. An extension that occurs twice is refused, since readers differ in which of the two they use. */
+function readExtensions(wrapper: DerElement | undefined): ReadonlyMap<string, Extension> {
+  const found = new Map<string, Extension>()
   if (wrapper === undefined) return found
   const [list] = readDer(wrapper.value)
   for (const extension of readDer(need(list).value)) {
     const parts = readDer(extension.value)
     const id = Buffer.from(need(parts[0]).value).toString('hex')
     if (found.has(id)) throw new AtlasError('invalid', 'a certificate must carry each extension once; one occurs twice')
-    found.set(id, need(parts.at(-1)).value)
+    found.set(id, {isCritical: parts[1]?.tag === 0x01 && parts[1].value[0] !== 0, value: need(parts.at(-1)).value})
   }
 
   return found

@@ -4,7 +4,7 @@ import type {CertifiedKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {assembleCertificate} from './assemble.js'
 import {publicKeyOf, readFields} from './fields.js'
-import type {CertificateSpec} from './certificate-specs.js'
+import {type CertificateSpec, extensionsFor} from './certificate-specs.js'
 import {algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
 import {readKey} from './read.js'
@@ -51,11 +51,7 @@ export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date
     spki: publicKeyOf(old, spec.name),
     ...(fields.subjectKeyId !== undefined && {subjectKeyId: fields.subjectKeyId}),
     authorityKeyId: undefined,
-    ca: spec.ca,
-    keyUsages: ['keyCertSign', 'cRLSign'],
-    purposes: spec.purposes,
-    uris: [],
-    dns: [],
+    ...extensionsFor(spec),
   } as const
   const reissued = renderDer(assembleCertificate(parts, data => signer.sign(root.key, data)))
   return {certificate: reissued + renderCertificates([old]), key: root.key}

@@ -1,13 +1,13 @@
-/** Issues certificates by their spec, with new keys. Nothing else generates keys. */
+/** Issues certificates by their spec, with new keys, or again for the key that they have. Nothing else generates keys. */
 import type {KeyObject, X509Certificate} from 'node:crypto'
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {remember} from '../model/remember.js'
 import {type CertificateParts, type SignatureAlgorithm, assembleCertificate, assembleName, keyIdOf} from './assemble.js'
 import {type CertificateFields, fieldOf, publicKeyOf, readFields} from './fields.js'
-import type {CertificateSpec} from './certificate-specs.js'
-import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
-import {type KeyFacts, readKey} from './read.js'
+import {type CertificateSpec, extensionsFor} from './certificate-specs.js'
+import {parseCertificates, parseLeaf, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
+import {type CertificateFacts, type KeyFacts, readKey} from './read.js'
 import {BACKDATED, CLOCK_SKEW} from './rotation.js'
 import type {GeneratedKey, Signer} from './signer.js'
 
@@ -20,7 +20,36 @@ import type {GeneratedKey, Signer} from './signer.js'
 export function issue(spec: CertificateSpec, issuer: CertifiedKey | undefined, now: Date, signer: Signer): CertifiedKey {
   const [generated, serial] = [signer.generateKey(), signer.serial()]
   const subject = assembleName(spec.ca === undefined ? spec.commonName : `${spec.commonName} ${serial.slice(0, 8)}`)
-  const by = issuer === undefined ? itself(subject, generated) : authorityOf(issuer, spec, now)
+  return certify({...generated, serial, subject}, spec, issuer, {now, signer})
+}
+
+/**
+ * A certificate that signs, issued again for its own key and subject, with a new life: where it is trusted, so is what it has signed before.
+ * @throws AtlasError as `issue`, `invalid` where the present one does not decode
+ */
+export function reissue(present: CertifiedKey, spec: CertificateSpec, issuer: CertifiedKey, now: Date, signer: Signer): CertifiedKey {
+  const {leaf} = parseLeaf(present.certificate, spec.name)
+  const {subject, subjectKeyId} = readFields(leaf.raw)
+  const own = {key: present.key, spki: publicKeyOf(leaf, spec.name), serial: signer.serial(), subject, subjectKeyId}
+  return certify(own, spec, issuer, {now, signer})
+}
+
+interface Subject extends GeneratedKey {
+  readonly serial: string
+  /** DER. */
+  readonly subject: Uint8Array
+  /** Undefined: the one that Atlas gives the key. */
+  readonly subjectKeyId?: string | undefined
+}
+
+function certify(
+  own: Subject,
+  spec: CertificateSpec,
+  issuer: CertifiedKey | undefined,
+  {now, signer}: {readonly now: Date; readonly signer: Signer},
+): CertifiedKey {
+  const {serial, subject, subjectKeyId} = own
+  const by = issuer === undefined ? itself(subject, own) : authorityOf(issuer, spec, now)
   const end = now.getTime() + spec.lifetime * 1000
   const parts: CertificateParts = {
     serial,
@@ -29,16 +58,13 @@ export function issue(spec: CertificateSpec, issuer: CertifiedKey | undefined, n
     subject,
     notBefore: wholeSeconds(now.getTime() - BACKDATED * 1000),
     notAfter: wholeSeconds(Math.min(end, by.end)),
-    spki: generated.spki,
+    spki: own.spki,
+    ...(subjectKeyId !== undefined && {subjectKeyId}),
     authorityKeyId: by.keyId,
-    ca: spec.ca,
-    keyUsages: spec.ca === undefined ? ['digitalSignature'] : ['keyCertSign', 'cRLSign'],
-    purposes: spec.purposes,
-    uris: spec.uris,
-    dns: spec.dns,
+    ...extensionsFor(spec),
   }
   const der = assembleCertificate(parts, data => signer.sign(by.key, data))
-  return {certificate: renderDer(der) + (spec.ca === undefined ? by.chain : ''), key: generated.key}
+  return {certificate: renderDer(der) + (spec.ca === undefined ? by.chain : ''), key: own.key}
 }
 
 /**
@@ -56,8 +82,10 @@ export function issueCredential(
   return {...issue(spec, issuer, now, signer), roots: rootsText(roots)}
 }
 
-/** What the signatures of a whole fleet have in common is made once. */
-const rootsText = remember((roots: readonly string[]) => renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')))
+/** The text of the roots as credentials carry them. What the signatures of a whole fleet have in common is made once. */
+export const rootsText = remember((roots: readonly string[]) =>
+  renderCertificates(parseCertificates(roots.join('\n'), 'the roots in force')),
+)
 
 /** How a key signs that belongs to a certificate: `readKey` has refused all other kinds (key-kinds.ts). */
 export function algorithmOf(key: KeyObject): SignatureAlgorithm {
@@ -66,7 +94,13 @@ export function algorithmOf(key: KeyObject): SignatureAlgorithm {
 
 /** Why a certificate with its key can sign nothing at all; undefined: it can. Completes "it …". */
 export function whyNoSigner(facts: KeyFacts, now: Date): string | undefined {
+  if (!facts.hasKey) return 'has its private key elsewhere'
   if (!facts.keyMatches) return "has another certificate's private key"
+  return whyNoAuthority(facts, now)
+}
+
+/** Why certificates below this one would be refused, wherever its key is; undefined: they would not. Completes "it …". */
+export function whyNoAuthority(facts: CertificateFacts, now: Date): string | undefined {
   if (!facts.isCa || facts.keyUsages?.includes('keyCertSign') === false) return 'is not allowed to sign certificates'
   return facts.notAfter.getTime() < now.getTime() + 1000 ? `ended on ${facts.notAfter.toISOString()}` : undefined
 }

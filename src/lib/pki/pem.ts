@@ -1,5 +1,5 @@
 /** Reads PEM text by node:crypto. Strict: text that another reader might read differently is refused. Errors quote no content. */
-import {type KeyObject, X509Certificate, createPrivateKey} from 'node:crypto'
+import {type KeyObject, X509Certificate, createHash, createPrivateKey} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'
 import type {SecretText} from '../model/secret.js'
 
@@ -11,9 +11,19 @@ import type {SecretText} from '../model/secret.js'
 export function parseCertificates(text: string, what = 'the text'): readonly X509Certificate[] {
   const certificates = splitCertificates(text, what).map((der, index) => parseCertificate(der, `certificate ${index + 1} of ${what}`))
   if (certificates.length > 0) return certificates
-  throw new AtlasError('invalid', `${what} must hold at least one certificate in PEM; there is none in its ${text.length} characters`, {
-    hint: `a certificate in PEM begins with the line "${BEGIN}"`,
-  })
+  throw empty(text, what)
+}
+
+/**
+ * The first certificate of a PEM bundle, and the SHA-256 of those behind it, lower-case hex. All leaves of an issuer carry the same
+ * certificate behind their own: it is parsed once and not a thousand times.
+ * @throws AtlasError `invalid`, as `parseCertificates`
+ */
+export function parseLeaf(text: string, what = 'the text'): {readonly leaf: X509Certificate; readonly chain: readonly string[]} {
+  const [first, ...others] = splitCertificates(text, what)
+  if (first === undefined) throw empty(text, what)
+  const chain = others.map((der, index) => fingerprintOf(der, `certificate ${index + 2} of ${what}`))
+  return {leaf: parseCertificate(first, `certificate 1 of ${what}`), chain}
 }
 
 /**
@@ -41,17 +51,39 @@ export function renderCertificates(certificates: readonly X509Certificate[]): st
   return certificates.map(certificate => certificate.toString()).join('')
 }
 
-/** A certificate's DER as PEM. */
-export function renderDer(der: Uint8Array): string {
+/** A certificate's DER as PEM, or that of what a label names. */
+export function renderDer(der: Uint8Array, label = 'CERTIFICATE'): string {
   const lines =
     Buffer.from(der)
       .toString('base64')
       .match(/.{1,64}/g) ?? []
-  return [BEGIN, ...lines, END, ''].join('\n')
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n')
 }
 
 const BEGIN = '-----BEGIN CERTIFICATE-----'
 const END = '-----END CERTIFICATE-----'
+
+/** Issuers in a chain that are remembered; of a fleet there are two or, during a rotation, four. */
+const ISSUERS_MAX = 16
+
+/** SHA-256 of certificates that were found in chains and did parse, by their DER as base64. */
+const fingerprints = new Map<string, string>()
+
+function fingerprintOf(der: Uint8Array, what: string): string {
+  const key = Buffer.from(der).toString('base64')
+  const known = fingerprints.get(key)
+  if (known !== undefined) return known
+  const fingerprint = createHash('sha256').update(parseCertificate(der, what).raw).digest('hex')
+  if (fingerprints.size >= ISSUERS_MAX) fingerprints.clear()
+  fingerprints.set(key, fingerprint)
+  return fingerprint
+}
+
+function empty(text: string, what: string): AtlasError {
+  return new AtlasError('invalid', `${what} must hold at least one certificate in PEM; there is none in its ${text.length} characters`, {
+    hint: `a certificate in PEM begins with the line "${BEGIN}"`,
+  })
+}
 
 function splitCertificates(text: string, what: string): readonly Uint8Array[] {
   const blocks: Uint8Array[] = []

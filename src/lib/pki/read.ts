@@ -1,12 +1,12 @@
 /** Reads certificates into plain facts. Whether they are as they should be is judged in judge.ts. */
 import {type KeyObject, type X509Certificate, createHash} from 'node:crypto'
-import type {CertifiedKey, Credential, CredentialRecord} from '../model/authority.js'
+import {type CertifiedKey, type Credential, type CredentialRecord, hasKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
 import {readAlternativeNames} from './alternative-names.js'
-import {type KeyUsage, fieldOf, publicKeyOf, readFields} from './fields.js'
+import {type KeyUsage, fieldOf, readFields} from './fields.js'
 import type {Purpose} from './certificate-specs.js'
 import {requireUsableKey} from './key-kinds.js'
-import {parseCertificates, parsePrivateKey} from './pem.js'
+import {parseCertificates, parseLeaf, parsePrivateKey} from './pem.js'
 
 export interface CertificateFacts {
   /** For people: `CN=paris, O=Atlas`. */
@@ -29,15 +29,15 @@ export interface CertificateFacts {
   readonly purposes: readonly (Purpose | (string & {}))[] | undefined
   /** SHA-256 of the DER, lower-case hex, as in XFCC's `Hash`. */
   readonly sha256: string
-  /** SHA-256 of the public key's DER (SubjectPublicKeyInfo), lower-case hex. */
-  readonly keySha256: string
   readonly subjectKeyId: string | undefined
   readonly authorityKeyId: string | undefined
 }
 
 /** A certificate with its key. */
 export interface KeyFacts extends CertificateFacts {
-  /** Whether the private key is the certificate's. */
+  /** False for a root whose key is kept offline. */
+  readonly hasKey: boolean
+  /** Whether there is a private key, and it is the certificate's. */
   readonly keyMatches: boolean
   /** The certificates behind the first, by their `sha256`. */
   readonly chain: readonly string[]
@@ -58,10 +58,10 @@ export function readCertificates(pem: string, what?: string): readonly Certifica
 export function readKey(key: CertifiedKey, what = 'the certificate'): KeyFacts {
   const known = keys.get(key)
   if (known !== undefined) return known
-  const [leaf, ...chain] = parseCertificates(key.certificate, what)
-  if (leaf === undefined) throw new AtlasError('invalid', `${what} must hold a certificate`)
-  const privateKey = parsePrivateKey(key.key, `the private key of ${what}`)
-  const facts = {...factsOf(leaf, what), keyMatches: matches(leaf, privateKey), chain: chain.map(each => sha256(each.raw))}
+  const {leaf, chain} = parseLeaf(key.certificate, what)
+  const isHere = hasKey(key)
+  const keyMatches = isHere && matches(leaf, parsePrivateKey(key.key, `the private key of ${what}`))
+  const facts = {...factsOf(leaf, what), hasKey: isHere, keyMatches, chain}
   keys.set(key, facts)
   return facts
 }
@@ -99,7 +99,6 @@ export function factsOf(certificate: X509Certificate, what = 'the certificate'):
     keyUsages,
     purposes: purposesOf(field('keyUsage')),
     sha256: sha256(raw),
-    keySha256: sha256(publicKeyOf(certificate, what)),
     subjectKeyId,
     authorityKeyId,
   }

@@ -30,8 +30,8 @@ export function renewAt(facts: SignedFacts, spec: CertificateSpec): Date {
   return new Date(Math.min(end.getTime(), issued + life * (spec.renewal + JITTER * fractionOf(facts.serial))))
 }
 
-/** Milliseconds since 1970; the backdating is no part of its life. */
-function issuedAt(facts: CertificateFacts): number {
+/** Milliseconds since 1970; the backdating is no part of a certificate's life. */
+export function issuedAt(facts: Pick<CertificateFacts, 'notAfter' | 'notBefore'>): number {
   return Math.min(facts.notBefore.getTime() + BACKDATED * 1000, facts.notAfter.getTime())
 }
 

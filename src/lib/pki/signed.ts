@@ -1,13 +1,16 @@
 /** Which issuer signed a certificate, verified by OpenSSL. */
 import type {X509Certificate} from 'node:crypto'
 import type {CertifiedKey} from '../model/authority.js'
-import {remember} from '../model/remember.js'
-import {parseCertificates} from './pem.js'
+import {remember, rememberTexts} from '../model/remember.js'
+import {publicKeyOf, readFields} from './fields.js'
+import {parseCertificates, parseLeaf} from './pem.js'
 import {type CertificateFacts, type KeyFacts, factsOf, readKey} from './read.js'
 
 export interface SignedFacts extends KeyFacts {
   /** The first of the issuers in question that signed it; undefined: none of them. */
   readonly signedBy: CertificateFacts | undefined
+  /** Whether the certificate behind its own is that issuer's, or another one of the same key and name. */
+  readonly carriesSigner: boolean
   /** When the last of those issuers ends; undefined without issuers. A new certificate could not end later. */
   readonly issuersEnd: Date | undefined
 }
@@ -19,11 +22,13 @@ export interface SignedFacts extends KeyFacts {
  */
 export const readCertifiedKey = remember((key: CertifiedKey, issuers: readonly string[], what?: string): SignedFacts => {
   const anchors = anchorsOf(issuers)
-  const [certificate] = parseCertificates(key.certificate, what)
+  const {leaf} = parseLeaf(key.certificate, what)
   const ends = anchors.map(({facts}) => facts.notAfter.getTime())
+  const [facts, signer] = [readKey(key, what), signerOf(leaf, anchors)]
   return {
-    ...readKey(key, what),
-    signedBy: certificate && signerOf(certificate, anchors)?.facts,
+    ...facts,
+    signedBy: signer?.facts,
+    carriesSigner: signer !== undefined && (facts.chain[0] === signer.facts.sha256 || isBehind(key, signer)),
     issuersEnd: ends.length === 0 ? undefined : new Date(Math.max(...ends)),
   }
 })
@@ -43,6 +48,19 @@ export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate
   } catch {
     return false
   }
+}
+
+/**
+ * Whether an issuer stands below a root: signed by it; or, where the root may have no issuer below it (path length 0), the root itself or one
+ * that the same CA has signed. Such a root is the issuer of identities, from outside together with the credential issuer (import-issuer.ts).
+ * @throws AtlasError `invalid` where one of the two does not decode
+ */
+export function belongsTo(issuer: X509Certificate, root: X509Certificate): boolean {
+  if (isSignedBy(issuer, root)) return true
+  const [own, anchor] = [readFields(issuer.raw), readFields(root.raw)]
+  if (anchor.pathLength !== 0) return false
+  if (issuer.raw.equals(root.raw)) return true
+  return anchor.authorityKeyId !== undefined && own.authorityKeyId === anchor.authorityKeyId && issuer.issuer === root.issuer
 }
 
 /**
@@ -66,10 +84,29 @@ export interface Anchor {
 }
 
 /** Nearly all credentials of a fleet share one text of roots. */
-const isSignedByOneOf = remember(
-  ({certificate}: Anchor, roots: string): boolean =>
-    signerOf(certificate, parseCertificates(roots, 'the text').map(anchorOf)) !== undefined,
+const isSignedByOneOf = remember(({certificate}: Anchor, roots: string): boolean =>
+  // An issuer of credentials is no root, also where the root has the path length 0.
+  parseCertificates(roots, 'the text').some(root => !certificate.raw.equals(root.raw) && belongsTo(certificate, root)),
 )
+
+function isBehind({certificate}: CertifiedKey, {certificate: signer}: Anchor): boolean {
+  const [, behind] = parseCertificates(certificate)
+  return behind !== undefined && isSameKey(behind.toString(), signer.toString())
+}
+
+/**
+ * Whether two certificates (PEM) are of one key and one name: what one of them has signed is accepted where the other is trusted.
+ * @throws AtlasError `invalid` where one of the two does not decode
+ */
+export function isSameKey(one: string, other: string): boolean {
+  return one === other || keyAndName(one) === keyAndName(other)
+}
+
+/** The certificates that sign are few. */
+const keyAndName = rememberTexts((pem: string): string => {
+  const {leaf} = parseLeaf(pem, 'a certificate that signs')
+  return Buffer.concat([readFields(leaf.raw).subject, publicKeyOf(leaf, 'a certificate that signs')]).toString('base64')
+})
 
 function anchorOf(certificate: X509Certificate): Anchor {
   return {certificate, facts: factsOf(certificate)}

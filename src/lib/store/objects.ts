@@ -40,6 +40,11 @@ export interface Observer {
 /** A place under observation: its objects as they are known now, own writes included. */
 export interface Observed {
   all(): Promise<readonly StoredObject[]>
+  /**
+   * What has changed since the last call of this or of `all`; undefined where only `all` tells. Absent where it never can be told.
+   * @throws AtlasError `unreachable`
+   */
+  since?(): Promise<readonly Sighting[] | undefined>
   /** An object that `saw` has named; undefined: it is gone. */
   one(key: ObjectKey): StoredObject | undefined
 }
@@ -72,6 +77,7 @@ export interface ObjectStore
       | 'requireFree'
       | 'serverTime'
       | 'warnings'
+      | 'watchAlertmanagers'
     > {
   /** How many objects may be written at once. */
   readonly writesAtOnce: number

@@ -19,6 +19,8 @@ export interface ClusterChoice {
   readonly cluster: KubernetesChoice
   /** The Secrets that may be read: all of Atlas's, or only these; by default none. */
   readonly secrets?: 'all' | readonly string[]
+  /** False for a command that changes nothing and needs none of the objects that are made from the fleet; default true. */
+  readonly withDerived?: boolean
   /** What a command does here, so that an error names all rights that it lacks; undefined: a server. */
   readonly work?: Work
   readonly times?: Partial<KubernetesTimes>
@@ -36,7 +38,7 @@ export function openDirectory({directory, create, times}: DirectoryChoice): Stat
 }
 
 /** @throws AtlasError `unreachable` where no cluster is configured */
-export async function openCluster({cluster, secrets = [], work, times}: ClusterChoice): Promise<StateStore> {
+export async function openCluster({cluster, secrets = [], withDerived = true, work, times}: ClusterChoice): Promise<StateStore> {
   const [{openAccess}, {openClient}, {kubernetesStore}, {explainDenials, rightsFor}, {defaultKubernetesTimes}] = await Promise.all([
     import('./kubernetes/access.js'),
     import('./kubernetes/client.js'),
@@ -46,5 +48,5 @@ export async function openCluster({cluster, secrets = [], work, times}: ClusterC
   ])
   const client = openClient(await openAccess(cluster))
   const explained = work === undefined ? client : explainDenials(client, rightsFor(work, secrets === 'all' ? [] : secrets))
-  return kubernetesStore(explained, {secrets, times: {...defaultKubernetesTimes, ...times}})
+  return kubernetesStore(explained, {secrets, withDerived, times: {...defaultKubernetesTimes, ...times}})
 }

@@ -65,6 +65,12 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   async function look(watch: Watch): Promise<void> {
     let found: readonly StoredObject[]
     try {
+      const some = await changedIn(watch)
+      if (some !== undefined) {
+        tell(watch, known => known.some(some, watch.fleet))
+        return
+      }
+
       found = await present(watch)
       if (!found.some(object => object.key === FLEET))
         throw new AtlasError('unreachable', `ConfigMap atlas-fleet is gone from ${objects.description}`, {
@@ -87,14 +93,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   async function saw(watch: Watch, keys: readonly ObjectKey[]): Promise<void> {
     // The objects of now, not of when the change was seen: a write of this process may have come in between.
     const sightings = keys.map(key => ({key, object: watch.observed.one(key)}))
-    if (watch.failed || sightings.some(({key, object}) => key === FLEET && object === undefined)) await look(watch)
-    else
-      tell(watch, known =>
-        known.some(
-          sightings.map(sighting => understood(sighting)),
-          watch.fleet,
-        ),
-      )
+    if (watch.failed || sightings.some(isFleetGone)) await look(watch)
+    else tell(watch, known => known.some(sightings.map(understood), watch.fleet))
   }
 
   const {description, namespace, signedBy, keepsDerived, isShared, isRemote} = objects
@@ -144,10 +144,11 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       const begin = async (): Promise<Fleet> => {
         const ahead = await present(watch)
         await inShortTurns(decode.ahead(ahead))
+        await inShortTurns(firstSight(watch, ahead))
         // A remote place has seen more meanwhile, and keeps what it has seen; any other reports it after this.
         const found = isRemote ? await present(watch) : ahead
         if (!found.some(object => object.key === FLEET)) throw notInitialised(objects)
-        watch.fleet = reduceAll(emptyFleet, known.all(found, emptyFleet))
+        see(watch, all => all.all(found, watch.fleet))
         watches.add(watch)
         loaded = emptyView()
         signal.addEventListener('abort', () => watches.delete(watch), {once: true})
@@ -177,8 +178,21 @@ function passedOn(objects: ObjectStore): Omit<StateStore, 'commit' | 'load' | 'w
     endpointsIn: async thanosNamespace => objects.endpointsIn(thanosNamespace),
     heardAt: () => objects.heardAt(),
     warnings: () => objects.warnings(),
+    ...(objects.watchAlertmanagers && {watchAlertmanagers: objects.watchAlertmanagers}),
     serverTime: () => objects.serverTime(),
     close: () => objects.close(),
+  }
+}
+
+/** Objects that a watch sees for the first time between two pauses. */
+const SEEN_AT_ONCE = 128
+
+/** Makes the watch's fleet of all objects that can be read; the others are compared when all of these are known. */
+function* firstSight(watch: Watch, objects: readonly StoredObject[]): Generator<undefined, void> {
+  const sightings = objects.filter(({manifest}) => manifest !== undefined).map((object): Sighting => ({key: object.key, object}))
+  for (let from = 0; from < sightings.length; from += SEEN_AT_ONCE) {
+    see(watch, known => known.some(sightings.slice(from, from + SEEN_AT_ONCE), watch.fleet))
+    yield
   }
 }
 
@@ -205,8 +219,18 @@ function oneAtATime(): Turns {
   }
 }
 
+/** What has changed; undefined where only all objects tell. */
+async function changedIn({failed, observed}: Watch): Promise<readonly Sighting[] | undefined> {
+  const sightings = failed ? undefined : await observed.since?.()
+  return sightings?.some(isFleetGone) === true ? undefined : sightings?.map(understood)
+}
+
 async function present({observed}: Watch): Promise<readonly StoredObject[]> {
   return (await observed.all()).map(object => ofKnownFormat(object))
+}
+
+function isFleetGone({key, object}: Sighting): boolean {
+  return key === FLEET && object === undefined
 }
 
 function understood({key, object}: Sighting): Sighting {

@@ -1,4 +1,5 @@
 /** The port: where the fleet is kept. Its adapters are in the folders beside it; what an object looks like is in `manifest/`. */
+import type {Alertmanager, AlertmanagerSelector} from '../model/alertmanager.js'
 import type {Change} from '../model/change.js'
 import type {Endpoints} from '../model/endpoints.js'
 import {AtlasError} from '../model/errors.js'
@@ -93,6 +94,19 @@ export interface StoreTraits {
   readonly isRemote: boolean
 }
 
+/** Which Alertmanagers are looked for, and the domain of their names. */
+export interface AlertmanagerSelection extends AlertmanagerSelector {
+  readonly clusterDomain: string
+}
+
+/** Called with the Alertmanagers in a Kubernetes cluster. */
+export interface AlertmanagerWatcher {
+  /** All of them, by name, and a sentence for each part that can't be used. */
+  found(seen: {readonly alertmanagers: readonly Alertmanager[]; readonly problems: readonly string[]}): void
+  /** They can't be looked up, by a missing right for example; may be called again and again. Undefined: they can again. */
+  failed(error: Pick<AtlasError, 'hint' | 'message'> | undefined): void
+}
+
 export interface StateStore extends StoreTraits {
   /**
    * All that is stored. Objects and entries that don't decode cost themselves only and are named in `faults`;
@@ -155,6 +169,9 @@ export interface StateStore extends StoreTraits {
    * response, and for a store without a clock of its own.
    */
   serverTime(): number | undefined
+
+  /** Reports the Alertmanagers in the Kubernetes cluster until `signal` aborts. Absent: the store is in no cluster. */
+  readonly watchAlertmanagers?: (selection: AlertmanagerSelection, watcher: AlertmanagerWatcher, signal: AbortSignal) => void
 
   /** What is wrong with the store although it can be read, or what an operation under way waits for; a sentence each. */
   warnings(): readonly string[]

@@ -1,6 +1,6 @@
 /**
  * The delta variant: what to send next of a type, and as which message. Additions, answers to missing names and removals each go
- * in responses of their own.
+ * in responses of their own. Additions that take many bytes go in several.
  */
 import {create} from '@bufbuild/protobuf'
 import {
@@ -9,6 +9,7 @@ import {
   ResourceSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {removeVersions, setVersions} from './versions.js'
+import {firstPart} from './response-size.js'
 import type {Resource} from './snapshot.js'
 import {
   awaitsAck,
@@ -23,17 +24,17 @@ import {
 } from './type-state.js'
 import {allowsWildcard} from './type-url.js'
 
-/** The next additions or answers; undefined when there are none. */
-export function planDeltaResponse(state: TypeState): ResponsePlan | undefined {
+/** The next additions or answers; undefined when there are none. @param maxBytes additions that take more follow in further responses */
+export function planDeltaResponse(state: TypeState, maxBytes: number): ResponsePlan | undefined {
   if (awaitsAck(state)) return undefined
   const pending = pendingNames(state)
   const unapplied = unappliedAmong(state, [...pending, ...state.suspects.flatMap(group => [...group.keys()])])
-  if (unapplied.length > 0) return planClearing(state, unapplied)
-  if (pending.length > 0 || state.responseDue) return planWanted({...state, responseDue: false, requested: missing(state)}, pending)
+  if (unapplied.length > 0) return planClearing(state, unapplied, maxBytes)
+  if (pending.length > 0 || state.responseDue) return planPending(state, pending, maxBytes)
   const names = missingNow(state)
   if (names.size > 0) return planDeltaRemoval(state, [...names])
   const [group, ...suspects] = state.suspects
-  return group === undefined ? undefined : {...planWanted({...state, suspects}, [...group.keys()]), isProbe: true}
+  return group === undefined ? undefined : {...planResources({...state, suspects}, wantedAmong(state, group.keys())), isProbe: true}
 }
 
 /** The removal of these names, in a response of its own: a client that NACKs it drops additions, never removals. */
@@ -56,17 +57,22 @@ export function toDeltaResponse(plan: ResponsePlan, nonce: string): DeltaDiscove
  * Clears what the client keeps without applying it: by the version that it had before, so that nothing is missing meanwhile, or
  * else by removal. After either the wanted version is still to be sent.
  */
-function planClearing(state: TypeState, names: readonly string[]): ResponsePlan {
+function planClearing(state: TypeState, names: readonly string[], maxBytes: number): ResponsePlan {
   const previous = names.map(name => previousOf(state, name)).filter(resource => resource !== undefined)
   const others = previous.filter(({name, version}) => version !== state.known.base.get(name)?.version)
-  return others.length > 0 ? planResources(state, others) : planDeltaRemoval(state, names)
+  return others.length > 0 ? planResources(state, firstPart(others, maxBytes)) : planDeltaRemoval(state, names)
 }
 
-function planWanted(state: TypeState, names: readonly string[]): ResponsePlan {
-  return planResources(
-    state,
-    names.map(name => state.known.base.get(name)).filter(resource => resource !== undefined),
-  )
+/** What doesn't fit stays pending, and what the client requested of it stays requested. */
+function planPending(state: TypeState, names: readonly string[], maxBytes: number): ResponsePlan {
+  const part = firstPart(wantedAmong(state, names), maxBytes)
+  const left = names.slice(part.length).filter(name => state.requested.has(name))
+  const requested = left.length === 0 ? missing(state) : new Set([...missing(state), ...left])
+  return planResources({...state, responseDue: false, requested}, part)
+}
+
+function wantedAmong(state: TypeState, names: Iterable<string>): readonly Resource[] {
+  return [...names].map(name => state.known.base.get(name)).filter(resource => resource !== undefined)
 }
 
 function planResources(state: TypeState, resources: readonly Resource[]): ResponsePlan {

@@ -2,24 +2,18 @@
 import type {DeltaDiscoveryRequest, DiscoveryRequest} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import {applySnapshot, applySubscription, applyUnacknowledged, sendAgain} from './pending.js'
 import {NACK_TEXT_MAX, type Note} from './note.js'
-import type {Session} from './session-state.js'
+import type {Session, StreamError} from './session-state.js'
 import {resourcesOf} from './snapshot.js'
 import {subscribeDelta, subscribeSotw, type SubscriptionChange} from './subscription.js'
 import {openType, type TypeState} from './type-state.js'
 import {allowsWildcard, isServedType, typeUrls} from './type-url.js'
 import {handleAck, handleNack, clearRepairedNack} from './ack.js'
 
-/** Why a stream must end. */
-export interface InvalidRequest {
-  readonly code: 'INVALID_ARGUMENT'
-  readonly message: string
-}
-
 /** A session after an input, and what happened. */
 export interface SessionUpdate {
   readonly session: Session
   readonly notes: readonly Note[]
-  readonly close?: InvalidRequest
+  readonly close?: StreamError
 }
 
 type EitherRequest = DeltaDiscoveryRequest | DiscoveryRequest

@@ -43,6 +43,8 @@ export type Note =
   | {readonly kind: 'wildcard-refused'; readonly typeUrl: TypeUrl}
   | {readonly kind: 'node-changed'; readonly was: string; readonly is: string}
   | {readonly kind: 'closed'; readonly message: string}
+  /** A state-of-the-world response takes too many bytes, so the stream ends. */
+  | {readonly kind: 'too-large'; readonly typeUrl: TypeUrl; readonly message: string}
 
 /** How many characters of a NACK's message are kept; the rest is cut. */
 export const NACK_TEXT_MAX = 4096

@@ -18,6 +18,19 @@ export interface SessionOptions {
   readonly maxUnknownTypes?: number
   /** How many responses a client may leave unanswered; while there are as many, nothing more is sent of the types concerned. Default 64. */
   readonly maxInFlight?: number
+  /**
+   * How many bytes a delta response has before the rest goes in another one. Default 1 MiB: it is encoded in a few milliseconds, and far
+   * below `maxResponseBytes`.
+   */
+  readonly maxPartBytes?: number
+  /** How many bytes a state-of-the-world response may have; more ends the stream. Default 4 MiB, which gRPC clients accept by default. */
+  readonly maxResponseBytes?: number
+}
+
+/** Why a stream must end: the client broke the protocol, or a response that it needs can't be sent. */
+export interface StreamError {
+  readonly code: 'INVALID_ARGUMENT' | 'RESOURCE_EXHAUSTED'
+  readonly message: string
 }
 
 export interface Session {
@@ -42,6 +55,8 @@ const defaults: Required<SessionOptions> = {
   maxNameLength: 512,
   maxUnknownTypes: 32,
   maxInFlight: 64,
+  maxPartBytes: 1024 * 1024,
+  maxResponseBytes: 4 * 1024 * 1024,
 }
 
 /** The session of a stream that was just opened. */

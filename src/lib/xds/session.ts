@@ -12,10 +12,10 @@ import {planDeltaResponse, planDeltaRemoval, toDeltaResponse} from './delta.js'
 import {applySnapshot, applyUnacknowledged} from './pending.js'
 import type {Note} from './note.js'
 import {nextRemovalDeadline, nextRemoval} from './removal.js'
-import {handleRequest, type InvalidRequest, type SessionUpdate} from './discovery-request.js'
-import type {UnacknowledgedByType, Session} from './session-state.js'
+import {handleRequest, type SessionUpdate} from './discovery-request.js'
+import type {UnacknowledgedByType, Session, StreamError} from './session-state.js'
 import {resourcesOf, type Snapshot, type TypeUrl} from './snapshot.js'
-import {planSotwResponse, planSotwRemoval, toSotwResponse} from './sotw.js'
+import {oversizeOf, planSotwResponse, planSotwRemoval, toSotwResponse} from './sotw.js'
 import type {ResponsePlan, TypeState} from './type-state.js'
 import {pushOrder} from './type-url.js'
 import {clearRepairedNack, recordSent} from './ack.js'
@@ -40,7 +40,7 @@ export interface Step {
   readonly notes: readonly Note[]
   /** When to pass `wake`. Replaces the `wakeAt` of earlier steps, also where it is absent. */
   readonly wakeAt?: Date
-  readonly close?: InvalidRequest
+  readonly close?: StreamError
 }
 
 /**
@@ -116,6 +116,8 @@ function sendNext(before: Session, notes: readonly Note[], now: Date): Step {
   const lastNonce = session.lastNonce + 1
   const nonce = String(lastNonce)
   const {plan} = next
+  const excess = session.variant === 'sotw' ? oversizeOf(plan, session.options.maxResponseBytes) : undefined
+  if (excess !== undefined) return {session: {...before, closed: true}, notes: [...notes, excess.note], close: excess.close}
   const {sent, removed, isProbe} = plan
   const {typeUrl} = plan.state
   const state = recordSent(plan.state, {nonce: lastNonce, sent, removed, isProbe})
@@ -144,9 +146,11 @@ function nextResponse(
   now: Date,
 ): {readonly plan: ResponsePlan; readonly notes: readonly Note[]} | undefined {
   const isDelta = session.variant === 'delta'
+  const {maxPartBytes} = session.options
   for (const typeUrl of pushOrder) {
     const state = session.types.get(typeUrl)
-    const plan = state === undefined || !mayGo(state) ? undefined : isDelta ? planDeltaResponse(state) : planSotwResponse(state)
+    const plan =
+      state === undefined || !mayGo(state) ? undefined : isDelta ? planDeltaResponse(state, maxPartBytes) : planSotwResponse(state)
     if (plan !== undefined) return {plan, notes: []}
   }
 

@@ -1,12 +1,16 @@
 /**
  * The state-of-the-world variant: what to send next of a type, and as which message. A wildcard type is sent whole and omission
  * deletes, so what is to be removed is sent along until it may go. A type that is subscribed by name is sent in parts, and absence
- * means nothing.
+ * means nothing. A response that takes too many bytes is not sent: a wildcard type can't be split, and the delta variant is the way on.
  */
 import {createHash} from 'node:crypto'
 import {create} from '@bufbuild/protobuf'
 import {AnySchema} from '@bufbuild/protobuf/wkt'
 import {type DiscoveryResponse, DiscoveryResponseSchema} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
+import type {StreamError} from './session-state.js'
+import type {Note} from './note.js'
+import {responseBytes} from './response-size.js'
+import {shortType} from './type-url.js'
 import {type HeldVersion, heldVersion, removeVersions, setVersions} from './versions.js'
 import type {Resource} from './snapshot.js'
 import {
@@ -29,6 +33,14 @@ export function planSotwResponse(state: TypeState): ResponsePlan | undefined {
 /** The whole of a wildcard type without these names. */
 export function planSotwRemoval(state: TypeState, names: readonly string[]): ResponsePlan {
   return planWhole(state, {added: [], omitted: new Set(names)})
+}
+
+/** Why the response can't be sent; undefined where it takes at most `max` bytes. */
+export function oversizeOf({state, resources}: ResponsePlan, max: number): {readonly note: Note; readonly close: StreamError} | undefined {
+  const bytes = responseBytes(resources)
+  if (bytes <= max) return undefined
+  const message = `A state-of-the-world response with all ${resources.length} resources of type ${shortType(state.typeUrl)} would have up to ${mib(bytes)} MiB, and at most ${mib(max)} MiB are sent; set "api_type: DELTA_GRPC" in the Envoy's bootstrap`
+  return {note: {kind: 'too-large', typeUrl: state.typeUrl, message}, close: {code: 'RESOURCE_EXHAUSTED', message}}
 }
 
 /** The plan as a message with its nonce; `version_info` is a hash of its resources. */
@@ -96,4 +108,8 @@ function versionInfoOf(resources: readonly Resource[]): string {
   const hash = createHash('sha256')
   for (const line of resources.map(({name, version}) => `${name} ${version}\n`).sort()) hash.update(line)
   return hash.digest('base64url').slice(0, 16)
+}
+
+function mib(bytes: number): string {
+  return (bytes / 1024 ** 2).toFixed(1)
 }

@@ -6,59 +6,11 @@
  */
 import type {CredentialRecord} from '../../lib/model/authority.js'
 import {messageOf, quote} from '../../lib/model/errors.js'
-import {type Fleet, generationOf, isRegistered} from '../../lib/model/fleet.js'
-import {OBSERVABILITY, type Owner, parseOwner, spiffe} from '../../lib/model/names.js'
+import {type Fleet, generationOf, isRegistered, isRevoked} from '../../lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, objectNames, parseOwner, spiffe} from '../../lib/model/names.js'
 import {type Node, type NodeClaim, parseNode} from '../../lib/model/node.js'
+import {type Denied, type Peer, deny} from '../mtls/denial.js'
 import {type XfccElement, parseXfcc, xfccValues} from './xfcc.js'
-
-/** What is known of the certificate at the other end of a connection. */
-export interface Peer {
-  /** URI SANs. */
-  readonly uris: readonly string[]
-  /** SHA-256 of the DER, lower-case hex. */
-  readonly sha256: string
-  readonly notBefore: Date
-  readonly notAfter: Date
-  /** Whether one of these certificates (PEM) signed it. */
-  isSignedBy(issuers: readonly string[]): boolean
-}
-
-/** Why a connection or stream is denied. The names are stable in metrics, log and /status. */
-export type DenialReason =
-  | 'certificate-expired'
-  | 'certificate-issuer'
-  | 'certificate-missing'
-  | 'certificate-name'
-  | 'credential-expired'
-  | 'credential-revoked'
-  | 'credential-unknown'
-  | 'generation'
-  | 'node-cluster'
-  | 'node-invalid'
-  | 'node-missing'
-  | 'not-initialized'
-  | 'not-registered'
-  | 'relay-observability'
-  | 'streams'
-  | 'tls-certificate-expired'
-  | 'tls-certificate-missing'
-  | 'tls-certificate-untrusted'
-  | 'tls-handshake'
-  | 'tls-protocol'
-  | 'xfcc-by'
-  | 'xfcc-elements'
-  | 'xfcc-hash'
-  | 'xfcc-malformed'
-  | 'xfcc-missing'
-  | 'xfcc-on-direct'
-  | 'xfcc-uri'
-
-export interface Denied {
-  readonly kind: 'denied'
-  readonly reason: DenialReason
-  readonly message: string
-  readonly cluster?: Owner
-}
 
 /** A stream that may be served, as far as its certificate is concerned. */
 export interface Admitted {
@@ -68,6 +20,8 @@ export interface Admitted {
   /** SHA-256 of the ADS credential, lower-case hex. */
   readonly fingerprint: string
   readonly path: 'direct' | 'relay'
+  /** SHA-256 of the certificate of the relay's connection, lower-case hex. */
+  readonly relayedBy?: string
 }
 
 /** Milliseconds. Clocks may differ by this much: so long before its begin and after its end a certificate is admitted. */
@@ -99,7 +53,7 @@ export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly strin
       'certificate-issuer',
       `the certificate of ${quote(uri)} is not signed by ${isRelay ? 'an issuer' : 'a credential issuer'} in force`,
     )
-  if (claim === undefined) return admitRelayed(fleet, settings.trustDomain, xfcc, now)
+  if (claim === undefined) return admitRelayed(fleet, settings.trustDomain, {xfcc, relayedBy: peer.sha256}, now)
   if (xfcc.length > 0) return deny('xfcc-on-direct', 'a direct connection must not carry x-forwarded-client-cert', claim.cluster)
   return admitCredential(fleet, {...claim, fingerprint: peer.sha256, path: 'direct'}, now)
 }
@@ -129,13 +83,13 @@ export function credentialOf(fleet: Fleet, admitted: Pick<Admitted, 'cluster' | 
   return fleet.records.get(admitted.cluster)?.credentials.find(credential => credential.sha256 === admitted.fingerprint)
 }
 
-/** @param cluster the cluster of the certificate, where that much is known */
-export function deny(reason: DenialReason, message: string, cluster?: Owner): Denied {
-  return cluster === undefined ? {kind: 'denied', reason, message} : {kind: 'denied', reason, message, cluster}
-}
-
 /** Exactly one element, made by the observability Envoy from the certificate that it verified. */
-function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], now: Date): Admitted | Denied {
+function admitRelayed(
+  fleet: Fleet,
+  domain: string,
+  {xfcc: headers, relayedBy}: {readonly xfcc: readonly string[]; readonly relayedBy: string},
+  now: Date,
+): Admitted | Denied {
   if (headers.length === 0) return deny('xfcc-missing', 'a relayed stream must carry x-forwarded-client-cert')
   let elements: readonly XfccElement[]
   try {
@@ -163,12 +117,14 @@ function admitRelayed(fleet: Fleet, domain: string, headers: readonly string[], 
   const fingerprint = hashes[0]
   if (hashes.length !== 1 || fingerprint === undefined || !/^[0-9a-f]{64}$/.test(fingerprint))
     return deny('xfcc-hash', `x-forwarded-client-cert must carry one SHA-256 hash; it carries ${quote(hashes.join(', '))}`, claim.cluster)
-  return admitCredential(fleet, {...claim, fingerprint, path: 'relay'}, now)
+  return admitCredential(fleet, {...claim, fingerprint, path: 'relay', relayedBy}, now)
 }
 
-/** Registered, of the current generation, and on record as valid. */
+/** Registered and not revoked, of the current generation, and on record as valid. */
 function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date): Admitted | Denied {
   const {cluster} = claim
+  if (isRevoked(fleet, cluster))
+    return deny('cluster-revoked', `cluster ${quote(cluster)} is revoked, until "atlas cluster restore ${cluster}"`, cluster)
   if (!isRegistered(fleet, cluster)) return deny('not-registered', `cluster ${quote(cluster)} is not registered`, cluster)
   const generation = generationOf(fleet, cluster)
   if (claim.generation !== generation)
@@ -184,15 +140,26 @@ function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date)
       `no credential ${claim.fingerprint} of ${quote(cluster)} is on record: it ended more than 30 days ago, or is of another installation or of a backup`,
       cluster,
     )
+  if (credential.retiredAt !== undefined)
+    return deny(
+      'credential-superseded',
+      `the credential ${claim.fingerprint} of ${quote(cluster)} is refused since ${credential.retiredAt}, because its Envoys had come with a later one for days; ${applyNewest(cluster)}`,
+      cluster,
+    )
   if (credential.state !== 'valid')
     return deny('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
   if (Date.parse(credential.notAfter) + SKEW < now.getTime())
     return deny(
       'credential-expired',
-      `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}; apply the newest Secret`,
+      `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}; ${applyNewest(cluster)}`,
       cluster,
     )
   return {kind: 'admitted', ...claim}
+}
+
+/** What to do about a credential that is refused because of its age. */
+function applyNewest(cluster: Owner): string {
+  return `apply the newest one, of Secret ${objectNames.credential(cluster)} (atlas cluster values ${cluster} --format secret)`
 }
 
 /** `spiffe://<domain>/ads-client/<owner>/<generation>`, in its one spelling. */

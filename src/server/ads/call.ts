@@ -10,7 +10,7 @@ import {
   DiscoveryResponseSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {NodeClaim} from '../../lib/model/node.js'
-import type {Denied} from './admission.js'
+import type {Denied} from '../mtls/denial.js'
 import {resetCall} from './grpc-internals.js'
 
 export type AdsRequest = DeltaDiscoveryRequest | DiscoveryRequest

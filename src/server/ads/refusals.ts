@@ -3,7 +3,7 @@
  * answer before they try again cost little. Only the refused stream waits; other streams of its connection, which may be the relay's with
  * the whole fleet, do not. Why a stream is refused is decided in admission.ts.
  */
-import type {Denied} from './admission.js'
+import type {Denied} from '../mtls/denial.js'
 
 export interface RefusalLimits {
   /** Refusals of one cluster that are answered at once, after a quiet time. */

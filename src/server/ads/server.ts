@@ -1,15 +1,15 @@
 /** The ADS server: its listener, gRPC behind it, and how its streams begin and end. What a stream sends is decided in stream.ts and proxies/push.ts. */
+import type {TLSSocket} from 'node:tls'
 import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
 import {messageOf} from '../../lib/model/errors.js'
 import {OBSERVABILITY} from '../../lib/model/names.js'
-import type {Fleet} from '../../lib/model/fleet.js'
 import type {Variant} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
+import {type MtlsListener, openListener, peerOf} from '../mtls/listener.js'
+import {openPeerReader} from '../mtls/peer.js'
+import {openRenewedConnections} from '../mtls/renewed-connections.js'
 import {openTurns} from './turns.js'
-import {type ServerTls, type TlsMaterial, buildServerTls, materialOf, sameMaterial} from './tls.js'
-import {openListener} from './listener.js'
-import {openPeerReader} from './peer.js'
 import {adsService} from './service.js'
 import {keepConnectionsWithResets} from './grpc-internals.js'
 import {type AdsCall, failCall} from './call.js'
@@ -43,6 +43,8 @@ export interface AdsOptions {
   readonly times: ConnectionTimes
   readonly connectionsMax: number
   readonly log: Log
+  /** The open streams. */
+  readonly streams: () => Iterable<Stream>
 }
 
 export interface AdsServer {
@@ -53,28 +55,34 @@ export interface AdsServer {
   listen(at: HostPort): Promise<void>
   /** Undefined before `listen`. */
   readonly address: () => HostPort | undefined
-  /** New connections meet the fleet's certificate and trust from now on; where these can't be used, the ones before stay in use. */
-  use(fleet: Fleet): void
-  /** When the certificate in use ends; undefined while there is none. */
-  readonly certificateEnd: () => Date | undefined
-  /** Why the newest certificate or trust is not in use, or no client accepts it. */
-  readonly problem: () => string | undefined
+  /** New connections meet this certificate and trust from now on. */
+  readonly use: MtlsListener['use']
   /** Takes no new connections, ends the streams in batches, and cuts what is left after the grace time. */
-  stop(streams: () => Iterable<Stream>): Promise<void>
+  stop(): Promise<void>
 }
 
 /** What streams need of the rest of the server. */
-export type AdsDependencies = StreamDependencies
+export type AdsDependencies = Omit<StreamDependencies, 'turns'>
 
-/** How many streams end together when the server stops, and the pause until the next, milliseconds. */
-const STOP_BATCH = 32
-const STOP_PAUSE = 10
+/** How many streams end together, and the pause until the next, milliseconds. */
+interface Pace {
+  readonly batch: number
+  readonly pauseMs: number
+}
+
+/** When the server stops. */
+const STOP_PACE: Pace = {batch: 32, pauseMs: 10}
+/** When the relay's connection is renewed: 160 a second, so that the clients that come back leave time for everything else. */
+const RENEWAL_PACE: Pace = {batch: 8, pauseMs: 50}
+/** Longer than any stream, milliseconds: a connection that is drained ends with its last stream. */
+const DRAIN_GRACE = 2 ** 31 - 1
 
 /** Answers nothing before `listen`. */
 export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies): AdsServer {
   const {times, log} = options
   const readPeer = openPeerReader()
   const turns = openTurns()
+  const ofStreams: StreamDependencies = {...dependencies, turns}
   const grpc = new Server(grpcOptions(times))
   keepConnectionsWithResets(grpc)
   let sequence = 0
@@ -93,7 +101,7 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
     if (call.cancelled) return
     try {
       const {sslPeerCertificate: certificate} = call.getAuthContext()
-      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), dependencies)
+      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), ofStreams)
     } catch (error) {
       // As a rule the connection was closed meanwhile.
       log.debug('a stream was lost before it began', {error: messageOf(error)})
@@ -105,12 +113,39 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
   grpc.addService(adsService, {streamAggregatedResources: handle('sotw'), deltaAggregatedResources: handle('delta')})
   // TLS ends at the listener: a connection that it passes on has been verified.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
+  const renewed = openRenewedConnections(dependencies.fleet)
+
+  /** A connection of the relay has an injector of its own, by which it alone can be told to go: its client then makes the next one. */
+  function connect(socket: TLSSocket): void {
+    // Not `getPeerCertificate`, which writes every field of it as text.
+    const certificate = socket.getPeerX509Certificate()
+    const peer = certificate && readPeer(certificate)
+    if (!renewed.concerns(peer)) {
+      injector.injectConnection(socket)
+      return
+    }
+
+    const own = grpc.createConnectionInjector(ServerCredentials.createInsecure())
+    const forget = renewed.add(peer, () => {
+      log.info('the observability Envoy has a new identity: its connection is renewed', {peer: peerOf(socket)})
+      own.drain(DRAIN_GRACE)
+      void endAll(
+        [...options.streams()].filter(({admitted}) => admitted.relayedBy === peer.sha256),
+        'age',
+        RENEWAL_PACE,
+      )
+    })
+    socket.once('close', () => {
+      forget()
+      own.destroy()
+    })
+    own.injectConnection(socket)
+  }
+
   const listener = openListener(
-    {handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
+    {place: {name: 'ADS port', flag: '--listen'}, handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
     {
-      connected(socket) {
-        injector.injectConnection(socket)
-      },
+      connected: connect,
       denied: dependencies.denied,
       failed(error) {
         log.error('can not accept a connection', {error: error.message})
@@ -118,42 +153,19 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
     },
   )
 
-  let material: TlsMaterial | undefined
-  let tls: ServerTls | undefined
-  let problem: string | undefined
-  const hasEnded = (): boolean => tls !== undefined && tls.notAfter <= dependencies.now()
   return {
     listen: listener.listen,
     address: listener.address,
-    certificateEnd: () => tls?.notAfter,
-    problem: () =>
-      problem ??
-      (hasEnded() ? `the certificate of this server ended on ${tls?.notAfter.toISOString() ?? ''}; Envoys refuse it` : undefined),
+    use: listener.use,
 
-    use(fleet) {
-      const next = materialOf(fleet)
-      if (next === undefined || sameMaterial(material, next)) return
-      material = next
-      try {
-        tls = buildServerTls(next)
-        listener.use(tls)
-        problem = undefined
-        const fields = {notAfter: tls.notAfter.toISOString(), anchors: next.anchors.length}
-        if (hasEnded()) log.error('the certificate in use has ended; clients refuse it until a new one is issued', fields)
-        else log.info('certificate and trust in use', fields)
-      } catch (error) {
-        problem = messageOf(error)
-        log.error('can not use the new certificate or trust; the ones before stay in use', {error: problem})
-      }
-    },
-
-    async stop(streams) {
+    async stop() {
+      renewed.close()
       listener.close()
       grpc.tryShutdown(ignore)
       const grace = setTimeout(() => {
         listener.destroy()
       }, times.stopGraceMs)
-      await endAll([...streams()])
+      await endAll([...options.streams()], 'stop', STOP_PACE)
       await listener.emptied()
       clearTimeout(grace)
       grpc.forceShutdown()
@@ -162,11 +174,11 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
 }
 
 /** In random order and in batches, so that the clients don't all reconnect at once. */
-async function endAll(streams: Stream[]): Promise<void> {
+async function endAll(streams: readonly Stream[], reason: 'age' | 'stop', {batch, pauseMs}: Pace): Promise<void> {
   const order = streams.map(stream => ({stream, at: Math.random()})).sort((a, b) => a.at - b.at)
-  for (let from = 0; from < order.length; from += STOP_BATCH) {
-    for (const {stream} of order.slice(from, from + STOP_BATCH)) stream.end('stop')
-    await new Promise(resolve => setTimeout(resolve, STOP_PAUSE * (0.5 + Math.random())))
+  for (let from = 0; from < order.length; from += batch) {
+    for (const {stream} of order.slice(from, from + batch)) stream.end(reason)
+    await new Promise(resolve => setTimeout(resolve, pauseMs * (0.5 + Math.random())))
   }
 }
 

@@ -5,9 +5,10 @@
 import {status} from '@grpc/grpc-js'
 import type {Owner} from '../../lib/model/names.js'
 import type {SessionOptions} from '../../lib/xds/session.js'
-import type {AdsCall, AdsRequest} from './call.js'
+import type {AdsRequest} from './call.js'
 import type {ClusterLimiter} from './cluster-limits.js'
 import type {Timers} from './timers.js'
+import type {Turns} from './turns.js'
 
 /** Milliseconds. */
 export interface StreamTimes {
@@ -39,11 +40,13 @@ export interface Breach {
 }
 
 export interface StreamLimitsOptions {
-  readonly call: AdsCall
+  readonly call: {pause(): unknown; resume(): unknown}
   readonly cluster: Owner
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
   readonly timers: Timers
+  /** In which requests are handled: after a restart those of a whole fleet arrive in one turn of the event loop. */
+  readonly turns: Turns
   /** Milliseconds of a clock that is never set. */
   readonly steady: () => number
   /** The first request did not come in time. */
@@ -56,17 +59,30 @@ export interface StreamLimitsOptions {
 
 export interface StreamLimits {
   /**
-   * Charges a request to its cluster, then handles it: later, where requests come too fast. Until then nothing more is read.
-   * @param handle returns whether the stream goes on
+   * Charges a request to its cluster, then handles it in its turn: later, where requests come too fast. Until then nothing more is read
+   * from the call, so that requests keep their order, and one request of a stream waits at most.
+   * @param handle returns whether the stream goes on; must not throw
    */
   received(bytes: number, handle: () => boolean): void
+  /** The client sends nothing more: calls `act` once the last request is handled. Node ends a paused stream whose last part was read. */
+  finished(act: () => void): void
   /** Whether a request claims too much. */
   check(request: AdsRequest): Breach | undefined
 }
 
 /** From now on the client's time runs. */
 export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
-  const {call, cluster, times, limiter, timers, steady, throttled} = options
+  const {call, cluster, times, limiter, timers, turns, steady, throttled} = options
+  let isWaiting = false
+  let afterLast: (() => void) | undefined
+
+  function take(handle: () => boolean): boolean {
+    isWaiting = false
+    const goesOn = handle()
+    afterLast?.()
+    return goesOn
+  }
+
   timers.set('first request', times.firstRequestMs, options.silent)
   timers.set('age', times.maxAgeMs * (1 + Math.random() / 20), options.old)
   return {
@@ -74,17 +90,27 @@ export function openStreamLimits(options: StreamLimitsOptions): StreamLimits {
       // The request has come, even if it is handled later.
       timers.clear('first request')
       const wait = limiter.request(cluster, bytes, steady())
+      call.pause()
+      isWaiting = true
       if (wait <= 0) {
-        handle()
+        turns.add(() => {
+          // Node resumes a stream after the code that runs now. What a stream that has ended still has is read and dropped.
+          call.resume()
+          take(handle)
+        })
         return
       }
 
       throttled()
-      call.pause()
       timers.set('rate', wait, () => {
         // Nothing is read any more from a stream that the request has ended.
-        if (handle()) call.resume()
+        if (take(handle)) call.resume()
       })
+    },
+
+    finished(act) {
+      if (isWaiting) afterLast = act
+      else act()
     },
 
     check(request) {

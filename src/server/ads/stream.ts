@@ -14,13 +14,15 @@ import {type Input, type UnacknowledgedByType, type Session, type Variant, openS
 import type {Snapshot} from '../../lib/xds/snapshot.js'
 import type {Log} from '../log.js'
 import {type AdsCall, type AdsRequest, claimOf, denyCall, encodeResponse, endCall, failCall, grpcCodeOf} from './call.js'
-import {type Admitted, type Denied, admitNode, deny} from './admission.js'
+import {type Denied, deny} from '../mtls/denial.js'
+import {type Admitted, admitNode} from './admission.js'
 import {type RequestBounds, decodeRequest, requestBoundsOf} from './decode-request.js'
 import {limitMessages} from './grpc-internals.js'
 import type {ClusterLimiter} from './cluster-limits.js'
 import type {Refusals} from './refusals.js'
 import {type StreamLimits, type StreamTimes, openStreamLimits, sessionLimits} from './stream-limits.js'
 import {openTimers} from './timers.js'
+import type {Turns} from './turns.js'
 
 /** Why a stream ended. */
 export type EndReason = 'age' | 'client' | 'error' | 'protocol' | 'refused' | 'stop'
@@ -53,6 +55,8 @@ export interface StreamDependencies {
   readonly times: StreamTimes
   readonly limiter: ClusterLimiter
   readonly refusals: Refusals
+  /** Of all streams of the server. */
+  readonly turns: Turns
   /** CPU time of this process so far, milliseconds. */
   readonly cpuTime: () => number
   /** The log for lines that a cluster's client causes. */
@@ -105,7 +109,7 @@ export class OpenStream implements Stream {
   #isClosed = false
 
   constructor(call: AdsCall, opening: Opening, dependencies: StreamDependencies) {
-    const {now, steady, times, limiter} = dependencies
+    const {now, steady, times, limiter, turns} = dependencies
     const {cluster} = opening.admitted
     this.#call = call
     this.#opening = opening
@@ -122,6 +126,7 @@ export class OpenStream implements Stream {
       times,
       limiter,
       timers: this.#timers,
+      turns,
       steady,
       silent: () => {
         this.#refuse(deny('node-missing', 'the first request did not come in time', cluster))
@@ -148,7 +153,9 @@ export class OpenStream implements Stream {
       })
     })
     this.#call.on('end', () => {
-      this.end('client')
+      this.#limits.finished(() => {
+        this.end('client')
+      })
     })
     this.#call.on('error', () => {
       this.end('error')
@@ -229,6 +236,8 @@ export class OpenStream implements Stream {
     this.frozen = why
     if (built.kind === 'frozen') return
     const {before} = this
+    // Most changes leave the node's snapshot as it is: what waits for a time is woken by its timer.
+    if (built.snapshot === this.session.snapshot && before === undefined) return
     this.before = undefined
     this.#step({kind: 'snapshot', snapshot: built.snapshot, ...(before === undefined ? {} : {before})})
   }
@@ -254,7 +263,7 @@ export class OpenStream implements Stream {
       this.#timers.set('wake', next.wakeAt.getTime() - now.getTime(), () => {
         this.#step({kind: 'wake'})
       })
-    if (next.close !== undefined) this.#fail('protocol', status.INVALID_ARGUMENT, next.close.message)
+    if (next.close !== undefined) this.#fail('protocol', status[next.close.code], next.close.message)
   }
 
   /** At most one response is unwritten. On a stream that is cut the callback never comes; its end shows in "cancelled". */

@@ -5,10 +5,13 @@ import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
 import {type Cluster, dialledPort, downstreamPorts} from '../../lib/model/cluster.js'
 import {messageOf} from '../../lib/model/errors.js'
-import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isRegistered, isBroken} from '../../lib/model/fleet.js'
+import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isBroken, isServed} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
+import {agingCredentials, applyCredential} from '../../lib/ops/findings.js'
+import {latestProxies, reportedIn} from '../../lib/ops/server-reports.js'
+import {refusedOffer} from '../../lib/ops/rotation/offered.js'
 import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
@@ -22,6 +25,10 @@ export interface EventRecorder {
   changed(update: FleetUpdate): void
   /** Why nothing may be signed may have changed. */
   unsigned(fleet: Fleet): void
+  /** A text for Thanos Query is too long. */
+  tooLong(why: string): void
+  /** The list of Alertmanagers may not be as it is in Kubernetes. */
+  alertmanagers(why: string): void
   /** An object can't be written. */
   refused(refusal: CommitConflict): void
 }
@@ -40,6 +47,9 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
   const budget = openMinuteBudget(EVENTS_PER_MINUTE, (about, events) => {
     log.warn('Events about one cluster or object are left out', {about, events})
   })
+
+  /** What was recorded of Envoys that come with an old credential. */
+  let aging: ReadonlySet<string> = new Set()
 
   function record(object: ObjectKey, event: ObjectEvent): void {
     store.recordEvent(object, event).catch((error: unknown) => {
@@ -75,7 +85,29 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
     recordBounded(event.reason, objectKeyOf('settings'), event)
     // Counted apart: a change of one registration repeats it for all clusters that wait, and must not use up what else is recorded of them.
     for (const name of fleet.registrations.keys())
-      if (!fleet.credentials.has(name)) recordBounded(`${event.reason} ${name}`, objectKeyOf('registration', name), event)
+      if (!fleet.credentials.has(name) && isServed(fleet, name))
+        recordBounded(`${event.reason} ${name}`, objectKeyOf('registration', name), event)
+  }
+
+  /** Once for each credential: the Event of an earlier leader is counted up. */
+  function recordAging(fleet: Fleet): void {
+    const present = new Map(
+      agingCredentials(fleet, latestProxies(reportedIn(fleet)), clock.now()).map(finding => [finding.message, finding]),
+    )
+    for (const [text, {cluster = OBSERVABILITY}] of present) {
+      if (aging.has(text)) continue
+      const message = `${text}: ${applyCredential(cluster)}`
+      recordFor(cluster, {type: 'Warning', reason: 'CredentialNotReplaced', message}, {isNew: false})
+    }
+
+    aging = new Set(present.keys())
+  }
+
+  function recordOffer(fleet: Fleet): void {
+    const offer = refusedOffer(fleet, clock.now())
+    if (offer === undefined) return
+    const object = objectKeyOf('offeredRoot', offer.secret)
+    recordBounded(object, object, {type: 'Warning', reason: 'NotTaken', message: bounded(offer.refused), isNew: false})
   }
 
   return {
@@ -83,20 +115,41 @@ export function openEventRecorder(store: StateStore, log: Log, clock: Clock): Ev
       record(object, {type: 'Warning', reason: 'Refused', message: bounded(`it can not be written: ${error.message}`), isNew: true})
     },
 
+    tooLong(why) {
+      // On the settings: the text may have no object yet, or one in a namespace where Atlas may not record Events.
+      recordBounded('TooLong', objectKeyOf('settings'), {type: 'Warning', reason: 'TooLong', message: bounded(why), isNew: false})
+    },
+
+    alertmanagers(why) {
+      recordBounded('Alertmanagers', objectKeyOf('settings'), {
+        type: 'Warning',
+        reason: 'Alertmanagers',
+        message: bounded(why),
+        isNew: false,
+      })
+    },
+
     unsigned: recordUnsigned,
 
     begin(fleet) {
       for (const fault of fleet.faults.values()) recordBroken(fault, {isNew: false})
       recordUnsigned(fleet)
+      recordAging(fleet)
+      recordOffer(fleet)
+      // Written before this leader began, perhaps while there was none.
+      for (const name of fleet.registrations.keys())
+        for (const [owner, news] of newsOfNoEffect(undefined, fleet, name)) recordFor(owner, news, {isNew: false})
     },
 
     changed({before, after, changes}) {
       if (changes.some(({kind}) => kind === 'registration' || kind === 'authority')) recordUnsigned(after)
+      if (changes.some(({kind}) => kind === 'offeredRoot')) recordOffer(after)
       const {broken, repaired} = faultsBetween(before, after)
       for (const [, fault] of broken) recordBroken(fault, {isNew: true})
       for (const [, {object, key}] of repaired)
         recordBounded(object, object, {type: 'Normal', reason: 'Repaired', message: `${key} can be read again`, isNew: true})
       for (const change of changes) for (const [owner, news] of newsOf(before, after, change)) recordFor(owner, news, {isNew: true})
+      if (changes.some(({kind}) => kind === 'report' || kind === 'replicas' || kind === 'credential')) recordAging(after)
       if (!changes.some(({kind}) => kind === 'report' || kind === 'replicas')) return
       for (const news of newsOfProxies(proxiesOf(before), proxiesOf(after), after))
         if (news.length <= CLUSTERS_AT_ONCE) for (const [owner, one] of news) recordFor(owner, one, {isNew: true})
@@ -121,7 +174,31 @@ function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
   if (change.kind !== 'registration' || change.value === undefined) return []
   const was = clusterOf(before, change.name)
   const place = placeOf(change.value)
-  return was === undefined || placeOf(was) === place ? [] : [[change.name, {type: 'Normal', reason: 'Moved', message: place}]]
+  return [
+    ...newsOfNoEffect(was, after, change.name),
+    ...(was === undefined || placeOf(was) === place ? [] : [[change.name, {type: 'Normal', reason: 'Moved', message: place}] as const]),
+  ]
+}
+
+/** What in a registration has no effect, as far as it was not in the earlier one. */
+function newsOfNoEffect(was: Cluster | undefined, {registrations, settings}: Fleet, name: ClusterName): NewsOf {
+  const cluster = registrations.get(name)
+  return cluster === undefined ? [] : [...newsOfRemarks(was, cluster), ...newsOfGroups(was, cluster, settings?.groups ?? [])]
+}
+
+/** One Event each, so that a remark has the same one under every leader. */
+function newsOfRemarks(was: Cluster | undefined, {name, remarks = []}: Cluster): NewsOf {
+  const fresh = remarks.filter(remark => was?.remarks?.includes(remark) !== true)
+  return fresh.map(message => [name, {type: 'Warning', reason: 'NoEffect', message}])
+}
+
+/** Groups that the settings do not list, when the registration is new in them. Atlas may have no right to write their endpoints. */
+function newsOfGroups(was: Cluster | undefined, {name, groups}: Cluster, listed: readonly string[]): NewsOf {
+  const fresh = groups.filter(group => !listed.includes(group) && was?.groups.includes(group) !== true)
+  if (fresh.length === 0) return []
+  const needed = [...new Set([...listed, ...groups])].sort().join(',')
+  const message = `not listed in the settings, so without an endpoints file and a DNS name: group ${fresh.join(', ')}; set groups: [${needed}] in the values of chart atlas, for the right to write them, then run atlas init --groups ${needed}`
+  return [[name, {type: 'Warning', reason: 'NoEffect', message}]]
 }
 
 function joined(fleet: Fleet, owner: ClusterName): string {
@@ -141,11 +218,32 @@ function newsOfRecord(owner: Owner, before: OwnerRecord | undefined, after: Owne
   if (before?.registration === undefined || after === undefined) return []
   if (after.registration === undefined)
     return [[owner, {type: 'Normal', reason: 'Removed', message: 'removed for good: its certificates are no longer accepted'}]]
-  if (before.suspendedSince === after.suspendedSince) return []
+  const revocation = newsOfRevocation(before, after)
+  if (revocation !== undefined) return [[owner, revocation]]
+  if (before.suspendedSince === after.suspendedSince || after.revokedSince !== undefined) return []
   if (after.suspendedSince === undefined)
     return [[owner, {type: 'Normal', reason: 'Restored', message: 'registered again, with the certificates that it had'}]]
   const message = `its registration was deleted at ${after.suspendedSince}, and its connections are refused; register it again to restore it`
   return [[owner, {type: 'Warning', reason: 'Suspended', message}]]
+}
+
+function newsOfRevocation(before: OwnerRecord, after: OwnerRecord): News | undefined {
+  const {owner} = after
+  if (before.revokedSince !== undefined && after.revokedSince === undefined)
+    return {
+      type: 'Normal',
+      reason: 'Restored',
+      message: `no longer revoked: certificates of generation ${after.generation} are issued for it`,
+    }
+  if (after.generation > before.generation) {
+    const next = after.revokedSince === undefined ? 'new ones are issued' : `nothing is issued before "atlas cluster restore ${owner}"`
+    return {type: 'Warning', reason: 'Revoked', message: `its certificates of generation ${before.generation} are refused; ${next}`}
+  }
+
+  const valid = new Set(before.credentials.filter(({state}) => state === 'valid').map(({sha256}) => sha256))
+  const revoked = after.credentials.filter(({sha256, state}) => state === 'revoked' && valid.has(sha256)).map(({sha256}) => sha256)
+  if (revoked.length === 0) return undefined
+  return {type: 'Warning', reason: 'CredentialRevoked', message: `refused from now on: its ADS credential ${revoked.join(', ')}`}
 }
 
 /** The connected Envoys of each cluster, by the reports of the servers that are alive. */
@@ -161,7 +259,7 @@ function proxiesOf({replicas = [], reports}: Fleet): Connected {
 /** The first Envoys that have connected, the last that are gone, and new refusals; each a list of its own. */
 function newsOfProxies(before: Connected, after: Connected, fleet: Fleet): readonly NewsOf[] {
   const came = [...after].filter(([owner]) => !before.has(owner))
-  const went = [...before.keys()].filter(owner => !after.has(owner) && isRegistered(fleet, owner))
+  const went = [...before.keys()].filter(owner => !after.has(owner) && isServed(fleet, owner))
   const refused = [...after].flatMap(([owner, proxies]) => {
     const known = refusalsOf(before.get(owner) ?? [])
     return refusalsOf(proxies)

@@ -2,6 +2,7 @@
  * When what is missing or due is issued: soon after a change, when a renewal comes due, and again after a failure. What that is, is
  * planned by ops/reconcile; writer.ts writes it.
  */
+import {setTimeout as sleep} from 'node:timers/promises'
 import {AtlasError} from '../../lib/model/errors.js'
 import {type Change, madeDue, reduceAll} from '../../lib/model/change.js'
 import type {Fleet} from '../../lib/model/fleet.js'
@@ -12,6 +13,7 @@ import {ownersOfUnmarkedObjects} from '../../lib/ops/derive.js'
 import {nextDue} from '../../lib/ops/due.js'
 import {planProtected} from '../../lib/ops/protect.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
+import {hasOlderCredentials, ownersToSupersede} from '../../lib/ops/superseded.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
 import type {StateStore} from '../../lib/store/store.js'
@@ -21,7 +23,7 @@ import {openIdlePasses} from './idle-passes.js'
 import {type RetryTimes, defaultRetryTimes, openPassFailures} from './pass-failures.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
-import {type RenewalSources, type RenewalTimes, defaultRenewalTimes, openRenewals} from './renewals.js'
+import {type RenewalGate, type RenewalSources, type RenewalTimes, defaultRenewalTimes, openRenewals} from './renewals.js'
 import {openUnsignedLog} from './unsigned-log.js'
 import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-conflicts.js'
 import {openWriter} from './writer.js'
@@ -47,6 +49,11 @@ export const defaultReconcilerTimes: ReconcilerTimes = {
   overdueMs: 60_000,
 }
 
+/** The first pass of a leader waits no longer than this, milliseconds, for the Envoys that are opening streams … */
+const ENVOYS_FIRST = 3000
+/** … and looks so often whether they are, milliseconds. */
+const CONNECTING_LOOK = 50
+
 export type ReconcileOutcome = 'conflict' | 'done' | 'failed' | 'nothing'
 
 export interface ReconcilerDependencies {
@@ -56,6 +63,12 @@ export interface ReconcilerDependencies {
   readonly log: Log
   readonly times: ReconcilerTimes
   readonly renewals: RenewalSources
+  /** Whether the DNS zone is kept, where the store keeps derived objects. */
+  readonly withZone: boolean
+  /** Whether Envoys are opening streams right now. */
+  readonly isConnecting: () => boolean
+  /** The changes that follow from the Alertmanagers in Kubernetes. */
+  readonly planAlertmanagers: (fleet: Fleet) => readonly Change[]
   /** Called after each pass. */
   reconciled(outcome: ReconcileOutcome): void
   /** An object can't be written; called once for each reason. */
@@ -73,6 +86,10 @@ export interface Reconciler extends FleetObserver {
   clockChanged(): void
   /** The server replicas that are alive. */
   living(replicas: readonly string[]): void
+  /** An Envoy of the owner has connected to this server, or is gone. In a store that servers share, reports show it. */
+  proxiesChanged(owner: Owner): void
+  /** There may be other changes of `planAlertmanagers`. */
+  alertmanagersFound(): void
   /** Why what is due could not be issued, as a sentence. */
   readonly failure: () => string | undefined
   /** Resolves once no pass is under way. */
@@ -82,7 +99,7 @@ export interface Reconciler extends FleetObserver {
 /** Issues nothing before `start`, and nothing while this server does not lead. */
 export function openReconciler({fleet, store, dependencies, log, times, reconciled, refused, ...from}: ReconcilerDependencies): Reconciler {
   /** The owners whose certificates and records the next pass looks at; an empty set: all of them, when the time comes. */
-  let todo: Set<Owner> | 'all' = 'all'
+  let ownersDue: Set<Owner> | 'all' = 'all'
   let timer: NodeJS.Timeout | undefined
   /** When the next pass begins, by `performance.now()`. */
   let dueAt = 0
@@ -94,12 +111,16 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   const logUnsigned = openUnsignedLog(log, dependencies, from.unsigned)
   let [isSoon, isStarted, isStopped, isLeading] = [false, false, false, false]
   let replicas: readonly string[] | undefined
+  /** When the first pass of this leader begins at the latest, by `performance.now()`. */
+  let firstPassBy = 0
   const renewals = openRenewals(from.renewals, dependencies, times)
   const writer = openWriter({store, dependencies, log, times, refused})
 
+  const longestWait = (): number => (isUrgent ? times.urgentMs : Infinity)
+
   function lookAt(owners: Iterable<Owner> | 'all'): void {
-    if (owners === 'all') todo = 'all'
-    else if (todo !== 'all') for (const owner of owners) todo.add(owner)
+    if (owners === 'all') ownersDue = 'all'
+    else if (ownersDue !== 'all') for (const owner of owners) ownersDue.add(owner)
   }
 
   function schedule(milliseconds: number): void {
@@ -111,25 +132,25 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   }
 
   function run(): void {
-    running = pass().finally(() => (running = undefined))
+    const mayWait = (): boolean => !isStopped && performance.now() < firstPassBy
+    running = envoysFirst(mayWait, from.isConnecting)
+      .then(pass)
+      .finally(() => (running = undefined))
   }
 
   async function pass(): Promise<void> {
     if (!isLeading) return
     const base = fleet.stored()
     lookAt(writer.due())
-    const owners = todo === 'all' || todo.size === 0 || writer.isContestedDue() ? 'all' : todo
-    todo = new Set()
+    const owners = ownersDue === 'all' || ownersDue.size === 0 || writer.isContestedDue() ? 'all' : ownersDue
+    ownersDue = new Set()
     isUrgent = false
+    firstPassBy = 0
     idle.began()
     logUnsigned(base)
     try {
-      const [lost, renewed] = [planProtected(base, fleet.protection()), await renewals.take(base)]
-      const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies, times)
-      const asked = [...lost, ...answers, ...planReplicas(base, replicas, dependencies, {shared: store.isShared})]
-      if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
-      const scope = {withDerived: store.keepsDerived, renewals: renewed}
-      const planned = [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]
+      const sources = {...from, fleet, store, dependencies, times}
+      const planned = await planPass(base, owners, sources, {renewed: await renewals.take(base), replicas})
       const missing = writer.take(base, planned, owners)
       const isDone = await writer.write(base, missing, fleet.stored)
       idle.ended({hasWritten: missing.length > 0})
@@ -152,15 +173,16 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   /** Until the next pass, unless something changes before. */
   function waitAfter(owners: Set<Owner> | 'all'): number {
     // Whatever asks for the next pass, the leader never spins.
-    if (todo === 'all' || todo.size > 0) return Math.max(times.settleMs, idle.wait())
+    if (ownersDue === 'all' || ownersDue.size > 0) return Math.max(times.settleMs, idle.wait())
     const left = Math.min(untilDue(fleet.stored(), dependencies.now()) ?? times.lookMs, writer.wait() ?? Infinity)
     // An owner that this pass has not looked at is due; or, where it has looked at all of them, what is due can't be issued now.
     const overdue = owners === 'all' ? times.overdueMs : times.settleMs
     return Math.min(Math.max(left > 0 ? left : overdue, idle.wait()), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
   }
 
-  function longestWait(): number {
-    return isUrgent ? times.urgentMs : Infinity
+  function lookSoon(owners: Owners): void {
+    lookAt(owners)
+    if (running === undefined) schedule(times.settleMs)
   }
 
   return {
@@ -172,25 +194,28 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
     lead(isLeader) {
       isLeading = isLeader
-      todo = 'all'
+      ownersDue = 'all'
       failures.forget()
+      firstPassBy = performance.now() + ENVOYS_FIRST
       // Another server may have written the list meanwhile; it is written again once this one has looked at the Leases.
       replicas = undefined
       if (!isLeader) clearTimeout(timer)
       else if (running === undefined) schedule(0)
     },
 
-    clockChanged() {
-      lookAt('all')
-      if (running === undefined) schedule(times.settleMs)
-    },
+    clockChanged: () => lookSoon('all'),
 
     living(names) {
       replicas = names
       // A pass that is under way has not seen these names: there must be another.
-      lookAt(['atlas'])
-      if (running === undefined) schedule(times.settleMs)
+      lookSoon(['atlas'])
     },
+
+    proxiesChanged(owner) {
+      if (isStarted && isLeading && hasOlderCredentials(fleet.stored(), owner)) lookSoon([owner])
+    },
+
+    alertmanagersFound: () => lookSoon(['atlas']),
 
     changed(update) {
       if (!isStarted) return
@@ -204,7 +229,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       if (running !== undefined) isUrgent ||= hasUrgent
       // After a failure only an urgent change shortens the wait.
       else if (failures.isFailing() && hasUrgent) schedule(Math.max(0, Math.min(dueAt - performance.now(), times.urgentMs)))
-      else if (!failures.isFailing() && !isSoon && (todo === 'all' || todo.size > 0)) schedule(waitAfter('all'))
+      else if (!failures.isFailing() && !isSoon && (ownersDue === 'all' || ownersDue.size > 0)) schedule(waitAfter('all'))
     },
 
     failure() {
@@ -220,12 +245,50 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   }
 }
 
+/** All that is missing in the fleet, of `owners`, to which those whose renewals are let through are added. */
+async function planPass(
+  base: Fleet,
+  owners: Set<Owner> | 'all',
+  {
+    fleet,
+    store,
+    dependencies,
+    times,
+    withZone,
+    planAlertmanagers,
+  }: Pick<ReconcilerDependencies, 'dependencies' | 'fleet' | 'planAlertmanagers' | 'store' | 'times' | 'withZone'>,
+  {renewed, replicas}: {readonly renewed: Awaited<ReturnType<RenewalGate['take']>>; readonly replicas: readonly string[] | undefined},
+): Promise<readonly Change[]> {
+  const lost = planProtected(base, fleet.protection())
+  const answers = await planAnswersInTurns(reduceAll(base, lost), dependencies, times)
+  // What servers showed that are dead, or what those hide that are new, is no evidence: the next pass sees the new list.
+  const shared = planReplicas(base, replicas, dependencies, {shared: store.isShared})
+  const asked = [...lost, ...answers, ...shared, ...planAlertmanagers(base)]
+  if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
+  const evidence = shared.length === 0 ? renewed.evidence : undefined
+  const scope = {withDerived: store.keepsDerived, withZone, renewals: renewed, evidence, used: evidence && renewed.used}
+  return [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]
+}
+
+/**
+ * After a restart all Envoys come back at once, and the first pass looks at every certificate: for 1,000 clusters half a second of CPU
+ * time, in which they would wait for what is, as a rule, due in days.
+ */
+async function envoysFirst(mayWait: () => boolean, isConnecting: () => boolean): Promise<void> {
+  while (mayWait() && isConnecting()) await sleep(CONNECTING_LOOK)
+}
+
 /** What a removal is asked with, and what cuts a cluster off: it must take effect in seconds, whatever else fails. */
 const urgentKinds: ReadonlySet<Change['kind']> = new Set(['record', 'registration', 'request'])
 
-/** The owners that the leader looks at after a change. A report may show that the 2021 program's objects can be taken over. */
+/**
+ * The owners that the leader looks at after a change. A report may show that the 2021 program's objects can be taken over, or that Envoys
+ * have come with other credentials.
+ */
 function ownersAffectedBy(change: Change, fleet: Fleet): Owners {
-  return change.kind === 'report' ? ownersOfUnmarkedObjects(fleet) : madeDue(change)
+  if (change.kind !== 'report') return madeDue(change)
+  const unmarked = ownersOfUnmarkedObjects(fleet)
+  return change.value === undefined ? unmarked : [...unmarked, ...ownersToSupersede(fleet, change.value.report)]
 }
 
 /** Milliseconds, negative for what is overdue; undefined where nothing comes due. */

@@ -3,17 +3,22 @@ import {renderDuration} from '../../lib/model/duration.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
+import type {Rotation} from '../../lib/model/rotation.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
 import {type RenewalPlan, planRenewals} from '../../lib/ops/renewals.js'
+import type {Evidence} from '../../lib/ops/rotation/evidence.js'
+import {type UsedCredentials, nextSuperseded, usedCredentials} from '../../lib/ops/superseded.js'
 import {lookAheadInTurns} from './plan-in-turns.js'
 
 /** Milliseconds. */
 export interface RenewalTimes {
   /** How long the next tenth of the renewals waits for Envoys that do not acknowledge the one before. */
   readonly acknowledgeMs: number
+  /** How often a rotation of the issuer or the root is looked at in the first minutes of a stage; later it is a tenth as often. */
+  readonly rotationMs: number
 }
 
-export const defaultRenewalTimes: RenewalTimes = {acknowledgeMs: 120_000}
+export const defaultRenewalTimes: RenewalTimes = {acknowledgeMs: 120_000, rotationMs: 2000}
 
 /** What decides which renewals go on. */
 export interface RenewalSources {
@@ -21,12 +26,14 @@ export interface RenewalSources {
   readonly proxies: () => readonly ProxyReport[]
   /** Whether the clock is confirmed, or has held for long enough. */
   readonly isClockConfirmed: () => boolean
+  /** By which a rotation goes on; undefined: not known yet. */
+  readonly evidence: () => Evidence | undefined
 }
 
 export interface RenewalGate {
   /** Those of one pass, which must look at their owners. */
-  take(fleet: Fleet): Promise<RenewalPlan>
-  /** Milliseconds until it is worth another look; undefined: no renewal waits. */
+  take(fleet: Fleet): Promise<RenewalPlan & {readonly evidence: Evidence | undefined; readonly used: UsedCredentials | undefined}>
+  /** Milliseconds until it is worth another look; undefined: no renewal waits, and no replaced credential comes to be refused. */
   wait(): number | undefined
   /** Why renewals wait for longer than they should, as a sentence. */
   failure(): string | undefined
@@ -34,6 +41,8 @@ export interface RenewalGate {
 
 /** While renewals wait for acknowledgements, they are looked for this often, milliseconds. */
 const LOOK = 2000
+/** For so long a stage of a rotation is new, milliseconds: nearly all Envoys acknowledge within seconds. */
+const NEW_STAGE = 300_000
 
 /** Names in a message. */
 const NAMES_MAX = 5
@@ -41,20 +50,36 @@ const NAMES_MAX = 5
 const nothing: RenewalPlan = {owners: new Set(), others: false, isWaiting: false, late: []}
 
 /** No renewal has been let through yet. */
-export function openRenewals({proxies, isClockConfirmed}: RenewalSources, clock: Clock, {acknowledgeMs}: RenewalTimes): RenewalGate {
+export function openRenewals(
+  {proxies, isClockConfirmed, evidence}: RenewalSources,
+  clock: Clock,
+  {acknowledgeMs, rotationMs}: RenewalTimes,
+): RenewalGate {
   const renewedBefore = new Set<Owner>()
   let plan: RenewalPlan | undefined
+  let rotation: Rotation | undefined
+  /** When a credential that was replaced is to be refused, milliseconds since 1970. */
+  let refusedFrom = Infinity
   return {
     async take(fleet) {
-      if (fleet.settings === undefined) return nothing
+      rotation = fleet.rotation
+      if (fleet.settings === undefined) return {...nothing, evidence: undefined, used: undefined}
       await lookAheadInTurns(fleet)
       const isConfirmed = isClockConfirmed()
       const facts = {proxies: proxies(), isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
       plan = planRenewals(fleet, fleet.settings, clock.now(), facts)
       if (!isConfirmed && clock.clockDoubt?.() === undefined) for (const owner of plan.owners) renewedBefore.add(owner)
-      return plan
+      const known = evidence()
+      const used = known && usedCredentials(known)
+      refusedFrom = used === undefined ? Infinity : nextSuperseded(fleet, fleet.settings, used)
+      return {...plan, evidence: known, used}
     },
-    wait: () => (plan?.isWaiting === true ? LOOK : undefined),
+    wait() {
+      const untilRefused = refusedFrom === Infinity ? undefined : Math.max(LOOK, refusedFrom - clock.now().getTime())
+      if (plan?.isWaiting === true) return Math.min(LOOK, rotation === undefined ? LOOK : rotationMs)
+      if (rotation === undefined) return untilRefused
+      return clock.now().getTime() - Date.parse(rotation.since) < NEW_STAGE ? rotationMs : 10 * rotationMs
+    },
     failure() {
       const late = plan?.late ?? []
       if (late.length === 0) return undefined

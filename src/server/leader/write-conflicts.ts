@@ -4,12 +4,10 @@
  */
 import {backOff} from '../../lib/model/back-off.js'
 import {isDerivedChange, isStored, objectOf} from '../../lib/manifest/encode.js'
-import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
 import {valueIn} from '../../lib/model/kinds.js'
-
-const ENDPOINTS: ObjectKey = objectKeyOf('endpoints')
+import {isEndpoints} from '../../lib/model/names.js'
 
 /** Milliseconds. */
 export interface WriteConflictTimes {
@@ -74,7 +72,7 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
   function forgetGone(fleet: Fleet, changes: readonly Change[]): void {
     const wanted = new Set(changes.map(change => textOf(fleet, change)?.object))
     for (const object of written.keys())
-      if (object !== ENDPOINTS && !fleet.derived.has(object) && !wanted.has(object)) {
+      if (!isEndpoints(object) && !fleet.derived.has(object) && !wanted.has(object)) {
         written.delete(object)
         waiting.delete(object)
       }

@@ -1,9 +1,8 @@
 /** Writes what was planned: leaves out objects that pause because a write was refused (pauses.ts) or another writer overwrites them (write-conflicts.ts), and answers requests that can't be fulfilled. */
 import {isStored, objectOf} from '../../lib/manifest/encode.js'
-import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import type {Change} from '../../lib/model/change.js'
 import type {Fleet, ObjectKey} from '../../lib/model/fleet.js'
-import {type Owner, derivedOwner} from '../../lib/model/names.js'
+import {type Owner, derivedOwner, isEndpoints} from '../../lib/model/names.js'
 import type {Request} from '../../lib/model/request.js'
 import {refusedAnswer} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
@@ -115,7 +114,5 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
 /** Whether an object that can't be written is a part of what was asked. A request for all owners does not ask for zone and endpoints. */
 function isAbout(request: Request, {object, owners}: CommitConflict): boolean {
   if (request.owners.length > 0) return owners.some(owner => request.owners.includes(owner as Owner))
-  return owners.length > 0 || (derivedOwner(object) === undefined && object !== ENDPOINTS)
+  return owners.length > 0 || (derivedOwner(object) === undefined && !isEndpoints(object))
 }
-
-const ENDPOINTS: ObjectKey = objectKeyOf('endpoints')

@@ -1,8 +1,8 @@
 /** The callbacks of ADS streams: opening, the first request, each answer and the end are passed on to pushes, proxies, report, metrics and log. */
 import {buildSnapshot} from '../../lib/envoy/build.js'
 import type {Note} from '../../lib/xds/note.js'
+import type {Owner} from '../../lib/model/names.js'
 import {shortType} from '../../lib/xds/type-url.js'
-import type {Denied} from '../ads/admission.js'
 import type {ClusterLimiter} from '../ads/cluster-limits.js'
 import type {AdsDependencies} from '../ads/server.js'
 import type {Refusals} from '../ads/refusals.js'
@@ -11,6 +11,7 @@ import type {Stream} from '../ads/stream.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import type {Log, LogLevel} from '../log.js'
 import type {Metrics} from '../metrics.js'
+import type {Denied} from '../mtls/denial.js'
 import {openClusterLog} from './cluster-log.js'
 import type {Proxies} from './proxies.js'
 import type {ReportPublisher} from './publish-report.js'
@@ -31,6 +32,8 @@ export interface CallbackDependencies {
   readonly proxies: Proxies
   /** This server's report on its proxies may be different. */
   readonly mayDiffer: ReportPublisher['mayDiffer']
+  /** An Envoy of a cluster has connected, or is gone. */
+  readonly proxiesChanged: (cluster: Owner) => void
 }
 
 /** What ADS needs of the rest of the server. */
@@ -47,6 +50,7 @@ export function streamCallbacks({
   pusher,
   proxies,
   mayDiffer,
+  proxiesChanged,
 }: CallbackDependencies): AdsDependencies {
   const leave = new Map<Stream, () => void>()
   const logOf = openClusterLog(log)
@@ -90,6 +94,7 @@ export function streamCallbacks({
           },
         }),
       )
+      proxiesChanged(stream.admitted.cluster)
       logOf(stream.admitted.cluster).info('stream open', {
         ...fieldsOf(stream),
         variant: stream.variant,
@@ -123,6 +128,7 @@ export function streamCallbacks({
       leave.delete(stream)
       proxies.closed(stream)
       mayDiffer('other')
+      proxiesChanged(stream.admitted.cluster)
       if (stream.node !== undefined) logOf(stream.admitted.cluster).info('stream ended', {...fieldsOf(stream), reason})
     },
   }
@@ -173,6 +179,11 @@ function logNote(log: Log, stream: Stream, note: Note): void {
 
     case 'closed': {
       log.warn('stream closed: the client broke the protocol', {...fields, message: note.message})
+      break
+    }
+
+    case 'too-large': {
+      log.warn('stream closed: a state-of-the-world response is too large', {...fields, message: note.message})
       break
     }
 

@@ -3,15 +3,17 @@ import {clustersOf, isRemoved} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import type {Node} from '../../lib/model/node.js'
 import {remember} from '../../lib/model/remember.js'
-import type {Leftover, ProxyReport, RefusalReport, UnrepairedReport} from '../../lib/model/report.js'
+import type {AbsentNode, Leftover, ProxyReport, RefusalReport, UnrepairedReport} from '../../lib/model/report.js'
 import {summarizeSession, unacknowledged} from '../../lib/xds/describe.js'
 import type {Session, UnacknowledgedByType} from '../../lib/xds/session.js'
 import {shortType} from '../../lib/xds/type-url.js'
-import {type Denied, credentialOf} from '../ads/admission.js'
+import {credentialOf} from '../ads/admission.js'
 import type {Stream} from '../ads/stream.js'
 import type {ConnectedProxy} from '../cluster-metrics.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import {bounded} from '../log.js'
+import type {Denied} from '../mtls/denial.js'
+import {openAbsentNodes} from './absent-nodes.js'
 import {decodeLeftovers, encodeLeftovers, leftoversElsewhere, mergeReported, openLeftoverStore} from './leftovers.js'
 import {openProxyReporter, withShortReasons} from './proxy-report.js'
 
@@ -28,10 +30,16 @@ export interface Proxies {
   /** What other streams of the node have left unrepaired, ended or open, of this server or another; the caller keeps it from now on. */
   takeUnrepaired(node: Node): UnacknowledgedByType | undefined
   readonly streams: () => Iterable<Stream>
+  /** Whether a stream was opened just now, as after a restart, when all Envoys come back. */
+  readonly isConnecting: () => boolean
   /** Of each open stream whose node is known: its cluster and its credential. */
   connected(): readonly ConnectedProxy[]
   /** Of each open stream whose node is known. */
   reports(): readonly ProxyReport[]
+  /** The same, one by one. */
+  reportsOneByOne(): Iterable<ProxyReport>
+  /** Nodes that were connected to this server lately, and are connected to no server now. */
+  absent(): readonly AbsentNode[]
   /** Owners that should have a proxy and have no open stream. */
   ownersWithout(): readonly Owner[]
   denials(): readonly RefusalReport[]
@@ -43,19 +51,30 @@ export interface Proxies {
 /** Denials that are kept; then the oldest of the cluster with most is dropped, so that one cluster does not push out the others'. */
 const DENIALS_MAX = 100
 
+/** Streams count as being opened for so long after the last one, milliseconds. */
+const CONNECTING = 200
+
 /** Names of each type that /status shows as unrepaired. */
 const NAMES_MAX = 20
 
 /** @param replica this server's name in the fleet's reports */
-export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string): Proxies {
+export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string, now: () => Date): Proxies {
   const streams = new Set<Stream>()
   const byNode = new Map<string, Set<Stream>>()
   const denials: RefusalReport[] = []
   const ended = openLeftoverStore()
+  const absent = openAbsentNodes()
   const report = openProxyReporter(fleet)
+  let openedAt = -Infinity
+
+  function* reportsOneByOne(): Generator<ProxyReport, void> {
+    for (const stream of streams)
+      if (stream.node !== undefined) yield report(stream, stream.node, byNode.get(keyOf(stream.node))?.size ?? 1)
+  }
 
   return {
     opened(stream) {
+      openedAt = performance.now()
       streams.add(stream)
     },
 
@@ -63,6 +82,7 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
       if (stream.node === undefined) return
       const key = keyOf(stream.node)
       byNode.set(key, (byNode.get(key) ?? new Set()).add(stream))
+      absent.returned(stream.node)
     },
 
     closed(stream) {
@@ -70,7 +90,11 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
       if (stream.node === undefined) return
       const equal = byNode.get(keyOf(stream.node))
       equal?.delete(stream)
-      if (equal?.size === 0) byNode.delete(keyOf(stream.node))
+      if (equal?.size === 0) {
+        byNode.delete(keyOf(stream.node))
+        absent.left(stream.node, now())
+      }
+
       const left = leftBy(stream)
       if (left.size > 0) ended.keep(stream.node, left)
     },
@@ -81,7 +105,9 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
     },
 
     recall() {
-      for (const leftover of fleet.served().reports.get(replica)?.leftovers ?? []) ended.keep(leftover, decodeLeftovers([leftover]))
+      const last = fleet.served().reports.get(replica)
+      for (const leftover of last?.leftovers ?? []) ended.keep(leftover, decodeLeftovers([leftover]))
+      if (last !== undefined) absent.recall(last, now())
     },
 
     takeUnrepaired(node) {
@@ -91,18 +117,25 @@ export function openProxies(fleet: Pick<CurrentFleet, 'served'>, replica: string
     },
 
     streams: () => streams,
+    isConnecting: () => performance.now() - openedAt < CONNECTING,
 
     connected: () =>
       [...streams].flatMap(({node, admitted}) =>
         node === undefined ? [] : [{cluster: node.cluster, credential: credentialOf(fleet.served(), admitted)}],
       ),
 
-    reports: () =>
-      withShortReasons(
-        [...streams].flatMap(stream =>
-          stream.node === undefined ? [] : [report(stream, stream.node, byNode.get(keyOf(stream.node))?.size ?? 1)],
-        ),
-      ),
+    reports: () => withShortReasons([...reportsOneByOne()]),
+    reportsOneByOne,
+
+    absent() {
+      const {reports: others, replicas = []} = fleet.served()
+      absent.drop(cluster => isRemoved(fleet.served(), cluster))
+      const left = absent.entries(now())
+      if (left.length === 0) return left
+      const elsewhere = replicas.filter(name => name !== replica).flatMap(name => others.get(name)?.report.proxies ?? [])
+      const connected = new Set([...byNode.keys(), ...elsewhere.map(proxy => keyOf(proxy))])
+      return left.filter(node => !connected.has(keyOf(node)))
+    },
 
     ownersWithout() {
       const present = new Set([...streams].map(({node}) => node?.cluster))
@@ -158,6 +191,6 @@ const nackedTypes = remember(
     new Set(summarizeSession(session).flatMap(({typeUrl, state}) => (state === 'nack' ? [typeUrl] : []))),
 )
 
-function keyOf({cluster, id}: Node): string {
+function keyOf({cluster, id}: Pick<Node, 'cluster' | 'id'>): string {
   return `${cluster}/${id}`
 }

@@ -79,9 +79,12 @@ function proxyReport(
     ...(node.envoyVersion === undefined ? {} : {envoyVersion: node.envoyVersion}),
     ...(node.openFiles === undefined ? {} : {openFiles: node.openFiles}),
     ...(node.workers === undefined ? {} : {workers: node.workers}),
+    ...(node.maxHeapBytes === undefined ? {} : {maxHeapBytes: node.maxHeapBytes}),
+    ...(node.upstreamTls === undefined ? {} : {upstreamTls: [...node.upstreamTls.certificates.keys()]}),
     sequence,
     variant,
     path: admitted.path,
+    ...(admitted.relayedBy === undefined ? {} : {relayedBy: admitted.relayedBy}),
     connectedSince: openedAt.toISOString(),
     ...(lastSentAt === undefined ? {} : {lastChange: lastSentAt.toISOString()}),
     types: summarizeSession(session).map(type => typeReport(type)),
@@ -90,6 +93,7 @@ function proxyReport(
       ...(record === undefined ? {} : {notAfter: record.notAfter, rootsDigest: record.rootsDigest}),
     },
     ...identityReport(session, ends),
+    ...trustReport(session),
     ...(frozen === undefined ? {} : {frozen: bounded(frozen)}),
     equalIds,
   }
@@ -124,6 +128,11 @@ function typeReport({typeUrl, state, sent, acknowledged, nack, nackNames}: TypeS
     ...(nack === undefined ? {} : {nack: bounded(nack)}),
     ...(nackNames === undefined ? {} : {nackNames: nackNames.slice(0, NACK_NAMES_MAX)}),
   }
+}
+
+function trustReport(session: Session): Pick<ProxyReport, 'adsTrust' | 'trust'> {
+  const [trust, adsTrust] = [envoyNames.trust, envoyNames.adsTrust].map(name => acknowledgedVersion(session, typeUrls.secret, name) ?? '')
+  return {...(trust === undefined || trust === '' ? {} : {trust}), ...(adsTrust === undefined || adsTrust === '' ? {} : {adsTrust})}
 }
 
 function identityReport(session: Session, ends: ReadonlyMap<string, string>): Pick<ProxyReport, 'identity'> {

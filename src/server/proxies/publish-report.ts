@@ -1,10 +1,11 @@
 /** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
 import {objectKeyOf} from '../../lib/manifest/kinds.js'
-import {digestOf} from '../../lib/manifest/pack-report.js'
+import {digestOf, packAhead, renderAhead} from '../../lib/manifest/pack-report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Owner} from '../../lib/model/names.js'
-import type {Leftover, Report} from '../../lib/model/report.js'
+import type {Leftover, ProxyReport, Report} from '../../lib/model/report.js'
+import {inShortTurns} from '../../lib/store/short-turns.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
@@ -32,6 +33,8 @@ export interface ReportPublisherDependencies {
   readonly times: ReportTimes
   readonly log: Log
   report(): Report
+  /** The proxies of the report, one by one: they are remembered for it. */
+  proxies(): Iterable<ProxyReport>
   leftovers(): readonly Leftover[]
 }
 
@@ -48,13 +51,16 @@ export function openReportPublisher({fleet, store, replica, times, log, ...sourc
   let [failure, isStopped]: [string | undefined, boolean] = [undefined, false]
 
   async function write(): Promise<void> {
+    // After a restart each of a thousand proxies is new: all at once would block the event loop.
+    await inShortTurns(renderAhead(sources.proxies()))
     const [report, leftovers] = [sources.report(), sources.leftovers()]
     const digest = digestOf(report, leftovers)
-    const base = fleet.stored()
+    const {revisions, reports} = fleet.stored()
     // The leader creates the object; while there is no leader no other server reads it either.
-    const isThere = base.revisions.has(objectKeyOf('report', replica))
-    if (!isThere || base.reports.get(replica)?.digest === digest) return
-    await store.commit(base, [{kind: 'report', replica, value: {report, leftovers, digest}}])
+    const isThere = revisions.has(objectKeyOf('report', replica))
+    if (!isThere || reports.get(replica)?.digest === digest) return
+    await inShortTurns(packAhead(report))
+    await store.commit(fleet.stored(), [{kind: 'report', replica, value: {report, leftovers, digest}}])
   }
 
   function later(): void {

@@ -12,20 +12,25 @@ export interface ReportSources {
   readonly readiness: () => Readiness
   /** HOST:PORT of ADS; empty where this server does not answer it. */
   readonly address: () => string
+  /** What the ports for Envoys use; undefined while they are not open. */
+  readonly tls: () => Report['tls']
   readonly startedAt: Date
   readonly now: () => Date
 }
 
 /** As of now. */
-export function reportOf({store, fleet, proxies, readiness, address, startedAt, now}: ReportSources): Report {
+export function reportOf({store, fleet, proxies, readiness, address, tls, startedAt, now}: ReportSources): Report {
+  const inUse = tls()
   return {
     format: 1,
     at: now().toISOString(),
     startedAt: startedAt.toISOString(),
     address: address(),
     ...readiness(),
+    ...(inUse !== undefined && {tls: inUse}),
     store: {description: store.description, reachable: fleet.isReachable()},
     proxies: proxies.reports(),
+    absent: proxies.absent(),
     withoutProxy: proxies.ownersWithout(),
     refusals: proxies.denials(),
     unrepaired: proxies.unrepaired(),

@@ -1,16 +1,18 @@
 /** The part of a server that serves Envoys: ADS, the pushes, and in a shared store the report for the other servers. */
 import {buildAhead} from '../../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
+import type {Owner} from '../../lib/model/names.js'
 import type {Report} from '../../lib/model/report.js'
 import {inShortTurns} from '../../lib/store/short-turns.js'
 import type {StateStore} from '../../lib/store/store.js'
 import {type ClusterLimits, defaultClusterLimits, openClusterLimiter} from '../ads/cluster-limits.js'
-import {type ConnectionTimes, openAdsServer} from '../ads/server.js'
+import {type AdsServer, type ConnectionTimes, openAdsServer} from '../ads/server.js'
 import {openRefusals} from '../ads/refusals.js'
 import type {StreamTimes} from '../ads/stream-limits.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import type {Metrics} from '../metrics.js'
+import type {ListenerEvents} from '../mtls/listener.js'
 import {streamCallbacks} from './callbacks.js'
 import type {Proxies} from './proxies.js'
 import {type ReportTimes, openReportPublisher} from './publish-report.js'
@@ -32,11 +34,13 @@ export interface EnvoyServiceDependencies {
   readonly metrics: Metrics
   readonly proxies: Proxies
   readonly report: () => Report
+  /** An Envoy of a cluster has connected, or is gone. */
+  readonly proxiesChanged: (cluster: Owner) => void
 }
 
 export interface EnvoyService {
-  /** New connections meet the fleet's certificate and trust. */
-  readonly tls: FleetObserver
+  /** New connections meet this certificate and trust. */
+  readonly use: AdsServer['use']
   /** Open streams take what a change makes of their configuration, or end. */
   readonly pushes: FleetObserver
   /** Other servers learn what has become of the proxies; undefined: there are no other servers. */
@@ -48,12 +52,10 @@ export interface EnvoyService {
   listen(at: HostPort): Promise<void>
   /** The clock is doubted, or believed again: other servers learn it by the report. */
   clockChanged(): void
+  /** Counts, logs and reports a connection that is not admitted, on any port for Envoys. */
+  readonly denied: ListenerEvents['denied']
   /** HOST:PORT of ADS; empty before `listen`. */
   readonly address: () => string
-  /** When the certificate in use ends; undefined while there is none. */
-  readonly certificateEnd: () => Date | undefined
-  /** Why the newest certificate or trust is not in use, or no client accepts it. */
-  readonly problem: () => string | undefined
   /** Ends the streams, then everything else. */
   stop(): Promise<void>
 }
@@ -72,23 +74,18 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
     },
   })
   const reports = store.isShared
-    ? openReportPublisher({fleet, store, replica, times, log, report, leftovers: proxies.leftovers})
+    ? openReportPublisher({fleet, store, replica, times, log, report, proxies: proxies.reportsOneByOne, leftovers: proxies.leftovers})
     : undefined
   const limiter = openClusterLimiter({...defaultClusterLimits, ...dependencies.limits})
-  const ads = openAdsServer(
-    {times, connectionsMax: CONNECTIONS_MAX, log},
-    streamCallbacks({
-      ...{fleet, now, steady, times, limiter, refusals: openRefusals(), cpuTime, log, metrics, pusher, proxies},
-      mayDiffer: why => reports?.mayDiffer(why),
-    }),
-  )
+  const callbacks = streamCallbacks({
+    ...{fleet, now, steady, times, limiter, refusals: openRefusals(), cpuTime, log, metrics, pusher, proxies},
+    mayDiffer: why => reports?.mayDiffer(why),
+    proxiesChanged: dependencies.proxiesChanged,
+  })
+  const ads = openAdsServer({times, connectionsMax: CONNECTIONS_MAX, log, streams: proxies.streams}, callbacks)
   return {
-    tls: {
-      started: ads.use,
-      changed({after}) {
-        ads.use(after)
-      },
-    },
+    use: ads.use,
+    denied: callbacks.denied,
     pushes: pusher,
     reports,
 
@@ -108,11 +105,9 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
       const address = ads.address()
       return address === undefined ? '' : renderHostPort(address)
     },
-    certificateEnd: ads.certificateEnd,
-    problem: ads.problem,
 
     async stop() {
-      await ads.stop(proxies.streams)
+      await ads.stop()
       await reports?.stop()
       pusher.close()
     },

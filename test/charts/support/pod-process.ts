@@ -6,7 +6,7 @@ import {mkdir, writeFile} from 'node:fs/promises'
 import {randomInt} from 'node:crypto'
 import path from 'node:path'
 import type {ProgramSpec} from '../../../src/demo/lab/processes.js'
-import {findObject, type KubernetesObject, podsOf, type Volume} from './rendered.js'
+import {findObject, type KubernetesObject, podsOf, type Volume, type VolumeSource} from './rendered.js'
 
 export interface PodPlace {
   /** Replaces `/`. */
@@ -72,8 +72,18 @@ async function writeVolume(volume: Volume, folder: string, data: Data): Promise<
     return
   }
 
+  if (volume.projected !== undefined) {
+    for (const {configMap, secret} of volume.projected.sources) await writeSource(configMap ?? secret, folder, data)
+    return
+  }
+
   const source = volume.configMap ?? volume.secret
   if (source === undefined) throw new Error(`volume ${volume.name} is of a kind that is not played here`)
+  await writeSource(source, folder, data)
+}
+
+async function writeSource(source: VolumeSource | NonNullable<Volume['secret']> | undefined, folder: string, data: Data): Promise<void> {
+  if (source === undefined) throw new Error('a projected volume has a source that is not played here')
   const name = 'secretName' in source ? source.secretName : source.name
   const found = data(name)
   await mkdir(folder, {recursive: true, mode: 0o700})
@@ -85,6 +95,7 @@ async function writeVolume(volume: Volume, folder: string, data: Data): Promise<
   for (const {key, path: file} of source.items ?? Object.keys(found).map(each => ({key: each, path: each}))) {
     const text = found[key]
     if (text === undefined) throw new Error(`${name} has no ${key}`)
+    await mkdir(path.dirname(path.join(folder, file)), {recursive: true, mode: 0o700})
     await writeFile(path.join(folder, file), text, {mode: 0o600})
   }
 }

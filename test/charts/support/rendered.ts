@@ -49,7 +49,8 @@ export interface Container {
 
 export interface Volume {
   readonly name: string
-  readonly configMap?: {readonly name: string; readonly optional?: boolean; readonly items?: readonly VolumeItem[]}
+  readonly configMap?: VolumeSource
+  readonly projected?: {readonly sources: readonly {readonly configMap?: VolumeSource; readonly secret?: VolumeSource}[]}
   readonly emptyDir?: object
   readonly secret?: {
     readonly secretName: string
@@ -57,6 +58,12 @@ export interface Volume {
     readonly defaultMode: number
     readonly items?: readonly VolumeItem[]
   }
+}
+
+export interface VolumeSource {
+  readonly name: string
+  readonly optional?: boolean
+  readonly items?: readonly VolumeItem[]
 }
 
 export interface VolumeItem {

@@ -6,7 +6,8 @@ import {printable, printableLines} from '../../../src/lib/model/printable.js'
 import {renderList} from '../../../src/lib/cli/text/cluster.js'
 import {renderError, errorReport} from '../../../src/lib/cli/text/error.js'
 import {renderDifference, renderFields, renderTable} from '../../../src/lib/cli/text/render.js'
-import {type ShownStatus, renderStatus} from '../../../src/lib/cli/text/status.js'
+import {renderStatus} from '../../../src/lib/cli/text/status.js'
+import type {ShownStatus} from '../../../src/lib/ops/status.js'
 import {bounded, openLog} from '../../../src/server/log.js'
 
 /** What a character does, the character, and what is shown instead. */

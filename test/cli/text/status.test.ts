@@ -1,6 +1,7 @@
 /** `status` as text: its first lines, and that equal refusals are shown once. */
 import {expect} from 'chai'
-import {type ShownStatus, renderStatus} from '../../../src/lib/cli/text/status.js'
+import {renderStatus} from '../../../src/lib/cli/text/status.js'
+import type {ShownStatus} from '../../../src/lib/ops/status.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 
 const now = new Date('2026-11-23T12:00:00.000Z')

@@ -86,7 +86,7 @@ describe('demo/programs', () => {
     expect(renderPending({state: 'building', doing: 'compiling packages', done: 412, total: 1578, secondsLeft: 170})).to.equal(
       'compiling packages, 412 of 1578, about 3 min left',
     )
-    expect(renderPending({state: 'waiting'})).to.equal('waiting')
+    expect(renderPending({state: 'waiting'})).to.equal('other programs come before it')
   })
 
   it('knows the versions that fit', () => {

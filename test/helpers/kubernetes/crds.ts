@@ -1,4 +1,4 @@
-/** The custom resource definitions of Flux, k3s, Argo CD, the Prometheus operator and the Gateway API in a test's cluster, until it ends; other tests are not affected. */
+/** The custom resource definitions of Flux, k3s, Argo CD, the Prometheus operator, the Gateway API and Traefik in a test's cluster, until it ends; other tests are not affected. */
 import {readFile} from 'node:fs/promises'
 import {setTimeout} from 'node:timers/promises'
 import {loadAll} from 'js-yaml'

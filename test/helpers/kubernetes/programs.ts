@@ -4,7 +4,21 @@ import {programNamed} from '../../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../../scripts/programs/find.mjs'
 
 export type ProgramName =
-  'coredns' | 'crds' | 'etcd' | 'helm' | 'helm3' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl' | 'promtool'
+  | 'operator-crds'
+  | 'prometheus-3'
+  | 'prometheus-operator'
+  | 'cert-manager'
+  | 'cert-manager-crds'
+  | 'coredns'
+  | 'crds'
+  | 'etcd'
+  | 'helm'
+  | 'helm3'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kubectl'
+  | 'promtool'
+  | 'traefik'
 
 export interface Ran {
   readonly code: number | null

@@ -5,7 +5,8 @@ import {reduceAll} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
-import {type Admitted, type Peer, type Denied, admit, admitNode} from '../../../src/server/ads/admission.js'
+import {type Admitted, admit, admitNode} from '../../../src/server/ads/admission.js'
+import type {Denied, Peer} from '../../../src/server/mtls/denial.js'
 import {testCluster} from '../../helpers/fleet.js'
 
 const now = new Date('2026-11-24T00:00:00Z')
@@ -93,6 +94,7 @@ describe('admission of a relayed stream', () => {
       generation: 1,
       fingerprint: hash('a'),
       path: 'relay',
+      relayedBy: 'f'.repeat(64),
     })
   })
 
@@ -134,6 +136,18 @@ describe('admission by record', () => {
     expect(reasonOf(admit(gone, relay(), [xfcc()], now))).to.equal('not-registered')
   })
 
+  it('cluster-revoked: nothing of a revoked cluster is admitted, whatever its registration and its credentials are', () => {
+    const before = withRecord(fleet(), paris, 1, [credential('a')])
+    const record = before.records.get(paris)
+    if (record === undefined) throw new Error('paris has no record')
+    const value = {...record, revokedSince: '2026-11-23T00:00:00.000Z'}
+    const revoked = reduceAll(before, [{kind: 'record', owner: paris, value}])
+    for (const each of [revoked, reduceAll(revoked, [{kind: 'registration', name: paris, value: undefined}])]) {
+      expect(reasonOf(admit(each, direct('paris', 'a'), [], now))).to.equal('cluster-revoked')
+      expect(reasonOf(admit(each, relay(), [xfcc()], now))).to.equal('cluster-revoked')
+    }
+  })
+
   it('a registration that does not decode is still one (promise 6)', () => {
     const broken = reduceAll(fleet(), [
       {kind: 'fault', subject: 'registration/paris', value: {object: 'Service/paris', key: 'x', message: 'broken'}},
@@ -149,16 +163,22 @@ describe('admission by record', () => {
     )
   })
 
-  it('credential-unknown, credential-revoked, credential-expired', () => {
+  it('credential-unknown, credential-revoked, credential-superseded, credential-expired', () => {
     const changed = withRecord(fleet(), paris, 1, [
       {...credential('a'), state: 'revoked'},
       {...credential('b'), notAfter: '2026-11-23T00:00:00Z'},
+      {...credential('c'), state: 'revoked', retiredAt: '2026-11-20T00:00:00Z'},
     ])
     expect(reasonOf(admit(changed, direct('paris', 'd'), [], now))).to.equal('credential-unknown')
     expect(reasonOf(admit(changed, direct('paris', 'a'), [], now))).to.equal('credential-revoked')
     expect(reasonOf(admit(changed, direct('paris', 'b'), [], now))).to.equal('credential-expired')
     const ended = admit(changed, direct('paris', 'b'), [], now)
-    expect('message' in ended && ended.message).to.match(/ended at 2026-11-23T00:00:00Z; apply the newest Secret$/)
+    expect('message' in ended && ended.message).to.match(
+      /ended at 2026-11-23T00:00:00Z; apply the newest one, of Secret paris-envoy-ads \(atlas cluster values paris --format secret\)$/,
+    )
+    const superseded = admit(changed, direct('paris', 'c'), [], now)
+    expect(reasonOf(superseded)).to.equal('credential-superseded')
+    expect('message' in superseded && superseded.message).to.match(/is refused since 2026-11-20T00:00:00Z, .*; apply the newest one/)
     const unknown = admit(changed, direct('paris', 'd'), [], now)
     expect('message' in unknown && unknown.message).to.match(/is on record: it ended more than 30 days ago, or /)
   })

@@ -1,7 +1,7 @@
 /** When refused streams are answered: at once, or later where a cluster is refused often. */
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import {deny} from '../../../src/server/ads/admission.js'
+import {deny} from '../../../src/server/mtls/denial.js'
 import {type Refusals, openRefusals} from '../../../src/server/ads/refusals.js'
 import {eventually, nodeOf, startNetwork, types} from '../support/network.js'
 

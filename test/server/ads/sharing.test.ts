@@ -11,6 +11,7 @@ import {openRefusals} from '../../../src/server/ads/refusals.js'
 import {defaultStreamTimes} from '../../../src/server/ads/stream-limits.js'
 import type {Stream} from '../../../src/server/ads/stream.js'
 import {silentLog} from '../../../src/server/log.js'
+import {buildServerTls, materialOf} from '../../../src/server/mtls/context.js'
 import {reduce} from '../../../src/lib/model/change.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {testFleet} from '../../helpers/dependencies.js'
@@ -27,7 +28,7 @@ describe('the snapshots of a stream', () => {
   beforeEach(async () => {
     streams = []
     ads = openAdsServer(
-      {times: {...defaultConnectionTimes, stopGraceMs: 100}, connectionsMax: 100, log: silentLog},
+      {times: {...defaultConnectionTimes, stopGraceMs: 100}, connectionsMax: 100, log: silentLog, streams: () => streams},
       {
         now: () => new Date(),
         steady: () => performance.now(),
@@ -48,7 +49,7 @@ describe('the snapshots of a stream', () => {
         closed: () => undefined,
       },
     )
-    ads.use(fleet)
+    ads.use(buildServerTls(need(materialOf(fleet))))
     await ads.listen({host: '127.0.0.1', port: 0})
     const {host, port} = need(ads.address())
     const roots = need(fleet.trust).roots.join('')
@@ -60,7 +61,7 @@ describe('the snapshots of a stream', () => {
   })
   afterEach(async () => {
     connection.close()
-    await ads.stop(() => streams)
+    await ads.stop()
   })
 
   const snapshot = (): Snapshot => need(need(streams[0]).session.snapshot)

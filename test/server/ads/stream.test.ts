@@ -145,7 +145,7 @@ describe('a stream', () => {
   })
 
   it('of a cluster that sends requests too fast is read later, and not ended', async () => {
-    network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 200}})
+    network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 20}})
     const greedy = network.direct('paris').delta()
     greedy.send({node: nodeOf('paris'), typeUrl: types.cluster})
     for (let count = 0; count < 50; count += 1) greedy.send({typeUrl: types.secret, resourceNamesSubscribe: [`s${count}`]})

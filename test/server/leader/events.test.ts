@@ -3,13 +3,15 @@ import {expect} from 'chai'
 import {type Change, reduceAll} from '../../../src/lib/model/change.js'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/model/names.js'
+import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import type {ProxyReport, Report} from '../../../src/lib/model/report.js'
+import {planCredentialRevocation, planRestore, planRevocation} from '../../../src/lib/ops/revoke.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
 import {EVENTS_PER_MINUTE, openEventRecorder} from '../../../src/server/leader/events.js'
 import {silentLog} from '../../../src/server/log.js'
 import {recordsOf} from '../../envoy/fixture.js'
 import {testCluster} from '../../helpers/fleet.js'
-import {testFleet, testDependencies} from '../../helpers/dependencies.js'
+import {reconciled, testFleet, testDependencies, testSettings} from '../../helpers/dependencies.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const fleet = testFleet(testDependencies(), [paris, lyon])
@@ -37,14 +39,16 @@ function report(replica: string, ...proxies: readonly ProxyReport[]): Change {
 const alive = (...replicas: readonly string[]): Change => ({kind: 'replicas', value: replicas})
 
 /** The Events of these changes, one after the other, as `OBJECT REASON MESSAGE`. */
-function eventsOf(before: Fleet, ...steps: readonly (readonly Change[])[]): readonly string[] {
+function eventsOf(before: Fleet, ...given: readonly (OpsDependencies | readonly Change[])[]): readonly string[] {
+  const steps = given.filter(step => Array.isArray(step)) as readonly (readonly Change[])[]
+  const [clock = testDependencies()] = given.filter(step => !Array.isArray(step)) as readonly OpsDependencies[]
   const lines: string[] = []
   const store = {
     recordEvent: async (object: string, {reason, message}: {reason: string; message: string}) => {
       lines.push(`${object} ${reason} ${message}`)
     },
   } as unknown as StateStore
-  const recorder = openEventRecorder(store, silentLog, testDependencies())
+  const recorder = openEventRecorder(store, silentLog, clock)
   recorder.begin(before)
   let known = before
   for (const changes of steps) {
@@ -85,6 +89,39 @@ describe('Events', () => {
     ])
   })
 
+  it('NoEffect: for each new remark, and for a group that is not listed, with the list that is needed', () => {
+    const settings: Change = {kind: 'settings', value: {...testSettings, groups: ['asia']}}
+    const register = (differing: Parameters<typeof testCluster>[1]): readonly Change[] => [
+      {kind: 'registration', name: paris, value: testCluster('paris', differing)},
+    ]
+    const lines = eventsOf(
+      reduceAll(fleet, [settings]),
+      register({remarks: ['a']}),
+      register({remarks: ['a', 'b']}),
+      register({groups: ['asia', 'europe']}),
+      register({groups: ['europe'], replicas: 2}),
+    )
+    expect(lines).to.deep.equal([
+      'Service/paris NoEffect a',
+      'Service/paris NoEffect b',
+      'Service/paris NoEffect not listed in the settings, so without an endpoints file and a DNS name: group europe; set groups: [asia,europe] in the values of chart atlas, for the right to write them, then run atlas init --groups asia,europe',
+    ])
+  })
+
+  it('NoEffect: also of a registration that was written before this leader began, in the same Events', () => {
+    const settings: Change = {kind: 'settings', value: {...testSettings, groups: ['asia']}}
+    const registered = (remarks: readonly string[]): Change => ({
+      kind: 'registration',
+      name: paris,
+      value: testCluster('paris', {remarks, groups: ['asia', 'europe']}),
+    })
+    const seen = eventsOf(reduceAll(fleet, [settings]), [registered(['a'])], [registered(['a', 'b'])])
+    const found = eventsOf(reduceAll(fleet, [settings, registered(['a', 'b'])]))
+    const noEffect = (lines: readonly string[]): readonly string[] => lines.filter(line => line.includes(' NoEffect ')).sort()
+    expect(noEffect(found)).to.have.length(3)
+    expect(noEffect(found)).to.deep.equal(noEffect(seen))
+  })
+
   it('Suspended and Removed on the settings, since the Service is deleted; Restored on the Service', () => {
     const registration = testCluster('paris')
     const record = (differing: object): readonly Change[] => [
@@ -98,6 +135,24 @@ describe('Events', () => {
       'ConfigMap/atlas-fleet Suspended paris:',
       'ConfigMap/atlas-fleet Removed paris:',
     ])
+  })
+
+  it('Revoked, Restored and CredentialRevoked on the Service', () => {
+    const dependencies = testDependencies()
+    const revoked = planRevocation(fleet, paris, {reissue: false}, dependencies)
+    const after = reduceAll(fleet, revoked)
+    const restored = planRestore(after, paris)
+    const later = reduceAll(after, restored)
+    const lines = eventsOf(fleet, revoked, restored, planRevocation(later, paris, {reissue: true}, dependencies))
+    expect(lines.map(line => line.split(' ').slice(0, 2).join(' '))).to.deep.equal([
+      'Service/paris Revoked',
+      'Service/paris Restored',
+      'Service/paris Revoked',
+    ])
+    expect(lines[0]).to.include('atlas cluster restore paris')
+    const [sha256 = ''] = fleet.records.get(lyon)?.credentials.map(credential => credential.sha256) ?? []
+    const [line] = eventsOf(fleet, planCredentialRevocation(fleet, lyon, {text: sha256, reissue: true}))
+    expect(line).to.equal(`Service/lyon CredentialRevoked refused from now on: its ADS credential ${sha256}`)
   })
 
   it('EnvoyConnected for the first Envoy and EnvoyLost for the last, by the reports of living servers', () => {
@@ -115,6 +170,26 @@ describe('Events', () => {
       'Service/paris EnvoyLost no Envoy of this cluster is connected; one that still runs keeps its configuration',
       'ConfigMap/atlas-fleet EnvoyConnected atlas: atlas-0 is connected',
     ])
+  })
+
+  it('CredentialNotReplaced: once, while an Envoy comes with a credential past half of its life that was replaced', () => {
+    const dependencies = testDependencies()
+    const first = testFleet(dependencies, [paris, lyon])
+    const sha256 = first.records.get(paris)?.credentials[0]?.sha256 ?? expect.fail('no credential')
+    dependencies.pass(400 * 86_400)
+    const renewed = reconciled(first, dependencies)
+    const old = proxy(paris, {credential: {sha256}})
+    const newer = proxy(paris, {credential: {sha256: renewed.records.get(paris)?.credentials[1]?.sha256 ?? ''}})
+    const lines = eventsOf(
+      reduceAll(renewed, [alive('a'), report('a', old)]),
+      [report('a', old, proxy(lyon))],
+      [report('a', newer)],
+      dependencies,
+    ).filter(line => line.includes('Credential'))
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.match(
+      /^Service\/paris CredentialNotReplaced paris paris-0 still uses a credential that ends on .*: apply the newest one there, of "atlas cluster values paris --format secret"$/,
+    )
   })
 
   it('none for Envoys that were connected before, nor for those of a cluster that is deleted', () => {

@@ -35,6 +35,7 @@ describe('the reconciler', () => {
   }
   let store: TestStore
   let passes = 0
+  let isConnecting = false
   let reconciler: Reconciler
 
   /** A reconciler that leads, and observes what it has written. */
@@ -54,7 +55,10 @@ describe('the reconciler', () => {
       dependencies: watched,
       log: silentLog,
       times: {...defaultReconcilerTimes, ...times},
-      renewals: {proxies: () => [], isClockConfirmed: () => true},
+      withZone: true,
+      renewals: {proxies: () => [], isClockConfirmed: () => true, evidence: () => undefined},
+      isConnecting: () => isConnecting,
+      planAlertmanagers: () => [],
       reconciled: () => {
         passes += 1
       },
@@ -66,7 +70,24 @@ describe('the reconciler', () => {
   }
   afterEach(async () => {
     onLook = () => undefined
+    isConnecting = false
     await reconciler.stop()
+  })
+
+  it('leaves Envoys that are opening streams the time before its first pass, and has its next one while they do', async () => {
+    isConnecting = true
+    await open(['paris'])
+    reconciler.living([])
+    const started = reconciler.start()
+    await new Promise(resolve => setTimeout(resolve, 300))
+    expect(passes).to.equal(0)
+    isConnecting = false
+    await started
+    await eventually(() => store.fleet().credentials.size === 2, 'the certificates are issued')
+    isConnecting = true
+    const lyon = testCluster('lyon')
+    store.write({kind: 'registration', name: lyon.name, value: lyon})
+    await eventually(() => store.fleet().credentials.size === 3, 'the new cluster has its credential')
   })
 
   it('forgets an object whose write was refused once it is not wanted any more, and does not spin', async () => {

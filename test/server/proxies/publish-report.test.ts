@@ -21,7 +21,16 @@ describe('the report on proxies', () => {
       warnings: [`NACK ${(texts += 1)}`],
     })
     const publisher = openReportPublisher({
-      ...{fleet: {stored: () => fleet}, store, replica: 'a', times: {reportMs: 3_600_000}, log: silentLog, report, leftovers: () => []},
+      ...{
+        fleet: {stored: () => fleet},
+        store,
+        replica: 'a',
+        times: {reportMs: 3_600_000},
+        log: silentLog,
+        report,
+        proxies: () => [],
+        leftovers: () => [],
+      },
     })
     const storm = async (cluster: typeof paris, nacks: number): Promise<number> => {
       const before = store.commits

@@ -1,5 +1,5 @@
 /** ADS over plain HTTP/2, for what no gRPC client does. */
-import {type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders, connect as connectHttp2} from 'node:http2'
+import {type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders, type Settings, connect as connectHttp2} from 'node:http2'
 import {connect as connectTls} from 'node:tls'
 import {create, toBinary} from '@bufbuild/protobuf'
 import {DeltaDiscoveryRequestSchema} from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js'
@@ -16,11 +16,24 @@ const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggreg
 
 /** A connection with the ADS credential of `owner`. @param headers of every stream */
 export async function rawConnection(network: Network, owner: string, headers: OutgoingHttpHeaders = {}): Promise<RawConnection> {
+  const session = await rawSession(network, owner, {initialWindowSize: 1000})
+  return {
+    session,
+    open() {
+      const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers})
+      stream.on('error', () => undefined)
+      return stream
+    },
+  }
+}
+
+/** An HTTP/2 session to the ADS port with the ADS credential of `owner`. */
+export async function rawSession(network: Network, owner: string, settings: Settings = {}): Promise<ClientHttp2Session> {
   const [host = '', port = ''] = network.serving.address.split(':')
   const {certificate, key} = need(network.store.fleet().credentials.get(owner as Owner))
   const ca = need(network.store.fleet().trust).roots.join('')
   const session = connectHttp2('https://ads.atlas.internal', {
-    settings: {initialWindowSize: 1000},
+    settings,
     createConnection: () =>
       connectTls({
         host,
@@ -34,14 +47,7 @@ export async function rawConnection(network: Network, owner: string, headers: Ou
   })
   session.on('error', () => undefined)
   await new Promise(resolve => session.once('connect', resolve))
-  return {
-    session,
-    open() {
-      const stream = session.request({':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers})
-      stream.on('error', () => undefined)
-      return stream
-    },
-  }
+  return session
 }
 
 /** A message as gRPC frames it. */

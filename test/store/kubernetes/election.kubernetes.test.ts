@@ -3,6 +3,7 @@ import {expect} from 'chai'
 import type {AtlasError} from '../../../src/lib/model/errors.js'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import type {HoldEvents, StateStore} from '../../../src/lib/store/store.js'
+import {defaultElectionTimes} from '../../../src/lib/store/kubernetes/election.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {randomSource} from '../../helpers/random.js'
 import {rejectedBy} from '../../helpers/thrown.js'
@@ -101,7 +102,7 @@ describe('servers that share a namespace', () => {
 
   it('never write two at a time while requests of Leases hang, are cut, delayed and refused', async () => {
     const names = ['a', 'b', 'c']
-    const times = {leaseMs: 1000, renewMs: 500, leaseRetryMs: 40}
+    const times = {leaseMs: 1000, renewMs: 500, leaseRenewMs: 150, leaseRetryMs: 40}
     const random = randomSource('faults of Leases')
     // From time to time the leader can not renew; beside that, random faults happen.
     let [victim, badUntil] = ['', 0]
@@ -175,7 +176,7 @@ describe('servers that share a namespace', () => {
   })
 
   it('keep leading when the response to a renewal is lost, and write nothing after their end', async () => {
-    const store = await stage.open({...electionTimes, leaseRetryMs: 50})
+    const store = await stage.open({...electionTimes, leaseRenewMs: 50, leaseRetryMs: 50})
     const [watch, told] = [await record(store), await takePart(store, 'a')]
     await until(() => told.leading.at(-1) === true)
     let lost = 0
@@ -196,6 +197,12 @@ describe('servers that share a namespace', () => {
     )
     expect(code).to.equal('conflict')
     watch.stop()
+  })
+
+  it('renew with the default limits of a request', async () => {
+    const told = await takePart(await stage.open({...defaultElectionTimes, leaseRenewMs: 50}), 'a')
+    await until(() => stage.proxy.requests().filter(isRenewal).length > 5)
+    expect([told.leading, told.failed]).to.deep.equal([[true], []])
   })
 
   it('report why they can not take part, and when they can again', async () => {

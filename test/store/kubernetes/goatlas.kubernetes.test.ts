@@ -14,6 +14,7 @@ import {createGoatlas} from '../../helpers/kubernetes/goatlas.js'
 import type {Kubernetes} from '../../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../../helpers/kubernetes/shared.js'
 import {testDependencies} from '../../helpers/dependencies.js'
+import {rejectedBy} from '../../helpers/thrown.js'
 import {openNamespace, resources} from './place.js'
 
 interface Stored {
@@ -155,7 +156,15 @@ describe('store/kubernetes: objects of goatlas', () => {
     expect(after.data?.['Corefile']).to.equal(data?.['Corefile'])
     expect(after.data?.['atlas.zone']).to.contain('_thanos._tcp.sidecars.thanos.atlas. 60 IN SRV 10 100 10901 downstream1-thanos-sidecar0.')
     expect(after.metadata.labels).to.deep.equal({'app.kubernetes.io/managed-by': 'atlas', 'goatlas.io/format': '1'})
-    expect(planDerived(await store.load(), settings, {owners: [], withEndpoints: true}, testDependencies()).written).to.deep.equal([])
+    const reloaded = await store.load()
+    expect(planDerived(reloaded, settings, {owners: [], withEndpoints: true}, testDependencies()).written).to.deep.equal([])
+    // Where nothing is to read the zone, its ConfigMap is deleted, but not with what another writer has put there.
+    const {removed} = planDerived(reloaded, settings, {owners: [], withEndpoints: true, withZone: false}, testDependencies())
+    expect(removed).to.have.length(1)
+    expect((await rejectedBy(store.commit(reloaded, removed))).message).to.equal(
+      'ConfigMap "atlas-coredns" is not deleted: beside the zone it holds "Corefile"',
+    )
+    expect((await stored('ConfigMap/atlas-coredns')).data).to.deep.equal(after.data)
   })
 
   it('a Service without a registration becomes no owner', async () => {

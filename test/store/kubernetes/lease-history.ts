@@ -4,7 +4,7 @@ import type {ElectionTimes} from '../../../src/lib/store/kubernetes/election.js'
 import type {RawObject} from '../../../src/lib/store/kubernetes/list.js'
 
 /** Shorter than the defaults, in the same proportions. Milliseconds. */
-export const electionTimes: ElectionTimes = {leaseMs: 2000, renewMs: 1200, leaseRetryMs: 100}
+export const electionTimes: ElectionTimes = {leaseMs: 2000, renewMs: 1200, leaseRenewMs: 100, leaseRetryMs: 100}
 
 /** A write, its writer, and the holder of the Lease at that moment. */
 export interface LeasedWrite {

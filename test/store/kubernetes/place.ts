@@ -2,7 +2,7 @@
 import {type Manifest, parseManifest} from '../../../src/lib/manifest/manifest.js'
 import {openAccess} from '../../../src/lib/store/kubernetes/access.js'
 import {openClient} from '../../../src/lib/store/kubernetes/client.js'
-import {kubernetesStore} from '../../../src/lib/store/kubernetes/kubernetes.js'
+import {type KubernetesOptions, kubernetesStore} from '../../../src/lib/store/kubernetes/kubernetes.js'
 import {type KubernetesTimes, defaultKubernetesTimes} from '../../../src/lib/store/kubernetes/times.js'
 import type {StateStore} from '../../../src/lib/store/store.js'
 import type {Place} from '../../contracts/place.js'
@@ -19,9 +19,9 @@ export const quickTimes: KubernetesTimes = {...defaultKubernetesTimes, retryMs: 
 export async function openNamespace(
   kubeconfig: string,
   namespace: string,
-  {secrets = 'all', times = quickTimes}: {readonly secrets?: 'all' | readonly string[]; readonly times?: KubernetesTimes} = {},
+  {secrets = 'all', times = quickTimes, withDerived = true}: Partial<KubernetesOptions> = {},
 ): Promise<StateStore> {
-  return kubernetesStore(openClient(await openAccess({kubeconfig, namespace})), {secrets, times})
+  return kubernetesStore(openClient(await openAccess({kubeconfig, namespace})), {secrets, times, withDerived})
 }
 
 /** The namespace of the contract's fleet, emptied, reached through `proxy`. */

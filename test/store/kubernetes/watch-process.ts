@@ -7,7 +7,7 @@ import {openNamespace, quickTimes} from './place.js'
 
 const [kubeconfig = '', namespace = ''] = process.argv.slice(2)
 const collect = globalThis.gc as () => void
-const often = {leaseRetryMs: 10, replicaRenewMs: 10, replicaLookMs: 10}
+const often = {leaseRenewMs: 10, leaseRetryMs: 10, replicaRenewMs: 10, replicaLookMs: 10}
 const store = await openNamespace(kubeconfig, namespace, {times: {...quickTimes, ...often}})
 let fleet = emptyFleet
 let changes = 0

@@ -52,6 +52,19 @@ describe('store/kubernetes: writes', () => {
     fleet.derived.has(`Service/${name}-thanos-sidecar0`) &&
     fleet.derived.has(`Secret/${name}-envoy-values`)
 
+  it('a store without derived objects reads all registrations, and neither Services of sidecars nor the zone', async () => {
+    await begin(['paris', 'rome'])
+    await reconcile(store, dependencies)
+    const all = await store.load()
+    expect(isWhole(all, 'paris')).to.equal(true)
+    const lean = await openNamespace(stage.kubernetes.kubeconfig, stage.namespace, {withDerived: false})
+    const read = await lean.load()
+    lean.close()
+    expect(read.registrations).to.deep.equal(all.registrations)
+    expect(all.derived.size).to.be.greaterThan(4)
+    expect([...read.derived.keys()].filter(key => !key.startsWith('Secret/'))).to.deep.equal([])
+  })
+
   it('writes sixteen objects at a time; a refused object delays only its owner, and is written later', async () => {
     const names = Array.from({length: 24}, (_, index) => `c-${index}`)
     await begin(names)

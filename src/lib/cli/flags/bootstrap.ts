@@ -1,7 +1,9 @@
 /** The flags of `cluster values --format bootstrap`: the machine that Envoy will run on. */
 import {Flags} from '@oclif/core'
 import type {BootstrapOptions} from '../../envoy/bootstrap.js'
+import {UPSTREAM_DIRECTORY} from '../../envoy/credential-files.js'
 import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model/address.js'
+import {type UpstreamTls, isCertificatesName, parseUpstreamTls} from '../../model/endpoint-tls.js'
 import {invalid} from '../../model/errors.js'
 import {parseNodeId} from '../../model/node.js'
 import {DEFAULT_OPEN_FILES, USUAL_OPEN_FILES} from '../../model/open-files.js'
@@ -34,6 +36,18 @@ export const bootstrapFlags = {
     helpGroup,
     helpValue: 'N',
   }),
+  'max-heap-bytes': Flags.string({
+    description: 'heap at which this Envoy refuses requests (default 1073741824, which is enough for some 4,000 clusters)',
+    helpGroup,
+    helpValue: 'N',
+  }),
+  'upstream-tls': Flags.string({
+    description:
+      'certificates that this Envoy has for Thanos endpoints with TLS (cluster add --thanos-tls): ca.crt in upstream/NAME beside the bootstrap; with :client a client certificate too, tls.crt and tls.key; may be repeated',
+    helpGroup,
+    helpValue: 'NAME[:client]',
+    multiple: true,
+  }),
   admin: Flags.string({
     description: "Unix socket of Envoy's admin pages on that machine (default: admin.sock beside the bootstrap)",
     helpGroup,
@@ -62,8 +76,10 @@ export function bootstrapOptions(
       bindAddress: parsed(flags['bind-address'], text => parseIp(text, '--bind-address')),
       localAddress: parsed(flags['local-address'], text => parseIp(text, '--local-address')),
       ports: parsed(flags.port, parseListenedPorts),
+      maxHeapBytes: parsed(flags['max-heap-bytes'], parseMaxHeap),
       adminSocket: parsed(flags.admin, parseAdmin),
       stats: parsed(flags.stats, parseStats),
+      upstreamTls: parsed(flags['upstream-tls'], entries => upstreamTlsIn(entries, `${directory}/${UPSTREAM_DIRECTORY}`)),
     }),
   }
 }
@@ -77,10 +93,29 @@ function parseAdmin(text: string): string {
   throw invalid('--admin', "the full path of a Unix socket, such as /run/atlas/admin.sock, because Envoy's admin pages show secrets", text)
 }
 
+function upstreamTlsIn(entries: readonly string[], directory: string): UpstreamTls {
+  const client: Record<string, boolean> = {}
+  for (const entry of entries) {
+    const [, name = '', isClient] = /^([^:]*)(:client)?$/.exec(entry) ?? []
+    if (!isCertificatesName(name)) throw invalid('--upstream-tls', 'NAME or NAME:client, such as openshift:client', entry)
+    client[name] = isClient !== undefined
+  }
+  return parseUpstreamTls({directory, client}, '--upstream-tls')
+}
+
 function parseOpenFiles(text: string): number {
   const limit = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0
   if (limit < USUAL_OPEN_FILES) throw invalid('--open-files', `a whole number from ${USUAL_OPEN_FILES} on`, text)
   return limit
+}
+
+/** An Envoy without any configuration has 70 MiB. */
+const HEAP_MIN = 128 * 1024 ** 2
+
+function parseMaxHeap(text: string): number {
+  const bytes = /^[0-9]{1,15}$/.test(text) ? Number(text) : 0
+  if (bytes < HEAP_MIN) throw invalid('--max-heap-bytes', `a whole number from ${HEAP_MIN} (128 MiB) on`, text)
+  return bytes
 }
 
 function parseStats(text: string): HostPort {

@@ -1,10 +1,15 @@
 /** The flags of `cluster add`. */
 import {Flags} from '@oclif/core'
-import {parseAddresses} from '../../model/address.js'
-import {parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
+import {isDnsName, parseAddresses, parsePort} from '../../model/address.js'
+import {type Pages, parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
+import {parseEndpointTls} from '../../model/endpoint-tls.js'
 import {invalid} from '../../model/errors.js'
+import {pageKinds, parseClusterName} from '../../model/names.js'
+import {parsePagePath} from '../../model/page.js'
+import {parseGroups} from '../../model/settings.js'
 import type {ClusterRequest} from '../../ops/cluster/add.js'
 import {type Stack, parseStack, targetsOf} from '../../model/stack.js'
+import {parseNamedTarget, parseTargetName, sidecars} from '../../model/thanos-target.js'
 import {type FlagsOf, joined, parsed, present} from './common.js'
 
 export const clusterFlags = {
@@ -22,37 +27,76 @@ export const clusterFlags = {
   replicas: Flags.string({description: 'number of Prometheus replicas, each with a Thanos sidecar (default 1)', helpValue: 'N'}),
   stack: Flags.string({
     description:
-      'monitoring stack whose Service names to use: kube-prometheus, or kube-prometheus-stack[=RELEASE] (default kube-prometheus-stack)',
+      'monitoring stack whose Service names to use: kube-prometheus, kube-prometheus-stack[=RELEASE], rancher-monitoring[=RELEASE], or kube-thanos[=NAMESPACE] for its Thanos Query in front of kube-prometheus (default kube-prometheus-stack); values of a chart that change its names follow after commas, such as kube-prometheus-stack=mon,fullnameOverride=prom,cleanPrometheusOperatorObjectNames',
     helpValue: 'STACK',
   }),
   'stack-namespace': Flags.string({
-    default: 'monitoring',
-    description: 'namespace of the monitoring stack in the downstream cluster',
+    description:
+      'namespace of the monitoring stack in the downstream cluster (default monitoring; of rancher-monitoring cattle-monitoring-system)',
     helpValue: 'NAMESPACE',
   }),
+  'cluster-domain': Flags.string({
+    description: 'DNS domain of the downstream cluster, for the names of --stack (default cluster.local)',
+    helpValue: 'DOMAIN',
+  }),
   thanos: Flags.string({
-    description: "address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the replica's number",
-    helpValue: 'HOST:PORT',
+    description:
+      'address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the number of the replica. With a name in front, a further target (Ruler, Store gateway, Query and so on) beside the sidecars, such as ruler=HOST:PORT, with two replicas ruler*2=HOST-{replica}:PORT; may be repeated; the targets replace the present ones, "none" removes all',
+    helpValue: '[TARGET[*N]=]HOST:PORT',
+    multiple: true,
+  }),
+  'thanos-tls': Flags.string({
+    description:
+      'reach the Thanos sidecars, or a target, with TLS: the name of certificates that the downstream Envoy has (value upstreamTls of chart envoy), and the name on the server certificate where that is not the host, such as openshift:prometheus-grpc or store=internal; "none" for plaintext; may be repeated',
+    helpValue: '[TARGET=]NAME[:SERVERNAME]',
+    multiple: true,
   }),
   prometheus: Flags.string({description: 'address of Prometheus, in the same form', helpValue: 'HOST:PORT'}),
   alertmanager: Flags.string({description: 'address of Alertmanager, in the same form', helpValue: 'HOST:PORT'}),
-  group: Flags.string({description: 'group of the cluster; may be repeated', helpValue: 'GROUP', multiple: true}),
+  'thanos-http-port': Flags.string({
+    description: "port of the Thanos sidecar's web pages, on the host of --thanos (default 10902)",
+    helpValue: 'PORT',
+  }),
+  'page-path': Flags.string({
+    description:
+      'path below which a page stands at its own address, such as prom=/prometheus; KIND is prom, alertmanager or thanos; may be repeated',
+    helpValue: 'KIND=PATH',
+    multiple: true,
+  }),
+  'allow-admin': Flags.boolean({
+    allowNo: true,
+    description: 'pass on the paths of pages that administer, stop, profile or write (/api/v1/admin/, /-/quit, /debug/ and so on)',
+  }),
+  'allow-silences': Flags.boolean({allowNo: true, description: 'let users of the pages create and remove silences (default yes)'}),
+  'allow-local-targets': Flags.boolean({
+    allowNo: true,
+    description: "let pages stand on the downstream Envoy's own machine (loopback and link-local addresses)",
+  }),
+  group: Flags.string({
+    description:
+      'group of the cluster, for a Thanos Query of that group (init --groups); may be repeated; the groups replace the present ones, "none" removes all',
+    helpValue: 'GROUP',
+    multiple: true,
+  }),
 }
 
 export type ClusterFlags = FlagsOf<typeof clusterFlags>
 
 /** The stack whose Service names are the default. @throws AtlasError `invalid` */
 export function stackOf(flags: ClusterFlags): Stack {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(flags['stack-namespace']))
-    throw invalid('--stack-namespace', 'the name of a Kubernetes namespace', flags['stack-namespace'])
-  return parseStack(flags.stack ?? 'kube-prometheus-stack', flags['stack-namespace'])
+  const {'stack-namespace': namespace, 'cluster-domain': clusterDomain} = flags
+  if (namespace !== undefined && !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))
+    throw invalid('--stack-namespace', 'the name of a Kubernetes namespace', namespace)
+  if (clusterDomain !== undefined && !isDnsName(clusterDomain))
+    throw invalid('--cluster-domain', 'a DNS domain such as cluster.local', clusterDomain)
+  return parseStack(flags.stack ?? 'kube-prometheus-stack', {namespace, clusterDomain})
 }
 
 /** @throws AtlasError `invalid` for the first wrong flag */
-export function requestOf(flags: ClusterFlags): ClusterRequest {
+export function requestOf(flags: ClusterFlags, cluster: string): ClusterRequest {
   const [addresses, ports] = [joined(flags.address, '--address'), joined(flags.port, '--port')]
   const named = present({
-    thanos: parsed(flags.thanos, text => parseServiceTarget(text, '--thanos')),
+    thanos: parsed(sidecarIn(flags.thanos), text => parseServiceTarget(text, '--thanos')),
     prometheus: parsed(flags.prometheus, text => parseServiceTarget(text, '--prometheus')),
     alertmanager: parsed(flags.alertmanager, text => parseServiceTarget(text, '--alertmanager')),
   })
@@ -61,18 +105,69 @@ export function requestOf(flags: ClusterFlags): ClusterRequest {
   return present({
     addresses: parsed(addresses, text => parseAddresses(text, port => `set the port on its own, for example with --port 11901=${port}`)),
     ports: parsed(ports, parsePorts),
-    replicas: parsed(flags.replicas, parseReplicas),
+    replicas: parsed(flags.replicas, text => (text === '0' ? 0 : parseReplicas(text))),
     services: Object.keys(services).length === 0 ? undefined : services,
-    groups: parsed(flags.group, parseGroups),
+    targets: targetsIn(flags.thanos, cluster),
+    tls: parsed(flags['thanos-tls'], tlsIn),
+    pages: pagesOf(flags),
+    groups: parsed(flags.group, parseClusterGroups),
   })
 }
 
-/** Groups become label names (`group.goatlas.io/<group>`), at most 63 characters. */
-function parseGroups(groups: readonly string[]): readonly string[] {
-  for (const group of groups) {
-    if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(group))
-      throw invalid('--group', 'lower-case letters, digits and "-", at most 63', group)
-  }
+/** The sidecars' address: the one without a name in front. */
+function sidecarIn(entries: readonly string[] | undefined): string | undefined {
+  const plain = (entries ?? []).filter(entry => !entry.includes('=') && entry !== 'none')
+  if (plain.length > 1)
+    throw invalid('--thanos', 'one address of the sidecars, and names in front of all others (ruler=HOST:PORT)', plain.join(' '))
+  return plain[0]
+}
 
-  return [...new Set(groups)].sort()
+/** Undefined: the present targets stay. */
+function targetsIn(entries: readonly string[] = [], cluster: string): ClusterRequest['targets'] {
+  const named = entries.filter(entry => entry.includes('='))
+  if (named.length === 0) return entries.includes('none') ? new Map() : undefined
+  const targets = named.map(entry => {
+    const [, name = '', replicas, address = ''] = /^([^=*]*)(?:\*([^=]*))?=(.*)$/s.exec(entry) ?? []
+    return [parseTargetName(name, parseClusterName(cluster)), parseNamedTarget(address, {replicas}, `--thanos ${name}`)] as const
+  })
+  if (new Set(targets.map(([name]) => name)).size < targets.length) throw invalid('--thanos', 'each target once', named.join(' '))
+  return new Map(targets.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function tlsIn(entries: readonly string[]): ClusterRequest['tls'] {
+  const pairs = entries.map(entry => {
+    const cut = entry.indexOf('=')
+    const text = entry.slice(cut + 1)
+    return [cut < 0 ? sidecars : entry.slice(0, cut), text === 'none' ? undefined : parseEndpointTls(text, '--thanos-tls')] as const
+  })
+  if (new Set(pairs.map(([target]) => target)).size < pairs.length) throw invalid('--thanos-tls', 'each target once', entries.join(' '))
+  return new Map(pairs)
+}
+
+function pagesOf(flags: ClusterFlags): ClusterRequest['pages'] {
+  const pages = present({
+    thanosHttpPort: parsed(flags['thanos-http-port'], text => parsePort(text, '--thanos-http-port')),
+    paths: parsed(flags['page-path'], parsePaths),
+    allowAdmin: flags['allow-admin'],
+    allowSilences: flags['allow-silences'],
+    allowLocalTargets: flags['allow-local-targets'],
+  })
+  return Object.keys(pages).length === 0 ? undefined : pages
+}
+
+function parsePaths(entries: readonly string[]): Partial<Pages['paths']> {
+  return Object.fromEntries(
+    entries.map(entry => {
+      const cut = entry.indexOf('=')
+      const kind = pageKinds.find(each => each === entry.slice(0, Math.max(cut, 0)))
+      if (kind === undefined)
+        throw invalid('--page-path', `KIND=PATH with one of ${pageKinds.join(', ')} as KIND, such as prom=/prometheus`, entry)
+      return [kind, parsePagePath(entry.slice(cut + 1), `--page-path ${kind}`)]
+    }),
+  )
+}
+
+function parseClusterGroups(groups: readonly string[]): readonly string[] {
+  if (groups.length === 1 && groups[0] === 'none') return []
+  return parseGroups(groups, '--group')
 }

@@ -31,10 +31,21 @@ export const serveFlags = {
     description: 'address that Envoys connect to; [::] is every address, of IPv4 alone without IPv6',
     helpValue: 'IP:PORT',
   }),
+  'pages-listen': Flags.string({
+    description:
+      'address of the web pages that the server makes itself, for the observability Envoy (default: the address of --listen with the next port, as a rule 6306)',
+    helpValue: 'IP:PORT',
+  }),
   admin: Flags.string({default: '127.0.0.1:6309', description: 'address of health, metrics and status', helpValue: 'IP:PORT'}),
   'thanos-endpoints': Flags.string({
-    description: 'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file)',
+    description:
+      'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file); the endpoints of each group are in a file beside it, such as endpoints-europe.yaml',
     helpValue: 'FILE',
+  }),
+  'dns-zone': Flags.boolean({
+    allowNo: true,
+    default: true,
+    description: 'keep the DNS zone for CoreDNS (ConfigMap atlas-coredns); --no-dns-zone removes it, where nothing reads it',
   }),
   'streams-per-cluster': Flags.integer({
     default: DEFAULT_STREAMS_PER_CLUSTER,
@@ -62,8 +73,12 @@ export function serveOptions(flags: ServeFlags) {
     listen: parseListen(flags.listen, '--listen'),
     admin: parseListen(flags.admin, '--admin'),
     log: flags['log-level'],
+    dnsZone: flags['dns-zone'],
     limits: {streamsPerCluster: flags['streams-per-cluster']},
-    ...present({endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file))}),
+    ...present({
+      pagesListen: parsed(flags['pages-listen'], text => parseListen(text, '--pages-listen')),
+      endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file)),
+    }),
   }
 }
 

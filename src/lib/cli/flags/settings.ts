@@ -1,17 +1,22 @@
 /** The flags of `init` that set settings. */
+import {readFileSync} from 'node:fs'
 import {Flags} from '@oclif/core'
+import {parseYaml} from '../../manifest/yaml.js'
 import {type Address, type HostPort, parseAddresses, parseHostPort, parsePort, requireReachable} from '../../model/address.js'
-import {AtlasError} from '../../model/errors.js'
-import {parseClientName} from '../../model/names.js'
+import {type AlertmanagerSelector, parseAlertmanagerSelector} from '../../model/alertmanager.js'
+import {AtlasError, accessHint, messageOf, quote} from '../../model/errors.js'
+import {parseExtraEndpoints} from '../../model/extra-endpoints.js'
+import {mergedClients, parseInternalClient, parseInternalPort} from '../../model/internal-ports.js'
 import {type SettingName, parseSetting, settingNames} from '../../model/setting-ranges.js'
 import {
   defaultSettings,
   parseClientDirectory,
   parseClusterDomain,
   parseEndpointTemplate,
-  parseInternalPort,
+  parseGroups,
   parseNamespace,
   parseTrustDomain,
+  parseWebDomain,
 } from '../../model/settings.js'
 import type {Choices} from '../../ops/init.js'
 import {type FlagsOf, joined, parsed, present} from './common.js'
@@ -24,9 +29,26 @@ export const settingsFlags = {
   }),
   'ads-port': Flags.string({description: 'port for ADS at --address (default 10900)', helpValue: 'PORT'}),
   'alerts-port': Flags.string({description: 'port for alerts at --address (default 10903)', helpValue: 'PORT'}),
+  alertmanager: Flags.string({
+    description:
+      'an Alertmanager of the observability cluster, to which every downstream Prometheus sends its alerts; may be repeated; "none" for an empty list',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+  }),
+  'alertmanager-selector': Flags.string({
+    description:
+      'in Kubernetes, the Alertmanagers by labels of their EndpointSlices, such as monitoring/kubernetes.io/service-name=alertmanager-operated; "off" for none',
+    helpValue: 'NAMESPACE/LABEL=VALUE',
+  }),
   'ads-server': Flags.string({
     description:
       'where the observability Envoy connects to "atlas serve"; may be repeated (default atlas-ads.<namespace>.svc.<cluster domain>:6305)',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+  }),
+  'pages-server': Flags.string({
+    description:
+      'where the observability Envoy asks "atlas serve" for its web pages; may be repeated (default: the next port of each --ads-server, as a rule 6306)',
     helpValue: 'HOST:PORT',
     multiple: true,
   }),
@@ -40,10 +62,20 @@ export const settingsFlags = {
     description: 'address of a replica for Thanos Query, with {service}, {namespace} and {clusterDomain}',
     helpValue: 'TEMPLATE',
   }),
+  'extra-endpoints': Flags.string({
+    description:
+      'file with further endpoints of Thanos Query, in the format of its --endpoint.sd-config-file, or the list itself as JSON; copied into the endpoints files; "off" for none',
+    helpValue: 'FILE',
+  }),
+  groups: Flags.string({
+    description:
+      'groups of clusters (cluster add --group), each with an endpoints file and a DNS name of its own, such as europe,asia; replaces the current list; "none" for an empty list',
+    helpValue: 'GROUP,…',
+  }),
   client: Flags.string({
     description:
-      'client allowed on the mutual-TLS internal ports, e.g. thanos; replaces the current list; may be repeated; "none" for an empty list. Its certificate is in Secret atlas-client-<name>',
-    helpValue: 'NAME',
+      'client allowed on internal ports that speak mutual TLS: thanos (10901 alone) or ingress:10904 (only the ports named, separated by commas); replaces the current list; may be repeated; "none" for an empty list. Its certificate is in Secret atlas-client-<name>',
+    helpValue: 'NAME[:PORT,…]',
     multiple: true,
   }),
   'client-directory': Flags.string({
@@ -51,9 +83,20 @@ export const settingsFlags = {
     helpValue: 'DIR',
   }),
   'internal-tls': Flags.string({
-    description: 'internal port of the observability Envoy that requires mutual TLS: 10901; "off" for none',
+    description:
+      'internal port of the observability Envoy that requires mutual TLS: 10901, 10902 or 10904; may be repeated; "off" for none',
     helpValue: 'PORT',
     multiple: true,
+  }),
+  'web-domain': Flags.string({
+    description:
+      'domain of the web pages: Prometheus of cluster paris is then at https://paris.prom.DOMAIN/; needs wildcard names in DNS; "off" for none',
+    helpValue: 'DOMAIN',
+  }),
+  'pages-by-path': Flags.boolean({
+    description:
+      'web pages by path too, such as /prom/paris/: one origin, so that the page of a stolen cluster can script those of all others',
+    allowNo: true,
   }),
   set: Flags.string({
     description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${settingNames.join(', ')}`,
@@ -72,15 +115,46 @@ export function choicesOf(flags: SettingsFlags): Choices {
     adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),
     alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
     adsServers: flags['ads-server']?.map(text => reachable(parseHostPort(text, '--ads-server'), '--ads-server')),
+    pagesServers: flags['pages-server']?.map(text => reachable(parseHostPort(text, '--pages-server'), '--pages-server')),
+    alertmanagers: listed(flags.alertmanager, 'none', text => reachable(parseHostPort(text, '--alertmanager'), '--alertmanager')),
     trustDomain: parsed(flags['trust-domain'], parseTrustDomain),
     thanosNamespace: parsed(flags['thanos-namespace'], text => parseNamespace(text, '--thanos-namespace')),
     clusterDomain: parsed(flags['cluster-domain'], text => parseClusterDomain(text, '--cluster-domain')),
     endpointTemplate: parsed(flags['endpoint-template'], text => parseEndpointTemplate(text, '--endpoint-template')),
-    clients: listed(flags.client, 'none', text => parseClientName(text, '--client')),
+    extraEndpoints: parsed(flags['extra-endpoints'], extraEndpointsOf),
+    groups: parsed(flags.groups, text => (text === 'none' ? [] : parseGroups(text.split(','), '--groups'))),
+    clients: parsed(
+      listed(flags.client, 'none', text => parseInternalClient(text, '--client')),
+      mergedClients,
+    ),
     clientDirectory: parsed(flags['client-directory'], text => parseClientDirectory(text, '--client-directory')),
     internalTls: listed(flags['internal-tls'], 'off', text => parseInternalPort(text, '--internal-tls')),
+    pagesByPath: flags['pages-by-path'],
     ...durationsOf(flags.set ?? []),
+    ...(flags['web-domain'] !== undefined && {webDomain: webDomainOf(flags['web-domain'])}),
+    ...(flags['alertmanager-selector'] !== undefined && {alertmanagerSelector: selectorOf(flags['alertmanager-selector'])}),
   })
+}
+
+/** @throws AtlasError `invalid` for a file that can't be read, or with an entry that is none */
+function extraEndpointsOf(value: string): Choices['extraEndpoints'] {
+  if (value === 'off') return []
+  const what = '--extra-endpoints'
+  if (/^\s*[[{]/.test(value)) return parseExtraEndpoints(parseYaml(value), what)
+  try {
+    return parseExtraEndpoints(parseYaml(readFileSync(value, 'utf8')), what)
+  } catch (error) {
+    if (error instanceof AtlasError) throw error
+    throw new AtlasError('invalid', `${what}: can not read ${quote(value)}: ${messageOf(error)}`, {hint: accessHint(error)})
+  }
+}
+
+function selectorOf(text: string): AlertmanagerSelector | undefined {
+  return text === 'off' ? undefined : parseAlertmanagerSelector(text, '--alertmanager-selector')
+}
+
+function webDomainOf(text: string): string | undefined {
+  return text === 'off' ? undefined : parseWebDomain(text, '--web-domain')
 }
 
 /** Stored settings are read without this rule: an upgrade stops no server because of what an earlier release accepted. */

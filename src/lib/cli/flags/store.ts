@@ -38,6 +38,8 @@ export type StoreFlags = FlagsOf<typeof storeFlags>
 export interface StoreNeeds {
   /** In Kubernetes: the Secrets that the command reads; default none. */
   readonly secrets?: 'all' | readonly string[]
+  /** In Kubernetes: whether the objects that are made from the fleet are read, most of its Services; default true. */
+  readonly withDerived?: boolean
   /** In Kubernetes: what the command does, for which it needs rights; default `read`. A server has none: its chart grants its rights. */
   readonly work?: Work | 'serve'
   /** Whether a directory that doesn't exist is an empty store. */
@@ -48,7 +50,7 @@ export interface StoreNeeds {
 /** @throws AtlasError `invalid` for an empty flag or flags of both kinds, `unreachable` where no cluster is configured */
 export async function openStore(
   flags: StoreFlags & {readonly timeout?: string},
-  {secrets = [], work = 'read', create = false, times = {}}: StoreNeeds = {},
+  {secrets = [], withDerived = true, work = 'read', create = false, times = {}}: StoreNeeds = {},
 ): Promise<StateStore> {
   refuseEmpty(flags, ['store', 'context', 'kubeconfig'])
   // flags.store may come from ATLAS_STORE, so --context on the command line is not silently ignored.
@@ -63,11 +65,25 @@ export async function openStore(
   if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times: {...lock, ...times}})
   const namespace = flags.namespace === undefined ? undefined : parseNamespace(flags.namespace, '--namespace')
   const cluster = present({namespace, context: flags.context, kubeconfig: flags.kubeconfig})
-  return openCluster({cluster, secrets, times, ...(work !== 'serve' && {work})})
+  return openCluster({cluster, secrets, times, withDerived, ...(work !== 'serve' && {work})})
 }
 
 /** The flags that name the same store, for the next command: with a blank before each, or empty; quoted for a shell. */
-export function sameStore(flags: StoreFlags): string {
+export function sameStore(flags: Partial<StoreFlags>): string {
   const named = (['store', 'namespace', 'context', 'kubeconfig'] as const).filter(name => flags[name] !== undefined)
   return named.map(name => ` --${name} ${shellWord(String(flags[name]))}`).join('')
+}
+
+/** Completes a command of Atlas by the flags of the same store that it lacks: `atlas status` -> `atlas status --store DIR`. */
+export function inSameStore(command: string, flags: Partial<StoreFlags>): string {
+  const missing = Object.entries(flags).filter(([name]) => !command.includes(` --${name} `))
+  return `${command}${sameStore(Object.fromEntries(missing))}`
+}
+
+/** The same for the commands in a text, which are in quotes there. */
+export function commandsInSameStore(text: string, flags: Partial<StoreFlags>): string {
+  return text.replaceAll(
+    /"(atlas (?:cluster [a-z]+|init|rotate|serve|status)\b[^"\n]*)"/g,
+    (_, command: string) => `"${inSameStore(command, flags)}"`,
+  )
 }

@@ -1,11 +1,15 @@
 /** A downstream cluster as JSON and as text: `cluster add`, `cluster list` and `cluster show`. */
 import {renderAddresses, renderHostPort} from '../../model/address.js'
-import {type Cluster, renderPorts, type ServiceTarget} from '../../model/cluster.js'
+import {type Cluster, type Pages, renderPorts, type ServiceTarget} from '../../model/cluster.js'
+import {type EndpointTls, renderEndpointTls} from '../../model/endpoint-tls.js'
 import {dialledAddresses} from '../../model/fleet.js'
+import type {PageKind} from '../../model/names.js'
+import type {Settings} from '../../model/settings.js'
 import type {AddResult} from '../../ops/cluster/add.js'
 import type {ClusterEntry, ListedCluster} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
 import {isSharedByReplicas} from '../../model/stack.js'
+import {type PageAddressJson, pageAddressFields, pageAddresses, pageFields} from './cluster-pages.js'
 import {type ClusterFlags, stackOf} from '../flags/cluster.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {type JoiningOptions, renderJoining} from './joining.js'
@@ -20,8 +24,15 @@ export interface ClusterJson {
   readonly ports?: Readonly<Record<string, number>>
   readonly replicas?: number
   readonly services?: {readonly thanos: string; readonly prometheus: string; readonly alertmanager: string}
+  /** What Thanos Query reaches beside the sidecars. */
+  readonly targets?: Readonly<Record<string, {readonly address: string; readonly replicas: number; readonly tls?: string}>>
+  /** TLS to the sidecars, as in the registration. */
+  readonly thanosTls?: string
   readonly groups?: readonly string[]
+  /** What the registration says of its web pages. */
+  readonly pages?: Pages
   readonly suspendedSince?: string
+  readonly revokedSince?: string
   readonly fault?: {readonly object: string; readonly key: string; readonly message: string}
 }
 
@@ -41,13 +52,15 @@ interface CertificateJson {
 export interface ShownCluster extends ClusterJson {
   readonly sni: string
   readonly sidecars: readonly string[]
+  /** Where the web pages are; absent where there are none. */
+  readonly pageAddresses?: Readonly<Record<PageKind, PageAddressJson>>
   readonly identity?: CertificateJson
   readonly credential?: CertificateJson
   readonly fields: Readonly<Record<string, string>>
 }
 
 /** A cluster as `--json` prints it; unknown fields are absent. */
-export function clusterJson({name, state, cluster, fault, suspendedSince, generation}: ClusterEntry): ClusterJson {
+export function clusterJson({name, state, cluster, fault, suspendedSince, revokedSince, generation}: ClusterEntry): ClusterJson {
   const text = ({host, port}: ServiceTarget): string => renderHostPort({host, port})
   return {
     name,
@@ -62,9 +75,20 @@ export function clusterJson({name, state, cluster, fault, suspendedSince, genera
         prometheus: text(cluster.services.prometheus),
         alertmanager: text(cluster.services.alertmanager),
       },
+      ...(cluster.targets.size > 0 && {
+        targets: Object.fromEntries(
+          [...cluster.targets].map(([name, {tls, ...target}]) => [
+            name,
+            {address: text(target), replicas: target.replicas, ...(tls && {tls: renderEndpointTls(tls)})},
+          ]),
+        ),
+      }),
+      ...(cluster.thanosTls && {thanosTls: renderEndpointTls(cluster.thanosTls)}),
       groups: cluster.groups,
+      pages: cluster.pages,
     }),
     ...(suspendedSince !== undefined && {suspendedSince}),
+    ...(revokedSince !== undefined && {revokedSince}),
     ...(fault !== undefined && {fault: {object: fault.source ?? fault.object, key: fault.key, message: fault.message}}),
   }
 }
@@ -101,11 +125,27 @@ function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
     address: cluster.addresses.length === 0 ? '(none yet)' : renderAddresses(cluster.addresses),
     port: cluster.ports.size === 0 ? '11901-11904' : renderPorts(cluster.ports),
     replicas: String(cluster.replicas),
-    thanos: renderHostPort(thanos),
+    thanos: `${renderHostPort(thanos)}${tlsText(cluster.thanosTls)}`,
+    ...Object.fromEntries(
+      [...cluster.targets].map(([target, at]) => [
+        `thanos ${target}`,
+        `${renderHostPort(at)}${at.replicas === 1 ? '' : `, ${at.replicas} replicas`}${tlsText(at.tls)}`,
+      ]),
+    ),
     prometheus: renderHostPort(prometheus),
     alertmanager: renderHostPort(alertmanager),
     group: cluster.groups.join(',') || '-',
+    ...pageFields(cluster),
   }
+}
+
+function tlsText(tls: EndpointTls | undefined): string {
+  return tls === undefined ? '' : `, TLS with ${renderEndpointTls(tls)}`
+}
+
+/** Whether a flag names the address; `--thanos` may name further targets alone. */
+function isNamed(flags: ClusterFlags, service: 'alertmanager' | 'prometheus' | 'thanos'): boolean {
+  return service === 'thanos' ? (flags.thanos ?? []).some(entry => !entry.includes('=') && entry !== 'none') : flags[service] !== undefined
 }
 
 /** What `cluster add` did or would do, what is still missing, and the next commands. */
@@ -125,7 +165,7 @@ export function renderAdded(
         : `Cluster ${name} ${is} changed:\n${difference}`
   const isNew = previous === undefined && !restored
   const stack = stackOf(flags)
-  const assumed = isNew ? (['thanos', 'prometheus', 'alertmanager'] as const).filter(service => flags[service] === undefined) : []
+  const assumed = isNew ? (['thanos', 'prometheus', 'alertmanager'] as const).filter(service => !isNamed(flags, service)) : []
   const next =
     isNew || (previous !== undefined && difference === '') ? renderJoining(name, flags, joining) : `Next: atlas status${sameStore(flags)}`
   return [
@@ -151,6 +191,8 @@ export function renderAdded(
       : [
           `The observability Envoy has no address yet, so the Envoy of ${name} cannot connect. Run "atlas init${sameStore(flags)} --address HOST" first.`,
         ]),
+    ...renderUnlisted(cluster, after.settings, flags),
+    ...renderPages(cluster, after.settings),
     ...unsigned.map(reason => `Warning: ${reason}.`),
     ...(unsigned.length === 0
       ? []
@@ -159,12 +201,31 @@ export function renderAdded(
   ].join('\n')
 }
 
+/** A group of no list has no endpoints: as a slip of the pen would it be noticed in an empty Thanos Query only. */
+function renderUnlisted({groups}: Cluster, settings: Settings | undefined, {store}: StoreFlags): readonly string[] {
+  const listed = settings?.groups ?? []
+  const unlisted = groups.filter(group => !listed.includes(group))
+  if (unlisted.length === 0) return []
+  const all = [...listed, ...unlisted].sort().join(',')
+  const first = store === undefined ? `set groups: [${all}] in the values of chart atlas, for the right to write them, then ` : ''
+  return [
+    `Warning: ${unlisted.length === 1 ? 'group' : 'groups'} ${unlisted.join(', ')} ${unlisted.length === 1 ? 'is' : 'are'} not listed in the settings, so without an endpoints file and a DNS name: ${first}run "atlas init --groups ${all}".`,
+  ]
+}
+
+function renderPages(cluster: Cluster, settings: Settings | undefined): readonly string[] {
+  const fields = Object.entries(pageAddressFields(settings && pageAddresses(cluster, settings)))
+  return fields.length === 0 ? [] : [`Its web pages:\n${renderFields(Object.fromEntries(fields))}`]
+}
+
 /** What `cluster show --json` prints. */
-export function shownCluster({entry, sni, sidecars, identity, credential}: ClusterView): ShownCluster {
+export function shownCluster({entry, settings, sni, sidecars, identity, credential}: ClusterView): ShownCluster {
+  const pages = entry.cluster === undefined ? undefined : pageAddresses(entry.cluster, settings)
   return {
     ...clusterJson(entry),
     sni,
     sidecars,
+    ...(pages !== undefined && {pageAddresses: pages}),
     ...(typeof identity === 'object' && {identity: certificateJson(identity)}),
     ...(credential !== undefined && {credential: certificateJson(credential)}),
     fields: entry.cluster === undefined ? {} : clusterFields(entry.cluster),
@@ -179,7 +240,9 @@ export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, '
   ]
   if (shown.fault !== undefined) lines.push(['fault', `${shown.fault.object}, ${shown.fault.key}: ${shown.fault.message}`])
   if (shown.suspendedSince !== undefined) lines.push(['suspended since', shown.suspendedSince])
+  if (shown.revokedSince !== undefined) lines.push(['revoked since', shown.revokedSince])
   lines.push(...Object.entries(shown.fields), ['server name', shown.sni], ['sidecars', shown.sidecars.join(', ') || '-'])
+  lines.push(...Object.entries(pageAddressFields(shown.pageAddresses)))
   if (identity !== 'unread') lines.push(['identity', certificateLine(shown.identity)])
   lines.push(['ADS credential', certificateLine(shown.credential)])
   return lines.map(([key, value]) => `${key.padEnd(16)}  ${value}`).join('\n')

@@ -1,5 +1,5 @@
 /** The one place where an error becomes text, JSON and an exit code. */
-import {AtlasError, type ErrorCode, messageOf} from '../../model/errors.js'
+import {AtlasError, type ErrorCode, accessHintIn, messageOf} from '../../model/errors.js'
 
 /** Exit codes; 0 is success. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {failed: 1, invalid: 2, 'not-found': 3, conflict: 4, unreachable: 5}
@@ -16,8 +16,12 @@ export interface ErrorReport {
 
 /** The report of anything that was thrown; oclif's own errors are wrong usage. */
 export function errorReport(error: unknown): ErrorReport {
-  if (error instanceof AtlasError)
-    return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
+  if (error instanceof AtlasError) {
+    // What this user may not read needs no repair.
+    const hint = accessHintIn(error.message) ?? error.hint
+    return {code: error.code, message: error.message, ...(hint !== undefined && {hint})}
+  }
+
   if (isOclifError(error))
     return {code: 'invalid', message: usageMessage(error.message), hint: 'add --help to see arguments, flags and examples'}
   if (isWithoutDirectory(error))

@@ -1,17 +1,12 @@
 /** What needs a person, for people: each finding of `status` and `cluster list` with the command to run next. */
+import {accessHintIn} from '../../model/errors.js'
 import {OBSERVABILITY, type Owner, objectKey, objectNames, parseObjectKey} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
-import type {Finding} from '../../ops/findings.js'
+import type {Finding, FindingJson} from '../../ops/findings.js'
 import type {StateStore} from '../../store/store.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {shellWord} from './shell.js'
 import {credentialCommand, logCommand, releaseCommand} from './joining.js'
-
-/** Documented in docs/reference/json.md; fields are only ever added. */
-export interface FindingJson extends Finding {
-  /** The command to run next. */
-  readonly next: string
-}
 
 /** The store that the command has read. */
 export interface FindingContext {
@@ -29,7 +24,7 @@ const SHOWN_MAX = 20
 
 /** Findings as `--json` prints them. */
 export function findingsJson(findings: readonly Finding[], context: FindingContext): readonly FindingJson[] {
-  return findings.map(finding => ({...finding, next: nextOf(finding, context)}))
+  return findings.map(finding => ({...finding, next: nextStepOf(finding, context)}))
 }
 
 /** Two lines for each: what it is, and the command; empty where there is none. */
@@ -40,7 +35,8 @@ export function renderFindings(findings: readonly FindingJson[]): string {
   return ['Needs attention:', ...lines, ...more].join('\n')
 }
 
-function nextOf(finding: Finding, context: FindingContext): string {
+/** The command to run next. */
+export function nextStepOf(finding: Finding, context: FindingContext): string {
   const {flags, namespace} = context
   const {kind, cluster = OBSERVABILITY} = finding
   const kubectl = namespace === undefined ? undefined : `kubectl${contextOf(flags)} --namespace ${namespace}`
@@ -50,21 +46,49 @@ function nextOf(finding: Finding, context: FindingContext): string {
       return logsOf(cluster, kubectl, flags)
     case 'not updated':
       return `atlas rotate ${cluster}${sameStore(flags)}, if what cannot be read is its identity`
+    case 'revoked':
+      return `atlas cluster remove ${cluster}${sameStore(flags)}, or atlas cluster restore ${cluster}${sameStore(flags)} if its machines are yours again`
     case 'credential':
       return renewalOf(cluster, kubectl, context)
     case 'envoy':
       return upgradeOf(cluster, kubectl, context)
+    case 'memory':
     case 'open files':
+      return higherLimit(kind, {hasChart: kubectl !== undefined, bootstrap: bootstrapCommand(cluster, flags)})
+    case 'upstream tls':
       return kubectl === undefined
-        ? `raise the hard limit ("ulimit -Hn") where this Envoy is started, and write its bootstrap with the new limit: ${bootstrapCommand(cluster, flags)} --open-files N`
-        : 'raise the limit of open files of its container runtime, and set openFiles in the values of its chart'
+        ? `put ca.crt, and for a client certificate tls.crt and tls.key, into upstream/NAME beside its bootstrap, write that again with --upstream-tls NAME (or NAME:client), and restart this Envoy`
+        : 'mount the certificates: value upstreamTls of chart envoy in that cluster'
+    case 'group':
+      return listGroups(finding, context)
     case 'fault':
+    case 'registration':
       return editOf(finding, kubectl, flags)
+    case 'rotation':
+      return `atlas rotate --status${sameStore(flags)}`
     case 'no leader':
       return `${kubectl ?? 'kubectl'} get pods --selector app.kubernetes.io/component=controller`
     case 'warning':
-      return kubectl === undefined || finding.server === undefined ? 'see the log of "atlas serve"' : `${kubectl} logs ${finding.server}`
+      return logOfServer(finding, kubectl)
   }
+}
+
+function logOfServer({server}: Finding, kubectl: string | undefined): string {
+  return kubectl === undefined || server === undefined ? 'see the log of "atlas serve"' : `${kubectl} logs ${server}`
+}
+
+/** @param by whether a chart writes the Envoy's bootstrap, and the command that does otherwise */
+function higherLimit(
+  kind: 'memory' | 'open files',
+  {hasChart, bootstrap}: {readonly hasChart: boolean; readonly bootstrap: string},
+): string {
+  if (kind === 'memory')
+    return hasChart
+      ? 'set envoy.maxHeapBytes in the values of chart atlas, and a memory limit above it in envoy.resources'
+      : `write its bootstrap again, with a limit that leaves room, and restart this Envoy: ${bootstrap} --max-heap-bytes N`
+  return hasChart
+    ? 'raise the limit of open files of its container runtime, and set openFiles in the values of its chart'
+    : `raise the hard limit ("ulimit -Hn") where this Envoy is started, and write its bootstrap with the new limit: ${bootstrap} --open-files N`
 }
 
 /** Where an Envoy says why it does not connect, or what it refuses. */
@@ -100,7 +124,7 @@ function upgradeOf(cluster: Owner, kubectl: string | undefined, {flags, version}
 }
 
 function editOf({object = '', source, message}: Finding, kubectl: string | undefined, {store = ''}: StoreFlags): string {
-  if (kubectl === undefined && message.includes("it can't be read: EACCES"))
+  if (kubectl === undefined && accessHintIn(message) !== undefined)
     return `give ${shellWord(`${store}/${source ?? object}`)} to the user that runs "atlas serve" (chown), or make it readable for that user (chmod)`
   if (kubectl === undefined) return `edit ${shellWord(`${store}/${source ?? object}`)}`
   const {kind, name} = parseObjectKey(object)
@@ -113,4 +137,13 @@ function bootstrapCommand(cluster: Owner, flags: StoreFlags): string {
 
 function contextOf({context, kubeconfig}: StoreFlags): string {
   return `${kubeconfig === undefined ? '' : ` --kubeconfig ${shellWord(kubeconfig)}`}${context === undefined ? '' : ` --context ${shellWord(context)}`}`
+}
+
+/** With another namespace of Thanos, the chart renders the rule with which Atlas may write the group's ConfigMap. */
+function listGroups({groups = []}: Finding, {flags, namespace}: FindingContext): string {
+  const all = groups.join(',')
+  const command = `atlas init${sameStore(flags)} --groups ${all}`
+  return namespace === undefined
+    ? command
+    : `set groups: [${all}] in the values of chart atlas, for the right to write them, then run ${command}`
 }

@@ -1,10 +1,10 @@
 /** What `init` prints: what it wrote, what it adopted from the 2021 program, how to start Thanos Query, and the next command. */
 import {ENDPOINTS_KEY} from '../../manifest/endpoints.js'
 import {encodeSettings} from '../../manifest/settings.js'
-import {renderAddresses} from '../../model/address.js'
+import {renderAddresses, renderHostPort} from '../../model/address.js'
 import {dialledAddresses} from '../../model/fleet.js'
 import {OBSERVABILITY, objectNames} from '../../model/names.js'
-import type {Settings} from '../../model/settings.js'
+import {type Settings, adsServersOf} from '../../model/settings.js'
 import type {Adoption} from '../../ops/goatlas/adopt.js'
 import type {InitResult} from '../../ops/init.js'
 import type {StateStore} from '../../store/store.js'
@@ -32,6 +32,7 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
           `Changed settings:\n${renderDifference(before.settings === undefined ? {} : encodeSettings(before.settings), encodeSettings(settings))}`,
         ]),
     ...(dryRun ? [] : [`\n${renderThanosQuery(store, settings, flags)}`]),
+    ...(flags.store === undefined || settings.adsServers.length > 0 ? [] : [`\n${renderAssumedServer(settings)}`]),
     `\n${renderNext(result, flags)}`,
   ].join('\n')
 }
@@ -72,6 +73,13 @@ ${
 Next: atlas cluster add NAME${sameStore(flags)}`
 }
 
+/** A directory is used without Kubernetes first of all, where the assumed name leads nowhere. */
+function renderAssumedServer(settings: Settings): string {
+  const assumed = adsServersOf(settings).map(server => renderHostPort(server))
+  return `Assumed: the observability Envoy connects to the server at ${assumed.join(', ')}, a name inside Kubernetes.
+Without Kubernetes, run "atlas init --ads-server HOST:PORT", where HOST:PORT is 127.0.0.1:6305 if both run on one machine.`
+}
+
 function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {readonly dryRun: boolean}): string {
   const count = clusters.length === 1 ? 'one cluster' : `${clusters.length} clusters`
   return [
@@ -80,7 +88,7 @@ function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {
     `  ${count}${clusters.length === 0 ? '' : `: ${clusters.join(', ')}`}; their Services stay as they are`,
     ...assumed.map(
       name =>
-        `  ${name} has several replicas without addresses of their own; before you move it, run atlas cluster add ${name} --stack kube-prometheus-stack=RELEASE`,
+        `  ${name} has several replicas without addresses of their own; before you move it, run "atlas cluster add ${name} --stack kube-prometheus-stack=RELEASE"`,
     ),
     ...unread.map(({object, message}) => `  ${object} cannot be read, so its cluster stays with the old program: ${message}`),
     'How to move each cluster, and how to go back: docs/how-to/migrate-from-goatlas.md',
@@ -99,5 +107,5 @@ and mount the ConfigMap as a folder (Kubernetes never updates a subPath mount):
     - name: atlas
       configMap: {name: ${objectNames.endpoints}}
   volumeMounts: # of its container
-    - {name: atlas, mountPath: ${FOLDER}, readOnly: true}${settings.internalTls.length === 0 ? '' : '\nIts client certificate: docs/how-to/internal-tls.md.'}`
+    - {name: atlas, mountPath: ${FOLDER}, readOnly: true}${!settings.internalTls.includes(10_901) ? '' : '\nIts client certificate: docs/how-to/internal-tls.md.'}`
 }

@@ -51,6 +51,12 @@ export function logCommand(cluster: ClusterName): string {
   return `kubectl --context ${cluster} --namespace ${namespace} logs deployment/${name} --tail 20`
 }
 
+/** Restarts the cluster's Envoys. */
+export function restartCommand(cluster: ClusterName): string {
+  const {name, namespace} = defaultRelease
+  return `kubectl --context ${cluster} --namespace ${namespace} rollout restart deployment/${name}`
+}
+
 function valuesCommand(cluster: ClusterName, flags: StoreFlags): string {
   return `atlas cluster values ${cluster}${sameStore(flags)}`
 }

@@ -1,15 +1,12 @@
 /** `status` for a terminal: one row per proxy, then what needs attention. */
 import {renderAge} from '../../model/duration.js'
-import type {RefusalReport, SyncState} from '../../model/report.js'
-import type {ProxyStatus, ServerStatus, Status} from '../../ops/status.js'
+import type {SyncState} from '../../model/report.js'
+import {latestRefusals} from '../../ops/latest-refusals.js'
+import type {ProxyStatus, ServerStatus, ShownStatus} from '../../ops/status.js'
 import {printable} from '../../model/printable.js'
-import {type FindingJson, renderFindings} from './findings.js'
+import {describeStage} from '../../model/rotation.js'
+import {renderFindings} from './findings.js'
 import {renderTable} from './render.js'
-
-/** What `status --json` prints. */
-export interface ShownStatus extends Status {
-  readonly findings: readonly FindingJson[]
-}
 
 const columns: readonly (readonly [string, readonly string[]])[] = [
   ['CLUSTERS', ['Cluster']],
@@ -22,7 +19,7 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
  * Servers, the table of proxies, and below it what is wrong: rejected resources, unreadable objects, refused connections; at the end what
  * needs a person, with the commands.
  */
-export function renderStatus({servers, leader, proxies, faults, refusals, warnings, findings}: ShownStatus, now: Date): string {
+export function renderStatus({servers, leader, proxies, faults, refusals, warnings, findings, rotation}: ShownStatus, now: Date): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
     proxy.cluster,
@@ -39,12 +36,15 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
       .filter(proxy => proxy.remark !== undefined)
       .map(({cluster, id, remark = ''}) => `${id === '-' ? cluster : `${cluster} ${id}`}: ${remark}`),
     ...faults.map(fault => `cannot read ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
-    ...grouped(refusals.filter(refusal => !isPast(refusal, proxies)))
-      .slice(-5)
-      .map(([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`),
+    ...latestRefusals({refusals, proxies}).map(
+      ([{at, reason, message}, times]) => `refused ${ago(at, now)}${times === 1 ? '' : `, ${times} times`} (${reason}): ${message}`,
+    ),
     ...servers.flatMap(server => server.reasons.map(reason => `${nameOf(server)} not ready: ${reason}`)),
     ...servers.flatMap(server => server.warnings.map(warning => `${nameOf(server)}: ${warning}`)),
     ...warnings.map(warning => `WARNING: ${warning}`),
+    ...(rotation === undefined
+      ? []
+      : [`the ${rotation.part} is being rotated, ${describeStage(rotation)}; "atlas rotate --status" shows what it waits for`]),
   ]
   const running = [
     ...servers.map(server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, up ${since(server.startedAt, now)}`),
@@ -53,27 +53,6 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
   return [running.map(printable).join('\n'), renderTable(head, rows), notes.map(printable).join('\n'), renderFindings(findings)]
     .filter(part => part !== '')
     .join('\n\n')
-}
-
-/**
- * A cluster that was admitted later: what its refusal names is over, or the Envoy that is still refused soon causes the next one.
- * `--json` has all refusals.
- */
-function isPast({cluster, at}: RefusalReport, proxies: readonly ProxyStatus[]): boolean {
-  return cluster !== undefined && proxies.some(proxy => proxy.cluster === cluster && (proxy.connectedSince ?? '') > at)
-}
-
-/** The last of equal refusals, and how many there were, in order of time. */
-function grouped(refusals: readonly RefusalReport[]): readonly (readonly [RefusalReport, number])[] {
-  const found = new Map<string, [RefusalReport, number]>()
-  for (const refusal of refusals) {
-    const key = `${refusal.reason} ${refusal.message}`
-    const times = (found.get(key)?.[1] ?? 0) + 1
-    found.delete(key)
-    found.set(key, [refusal, times])
-  }
-
-  return [...found.values()]
 }
 
 function nameOf({replica}: ServerStatus): string {

@@ -5,13 +5,20 @@ import {type Change, reduceAll} from '../../model/change.js'
 import {
   type Cluster,
   type DownstreamPort,
+  type Pages,
+  type NamedTarget,
   type ServiceTargets,
+  acceptedPart,
   checkCluster,
   isPending,
   requireReachableCluster,
 } from '../../model/cluster.js'
+import type {EndpointTls} from '../../model/endpoint-tls.js'
+import {AtlasError} from '../../model/errors.js'
 import {type Fleet, clusterOf, isBroken} from '../../model/fleet.js'
-import {type ClusterName, parseClusterName, parseNewClusterName, sidecarName, objectKey} from '../../model/names.js'
+import {type ClusterName, parseClusterName, parseNewClusterName, objectKey} from '../../model/names.js'
+import {defaultPages, requirePageTargets} from '../../model/page.js'
+import {requireFewTargets, sidecars, thanosEndpointsOf} from '../../model/thanos-target.js'
 import type {StateStore} from '../../store/store.js'
 import {type CommitOptions, type Committed, sameValue} from '../commit.js'
 import {type Patience, waitForLeader} from '../ask-leader.js'
@@ -21,6 +28,7 @@ import {noRenewals} from '../renewals.js'
 import {isUnsignedReason, unsignedReasons} from '../signing.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation} from '../installation.js'
+import {requireServed} from './list.js'
 
 /** The parts of a registration that the caller names. All others keep their value, or take the default. */
 export interface ClusterRequest {
@@ -28,6 +36,11 @@ export interface ClusterRequest {
   readonly ports?: ReadonlyMap<DownstreamPort, number>
   readonly replicas?: number
   readonly services?: Partial<ServiceTargets>
+  /** All of the named targets. */
+  readonly targets?: ReadonlyMap<string, NamedTarget>
+  /** TLS by target, `sidecars` for the sidecars; undefined as value: plaintext. */
+  readonly tls?: ReadonlyMap<string | typeof sidecars, EndpointTls | undefined>
+  readonly pages?: Partial<Omit<Pages, 'paths'>> & {readonly paths?: Partial<Pages['paths']>}
   readonly groups?: readonly string[]
 }
 
@@ -85,19 +98,25 @@ export async function addCluster(
 function planAdd(fleet: Fleet, text: string, {request, defaults}: {request: ClusterRequest; defaults: ServiceTargets}): readonly Change[] {
   const known = parseClusterName(text)
   const isKnown = fleet.registrations.has(known) || isBroken(fleet, 'registration', known) || fleet.records.has(known)
-  const name = isKnown ? known : parseNewClusterName(text)
+  const name = requireServed(fleet, isKnown ? known : parseNewClusterName(text))
   const present = fleet.registrations.get(name)
   const base = clusterOf(fleet, name) ?? fleet.records.get(name)?.registration ?? newCluster(name, defaults)
-  const cluster = requireReachableCluster(checkCluster(withRequest(base, request)))
-  return sameValue(present, cluster) ? [] : [{kind: 'registration', name, value: cluster}]
+  const cluster = requirePageTargets(requireFewTargets(requireReachableCluster(checkCluster(withRequest(acceptedPart(base), request)))))
+  return sameValue(present && acceptedPart(present), cluster) ? [] : [{kind: 'registration', name, value: cluster}]
 }
 
 /** Whether the leader has accepted the registration and issued a credential: it writes both into the record. */
 function isAccepted(fleet: Fleet, cluster: Cluster): boolean {
   const record = fleet.records.get(cluster.name)
-  const isOnRecord = sameValue(record?.registration, cluster) && record?.suspendedSince === undefined && hasValidCredential(record)
+  const isOnRecord =
+    sameValue(record?.registration, acceptedPart(cluster)) && record?.suspendedSince === undefined && hasValidCredential(record)
   // The Services are made after the Secret, and the caller may read them even without a right to read the Secret.
-  return isOnRecord && (isPending(cluster) || fleet.derived.has(objectKey('Service', sidecarName(cluster.name, 0))))
+  return isOnRecord && (isPending(cluster) || isFirstServiceThere(fleet, cluster))
+}
+
+function isFirstServiceThere(fleet: Fleet, cluster: Cluster): boolean {
+  const [first] = thanosEndpointsOf(cluster)
+  return first === undefined || fleet.derived.has(objectKey('Service', first.name))
 }
 
 function hasValidCredential(record: OwnerRecord | undefined): boolean {
@@ -105,9 +124,45 @@ function hasValidCredential(record: OwnerRecord | undefined): boolean {
 }
 
 function newCluster(name: ClusterName, services: ServiceTargets): Cluster {
-  return {name, addresses: [], ports: new Map(), replicas: 1, services, groups: []}
+  return {
+    name,
+    addresses: [],
+    ports: new Map(),
+    replicas: 1,
+    services,
+    thanosHealth: 'grpc',
+    targets: new Map(),
+    pages: defaultPages,
+    groups: [],
+  }
 }
 
-function withRequest(cluster: Cluster, request: ClusterRequest): Cluster {
-  return {...cluster, ...request, services: {...cluster.services, ...request.services}}
+function withRequest({thanosTls, ...cluster}: Cluster, {tls = new Map(), ...request}: ClusterRequest): Cluster {
+  const {paths, ...pages} = request.pages ?? {}
+  const targets = request.targets ?? cluster.targets
+  const ofSidecars = tls.has(sidecars) ? tls.get(sidecars) : thanosTls
+  for (const name of tls.keys())
+    if (name !== sidecars && !targets.has(name))
+      throw new AtlasError('invalid', `cluster "${cluster.name}" has no target "${name}" that could have TLS`, {
+        hint: 'name the target with --thanos in the same command',
+      })
+  return {
+    ...cluster,
+    ...request,
+    ...(ofSidecars && {thanosTls: ofSidecars}),
+    services: {...cluster.services, ...request.services},
+    targets: new Map([...targets].map(([name, target]) => [name, withKept(target, cluster.targets.get(name), name, tls)])),
+    pages: {...cluster.pages, ...pages, paths: {...cluster.pages.paths, ...paths}},
+  }
+}
+
+/** `--thanos` says neither how a target is checked nor its TLS: its annotations stay. */
+function withKept(
+  {tls, ...target}: NamedTarget,
+  before: NamedTarget | undefined,
+  name: string,
+  requested: NonNullable<ClusterRequest['tls']>,
+): NamedTarget {
+  const chosen = requested.has(name) ? requested.get(name) : (tls ?? before?.tls)
+  return {...target, health: before?.health ?? target.health, ...(chosen && {tls: chosen})}
 }

@@ -1,7 +1,7 @@
 /** Removes a cluster for good: revokes its certificates and removes its objects. Where a leader signs, the leader does it (answer-requests.ts). */
 import {type Change, reduceAll} from '../../model/change.js'
 import type {Fleet} from '../../model/fleet.js'
-import {parseClusterName} from '../../model/names.js'
+import {type ClusterName, parseClusterName} from '../../model/names.js'
 import type {StateStore} from '../../store/store.js'
 import {type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
 import {judgedOnce} from '../clock.js'
@@ -29,21 +29,25 @@ export async function removeCluster(
   const request = newRequest('remove', dependencies)
   const committed = await changeInstallation(store, fleet => [request.for([requireCluster(fleet, text)])], options)
   if (waitMs !== undefined)
-    await waitForAnswer(store, {id: request.id, owners: [parseClusterName(text)]}, `cluster ${text} is not removed yet`, {
+    await waitForAnswer(store, {id: request.id, kind: 'remove', owners: [parseClusterName(text)]}, `cluster ${text} is not removed yet`, {
       waitMs,
       dependencies,
     })
   return committed
 }
 
-/** The changes that the leader will make. The caller may have no right to read the Secrets, so that their removal is added. */
+/** The changes that the leader will make. */
 async function previewRemoval(store: StateStore, text: string, dependencies: OpsDependencies): Promise<Committed> {
   const {fleet: before} = await loadInstallation(store)
   const name = requireCluster(before, text)
-  const seen = planRemoval(before, name, dependencies)
-  const unseen = (['identity', 'credential'] as const).filter(kind => !seen.some(change => change.kind === kind))
-  const changes = [...seen, ...unseen.map((kind): Change => ({kind, owner: name, value: undefined}))]
+  const changes = withUnseenKeys(name, planRemoval(before, name, dependencies))
   return {before, changes, after: reduceAll(before, changes)}
+}
+
+/** The changes with the removal of the keys that the caller may have no right to see, and the leader removes. */
+export function withUnseenKeys(owner: ClusterName, seen: readonly Change[]): readonly Change[] {
+  const unseen = (['identity', 'credential'] as const).filter(kind => !seen.some(change => change.kind === kind))
+  return [...seen, ...unseen.map((kind): Change => ({kind, owner, value: undefined}))]
 }
 
 function planRemove(fleet: Fleet, text: string, dependencies: OpsDependencies): readonly Change[] {

@@ -1,8 +1,9 @@
 /** Shows one cluster with its certificates. */
 import type {OwnerRecord} from '../../model/authority.js'
 import {type Fleet, recordOf} from '../../model/fleet.js'
-import {sidecarName, sni, spiffe} from '../../model/names.js'
-import {replicasOf} from '../../model/cluster.js'
+import {sni, spiffe} from '../../model/names.js'
+import {thanosEndpointsOf} from '../../model/thanos-target.js'
+import type {Settings} from '../../model/settings.js'
 import {readKey} from '../../pki/read.js'
 import type {StateStore} from '../../store/store.js'
 import {loadInstallation} from '../installation.js'
@@ -18,6 +19,7 @@ export interface CertificateSummary {
 
 export interface ClusterView {
   readonly entry: ClusterEntry
+  readonly settings: Settings
   readonly sni: string
   /** Host names of the replicas, to which Thanos Query connects. */
   readonly sidecars: readonly string[]
@@ -34,8 +36,9 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
   const {generation} = recordOf(fleet, name)
   return {
     entry,
+    settings,
     sni: sni.downstream(settings.trustDomain, name),
-    sidecars: entry.cluster === undefined ? [] : replicasOf(entry.cluster).map(replica => sidecarName(name, replica)),
+    sidecars: entry.cluster === undefined ? [] : thanosEndpointsOf(entry.cluster).map(endpoint => endpoint.name),
     identity:
       store.signedBy === 'leader'
         ? 'unread'

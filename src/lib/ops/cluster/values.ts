@@ -11,7 +11,7 @@ import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {StateStore} from '../../store/store.js'
 import {loadInstallation} from '../installation.js'
-import {requireCluster} from './list.js'
+import {requireCluster, requireServed} from './list.js'
 
 /** A file to write: `path` below the output directory. In an order in which Envoy may find them appear. */
 export interface OutputFile {
@@ -87,6 +87,7 @@ function credentialOf(fleet: Fleet, owner: Owner): Credential {
       `the ADS credential of ${owner} cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
       {hint: 'fix it there, or delete that object and run "atlas cluster add" again to get a new credential'},
     )
+  requireServed(fleet, owner)
   const credential = fleet.credentials.get(owner)
   if (credential === undefined)
     throw new AtlasError('failed', `there is no ADS credential for ${owner} yet`, {

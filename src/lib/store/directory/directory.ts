@@ -1,8 +1,9 @@
 /** A directory of manifests as a place that keeps objects; editors, git and other processes may write there too. */
 import {stat} from 'node:fs/promises'
 import path from 'node:path'
-import {AtlasError, messageOf} from '../../model/errors.js'
-import type {ObjectStore, StoredObject} from '../objects.js'
+import {setImmediate} from 'node:timers/promises'
+import {AtlasError, accessHint, messageOf} from '../../model/errors.js'
+import type {ObjectStore, Sighting, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {ServerAddress, StateStore} from '../store.js'
 import {openFiles} from './files.js'
@@ -71,9 +72,8 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       const lock = await waits.commitLock()
       try {
         return await inTurn(async () => {
-          await removeTemporaryFiles(directory)
-          // All files are read, so that each object is found under any file name.
-          await files.scan()
+          // Not all files are read again: that an editor has put one of these objects into another object's file shows at the next scan.
+          await removeTemporaryFiles(directory, await files.catchUp(times.pollMs))
           return work()
         })
       } finally {
@@ -82,20 +82,36 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     async observe({look}, signal) {
-      const later = observe(directory, times, look, signal)
+      const follower = files.follow()
+      signal.addEventListener('abort', follower.stop, {once: true})
+      const observation = observe(directory, times, look, signal)
       // What can not be read may be readable a moment later, and no change tells: it is read again soon.
       const all = async (): Promise<readonly StoredObject[]> => {
         let isRead = false
+        observation.reset()
         try {
           const found = await list()
+          follower.clear()
           isRead = !files.hasUnread()
           return found
         } finally {
-          if (!isRead) later(times.retryMs)
+          if (!isRead) observation.later(times.retryMs)
         }
       }
 
-      return {all, one: () => undefined}
+      const readChanged = async (): Promise<boolean> => {
+        // The events of all that was written before this have then been received.
+        await setImmediate()
+        const names = observation.take()
+        if (names !== undefined) await files.refresh(names)
+        return names !== undefined
+      }
+
+      // An error shows again when all files are read, which is tried again later.
+      const since = async (): Promise<readonly Sighting[] | undefined> =>
+        (await waits.betweenCommits(readChanged).catch(() => false)) ? follower.take() : undefined
+
+      return {all, since, one: () => undefined}
     },
 
     warnings: () => [
@@ -157,7 +173,10 @@ async function prepare(directory: string): Promise<string | undefined> {
   try {
     await makeFolder(directory)
   } catch (error) {
-    throw new AtlasError('unreachable', `cannot create the directory ${directory}: ${messageOf(error)}`, {cause: error})
+    throw new AtlasError('unreachable', `cannot create the directory ${directory}: ${messageOf(error)}`, {
+      hint: accessHint(error),
+      cause: error,
+    })
   }
 
   return writeGitignore(directory)

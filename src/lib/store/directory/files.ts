@@ -1,4 +1,7 @@
-/** The files of a directory store, and the objects in them, read once per version. Reading one file: object-file.ts; writing: write.ts. */
+/**
+ * The files of a directory store, and the objects in them, read once per version. What is known of them: known-files.ts; reading one file:
+ * object-file.ts; writing: write.ts.
+ */
 import type {BigIntStats} from 'node:fs'
 import {lstat, readdir} from 'node:fs/promises'
 import path from 'node:path'
@@ -8,6 +11,7 @@ import {renderYaml} from '../../manifest/yaml.js'
 import {AtlasError} from '../../model/errors.js'
 import {type ObjectKey, objectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
+import {type Follower, type KnownFile, openKnownFiles} from './known-files.js'
 import {conventionalName, isUnread, readObjectFile, revisionOf, sourceOf} from './object-file.js'
 import {errnoOf, missing, remove, replace, unreachable} from './write.js'
 
@@ -18,38 +22,65 @@ const RACY_MS = 2000n
 export interface Files {
   /** Every object, from the files as they are now. @throws AtlasError `unreachable` */
   scan(): Promise<readonly StoredObject[]>
-  /** Whether a file could not be read in the last scan, for whatever reason. */
+  /** Reads some files as they are now, by their names. @throws AtlasError `unreachable` */
+  refresh(names: Iterable<string>): Promise<void>
+  /**
+   * Reads files that are new, and forgets those that are gone, so that an object is found under any name; the others were read less than
+   * `maxAgeMs` ago, and `read` reads those of its object again. @returns the hidden files @throws AtlasError `unreachable`
+   */
+  catchUp(maxAgeMs: number): Promise<readonly string[]>
+  /** Whether a file could not be read when it was last tried, for whatever reason. */
   hasUnread(): boolean
+  follow(): Follower
   /** The object under `key`, from its file as it is now; in a file of another name only if a scan has seen it there. */
   read(key: ObjectKey): Promise<StoredObject | undefined>
   /** Writes or deletes the object that `read` returned last. @throws AtlasError `conflict` where its file has changed since */
   write(key: ObjectKey, manifest: Manifest | undefined): Promise<string | undefined>
 }
 
-interface KnownFile {
-  /** Differs whenever the file was changed; empty while its times can't show that yet. */
-  readonly stamp: string
-  readonly object: StoredObject
-}
-
 /** @param options.create whether a directory that does not exist counts as empty */
 export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
-  let known = new Map<string, KnownFile>()
+  const known = openKnownFiles()
+  /** When the last complete scan began. */
+  let scannedAt = Number.NEGATIVE_INFINITY
   /** A directory that has existed and does not any more is lost, not empty. */
   let wasSeen = false
 
   async function scan(): Promise<readonly StoredObject[]> {
-    const names = (await listing()).filter(name => name.endsWith('.yaml') && !name.startsWith('.'))
-    const found = await inBatches(names, async name => [name, await look(name)] as const)
-    known = new Map(found.filter((entry): entry is readonly [string, KnownFile] => entry[1] !== undefined))
-    return distinct([...known.values()].map(file => file.object))
+    const began = performance.now()
+    const names = (await listing()).filter(isObjectFile).sort()
+    await refresh(names)
+    forgetOthers(names)
+    scannedAt = began
+    return distinct(names.flatMap(name => known.get(name)?.object ?? []))
+  }
+
+  async function refresh(names: Iterable<string>): Promise<void> {
+    await inBatches([...names], async name => known.set(name, await look(name)))
+  }
+
+  async function catchUp(maxAgeMs: number): Promise<readonly string[]> {
+    if (performance.now() - scannedAt > maxAgeMs) await scan()
+    const [names, hidden]: [string[], string[]] = [[], []]
+    for (const name of await listing())
+      if (name.startsWith('.')) hidden.push(name)
+      else if (isObjectFile(name)) names.push(name)
+    const fresh = names.filter(name => known.get(name) === undefined)
+    await refresh(fresh)
+    if (known.size() > names.length) forgetOthers(names)
+    return hidden
+  }
+
+  function forgetOthers(names: readonly string[]): void {
+    const present = new Set(names)
+    for (const name of known.names()) if (!present.has(name)) known.set(name, undefined)
   }
 
   async function listing(): Promise<readonly string[]> {
     try {
       const names = await readdir(directory)
       wasSeen = true
-      return names.sort()
+      return names
     } catch (error) {
       if (wasSeen || errnoOf(error) !== 'ENOENT') throw unreachable(directory, error)
       if (create) return []
@@ -78,16 +109,8 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 
   /** The files that hold an object, of those in which it was seen last. */
   async function filesOf(key: ObjectKey): Promise<readonly string[]> {
-    const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
-    const found: string[] = []
-    for (const name of new Set([...names, conventionalName(key)])) {
-      const file = await look(name)
-      if (file === undefined) known.delete(name)
-      else known.set(name, file)
-      if (file?.object.key === key) found.push(name)
-    }
-
-    return found
+    await refresh(new Set([...known.namesOf(key), conventionalName(key)]))
+    return known.namesOf(key)
   }
 
   /** A name that no other object's file has. */
@@ -100,14 +123,16 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
 
   return {
     scan,
-    hasUnread: () => [...known.values()].some(({object}) => isUnread(object)),
+    refresh,
+    catchUp,
+    hasUnread: known.hasUnread,
+    follow: known.follow,
     async read(key) {
       const objects = (await filesOf(key)).map(name => known.get(name)?.object)
       return distinct(objects.filter(object => object !== undefined)).find(object => object.key === key)
     },
     async write(key, manifest) {
-      const names = [...known].filter(([, file]) => file.object.key === key).map(([name]) => name)
-      const name = names[0] ?? (await freeName(key))
+      const name = known.namesOf(key)[0] ?? (await freeName(key))
       const file = path.join(directory, name)
       const expected = known.get(name)?.object.revision
       const check = async (): Promise<void> => {
@@ -120,7 +145,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
       if (manifest === undefined) {
         await check()
         await remove(file)
-        known.delete(name)
+        known.set(name, undefined)
         return undefined
       }
 
@@ -132,6 +157,11 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
       return revision
     },
   }
+}
+
+/** Whether a name in the directory counts: hidden files are drafts, locks, and editors'. */
+export function isObjectFile(name: string): boolean {
+  return name.endsWith('.yaml') && !name.startsWith('.')
 }
 
 function stampOf(stat: BigIntStats): string {
@@ -180,9 +210,6 @@ function merged(same: readonly StoredObject[]): StoredObject {
   }
 }
 
-async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = []
-  for (let from = 0; from < items.length; from += 64)
-    results.push(...(await Promise.all(items.slice(from, from + 64).map(async item => work(item)))))
-  return results
+async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += 64) await Promise.all(items.slice(from, from + 64).map(async item => work(item)))
 }

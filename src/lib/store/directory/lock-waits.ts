@@ -2,7 +2,7 @@
 import {stat} from 'node:fs/promises'
 import path from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {AtlasError, messageOf} from '../../model/errors.js'
+import {AtlasError, accessHint, messageOf} from '../../model/errors.js'
 import {type Lock, type LockOwner, livingOwner, takenAt, tryLock} from './lock.js'
 import {isStopped} from './process.js'
 import type {DirectoryTimes} from './times.js'
@@ -106,7 +106,7 @@ export async function lockErrors<T>(directory: string, attempt: Promise<T>): Pro
     return await attempt
   } catch (error) {
     throw new AtlasError('unreachable', `cannot lock the store ${directory}: ${messageOf(error)}`, {
-      hint: 'the directory must exist and be writable',
+      hint: accessHint(error) ?? 'the directory must exist and be writable',
       cause: error,
     })
   }

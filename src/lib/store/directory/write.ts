@@ -1,8 +1,8 @@
 /** Writes files so that a crash at any moment leaves the old file or the new one, whole; and removes what a crash has left. */
 import {randomBytes} from 'node:crypto'
-import {type FileHandle, lstat, mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
+import {type FileHandle, lstat, mkdir, open, rename, stat, unlink} from 'node:fs/promises'
 import path from 'node:path'
-import {AtlasError, messageOf} from '../../model/errors.js'
+import {AtlasError, accessHint, messageOf} from '../../model/errors.js'
 
 /**
  * Writes beside the file, syncs, renames over it, syncs the directory.
@@ -77,9 +77,10 @@ export async function remove(file: string): Promise<void> {
 /**
  * Removes drafts of writers that were killed: of files at once, since no other process writes while the lock is held; of locks when
  * they are older than any attempt to take a lock.
+ * @param hidden the names in the directory that begin with a dot
  */
-export async function removeTemporaryFiles(directory: string): Promise<void> {
-  for (const name of await readdir(directory).catch(() => [])) {
+export async function removeTemporaryFiles(directory: string, hidden: readonly string[]): Promise<void> {
+  for (const name of hidden) {
     if (!LOCK_DRAFT.test(name) && !FILE_DRAFT.test(name)) continue
     const file = path.join(directory, name)
     const isOver = FILE_DRAFT.test(name) || (await ageOf(file)) > 60_000
@@ -93,7 +94,7 @@ export async function removeTemporaryFiles(directory: string): Promise<void> {
  */
 export function missing(directory: string, error: unknown): AtlasError {
   return new AtlasError('not-found', `there is no Atlas in directory ${directory} yet: the directory does not exist`, {
-    hint: 'run "atlas init" on it first, or name the directory that "atlas init" was run on with --store',
+    hint: 'run "atlas init" first, or name with --store the directory of an installation',
     cause: error,
   })
 }
@@ -101,7 +102,7 @@ export function missing(directory: string, error: unknown): AtlasError {
 /** @throws nothing: the error is returned, for the caller to throw */
 export function unreachable(directory: string, error: unknown): AtlasError {
   return new AtlasError('unreachable', `cannot read the directory ${directory}: ${messageOf(error)}`, {
-    hint: 'name the directory that "atlas init" was run on',
+    hint: accessHint(error) ?? 'name the directory of an installation',
     cause: error,
   })
 }
@@ -117,7 +118,7 @@ const LOCK_DRAFT = /^\.lock-[0-9a-f]{16}$|^\.(commit|serve)\.lock\./
 function notWritten(file: string, error: unknown): AtlasError {
   const what = errnoOf(error) === 'EISDIR' ? 'there is a directory of that name' : messageOf(error)
   return new AtlasError('unreachable', `cannot write ${path.basename(file)} to the directory ${path.dirname(file)}: ${what}`, {
-    hint: 'the store must be writable, with room on its disk; then run the command again',
+    hint: accessHint(error) ?? 'the store must be writable, with room on its disk; then run the command again',
     cause: error,
   })
 }

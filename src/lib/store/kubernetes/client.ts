@@ -174,11 +174,11 @@ export function openClient(access: Access): Client {
         response.setEncoding('utf8')
         for await (const piece of response as AsyncIterable<string>) {
           timer.refresh()
-          const lines = (rest + piece).split('\n')
-          // The last piece is usually half a line. It is dropped if the rest never arrives.
-          rest = lines.pop() ?? ''
+          const end = piece.lastIndexOf('\n')
+          const whole = end < 0 ? [] : (rest + piece.slice(0, end)).split('\n').filter(line => line !== '')
+          // The last piece is usually half a line, and a line may come in many pieces. It is dropped if the rest never arrives.
+          rest = end < 0 ? rest + piece : piece.slice(end + 1)
           if (rest.length > LINE_MAX) throw new Error(`a line of a watch is longer than ${LINE_MAX / 1024 / 1024} MiB`)
-          const whole = lines.filter(line => line !== '')
           if (whole.length > 0) events.lines(whole)
         }
       } catch (error) {

@@ -17,17 +17,24 @@ import {
 } from './lease.js'
 import {withWarnings} from './lease-warnings.js'
 
-/** All durations in milliseconds; client-go's defaults. */
+/** All durations in milliseconds. As client-go's defaults, but for `leaseRenewMs`: client-go renews every 2 s, too. */
 export interface ElectionTimes {
   /** Another process takes the Lease when it has seen no renewal for this long. */
   readonly leaseMs: number
   /** The leader stops leading when it could not renew for this long; shorter than `leaseMs`. */
   readonly renewMs: number
-  /** The delay between two attempts to take or renew the Lease. */
+  /** How often the leader renews the Lease: `renewMs` leaves time for one attempt that hangs, and a second one. */
+  readonly leaseRenewMs: number
+  /** How often others look whether the Lease is free. */
   readonly leaseRetryMs: number
 }
 
-export const defaultElectionTimes: ElectionTimes = {leaseMs: 15_000, renewMs: 10_000, leaseRetryMs: 2000}
+export const defaultElectionTimes: ElectionTimes = {leaseMs: 15_000, renewMs: 10_000, leaseRenewMs: 4000, leaseRetryMs: 2000}
+
+/** Milliseconds between two renewals: with a shorter `renewMs` alone, a leader that renewed every `leaseRenewMs` would lose its Lease each time. */
+function renewalPause({renewMs, leaseRenewMs}: ElectionTimes): number {
+  return Math.min(leaseRenewMs, Math.floor(renewMs / 2.5))
+}
 
 export interface Election {
   /** Whether this process leads at this moment: checked before each write, since the process may have been suspended. */
@@ -53,14 +60,18 @@ export function openElection(client: Client, name: string, identity: string, tim
   /** When the last successful renewal was begun; undefined: this process does not lead. */
   let renewed: Moment | undefined
   let reported = false
+  let ending: NodeJS.Timeout | undefined
   const outcome = openFailureFilter(events.failed)
-  /** Leaves time for a second attempt. */
-  const limits: LeaseRequestLimits = {signal: stopping.signal, timeoutMs: times.renewMs / 2}
-
   const isStopped = (): boolean => stopping.signal.aborted
   const leads = (): boolean => renewed !== undefined && since(renewed) < times.renewMs
 
+  /** A leader that renews has begun late, and needs time for a second attempt. */
+  const limits = (): LeaseRequestLimits => ({signal: stopping.signal, timeoutMs: Math.ceil(times.renewMs / (leads() ? 3 : 2))})
+
+  /** Called again when the leadership ends, which may be during an attempt, when the API server hangs. */
   function report(): void {
+    clearTimeout(ending)
+    if (renewed !== undefined && leads()) ending = setTimeout(report, Math.max(1, times.renewMs - since(renewed)))
     if (leads() === reported) return
     reported = leads()
     events.leading(reported)
@@ -74,7 +85,7 @@ export function openElection(client: Client, name: string, identity: string, tim
 
   async function attempt(): Promise<void> {
     const began = moment()
-    if (!leads()) see(await readLease(client, name, limits))
+    if (!leads()) see(await readLease(client, name, limits()))
     const spec = known?.spec
     const holder = spec?.holderIdentity ?? ''
     const isFree = holder === '' || holder === identity || performance.now() - seenAt > durationOf(known, times)
@@ -93,7 +104,7 @@ export function openElection(client: Client, name: string, identity: string, tim
           renewTime: now,
           leaseTransitions: (spec?.leaseTransitions ?? 0) + (isRenewal || known === undefined ? 0 : 1),
         },
-        limits,
+        limits(),
       ),
     )
     renewed = began
@@ -120,32 +131,33 @@ export function openElection(client: Client, name: string, identity: string, tim
       await attempt()
     } catch (error) {
       if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
-      await readAgain(limits)
+      await readAgain(limits())
     }
   }
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
+      let pause: number
       try {
         await round()
         outcome.succeeded()
+        pause = leads() ? renewalPause(times) : times.leaseRetryMs
       } catch (error) {
         if (isStopped()) return
         outcome.failed(error)
+        // A leader has little time left.
+        pause = leads() ? times.leaseRetryMs / 4 : times.leaseRetryMs
       }
 
       report()
-      await sleep(times.leaseRetryMs * (1 + Math.random() / 5), undefined, {signal: stopping.signal})
+      await sleep(pause * (0.9 + Math.random() / 5), undefined, {signal: stopping.signal})
     }
   }
 
   const running = run().catch(() => undefined)
-  // The leadership may end during an attempt, when the API server hangs.
-  const timer = setInterval(report, 250)
   return {
     leads,
     async stop() {
-      clearInterval(timer)
       stopping.abort()
       await running
       renewed = undefined

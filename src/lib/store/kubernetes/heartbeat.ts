@@ -32,7 +32,7 @@ export interface HeartbeatTimes {
   readonly replicaLookMs: number
 }
 
-export const defaultHeartbeatTimes: HeartbeatTimes = {replicaMs: 10_000, replicaRenewMs: 3000, replicaLookMs: 2000}
+export const defaultHeartbeatTimes: HeartbeatTimes = {replicaMs: 15_000, replicaRenewMs: 5000, replicaLookMs: 5000}
 
 /** The heartbeat in a Lease; undefined: it is another program's Lease. */
 export function heartbeatOf(lease: Lease): Heartbeat | undefined {

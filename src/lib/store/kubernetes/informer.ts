@@ -3,12 +3,12 @@ import {entriesOf} from '../../manifest/decode.js'
 import {newerFormat} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {labels, objectKey, parseObjectKey} from '../../model/names.js'
+import {isEndpoints, labels, objectKey, objectNames, parseObjectKey} from '../../model/names.js'
 import type {Observed, Observer, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {ENDPOINTS, openEndpointsInformer} from './endpoints-informer.js'
-import {type RawObject, type Selection, kinds} from './list.js'
+import {openEndpointsInformer} from './endpoints-informer.js'
+import {type RawObject, type StoredSelection, kinds} from './list.js'
 import {type ListWatch, type ListWatchTimes, startListWatch} from './list-watch.js'
 
 export interface Informer {
@@ -37,13 +37,15 @@ interface RunningInformer {
 export function openInformer(client: Client, secrets: 'all' | readonly string[], times: ListWatchTimes): Informer {
   let running: RunningInformer | undefined
   let restoration: {readonly message: string; readonly at: number} | undefined
+  /** Versions that this process has written, until their events arrive. */
+  const own = new Set<string>()
 
   function start(): RunningInformer {
     const cache = openCache()
     const observers = new Set<Observer>()
     const stopping = new AbortController()
-    const waiting = new Set<Selection>(selectionsOf(client.namespace, secrets))
-    const failing = new Set<Selection>()
+    const waiting = new Set<StoredSelection>(selectionsOf(client.namespace, secrets))
+    const failing = new Set<StoredSelection>()
     const {promise: synced, resolve, reject} = Promise.withResolvers<undefined>()
     // It may be rejected before `begin` waits for it.
     synced.catch(() => undefined)
@@ -61,11 +63,14 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
           restored(objects, version, known) {
             const message = restoredMessage(version, known)
             restoration = {message, at: performance.now()}
+            // A version may come again, of another object.
+            own.clear()
             for (const observer of observers) observer.restored(message)
             report(cache.replace(relevantObjects(selection, objects), key => isIn(selection, key)))
             endpoints?.follow()
           },
           listed(objects, version) {
+            own.clear()
             report(putList(cache, selection, objects, version))
             endpoints?.follow()
             if (waiting.delete(selection) && waiting.size === 0)
@@ -75,6 +80,7 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
             report(putEvents(cache, selection, events))
             endpoints?.follow()
           },
+          isOwn: version => own.delete(version),
           failed(error) {
             reject(error)
             failing.add(selection)
@@ -125,8 +131,9 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
     },
 
     wrote(key, object, base) {
-      if (object !== undefined) running?.cache.put(object)
-      else if (base !== undefined) running?.cache.remove(key, base)
+      if (object !== undefined) {
+        if (running?.cache.put(object) === true) remember(own, object.revision)
+      } else if (base !== undefined) running?.cache.remove(key, base)
     },
 
     warnings: () => (restoration === undefined || performance.now() - restoration.at > WARNED ? [] : [restoration.message]),
@@ -136,6 +143,15 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
       return Math.min(...running.listWatches.map(listWatch => listWatch.heardAt() ?? 0))
     },
   }
+}
+
+/** Versions whose events have not arrived; beyond it the oldest is forgotten, and its event is read. */
+const OWN_MAX = 10_000
+
+function remember(versions: Set<string>, version: string): void {
+  versions.add(version)
+  const [oldest] = versions
+  if (versions.size > OWN_MAX && oldest !== undefined) versions.delete(oldest)
 }
 
 /** A restored cluster is warned of for an hour, milliseconds: longer than it takes to look at `status` after a restore. */
@@ -149,11 +165,18 @@ function endedEarly(): AtlasError {
   return new AtlasError('unreachable', 'the store was closed before all of it was read')
 }
 
-/** What is listed and watched of a namespace. Named Secrets are requested one by one, since RBAC allows names only for single objects. */
-export function selectionsOf(namespace: string, secrets: 'all' | readonly string[]): readonly Selection[] {
+/**
+ * What is listed and watched of a namespace. Named Secrets are requested one by one, since RBAC allows names only for single objects.
+ * Without derived objects two thirds of a fleet's Services, those of sidecars, are left out, and the zone.
+ */
+export function selectionsOf(
+  namespace: string,
+  secrets: 'all' | readonly string[],
+  {withDerived}: {readonly withDerived: boolean} = {withDerived: true},
+): readonly StoredSelection[] {
   return [
-    {resource: 'services', namespace},
-    {resource: 'configmaps', namespace},
+    {resource: 'services', namespace, ...(!withDerived && {labelSelector: labels.cluster})},
+    {resource: 'configmaps', namespace, ...(!withDerived && {fieldSelector: `metadata.name!=${objectNames.zone}`})},
     ...(secrets === 'all'
       ? // Helm keeps its releases in Secrets of up to a megabyte, which are not needed.
         [{resource: 'secrets' as const, namespace, fieldSelector: 'type!=helm.sh/release.v1'}]
@@ -162,18 +185,18 @@ export function selectionsOf(namespace: string, secrets: 'all' | readonly string
 }
 
 /** The objects of a list that concern Atlas. Every Service does: another program's may have the name of a cluster. */
-export function relevantObjects(selection: Selection, objects: readonly RawObject[]): readonly StoredObject[] {
+export function relevantObjects(selection: StoredSelection, objects: readonly RawObject[]): readonly StoredObject[] {
   return objects.map(raw => storedObject(kinds[selection.resource], raw)).filter(object => isRelevant(object))
 }
 
 function isRelevant({key, manifest}: StoredObject): boolean {
   if (manifest === undefined || manifest.kind === 'Service') return true
-  if (key === ENDPOINTS) return false
+  if (isEndpoints(key)) return false
   if (manifest.metadata.labels?.[labels.managedBy] === 'atlas' || manifest.metadata.name.startsWith('atlas-')) return true
   return newerFormat(manifest) !== undefined || entriesOf(manifest).length > 0
 }
 
-function putList(cache: Cache, selection: Selection, objects: readonly RawObject[], version: string): readonly ObjectKey[] {
+function putList(cache: Cache, selection: StoredSelection, objects: readonly RawObject[], version: string): readonly ObjectKey[] {
   const found = relevantObjects(selection, objects)
   const present = new Set(found.map(({key}) => key))
   // An object that was written after the list was made is not in it, and not deleted.
@@ -184,7 +207,7 @@ function putList(cache: Cache, selection: Selection, objects: readonly RawObject
 
 function putEvents(
   cache: Cache,
-  selection: Selection,
+  selection: StoredSelection,
   events: readonly {readonly type: 'gone' | 'is'; readonly object: RawObject}[],
 ): readonly ObjectKey[] {
   const keys = events.flatMap(({type, object}) => {
@@ -198,8 +221,8 @@ function putEvents(
   return [...new Set(keys)]
 }
 
-function isIn({resource, name}: Selection, key: ObjectKey): boolean {
+function isIn({resource, name}: StoredSelection, key: ObjectKey): boolean {
   // endpoints-informer.ts keeps it.
-  if (key === ENDPOINTS) return false
+  if (isEndpoints(key)) return false
   return name === undefined ? parseObjectKey(key).kind === kinds[resource] : key === objectKey(kinds[resource], name)
 }

@@ -8,26 +8,29 @@ import type {Manifest} from '../../manifest/manifest.js'
 import {isRegistration} from '../../manifest/registration.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import {OBSERVABILITY, derivedOwner, objectKey, parseObjectKey} from '../../model/names.js'
+import {OBSERVABILITY, derivedOwner, isEndpoints, objectKey, parseObjectKey} from '../../model/names.js'
 import type {ObjectStore, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {StateStore} from '../store.js'
 import {ApiError} from './api-error.js'
 import type {Client} from './client.js'
-import {ENDPOINTS, FLEET, thanosNamespaceIn} from './endpoints-informer.js'
+import {ENDPOINTS, FLEET, endpointsIn, thanosNamespaceIn} from './endpoints-informer.js'
 import {writeEvent} from './events.js'
 import {heartbeatOf} from './heartbeat.js'
 import {openInformer, relevantObjects, selectionsOf} from './informer.js'
 import {listLeases} from './lease.js'
-import {type Selection, listAll} from './list.js'
+import {type StoredSelection, listAll} from './list.js'
 import {type LeaseMembership, joinServers} from './membership.js'
 import {isAllowed} from './rights.js'
 import type {KubernetesTimes} from './times.js'
+import {watchAlertmanagers} from './watch-alertmanagers.js'
 import {readObject, writeObject} from './writer.js'
 
 export interface KubernetesOptions {
   /** Which Secrets are read: all of Atlas's, or only these; none for a command that needs no key. */
   readonly secrets: 'all' | readonly string[]
+  /** Whether what can be made from the fleet is read, too; default true. It is always watched. */
+  readonly withDerived?: boolean
   readonly times: KubernetesTimes
 }
 
@@ -38,7 +41,7 @@ export function kubernetesStore(client: Client, options: KubernetesOptions): Sta
   return stateStoreOver(kubernetesObjects(client, options))
 }
 
-function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions): ObjectStore {
+function kubernetesObjects(client: Client, {secrets, withDerived = true, times}: KubernetesOptions): ObjectStore {
   const {namespace, description} = client
   const informer = openInformer(client, secrets, times)
   let membership: LeaseMembership | undefined
@@ -47,14 +50,14 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
   let thanosNamespace: string | undefined
 
   function namespaceOf(key: ObjectKey, manifest?: Manifest): string {
-    if (key !== ENDPOINTS) return namespace
+    if (!isEndpoints(key)) return namespace
     return manifest?.metadata.namespace ?? thanosNamespaceIn(informer.cache()?.get(FLEET)) ?? thanosNamespace ?? namespace
   }
 
   async function read(key: ObjectKey): Promise<StoredObject | undefined> {
     const cached = informer.cache()?.get(key)
     // The endpoints are written by force: what another installation has put there since the last event must not be lost.
-    if (cached !== undefined || (informer.cache() !== undefined && key !== ENDPOINTS)) return cached
+    if (cached !== undefined || (informer.cache() !== undefined && !isEndpoints(key))) return cached
     // A Secret that may not be read is created without a read; the API server refuses it if it exists.
     return isReadable(key, secrets) ? readObject(client, key, namespaceOf(key)) : undefined
   }
@@ -68,10 +71,16 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
   }
 
   async function list(): Promise<readonly StoredObject[]> {
-    const found = (await Promise.all(selectionsOf(namespace, secrets).map(async selection => objectsOf(client, selection)))).flat()
-    thanosNamespace = thanosNamespaceIn(found.find(({key}) => key === FLEET))
-    const endpoints = secrets === 'all' ? await readObject(client, ENDPOINTS, namespaceOf(ENDPOINTS)).catch(ignoreAtlasError) : undefined
-    return endpoints === undefined ? found : [...found, endpoints]
+    const found = (
+      await Promise.all(selectionsOf(namespace, secrets, {withDerived}).map(async selection => objectsOf(client, selection)))
+    ).flat()
+    const fleet = found.find(({key}) => key === FLEET)
+    thanosNamespace = thanosNamespaceIn(fleet)
+    if (secrets !== 'all') return found
+    const endpoints = await Promise.all(
+      endpointsIn(fleet).map(async key => readObject(client, key, namespaceOf(key)).catch(ignoreAtlasError)),
+    )
+    return [...found, ...endpoints.filter(object => object !== undefined)]
   }
 
   return {
@@ -141,6 +150,10 @@ function kubernetesObjects(client: Client, {secrets, times}: KubernetesOptions):
       return found?.manifest === undefined ? undefined : decodeEndpoints(found.manifest)
     },
 
+    watchAlertmanagers(selection, watcher, signal) {
+      watchAlertmanagers(client, times, selection, watcher, signal)
+    },
+
     heardAt: informer.heardAt,
     warnings: informer.warnings,
     serverTime: client.serverTime,
@@ -153,7 +166,7 @@ function isReadable(key: ObjectKey, secrets: KubernetesOptions['secrets']): bool
   return secrets === 'all' || kind !== 'Secret' || secrets.includes(name)
 }
 
-async function objectsOf(client: Client, selection: Selection): Promise<readonly StoredObject[]> {
+async function objectsOf(client: Client, selection: StoredSelection): Promise<readonly StoredObject[]> {
   if (selection.name !== undefined) {
     const one = await readObject(client, objectKey('Secret', selection.name), selection.namespace)
     return one === undefined ? [] : [one]

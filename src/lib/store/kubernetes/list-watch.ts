@@ -17,6 +17,8 @@ export interface ListWatchEvents {
   restored(objects: readonly RawObject[], version: string, known: string): void
   /** Changes in the order of the API server: `is` for an object that was added or modified, `gone` for a deleted one. */
   changed(events: readonly {readonly type: 'gone' | 'is'; readonly object: RawObject}[]): void
+  /** Whether the version is that of a write of this process, whose result is known already: the event about it is passed over. */
+  isOwn?(version: string): boolean
   /** The API server can't be reached; called at each failed attempt after the first. */
   failed(error: AtlasError): void
   /** It can be reached again. */
@@ -25,9 +27,13 @@ export interface ListWatchEvents {
 
 /** All durations in milliseconds. */
 export interface ListWatchTimes {
-  /** The API server ends a watch after this time or up to twice as long; the next one continues where it ended. */
+  /** The API server ends a watch after this time or up to a fifth later; the next one continues where it ended. */
   readonly watchMs: number
-  /** The same, of objects whose removal cuts a cluster off: a watch that was accepted and says nothing is noticed when it should end. */
+  /**
+   * The same, of objects whose removal cuts a cluster off: a watch that was accepted and says nothing is noticed when it should end. Within
+   * some five seconds the API server sends a bookmark in half of the watches, which shows that the watch works; a watch without one is
+   * followed by a list.
+   */
   readonly promptWatchMs: number
   /** A watch that receives nothing for this long is broken off: a healthy one receives a bookmark every minute. */
   readonly watchIdleMs: number
@@ -38,8 +44,8 @@ export interface ListWatchTimes {
 }
 
 export const defaultListWatchTimes: ListWatchTimes = {
-  watchMs: 240_000,
-  promptWatchMs: 3000,
+  watchMs: 300_000,
+  promptWatchMs: 5000,
   watchIdleMs: 150_000,
   retryMs: 200,
   retryMaxMs: 10_000,
@@ -99,7 +105,7 @@ export function startListWatch(
   }
 
   async function watch(from: string): Promise<void> {
-    const seconds = Math.ceil((times.watchMs * (1 + Math.random())) / 1000)
+    const seconds = Math.ceil((times.watchMs * (1 + Math.random() / 5)) / 1000)
     silenceMs = Math.min(times.watchIdleMs, seconds * 1000 + END_GRACE)
     await client.stream(
       {
@@ -119,7 +125,7 @@ export function startListWatch(
           if (emptyWatches < EMPTY_WATCHES_MAX) succeeded()
         },
         lines(lines) {
-          const seen = readEvents(lines, version ?? from)
+          const seen = readEvents(lines, version ?? from, events)
           hasSent = true
           succeeded()
           if (seen.changes.length > 0) events.changed(seen.changes)
@@ -196,10 +202,17 @@ class WatchError extends AtlasError {}
 function readEvents(
   lines: readonly string[],
   from: string,
+  {isOwn}: Pick<ListWatchEvents, 'isOwn'>,
 ): {readonly changes: readonly {type: 'gone' | 'is'; object: RawObject}[]; readonly version: string} {
   let version = from
   const changes: {type: 'gone' | 'is'; object: RawObject}[] = []
   for (const line of lines) {
+    const first = firstVersion(line)
+    if (first !== undefined && isOwn?.(first) === true) {
+      version = first
+      continue
+    }
+
     const {type, object} = parsedEvent(line)
     if (type === 'ERROR') throw new WatchError('unreachable', `the API server ended the watch with error ${String(object?.code)}`)
     if (!isObject(object)) throw new AtlasError('unreachable', 'the API server sent a watch event without an object')
@@ -210,6 +223,17 @@ function readEvents(
 
   return {changes, version}
 }
+
+/**
+ * The first `resourceVersion` in an event, which is the object's: it stands before labels, annotations and data, in a text of which each
+ * quotation mark would be escaped. Parsing a ConfigMap of 50 kB for it would cost as much as writing one.
+ */
+function firstVersion(line: string): string | undefined {
+  return /"resourceVersion":"([^"\\]+)"/.exec(line.slice(0, VERSION_WITHIN))?.[1]
+}
+
+/** Characters of an event in which the object's version stands, after names of at most 253. */
+const VERSION_WITHIN = 1024
 
 /** JSON.parse's own error would quote the line, which may hold a key. */
 function parsedEvent(line: string): WatchEvent {

@@ -6,11 +6,17 @@ import type {ApiRequest, Client} from './client.js'
 /** Which objects: all of a kind in a namespace, or those that a selector matches. */
 export interface Selection {
   /** Plural, such as `secrets`. */
-  readonly resource: keyof typeof kinds
+  readonly resource: keyof typeof kinds | 'endpointslices'
   readonly namespace: string
   readonly fieldSelector?: string
+  readonly labelSelector?: string
   /** Selects the object of this name: then RBAC may allow this name only. */
   readonly name?: string
+}
+
+/** A selection of objects that Atlas keeps. */
+export interface StoredSelection extends Selection {
+  readonly resource: keyof typeof kinds
 }
 
 /** The kinds that Atlas keeps, by the resource names of the API server. */
@@ -79,14 +85,15 @@ export const NOT_THE_API_SERVER = 'it may come from a proxy in front of the API 
 
 /** The request for a selection's objects. */
 export function selectionRequest(
-  {resource, namespace, fieldSelector, name}: Selection,
+  {resource, namespace, fieldSelector, labelSelector, name}: Selection,
   verb: 'list' | 'watch',
   query: Readonly<Record<string, string>>,
 ): ApiRequest {
   const selector = name === undefined ? fieldSelector : `metadata.name=${name}`
+  const group = resource === 'endpointslices' ? 'discovery.k8s.io' : ''
   return {
-    info: {verb, resource, group: '', namespace, ...(name !== undefined && {name})},
-    path: `/api/v1/namespaces/${namespace}/${resource}`,
-    query: {...query, ...(selector !== undefined && {fieldSelector: selector})},
+    info: {verb, resource, group, namespace, ...(name !== undefined && {name})},
+    path: `${group === '' ? '/api' : `/apis/${group}`}/v1/namespaces/${namespace}/${resource}`,
+    query: {...query, ...(selector !== undefined && {fieldSelector: selector}), ...(labelSelector !== undefined && {labelSelector})},
   }
 }

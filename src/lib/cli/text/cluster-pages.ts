@@ -1,0 +1,58 @@
+/** The web pages of a downstream cluster as JSON and as text: what its registration says of them, and where they are. */
+import type {Cluster} from '../../model/cluster.js'
+import {type PageKind, pageHostName, pageKinds, pagePath} from '../../model/names.js'
+import {defaultPages, refusalOf} from '../../model/page.js'
+import {type Settings, showsPages} from '../../model/settings.js'
+
+/** Where one kind of page is; neither `url` nor `path` where it is refused, for the reason in `refused`. */
+export interface PageAddressJson {
+  readonly url?: string
+  readonly path?: string
+  readonly refused?: string
+}
+
+/** Where the pages are, by kind; undefined where pages have neither host names nor paths, and where no Envoy of the cluster has an address. */
+export function pageAddresses(
+  cluster: Cluster,
+  ways: Pick<Settings, 'pagesByPath' | 'webDomain'>,
+): Readonly<Record<PageKind, PageAddressJson>> | undefined {
+  if (!showsPages(ways) || cluster.addresses.length === 0) return undefined
+  const {webDomain, pagesByPath} = ways
+  const addressOf = (kind: PageKind): PageAddressJson => {
+    const refused = refusalOf(cluster, kind)
+    if (refused !== undefined) return {refused: `its address is ${refused}`}
+    return {
+      ...(webDomain !== undefined && {url: `https://${pageHostName(kind, cluster.name, webDomain)}/`}),
+      ...(pagesByPath && {path: pagePath(kind, cluster.name)}),
+    }
+  }
+  return Object.fromEntries(pageKinds.map(kind => [kind, addressOf(kind)])) as Record<PageKind, PageAddressJson>
+}
+
+/** A line for each kind of page. */
+export function pageAddressFields(addresses: Readonly<Record<PageKind, PageAddressJson>> | undefined): Readonly<Record<string, string>> {
+  if (addresses === undefined) return {}
+  return Object.fromEntries(
+    pageKinds.map(kind => {
+      const {url, path, refused} = addresses[kind]
+      return [`${kind} page`, refused === undefined ? [url, path].filter(each => each !== undefined).join(', ') : `refused: ${refused}`]
+    }),
+  )
+}
+
+/** What the registration says of its pages where that is not the default, named as the flags of `cluster add`. */
+export function pageFields({pages}: Cluster): Readonly<Record<string, string>> {
+  const paths = pageKinds.filter(kind => pages.paths[kind] !== '').map(kind => `${kind}=${pages.paths[kind]}`)
+  const switches = [
+    ['allow-admin', 'allowAdmin'],
+    ['allow-silences', 'allowSilences'],
+    ['allow-local-targets', 'allowLocalTargets'],
+  ] as const
+  return {
+    ...(pages.thanosHttpPort !== defaultPages.thanosHttpPort && {'thanos-http-port': String(pages.thanosHttpPort)}),
+    ...(paths.length > 0 && {'page-path': paths.join(', ')}),
+    ...Object.fromEntries(
+      switches.filter(([, name]) => pages[name] !== defaultPages[name]).map(([flag, name]) => [flag, pages[name] ? 'yes' : 'no']),
+    ),
+  }
+}

@@ -1,0 +1,79 @@
+/** `rotate` for a terminal: the table of certificates, how far a rotation is, and what `--dry-run` says of its stages. */
+import {renderAge} from '../../model/duration.js'
+import {printable} from '../../model/printable.js'
+import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
+import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
+import {renderTable} from './render.js'
+
+/** The rotation that is under way, if there is one, and a row for each certificate. */
+export function renderRotationStatus({rotation, certificates}: RotationStatus, now: Date): string {
+  const head = ['CERTIFICATE', 'OWNER', 'GENERATION', 'SERIAL', 'FROM', 'UNTIL', 'RENEWED IN', 'PROXIES']
+  const rows = certificates.map(row => [
+    row.role === undefined ? row.kind : `${row.kind} (${row.role})`,
+    row.owner,
+    row.generation === undefined ? '-' : String(row.generation),
+    row.serial?.slice(0, 12) ?? '-',
+    day(row.from),
+    day(row.until),
+    renewal(row, now),
+    row.proxies === undefined ? '-' : `${row.proxies.having}/${row.proxies.connected}`,
+  ])
+  return [
+    rotation === undefined ? 'No rotation of the issuer or the root is under way.' : renderRotation(rotation, now),
+    renderTable(head, rows),
+  ].join('\n\n')
+}
+
+/** Where a rotation is and what it waits for, for people who watch it. */
+export function renderRotation(rotation: Rotation, now: Date): string {
+  const {part, since, skipped, waitingFor} = rotation
+  const seconds = Math.max(0, (now.getTime() - Date.parse(since)) / 1000)
+  return [
+    `The ${part} is being rotated: ${describeStage(rotation)}, ${seconds < 1 ? 'just begun' : `for ${renderAge(seconds)}`}.`,
+    ...(skipped.length === 0 ? [] : [`Left behind: ${skipped.join(', ')}.`]),
+    ...waitingFor.map(each => `- ${printable(each)}`),
+  ].join('\n')
+}
+
+/** What each stage does and waits for, and how long that takes at least. */
+export function renderStages(part: RotationPart): string {
+  const stages = stagesOf(part).map((stage, index) => `${index + 1}. ${stage}: ${stageTexts[part][stage]}`)
+  return [...stages, least[part]].join('\n')
+}
+
+const announce =
+  'the next certificates are made, and every Envoy and server is told to trust them beside the present ones; each must acknowledge it'
+const leaves =
+  'every identity, the certificate of the server and those of clients are issued again, a tenth of the fleet at a time; each Envoy must acknowledge its own, and clients have an hour'
+
+const stageTexts: Readonly<Record<RotationPart, Readonly<Record<RotationStage, string>>>> = {
+  issuer: {
+    announce,
+    credentials: '',
+    leaves,
+    retire: 'the former issuer leaves every bundle; each connected Envoy and server must acknowledge it',
+  },
+  root: {
+    announce,
+    credentials:
+      'ADS credentials that carry both roots are issued; each must be applied in its cluster ("atlas cluster values NAME" prints how), and each Envoy must connect with it',
+    leaves,
+    retire:
+      'the former root and issuers leave every bundle, and ADS credentials without the former root are issued; each must be applied, and each Envoy must connect with it',
+  },
+}
+
+const least: Readonly<Record<RotationPart, string>> = {
+  issuer: 'It takes seconds where every cluster is connected, and an hour where clients of the internal ports have certificates.',
+  root: 'It takes as long as applying the credentials takes; an Envoy connects again with a new one within the hour that its ADS stream may be old.',
+}
+
+function day(time: string | undefined): string {
+  return time === undefined ? '-' : `${time.slice(0, 10)} ${time.slice(11, 16)}`
+}
+
+function renewal({renewedFrom, kind}: CertificateRow, now: Date): string {
+  if (renewedFrom === undefined) return kind === 'root' || kind === 'credential issuer' ? 'by hand' : '-'
+  const seconds = (Date.parse(renewedFrom) - now.getTime()) / 1000
+  return seconds <= 0 ? 'due' : renderAge(seconds)
+}

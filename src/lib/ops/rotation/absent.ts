@@ -1,0 +1,78 @@
+/** Nodes that were connected lately and are not now: which of them a stage of a rotation waits for, and for how long. */
+import type {Owner} from '../../model/names.js'
+import {printable} from '../../model/printable.js'
+import type {AbsentNode, ProxyReport, ReplicaReport} from '../../model/report.js'
+import type {Rotation} from '../../model/rotation.js'
+import {CLOCK_SKEW} from '../../pki/rotation.js'
+
+/**
+ * For so long at most a stage waits for a node that was connected and is not, milliseconds. It may run on with what it has, and would be cut off; but
+ * a pod of a Deployment that was replaced never comes back under its name.
+ */
+export const ABSENT_COUNTS = 3_600_000
+
+/** Of all reports, those of dead servers too: who is connected nowhere now. */
+export function absentIn(reports: Iterable<Pick<ReplicaReport, 'report'>>, proxies: readonly ProxyReport[]): readonly AbsentNode[] {
+  const absent = [...reports].flatMap(({report}) => report.absent ?? [])
+  if (absent.length === 0) return absent
+  const newest = new Map<string, AbsentNode>()
+  for (const node of absent) if ((newest.get(keyOf(node))?.since ?? '') < node.since) newest.set(keyOf(node), node)
+  for (const proxy of proxies) newest.delete(keyOf(proxy))
+  return [...newest.values()]
+}
+
+/** Whether a node still counts. One whose time lies ahead was dated by a clock that is wrong, and does not. */
+export function isAwaited({since}: AbsentNode, now: Date): boolean {
+  const passed = now.getTime() - Date.parse(since)
+  return passed >= -2 * CLOCK_SKEW * 1000 && passed < ABSENT_COUNTS
+}
+
+/**
+ * A sentence each, without its full stop. A cluster without any connected Envoy is waited for as a whole. In the last stage nothing more is
+ * cut off.
+ *
+ * A node that leaves during a stage had taken what the stage asks for, or the stage waited for it by name: only in the latter case does its
+ * hour begin when it leaves. Otherwise it ends an hour after the stage began, since in a large fleet some pod is replaced every few minutes.
+ */
+export function waitingForAbsent(
+  rotation: Rotation,
+  absent: readonly AbsentNode[],
+  {owners, connected, now}: {readonly owners: readonly Owner[]; readonly connected: ReadonlySet<Owner>; readonly now: Date},
+): readonly string[] {
+  if (rotation.stage === 'retire') return []
+  const stageBegan = Date.parse(rotation.since)
+  return absent
+    .filter(node => owners.includes(node.cluster) && isAwaited(node, now))
+    .flatMap(node => {
+      const left = Date.parse(node.since)
+      const isLacking = wasLacking(rotation, node)
+      if (!isLacking && !connected.has(node.cluster)) return []
+      const until = (isLacking ? left : Math.min(left, stageBegan)) + ABSENT_COUNTS
+      return until > now.getTime() ? [hasUntil(node, until)] : []
+    })
+}
+
+/**
+ * Whether the stage waited for something else of a node than that it connects within the stage's first hour: while it was connected, or
+ * since it left.
+ */
+function wasLacking({waitingFor, since}: Rotation, node: AbsentNode): boolean {
+  const name = printable(`${nameOf(node)} `)
+  const inFirstHour = printable(hasUntil(node, Date.parse(since) + ABSENT_COUNTS))
+  return waitingFor.some(each => each.startsWith(name) && each !== inFirstHour)
+}
+
+function hasUntil(node: AbsentNode, until: number): string {
+  return `${nameOf(node)} has until ${new Date(until).toISOString()}${TO_CONNECT}`
+}
+
+function nameOf({cluster, id}: AbsentNode): string {
+  return `${cluster} (${id})`
+}
+
+/** How such a sentence ends: it needs no person. */
+export const TO_CONNECT = ' to connect again: it was connected, and may run on with what it has'
+
+function keyOf({cluster, id}: Pick<AbsentNode, 'cluster' | 'id'>): string {
+  return `${cluster}/${id}`
+}

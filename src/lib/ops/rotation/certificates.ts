@@ -1,0 +1,146 @@
+/** Every certificate of an installation as `atlas rotate --status` shows it: whose, from when until when, when it is renewed, and whether its proxies have it. */
+import type {CredentialRecord} from '../../model/authority.js'
+import {type Fleet, recordOf, servedNames} from '../../model/fleet.js'
+import {OBSERVABILITY, type Owner} from '../../model/names.js'
+import type {ProxyReport} from '../../model/report.js'
+import type {Rotation} from '../../model/rotation.js'
+import {identitySecret} from '../../envoy/secret.js'
+import {type CertificateFacts, readCertificates, readKey} from '../../pki/read.js'
+import {BACKDATED} from '../../pki/rotation.js'
+import {isRootOffline} from '../signing.js'
+
+export type CertificateKind = 'client' | 'credential' | 'credential issuer' | 'identity' | 'issuer' | 'root' | 'server'
+
+/** Times are ISO 8601, UTC. What the caller may not read is absent. */
+export interface CertificateRow {
+  readonly kind: CertificateKind
+  /** A cluster, `atlas`, or a client; `-` for a certificate that signs. */
+  readonly owner: string
+  /** Of two certificates of one kind that are trusted during a rotation: which one does not sign. */
+  readonly role?: 'former' | 'next'
+  /** Lower-case hex. */
+  readonly serial?: string
+  readonly generation?: number
+  readonly from?: string
+  readonly until?: string
+  /** Of a leaf: the subject of the certificate that signed it. */
+  readonly issuer?: string
+  /** From when on it is replaced; a root is replaced by a person. */
+  readonly renewedFrom?: string
+  /** How many of the owner's connected Envoys have this very certificate, and how many there are. */
+  readonly proxies?: {readonly having: number; readonly connected: number}
+}
+
+export interface RotationStatus {
+  readonly rotation?: Rotation
+  readonly certificates: readonly CertificateRow[]
+}
+
+/** @param proxies the connected Envoys, by the newest reports */
+export function rotationStatus(fleet: Fleet, proxies: readonly ProxyReport[]): RotationStatus {
+  const owners: readonly Owner[] = [OBSERVABILITY, ...servedNames(fleet)]
+  return {
+    ...(fleet.rotation !== undefined && {rotation: fleet.rotation}),
+    certificates: [...signing(fleet), ...owners.flatMap(owner => leavesOf(fleet, owner, proxies)), ...others(fleet)],
+  }
+}
+
+/** Those in force by the trust bundle, which every account that may list clusters can read. */
+function signing(fleet: Fleet): readonly CertificateRow[] {
+  const {trust, rotation} = fleet
+  if (trust === undefined) return []
+  const rows = (kind: CertificateKind, certificates: readonly string[], part: number | undefined): readonly CertificateRow[] =>
+    certificates
+      .flatMap(pem => readCertificates(pem))
+      .map((facts, index) => ({
+        kind,
+        owner: '-',
+        ...roleOf(kind, certificates.length, index, rotation),
+        ...datesOf(facts, part),
+        issuer: facts.issuer,
+      }))
+  return [
+    ...rows('root', trust.roots, undefined),
+    ...rows('issuer', trust.issuers, isRootOffline(fleet) ? undefined : TWO_THIRDS),
+    ...rows('credential issuer', trust.credentialIssuers, undefined),
+  ]
+}
+
+/** The bundle has the oldest certificate first. */
+function roleOf(kind: CertificateKind, count: number, index: number, rotation: Rotation | undefined): Pick<CertificateRow, 'role'> {
+  if (rotation === undefined || count < 2) return {}
+  const hasChanged =
+    rotation.stage === 'leaves' || rotation.stage === 'retire' || (rotation.stage === 'credentials' && kind === 'credential issuer')
+  if (hasChanged) return index < count - 1 ? {role: 'former'} : {}
+  return index === count - 1 ? {role: 'next'} : {}
+}
+
+function leavesOf(fleet: Fleet, owner: Owner, proxies: readonly ProxyReport[]): readonly CertificateRow[] {
+  const own = proxies.filter(({cluster}) => cluster === owner)
+  const {generation, credentials} = recordOf(fleet, owner)
+  const identity = fleet.identities.get(owner)
+  const facts = identity && readKey(identity)
+  const [reported] = own.flatMap(({identity: known}) => known?.notAfter ?? []).sort()
+  const having =
+    identity === undefined ? undefined : own.filter(proxy => proxy.identity?.version === identitySecret(identity).version).length
+  return [
+    {
+      ...{kind: 'identity', owner, generation},
+      ...(facts === undefined ? (reported === undefined ? {} : {until: reported}) : {...datesOf(facts, TWO_THIRDS), issuer: facts.issuer}),
+      ...(having !== undefined && {proxies: {having, connected: own.length}}),
+    },
+    ...credentialRow(owner, generation, credentials, own),
+  ]
+}
+
+/** The newest credential of an owner. */
+function credentialRow(
+  owner: Owner,
+  generation: number,
+  credentials: readonly CredentialRecord[],
+  own: readonly ProxyReport[],
+): readonly CertificateRow[] {
+  const newest = credentials.filter(({state}) => state === 'valid').reduce<CredentialRecord | undefined>(later, undefined)
+  if (newest === undefined) return []
+  const {serial, notBefore, notAfter, sha256} = newest
+  return [
+    {
+      ...{kind: 'credential', owner, serial, generation, until: notAfter},
+      ...(notBefore !== undefined && {from: notBefore, renewedFrom: renewedFrom(notBefore, notAfter, HALF)}),
+      proxies: {having: own.filter(({credential}) => credential.sha256 === sha256).length, connected: own.length},
+    },
+  ]
+}
+
+function later(a: CredentialRecord | undefined, b: CredentialRecord): CredentialRecord {
+  return a !== undefined && (a.notBefore ?? '') > (b.notBefore ?? '') ? a : b
+}
+
+function others(fleet: Fleet): readonly CertificateRow[] {
+  const server = fleet.server && readKey(fleet.server)
+  return [
+    ...(server === undefined
+      ? []
+      : [{kind: 'server' as const, owner: OBSERVABILITY, ...datesOf(server, TWO_THIRDS), issuer: server.issuer}]),
+    ...[...fleet.clients].map(([owner, key]) => {
+      const facts = readKey(key)
+      return {kind: 'client' as const, owner, ...datesOf(facts, TWO_THIRDS), issuer: facts.issuer}
+    }),
+  ]
+}
+
+/** The parts of their lives after which certificates are renewed (pki/certificate-specs.ts), before jitter. */
+const [TWO_THIRDS, HALF] = [2 / 3, 1 / 2]
+
+function datesOf(
+  {serial, notBefore, notAfter}: CertificateFacts,
+  part: number | undefined,
+): Pick<CertificateRow, 'from' | 'renewedFrom' | 'serial' | 'until'> {
+  const [from, until] = [notBefore.toISOString(), notAfter.toISOString()]
+  return {serial, from, until, ...(part !== undefined && {renewedFrom: renewedFrom(from, until, part)})}
+}
+
+function renewedFrom(from: string, until: string, part: number): string {
+  const begin = Date.parse(from) + BACKDATED * 1000
+  return new Date(begin + (Date.parse(until) - begin) * part).toISOString()
+}

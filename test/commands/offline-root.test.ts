@@ -1,0 +1,206 @@
+/** A root that is kept offline, by the command line and real openssl: the requests, the answers, and what is refused. */
+import {execFileSync} from 'node:child_process'
+import {readFileSync} from 'node:fs'
+import {chmod, readFile, readdir, stat, writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
+import {type SignOptions, makeOfflineRoot} from '../helpers/offline-root.js'
+import {makeCa} from '../helpers/outside-ca.js'
+
+interface Status {
+  readonly rotation?: {readonly part: string; readonly stage: string}
+  readonly certificates: readonly {readonly kind: string; readonly role?: string; readonly issuer?: string; readonly serial?: string}[]
+}
+
+describe('commands: a root that is kept offline', function () {
+  this.timeout(120_000)
+
+  /** Runs the openssl commands that Atlas prints, in a folder of their own to which the keys do not go. */
+  async function signAsPrinted(printed: string, requests: string, elsewhere: string): Promise<void> {
+    for (const file of await readdir(requests))
+      if (!file.endsWith('-key.pem')) await writeFile(path.join(elsewhere, file), await readFile(path.join(requests, file)))
+    const commands = printed.split('\n').filter(line => line.includes('openssl x509 -req'))
+    expect(commands.length).to.be.greaterThan(0)
+    // Of OpenSSL 1.1.1, which makes no serial number otherwise.
+    for (const command of commands) expect(command).to.contain(' -CAcreateserial ')
+    for (const command of commands) {
+      execFileSync('sh', ['-c', command], {cwd: elsewhere, stdio: 'pipe'})
+      const out = command.trim().split(' ').at(-1) ?? ''
+      await writeFile(path.join(requests, out), readFileSync(path.join(elsewhere, out)))
+    }
+  }
+
+  const says = (text: string): string => text.replaceAll(/\s+/g, ' ')
+
+  it('init writes the requests and takes the answers; the issuer is replaced in the same way; no key is where others can read it', () =>
+    inFolder(async elsewhere =>
+      inFolder(async folder => {
+        const [store, requests, again] = ['store', 'requests', 'again'].map(name => path.join(folder, name)) as [string, string, string]
+        const root = makeCa(elsewhere, 'ca', {pathLength: 1})
+        const asked = await atlas('init', '--store', store, '--request', requests)
+        expect(asked.code, asked.stderr).to.equal(0)
+        expect(await readdir(folder)).to.deep.equal(['requests'])
+        expect((await readdir(requests)).sort()).to.deep.equal(
+          ['issuer', 'credential-issuer'].flatMap(name => [`${name}-key.pem`, `${name}.csr`, `${name}.ext`]).sort(),
+        )
+        expect((await stat(requests)).mode & 0o777).to.equal(0o700)
+        for (const file of await readdir(requests)) expect((await stat(path.join(requests, file))).mode & 0o777, file).to.equal(0o600)
+        expect(asked.stdout + asked.stderr).not.to.contain('PRIVATE')
+        const twice = await atlas('init', '--store', store, '--request', requests)
+        expect([twice.code, says(twice.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 4 && text.includes('has issuer-key.pem of an earlier request already'),
+        )
+        const early = await atlas('init', '--store', store, '--ca-cert', root.files.certificate, '--certificate', requests)
+        expect([early.code, says(early.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('--certificate: cannot read'),
+        )
+
+        await signAsPrinted(asked.stderr + asked.stdout, requests, elsewhere)
+        const made = await atlas(
+          'init',
+          '--store',
+          store,
+          '--ca-cert',
+          root.files.certificate,
+          '--certificate',
+          requests,
+          '--address',
+          '203.0.113.7',
+        )
+        expect(made.code, made.stderr).to.equal(0)
+        expect(says(made.stderr)).to.contain(`The private keys in ${requests} are no longer needed there: delete this directory.`)
+        expect(await readFile(path.join(store, 'secret-atlas-ca.yaml'), 'utf8')).not.to.contain('ca-key.pem')
+        for (const file of await readdir(store)) {
+          const text = await readFile(path.join(store, file), 'utf8')
+          if (/key.pem|tls.key/.test(text)) expect((await stat(path.join(store, file))).mode & 0o777, file).to.equal(0o600)
+        }
+
+        expect((await atlas('cluster', 'add', 'paris', '--address', '203.0.113.8', '--store', store)).code).to.equal(0)
+        const bootstrap = path.join(folder, 'envoy')
+        expect((await atlas('cluster', 'values', 'paris', '--store', store, '--format', 'bootstrap', '--output', bootstrap)).code).to.equal(
+          0,
+        )
+        const certs = path.join(bootstrap, 'certs')
+        execFileSync('openssl', [
+          'verify',
+          '-x509_strict',
+          '-CAfile',
+          path.join(certs, 'ca.crt'),
+          '-untrusted',
+          path.join(certs, 'tls.crt'),
+          path.join(certs, 'tls.crt'),
+        ])
+        expect(
+          (await atlas('init', '--store', store, '--ca-cert', root.files.certificate, '--certificate', requests)).code,
+          'the same again',
+        ).to.equal(0)
+
+        const refused = await atlas('rotate', '--issuer', '--store', store)
+        expect(refused.code).to.equal(1)
+        expect(says(refused.stderr)).to.match(/"atlas rotate --issuer --request DIR.*"/)
+        const next = await atlas('rotate', '--issuer', '--store', store, '--request', again)
+        expect(next.code, next.stderr).to.equal(0)
+        expect(says(next.stderr + next.stdout)).to.contain(`atlas rotate --issuer --store ${store} --certificate ${again}`)
+        await signAsPrinted(next.stderr + next.stdout, again, elsewhere)
+        const dry = await atlas('rotate', '--issuer', '--store', store, '--certificate', again, '--dry-run')
+        expect(dry.code, dry.stderr).to.equal(0)
+        expect(says(dry.stderr)).not.to.contain('The private keys in')
+        await chmod(again, 0o770)
+        const open = await atlas('rotate', '--issuer', '--store', store, '--certificate', again)
+        expect([open.code, says(open.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('other users may write to'),
+        )
+        await chmod(again, 0o700)
+        const begun = await atlas('rotate', '--issuer', '--store', store, '--certificate', again)
+        expect(begun.code, begun.stderr).to.equal(0)
+        expect(says(begun.stderr)).to.contain(`The private keys in ${again} are no longer needed there: delete this directory.`)
+        const {value} = await atlasJson<Status>('rotate', '--status', '--store', store)
+        expect(value.rotation).to.include({part: 'issuer', stage: 'announce'})
+        const issuers = value.certificates.filter(({kind}) => kind === 'issuer')
+        expect(issuers.map(({role}) => role)).to.deep.equal([undefined, 'next'])
+        expect(issuers.map(({issuer}) => issuer)).to.deep.equal(['O=Example, CN=ca', 'O=Example, CN=ca'])
+      }),
+    ))
+
+  it('what is not to be given together is refused with the reason', () =>
+    inFolder(async folder => {
+      const company = makeCa(folder, 'company')
+      const store = path.join(folder, 'store')
+      expect((await atlas('init', '--store', store)).code).to.equal(0)
+      const refusals: readonly (readonly [says: string, ...args: readonly string[]])[] = [
+        ['belong to --issuer or --root', '--certificate', folder],
+        ['belong to --issuer or --root', '--request', path.join(folder, 'new')],
+        ['cannot also be provided', '--issuer', '--request', path.join(folder, 'new'), '--certificate', folder],
+        ['--request is empty', '--issuer', '--request', ''],
+        ['was not signed by the root', '--issuer', '--issuer-cert', company.files.certificate, '--issuer-key', company.files.key],
+        ['comes without its key', '--root', '--yes', '--ca-cert', company.files.certificate],
+      ]
+      for (const [text, ...args] of refusals) {
+        const {code, stderr} = await atlas('rotate', '--store', store, ...args)
+        expect(code, stderr).to.equal(2)
+        expect(says(stderr)).to.contain(text)
+      }
+
+      expect(await readdir(folder)).not.to.include('new')
+    }))
+
+  it('init refuses a Secret beside certificates from files', () =>
+    inFolder(async folder => {
+      const {files} = makeCa(folder, 'company')
+      const brought = [
+        ['--issuer-cert', files.certificate, '--issuer-key', files.key],
+        ['--credential-issuer-cert', files.certificate, '--credential-issuer-key', files.key],
+        ['--certificate', folder],
+      ]
+      for (const flags of brought) {
+        const {code, stderr} = await atlas('init', '--store', path.join(folder, 'store'), '--ca-secret', 'authority', ...flags)
+        expect(code, stderr).to.equal(2)
+        expect(says(stderr)).to.contain('cannot also be provided when using --ca-secret')
+      }
+    }))
+
+  it('two intermediates of a company with the path length 0 become issuer, credential issuer and root', () =>
+    inFolder(async folder => {
+      const [store, company] = [path.join(folder, 'store'), makeOfflineRoot(folder)]
+      const pair = async (name: string, options: SignOptions = {}): Promise<readonly string[]> => {
+        const given = {issuer: company.issue('issuer', options), 'credential-issuer': company.issue('credentialIssuer', options)}
+        const flags = await Promise.all(
+          Object.entries(given).map(async ([part, {certificate, key}]) => {
+            const [certificateFile, keyFile] = [path.join(folder, `${name}-${part}.pem`), path.join(folder, `${name}-${part}-key.pem`)]
+            await writeFile(certificateFile, certificate)
+            await writeFile(keyFile, key.reveal(), {mode: 0o600})
+            return [`--${part}-cert`, certificateFile, `--${part}-key`, keyFile]
+          }),
+        )
+        return flags.flat()
+      }
+      const first = await pair('first')
+      const init = ['init', '--store', store, '--address', '203.0.113.7']
+      const short = await pair('short', {days: 300})
+      const soon = await atlas(...init, ...short)
+      expect([soon.code, says(soon.stderr)]).to.satisfy(
+        ([code, text]: [number, string]) => code === 2 && text.includes('--yes takes this one'),
+      )
+      const taken = await atlas('init', '--store', path.join(folder, 'short'), '--address', '203.0.113.7', '--yes', ...short)
+      expect(taken.code, taken.stderr).to.equal(0)
+      const made = await atlas(...init, ...first)
+      expect(made.code, made.stderr).to.equal(0)
+      expect((await atlas(...init, ...first)).code, 'the same again').to.equal(0)
+      const second = await pair('second')
+      const other = await atlas(...init, ...second)
+      expect([other.code, says(other.stderr)]).to.satisfy(
+        ([code, text]: [number, string]) => code === 4 && text.includes('and it is another one'),
+      )
+      const refused = await atlas('rotate', '--issuer', '--store', store)
+      expect(says(refused.stderr)).to.contain('the issuer is the root itself (path length 0)')
+      const begun = await atlas('rotate', '--root', '--yes', '--store', store, ...second)
+      expect(begun.code, begun.stderr).to.equal(0)
+      const {value} = await atlasJson<Status>('rotate', '--status', '--store', store)
+      expect(value.rotation).to.include({part: 'root', stage: 'announce'})
+      const serials = (kind: string): readonly (string | undefined)[] =>
+        value.certificates.filter(each => each.kind === kind).map(({serial}) => serial)
+      expect(serials('root')).to.have.length(2)
+      expect(serials('root')).to.deep.equal(serials('issuer'))
+    }))
+})

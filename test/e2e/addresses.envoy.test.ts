@@ -1,0 +1,68 @@
+/** Several addresses of one cluster are used in their order: each only while the health checks of all before it fail. */
+import {expect} from 'chai'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import {parseAddresses} from '../../src/lib/model/address.js'
+import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
+import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {until, untilReachable, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+describe('e2e: several addresses of a cluster', function () {
+  this.timeout(60_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris'], spare: 1})
+    await untilReachable(network)
+  })
+  after(() => closeNetwork(network))
+
+  /** A second Envoy of paris, at an address of its own. */
+  async function second() {
+    const envoy = await network.makeEnvoy(network.member('paris').name, {address: network.spareAddress(1), nodeId: 'paris-1'})
+    await envoy.start()
+    await envoy.untilReady()
+    return envoy
+  }
+
+  async function useAddresses(...addresses: readonly string[]): Promise<void> {
+    const input = {request: {addresses: parseAddresses(addresses.join(','))}, defaults: targetsOf(defaultStack)}
+    await addCluster(network.store, 'paris', input, dependencies)
+    await until(network, 'the addresses', async () => {
+      const clusters = await network.observability.page('/clusters')
+      return addresses.every(each => clusters.includes(`thanos/paris::${each}:11901::health_flags::healthy`) || each === NOWHERE)
+    })
+  }
+
+  /** Requests that reached an address, by Envoy's own count. */
+  async function requestsTo(address: string): Promise<number> {
+    const clusters = await network.observability.page('/clusters')
+    return Number(new RegExp(`thanos/paris::${address.replaceAll('.', '\\.')}:11901::rq_success::(\\d+)`).exec(clusters)?.[1] ?? 0)
+  }
+
+  const NOWHERE = '127.64.1.249'
+
+  it('the first that answers gets every request, and the next one when it dies; the first has them again when it is back', async () => {
+    const first = network.member('paris')
+    const other = await second()
+    const [one, two] = [first.address, network.spareAddress(1)]
+    await useAddresses(NOWHERE, one, two)
+    await until(network, 'the first that answers', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
+    const before = await requestsTo(two)
+    for (let turn = 0; turn < 20; turn += 1) expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
+    expect(await requestsTo(two), 'requests to the second').to.equal(before)
+
+    await first.envoy.kill()
+    await until(network, 'the second', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
+    expect(await requestsTo(two)).to.be.greaterThan(before)
+
+    await first.envoy.start()
+    await first.envoy.untilReady()
+    await until(network, 'the first again', async () => {
+      const count = await requestsTo(one)
+      return (await whoAnswers(network, 'paris')) === 'paris/0' && (await requestsTo(one)) > count
+    })
+    await other.kill()
+    expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
+  })
+})

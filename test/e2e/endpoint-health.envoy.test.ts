@@ -1,0 +1,95 @@
+/** How the downstream Envoy finds out that one Thanos endpoint is dead or frozen, and that a change of an endpoint fails no request. */
+import {expect} from 'chai'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import type {NamedTarget} from '../../src/lib/model/cluster.js'
+import {parseClusterName, sidecarName} from '../../src/lib/model/names.js'
+import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
+import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {type GrpcReply, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
+import {ANSWERED_BY, type Backend, oneCall, serveBackend} from './backend.js'
+import {call, queryAddress, statOf, until, untilReachable, whoAnswers} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+describe('e2e: health of each Thanos endpoint', function () {
+  this.timeout(60_000)
+  let network: Network
+  let block: string
+
+  before(async () => {
+    network = await openNetwork({clusters: [], spare: 1})
+    block = network.spareAddress(0).replace(/\.200$/, '')
+    await network.join('paris', {replicas: 2})
+    await untilReachable(network)
+  })
+  after(() => closeNetwork(network))
+
+  async function serve(last: string, name: string): Promise<Backend> {
+    const backend = await serveBackend({host: `${block}.${last}`, port: 10_901}, name)
+    network.onClose(backend.close)
+    return backend
+  }
+
+  async function register(name: string, target: Partial<NamedTarget>): Promise<void> {
+    const targets = new Map([[name, {host: `${block}.120`, port: 10_901, replicas: 1, health: 'grpc' as const, ...target}]])
+    await addCluster(network.store, 'paris', {request: {targets}, defaults: targetsOf(defaultStack)}, dependencies)
+  }
+
+  const host = (target: string): string => `${sidecarName(parseClusterName('paris'), 0, target)}.atlas.svc.cluster.local:10901`
+
+  async function ask(target: string, timeoutMs = 20_000): Promise<GrpcReply> {
+    return callOnce(openPlain(queryAddress(network)), oneCall(host(target), timeoutMs))
+  }
+
+  async function answerOf(target: string): Promise<string> {
+    const {headers, grpcStatus} = await ask(target)
+    return grpcStatus === 0 ? String(headers[ANSWERED_BY]) : `gRPC status ${grpcStatus ?? 'none'}`
+  }
+
+  it('a dead one is UNAVAILABLE at once, with the reason; the other replica, and the cluster, are as before', async () => {
+    const [, second] = network.member('paris').backends
+    await second?.close()
+    await until(network, 'replica 1 to be unhealthy', async () => (await call(network, 'paris', 1)).grpcMessage.includes('no healthy'))
+    const {grpcStatus, grpcMessage} = await call(network, 'paris', 1)
+    expect({grpcStatus, grpcMessage}).to.deep.equal({grpcStatus: grpcCodes.unavailable, grpcMessage: 'no healthy upstream'})
+    expect(await whoAnswers(network, 'paris', 0)).to.equal('paris/0')
+    expect(await statOf(network.observability, 'cluster.thanos/paris.membership_healthy')).to.equal(1)
+  })
+
+  it('a frozen one is UNAVAILABLE at once after two checks, and is back when it answers', async () => {
+    const backend = await serve('120', 'ruler/0')
+    await register('ruler', {})
+    await until(network, 'the ruler', async () => (await answerOf('ruler')) === 'ruler/0')
+    backend.freeze()
+    await until(network, 'the ruler to be unhealthy', async () => {
+      const reply = await ask('ruler', 1000).catch(() => undefined)
+      return reply?.grpcMessage === 'no healthy upstream'
+    })
+    expect(await whoAnswers(network, 'paris', 0)).to.equal('paris/0')
+    backend.thaw()
+    await until(network, 'the ruler again', async () => (await answerOf('ruler')) === 'ruler/0')
+  })
+
+  it('one without the health service is reached with health "tcp", and not with "grpc"', async () => {
+    const backend = await serve('121', 'other/0')
+    backend.freeze('checks')
+    await register('other', {host: `${block}.121`, health: 'tcp'})
+    await until(network, 'the target', async () => (await answerOf('other')) === 'other/0')
+    await register('strict', {host: `${block}.121`})
+    await until(network, 'an unhealthy target', async () => (await ask('strict')).grpcMessage === 'no healthy upstream')
+  })
+
+  it('an endpoint that moves to another address fails no request, and a new one answers with its first check', async () => {
+    await serve('122', 'moving/0')
+    await serve('123', 'moving/1')
+    await register('moving', {host: `${block}.122`})
+    await until(network, 'the target', async () => (await answerOf('moving')) === 'moving/0')
+    const answers = new Set<string>()
+    const asking = (async () => {
+      while (!answers.has('moving/1')) answers.add(await answerOf('moving'))
+    })()
+    await register('moving', {host: `${block}.123`})
+    await until(network, 'the new address', () => answers.has('moving/1'))
+    await asking
+    expect([...answers]).to.deep.equal(['moving/0', 'moving/1'])
+  })
+})

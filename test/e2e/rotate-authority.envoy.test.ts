@@ -1,0 +1,245 @@
+/**
+ * The issuer and the root are replaced under load on the Thanos path, on web pages and with alerts, while servers are killed; no request
+ * fails, and nothing of the former certificates is left.
+ */
+import {expect} from 'chai'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
+import {identityIn, credentialIn} from '../../src/demo/lab/certificates.js'
+import {type LoadRequest, startLoad} from '../../src/demo/lab/load.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import type {HostPort} from '../../src/lib/model/address.js'
+import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
+import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import type {TrustBundle} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import type {RotationPart, RotationStage} from '../../src/lib/model/rotation.js'
+import {init} from '../../src/lib/ops/init.js'
+import {followRotation, startRotation} from '../../src/lib/ops/rotation/start.js'
+import {type PageRequest, ask, serveRecording} from '../helpers/http1.js'
+import {streamCall} from './backend.js'
+import type {TestEnvoy} from './envoy.js'
+import {load} from './load.js'
+import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced} from './look.js'
+import {adsPort, serverPort, sidecarPort} from './mtls-ports.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+
+/** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
+const ADS_CONNECTION = 4
+
+describe('e2e: rotation of the authority', function () {
+  this.timeout(180_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({
+      clusters: [paris, lyon],
+      times: {rotation: '200ms', 'clock-held': '1s', 'connection-age': `${ADS_CONNECTION}s`},
+      settings: {timeouts: {adsConnection: ADS_CONNECTION}, pagesByPath: true},
+    })
+    const block = network.spareAddress(0).replace(/\.200$/, '')
+    for (const at of [
+      {host: `${block}.100`, port: 9090},
+      {host: `${block}.150`, port: 9093},
+    ]) {
+      const server = await serveRecording(at, 'here')
+      network.onClose(server.close)
+    }
+
+    await init(network.store, {alertmanagers: [{host: `${block}.150`, port: 9093}]}, dependencies)
+    for (const cluster of [paris, lyon]) {
+      const request = {services: {prometheus: {host: `${block}.100`, port: 9090}}, pages: {allowLocalTargets: true}}
+      await addCluster(network.store, cluster, {request, defaults: targetsOf(defaultStack)}, dependencies)
+    }
+
+    await untilReachable(network)
+    for (const request of webRequests())
+      await until(network, 'pages and alerts', async () =>
+        request().then(
+          () => true,
+          () => false,
+        ),
+      )
+  })
+  after(() => closeNetwork(network))
+
+  /** A page of each cluster by way of both Envoys, and an alert of each cluster. */
+  function webRequests(): readonly LoadRequest[] {
+    const answered = async (at: HostPort, path: string, request?: PageRequest): Promise<void> => {
+      const {status, body} = await ask(at, path, request)
+      if (status !== 200 || body !== 'here') throw new Error(`${path} at ${at.host}: ${status} ${body}`)
+    }
+    const alert: PageRequest = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"x"}}]'}
+    return [paris, lyon].flatMap(cluster => [
+      async () => answered({host: network.address, port: 10_904}, `/prom/${cluster}/`),
+      async () => answered({host: network.member(cluster).address, port: 10_903}, '/am/alertmanager0/api/v2/alerts', alert),
+    ])
+  }
+
+  /** Requests of all kinds until `stop`, which fails with the first of them that failed. @returns how many there were */
+  function startRequests(): {stop(): Promise<number>} {
+    // Each cluster may send 20 alerts a second.
+    const [thanos, web] = [load(network, undefined, {reconnects: true}), startLoad(webRequests(), 200)]
+    return {
+      async stop() {
+        const [calls, {requests, failures, firstFailure}] = await Promise.all([thanos.stop(), web.stop()])
+        if (failures > 0) throw new Error(`${failures} of ${requests} pages and alerts failed, first: ${firstFailure ?? ''}`)
+        expect(requests).to.be.greaterThan(20)
+        return calls
+      },
+    }
+  }
+
+  const fleet = async (): Promise<Fleet> => network.store.load()
+  const stage = async (): Promise<RotationStage | undefined> => (await fleet()).rotation?.stage
+  const envoys = (): readonly TestEnvoy[] => [network.observability, ...[...network.members.values()].map(({envoy}) => envoy)]
+  const all = ({roots, issuers, credentialIssuers}: TrustBundle): readonly string[] => [...roots, ...issuers, ...credentialIssuers]
+
+  const begin = async (part: RotationPart): Promise<unknown> => startRotation(network.store, part, {}, dependencies)
+  const untilDone = async (): Promise<void> => followRotation(network.store, {waitMs: 90_000, changed: () => undefined})
+
+  /** Waits for a stage, or a later one: a stage may be over before the test looks. */
+  async function untilStage(wanted: RotationStage): Promise<void> {
+    await until(network, `the stage ${wanted}`, async () => (await stage()) === wanted)
+  }
+
+  /** Fails where an Envoy has one of these certificates in its configuration, or lacks the issuer in force, which is shown alike. */
+  async function expectAbsent(certificates: readonly string[]): Promise<void> {
+    const [issuer = ''] = (await trusted()).issuers
+    for (const envoy of envoys()) {
+      const dump = await dumpOf(envoy)
+      const shows = (pem: string): boolean => {
+        const [, ...lines] = pem.trim().split('\n')
+        // Two certificates of one root have some lines in common.
+        return lines.slice(0, -2).every(line => dump.includes(line))
+      }
+      expect(shows(issuer), `${envoy.owner}: the present issuer`).to.equal(true)
+      for (const pem of certificates) expect(shows(pem), `${envoy.owner}: a former certificate`).to.equal(false)
+    }
+  }
+
+  const trusted = async (): Promise<TrustBundle> => (await fleet()).trust ?? expect.fail('there is no trust bundle')
+
+  describe('of the issuer', () => {
+    let former: Fleet
+    let running: ReturnType<typeof startRequests>
+    let stream: ReturnType<typeof callOnce>
+
+    it('goes through its stages, although the server is killed in them', async () => {
+      former = await fleet()
+      running = startRequests()
+      stream = callOnce(openPlain(queryAddress(network)), streamCall(hostOf(lyon), 17))
+      stream.catch(() => undefined)
+      await network.server().kill()
+      await begin('issuer')
+      expect(await stage()).to.equal('announce')
+      await network.startServer()
+      await until(network, 'the first stage to end', async () => (await stage()) !== 'announce')
+      await network.server().kill()
+      await network.startServer()
+      await untilDone()
+      await untilSynced(network)
+    })
+
+    it('leaves the former one in no bundle and no Envoy, and its certificates open no port', async () => {
+      const [issuer = ''] = former.trust?.issuers ?? []
+      expect(all(await trusted())).not.to.include(issuer)
+      await expectAbsent([issuer])
+      const present = await fleet()
+      const refused = [
+        {
+          target: sidecarPort(network, present, paris),
+          client: identityIn(former, OBSERVABILITY),
+          rightful: identityIn(present, OBSERVABILITY),
+        },
+        {target: serverPort(network, present), client: identityIn(former, OBSERVABILITY), rightful: credentialIn(present, paris)},
+      ]
+      for (const {target, client, rightful} of refused) {
+        expect((await probeTls(target, {certificate: client})).bytes, 'former').to.equal(0)
+        expect((await probeTls(target, {certificate: rightful})).bytes, 'present').to.be.greaterThan(0)
+      }
+    })
+
+    it('meanwhile no request failed and no stream broke', async () => {
+      expect((await stream).grpcStatus).to.equal(0)
+      expect(await running.stop()).to.be.greaterThan(500)
+    })
+  })
+
+  describe('of the root', () => {
+    let former: Fleet
+    let running: ReturnType<typeof startRequests>
+
+    /** Puts the credential in the store into an Envoy's files, as a person or a pipeline does. */
+    async function apply(owners: readonly Owner[]): Promise<void> {
+      for (const envoy of envoys()) if (owners.includes(envoy.owner)) await envoy.writeFiles()
+    }
+
+    const waiting = async (): Promise<readonly string[]> => (await fleet()).rotation?.waitingFor ?? []
+
+    it('waits for each cluster whose credential is not applied, and names it', async () => {
+      former = await fleet()
+      running = startRequests()
+      await begin('root')
+      await untilStage('credentials')
+      const isAsked = async (): Promise<boolean> => {
+        const all = await waiting()
+        return all.length === 3 && all.every(each => each.includes('with a credential that does not carry the present roots'))
+      }
+      await until(network, 'every Envoy to be asked for its new credential', isAsked)
+      await apply([OBSERVABILITY, lyon])
+      await until(network, 'paris alone to lag', async () => {
+        const [first, ...others] = await waiting()
+        return others.length === 0 && first?.startsWith('paris (paris-0) is connected with a credential') === true
+      })
+      await sleep(1500)
+      expect(await stage(), 'it goes no further').to.equal('credentials')
+    })
+
+    it('goes on when it is applied, and waits again until the former root is in no credential', async () => {
+      await apply([paris])
+      await untilStage('retire')
+      await network.server().kill()
+      await network.startServer()
+      await until(network, 'credentials without the former root', async () => {
+        const {credentials, trust} = await fleet()
+        return trust?.roots.length === 1 && [...credentials.values()].every(({roots}) => roots === trust.roots.join(''))
+      })
+      await apply([OBSERVABILITY, paris, lyon])
+      await untilDone()
+      await untilSynced(network)
+    })
+
+    it('leaves the former certificates in no bundle and no Envoy, and what they signed opens no port', async () => {
+      const present = await fleet()
+      for (const certificate of all(former.trust!)) expect(all(present.trust!)).not.to.include(certificate)
+      await expectAbsent(all(former.trust!))
+      const tries = [
+        {target: adsPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
+        {target: serverPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
+        {
+          target: sidecarPort(network, present, paris),
+          client: identityIn(former, OBSERVABILITY),
+          rightful: identityIn(present, OBSERVABILITY),
+        },
+      ]
+      for (const {target, client, rightful} of tries) {
+        expect((await probeTls(target, {certificate: client})).bytes, 'former').to.equal(0)
+        expect((await probeTls(target, {certificate: rightful})).bytes, 'present').to.be.greaterThan(0)
+      }
+    })
+
+    it('an Envoy that starts again with its files is configured', async () => {
+      const {envoy} = network.member(lyon)
+      await running.stop()
+      await envoy.kill()
+      await envoy.start()
+      await envoy.untilReady()
+      await untilReachable(network, [lyon])
+    })
+  })
+})

@@ -1,0 +1,68 @@
+/** The start page through the real observability Envoy: what a browser gets at 10904, also while no server runs. */
+import {expect} from 'chai'
+import type {HostPort} from '../../src/lib/model/address.js'
+import {type PageAnswer, type PageRequest, ask} from '../helpers/http1.js'
+import {until} from './look.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+const DOMAIN = 'web.example'
+
+describe('e2e: the start page', function () {
+  this.timeout(60_000)
+  let network: Network
+  let pages: HostPort
+  const get = async (path: string, request?: PageRequest): Promise<PageAnswer> => ask(pages, path, request)
+
+  before(async () => {
+    network = await openNetwork({clusters: ['paris'], spare: 1, settings: {webDomain: DOMAIN}})
+    pages = {host: network.address, port: 10_904}
+    await until(network, 'the start page', async () => (await get('/')).status === 200)
+  })
+  after(() => closeNetwork(network))
+
+  it('shows every cluster, whether its Envoy is connected, and links with the port that the browser uses', async () => {
+    await network.register('lyon')
+    const rowOf = (body: string, name: string): string => body.split('\n').find(line => line.includes(`<th scope="row">${name}<`)) ?? ''
+    const host = `atlas.${DOMAIN}:8443`
+    await until(network, 'lyon on the page', async () => rowOf((await get('/')).body, 'lyon') !== '')
+    const {headers, body} = await get('/', {headers: {host}})
+    expect(headers['content-type']).to.equal('text/html; charset=utf-8')
+    expect(rowOf(body, 'atlas')).to.include('>connected<')
+    expect(rowOf(body, 'paris')).to.include('>connected<').and.to.include(`href="//paris.prom.${DOMAIN}:8443/"`)
+    expect(rowOf(body, 'lyon')).to.include('>registered<')
+    expect(body).to.include('Pages by path, such as <code>/prom/paris/</code>, are off').and.to.include('one origin')
+  })
+
+  it('comes with the headers of the server', async () => {
+    const {headers} = await get('/')
+    expect(headers['content-security-policy']).to.match(/^default-src 'none'; style-src 'sha256-/)
+    expect(headers).to.include({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'same-origin',
+      'cache-control': 'no-store',
+    })
+  })
+
+  it('is there as JSON, the document of atlas status', async () => {
+    const shown = JSON.parse((await get('/status.json')).body) as {proxies: readonly {cluster: string; state: string}[]}
+    const wanted = await network.status()
+    expect(shown.proxies.map(({cluster, state}) => [cluster, state])).to.deep.equal(
+      wanted.proxies.map(({cluster, state}) => [cluster, state]),
+    )
+    expect(Object.keys(shown)).to.deep.equal(Object.keys(wanted))
+  })
+
+  it('is no other path, and is changed by no method', async () => {
+    expect((await get('/status')).status).to.equal(404)
+    expect((await get('/readyz')).status).to.equal(404)
+    expect((await get('/', {method: 'POST'})).status).to.equal(405)
+  })
+
+  it('is 503 while no server runs, and there again afterwards', async () => {
+    await network.server().stop(10_000)
+    await until(network, 'a 503', async () => (await get('/')).status === 503)
+    await network.startServer()
+    await until(network, 'the start page', async () => (await get('/')).status === 200)
+  })
+})

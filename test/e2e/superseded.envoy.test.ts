@@ -1,0 +1,75 @@
+/** An ADS credential that was replaced, on a real Envoy: accepted while the Envoy uses it, refused once it has come with the later one for long enough. */
+import {expect} from 'chai'
+import {askAds} from '../../src/demo/lab/ads-client.js'
+import {credentialIn} from '../../src/demo/lab/certificates.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import type {CredentialRecord} from '../../src/lib/model/authority.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {load} from './load.js'
+import {reportOf, until, untilReachable, untilSynced} from './look.js'
+import {serverPort} from './mtls-ports.js'
+import {type Network, closeNetwork, openNetwork} from './network.js'
+
+const paris = parseClusterName('paris')
+
+/** Seconds. */
+const [ADS_CONNECTION, SUPERSEDED] = [2, 3]
+
+describe('e2e: a replaced ADS credential', function () {
+  this.timeout(60_000)
+  let network: Network
+
+  before(async () => {
+    network = await openNetwork({
+      clusters: [paris],
+      // A credential is refused by a clock that is confirmed alone.
+      times: {'clock-held': '1s'},
+      settings: {lifetimes: {superseded: SUPERSEDED}, timeouts: {adsConnection: ADS_CONNECTION}},
+    })
+    await untilReachable(network)
+    await untilSynced(network)
+  })
+  after(() => closeNetwork(network))
+
+  const records = async (): Promise<readonly CredentialRecord[]> => (await network.store.load()).records.get(paris)?.credentials ?? []
+  const used = async (): Promise<string | undefined> =>
+    (await reportOf(network)).proxies.find(({cluster}) => cluster === paris)?.credential.sha256
+
+  it('is accepted until every Envoy has come with the later one for the time that is set; then it is refused, and no request fails', async () => {
+    const running = load(network)
+    const old = credentialIn(await network.store.load(), paris)
+    await rotateLeaves(network.store, [paris], dependencies, {leaves: 'credentials'})
+    await until(network, 'a later credential to be on record', async () => (await records()).length === 2)
+    const later = readKey(credentialIn(await network.store.load(), paris)).sha256
+
+    // The Envoy connects several times again with the old one, for longer than a replaced credential is kept.
+    const {connectedSince = ''} = (await reportOf(network)).proxies.find(({cluster}) => cluster === paris) ?? {}
+    const kept = Date.parse(connectedSince) + (SUPERSEDED + 2 * ADS_CONNECTION) * 1000
+    await until(
+      network,
+      'the Envoy to connect again with the old one',
+      async () => (await reportOf(network)).proxies.some(proxy => proxy.cluster === paris && Date.parse(proxy.connectedSince) > kept),
+      20,
+    )
+    const isOld = async (): Promise<boolean> => (await used()) === readKey(old).sha256
+    await until(network, 'the Envoy to be served with the old one', isOld)
+    expect((await records()).map(({state, supersededSince}) => [state, supersededSince])).to.deep.equal([
+      ['valid', undefined],
+      ['valid', undefined],
+    ])
+
+    await network.member(paris).envoy.writeFiles()
+    await until(network, 'the Envoy to come with the later one', async () => (await used()) === later, 10)
+    await until(network, 'its time to be written down', async () => (await records())[0]?.supersededSince !== undefined)
+    await until(network, 'the old one to be refused', async () => (await records())[0]?.retiredAt !== undefined, 15)
+    const {grpcStatus, grpcMessage} = await askAds(serverPort(network, await network.store.load()), old, {cluster: paris, id: 'old'})
+    expect(grpcStatus).to.equal(7)
+    expect(grpcMessage).to.match(/refused since .*apply the newest one, of Secret paris-envoy-ads/)
+    expect((await reportOf(network)).refusals.at(-1)?.reason).to.equal('credential-superseded')
+    await untilSynced(network)
+    await until(network, 'the Envoy to be served with the later one', async () => (await used()) === later)
+    expect(await running.stop()).to.be.greaterThan(100)
+  })
+})

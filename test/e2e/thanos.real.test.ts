@@ -1,0 +1,223 @@
+/** Every kind of Thanos endpoint behind both Envoys, as Thanos Query sees it: labels, health, all services, what dies and what freezes. */
+import http2 from 'node:http2'
+import {expect} from 'chai'
+import {type GrpcReply, frame, openPlain} from '../../src/demo/lab/grpc.js'
+import {healthCall, isServing} from '../../src/demo/lab/health.js'
+import {queryInstant} from '../../src/demo/lab/query-api.js'
+import {renderHostPort} from '../../src/lib/model/address.js'
+import {parseClusterName, sidecarName} from '../../src/lib/model/names.js'
+import {queryAddress, until} from './look.js'
+import {type Monitored, kinds, openMonitored} from './monitored.js'
+import {type Network, closeNetwork} from './network.js'
+
+interface StoresAnswer {
+  readonly data: Readonly<Record<string, readonly {readonly name: string; readonly lastError: unknown}[]>>
+}
+
+describe('e2e: Thanos behind both Envoys', function () {
+  this.timeout(120_000)
+  let scene: Monitored
+  let network: Network | undefined
+
+  before(async () => {
+    scene = await openMonitored()
+    network = scene.network
+  })
+  after(() => closeNetwork(network))
+
+  const authority = (cluster: string, replica: number, target?: string): string =>
+    `${sidecarName(parseClusterName(cluster), replica, target)}.atlas.svc.cluster.local:10901`
+
+  async function calls(
+    host: string,
+    path: string,
+    count = 1,
+    message: Uint8Array = new Uint8Array(),
+    timeoutMs = 10_000,
+  ): Promise<readonly GrpcReply[]> {
+    const channel = openPlain(queryAddress(scene.network))
+    try {
+      const replies: GrpcReply[] = []
+      for (let call = 0; call < count; call += 1)
+        replies.push(await channel.call({authority: host, path, message, timeoutMs, until: 'end'}))
+      return replies
+    } finally {
+      channel.close()
+    }
+  }
+
+  /** The error of each endpoint that Thanos Query knows, by its name without the domain; empty while it is healthy. */
+  async function endpoints(): Promise<Readonly<Record<string, string>>> {
+    const {data} = (await scene.get('/api/v1/stores')) as StoresAnswer
+    return Object.fromEntries(
+      Object.values(data)
+        .flat()
+        .map(({name, lastError}) => [name.replace(/^.*\/|\..*$/g, ''), lastError === null ? '' : JSON.stringify(lastError)]),
+    )
+  }
+
+  const unhealthy = async (): Promise<readonly string[]> =>
+    Object.entries(await endpoints()).flatMap(([name, error]) => (error === '' ? [] : [name]))
+
+  const upOf = async (selector: string): Promise<readonly string[]> => {
+    const {data} = (await scene.get(
+      `/api/v1/query?${String(new URLSearchParams({query: `up${selector}`, dedup: 'false', partial_response: 'true'}))}`,
+    )) as {data: {result: readonly {metric: Record<string, string>}[]}}
+    return data.result.map(({metric}) => metric['prometheus_replica'] ?? metric['shard'] ?? metric['receiver'] ?? '').sort()
+  }
+
+  it('1,000 Info calls to replica 0 return its labels alone, and those to replica 1 its own (D20)', async () => {
+    for (const replica of [0, 1]) {
+      const replies = await calls(authority('paris', replica), '/thanos.info.Info/Info', 1000)
+      const found = replies.flatMap(({messages}) => messages.join('').match(/paris-\d+/g) ?? ['none'])
+      expect([...new Set(found)]).to.deep.equal([`paris-${replica}`])
+      expect(found.length).to.be.at.least(1000)
+    }
+  })
+
+  it('each kind of target is an endpoint of its own, healthy, and says SERVING: Prometheus, Ruler, Store gateway, Receive, Query', async () => {
+    await until(scene.network, 'all endpoints', async () => Object.keys(await endpoints()).length === 8, 60)
+    expect(await unhealthy()).to.deep.equal([])
+    for (const kind of Object.keys(kinds)) {
+      const [reply] = await calls(authority('paris', 0, kind), healthCall('').path)
+      expect(isServing(reply?.messages[0]), kind).to.equal(true)
+    }
+  })
+
+  it('all of them answer: a query deduplicates the replicas and finds what Ruler, Receive and the stacked Query have', async () => {
+    await until(
+      scene.network,
+      'samples of all',
+      async () => (await queryInstant(scene.query, 'up{cluster="paris",shard="edge",receiver="paris"}')).length > 0,
+      60,
+    )
+    await until(scene.network, 'the rule', async () => (await queryInstant(scene.query, 'ruled{ruler="paris"}')).length === 1, 60)
+    const replicas = 'up{cluster="paris",prometheus_replica!=""}'
+    expect(await queryInstant(scene.query, replicas)).to.have.length(1)
+    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0', 'paris-1'])
+  })
+
+  it('the Store gateway answers from the blocks of its object store', async () => {
+    const {at} = scene.bucket
+    const asked = async (): Promise<unknown> =>
+      ((await scene.get(`/api/v1/query?query=old&time=${at}`)) as {data: {result: readonly unknown[]}}).data.result
+    await until(scene.network, 'the block', async () => ((await asked()) as unknown[]).length > 0, 60)
+    expect(await asked()).to.deep.equal([{metric: {__name__: 'old', bucket: 'paris'}, value: [at, '2']}])
+  })
+
+  it('every service of Thanos passes: Rules, Targets, Metadata, Exemplars, Store, Query, Status', async () => {
+    const rules = JSON.stringify(await scene.get('/api/v1/rules'))
+    for (const group of ['of-prometheus', 'of-ruler']) expect(rules).to.include(group)
+    expect(JSON.stringify(await scene.get('/api/v1/targets'))).to.include('"job":"itself"')
+    expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=up&limit=5'))).to.include('success')
+    expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=prometheus_build_info'))).to.include('gauge')
+    expect(await scene.get('/api/v1/query_exemplars?query=up&start=0&end=9999999999')).to.include({status: 'success'})
+    expect(JSON.stringify(await scene.get('/api/v1/label/prometheus_replica/values'))).to.include('lyon-0')
+    expect(JSON.stringify(await scene.get('/api/v1/series?match[]=up'))).to.include('"shard":"edge"')
+    // Query {query: "vector(42)", time_seconds}, which a Thanos Query serves to another one.
+    const text = Buffer.from('vector(42)')
+    const [reply] = await calls(
+      authority('paris', 0, 'query'),
+      '/thanos.Query/Query',
+      1,
+      Buffer.concat([Buffer.from([0x0a, text.length]), text, Buffer.from([0x10, 1])]),
+    )
+    expect(reply?.grpcStatus, reply?.grpcMessage).to.equal(0)
+    const [status] = await calls(authority('paris', 0), '/thanos.Status/TSDBStatistics')
+    expect(status?.grpcStatus, status?.grpcMessage).to.equal(0)
+  })
+
+  it('compression passes through: a sidecar answers as the caller asks', async () => {
+    const session = http2.connect(`http://${renderHostPort(queryAddress(scene.network))}`)
+    try {
+      const headers = await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
+        session.once('error', reject)
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/thanos.info.Info/Info',
+          ':authority': authority('paris', 0),
+          'content-type': 'application/grpc',
+          te: 'trailers',
+          'grpc-encoding': 'snappy',
+          'grpc-accept-encoding': 'snappy',
+        })
+        stream.once('error', reject).once('response', resolve).resume().end(frame(new Uint8Array()))
+      })
+      expect(headers['grpc-encoding']).to.equal('snappy')
+    } finally {
+      session.destroy()
+    }
+  })
+
+  it('200 queries at the same time are answered', async () => {
+    const answers = await Promise.all(
+      Array.from({length: 200}, async () => queryInstant(scene.query, 'up{cluster="paris",prometheus_replica!=""}')),
+    )
+    expect(answers.map(series => series.length)).to.deep.equal(Array.from({length: 200}, () => 1))
+  })
+
+  it('a killed sidecar is unhealthy in Thanos Query with the reason, and no other endpoint is', async () => {
+    await scene.programs.get('paris-1-sidecar')?.kill()
+    await until(scene.network, 'the endpoint to be unhealthy', async () => (await unhealthy()).length > 0, 60)
+    expect(await unhealthy()).to.deep.equal(['paris-thanos-sidecar1'])
+    // Until the next health check the reason is that the connection was refused.
+    const reason = async (): Promise<string> => (await endpoints())['paris-thanos-sidecar1'] ?? ''
+    await until(scene.network, 'the reason', async () => /Unavailable.*no healthy upstream/.test(await reason()), 60)
+    expect(await unhealthy()).to.deep.equal(['paris-thanos-sidecar1'])
+    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0'])
+  })
+
+  it('replicas come and go without the others', async () => {
+    await scene.change('paris', {replicas: 1})
+    await until(scene.network, 'the end of replica 1', async () => !('paris-thanos-sidecar1' in (await endpoints())), 60)
+    expect(await unhealthy()).to.deep.equal([])
+    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0'])
+  })
+
+  it('a frozen sidecar, and a frozen downstream Envoy: the others answer in seconds, and the endpoint is reported (D21)', async () => {
+    for (const [name, pid] of [
+      ['sidecar', scene.programs.get('lyon-0-sidecar')?.pid],
+      ['Envoy', scene.network.member('lyon').envoy.pid()],
+    ] as const) {
+      if (pid === undefined) throw new Error(`there is no ${name}`)
+      process.kill(pid, 'SIGSTOP')
+      try {
+        // Asked before any health check can have noticed.
+        expect(await upOf('{prometheus_replica!=""}'), name).to.deep.equal(['paris-0'])
+        await until(
+          scene.network,
+          `the frozen ${name} to be reported`,
+          async () => (await unhealthy()).includes('lyon-thanos-sidecar0'),
+          60,
+        )
+        expect(await unhealthy(), name).to.deep.equal(['lyon-thanos-sidecar0'])
+        expect((await endpoints())['lyon-thanos-sidecar0']).to.match(/Unavailable|DeadlineExceeded|deadline/)
+        expect(await upOf('{prometheus_replica!=""}'), name).to.deep.equal(['paris-0'])
+      } finally {
+        process.kill(pid, 'SIGCONT')
+      }
+      await until(scene.network, `${name} to be back`, async () => (await upOf('{cluster="lyon"}')).length === 1, 60)
+    }
+  })
+
+  it('an answer of 200 MB passes', async () => {
+    await scene.change('lyon', {targets: new Map([['large', {...scene.large, replicas: 1, health: 'grpc'}]])})
+    const host = authority('lyon', 0, 'large')
+    await until(scene.network, 'the target', async () => (await calls(host, healthCall('').path))[0]?.grpcStatus === 0, 60)
+    const [reply] = await calls(host, '/thanos.Store/Series', 1, everySeries(), 60_000)
+    expect(reply?.grpcStatus, reply?.grpcMessage).to.equal(0)
+    expect(reply?.messages.reduce((sum, {length}) => sum + length, 0)).to.be.greaterThan(200_000_000)
+  })
+})
+
+/** SeriesRequest {max_time: in an hour, matchers: [{type: RE, name: "__name__", value: ".+"}], skip_chunks: true}. */
+function everySeries(): Uint8Array {
+  const text = (field: number, value: string): Buffer => Buffer.concat([Buffer.from([field * 8 + 2, value.length]), Buffer.from(value)])
+  const matcher = Buffer.concat([Buffer.from([8, 2]), text(2, '__name__'), text(3, '.+')])
+  const maxTime = Buffer.from([0x10, ...varint(Date.now() + 3_600_000)])
+  return Buffer.concat([maxTime, Buffer.from([0x1a, matcher.length]), matcher, Buffer.from([0x40, 1])])
+}
+
+function varint(value: number): readonly number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]
+}

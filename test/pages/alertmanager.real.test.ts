@@ -1,0 +1,64 @@
+/** Alertmanager's own web pages through both Envoys, in a real browser, by path and by host name. */
+import {expect} from 'chai'
+import type {BrowserContext, Page} from 'playwright-core'
+import {createSilence, expireSilence, openAlertmanager} from './support/alertmanager-ui.js'
+import {newVisitor} from './support/browser.js'
+import {namedIn, requestsOf, strays} from './support/crawl.js'
+import {ALERT} from './support/programs.js'
+import {type Pages, askAt, byHost, sharedPages, ways} from './support/scene.js'
+
+describe('pages: Alertmanager', function () {
+  this.timeout(120_000)
+  let pages: Pages
+  let visitor: BrowserContext
+  let page: Page
+
+  before(async () => {
+    pages = await sharedPages()
+  })
+  beforeEach(async () => {
+    visitor = await newVisitor(pages.browser)
+    page = await visitor.newPage()
+  })
+  afterEach(async () => {
+    await visitor.close()
+  })
+
+  for (const [way, at] of ways)
+    describe(way, () => {
+      const base = at('alertmanager', 'paris')
+
+      it('show the alert that Prometheus sent, ask for nothing outside and link to nothing outside', async () => {
+        const asked = requestsOf(page)
+        const named = new Set<string>()
+        await openAlertmanager(page, base, ALERT)
+        for (const [entry, shows] of [
+          ['Silences', 'New Silence'],
+          ['Status', 'Uptime'],
+          ['Alerts', ALERT],
+        ] as const) {
+          await page.getByRole('link', {name: entry, exact: true}).click()
+          await page.getByText(shows).first().waitFor()
+          for (const url of await namedIn(page)) named.add(url)
+        }
+
+        expect(strays(asked, base)).to.deep.equal([])
+        // The alert's source is where its Prometheus says that it is; scene.ts gives it its host name at Atlas.
+        const elsewhere = strays([...named], base).filter(url => !url.startsWith('https://prometheus.io/'))
+        expect(elsewhere).to.deep.equal([`${byHost('prom', 'paris')}graph?g0.expr=vector%281%29&g0.tab=1`])
+      })
+
+      it('create a silence, and end it', async () => {
+        await openAlertmanager(page, base, ALERT)
+        const id = await createSilence(page, base, ALERT)
+        const silence = async (): Promise<string> => (await askAt(pages, `${base}api/v2/silence/${id}`)).body
+        expect(await silence())
+          .to.include('"state":"active"')
+          .and.to.include('for a test')
+        await page.reload()
+        await page.getByText('for a test').first().waitFor()
+        await expireSilence(page)
+        expect(await silence()).to.include('"state":"expired"')
+      })
+    })
+})

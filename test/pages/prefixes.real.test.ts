@@ -1,0 +1,123 @@
+/** Prometheus and Alertmanager that have an external URL, a route prefix, or both, behind `lyon`, with the annotation that says where they answer. */
+import {expect} from 'chai'
+import type {BrowserContext, Page} from 'playwright-core'
+import type {Running} from '../../src/demo/lab/processes.js'
+import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
+import {openAlertmanager} from './support/alertmanager-ui.js'
+import {newVisitor} from './support/browser.js'
+import {startAlertmanager, startPrometheus} from './support/programs.js'
+import {openPrometheus, query, untilRow} from './support/prometheus-ui.js'
+import {type Pages, askAt, byPath, sharedPages, ways} from './support/scene.js'
+
+interface Mix {
+  readonly externalUrl?: string
+  readonly routePrefix?: string
+  /** Where it answers, which is the annotation; without, at the root. */
+  readonly at?: string
+}
+
+/** Each kind of mix that users of reverse proxies had trouble with: one alone, both, a slash at the end or none, two different paths. */
+const mixes: readonly Mix[] = [
+  {},
+  {externalUrl: byPath('prom', 'lyon'), routePrefix: '/'},
+  {externalUrl: byPath('prom', 'lyon').slice(0, -1), routePrefix: '/'},
+  {externalUrl: byPath('prom', 'lyon'), at: '/prom/lyon'},
+  {externalUrl: 'http://other.example/outer', at: '/outer'},
+  {externalUrl: 'http://other.example/outer/', at: '/outer'},
+  {externalUrl: 'http://other.example/outer/', routePrefix: '/'},
+  {routePrefix: '/inner', at: '/inner'},
+  {routePrefix: 'inner/', at: '/inner'},
+  {externalUrl: 'http://other.example/outer', routePrefix: '/inner', at: '/inner'},
+  {externalUrl: 'http://other.example/a/b/', routePrefix: '/a/', at: '/a'},
+]
+
+describe('pages: external URLs and route prefixes', function () {
+  this.timeout(120_000)
+  let pages: Pages
+  let visitor: BrowserContext
+  let page: Page
+  let running: Running | undefined
+
+  before(async () => {
+    pages = await sharedPages()
+    visitor = await newVisitor(pages.browser)
+    page = await visitor.newPage()
+  })
+  after(() => visitor.close())
+  afterEach(async () => running?.stop(500))
+
+  /** Follows redirects. @returns the last address, the status there, and every address on the way */
+  async function follow(url: string): Promise<{status: number; way: readonly string[]}> {
+    const way = [url]
+    for (;;) {
+      const {status, headers} = await askAt(pages, way.at(-1) ?? url)
+      if (status < 300 || status > 399 || way.length > 5) return {status, way}
+      way.push(new URL(headers.location ?? 'nowhere', way.at(-1)).href)
+    }
+  }
+
+  /** Puts a program behind `lyon`. @param owns where it answers with `name` */
+  async function behindLyon(kind: 'alertmanager' | 'prom', {at = ''}: Mix, target: HostPort, {owns, name}: Own): Promise<void> {
+    const service = kind === 'prom' ? {prometheus: target} : {alertmanager: target}
+    const isThere = async (): Promise<boolean> => (await askAt(pages, `${byPath(kind, 'lyon')}${owns}`)).body.includes(name)
+    await pages.behindLyon(service, {paths: {[kind]: at}}, isThere)
+  }
+
+  for (const version of [3, 2] as const)
+    for (const [index, mix] of mixes.entries())
+      it(`Prometheus ${version} with ${described(mix)}`, async () => {
+        const [listen, name] = [pages.spare(9090), `prometheus-${version}-lyon-${index}`]
+        running = await startPrometheus(pages.ground, {name, listen, version, ...flagsOf(mix)})
+        await behindLyon('prom', mix, listen, {owns: 'api/v1/status/config', name})
+        for (const [, at] of ways) {
+          const base = at('prom', 'lyon')
+          for (const from of [base, `${base}graph?g0.expr=up`]) {
+            const {status, way} = await follow(from)
+            for (const url of way) expect(url.startsWith(base), way.join(' -> ')).to.equal(true)
+            expect(way.at(-1)?.slice(base.length)).to.match(
+              version === 3 ? /^query(\?g0\.expr=up)?$/ : /^(classic\/)?graph(\?g0\.expr=up)?$/,
+            )
+            // The templates of Debian's pages are not there.
+            expect(status, way.join(' -> ')).to.be.oneOf(version === 3 ? [200] : [200, 500])
+          }
+        }
+
+        if (version === 3) {
+          await openPrometheus(page, wayOf(index)('prom', 'lyon'))
+          await query(page, 'vector(5)')
+          await untilRow(page, /5$/)
+        }
+      })
+
+  for (const [index, mix] of mixes.entries())
+    it(`Alertmanager with ${described(mix)}`, async () => {
+      const [listen, name, own] = [pages.spare(9093), `alertmanager-lyon-${index}`, flagsOf(mix)]
+      running = await startAlertmanager(pages.ground, {name, listen, ...own})
+      const [body, headers] = [JSON.stringify([{labels: {alertname: name}}]), {'content-type': 'application/json'}]
+      await fetch(`http://${renderHostPort(listen)}${own.at}api/v2/alerts`, {method: 'POST', body, headers})
+      await behindLyon('alertmanager', mix, listen, {owns: 'api/v2/alerts', name})
+      await openAlertmanager(page, wayOf(index)('alertmanager', 'lyon'), name)
+    })
+})
+
+/** The browser takes turns between the two ways. */
+function wayOf(index: number): (typeof ways)[number][1] {
+  return (ways[index % ways.length] ?? ways[0])[1]
+}
+
+interface Own {
+  readonly owns: string
+  readonly name: string
+}
+
+function flagsOf({externalUrl, routePrefix, at = ''}: Mix): {readonly flags: readonly string[]; readonly at: string} {
+  const flags = [
+    ...(externalUrl === undefined ? [] : [`--web.external-url=${externalUrl}`]),
+    ...(routePrefix === undefined ? [] : [`--web.route-prefix=${routePrefix}`]),
+  ]
+  return {flags, at: `${at}/`}
+}
+
+function described(mix: Mix): string {
+  return `${mix.externalUrl ?? 'no external URL'}, ${mix.routePrefix === undefined ? 'no route prefix' : `route prefix ${mix.routePrefix}`}`
+}

@@ -1,0 +1,41 @@
+/** Programs that `npm run …` starts end with npm, also when npm is killed and can pass no signal on. */
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import path from 'node:path'
+import {expect} from 'chai'
+import {waitFor} from '../../src/demo/lab/wait.js'
+
+const child = path.join(import.meta.dirname, '../../scripts/setup/child.mjs')
+const signal = new AbortController().signal
+
+describe('runInForeground', function () {
+  this.timeout(30_000)
+
+  for (const killed of ['SIGKILL', 'SIGTERM'] as const)
+    it(`ends its program when npm, its parent, gets ${killed}`, async () => {
+      const {npm, pids} = await startBelow({npm_lifecycle_event: 'demo'})
+      npm.kill(killed)
+      await waitFor('both to end', async () => (pids.some(pid => isAlive(pid)) ? undefined : true), {signal, timeoutMs: 20_000})
+    })
+})
+
+/** Starts a process in the place of npm, below it one that calls `runInForeground`, and below that a program. */
+async function startBelow(env: NodeJS.ProcessEnv): Promise<{npm: ChildProcess; pids: readonly number[]}> {
+  const program = 'console.log(process.ppid, process.pid); setInterval(() => undefined, 1000)'
+  const script = `import {runInForeground} from ${JSON.stringify(child)}; await runInForeground(process.execPath, ['-e', ${JSON.stringify(program)}])`
+  const parent = `require('node:child_process').spawn(process.execPath, ['--input-type=module', '-e', ${JSON.stringify(script)}], {stdio: 'inherit'})`
+  const npm = spawn(process.execPath, ['-e', parent], {env: {...process.env, ...env}, stdio: ['ignore', 'pipe', 'inherit']})
+  const [line] = (await once(npm.stdout, 'data')) as [Buffer]
+  const pids = String(line).trim().split(' ').map(Number)
+  expect(pids.every(pid => isAlive(pid))).to.equal(true)
+  return {npm, pids}
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,123 @@
+/** Endpoints of groups in Thanos's namespace, kept by a server with the rights that chart atlas gives its controller. */
+import {expect} from 'chai'
+import {dependencies} from '../../src/lib/cli/base-command.js'
+import {parseAddress} from '../../src/lib/model/address.js'
+import {init} from '../../src/lib/ops/init.js'
+import {status} from '../../src/lib/ops/status.js'
+import {openAccess} from '../../src/lib/store/kubernetes/access.js'
+import {openClient} from '../../src/lib/store/kubernetes/client.js'
+import {kubernetesStore} from '../../src/lib/store/kubernetes/kubernetes.js'
+import {defaultKubernetesTimes} from '../../src/lib/store/kubernetes/times.js'
+import type {StateStore} from '../../src/lib/store/store.js'
+import {type Serving, serve} from '../../src/server/serve.js'
+import {applyAll} from '../charts/support/apply.js'
+import {objectsOf} from '../charts/support/rendered.js'
+import {testCluster} from '../helpers/fleet.js'
+import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
+import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
+import {inSteps} from '../helpers/steps.js'
+import {until} from '../store/recorder.js'
+
+/** Milliseconds. */
+const LIMIT = 60_000
+const local = {host: '127.0.0.1', port: 0}
+
+interface ConfigMap {
+  readonly data?: Readonly<Record<string, string>>
+}
+
+describe('groups of clusters', function () {
+  inSteps()
+  this.timeout(240_000)
+  let kubernetes: Kubernetes
+  let [namespace, thanos] = ['', '']
+  let store: StateStore
+  let server: Serving | undefined
+  const opened: StateStore[] = []
+
+  before(async () => {
+    kubernetes = await sharedKubernetes()
+    ;[namespace, thanos] = [await kubernetes.newNamespace('groups'), await kubernetes.newNamespace('groups-thanos')]
+    const set = [`thanosNamespace=${thanos}`, 'groups={europe}']
+    const objects = await objectsOf({chart: 'atlas', ci: 'default', namespace, set})
+    await applyAll(
+      kubernetes,
+      objects.filter(({kind}) => ['ServiceAccount', 'Role', 'RoleBinding'].includes(kind)),
+    )
+    store = await open(kubernetes.kubeconfig)
+    await init(store, {addresses: [parseAddress('203.0.113.7')], thanosNamespace: thanos, groups: ['europe']}, dependencies)
+    const account = await kubernetes.serviceAccountKubeconfig(namespace, 'atlas-controller')
+    const times = {reportMs: 200}
+    server = await serve({store: await open(account), dependencies, replica: 'one-0', listen: local, admin: local, log: 'silent', times})
+  })
+  after(async () => {
+    await server?.stop()
+    for (const each of opened) each.close()
+  })
+
+  async function open(kubeconfig: string): Promise<StateStore> {
+    const client = openClient(await openAccess({kubeconfig, namespace}))
+    const one = kubernetesStore(client, {secrets: 'all', times: defaultKubernetesTimes})
+    opened.push(one)
+    return one
+  }
+
+  async function register(name: string, groups: readonly string[]): Promise<void> {
+    const value = testCluster(name, {groups})
+    await store.commit(await store.load(), [{kind: 'registration', name: value.name, value}])
+  }
+
+  /** The endpoints file of a group, as stored. */
+  async function file(group: string): Promise<string | undefined> {
+    const path = `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints${group === '' ? '' : `-${group}`}`
+    return (await kubernetes.request<ConfigMap>('GET', path)).body.data?.['endpoints.yaml']
+  }
+
+  const zone = async (): Promise<string> =>
+    (await kubernetes.request<ConfigMap>('GET', `/api/v1/namespaces/${namespace}/configmaps/atlas-coredns`)).body.data?.['atlas.zone'] ?? ''
+
+  it('one that is listed has an empty list before it has a cluster', async () => {
+    await until(async () => (await file('europe')) === 'endpoints: []\n', LIMIT)
+  })
+
+  it('has its clusters in its ConfigMap and under its DNS name', async () => {
+    await register('paris', ['europe'])
+    await register('tokyo', [])
+    await until(async () => (await file('europe'))?.includes('paris-thanos-sidecar0') === true, LIMIT)
+    await until(async () => (await file(''))?.includes('tokyo-thanos-sidecar0') === true, LIMIT)
+    expect(await file('europe')).not.to.include('tokyo')
+    expect((await zone()).match(/^_thanos\._tcp\.europe\.thanos\.atlas\. .*$/gm)).to.have.length(1)
+  })
+
+  it('is written again where another writer has changed it', async () => {
+    const path = `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints-europe`
+    await kubernetes.request('PATCH', path, {data: {'endpoints.yaml': 'of another'}}, {contentType: 'application/merge-patch+json'})
+    await until(async () => (await file('europe'))?.includes('paris-thanos-sidecar0') === true, LIMIT)
+  })
+
+  it('one that is not listed is a finding with the list that is needed', async () => {
+    await register('tokyo', ['asia'])
+    await until(async () => {
+      const {findings} = await status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: new Date()})
+      return findings.some(({kind, groups}) => kind === 'group' && groups?.join() === 'asia,europe')
+    }, LIMIT)
+    expect(await file('asia')).to.equal(undefined)
+  })
+
+  it('one that the server may read as little as write is named in /readyz, and costs the others nothing', async () => {
+    await init(store, {groups: ['asia', 'europe']}, dependencies)
+    await register('rome', ['europe'])
+    await until(async () => (await file('europe'))?.includes('rome-thanos-sidecar0') === true, LIMIT)
+    await until(
+      async () => (await (await fetch(new URL('/readyz', server?.adminAddress))).text()).includes('atlas-thanos-endpoints-asia'),
+      LIMIT,
+    )
+  })
+
+  it('one that is emptied keeps its ConfigMap, with an empty list', async () => {
+    await register('paris', [])
+    await register('rome', [])
+    await until(async () => (await file('europe')) === 'endpoints: []\n', LIMIT)
+    expect(await zone()).not.to.include('europe')
+  })
+})

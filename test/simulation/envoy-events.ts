@@ -1,0 +1,86 @@
+/** What Envoys do, and what is done to them: they take or refuse what they are sent, go and come back, get their credentials late or twice. */
+import type {Kind} from './scene.js'
+
+export const envoyEvents = {
+  take: {
+    weight: 18,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({stream}) => stream !== undefined))
+      if (envoy === undefined) return undefined
+      const taken = network.random.pick(['both', 'identity', 'trust'] as const) ?? 'both'
+      network.take(envoy, taken)
+      return `${envoy.id} takes ${taken}${envoy.refuses ? ', and refuses' : ''}`
+    },
+  },
+  offline: {
+    weight: 3,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({isUp}) => isUp))
+      if (envoy === undefined) return undefined
+      envoy.isUp = false
+      network.disconnect(envoy, 'it is offline')
+      return envoy.id
+    },
+  },
+  online: {
+    weight: 6,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({isUp}) => !isUp))
+      if (envoy === undefined) return undefined
+      envoy.isUp = true
+      network.connect(envoy)
+      return `${envoy.id}${envoy.stream === undefined ? `, and ${envoy.refusal ?? 'is refused'}` : ''}`
+    },
+  },
+  restart: {
+    weight: 3,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({isUp}) => isUp))
+      if (envoy === undefined) return undefined
+      network.disconnect(envoy, 'it begins again')
+      Object.assign(envoy, {trust: undefined, identity: undefined, refuses: false})
+      network.connect(envoy)
+      return `${envoy.id}${envoy.stream === undefined ? `, and ${envoy.refusal ?? 'is refused'}` : ''}`
+    },
+  },
+  apply: {
+    weight: 7,
+    act: ({network}) => {
+      const owner = network.random.pick(network.envoys)?.owner
+      if (owner === undefined) return undefined
+      // Not always everywhere: a pod may be on a machine that gets the Secret later.
+      const chosen = network.envoysOf(owner).filter(() => network.random.chance(0.8))
+      for (const envoy of chosen) network.apply(envoy)
+      if (network.random.chance(0.6)) for (const envoy of chosen) network.connect(envoy)
+      return `the credential of ${owner} to ${chosen.map(({id}) => id).join(', ')}`
+    },
+  },
+  rollback: {
+    weight: 6,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({formerFiles}) => formerFiles !== undefined))
+      if (envoy === undefined) return undefined
+      network.apply(envoy, envoy.formerFiles)
+      network.connect(envoy)
+      return `${envoy.id} has the former credential again`
+    },
+  },
+  nack: {
+    weight: 2,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({refuses}) => !refuses))
+      if (envoy === undefined) return undefined
+      envoy.refuses = true
+      return `${envoy.id} refuses what it is sent from now on`
+    },
+  },
+  repair: {
+    weight: 4,
+    act: ({network}) => {
+      const envoy = network.random.pick(network.envoys.filter(({refuses}) => refuses))
+      if (envoy === undefined) return undefined
+      envoy.refuses = false
+      return `${envoy.id} takes what it is sent again`
+    },
+  },
+} as const satisfies Readonly<Record<string, Kind>>

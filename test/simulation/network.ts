@@ -1,0 +1,238 @@
+/** The simulated network: a store, servers and Envoys, and the true time. What the leader plans is in leader.ts, what happens in events.ts. */
+import type {Credential, TrustBundle} from '../../src/lib/model/authority.js'
+import {type Change, describe as describeChange} from '../../src/lib/model/change.js'
+import {type Fleet, isServed, recordOf} from '../../src/lib/model/fleet.js'
+import {OBSERVABILITY, type Owner, spiffe} from '../../src/lib/model/names.js'
+import type {Settings} from '../../src/lib/model/settings.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import type {Signer} from '../../src/lib/pki/signer.js'
+import {admit} from '../../src/server/ads/admission.js'
+import {type Envoy, type Stream, type Taken, reportOf} from './envoys.js'
+import type {Random} from './random.js'
+import {Server} from './servers.js'
+import {SimulatedStore} from './store.js'
+import {isAnchored, isRooted, isValid, peerOf} from './trust.js'
+
+/** What a step of the leader was planned on. */
+export interface Step {
+  /** The fleet that its server saw. */
+  readonly seen: Fleet
+  readonly version: number
+}
+
+export interface NetworkParts {
+  readonly random: Random
+  readonly signer: Signer
+  readonly settings: Settings
+  /** Called after each object that was written; `step` where the leader wrote it. */
+  readonly observe: (before: Fleet, after: Fleet, changes: readonly Change[], step: Step | undefined) => void
+  /** Undefined: the history is not wanted. */
+  readonly tell: ((sentence: string) => void) | undefined
+  readonly recordsAttempts: boolean
+}
+
+const BEGIN = Date.parse('2026-11-23T00:00:00Z')
+
+/** A clock that is right is ahead or behind by this much at most, milliseconds: two of them are at most 5 minutes apart. */
+export const APART = 150_000
+
+export class Network {
+  /** Milliseconds since 1970: the true time, which no clock need show. */
+  now = BEGIN
+  readonly store: SimulatedStore
+  readonly servers: Server[]
+  readonly envoys: Envoy[] = []
+  readonly random: Random
+  readonly signer: Signer
+  readonly settings: Settings
+  readonly tell: (sentence: () => string) => void
+  /** What the leader is writing. */
+  step: Step | undefined
+  #sequence = 0
+
+  constructor({random, signer, settings, observe, tell, recordsAttempts}: NetworkParts, servers: number) {
+    this.random = random
+    this.signer = signer
+    this.settings = settings
+    this.tell = sentence => tell?.(sentence())
+    this.store = new SimulatedStore(
+      (before, after, changes) => {
+        tell?.(`    written: ${changes.map(change => describeChange(change)).join('; ')}`)
+        observe(before, after, changes, this.step)
+      },
+      {attempts: recordsAttempts},
+    )
+    this.servers = Array.from({length: servers}, (_, index) => new Server(`ads-${index}`, this.randomAhead()))
+  }
+
+  /** How long it has lived. */
+  get years(): number {
+    return (this.now - BEGIN) / 31_536_000_000
+  }
+
+  get date(): Date {
+    return new Date(this.now)
+  }
+
+  randomAhead(): number {
+    return Math.round(this.random.between(-APART, APART))
+  }
+
+  /** By the clock of a server. */
+  timeOf({ahead}: Server): Date {
+    return new Date(this.now + ahead)
+  }
+
+  /** The process of a server begins again. */
+  restart(server: Server): void {
+    server.restart(this.store.fleet, this.timeOf(server))
+  }
+
+  get observability(): Envoy | undefined {
+    return this.envoys.find(({owner}) => owner === OBSERVABILITY)
+  }
+
+  get livingServers(): readonly Server[] {
+    return this.servers.filter(({isUp}) => isUp)
+  }
+
+  server(name: string): Server | undefined {
+    return this.livingServers.find(server => server.name === name)
+  }
+
+  envoysOf(owner: Owner): readonly Envoy[] {
+    return this.envoys.filter(envoy => envoy.owner === owner)
+  }
+
+  addEnvoy(owner: Owner, id: string): Envoy {
+    const envoy: Envoy = {
+      ...{owner, id, isUp: true, refuses: false, ahead: this.randomAhead(), files: this.store.fleet.credentials.get(owner)},
+      ...{formerFiles: undefined, stream: undefined, former: undefined, refusal: undefined, trust: undefined, identity: undefined},
+    }
+    this.envoys.push(envoy)
+    return envoy
+  }
+
+  /** A server hears of what is in the store, and judges its streams again. */
+  see(server: Server): void {
+    if (!server.isUp) return
+    server.seen = this.store.fleet
+    server.version = this.store.version
+    server.certificate = server.seen.server ?? server.certificate
+    for (const envoy of this.envoys) {
+      const {stream} = envoy
+      if (stream?.server !== server.name) continue
+      const why = this.whyDenied(server, server.seen, stream)
+      if (why !== undefined) this.disconnect(envoy, why)
+    }
+
+    this.publish(server)
+  }
+
+  /** Every server but those that lag. */
+  seeAll(): void {
+    for (const server of this.livingServers) if (!server.isLagging) this.see(server)
+  }
+
+  /** A server writes its report. */
+  publish(server: Server): void {
+    const streaming = this.envoys.filter(({stream}) => stream?.server === server.name)
+    const proxies = streaming.flatMap(envoy => reportOf(envoy) ?? [])
+    const changes = server.planReport(this.store.fleet, proxies, this.timeOf(server))
+    if (changes.length > 0) this.store.put(...changes)
+  }
+
+  disconnect(envoy: Envoy, why: string): void {
+    if (envoy.stream === undefined) return
+    const server = this.server(envoy.stream.server)
+    envoy.former = {stream: envoy.stream, endedAt: this.now}
+    envoy.stream = undefined
+    envoy.refusal = why
+    if (envoy.owner === OBSERVABILITY && !envoy.isUp)
+      for (const other of this.envoys) if (other.stream?.relay !== undefined) this.disconnect(other, 'its relay is gone')
+    if (server === undefined) return
+    server.absent.left({cluster: envoy.owner, id: envoy.id}, this.timeOf(server))
+    this.publish(server)
+  }
+
+  /** An Envoy opens a stream, in place of the one that it has. @returns whether it could */
+  connect(envoy: Envoy): boolean {
+    if (!envoy.isUp) return false
+    this.disconnect(envoy, 'it connects again')
+    const server = this.random.pick(this.livingServers)
+    const outcome = this.#open(envoy, server)
+    if (typeof outcome === 'string' || server === undefined) {
+      envoy.refusal = typeof outcome === 'string' ? outcome : 'there is no server'
+      return false
+    }
+
+    envoy.stream = outcome
+    envoy.former = undefined
+    envoy.refusal = undefined
+    server.absent.returned({cluster: envoy.owner, id: envoy.id})
+    this.publish(server)
+    outcome.version = this.store.version
+    return true
+  }
+
+  /** An Envoy takes what its server sends. */
+  take(envoy: Envoy, taken: Taken = 'both'): void {
+    const server = envoy.stream === undefined ? undefined : this.server(envoy.stream.server)
+    if (server === undefined || envoy.refuses) return
+    const {trust, identities} = server.seen
+    if (taken !== 'identity') envoy.trust = trust ?? envoy.trust
+    if (taken !== 'trust') envoy.identity = identities.get(envoy.owner) ?? envoy.identity
+  }
+
+  /** The credential in the store is put into the files of an Envoy. */
+  apply(envoy: Envoy, credential: Credential | undefined = this.store.fleet.credentials.get(envoy.owner)): void {
+    if (credential === undefined || credential === envoy.files) return
+    envoy.formerFiles = envoy.files
+    envoy.files = credential
+  }
+
+  /** Why a server, by what it knows, ends or refuses a stream; undefined: it serves it. */
+  whyDenied(server: Server, seen: Fleet, stream: Pick<Stream, 'credential' | 'relay'>, now = this.timeOf(server)): string | undefined {
+    const {credential, relay} = stream
+    const {sha256, uris} = readKey(credential)
+    const by = spiffe.observability(this.settings.trustDomain)
+    const xfcc = relay === undefined ? [] : [`By=${by};Hash=${sha256};URI=${uris[0] ?? ''}`]
+    const outcome = admit(seen, peerOf(relay ?? credential), xfcc, now)
+    return outcome.kind === 'denied' ? outcome.reason : undefined
+  }
+
+  /** Why an Envoy's stream cannot be opened now. */
+  #open(envoy: Envoy, server: Server | undefined): Stream | string {
+    const {owner, files} = envoy
+    if (server?.certificate === undefined) return 'there is no server'
+    if (files === undefined) return 'it has no credential'
+    const isRelayed = owner !== OBSERVABILITY
+    const relay = isRelayed ? this.observability : undefined
+    const [shown, clock] = [isRelayed ? relay?.identity : server.certificate, this.now + envoy.ahead]
+    if (shown === undefined || (isRelayed && relay?.isUp !== true)) return 'the observability Envoy is away'
+    if (!isRooted(shown, files, clock)) return 'it does not trust the roots of what it is shown'
+    if (!isValid(shown, clock)) return 'what it is shown is not valid'
+    if (relay !== undefined && !accepts(relay, files, this.now)) return 'the observability Envoy does not accept its credential'
+    if (relay?.trust !== undefined && !isAnchored(server.certificate, relay.trust.issuers)) return 'the relay does not accept the server'
+    const opened = {server: server.name, credential: files, relay: isRelayed ? shown : undefined}
+    const why = this.whyDenied(server, server.seen, opened)
+    if (why !== undefined) return why
+    this.#sequence += 1
+    return {...opened, since: this.timeOf(server).toISOString(), sequence: this.#sequence, version: Infinity}
+  }
+}
+
+/** Whether the listener for ADS of the observability Envoy accepts a credential. */
+function accepts(
+  {trust, ahead}: {readonly trust: TrustBundle | undefined; readonly ahead: number},
+  files: Credential,
+  now: number,
+): boolean {
+  return trust !== undefined && isAnchored(files, trust.credentialIssuers) && isValid(files, now + ahead)
+}
+
+/** Whether an owner's certificates are refused on purpose. */
+export function isCutOff(fleet: Fleet, owner: Owner): boolean {
+  if (owner === OBSERVABILITY) return false
+  return !isServed(fleet, owner) || recordOf(fleet, owner).suspendedSince !== undefined
+}

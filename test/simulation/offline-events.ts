@@ -1,0 +1,126 @@
+/** What people do whose root is kept offline: they have the issuers signed there, and bring them, with a command that may end half-way. */
+import {type CertifiedKey, keptElsewhere, nextParts} from '../../src/lib/model/authority.js'
+import {registeredNames} from '../../src/lib/model/fleet.js'
+import type {Named} from '../../src/lib/model/request.js'
+import {newRequest} from '../../src/lib/ops/ask-leader.js'
+import {credentialIssuerSpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {issuedAt} from '../../src/lib/pki/rotation.js'
+import type {Network} from './network.js'
+import type {Kind, Scene} from './scene.js'
+
+type Part = keyof typeof nextParts
+
+export const offlineEvents = {
+  'bring an issuer': {
+    weight: 2,
+    act: scene => {
+      const {offline} = scene
+      if (offline === undefined || !isRoot(scene, offline) || isUnderWay(scene)) return undefined
+      return bring(scene, 'rotate-issuer', {
+        issuer: issue(issuerSpec(scene.network.settings), offline, scene.network.date, scene.network.signer),
+      })
+    },
+  },
+  'bring a root': {
+    weight: 1,
+    act: scene => {
+      if (scene.offline === undefined || isUnderWay(scene)) return undefined
+      const {offline, ...others} = makeOffline(scene.network)
+      const said = bring(scene, 'rotate-root', {root: {...offline, key: keptElsewhere}, ...others})
+      // The leader may take it at any time from now on: people with both keys can sign for either.
+      scene.offlineNext = offline
+      return said
+    },
+  },
+} as const satisfies Readonly<Record<string, Kind>>
+
+/** A root whose key is never in the store, with both issuers below it. */
+export function makeOffline({settings, signer, date}: Network): Record<'credentialIssuer' | 'issuer' | 'offline', CertifiedKey> {
+  const offline = issue(rootSpec(settings), undefined, date, signer)
+  return {
+    offline,
+    issuer: issue(issuerSpec(settings), offline, date, signer),
+    credentialIssuer: issue(credentialIssuerSpec(settings), offline, date, signer),
+  }
+}
+
+/** A person heeds the warning of /readyz: from two thirds of its life on the issuer is to be replaced. */
+export function heedWarning(scene: Scene): void {
+  const {network, offline} = scene
+  const {rotation, authority, requests} = network.store.fleet
+  if (scene.offlineNext !== undefined && isRoot(scene, scene.offlineNext)) scene.offline = scene.offlineNext
+  const issuer = authority.get('issuer')
+  const isWaiting = [...requests.values()].some(({state, kind}) => state === 'waiting' && kind !== 'rotate')
+  if (isWaiting) return
+  bringAgain(scene)
+  if (offline === undefined || !isRoot(scene, offline) || rotation !== undefined || issuer === undefined) return
+  const {notAfter, ...facts} = readKey(issuer)
+  const from = issuedAt({notAfter, ...facts})
+  if (network.now < from + ((notAfter.getTime() - from) * 2) / 3) return
+  bring(scene, 'rotate-issuer', {issuer: issue(issuerSpec(network.settings), offline, network.date, network.signer)}, {isKilled: false})
+}
+
+/** A rotation has waited until what is to sign next has ended, and says so. */
+function bringAgain(scene: Scene): void {
+  const {network, offline, offlineNext} = scene
+  const {rotation, authority} = network.store.fleet
+  const issuer = authority.get('issuer')
+  if (rotation?.stage === 'leaves' || rotation?.stage === 'retire') {
+    const by = [offline, offlineNext].find(each => each !== undefined && isRoot(scene, each))
+    if (by === undefined || issuer === undefined || readKey(issuer).notAfter.getTime() > network.now) return
+    network.store.put({kind: 'authority', part: 'issuer', value: issue(issuerSpec(network.settings), by, network.date, network.signer)})
+  }
+
+  if (rotation?.stage !== 'announce') return
+  const next = authority.get('nextRoot')
+  const root = rotation.part === 'root' ? [offline, offlineNext].find(each => each?.certificate === next?.certificate) : offline
+  if (root === undefined || (rotation.part === 'issuer' && !isRoot(scene, root))) return
+  const hasEnded = (part: Part): boolean => {
+    const key = authority.get(nextParts[part])
+    return key === undefined || readKey(key).notAfter.getTime() <= network.now
+  }
+  const {settings, date, signer} = network
+  const parts = (rotation.part === 'root' ? (['issuer', 'credentialIssuer'] as const) : (['issuer'] as const)).filter(part =>
+    hasEnded(part),
+  )
+  if (parts.length === 0) return
+  for (const part of parts) network.store.put({kind: 'authority', part: nextParts[part], value: undefined})
+  const issued = parts.map(
+    part => [part, issue((part === 'issuer' ? issuerSpec : credentialIssuerSpec)(settings), root, date, signer)] as const,
+  )
+  const present = rotation.part === 'root' ? {root: {...root, key: keptElsewhere}} : {}
+  const others =
+    rotation.part === 'root' ? {issuer: authority.get('nextIssuer'), credentialIssuer: authority.get('nextCredentialIssuer')} : {}
+  bring(scene, `rotate-${rotation.part}`, {...others, ...Object.fromEntries(issued), ...present} as Record<Part, CertifiedKey>, {
+    isKilled: false,
+  })
+}
+
+/** The command lays nothing then: it would take the place of what is to sign next. */
+function isUnderWay({network}: Scene): boolean {
+  return network.store.fleet.rotation !== undefined
+}
+
+function isRoot({network}: Scene, {certificate}: CertifiedKey): boolean {
+  return network.store.fleet.authority.get('root')?.certificate === certificate
+}
+
+/** Lays the certificates, and names them to the leader. */
+function bring(
+  {network}: Scene,
+  kind: 'rotate-issuer' | 'rotate-root',
+  given: Partial<Record<Part, CertifiedKey>>,
+  {isKilled = network.random.chance(0.1)} = {},
+): string {
+  const {random, store, signer} = network
+  const laid = Object.entries(given).map(([part, value]) => ({kind: 'authority', part: nextParts[part as Part], value}) as const)
+  for (const change of laid) store.put(change)
+  if (isKilled) return 'the command ends before it has asked'
+  const away = registeredNames(store.fleet).filter(name => network.envoysOf(name).every(({stream}) => stream === undefined))
+  const skip = random.chance(0.3) && away.length > 0 ? {skip: away} : {}
+  const named: Named = Object.fromEntries(laid.map(({part, value}) => [part, readKey(value).sha256]))
+  store.put(newRequest(kind, {now: () => network.date, signer}, {...skip, ...named}).for([]))
+  return laid.map(({part}) => part).join(', ')
+}

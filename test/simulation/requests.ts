@@ -1,0 +1,60 @@
+/** Requests between Envoys, from the observability Envoy to the port of a downstream one and back: what worked goes on to work. */
+import {OBSERVABILITY, type Owner} from '../../src/lib/model/names.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
+import {isImpatient} from '../../src/lib/ops/rotation/waiting.js'
+import type {Envoy, Stream} from './envoys.js'
+import {Violation} from './invariants.js'
+import {type Network, isCutOff} from './network.js'
+import {isAnchored} from './trust.js'
+
+/** While both Envoys of a pair stay connected, none of them comes to refuse the other. */
+export class Requests {
+  /** The streams of each pair that worked when it was last looked at. */
+  readonly #worked = new Map<Envoy, readonly (Stream | undefined)[]>()
+  /** Clusters that rotations have left behind, or given up, since then. */
+  readonly #left = new Set<Owner>()
+
+  /** The version of the store with the present trust bundle. */
+  #bundle = 0
+
+  /** What is written. */
+  observe({rotation, trust}: Fleet, after: Fleet, network: Network): void {
+    if (trust !== after.trust) this.#bundle = network.store.version
+    for (const owner of rotation?.skipped ?? []) this.#left.add(owner)
+    if (isImpatient(network.store.fleet, network.date)) for (const {owner} of network.envoys) this.#left.add(owner)
+  }
+
+  /** Both Envoys use what they have now. */
+  requireAccepted(network: Network): void {
+    const {observability} = network
+    if (observability === undefined) return
+    for (const envoy of network.envoys) {
+      if (envoy.owner === OBSERVABILITY) continue
+      const streams = [envoy.stream, observability.stream]
+      // A server that hears of nothing sends an Envoy that reconnects what has been replaced.
+      if (streams.some(stream => stream !== undefined && network.server(stream.server)?.isLagging === true)) {
+        this.#worked.delete(envoy)
+        continue
+      }
+
+      const [before, why] = [this.#worked.get(envoy), whyRefused(envoy, observability)]
+      // One that came back when the bundle was written already is given what it lacks, by a server that may lag.
+      const isLate = (envoy.stream?.version ?? 0) > this.#bundle && observability.trust !== network.store.fleet.trust
+      if (why === undefined && !streams.includes(undefined) && !isLate) this.#worked.set(envoy, streams)
+      else this.#worked.delete(envoy)
+      const isSame = before?.every((stream, index) => stream !== undefined && stream === streams[index]) === true
+      const isExcused = envoy.refuses || observability.refuses || this.#left.has(envoy.owner) || isCutOff(network.store.fleet, envoy.owner)
+      if (why !== undefined && isSame && !isExcused) throw new Violation(`requests to ${envoy.id}, which is connected, are refused: ${why}`)
+    }
+
+    this.#left.clear()
+  }
+}
+
+function whyRefused(envoy: Envoy, observability: Envoy): string | undefined {
+  const [own, other] = [envoy.identity, observability.identity]
+  if (own === undefined || other === undefined || envoy.trust === undefined || observability.trust === undefined)
+    return 'a secret is missing'
+  if (!isAnchored(own, observability.trust.issuers)) return 'the observability Envoy refuses its identity'
+  return isAnchored(other, envoy.trust.issuers) ? undefined : 'it refuses the identity of the observability Envoy'
+}
