@@ -3,7 +3,7 @@ import {randomInt} from 'node:crypto'
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {runInForeground} from '../setup/child.mjs'
+import {PAST_LIMIT, runInForeground} from '../setup/child.mjs'
 import {variableOf} from '../programs/catalogue.mjs'
 import {root} from '../setup/checkout.mjs'
 
@@ -58,8 +58,10 @@ async function runOnce(lane, seed, {programs, only = [], write}) {
 }
 
 function runMocha(lane, only, how) {
+  // Not bin/mocha.js: that starts mocha in a process of its own, which the time limit would not reach.
   const args = [
-    join(root, 'node_modules/mocha/bin/mocha.js'),
+    ...nodeOptions(),
+    join(root, 'node_modules/mocha/lib/cli/cli.js'),
     '--reporter',
     join(root, 'scripts/lanes/reporter.cjs'),
     '--timeout',
@@ -69,7 +71,12 @@ function runMocha(lane, only, how) {
     ...lane.ignore.flatMap(pattern => ['--ignore', pattern]),
     ...(only.length > 0 ? only : lane.files),
   ]
-  return runInForeground(process.execPath, args, {cwd: root, ...how, timeout: lane.laneMinutes * 60_000, killSignal: 'SIGKILL'})
+  return runInForeground(process.execPath, args, {cwd: root, ...how, limit: lane.laneMinutes * 60_000})
+}
+
+/** Node's options for mocha, which bin/mocha.js takes from the same file. */
+function nodeOptions() {
+  return JSON.parse(readFileSync(join(root, '.mocharc.json'), 'utf8'))['node-option'].map(option => `--${option}`)
 }
 
 function namedPrograms(programs) {
@@ -84,8 +91,9 @@ function readResult(file) {
   }
 }
 
-/** A lane fails by mocha's exit code, by a failed test, and when no test ran. */
+/** A lane fails by its time limit, by mocha's exit code, by a failed test, and when no test ran. */
 function judge(lane, code, result) {
+  if (code === PAST_LIMIT) return {passed: 0, failed: [`lane ${lane.name} was stopped at its limit of ${lane.laneMinutes} min`], leftOut: []}
   if (result === undefined) return {passed: 0, failed: [`lane ${lane.name} broke off before its end (code ${code})`], leftOut: []}
   const {passed, failed, skipped, files} = result
   if (failed.length === 0 && code !== 0) failed.push(`lane ${lane.name} ended with code ${code} though no test failed`)

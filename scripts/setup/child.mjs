@@ -2,28 +2,41 @@
 import {spawn} from 'node:child_process'
 import {constants} from 'node:os'
 
+/** What `runInForeground` resolves to instead of an exit code when the program ran longer than its limit. */
+export const PAST_LIMIT = 'past limit'
+
 /**
  * Runs a program on this terminal and resolves to its exit code (128 + signal when it was killed).
  * The terminal sends Ctrl-C to it directly; SIGTERM and SIGHUP are passed on.
  * @param {string} command
  * @param {string[]} args
- * @param {import('node:child_process').SpawnOptions & {onOutput?: (text: Buffer) => void}} [options]
- *   `onOutput` gets what it writes, which is then not shown on the terminal
- * @returns {Promise<number>}
+ * @param {import('node:child_process').SpawnOptions & {onOutput?: (text: Buffer) => void, limit?: number}} [options]
+ *   `onOutput` gets what it writes, which is then not shown on the terminal; after `limit` milliseconds it is killed
+ * @returns {Promise<number | PAST_LIMIT>}
  */
-export async function runInForeground(command, args, {onOutput, ...options} = {}) {
+export async function runInForeground(command, args, {onOutput, limit, ...options} = {}) {
   const child = spawn(command, args, {stdio: onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'pipe'], ...options})
   for (const stream of onOutput === undefined ? [] : [child.stdout, child.stderr]) stream.on('data', onOutput)
   const forward = signal => child.kill(signal)
   const stay = () => undefined
   process.on('SIGINT', stay).on('SIGTERM', forward).on('SIGHUP', forward)
   const orphaned = onNpmGone(() => forward('SIGTERM'))
+  let limitTimer
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal]))
+      if (limit === undefined) return
+      limitTimer = setTimeout(() => {
+        // 'close' can be long in coming: programs that the killed one had started may hold its output open.
+        child.once('exit', () => resolve(PAST_LIMIT))
+        child.kill('SIGKILL')
+        child.stdout?.destroy()
+        child.stderr?.destroy()
+      }, limit)
     })
   } finally {
+    clearTimeout(limitTimer)
     clearInterval(orphaned)
     process.off('SIGINT', stay).off('SIGTERM', forward).off('SIGHUP', forward)
   }

@@ -88,6 +88,21 @@ describe('a lane', function () {
     expect({passed, failed}).to.deep.equal({passed: 1, failed: ['lane sample ended with code 1 though no test failed']})
   })
 
+  it('is stopped at its time limit, also where a program that it started holds its output open, and says so', async () => {
+    const pid = join(folder, 'pid')
+    const {failed} = await outcomeOf(
+      `import {spawn} from 'node:child_process'
+      import {writeFileSync} from 'node:fs'
+      it('hangs', () => {
+        writeFileSync(${JSON.stringify(pid)}, String(spawn('sleep', ['100'], {stdio: 'inherit'}).pid))
+        for (;;);
+      })`,
+      {laneMinutes: 0.05},
+    )
+    process.kill(Number(readFileSync(pid, 'utf8')))
+    expect(failed).to.deep.equal(['lane sample was stopped at its limit of 0.05 min'])
+  })
+
   it('fails on it.only', async () => {
     expect((await outcomeOf(`it.only('one', () => {}); it('two', () => {})`)).failed).to.have.length(1)
   })
