@@ -64,7 +64,13 @@ class Simulation {
     const wall = this.now.getTime()
     const server = this.#hasServer ? start + this.#steady : undefined
     this.#state = stepClock(this.#state, {wall, steady: this.#steady, server, newest: newestTime(this.fleet)}, {heldMs})
-    const facts = {proxies: [], isClockConfirmed: this.#state.isConfirmed, renewedBefore: this.#renewed, acknowledgeMs: 120_000}
+    const facts = {
+      proxies: [],
+      evidence: undefined,
+      isClockConfirmed: this.#state.isConfirmed,
+      renewedBefore: this.#renewed,
+      acknowledgeMs: 120_000,
+    }
     const renewals = planRenewals(this.fleet, settings, this.now, facts)
     if (!this.#state.isConfirmed && this.doubt === undefined) for (const owner of renewals.owners) this.#renewed.add(owner)
     this.#change(this.missing(renewals))

@@ -23,7 +23,7 @@ describe('renewals', () => {
       dependencies,
       Array.from({length: 30}, (_, index) => `c${index}`),
     )
-    facts = {proxies: [], isClockConfirmed: true, renewedBefore: new Set(), acknowledgeMs: 120_000}
+    facts = {proxies: [], evidence: undefined, isClockConfirmed: true, renewedBefore: new Set(), acknowledgeMs: 120_000}
   })
 
   const plan = (): RenewalPlan => planRenewals(fleet, testSettings, dependencies.now(), facts)

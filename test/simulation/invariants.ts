@@ -85,9 +85,6 @@ function requireConnected(network: Network, before: Fleet, after: Fleet, {seen}:
     // One that has not taken what the stage before has brought has had its time.
     const isBehind = lacksTrust(envoy, before) || envoy.identity?.certificate !== before.identities.get(owner)?.certificate
     if ((refuses || isBehind) && isImpatient(before, new Date(network.now))) continue
-    // A credential that was put back once the stage in which it may not be used had begun.
-    if (before.rotation?.stage === 'leaves' && stream.since > before.rotation.since && stream.credential !== before.credentials.get(owner))
-      continue
     if (whyCutOff(network, envoy, before) !== undefined) continue
     const why = whyCutOff(network, envoy, after)
     if (why !== undefined) throw new Violation(`${envoy.id} worked and is cut off by a step that counted as safe: ${why}`)

@@ -59,7 +59,7 @@ export class Leader {
     if (settings === undefined) return asked
     const {isConfirmed} = clock
     const facts = {isClockConfirmed: isConfirmed, renewedBefore: server.renewedBefore, acknowledgeMs: ACKNOWLEDGE}
-    const renewals = planRenewals(base, settings, now, {...facts, proxies: evidence?.proxies ?? []})
+    const renewals = planRenewals(base, settings, now, {...facts, evidence, proxies: evidence?.proxies ?? []})
     if (!isConfirmed && doubt === undefined) for (const owner of renewals.owners) server.renewedBefore.add(owner)
     const planned = [...asked, ...planReconcile(reduceAll(base, asked), dependencies, {renewals, evidence})]
     return this.#planted === 'dropped-stage' ? planned.filter(change => !isStage(change)) : planned

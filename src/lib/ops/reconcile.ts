@@ -20,11 +20,12 @@ import {planClients} from './clients.js'
 import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
 import {ownersOfDerivedObjects, planDerived} from './derive.js'
-import {credentialLeaf, checkOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
+import {type Leaf, credentialLeaf, checkOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
 import {isHalfRemoved, isRevokedIn, planDeletion, planKeyDeletion, planRemoval, withoutEnded} from './revoke.js'
 import {type Renewals, allRenewals} from './renewals.js'
 import type {Evidence} from './rotation/evidence.js'
+import {whyHeld} from './rotation/held.js'
 import {planReopening} from './rotation/leftover.js'
 import {planRotation} from './rotation/plan.js'
 import {signerIn, whyUnsigned} from './signing.js'
@@ -65,9 +66,9 @@ export function planReconcile(fleet: Fleet, dependencies: OpsDependencies, scope
   const used = scope.used ?? (evidence && usedCredentials(evidence))
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
-  const plan = new Plan(fleet, settings, dependencies, renewals)
+  const plan = new Plan(fleet, settings, dependencies, {renewals, evidence})
   plan.issuers()
-  if (evidence !== undefined) plan.rotation(evidence)
+  plan.rotation()
   plan.trust()
   if (!plan.isTrusted()) return plan.changes
   plan.server()
@@ -106,12 +107,19 @@ class Plan {
   readonly #settings: Settings
   readonly #deps: OpsDependencies
   readonly #renewals: Renewals
+  readonly #evidence: Evidence | undefined
 
-  constructor(fleet: Fleet, settings: Settings, dependencies: OpsDependencies, renewals: Renewals) {
+  constructor(
+    fleet: Fleet,
+    settings: Settings,
+    dependencies: OpsDependencies,
+    {renewals, evidence}: {readonly renewals: Renewals; readonly evidence: Evidence | undefined},
+  ) {
     this.#fleet = fleet
     this.#settings = settings
     this.#deps = atOnce(dependencies)
     this.#renewals = renewals
+    this.#evidence = evidence
   }
 
   get fleet(): Fleet {
@@ -128,9 +136,9 @@ class Plan {
     this.add(planReopening(this.#fleet, this.#deps.now()))
   }
 
-  rotation(evidence: Evidence): void {
-    if (!this.#isClockBelieved()) return
-    this.add(planRotation(this.#fleet, this.#settings, evidence, {...this.#deps, isAgeAReason: this.#renewals.others}))
+  rotation(): void {
+    if (this.#evidence === undefined || !this.#isClockBelieved()) return
+    this.add(planRotation(this.#fleet, this.#settings, this.#evidence, {...this.#deps, isAgeAReason: this.#renewals.others}))
   }
 
   /** An issuer must be in the trust bundle before the first certificate that it signed is delivered. */
@@ -148,6 +156,7 @@ class Plan {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'server')) return
     const leaf = serverLeaf(this.#fleet, this.#settings)
+    if (this.#isHeld(leaf)) return
     if (isDue(leaf, this.#deps.now(), {age: this.#renewals.others})) this.#add({kind: 'server', value: this.#issue(leaf.spec, issuer)})
   }
 
@@ -168,6 +177,10 @@ class Plan {
   superseded(owner: Owner, used: UsedCredentials): void {
     const facts = {used, now: this.#deps.now(), isClockBelieved: this.#isClockBelieved(), isAgeAReason: this.#renewals.others}
     this.add(planSuperseded(this.#fleet, this.#settings, owner, facts))
+  }
+
+  #isHeld(leaf: Leaf): boolean {
+    return whyHeld(this.#fleet, leaf, this.#evidence, this.#deps.now()) !== undefined
   }
 
   #isClockBelieved(): boolean {
@@ -257,6 +270,7 @@ class Plan {
     const issuer = this.#signer('issuer')
     if (issuer === undefined || isBroken(this.#fleet, 'identity', owner)) return
     const leaf = identityLeaf(this.#fleet, this.#settings, recordOf(this.#fleet, owner))
+    if (owner === OBSERVABILITY && this.#isHeld(leaf)) return
     if (isDue(leaf, this.#deps.now(), this.#ageOf(owner))) this.#add({kind: 'identity', owner, value: this.#issue(leaf.spec, issuer)})
   }
 

@@ -11,6 +11,8 @@ import type {Settings} from '../model/settings.js'
 import {isAge, judgeKey} from '../pki/judge.js'
 import {readKey} from '../pki/read.js'
 import {issuedAt} from '../pki/rotation.js'
+import type {Evidence} from './rotation/evidence.js'
+import {isInLastSixth, whyHeld} from './rotation/held.js'
 import {signerIn} from './signing.js'
 import {type Leaf, areOwnersSettled, credentialLeaf, identityLeaf, isOwnerSettled, isSucceededLeaf} from './due.js'
 
@@ -36,6 +38,8 @@ export interface RenewalPlan extends Renewals {
 export interface RenewalFacts {
   /** The connected Envoys, by the newest reports. */
   readonly proxies: readonly ProxyReport[]
+  /** By which a rotation goes on; undefined: not known yet. */
+  readonly evidence: Evidence | undefined
   /** Whether the clock is confirmed, or has held: until then a tenth of the fleet is renewed, and nothing that all Envoys rely on. */
   readonly isClockConfirmed: boolean
   /** Whose renewals this process has planned before the clock was confirmed: of those that are still due, nothing was written. */
@@ -55,8 +59,8 @@ export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts:
   const names = registeredNames(fleet)
   const tenth = Math.max(1, Math.floor(names.length / 10))
   const owners: readonly Owner[] = isClockConfirmed ? [OBSERVABILITY, ...names] : names
-  const due = owners.flatMap(owner => aged(fleet, settings, owner, now) ?? [])
-  const isOtherDue = !isClockConfirmed && aged(fleet, settings, OBSERVABILITY, now) !== undefined
+  const due = owners.flatMap(owner => aged(fleet, settings, owner, {now, evidence: facts.evidence}) ?? [])
+  const isOtherDue = !isClockConfirmed && aged(fleet, settings, OBSERVABILITY, {now, evidence: facts.evidence}) !== undefined
   const plan = (chosen: readonly Aged[], late: readonly Owner[] = []): RenewalPlan => ({
     owners: new Set(chosen.map(({owner}) => owner)),
     others: isClockConfirmed,
@@ -98,12 +102,19 @@ interface Aged {
 }
 
 /** Undefined where no certificate of the owner is due by its age alone. */
-function aged(fleet: Fleet, settings: Settings, owner: Owner, now: Date): Aged | undefined {
+function aged(
+  fleet: Fleet,
+  settings: Settings,
+  owner: Owner,
+  {now, evidence}: {readonly now: Date; readonly evidence: Evidence | undefined},
+): Aged | undefined {
   if (!isRegistered(fleet, owner) || isOwnerSettled(fleet, settings, owner, now)) return undefined
   const record = recordOf(fleet, owner)
-  // What cannot be signed now stays due, and would take the turn of every other owner.
+  const identity = identityLeaf(fleet, settings, record)
+  // What cannot be signed now, or is held, stays due, and would take the turn of every other owner.
+  const isHeld = owner === OBSERVABILITY && whyHeld(fleet, identity, evidence, now) !== undefined
   const leaves = [
-    ...(signerIn(fleet, settings, 'issuer', now) === undefined ? [] : [identityLeaf(fleet, settings, record)]),
+    ...(isHeld || signerIn(fleet, settings, 'issuer', now) === undefined ? [] : [identity]),
     ...(signerIn(fleet, settings, 'credentialIssuer', now) === undefined ? [] : [credentialLeaf(fleet, settings, record)]),
   ]
   const due = leaves.flatMap(leaf => {
@@ -118,9 +129,8 @@ function ageOf(leaf: Leaf, now: Date): Omit<Aged, 'owner'> | undefined {
   const {present, spec, issuers} = leaf
   const reasons = judgeKey(present, spec, issuers, now).map(({reason}) => reason)
   if (present === undefined || !reasons.every(reason => isAge(reason)) || (reasons.length === 0 && !isSucceededLeaf(leaf))) return undefined
-  const {notBefore, notAfter} = readKey(present)
-  const urgentAt = notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 6
-  return {end: notAfter.getTime(), isUrgent: reasons.some(reason => reason !== 'near-expiry') || urgentAt <= now.getTime()}
+  const isUrgent = reasons.some(reason => reason !== 'near-expiry') || isInLastSixth(present, now)
+  return {end: readKey(present).notAfter.getTime(), isUrgent}
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, isServed, faultOf} from '../model/fleet.js'
+import {type Fleet, isServed, faultOf, recordOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
@@ -16,6 +16,10 @@ import {CLOCK_HINT, atOnce, judgedOnce} from './clock.js'
 import type {CommitOptions, Committed} from './commit.js'
 import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
+import type {Settings} from '../model/settings.js'
+import {identityLeaf, serverLeaf} from './due.js'
+import {evidenceIn} from './rotation/evidence.js'
+import {whyHeld} from './rotation/held.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
 
@@ -76,6 +80,7 @@ export function planLeaves(
     )
   }
 
+  if (others || owners.includes(OBSERVABILITY)) requireNotHeld(fleet, settings, now())
   const changes: Change[] = owners.map(owner => {
     const spec = identitySpec(settings, owner, recordOrRecovered(fleet, requireServed(fleet, owner)).generation)
     return {kind: 'identity', owner, value: issue(spec, issuer, now(), signer)}
@@ -92,6 +97,16 @@ export function planLeaves(
       ),
     )
   return changes
+}
+
+/** By the reports in the store: a directory has none, and there the server's own evidence decides. @throws AtlasError `conflict` */
+function requireNotHeld(fleet: Fleet, settings: Settings, now: Date): void {
+  const leaves = [serverLeaf(fleet, settings), identityLeaf(fleet, settings, recordOf(fleet, OBSERVABILITY))]
+  const why = leaves.map(leaf => whyHeld(fleet, leaf, evidenceIn(fleet), now)).find(each => each !== undefined)
+  if (why === undefined) return
+  throw new AtlasError('conflict', `the rotation of the root has not come to what every Envoy is shown: ${why}`, {
+    hint: 'it replaces the identity of the observability Envoy and the certificate of the servers ("atlas rotate --status"); "atlas rotate NAME" is for one cluster',
+  })
 }
 
 /**

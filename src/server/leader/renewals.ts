@@ -66,10 +66,10 @@ export function openRenewals(
       if (fleet.settings === undefined) return {...nothing, evidence: undefined, used: undefined}
       await lookAheadInTurns(fleet)
       const isConfirmed = isClockConfirmed()
-      const facts = {proxies: proxies(), isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
+      const known = evidence()
+      const facts = {proxies: proxies(), evidence: known, isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
       plan = planRenewals(fleet, fleet.settings, clock.now(), facts)
       if (!isConfirmed && clock.clockDoubt?.() === undefined) for (const owner of plan.owners) renewedBefore.add(owner)
-      const known = evidence()
       const used = known && usedCredentials(known)
       refusedFrom = used === undefined ? Infinity : nextSuperseded(fleet, fleet.settings, used)
       return {...plan, evidence: known, used}

@@ -159,13 +159,19 @@ export class ModelNetwork {
       // The issuer may be the root itself.
       if (issuer === undefined || ![issuer.issuer, issuer.subject].some(name => roots.includes(name)))
         throw new Error(`${envoy.owner} would refuse the certificate of a server`)
+      if (envoy.owner === OBSERVABILITY) continue
+      for (const shown of [observability.identityIssuer, this.#present(OBSERVABILITY).identityIssuer]) {
+        const by = issuers.find(({sha256}) => sha256 === shown)
+        if (by === undefined || ![by.issuer, by.subject].some(name => roots.includes(name)))
+          throw new Error(`${envoy.owner} would refuse the observability Envoy when it connects to a server`)
+      }
     }
   }
 
   #renewals(): Renewals {
-    const {proxies} = this.evidence()
+    const evidence = this.evidence()
     return planRenewals(this.fleet, testSettings, this.dependencies.now(), {
-      ...{proxies, isClockConfirmed: true, renewedBefore: new Set<Owner>(), acknowledgeMs: 120_000},
+      ...{proxies: evidence.proxies, evidence, isClockConfirmed: true, renewedBefore: new Set<Owner>(), acknowledgeMs: 120_000},
     })
   }
 

@@ -346,8 +346,9 @@ describe('a rotation', () => {
     Object.assign(network.envoy('lyon'), {files, stream})
     network.settle()
     expect(network.stage).to.equal('leaves')
-    expect(network.waiting).to.have.length(1)
-    expect(network.waiting[0]).to.match(/^lyon \(lyon-0\) is connected with a credential that does not carry the present roots/)
+    expect(network.waiting).to.have.length(2)
+    expect(network.waiting[0], 'which is held (held.test.ts)').to.equal('the identity of atlas is not issued yet')
+    expect(network.waiting[1]).to.match(/^lyon \(lyon-0\) is connected with a credential that does not carry the present roots/)
   })
 
   it('of the root does not take a credential of the former issuer for the later one where the clocks of two servers differ', () => {

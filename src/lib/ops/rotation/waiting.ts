@@ -47,9 +47,7 @@ export function waitingFor(
     proxy.cluster !== OBSERVABILITY && isPatienceOver && (isEndNear(fleet, now) || hasHadTime(fleet, proxy, now))
   const present = proxies.filter(proxy => isServed(fleet, proxy.cluster) && !skipped.has(proxy.cluster) && !isGivenUp(proxy))
   const stage = stageChecks[rotation.stage]
-  // What is issued for a cluster that is left behind needs nothing of that cluster, and must not keep what retires.
-  const issuable = ownersIn(fleet).filter(owner => !skipped.has(owner) || !isAtFault(fleet, owner))
-  const lacking = stage.fleet({fleet, trust, servers, owners: issuable})
+  const lacking = stage.fleet({fleet, trust, servers, owners: issuableOwners(fleet, rotation)})
   if (isAgeAReason && haveSignersEnded(fleet, trust, now) && rotation.stage !== 'leaves' && rotation.stage !== 'retire') return lacking
   const remedy = (owner: Owner): string => (rotation.part === 'root' && rotation.stage !== 'announce' ? `: ${applyCredential(owner)}` : '')
   // Before the observability Envoy shows clients a certificate below the next root, and before it refuses those that the former issuer signed.
@@ -90,8 +88,13 @@ function isAtFault(fleet: Fleet, owner: Owner): boolean {
   return (['record', 'identity', 'credential', 'registration'] as const).some(kind => isBroken(fleet, kind, owner))
 }
 
+/** What is issued for a cluster that is left behind needs nothing of that cluster, and must not keep what retires. */
+export function issuableOwners(fleet: Fleet, {skipped}: Rotation): readonly Owner[] {
+  return ownersIn(fleet).filter(owner => !skipped.includes(owner) || !isAtFault(fleet, owner))
+}
+
 /** The observability cluster and every cluster that is served. */
-function ownersIn(fleet: Fleet): readonly Owner[] {
+export function ownersIn(fleet: Fleet): readonly Owner[] {
   return [OBSERVABILITY, ...servedNames(fleet)]
 }
 
@@ -99,7 +102,7 @@ function ownersIn(fleet: Fleet): readonly Owner[] {
  * Whether the root or the issuer that goes has ended, such as while a rotation waited for a year: then every certificate below it has, too,
  * no Envoy can connect before the next ones sign, and a stage that waited for Envoys would wait for good.
  */
-function haveSignersEnded({authority}: Fleet, {roots, issuers}: TrustBundle, now: Date): boolean {
+export function haveSignersEnded({authority}: Fleet, {roots, issuers}: TrustBundle, now: Date): boolean {
   return haveFormerEnded(roots, authority.get('nextRoot'), now) || haveFormerEnded(issuers, authority.get('nextIssuer'), now)
 }
 

@@ -1,0 +1,49 @@
+/**
+ * What every Envoy is shown waits in a rotation of the root until no Envoy would refuse it: the identity of the observability Envoy, and the
+ * certificate of the servers. The stage before has seen each Envoy with a credential that carries the next root; by the time these are issued one
+ * may have come back with an earlier credential (a file that was put back), and its own stage would name it too late. Other leaves do not wait.
+ */
+import type {CertifiedKey} from '../../model/authority.js'
+import {type Fleet, isServed} from '../../model/fleet.js'
+import {judgeKey} from '../../pki/judge.js'
+import {readKey} from '../../pki/read.js'
+import {type Leaf, isSucceededLeaf} from '../due.js'
+import {waitingForAbsent} from './absent.js'
+import type {Evidence} from './evidence.js'
+import {stageChecks} from './stage-checks.js'
+import {haveSignersEnded, issuableOwners, ownersIn} from './waiting.js'
+
+/**
+ * Why a leaf that every Envoy is shown is not issued by the next issuer yet, a sentence without its full stop; undefined: nothing holds it. One
+ * that is missing or wrong, has ended, or is in the last sixth of its life is never held: without it every Envoy would be cut off.
+ * @param evidence undefined: nothing is known of what Envoys are connected with
+ */
+export function whyHeld(fleet: Fleet, leaf: Leaf, evidence: Evidence | undefined, now: Date): string | undefined {
+  const {present, spec, issuers} = leaf
+  if (present === undefined || fleet.rotation?.part !== 'root' || fleet.rotation.stage !== 'leaves' || !isSucceededLeaf(leaf))
+    return undefined
+  if (isInLastSixth(present, now) || judgeKey(present, spec, issuers, now).some(({reason}) => reason !== 'near-expiry')) return undefined
+  return evidence === undefined ? 'no server has reported which credentials Envoys are connected with' : refusers(fleet, evidence, now)[0]
+}
+
+/** Whether a certificate is renewed whatever its renewal would wait for otherwise. */
+export function isInLastSixth(key: CertifiedKey, now: Date): boolean {
+  const {notBefore, notAfter} = readKey(key)
+  return notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 6 <= now.getTime()
+}
+
+/** What ended the stage `credentials`, by the evidence of now. */
+function refusers(fleet: Fleet, {proxies, absent, servers}: Evidence, now: Date): readonly string[] {
+  const {rotation, trust} = fleet
+  if (rotation === undefined || trust === undefined || haveSignersEnded(fleet, trust, now)) return []
+  const owners = ownersIn(fleet).filter(owner => !rotation.skipped.includes(owner))
+  const connected = new Set(proxies.map(({cluster}) => cluster))
+  const judged = proxies.filter(({cluster}) => isServed(fleet, cluster) && !rotation.skipped.includes(cluster))
+  const {credentials} = stageChecks
+  return [
+    ...judged.flatMap(proxy => credentials.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
+    ...credentials.fleet({fleet, trust, servers, owners: issuableOwners(fleet, rotation)}),
+    ...owners.filter(owner => !connected.has(owner)).map(owner => `${owner} has no connected Envoy`),
+    ...waitingForAbsent(rotation, absent, {owners, connected, now}),
+  ]
+}
