@@ -93,7 +93,8 @@ function readResult(file) {
 
 /** A lane fails by its time limit, by mocha's exit code, by a failed test, and when no test ran. */
 function judge(lane, code, result) {
-  if (code === PAST_LIMIT) return {passed: 0, failed: [`lane ${lane.name} was stopped at its limit of ${lane.laneMinutes} min`], leftOut: []}
+  if (code === PAST_LIMIT)
+    return {passed: 0, failed: [`lane ${lane.name} was stopped at its limit of ${lane.laneMinutes} min`], leftOut: []}
   if (result === undefined) return {passed: 0, failed: [`lane ${lane.name} broke off before its end (code ${code})`], leftOut: []}
   const {passed, failed, skipped, files} = result
   if (failed.length === 0 && code !== 0) failed.push(`lane ${lane.name} ended with code ${code} though no test failed`)
