@@ -109,7 +109,7 @@ describe("a pod's Envoy", () => {
           const answer = await visit({host: rig.address, port: 8080}, {})
           return answer.status === 503 ? answer.body : undefined
         }
-        const body = await waitFor('a refusal', refused, {signal: rig.supervisor.crashed, timeoutMs: 5000})
+        const body = await waitFor('a refusal', refused, {signal: rig.supervisor.crashed, timeoutMs: 30_000})
         expect(body).to.equal('envoy overloaded')
         for (let time = 0; time < 5; time += 1) expect((await fetch(`http://${rig.address}:9902/ready`)).status).to.equal(200)
       } finally {

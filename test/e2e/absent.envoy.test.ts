@@ -52,7 +52,7 @@ describe('e2e: unreachable clusters', function () {
     const before = await isRouted()
     await network.register('lyon', {replicas})
     const begin = performance.now()
-    await until(network, 'the change to be there', async () => (await isRouted()) !== before, 5)
+    await until(network, 'the change to be there', async () => (await isRouted()) !== before)
     return performance.now() - begin
   }
 
@@ -69,7 +69,7 @@ describe('e2e: unreachable clusters', function () {
       const begin = performance.now()
       return (await whoAnswers(network, cluster)) === 'gRPC status 14' && performance.now() - begin < SOON_MS
     }
-    await until(network, `calls to ${cluster} to fail at once`, soon, 5)
+    await until(network, `calls to ${cluster} to fail at once`, soon)
   }
 
   /** Another observability Envoy, whose name server never answers, waits at its start until it gives that up, and for one health check. */
@@ -122,7 +122,7 @@ describe('e2e: unreachable clusters', function () {
     expect(outcome).to.equal('open')
     envoy.freeze()
     await nothingElseIsDelayed()
-    await until(network, 'the stream to be given up', () => outcome === 'broken', 5)
+    await until(network, 'the stream to be given up', () => outcome === 'broken')
     await failsSoon('paris')
     envoy.thaw()
     await untilReachable(network, ['paris'])

@@ -120,7 +120,7 @@ describe('e2e: broken objects', function () {
 
   it('delay no other cluster', async () => {
     await network.register('rome', {replicas: 2})
-    await until(network, 'the second replica to be routed to', async () => (await whoAnswers(network, 'rome', 1)) !== 'gRPC status 12', 2)
+    await until(network, 'the second replica to be routed to', async () => (await whoAnswers(network, 'rome', 1)) !== 'gRPC status 12')
   })
 
   it('a repair restores the updates', async () => {

@@ -168,7 +168,7 @@ describe('e2e: Thanos endpoints with TLS', function () {
     sidecar = await startSidecar('strict', 41, {authority: next, names: [SERVER_NAME], isClientAsked: true})
     await until(network, 'the end of the old ones', async () => (await ask('strict')).grpcMessage === 'no healthy upstream')
     await mount('2', next)
-    await until(network, 'the new ones', async () => (await labelOf('strict')) === 'paris', 20)
+    await until(network, 'the new ones', async () => (await labelOf('strict')) === 'paris')
   })
 
   it('a file that is missing costs the other endpoints nothing; status says that Envoy rejected it, and it is used once it is there', async () => {

@@ -115,7 +115,7 @@ describe('e2e: internal TLS', function () {
     const mark = network.observability.mark()
     expect(await answers(clientIn(thanos))).to.equal('paris/0')
     const peers = () => network.observability.logged('connection', mark).map(({peer}) => peer)
-    await until(network, 'the log to name the client', () => peers().includes('spiffe://atlas.internal/client/thanos'), 3)
+    await until(network, 'the log to name the client', () => peers().includes('spiffe://atlas.internal/client/thanos'))
   })
 
   it("is accepted at no other port: a client's certificate is neither an identity nor a credential", async () => {

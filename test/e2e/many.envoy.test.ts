@@ -23,7 +23,7 @@ describe('e2e: 200 clusters', function () {
   before(async () => {
     network = await openNetwork({clusters: real, spare: 1, settings: {timeouts: {healthInterval: 2, healthTimeout: 1}}})
     await registerTheOthers(network)
-    await until(network, 'all to be sent', async () => (await sentOf('ScopedRouteConfiguration')) === FLEET + START_PAGE, 20)
+    await until(network, 'all to be sent', async () => (await sentOf('ScopedRouteConfiguration')) === FLEET + START_PAGE)
     await untilSynced(network)
   })
   after(() => closeNetwork(network))

@@ -145,7 +145,7 @@ describe('e2e: mutual-TLS ports', function () {
           ({details, peer}) =>
             details === 'rbac_access_denied_matched_policy[none]' && peer === 'spiffe://atlas.internal/ads-client/atlas/1',
         )
-    await until(network, 'the Envoy to log it', logged, 3)
+    await until(network, 'the Envoy to log it', logged)
   })
 
   it("a node of another cluster than the credential's is refused on both ways, named in status and log", async () => {

@@ -44,7 +44,7 @@ export async function probeLogged(network: Scene, target: EnvoyPort, client: Tls
   // An Envoy older than 1.40 writes null where a newer one omits an empty value.
   const reasons = (): unknown[] => target.envoy.logged('connection', mark).map(({failure: reason}) => reason)
   const failure = (): string => reasons().find(reason => typeof reason === 'string') ?? ''
-  if (result.bytes === 0) await until(network, 'the log to say why a connection was refused', () => failure() !== '', 3)
+  if (result.bytes === 0) await until(network, 'the log to say why a connection was refused', () => failure() !== '')
   return {...result, failure: failure()}
 }
 

@@ -45,7 +45,7 @@ describe('e2e: rejected resources (D26)', function () {
     expect({state, acknowledged}).to.deep.equal({state: 'synced', acknowledged: sent})
 
     await network.register('paris', {replicas: 2})
-    await until(network, 'a change to reach it', async () => (await typesOf(network, 'paris-1'))['Cluster']?.acknowledged === sent + 2, 3)
+    await until(network, 'a change to reach it', async () => (await typesOf(network, 'paris-1'))['Cluster']?.acknowledged === sent + 2)
     await untilSynced(network)
     const refused = await statOf(envoy, 'listener_manager.lds.update_rejected')
     await sleep(1000)

@@ -41,7 +41,7 @@ describe('e2e: a cluster by its DNS name', function () {
       await network.register('paris', {address: `${name}.test.internal`})
       const page = '/config_dump?resource=dynamic_active_clusters'
       const isActive = async (): Promise<boolean> => (await envoy.page(page)).includes(`${name}.test.internal`)
-      await until(network, 'the new cluster to be in use', isActive, 15)
+      await until(network, 'the new cluster to be in use', isActive)
       await until(network, 'paris to answer by its new name', answers)
     }
     const {requests: sent, failures, firstFailure} = await requests.stop()

@@ -58,11 +58,11 @@ describe('e2e: the API server is away', function () {
 
     await kubernetes.cluster.apiServer.start()
     await late.untilReady()
-    await until(network, 'somebody to lead again', async () => (await controller.metric('atlas_leader')) === 1, 15)
+    await until(network, 'somebody to lead again', async () => (await controller.metric('atlas_leader')) === 1)
     await network.register('turin')
     expect(await network.get('secrets/turin-envoy-ads')).not.to.equal(undefined)
     await untilReachable(network)
-    await until(network, 'no warning to be left', async () => (await first.readiness()).warnings.length === 0, 15)
+    await until(network, 'no warning to be left', async () => (await first.readiness()).warnings.length === 0)
     expect(await requests.stop()).to.be.greaterThan(100)
     await late.stop()
   })

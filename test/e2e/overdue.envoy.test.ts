@@ -33,7 +33,7 @@ describe('e2e: renewals that were missed', function () {
     await network.server().kill()
     const issuer = readKey(before.authority.get('issuer') ?? expect.fail('no issuer'))
     await until(network, 'the issuer to end', () => issuer.notAfter.getTime() < Date.now(), ISSUER + 5)
-    await until(network, 'the network to be down', async () => (await whoAnswers(network, paris)).startsWith('gRPC status'), 20)
+    await until(network, 'the network to be down', async () => (await whoAnswers(network, paris)).startsWith('gRPC status'))
     const pids = owners.map(owner => (owner === OBSERVABILITY ? network.observability : network.member(paris).envoy).pid())
 
     await network.startServer()

@@ -69,7 +69,7 @@ for (const version of [envoyVersions[0], envoyVersions[envoyVersions.length - 1]
         for (const session of sessions) session.destroy()
         stolen.close()
       })
-      await until(network, 'the way to the stolen cluster', async () => (await visit('GET')).body === 'firstsecond', 20)
+      await until(network, 'the way to the stolen cluster', async () => (await visit('GET')).body === 'firstsecond')
     })
     after(() => closeNetwork(network))
 

@@ -50,7 +50,7 @@ describe('e2e: pins', function () {
     for (const [who, key] of Object.entries(impostors)) {
       const impostor = await impersonate({host: network.address, port}, key)
       try {
-        await until(network, `a client to connect to ${who}`, () => impostor.refusals().length >= 3, 15)
+        await until(network, `a client to connect to ${who}`, () => impostor.refusals().length >= 3)
         expect(impostor.believers(), who).to.equal(0)
         for (const refusal of impostor.refusals()) expect(refusal, who).to.match(/ALERT_(UNKNOWN_CA|CERTIFICATE_UNKNOWN)$/)
       } finally {

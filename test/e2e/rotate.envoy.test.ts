@@ -61,7 +61,7 @@ describe('e2e: rotation', function () {
   }
 
   /** Waits until every Envoy shows the certificates that the store holds, and no earlier one. */
-  async function untilShown(before: Readonly<Record<string, string>>, seconds: number): Promise<void> {
+  async function untilShown(before: Readonly<Record<string, string>>, seconds?: number): Promise<void> {
     for (const owner of owners) {
       const isNew = async (): Promise<boolean> => {
         const now = await stored()
@@ -74,7 +74,7 @@ describe('e2e: rotation', function () {
   it('all leaves are replaced, and every Envoy shows only the new one, also to new connections', async () => {
     const before = await stored()
     await rotateLeaves(network.store, [], dependencies)
-    await untilShown(before, 10)
+    await untilShown(before)
     rotated = await stored()
     const fleet = await network.store.load()
     const targets = [
@@ -108,7 +108,7 @@ describe('e2e: rotation', function () {
 
     const seenWith = async (): Promise<string | undefined> =>
       (await reportOf(network)).proxies.find(({cluster}) => cluster === paris)?.credential.sha256
-    await until(network, 'the Envoy to come with it', async () => (await seenWith()) === after.sha256, 10)
+    await until(network, 'the Envoy to come with it', async () => (await seenWith()) === after.sha256)
     expect(envoy.pid()).to.equal(pid)
     await untilSynced(network)
   })

@@ -61,9 +61,9 @@ describe('e2e: a replaced ADS credential', function () {
     ])
 
     await network.member(paris).envoy.writeFiles()
-    await until(network, 'the Envoy to come with the later one', async () => (await used()) === later, 10)
+    await until(network, 'the Envoy to come with the later one', async () => (await used()) === later)
     await until(network, 'its time to be written down', async () => (await records())[0]?.supersededSince !== undefined)
-    await until(network, 'the old one to be refused', async () => (await records())[0]?.retiredAt !== undefined, 15)
+    await until(network, 'the old one to be refused', async () => (await records())[0]?.retiredAt !== undefined)
     const {grpcStatus, grpcMessage} = await askAds(serverPort(network, await network.store.load()), old, {cluster: paris, id: 'old'})
     expect(grpcStatus).to.equal(7)
     expect(grpcMessage).to.match(/refused since .*apply the newest one, of Secret paris-envoy-ads/)

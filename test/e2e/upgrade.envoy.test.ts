@@ -36,7 +36,7 @@ describe(`e2e: upgrade from what commit ${BEFORE} wrote, as kept in test/golden$
 
   it('the present server takes over the state, and Envoys that start from the kept bootstraps get their configuration', async () => {
     await untilReachable(network)
-    await untilSynced(network, undefined, 20)
+    await untilSynced(network)
     expect((await statusIn(network)).proxies.map(({state}) => state)).to.deep.equal(['synced', 'synced', 'synced'])
   })
 
@@ -78,12 +78,12 @@ function upgradeOfRunning(this: Mocha.Suite): void {
     const before = await sequences()
     await network.server().kill()
     await network.startServer(atlasBin)
-    await untilSynced(network, undefined, 20)
+    await untilSynced(network)
     expect(await sequences()).to.not.deep.equal(before)
     await untilReachable(network)
     expect((await statusIn(network)).proxies.map(({state}) => state)).to.deep.equal(['synced', 'synced', 'synced'])
     const endedOnce = (): boolean => clusters.every(cluster => requests.reconnections().get(cluster) === 1)
-    await until(network, 'connections through the changed listeners to end', endedOnce, 20)
+    await until(network, 'connections through the changed listeners to end', endedOnce)
     await afterDrain()
     expect(Object.fromEntries(requests.reconnections())).to.deep.equal({paris: 1, lyon: 1})
     expect(await requests.stop()).to.be.greaterThan(100)

@@ -23,7 +23,7 @@ describe('demo/processes', function () {
       const running = await supervisor.start(shell('talker', 'echo hello; echo world >&2; sleep 60'))
       await waitFor('its words', async () => ((await readFile(running.log, 'utf8')).includes('world') ? true : undefined), {
         signal,
-        timeoutMs: 5000,
+        timeoutMs: 30_000,
       })
       await supervisor.stopAll()
       expect(isAlive(running)).to.equal(false)
@@ -47,10 +47,10 @@ describe('demo/processes', function () {
       const running = await supervisor.start(shell('stubborn', 'trap "" TERM; sleep 60 & echo $!; wait; sleep 60'))
       const child = await waitFor('its child', async () => Number((await readFile(running.log, 'utf8')).trim()) || undefined, {
         signal,
-        timeoutMs: 5000,
+        timeoutMs: 30_000,
       })
       await running.stop(200)
-      await waitFor('its child to end', async () => (isAlive({pid: child}) ? undefined : true), {signal, timeoutMs: 2000})
+      await waitFor('its child to end', async () => (isAlive({pid: child}) ? undefined : true), {signal, timeoutMs: 30_000})
       await supervisor.stopAll()
     }))
 
@@ -74,10 +74,10 @@ describe('demo/processes', function () {
       const {folder, demo, child, guard} = await startVictim(parent)
       process.kill(guard, 'SIGKILL')
       process.kill(demo, 'SIGKILL')
-      await waitFor('the victim to end', async () => (isAlive({pid: demo}) ? undefined : true), {signal, timeoutMs: 5000})
+      await waitFor('the victim to end', async () => (isAlive({pid: demo}) ? undefined : true), {signal, timeoutMs: 30_000})
       expect(isAlive({pid: child})).to.equal(true)
       expect(endLeftovers(parent)).to.deep.equal([folder])
-      await waitFor('the child to end', async () => (isAlive({pid: child}) ? undefined : true), {signal, timeoutMs: 5000})
+      await waitFor('the child to end', async () => (isAlive({pid: child}) ? undefined : true), {signal, timeoutMs: 30_000})
       expect(existsSync(folder)).to.equal(false)
     }))
 
