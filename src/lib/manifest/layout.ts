@@ -130,9 +130,20 @@ export function among<K extends EntryKind>(kind: K, {objects, object, isName, pa
   }
 }
 
+/** Names whose shard is remembered: beyond it all are forgotten, so that names that come and go take no memory. */
+const SHARDS_KEPT = 20_000
+
+/** The shards of names that were asked for: each object of many entries that is read again asks for all of its names. */
+const shards = new Map<string, number>()
+
 /** Which of `SHARDS` objects holds an owner's entry: the first byte of SHA-256(name) mod 32. */
 export function shardOf(owner: string): number {
-  return (hash('sha256', owner, 'buffer')[0] ?? 0) % SHARDS
+  const known = shards.get(owner)
+  if (known !== undefined) return known
+  const shard = (hash('sha256', owner, 'buffer')[0] ?? 0) % SHARDS
+  if (shards.size >= SHARDS_KEPT) shards.clear()
+  shards.set(owner, shard)
+  return shard
 }
 
 /** @param text everything that the entry depends on @param decode its value; throws AtlasError `invalid` */
