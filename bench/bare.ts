@@ -5,7 +5,7 @@ import {materialOf} from '../src/server/mtls/context.js'
 import {memoryStore} from '../test/helpers/memory-store.js'
 import {cpuS, ended, residentMiB, serverCommand} from './atlas-process.js'
 import type {BareMaterial} from './bare-server.js'
-import {Envoys, clock, nodesOf} from './envoys.js'
+import {Envoys, clock, nodesOf, sleep} from './envoys.js'
 import {fill} from './fleet.js'
 
 export interface BareFigures {
@@ -18,6 +18,8 @@ export interface BareFigures {
   readonly residentMiB: number
   /** The longest delay of the event loop, ms. */
   readonly blockedMs: number
+  /** Seconds of CPU in a minute in which nothing but the pings of the connections comes. */
+  readonly idleCpuS: number
 }
 
 const PORT = 16_307
@@ -47,13 +49,18 @@ export async function measureBare(count: number): Promise<BareFigures> {
     await envoys.quiet(3000)
     const blocked = said<number>()
     server.send('lag')
+    const blockedMs = await blocked
+    const resident = residentMiB(server)
+    const beforeIdle = cpuS(server)
+    await sleep(60_000)
     return {
       nodes: count,
       readyS: (Math.max(...readyAt) - openAt) / 1000,
       readyCpuS,
       emptyMiB,
-      residentMiB: residentMiB(server),
-      blockedMs: await blocked,
+      residentMiB: resident,
+      blockedMs,
+      idleCpuS: cpuS(server) - beforeIdle,
     }
   } finally {
     envoys.stop()
