@@ -1,6 +1,7 @@
 /**
  * `npm run simulate`: the simulation of test/simulation, `--seeds N` from `--first SEED` on, in as many processes as there are cores. Prints
- * the history of the first seed that fails. `--history` prints that of `--first`, failed or not.
+ * the history of the first seed that fails. `--history` prints that of `--first`, failed or not. One seed in `REAL_EVERY` is played a second
+ * time, with real keys, sessions and a directory, and must come to the same state by the same history.
  */
 import {spawn} from 'node:child_process'
 import {availableParallelism} from 'node:os'
@@ -27,6 +28,34 @@ export async function simulateSeeds({first, seeds, events = 300, planted}) {
   return {seeds: sum('seeds'), rotations: sum('rotations'), years: sum('years'), failed: failures[0]}
 }
 
+/** One seed in so many is played with real keys, too: those that leave `REAL_REST`. */
+const [REAL_EVERY, REAL_REST] = [400, 7]
+
+/** @param {{first: number, seeds: number}} wanted */
+function realSeeds({first, seeds}) {
+  return Array.from({length: seeds}, (_, index) => first + index).filter(seed => seed % REAL_EVERY === REAL_REST)
+}
+
+/**
+ * Plays a seed with symbolic certificates and with real keys, sessions and a directory.
+ * @param {{seed: number, events?: number}} wanted
+ * @returns {Promise<{failure?: string, answered: number, refused: number, attempts: number, conflicts: number}>} `failure` also where the two differ
+ */
+export async function playTwice({seed, events = 300}) {
+  const [symbolic, real] = await Promise.all([
+    historyOf({seed, events}),
+    run(['--seed', seed, '--events', events], {main: 'main-real.ts', hook: undefined}),
+  ])
+  const [expected, lines] = [symbolic.trimEnd().split('\n'), real.trimEnd().split('\n')]
+  const found = JSON.parse(lines.pop() ?? '')
+  const at = expected.findIndex((line, index) => line !== lines[index])
+  if (found.failure !== undefined || (at < 0 && expected.length === lines.length)) return found
+  return {
+    ...found,
+    failure: `with real keys there is\n${lines[at] ?? 'the end'}\nwhere there is with symbolic ones\n${expected[at] ?? 'the end'}`,
+  }
+}
+
 /**
  * What happened in one seed, a line each; the last line is the state that it has come to.
  * @param {{seed: number, events?: number, planted?: string}} wanted
@@ -40,10 +69,10 @@ function optionsOf(events, planted) {
   return ['--events', events, ...(planted === undefined ? [] : ['--planted', planted])]
 }
 
-function run(args) {
-  const hook = join(root, 'test/simulation/symbolic/hook.mjs')
-  const main = join(root, 'test/simulation/main.ts')
-  const child = spawn(process.execPath, ['--import', 'tsx', '--import', hook, main, ...args.map(String)], {
+function run(args, {main, hook} = {main: 'main.ts', hook: 'symbolic/hook.mjs'}) {
+  const directory = join(root, 'test/simulation')
+  const hooks = hook === undefined ? [] : ['--import', join(directory, hook)]
+  const child = spawn(process.execPath, ['--import', 'tsx', ...hooks, join(directory, main), ...args.map(String)], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -70,14 +99,32 @@ async function main() {
     return 0
   }
   const begin = performance.now()
-  const {failed, ...done} = await simulateSeeds({first, seeds, events, planted: values.planted})
+  const twice = values.planted === undefined ? realSeeds({first, seeds}) : []
+  const [{failed, ...done}, differing] = await Promise.all([
+    simulateSeeds({first, seeds, events, planted: values.planted}),
+    firstDiffering(twice, events),
+  ])
   const seconds = ((performance.now() - begin) / 1000).toFixed(1)
-  process.stdout.write(`${done.seeds} seeds, ${done.rotations} rotations, ${Math.round(done.years)} years in ${seconds} s\n`)
-  if (failed === undefined) return 0
+  const also = twice.length === 0 ? '' : `, ${twice.length} of them with real keys too`
+  process.stdout.write(`${done.seeds} seeds${also}, ${done.rotations} rotations, ${Math.round(done.years)} years in ${seconds} s\n`)
+  if (failed === undefined && differing === undefined) return 0
+  if (failed === undefined) {
+    process.stdout.write(`seed ${differing.seed}: ${differing.failure}\n`)
+    return 1
+  }
   const lines = (await historyOf({seed: failed.seed, events, planted: values.planted})).trimEnd().split('\n').slice(0, -1)
   process.stdout.write(`${lines.slice(-LAST).join('\n')}\n\nseed ${failed.seed}: ${failed.failure}\n`)
   process.stdout.write(`again: npm run simulate -- --first ${failed.seed} --seeds 1 --events ${events}\n`)
   return 1
+}
+
+/** One after the other, beside the processes of the other seeds. */
+async function firstDiffering(seeds, events) {
+  for (const seed of seeds) {
+    const {failure} = await playTwice({seed, events})
+    if (failure !== undefined) return {seed, failure}
+  }
+  return undefined
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main()

@@ -37,9 +37,7 @@ export const envoyEvents = {
     act: ({network}) => {
       const envoy = network.random.pick(network.envoys.filter(({isUp}) => isUp))
       if (envoy === undefined) return undefined
-      network.disconnect(envoy, 'it begins again')
-      Object.assign(envoy, {trust: undefined, identity: undefined, refuses: false})
-      network.connect(envoy)
+      network.restartEnvoy(envoy)
       return `${envoy.id}${envoy.stream === undefined ? `, and ${envoy.refusal ?? 'is refused'}` : ''}`
     },
   },
@@ -79,7 +77,7 @@ export const envoyEvents = {
     act: ({network}) => {
       const envoy = network.random.pick(network.envoys.filter(({refuses}) => refuses))
       if (envoy === undefined) return undefined
-      envoy.refuses = false
+      network.repair(envoy)
       return `${envoy.id} takes what it is sent again`
     },
   },

@@ -5,6 +5,15 @@ import {OBSERVABILITY, type Owner} from '../../src/lib/model/names.js'
 import type {ProxyReport} from '../../src/lib/model/report.js'
 import {readKey} from '../../src/lib/pki/read.js'
 
+/** A secret that an Envoy is sent by ADS. */
+export type SecretName = 'adsTrust' | 'identity' | 'trust'
+
+/** What the secrets of an Envoy are made of. */
+export interface Offered {
+  readonly identity: CertifiedKey
+  readonly trust: TrustBundle
+}
+
 /** An open ADS stream. */
 export interface Stream {
   readonly server: string
@@ -17,6 +26,14 @@ export interface Stream {
   readonly sequence: number
   /** Of the store, when it was reported. */
   version: number
+  /** What its server has sent last; undefined: nothing. */
+  offered: Offered | undefined
+  /** Secrets that were sent, and that the Envoy has not taken. */
+  readonly unread: Set<SecretName>
+  /** Those of which the server cannot know the version that the Envoy has: the stream before has left them unanswered or refused. */
+  readonly doubted: Set<SecretName>
+  /** Whether the Envoy has refused one on this stream. */
+  hasRefused: boolean
 }
 
 export interface Envoy {
@@ -35,6 +52,8 @@ export interface Envoy {
   former: {readonly stream: Stream; readonly endedAt: number} | undefined
   /** Why it was last refused. */
   refusal: string | undefined
+  /** Secrets that its last stream has left unanswered or refused. */
+  doubted: ReadonlySet<SecretName>
   trust: TrustBundle | undefined
   identity: CertifiedKey | undefined
 }
@@ -42,17 +61,60 @@ export interface Envoy {
 /** Which secrets an Envoy takes at one moment. */
 export type Taken = 'both' | 'identity' | 'trust'
 
+/** The secrets of an owner's Envoys. */
+export function secretsOf(owner: Owner): readonly SecretName[] {
+  return owner === OBSERVABILITY ? ['identity', 'trust', 'adsTrust'] : ['identity', 'trust']
+}
+
+/** The version in which a server sends a secret; undefined: there is none. */
+export function versionOf(name: SecretName, {identity, trust}: Pick<Envoy, 'identity' | 'trust'>): string | undefined {
+  if (name === 'identity') return identity && identitySecret(identity).version
+  return trust && (name === 'trust' ? trustSecret(trust) : adsTrustSecret(trust)).version
+}
+
+/** Its server sends what it has seen; undefined: nothing, where something is missing. */
+export function give(envoy: Envoy, offered: Offered | undefined): void {
+  const {stream} = envoy
+  if (stream === undefined || offered === undefined) return
+  const before = stream.offered ?? {identity: envoy.identity, trust: envoy.trust}
+  if (stream.offered === undefined) for (const name of envoy.doubted) stream.doubted.add(name)
+  for (const name of secretsOf(envoy.owner))
+    if (stream.doubted.has(name) || versionOf(name, offered) !== versionOf(name, before)) stream.unread.add(name)
+  stream.offered = offered
+}
+
+/** It reads what was sent, and acknowledges or refuses it. */
+export function take(envoy: Envoy, taken: Taken): void {
+  const {stream} = envoy
+  if (stream?.offered === undefined) return
+  const names = secretsOf(envoy.owner).filter(name => taken === 'both' || (taken === 'identity') === (name === 'identity'))
+  if (envoy.refuses) {
+    stream.hasRefused ||= names.some(name => stream.unread.has(name))
+    return
+  }
+
+  const {identity, trust} = stream.offered
+  if (taken !== 'identity') envoy.trust = trust
+  if (taken !== 'trust') envoy.identity = identity
+  for (const name of names) {
+    stream.unread.delete(name)
+    stream.doubted.delete(name)
+  }
+}
+
 /** As its server reports it. */
-export function reportOf({owner, id, stream, trust, identity, refuses}: Envoy): ProxyReport | undefined {
+export function reportOf({owner, id, stream, trust, identity}: Envoy): ProxyReport | undefined {
   if (stream === undefined) return undefined
+  const known = (name: SecretName): string | undefined => (stream.doubted.has(name) ? undefined : versionOf(name, {identity, trust}))
+  const [identityVersion, trustVersion, adsTrust] = [known('identity'), known('trust'), known('adsTrust')]
   return {
     ...{cluster: owner, id, sequence: stream.sequence, variant: 'delta', connectedSince: stream.since, equalIds: 1},
     path: stream.relay === undefined ? 'direct' : 'relay',
     ...(stream.relay !== undefined && {relayedBy: readKey(stream.relay).sha256}),
-    types: refuses ? [{type: 'Secret', state: 'nack', sent: 2, acknowledged: 1, nack: 'the chain is invalid'}] : [],
+    types: stream.hasRefused ? [{type: 'Secret', state: 'nack', sent: 2, acknowledged: 1, nack: 'the chain is invalid'}] : [],
     credential: {sha256: readKey(stream.credential).sha256},
-    ...(identity !== undefined && {identity: {version: identitySecret(identity).version}}),
-    ...(trust !== undefined && {trust: trustSecret(trust).version}),
-    ...(trust !== undefined && owner === OBSERVABILITY && {adsTrust: adsTrustSecret(trust).version}),
+    ...(identityVersion !== undefined && {identity: {version: identityVersion}}),
+    ...(trustVersion !== undefined && {trust: trustVersion}),
+    ...(adsTrust !== undefined && owner === OBSERVABILITY && {adsTrust}),
   }
 }

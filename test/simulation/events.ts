@@ -59,7 +59,11 @@ function waitForHands(scene: Scene, away: Owner, weeks: number): void {
     server.isLagging = false
   }
 
-  for (const envoy of network.envoys) Object.assign(envoy, {isUp: envoy.owner !== away, refuses: false})
+  for (const envoy of network.envoys) {
+    envoy.isUp = envoy.owner !== away
+    network.repair(envoy)
+  }
+
   for (const envoy of network.envoysOf(away)) network.disconnect(envoy, 'it is offline')
   const begin = network.now
   for (let week = 0; week < weeks; week += 1) {

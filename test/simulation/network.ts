@@ -3,11 +3,12 @@ import type {Credential, TrustBundle} from '../../src/lib/model/authority.js'
 import {type Change, describe as describeChange} from '../../src/lib/model/change.js'
 import {type Fleet, isServed, recordOf} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, spiffe} from '../../src/lib/model/names.js'
+import type {ProxyReport} from '../../src/lib/model/report.js'
 import type {Settings} from '../../src/lib/model/settings.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import type {Signer} from '../../src/lib/pki/signer.js'
 import {admit} from '../../src/server/ads/admission.js'
-import {type Envoy, type Stream, type Taken, reportOf} from './envoys.js'
+import {type Envoy, type Offered, type Stream, type Taken, give, reportOf, take} from './envoys.js'
 import type {Random} from './random.js'
 import {Server} from './servers.js'
 import {SimulatedStore} from './store.js'
@@ -20,6 +21,19 @@ export interface Step {
   readonly version: number
 }
 
+/** What runs beside the streams, and checks the model of them (sessions.ts). */
+export interface StreamChecks {
+  /** An Envoy has opened its stream: it subscribes, and lists what it has. */
+  opened(envoy: Envoy, stream: Stream, server: Server, now: Date): void
+  /** Its server has heard of what is in the store. */
+  given(envoy: Envoy, server: Server, now: Date): void
+  closed(envoy: Envoy): void
+  /** It answers what it was sent. @throws Violation where it has something else than the model says */
+  taken(envoy: Envoy, taken: Taken, now: Date): void
+  /** @throws Violation where its server would report something else */
+  requireReported(envoy: Envoy, server: Server, report: ProxyReport): void
+}
+
 export interface NetworkParts {
   readonly random: Random
   readonly signer: Signer
@@ -29,6 +43,8 @@ export interface NetworkParts {
   /** Undefined: the history is not wanted. */
   readonly tell: ((sentence: string) => void) | undefined
   readonly recordsAttempts: boolean
+  /** Undefined: nothing runs beside the streams. */
+  readonly checks: StreamChecks | undefined
 }
 
 const BEGIN = Date.parse('2026-11-23T00:00:00Z')
@@ -48,9 +64,11 @@ export class Network {
   readonly tell: (sentence: () => string) => void
   /** What the leader is writing. */
   step: Step | undefined
+  readonly #checks: StreamChecks | undefined
   #sequence = 0
 
-  constructor({random, signer, settings, observe, tell, recordsAttempts}: NetworkParts, servers: number) {
+  constructor({random, signer, settings, observe, tell, recordsAttempts, checks}: NetworkParts, servers: number) {
+    this.#checks = checks
     this.random = random
     this.signer = signer
     this.settings = settings
@@ -108,6 +126,7 @@ export class Network {
     const envoy: Envoy = {
       ...{owner, id, isUp: true, refuses: false, ahead: this.randomAhead(), files: this.store.fleet.credentials.get(owner)},
       ...{formerFiles: undefined, stream: undefined, former: undefined, refusal: undefined, trust: undefined, identity: undefined},
+      doubted: new Set(),
     }
     this.envoys.push(envoy)
     return envoy
@@ -123,7 +142,8 @@ export class Network {
       const {stream} = envoy
       if (stream?.server !== server.name) continue
       const why = this.whyDenied(server, server.seen, stream)
-      if (why !== undefined) this.disconnect(envoy, why)
+      if (why === undefined) this.#give(envoy, server)
+      else this.disconnect(envoy, why)
     }
 
     this.publish(server)
@@ -137,7 +157,7 @@ export class Network {
   /** A server writes its report. */
   publish(server: Server): void {
     const streaming = this.envoys.filter(({stream}) => stream?.server === server.name)
-    const proxies = streaming.flatMap(envoy => reportOf(envoy) ?? [])
+    const proxies = streaming.flatMap(envoy => this.#report(envoy, server) ?? [])
     const changes = server.planReport(this.store.fleet, proxies, this.timeOf(server))
     if (changes.length > 0) this.store.put(...changes)
   }
@@ -146,7 +166,9 @@ export class Network {
     if (envoy.stream === undefined) return
     const server = this.server(envoy.stream.server)
     envoy.former = {stream: envoy.stream, endedAt: this.now}
+    if (envoy.stream.offered !== undefined) envoy.doubted = new Set(envoy.stream.unread)
     envoy.stream = undefined
+    this.#checks?.closed(envoy)
     envoy.refusal = why
     if (envoy.owner === OBSERVABILITY && !envoy.isUp)
       for (const other of this.envoys) if (other.stream?.relay !== undefined) this.disconnect(other, 'its relay is gone')
@@ -170,18 +192,30 @@ export class Network {
     envoy.former = undefined
     envoy.refusal = undefined
     server.absent.returned({cluster: envoy.owner, id: envoy.id})
+    this.#checks?.opened(envoy, outcome, server, this.date)
+    this.#give(envoy, server)
     this.publish(server)
     outcome.version = this.store.version
     return true
   }
 
-  /** An Envoy takes what its server sends. */
+  /** An Envoy takes what its server sends, or refuses it. */
   take(envoy: Envoy, taken: Taken = 'both'): void {
-    const server = envoy.stream === undefined ? undefined : this.server(envoy.stream.server)
-    if (server === undefined || envoy.refuses) return
-    const {trust, identities} = server.seen
-    if (taken !== 'identity') envoy.trust = trust ?? envoy.trust
-    if (taken !== 'trust') envoy.identity = identities.get(envoy.owner) ?? envoy.identity
+    take(envoy, taken)
+    this.#checks?.taken(envoy, taken, this.date)
+  }
+
+  /** An Envoy no longer refuses what it is sent. One that has refused something is started again: its server sends that again in minutes only. */
+  repair(envoy: Envoy): void {
+    envoy.refuses = false
+    if (envoy.stream?.hasRefused === true) this.connect(envoy)
+  }
+
+  /** The process of an Envoy begins again. */
+  restartEnvoy(envoy: Envoy): void {
+    this.disconnect(envoy, 'it begins again')
+    Object.assign(envoy, {trust: undefined, identity: undefined, refuses: false, doubted: new Set()})
+    this.connect(envoy)
   }
 
   /** The credential in the store is put into the files of an Envoy. */
@@ -201,6 +235,19 @@ export class Network {
     return outcome.kind === 'denied' ? outcome.reason : undefined
   }
 
+  /** A server sends an Envoy what it has seen. */
+  #give(envoy: Envoy, server: Server): void {
+    give(envoy, offeredBy(server.seen, envoy.owner))
+    this.#checks?.given(envoy, server, this.date)
+  }
+
+  /** What a server reports of an Envoy. */
+  #report(envoy: Envoy, server: Server): ProxyReport | undefined {
+    const report = reportOf(envoy)
+    if (report !== undefined) this.#checks?.requireReported(envoy, server, report)
+    return report
+  }
+
   /** Why an Envoy's stream cannot be opened now. */
   #open(envoy: Envoy, server: Server | undefined): Stream | string {
     const {owner, files} = envoy
@@ -218,8 +265,18 @@ export class Network {
     const why = this.whyDenied(server, server.seen, opened)
     if (why !== undefined) return why
     this.#sequence += 1
-    return {...opened, since: this.timeOf(server).toISOString(), sequence: this.#sequence, version: Infinity}
+    return {
+      ...{...opened, since: this.timeOf(server).toISOString(), sequence: this.#sequence, version: Infinity},
+      ...{offered: undefined, unread: new Set(), doubted: new Set(), hasRefused: false},
+    }
   }
+}
+
+/** What a server has for the Envoys of an owner. Without one of them it sends nothing (lib/envoy/build.ts). */
+function offeredBy({identities, trust, registrations}: Fleet, owner: Owner): Offered | undefined {
+  const identity = identities.get(owner)
+  const isKnown = owner === OBSERVABILITY || registrations.has(owner)
+  return identity === undefined || trust === undefined || !isKnown ? undefined : {identity, trust}
 }
 
 /** Whether the listener for ADS of the observability Envoy accepts a credential. */

@@ -11,7 +11,7 @@ import type {Signer} from '../../src/lib/pki/signer.js'
 import {calm, happen, pass} from './events.js'
 import {Thief, Violation, checkWrite} from './invariants.js'
 import {Leader, type PlantedFault} from './leader.js'
-import {APART, Network} from './network.js'
+import {APART, Network, type StreamChecks} from './network.js'
 import {heedWarning, makeOffline} from './offline-events.js'
 import {addCluster} from './people-events.js'
 import {Requests} from './requests.js'
@@ -28,6 +28,8 @@ export interface SimulationOptions {
   readonly tell?: ((sentence: string) => void) | undefined
   /** Whether all attempts to write are kept, so that another store can repeat them. */
   readonly recordsAttempts?: boolean
+  /** What runs beside the streams; by default nothing. */
+  readonly checks?: StreamChecks | undefined
 }
 
 export interface Simulated {
@@ -42,14 +44,14 @@ export interface Simulated {
 const DAY = 86_400_000
 
 /** The same seed and options give the same history. */
-export function simulate(seed: number, {events, signer, planted, tell, recordsAttempts = false}: SimulationOptions): Simulated {
+export function simulate(seed: number, {events, signer, planted, tell, recordsAttempts = false, checks}: SimulationOptions): Simulated {
   const random = new Random(seed)
   const [thief, requests] = [new Thief(), new Requests()]
   let rotations = 0
   const settings = {...defaultSettings, addresses: [parseAddress('203.0.113.7')]}
   const network: Network = new Network(
     {
-      ...{random, settings, signer: signer(String(seed)), recordsAttempts},
+      ...{random, settings, signer: signer(String(seed)), recordsAttempts, checks},
       tell: tell && (sentence => tell(`${((network.now - begin) / DAY).toFixed(3)} d  ${sentence}`)),
       observe(before, after, changes, step) {
         thief.observe(changes)
@@ -136,7 +138,8 @@ function rest(scene: Scene): void {
     if (round >= PASSES) throw new Violation(`there is no rest after ${PASSES} passes: ${whatIsLeft(scene)}`)
     network.seeAll()
     for (const envoy of network.envoys) {
-      Object.assign(envoy, {isUp: true, refuses: false})
+      envoy.isUp = true
+      network.repair(envoy)
       network.apply(envoy)
       // A pod that is started again reads what is in its files.
       if (envoy.stream?.credential !== envoy.files || round % 10 === 9) network.connect(envoy)

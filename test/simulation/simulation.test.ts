@@ -1,17 +1,7 @@
 /** The deterministic simulation: 400 seeds, the faults that it finds when they are planted, and seeds with real keys and a real store. */
 import {expect} from 'chai'
-import {mkdtemp, rm} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
-import path from 'node:path'
-import {historyOf, simulateSeeds} from '../../scripts/tasks/simulate.mjs'
-import {AtlasError} from '../../src/lib/model/errors.js'
-import {emptyFleet} from '../../src/lib/model/fleet.js'
-import {symbolicSigner} from '../../src/lib/pki/symbolic.js'
-import {openDirectory} from '../../src/lib/store/open.js'
+import {historyOf, playTwice, simulateSeeds} from '../../scripts/tasks/simulate.mjs'
 import {plantedFaults} from './leader.js'
-import {simulate} from './simulate.js'
-import {stateOf} from './state.js'
-import type {Attempt} from './store.js'
 
 /** A planted fault shows within so many seeds. */
 const SEEDS = 200
@@ -38,45 +28,15 @@ describe('the simulation', function () {
       expect(await historyOf({seed, planted})).to.equal(history)
     })
 
-  it('comes to the same state with real keys, in a directory', async () => {
-    const seed = 7
-    const real = simulate(seed, {events: EVENTS, signer: symbolicSigner, recordsAttempts: true})
-    expect(real.failure).to.equal(undefined)
-    const state = stateOf(real.network.store.fleet)
-    const symbolic = await historyOf({seed, events: EVENTS})
-    expect(symbolic.trimEnd().split('\n').at(-1), 'of symbolic certificates').to.equal(state)
-
-    const directory = await mkdtemp(path.join(tmpdir(), 'atlas-simulation-'))
-    try {
-      expect(await repeated(real.network.store.attempts ?? [], directory)).to.equal(state)
-    } finally {
-      await rm(directory, {recursive: true})
-    }
+  it('comes to the same state by the same history with real keys, real ADS sessions and a directory', async () => {
+    const {failure, answered, refused, attempts, conflicts} = await playTwice({seed: SEED_WITH_ALL, events: 150})
+    expect(failure).to.equal(undefined)
+    expect(answered, 'responses that Envoys have answered').to.be.greaterThan(50)
+    expect(refused, 'responses that Envoys have refused').to.be.greaterThan(0)
+    expect(attempts, 'attempts to write').to.be.greaterThan(300)
+    expect(conflicts, 'conflicts').to.be.greaterThan(0)
   })
 })
 
-const EVENTS = 150
-
-/** Repeats what was written, and every conflict, in a directory. @returns the state that is read from it */
-async function repeated(attempts: readonly Attempt[], directory: string): Promise<string> {
-  const store = openDirectory({directory, create: true})
-  const fleets = [emptyFleet]
-  for (const {base, isConflict, groups} of attempts) {
-    const newest = fleets.at(-1) ?? emptyFleet
-    if (isConflict) {
-      const error: unknown = await store.commit(fleets[base] ?? emptyFleet, groups.flat()).catch((reason: unknown) => reason)
-      expect(error).to.be.instanceOf(AtlasError)
-      expect((error as AtlasError).code).to.equal('conflict')
-    } else {
-      let present = newest
-      for (const changes of groups) {
-        present = await store.commit(present, changes)
-        fleets.push(present)
-      }
-    }
-  }
-
-  const loaded = await store.load()
-  expect([...loaded.faults]).to.deep.equal([])
-  return stateOf(loaded)
-}
+/** In it Envoys refuse secrets, and leaders come into conflict. */
+const SEED_WITH_ALL = 27

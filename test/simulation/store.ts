@@ -1,5 +1,5 @@
 /** The store of the simulation: one fleet, with a revision for each object, written group by group as a commit to a real store is. */
-import {type StoredChange, isStored, sharesObject} from '../../src/lib/manifest/encode.js'
+import {type StoredChange, isDerivedChange, isStored, sharesObject} from '../../src/lib/manifest/encode.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../../src/lib/model/fleet.js'
 import {batchesOf} from '../../src/lib/store/batches.js'
@@ -53,7 +53,9 @@ export class SimulatedStore {
     const changes = planned.filter(change => isStored(change))
     const all = batchesOf(changes).flat()
     const {revisions} = this.at(base)
-    const isConflict = all.some(({key}) => revisions.get(key) !== this.fleet.revisions.get(key))
+    // As in store/commit.ts: what can be made again at any time has no base.
+    const based = all.filter(group => !group.changes.every(change => isDerivedChange(change)))
+    const isConflict = based.some(({key}) => revisions.get(key) !== this.fleet.revisions.get(key))
     const written = all.slice(0, groups)
     this.attempts?.push({base, groups: (isConflict ? all : written).map(group => group.changes), isConflict})
     if (isConflict) return 'conflict'
