@@ -42,7 +42,7 @@ describe('commands: a root that is kept offline', function () {
         expect(asked.code, asked.stderr).to.equal(0)
         expect(await readdir(folder)).to.deep.equal(['requests'])
         expect((await readdir(requests)).sort()).to.deep.equal(
-          ['issuer', 'credential-issuer'].flatMap(name => [`${name}-key.pem`, `${name}.csr`, `${name}.ext`]).sort(),
+          ['.gitignore', ...['issuer', 'credential-issuer'].flatMap(name => [`${name}-key.pem`, `${name}.csr`, `${name}.ext`])].sort(),
         )
         expect((await stat(requests)).mode & 0o777).to.equal(0o700)
         for (const file of await readdir(requests)) expect((await stat(path.join(requests, file))).mode & 0o777, file).to.equal(0o600)

@@ -1,3 +1,4 @@
+import {readFile, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {loadAll} from 'js-yaml'
@@ -50,6 +51,45 @@ describe('commands: cluster values', function () {
         expect(hasKey, format).to.equal(format === 'secret' || format === 'manifest')
         if (!hasKey) expect(ran.stderr, format).to.contain('Secret paris-envoy-ads in namespace atlas')
       })
+    }))
+
+  it('files of an Envoy that are written again keep the flags that are not named, and git takes none of their keys', () =>
+    withParis(async (values, store) => {
+      const out = path.join(path.dirname(store), 'envoy')
+      const write = async (...flags: string[]): Promise<string> => {
+        const ran = await values('--format', 'bootstrap', '--output', out, ...flags)
+        expect(ran.code, ran.stderr).to.equal(0)
+        return ran.stderr
+      }
+      const bootstrap = async (): Promise<string> => readFile(path.join(out, 'envoy.json'), 'utf8')
+      const flags = ['--node-id', 'paris-7', '--bind-address', '10.0.0.7', '--port', '11901=21901', '--envoy-directory', '/etc/envoy-paris']
+      const first = await write(...flags, '--open-files', '4096')
+      expect(first).to.contain('.gitignore: rules for the private keys').and.not.to.contain('Kept')
+      expect((await stat(out)).mode & 0o777).to.equal(0o700)
+      expect(await readFile(path.join(out, '.gitignore'), 'utf8')).to.contain('\n/certs/tls.key\n')
+      const before = await bootstrap()
+      const again = await write()
+      expect(await bootstrap()).to.equal(before)
+      expect(again).to.contain(
+        'Kept from the files that were there: --envoy-directory /etc/envoy-paris --node-id paris-7 --bind-address 10.0.0.7 --port 11901=21901 --open-files 4096.',
+      )
+      expect(again).to.contain('envoy -c /etc/envoy-paris/envoy.json').and.not.to.contain('.gitignore')
+      await write('--bind-address', '10.0.0.8')
+      expect(await bootstrap()).to.equal(before.replaceAll('10.0.0.7', '10.0.0.8'))
+      const json = await atlasJson(
+        'cluster',
+        'values',
+        'paris',
+        '--store',
+        store,
+        '--format',
+        'bootstrap',
+        '--output',
+        out,
+        '--port',
+        '11901=31901',
+      )
+      expect(json.value['kept']).to.include('--bind-address 10.0.0.8').and.not.to.include('--port 11901=21901')
     }))
 
   it("releases the chart of this program's version by default, and accepts every flag of its format", () =>

@@ -4,6 +4,7 @@ import {type FileHandle, open, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, accessHint, messageOf, quote} from '../model/errors.js'
 import type {OutputFile} from '../ops/cluster/values.js'
+import {ignoreKeys} from '../store/directory/gitignore.js'
 import {errnoOf, makeFolder} from '../store/directory/write.js'
 
 /**
@@ -30,14 +31,16 @@ export function requireOwn(directory: string, flag: '--certificate' | '--request
 
 /**
  * Creates files of mode 0600 that were not there before, all or none, in a directory which is made if need be and must be this user's own.
+ * @param keys which of the files git must not take
  * @throws AtlasError `conflict` where there is a file of that name, which stays as it is; `invalid` as `requireOwn`; `failed` where they
  * cannot be written
  */
-export async function createInOwn(directory: string, files: readonly OutputFile[]): Promise<void> {
+export async function createInOwn(directory: string, files: readonly OutputFile[], keys: readonly string[] = []): Promise<void> {
   const created: string[] = []
   try {
     await makeFolder(directory)
     requireOwn(directory, '--request')
+    await ignoreKeys(directory, keys)
     for (const file of files) {
       const target = path.join(directory, file.path)
       const handle = await openNew(target)

@@ -45,15 +45,15 @@ export async function writeRequests(
       {path: names.extensions, text: renderExtensions(spec)},
     ]
   })
-  await createInOwn(place, files)
+  const keys = parts.map(part => requestFiles[part].key)
+  await createInOwn(place, files, keys)
   const commands = parts.map(part => signCommand(part, settings))
-  const keys = parts.map(part => requestFiles[part].key).join(' and ')
   return {
     message: [
       `Written to ${place}, for this user alone:`,
       ...files.map(file => `  ${file.path}`),
       '',
-      `Take the files .csr and .ext to where the root's key is. The signer needs no private key (${keys}): those stay here. There, with the root in ca.pem:`,
+      `Take the files .csr and .ext to where the root's key is. The signer needs no private key (${keys.join(' and ')}): those stay here. There, with the root in ca.pem:`,
       '',
       ...commands,
       '',

@@ -60,7 +60,7 @@ export const bootstrapFlags = {
   }),
 }
 
-export type BootstrapFlags = FlagsOf<typeof bootstrapFlags>
+export type BootstrapFlags = Partial<FlagsOf<typeof bootstrapFlags>>
 
 /** @throws AtlasError `invalid` for the first wrong flag */
 export function bootstrapOptions(

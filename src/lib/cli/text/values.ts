@@ -6,7 +6,7 @@ import type {Joining} from '../../ops/cluster/values.js'
 import {type Format, type ReleaseFlags, releaseNamespace, releaseOf} from '../flags/release.js'
 
 export type ValuesJson =
-  | {format: 'bootstrap'; cluster: string; directory: string; files: readonly string[]}
+  | {format: 'bootstrap'; cluster: string; directory: string; files: readonly string[]; kept: readonly string[]}
   | {format: 'raw'; cluster: string; values: Readonly<Record<string, unknown>>}
   | {format: Exclude<Format, 'bootstrap' | 'raw'>; cluster: string; manifest: string}
 

@@ -1,7 +1,7 @@
-/** The `.gitignore` of a directory: it keeps keys, and the record of what is revoked, out of git. */
-import {readFile, readdir} from 'node:fs/promises'
+/** The `.gitignore` of a directory: it keeps keys, and the record of what is revoked, out of git. A person's own rules stay. */
+import {lstat, readFile, readdir} from 'node:fs/promises'
 import path from 'node:path'
-import {replace} from './write.js'
+import {errnoOf, replace} from './write.js'
 
 /**
  * Writes `.gitignore`, or adds to it, unless the rules are there. In a directory of Atlas's own git takes nothing but what Atlas lists. In
@@ -11,17 +11,61 @@ import {replace} from './write.js'
  */
 export async function writeGitignore(directory: string): Promise<string | undefined> {
   const file = path.join(directory, '.gitignore')
-  const present = await readFile(file, 'utf8').catch(() => '')
-  if (present.includes(OWN_DIRECTORY) || present.includes(SHARED_DIRECTORY)) return undefined
+  const {text: present, mode = 0o644} = (await rulesIn(file)) ?? {}
+  if (present === undefined || present.includes(OWN_DIRECTORY) || present.includes(SHARED_DIRECTORY)) return undefined
   const isOwn = (await readdir(directory)).every(name => ATLAS_FILE.test(name))
   if (isOwn) {
-    await replace(file, OWN_DIRECTORY, 0o644)
+    await replace(file, OWN_DIRECTORY, mode)
     return '.gitignore: git takes no other files than registrations and settings'
   }
 
-  const before = present === '' || present.endsWith('\n') ? present : `${present}\n`
-  await replace(file, before + SHARED_DIRECTORY, 0o644)
+  await replace(file, `${closed(present)}${SHARED_DIRECTORY}`, mode)
   return `.gitignore: ${present === '' ? 'rules' : 'rules were added'} for the files of Atlas that git must not take`
+}
+
+/**
+ * Writes `.gitignore`, or adds to it, where it has no rule for a private key. Call it before the keys are written.
+ * @param keys paths of the keys below the directory, perhaps with `*`
+ * @returns what was written, for a person; undefined: nothing
+ * @throws AtlasError `unreachable` where the directory can't be written to
+ */
+export async function ignoreKeys(directory: string, keys: readonly string[]): Promise<string | undefined> {
+  const file = path.join(directory, '.gitignore')
+  const {text: present, mode = 0o600} = (await rulesIn(file)) ?? {}
+  if (present === undefined) return undefined
+  const rules = keys
+    .filter(key => !isIgnored(key, present))
+    .flatMap(key => [`/${key}`, `/${path.posix.dirname(key)}/.${path.posix.basename(key)}.*`.replace('/./', '/')])
+  if (rules.length === 0) return undefined
+  await replace(file, `${closed(present)}# written by atlas: private keys, and drafts of them\n${rules.join('\n')}\n`, mode)
+  return `.gitignore: ${present === '' ? 'rules' : 'rules were added'} for the private keys, which git must not take`
+}
+
+/** Undefined: what is there is a link or a directory, or this user may not read it, and is not Atlas's to replace. */
+async function rulesIn(file: string): Promise<{readonly text: string; readonly mode?: number} | undefined> {
+  try {
+    const found = await lstat(file)
+    return found.isFile() ? {text: await readFile(file, 'utf8'), mode: found.mode & 0o777} : undefined
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' ? {text: ''} : undefined
+  }
+}
+
+function closed(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`
+}
+
+/** Whether rules in their plain forms cover the key or a folder that it is in; of rules with an exception nothing is concluded. */
+function isIgnored(key: string, rules: string): boolean {
+  const lines = rules.split('\n').map(line => line.trim())
+  if (lines.some(line => line.startsWith('!'))) return false
+  const folders = key.split('/').slice(0, -1)
+  const above = folders.map((_, index) => folders.slice(0, index + 1).join('/'))
+  const covering = new Set([
+    ...['*', '/*', '**', path.posix.basename(key), `*${path.posix.extname(key)}`],
+    ...[key, ...above.flatMap(folder => [folder, `${folder}/`, `${folder}/*`, `${folder}/**`])].flatMap(rule => [rule, `/${rule}`]),
+  ])
+  return lines.some(line => covering.has(line))
 }
 
 /** The objects under the names that Atlas gives them, locks and drafts. */
