@@ -1,4 +1,4 @@
-/** The refused connections of a status that matter to a person now: those that are not over, equal ones once. */
+/** The refused connections of a status that matter to a person now: those that are not over, and that nothing else says; equal ones once. */
 import type {RefusalReport} from '../model/report.js'
 import type {ProxyStatus, Status} from './status.js'
 
@@ -11,7 +11,7 @@ export function latestRefusals({
   proxies,
 }: Pick<Status, 'proxies' | 'refusals'>): readonly (readonly [refusal: RefusalReport, times: number])[] {
   const found = new Map<string, [RefusalReport, number]>()
-  for (const refusal of refusals.filter(each => !isPast(each, proxies))) {
+  for (const refusal of refusals.filter(each => !isPast(each, proxies) && !isTold(each, proxies))) {
     const key = `${refusal.reason} ${refusal.message}`
     const times = (found.get(key)?.[1] ?? 0) + 1
     found.delete(key)
@@ -26,4 +26,12 @@ export function latestRefusals({
  */
 function isPast({cluster, at}: RefusalReport, proxies: readonly ProxyStatus[]): boolean {
   return cluster !== undefined && proxies.some(proxy => proxy.cluster === cluster && (proxy.connectedSince ?? '') > at)
+}
+
+/**
+ * The state of the cluster says the same: it is revoked or suspended. Where it is not any more, the refusal is over. A certificate of a
+ * cluster that is not there at all is told by its refusal alone.
+ */
+function isTold({cluster, reason}: RefusalReport, proxies: readonly ProxyStatus[]): boolean {
+  return reason === 'cluster-revoked' || (reason === 'not-registered' && proxies.some(proxy => proxy.cluster === cluster))
 }

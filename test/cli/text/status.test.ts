@@ -43,6 +43,25 @@ describe('cli/text/status', () => {
     expect(text).to.include('refused 5s ago (node-cluster)').and.to.include('refused 40s ago (generation)')
   })
 
+  it('says once that a cluster is revoked, and nothing of a revocation or a suspension that has ended', () => {
+    const [cluster, gone] = [parseClusterName('paris'), parseClusterName('gone')]
+    const refusals = (['cluster-revoked', 'not-registered'] as const).map(reason => ({
+      ...{at: ago(30), reason, message: `paris ${reason}`, peer: '', cluster},
+    }))
+    const finding = {kind: 'revoked', cluster, message: 'paris is revoked since then', next: 'atlas cluster restore paris'} as const
+    const row = {cluster, id: '-', types: []}
+    const revoked = [{...row, state: 'revoked' as const, remark: 'it is revoked since then'}]
+    const text = renderStatus({...empty, proxies: revoked, refusals, findings: [finding]}, now)
+    expect(text.split('is revoked').length, text).to.equal(2)
+    expect(text).to.not.include('refused')
+    const restored = renderStatus({...empty, proxies: [{...row, state: 'not connected'}], refusals}, now)
+    expect(restored).to.not.include('refused')
+    const unknown = {at: ago(30), reason: 'not-registered', message: 'gone is not there', peer: '', cluster: gone}
+    expect(renderStatus({...empty, proxies: revoked, refusals: [unknown]}, now)).to.include(
+      'refused 30s ago (not-registered): gone is not there',
+    )
+  })
+
   it('ends with what needs a person, at most 20 findings, each with its command', () => {
     const finding = {kind: 'not connected', message: 'no Envoy of paris is connected', next: 'kubectl logs'} as const
     const end = (count: number): readonly string[] => {

@@ -33,7 +33,8 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
   ])
   const notes = [
     ...proxies
-      .filter(proxy => proxy.remark !== undefined)
+      // That a cluster is revoked is a finding, with the command.
+      .filter(proxy => proxy.remark !== undefined && proxy.state !== 'revoked')
       .map(({cluster, id, remark = ''}) => `${id === '-' ? cluster : `${cluster} ${id}`}: ${remark}`),
     ...faults.map(fault => `cannot read ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`),
     ...latestRefusals({refusals, proxies}).map(
