@@ -8,9 +8,11 @@ import {described} from '../../lib/cli/text/render.js'
 import {nextAfterRevocation, renderReissued, renderRevoked, revocationQuestion} from '../../lib/cli/text/revoked.js'
 import {objectKey, objectNames} from '../../lib/model/names.js'
 import {revokeCluster} from '../../lib/ops/cluster/revoke.js'
+import {hasServer} from '../../lib/ops/server-reports.js'
 
 export default class ClusterRevoke extends StoreCommand {
-  static override summary = 'Cut off a lost or stolen cluster until it is restored, or refuse one of its ADS credentials'
+  static override usage = '<%= command.id %> NAME [FLAGS]'
+  static override summary = 'Cut off a lost or stolen cluster, or refuse one of its ADS credentials'
   static override description = `Within 10 s every request with its identity or ADS credential is refused, on open connections too, and its ADS streams end. Idle connections close within a minute; the command prints when the last open stream ends.
 Its keys are deleted. Its registration stays, and nothing is issued for it before "atlas cluster restore", even if the registration is deleted and made again.
 A pipeline that copies the Secret of the credential gives a new one to the thief of the cluster: use --reissue only where no thief can read what the pipeline writes.`
@@ -75,7 +77,7 @@ A pipeline that copies the Secret of the credential gives a new one to the thief
     const wait = waitOf(flags)
     const committed = await this.waitFor(`the leader to revoke ${name}`, revoke(wait))
     const isDone = store.signedBy === 'caller' || wait.waitMs !== undefined
-    if (!store.isShared && (await store.holder()) === undefined)
+    if (!(await hasServer(store)))
       this.message(
         `Warning: no server runs on ${store.description}, so nothing is refused yet: start "atlas serve${sameStore(flags)}". The times below begin then.`,
       )

@@ -65,7 +65,14 @@ export function accessHint(error: unknown): string | undefined {
   return code === 'EACCES' || code === 'EPERM' ? NO_RIGHT : undefined
 }
 
-/** The same for what a directory store says of a file that this user may not read. */
+/** Whether an error, or one that it was caused by, is that this user may not read or write a file: of whatever kind the error is. */
+export function isWithoutRight(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const isOfFile = 'code' in error && 'path' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+  return isOfFile || (error instanceof AtlasError && accessHintIn(error.message) !== undefined) || isWithoutRight(error.cause)
+}
+
+/** What to do where a directory store says in `message` that this user may not read a file. */
 export function accessHintIn(message: string): string | undefined {
   return message.includes("it can't be read: EACCES") ? NO_RIGHT : undefined
 }

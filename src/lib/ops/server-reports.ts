@@ -25,6 +25,13 @@ export async function loadReports(store: StateStore, fleet: Fleet, fetchReport: 
   return report.store.description === store.description ? [{report}] : []
 }
 
+/** Whether a server goes on with what is stored. Where it may not be read who serves a directory, one is taken to. */
+export async function hasServer(store: StateStore): Promise<boolean> {
+  if (store.isShared) return true
+  const held = await store.holder().catch(() => 'unknown')
+  return held !== undefined
+}
+
 /** The last reports of the living servers. */
 export function reportedIn({replicas = [], reports}: Pick<Fleet, 'replicas' | 'reports'>): readonly ReportSource[] {
   return replicas.flatMap((replica): ReportSource[] => {

@@ -141,7 +141,7 @@ export interface StateStore extends StoreTraits {
   /** Does nothing where a server could join. @throws AtlasError `conflict` as `hold` does */
   requireFree(): Promise<void>
 
-  /** The living server that holds a store that isn't shared; undefined: there is none. */
+  /** The living server that holds a store that isn't shared; undefined: there is none. @throws AtlasError where that may not be read */
   holder(): Promise<ServerAddress | undefined>
 
   /** The last heartbeats of the servers of a shared store; of one that isn't shared, none. */

@@ -11,6 +11,22 @@ describe('cli/text/error', () => {
     expect(hint).to.include('this user lacks the right').and.not.include('backup')
   })
 
+  it('a missing right to a file has one code, however it was met; a port or a network that refuses is another thing', () => {
+    const denied = (code: string): Error => Object.assign(new Error('no'), {code, path: '/srv/x', syscall: 'open'})
+    const codeOf = (error: AtlasError): string => errorReport(error).code
+    for (const kind of ['unreachable', 'invalid', 'failed'] as const) {
+      for (const code of ['EACCES', 'EPERM']) {
+        const error = new AtlasError(kind, 'cannot read', {cause: denied(code)})
+        expect([codeOf(error), codeOf(new AtlasError(kind, 'cannot', {cause: error}))], code).to.deep.equal(['failed', 'failed'])
+      }
+
+      expect(codeOf(new AtlasError(kind, 'cannot read', {cause: denied('ENOENT')}))).to.equal(kind)
+      const socket = Object.assign(new Error('no'), {code: 'EACCES', syscall: 'connect', address: '192.0.2.1'})
+      expect(codeOf(new AtlasError(kind, 'cannot connect', {cause: socket}))).to.equal(kind)
+      expect(codeOf(new AtlasError(kind, "Service/paris: it can't be read: EACCES"))).to.equal('failed')
+    }
+  })
+
   it('only where a right is missing, or the file system can only be read, the hint is about that', () => {
     const hintOf = (code: string): string | undefined => accessHint(Object.assign(new Error('no'), {code}))
     expect(hintOf('EACCES')).to.include('chown')

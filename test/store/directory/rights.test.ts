@@ -1,9 +1,13 @@
 import {chmod, chown, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
+import {renderShown, shownCluster} from '../../../src/lib/cli/text/cluster.js'
+import {errorReport} from '../../../src/lib/cli/text/error.js'
 import type {Change} from '../../../src/lib/model/change.js'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
+import {showCluster} from '../../../src/lib/ops/cluster/show.js'
+import {hasServer} from '../../../src/lib/ops/server-reports.js'
 import {testCluster} from '../../helpers/fleet.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {folderOf} from './folder.js'
@@ -51,6 +55,43 @@ describe('store/directory: without the right to', () => {
       const error = await inMode(mode, async () => rejectedBy(load()))
       expect(error.code, mode.toString(8)).to.equal('unreachable')
     }
+  })
+
+  it('read the lock of the server: an error that names it, not that no server runs', async () => {
+    const hold = await folder.store.hold(serverAt('x'), unmoved)
+    try {
+      await chmod(folder.file('.serve.lock'), 0o600)
+      const store = await withoutRoot(async () => folder.open())
+      const lockOf = async () => withoutRoot(async () => store.holder())
+      if (process.geteuid?.() !== 0) await chmod(folder.file('.serve.lock'), 0)
+      const error = await rejectedBy(lockOf())
+      expect(error.message)
+        .to.contain(`cannot read ${folder.file('.serve.lock')}`)
+        .and.to.contain('EACCES')
+      expect(error.hint).to.contain('this user lacks the right')
+      expect(errorReport(error).code).to.equal('failed')
+      expect(await withoutRoot(async () => hasServer(store))).to.equal(true)
+      await chmod(folder.file('.serve.lock'), 0o644)
+      expect(await lockOf()).to.not.equal(undefined)
+    } finally {
+      await hold.release()
+    }
+
+    expect(await hasServer(folder.store)).to.equal(false)
+  })
+
+  it('read the certificates of a cluster: what is shown says so, and not that there are none', async () => {
+    const secrets = (await folder.names()).filter(name => name.startsWith('secret-'))
+    for (const name of secrets) await chmod(folder.file(name), 0)
+    const view = await withoutRoot(async () => showCluster(folder.open(), 'paris'))
+    const shown = shownCluster(view)
+    expect(shown.unreadable?.credential).to.equal("secret-paris-envoy-ads.yaml, the whole object: it can't be read: EACCES")
+    expect(shown.unreadable?.identity).to.contain('secret-atlas-identities-').and.to.contain('EACCES')
+    const text = renderShown(shown, view)
+    expect(text)
+      .to.match(/identity +could not be read: /)
+      .and.to.match(/ADS credential +could not be read: /)
+    expect(text).to.not.contain('none')
   })
 
   it('be its owner: what root writes into the directory of another user belongs to that user, who can read it', async function () {

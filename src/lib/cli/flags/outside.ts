@@ -91,6 +91,6 @@ function textIn(file: string, flag: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new AtlasError('invalid', `${flag}: cannot read ${quote(file)}: ${messageOf(error)}`, {hint: accessHint(error)})
+    throw new AtlasError('invalid', `${flag}: cannot read ${quote(file)}: ${messageOf(error)}`, {hint: accessHint(error), cause: error})
   }
 }

@@ -110,7 +110,7 @@ export type SettingsFlags = FlagsOf<typeof settingsFlags>
 /** @throws AtlasError `invalid` for the first wrong flag */
 export function choicesOf(flags: SettingsFlags): Choices {
   const addresses = joined(flags.address, '--address')
-  return present({
+  const choices = present({
     addresses: parsed(addresses, parseReachable),
     adsPort: parsed(flags['ads-port'], text => parsePort(text, '--ads-port')),
     alertsPort: parsed(flags['alerts-port'], text => parsePort(text, '--alerts-port')),
@@ -131,9 +131,13 @@ export function choicesOf(flags: SettingsFlags): Choices {
     internalTls: listed(flags['internal-tls'], 'off', text => parseInternalPort(text, '--internal-tls')),
     pagesByPath: flags['pages-by-path'],
     ...durationsOf(flags.set ?? []),
+  })
+  // With "off" the choice is undefined, which is another thing than no choice.
+  return {
+    ...choices,
     ...(flags['web-domain'] !== undefined && {webDomain: webDomainOf(flags['web-domain'])}),
     ...(flags['alertmanager-selector'] !== undefined && {alertmanagerSelector: selectorOf(flags['alertmanager-selector'])}),
-  })
+  }
 }
 
 /** @throws AtlasError `invalid` for a file that can't be read, or with an entry that is none */
@@ -145,7 +149,7 @@ function extraEndpointsOf(value: string): Choices['extraEndpoints'] {
     return parseExtraEndpoints(parseYaml(readFileSync(value, 'utf8')), what)
   } catch (error) {
     if (error instanceof AtlasError) throw error
-    throw new AtlasError('invalid', `${what}: can not read ${quote(value)}: ${messageOf(error)}`, {hint: accessHint(error)})
+    throw new AtlasError('invalid', `${what}: can not read ${quote(value)}: ${messageOf(error)}`, {hint: accessHint(error), cause: error})
   }
 }
 

@@ -56,6 +56,8 @@ export interface ShownCluster extends ClusterJson {
   readonly pageAddresses?: Readonly<Record<PageKind, PageAddressJson>>
   readonly identity?: CertificateJson
   readonly credential?: CertificateJson
+  /** Why `identity` or `credential` is absent, where it may be there and cannot be read. */
+  readonly unreadable?: Readonly<Partial<Record<'credential' | 'identity', string>>>
   readonly fields: Readonly<Record<string, string>>
 }
 
@@ -219,7 +221,7 @@ function renderPages(cluster: Cluster, settings: Settings | undefined): readonly
 }
 
 /** What `cluster show --json` prints. */
-export function shownCluster({entry, settings, sni, sidecars, identity, credential}: ClusterView): ShownCluster {
+export function shownCluster({entry, settings, sni, sidecars, identity, credential, unreadable}: ClusterView): ShownCluster {
   const pages = entry.cluster === undefined ? undefined : pageAddresses(entry.cluster, settings)
   return {
     ...clusterJson(entry),
@@ -228,6 +230,11 @@ export function shownCluster({entry, settings, sni, sidecars, identity, credenti
     ...(pages !== undefined && {pageAddresses: pages}),
     ...(typeof identity === 'object' && {identity: certificateJson(identity)}),
     ...(credential !== undefined && {credential: certificateJson(credential)}),
+    ...(Object.keys(unreadable).length > 0 && {
+      unreadable: Object.fromEntries(
+        Object.entries(unreadable).map(([name, {object, source, key, message}]) => [name, `${source ?? object}, ${key}: ${message}`]),
+      ),
+    }),
     fields: entry.cluster === undefined ? {} : clusterFields(entry.cluster),
   }
 }
@@ -243,8 +250,8 @@ export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, '
   if (shown.revokedSince !== undefined) lines.push(['revoked since', shown.revokedSince])
   lines.push(...Object.entries(shown.fields), ['server name', shown.sni], ['sidecars', shown.sidecars.join(', ') || '-'])
   lines.push(...Object.entries(pageAddressFields(shown.pageAddresses)))
-  if (identity !== 'unread') lines.push(['identity', certificateLine(shown.identity)])
-  lines.push(['ADS credential', certificateLine(shown.credential)])
+  if (identity !== 'unread') lines.push(['identity', certificateLine(shown.identity, shown.unreadable?.identity)])
+  lines.push(['ADS credential', certificateLine(shown.credential, shown.unreadable?.credential)])
   return lines.map(([key, value]) => `${key.padEnd(16)}  ${value}`).join('\n')
 }
 
@@ -252,6 +259,7 @@ function certificateJson({name, serial, notBefore, notAfter}: CertificateSummary
   return {name, serial, ...(notBefore !== undefined && {notBefore: notBefore.toISOString()}), notAfter: notAfter.toISOString()}
 }
 
-function certificateLine(certificate: CertificateJson | undefined): string {
-  return certificate === undefined ? 'none' : `${certificate.name}, serial ${certificate.serial}, until ${certificate.notAfter}`
+function certificateLine(certificate: CertificateJson | undefined, unreadable: string | undefined): string {
+  if (certificate === undefined) return unreadable === undefined ? 'none' : `could not be read: ${unreadable}`
+  return `${certificate.name}, serial ${certificate.serial}, until ${certificate.notAfter}`
 }

@@ -1,5 +1,5 @@
 /** The one place where an error becomes text, JSON and an exit code. */
-import {AtlasError, type ErrorCode, accessHintIn, messageOf} from '../../model/errors.js'
+import {AtlasError, type ErrorCode, accessHintIn, isWithoutRight, messageOf} from '../../model/errors.js'
 
 /** Exit codes; 0 is success. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {failed: 1, invalid: 2, 'not-found': 3, conflict: 4, unreachable: 5}
@@ -19,7 +19,9 @@ export function errorReport(error: unknown): ErrorReport {
   if (error instanceof AtlasError) {
     // What this user may not read needs no repair.
     const hint = accessHintIn(error.message) ?? error.hint
-    return {code: error.code, message: error.message, ...(hint !== undefined && {hint})}
+    // What this user may not read or write has one exit code, whichever command it is.
+    const code = isWithoutRight(error) ? 'failed' : error.code
+    return {code, message: error.message, ...(hint !== undefined && {hint})}
   }
 
   if (isOclifError(error))

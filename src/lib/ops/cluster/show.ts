@@ -1,6 +1,7 @@
 /** Shows one cluster with its certificates. */
 import type {OwnerRecord} from '../../model/authority.js'
-import {type Fleet, recordOf} from '../../model/fleet.js'
+import {type Fault} from '../../model/errors.js'
+import {type Fleet, faultOf, recordOf} from '../../model/fleet.js'
 import {sni, spiffe} from '../../model/names.js'
 import {thanosEndpointsOf} from '../../model/thanos-target.js'
 import type {Settings} from '../../model/settings.js'
@@ -26,6 +27,8 @@ export interface ClusterView {
   /** `unread`: it is in a Secret, and this command does without the right to read Secrets. */
   readonly identity: CertificateSummary | 'unread' | undefined
   readonly credential: CertificateSummary | undefined
+  /** Why a certificate that may be there is absent above: its object cannot be read. */
+  readonly unreadable: Readonly<Partial<Record<'credential' | 'identity', Fault>>>
 }
 
 /** @throws AtlasError `not-found` */
@@ -34,6 +37,7 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
   const name = requireCluster(fleet, text)
   const entry = clusterEntry(fleet, name)
   const {generation} = recordOf(fleet, name)
+  const [identityFault, credentialFault] = [faultOf(fleet, 'identity', name), faultOf(fleet, 'credential', name)]
   return {
     entry,
     settings,
@@ -47,6 +51,11 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
       store.signedBy === 'leader'
         ? recorded(recordOf(fleet, name), spiffe.adsClient(settings.trustDomain, name, generation))
         : summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
+    // Where a leader signs, this command reads no Secret.
+    unreadable:
+      store.signedBy === 'leader'
+        ? {}
+        : {...(identityFault && {identity: identityFault}), ...(credentialFault && {credential: credentialFault})},
   }
 }
 

@@ -33,8 +33,16 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   let isOpenToAll = false
   const otherFiles: string[] = []
 
-  /** The server that holds the directory. */
-  const serving = async (): Promise<LockOwner | undefined> => livingOwner(path.join(directory, '.serve.lock')).catch(() => undefined)
+  /** The server that holds the directory. @throws AtlasError `unreachable` where this user may not read which one it is */
+  async function serving(): Promise<LockOwner | undefined> {
+    const lock = path.join(directory, '.serve.lock')
+    return livingOwner(lock).catch((error: unknown) => {
+      const hint = accessHint(error)
+      if (hint === undefined) return undefined
+      const message = `cannot read ${lock}, which says whether a server runs on ${description}: ${messageOf(error)}`
+      throw new AtlasError('unreachable', message, {hint, cause: error})
+    })
+  }
 
   function held({pid, note}: LockOwner): AtlasError {
     const admin = note?.['admin'] === undefined ? '' : `, admin port ${note['admin']}`
