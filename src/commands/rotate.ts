@@ -8,14 +8,14 @@ import {commandsInSameStore, sameStore} from '../lib/cli/flags/store.js'
 import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/request-files.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
+import {renderClockWait, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
 import {AtlasError, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 import {type RotationStatus, rotationStatus} from '../lib/ops/rotation/certificates.js'
 import {type RotationChoices, followRotation, startRotation} from '../lib/ops/rotation/start.js'
-import {latestProxies, loadReports} from '../lib/ops/server-reports.js'
+import {hasServer, latestProxies, loadReports} from '../lib/ops/server-reports.js'
 import {type IssuerPart, issuerParts} from '../lib/pki/import-issuer.js'
 import type {StateStore} from '../lib/store/store.js'
 import {loadInstallation} from '../lib/ops/installation.js'
@@ -27,8 +27,13 @@ interface Rotated {
 }
 
 export default class Rotate extends StoreCommand {
-  static override summary = 'Issue new certificates now: leaves, ADS credentials, the issuer or the root, without a failed request'
-  static override description = `Leaf certificates and the issuer are renewed automatically at two thirds of their life; this renews them now. It also replaces an identity that cannot be read any more.
+  static override usage = [
+    '<%= command.id %> [NAMES...] [--ads] [FLAGS]',
+    '<%= command.id %> --issuer|--root [FLAGS]',
+    '<%= command.id %> --status [FLAGS]',
+  ]
+  static override summary = 'Issue new certificates now: leaves, ADS credentials, the issuer or the root'
+  static override description = `No request fails. Leaf certificates and the issuer are renewed automatically at two thirds of their life; this renews them now. It also replaces an identity that cannot be read any more.
 --issuer and --root replace a certificate that signs, in stages. Each stage ends when every connected Envoy and server has shown that it has what the stage brought; a cluster that has not is named, and holds the next stage up. Servers go on with it whatever happens to this command. Run it again to watch it, or see --status.
 --ca-cert and --ca-key bring the next root from outside; in Kubernetes you need the right to create Secrets.
 Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer.
@@ -47,7 +52,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     '<%= config.bin %> rotate --issuer --dry-run',
     '<%= config.bin %> rotate --root --yes --wait --timeout 24h',
     '<%= config.bin %> rotate --root --yes --skip oslo',
-    '<%= config.bin %> rotate --root --yes --ca-cert ./atlas-ca.pem --ca-key ./atlas-ca-key.pem',
+    '<%= config.bin %> rotate --root --yes --ca-cert ./ca.pem --ca-key ./ca-key.pem',
     '<%= config.bin %> rotate --issuer --request ./requests',
     '<%= config.bin %> rotate --issuer --certificate ./requests',
     '<%= config.bin %> rotate --status',
@@ -123,13 +128,15 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const {changes} = await this.waitFor('the leader to begin', startRotation(store, part, choices, dependencies, {waitMs}))
     if (flags.certificate !== undefined)
       this.message(renderKeysLeft(flags.certificate, {hasBegun: store.signedBy === 'caller' || waitMs !== undefined}))
-    const canGoOn = store.isShared || (await store.holder()) !== undefined
+    const canGoOn = await hasServer(store)
     if (!canGoOn && flags.wait)
       throw new AtlasError(
         'unreachable',
         `the rotation of the ${part} has begun, and no server runs on ${store.description} to go on with it`,
         {hint: `start one with "atlas serve${sameStore(flags)}"; it goes on`},
       )
+    const held = canGoOn ? await this.#untilClockHolds(store) : undefined
+    if (held !== undefined) this.message(held)
     if (waitMs === undefined || !canGoOn) {
       this.message(
         canGoOn
@@ -149,6 +156,13 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     this.message(`The ${part} is replaced. No Envoy, server or bundle trusts the former one any more.`)
     this.next(`atlas rotate --status${sameStore(flags)}`)
     return {rotated: [], done: true, changes: described(changes)}
+  }
+
+  /** Told at once: a rotation that has begun would wait for it without a word for minutes. */
+  async #untilClockHolds(store: StateStore): Promise<string | undefined> {
+    const {fleet} = await loadInstallation(store)
+    const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
+    return renderClockWait(reported, dependencies.now())
   }
 
   async #request(store: StateStore, directory: string, parts: readonly IssuerPart[], flags: RotateFlags): Promise<WrittenRequests['json']> {
@@ -184,7 +198,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     if (!flags['dry-run'])
       this.next(
         flags.ads
-          ? `atlas cluster values ${owners.length === 1 ? (owners[0] ?? '') : 'NAME'}${sameStore(flags)} --format ${flags.store === undefined ? 'secret' : 'bootstrap --output DIR'}, and apply it there`
+          ? `atlas cluster values ${owners.length === 1 ? (owners[0] ?? '') : 'NAME'}${sameStore(flags)} --format ${flags.store === undefined ? 'secret' : 'bootstrap --output DIR'}, and apply it there${flags.store === undefined ? '' : '; where DIR has the present files, their other flags are kept'}`
           : `atlas status${sameStore(flags)}`,
       )
     const done = !flags['dry-run'] && (store.signedBy === 'caller' || options.waitMs !== undefined)

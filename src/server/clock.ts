@@ -19,6 +19,8 @@ export interface ServerClock {
   readonly doubt: () => string | undefined
   /** Whether it is confirmed by the API server, or has held since it was last set. */
   readonly isConfirmed: () => boolean
+  /** When it has held, unless it is set before; undefined where it is confirmed, and where the API server confirms it. */
+  readonly heldUntil: () => Date | undefined
   /** The most likely time: who is admitted must not depend on a clock that has just been set. */
   readonly now: () => Date
   /** By how much the clock is ahead of the API server's, milliseconds; undefined: there is none. */
@@ -77,6 +79,12 @@ export function openClock({now, steady, store, fleet, times, log}: ClockDependen
     },
 
     isConfirmed: () => state?.isConfirmed === true,
+
+    heldUntil() {
+      const {wall, steady: time, server} = reading()
+      if (state === undefined || state.isConfirmed || server !== undefined) return undefined
+      return new Date(wall + Math.max(0, times.clockHeldMs - (time - state.shown.since)))
+    },
 
     now() {
       return state?.doubt === undefined ? now() : new Date(likelyTime(state, reading()))

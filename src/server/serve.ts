@@ -160,7 +160,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
       ],
     })
   const address = (): string => envoys?.address() ?? ''
-  const report = (): Report => reportOf({store, fleet, proxies, readiness, address, tls: () => certificate?.inUse(), startedAt, now})
+  const asked = {store, fleet, proxies, readiness, address, startedAt, clockHeldUntil: clock.heldUntil, now}
+  const report = (): Report => reportOf({...asked, tls: () => certificate?.inUse()})
   const envoys =
     role === 'controller'
       ? undefined

@@ -98,6 +98,23 @@ describe('commands: serve, status and rotate', function () {
       }
     }))
 
+  it('rotate --issuer says at once how long the clock of a server that was just started holds it up', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'state')
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      const server = await start(store, '--time', 'clock-held=3m')
+      try {
+        const begun = await atlas('rotate', '--issuer', '--store', store)
+        expect(begun.code, begun.stderr).to.equal(0)
+        expect(begun.stderr).to.match(/clock has held for some minutes, in (2m \d+s|3m) at most/)
+        expect(begun.stderr).to.contain(`"atlas rotate --store ${store}" issues identities at once`)
+      } finally {
+        server.kill('SIGTERM')
+      }
+
+      await ended(server)
+    }))
+
   it('refuses to start without a store, on a busy port, and with an invalid time limit', () =>
     inFolder(async folder => {
       const empty = await atlas('serve', '--store', folder, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')

@@ -80,6 +80,19 @@ describe('a server whose clock is wrong', () => {
     expect(network.store.fleet().server).to.equal(before.server)
   })
 
+  it('reports until when its clock has not held yet, which is over then, and that no API server has to wait for', async () => {
+    network = await startNetwork(['paris'], {log, times: {lookMs: 20, clockLookMs: 10, clockHeldMs: 500}})
+    const until = Date.parse(need(network.serving.report().clockHeldUntil))
+    expect(until).to.be.closeTo(Date.now(), 600)
+    await eventually(() => network.serving.report().clockHeldUntil === undefined, 'the clock has held')
+    expect(Date.now()).to.be.greaterThan(until - 50)
+    await network.serving.stop()
+    await network.restart()
+    need(network.serving.report().clockHeldUntil)
+    network.store.serverTime = () => Date.now()
+    expect(network.serving.report().clockHeldUntil).to.equal(undefined)
+  })
+
   it('admits and keeps Envoys by the time that it had before, while its clock is years ahead', async () => {
     network = await startNetwork(['paris'], {log, times: {clockLookMs: 10}})
     const open = network.direct('paris').delta()

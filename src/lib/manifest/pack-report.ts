@@ -36,7 +36,7 @@ export function* renderAhead(proxies: Iterable<ProxyReport>): Generator<undefine
 
 /** The digest of a report without its times: the same digest, nothing worth writing. */
 export function digestOf(report: Report, leftovers: readonly Leftover[]): string {
-  const {at: _, proxies, refusals, ...rest} = report
+  const {at: _, clockHeldUntil: __, proxies, refusals, ...rest} = report
   // A client that is refused connects again every few seconds, from another port, for as long as it runs.
   const refused = new Set(refusals.map(({reason, message, cluster}) => JSON.stringify([reason, message, cluster])))
   return createHash('sha256')

@@ -84,6 +84,7 @@ function parseReport(fields: Fields): Report {
     format: 1,
     at: timeIn(fields['at'], 'at'),
     startedAt: timeIn(fields['startedAt'], 'startedAt'),
+    ...optional(fields, 'clockHeldUntil', timeIn),
     address: text(fields['address'], 'address'),
     ready: fields['ready'] === true,
     reasons: texts(fields['reasons'], 'reasons'),

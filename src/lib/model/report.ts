@@ -96,6 +96,8 @@ export interface Report extends Readiness {
   readonly format: 1
   readonly at: string
   readonly startedAt: string
+  /** When the clock has held at the latest, from which on certificates are issued again; absent: it has, or is confirmed. */
+  readonly clockHeldUntil?: string
   /** Where the server answers ADS, HOST:PORT. */
   readonly address: string
   readonly store: {readonly description: string; readonly reachable: boolean}

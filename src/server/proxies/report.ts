@@ -15,16 +15,19 @@ export interface ReportSources {
   /** What the ports for Envoys use; undefined while they are not open. */
   readonly tls: () => Report['tls']
   readonly startedAt: Date
+  /** When the clock of this server has held; undefined: it is confirmed. */
+  readonly clockHeldUntil: () => Date | undefined
   readonly now: () => Date
 }
 
 /** As of now. */
-export function reportOf({store, fleet, proxies, readiness, address, tls, startedAt, now}: ReportSources): Report {
-  const inUse = tls()
+export function reportOf({store, fleet, proxies, readiness, address, tls, startedAt, clockHeldUntil, now}: ReportSources): Report {
+  const [inUse, heldUntil] = [tls(), clockHeldUntil()]
   return {
     format: 1,
     at: now().toISOString(),
     startedAt: startedAt.toISOString(),
+    ...(heldUntil !== undefined && {clockHeldUntil: heldUntil.toISOString()}),
     address: address(),
     ...readiness(),
     ...(inUse !== undefined && {tls: inUse}),

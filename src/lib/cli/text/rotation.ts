@@ -3,6 +3,7 @@ import {renderAge} from '../../model/duration.js'
 import {printable} from '../../model/printable.js'
 import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
+import type {ReportSource} from '../../ops/server-reports.js'
 import {renderTable} from './render.js'
 
 /** The rotation that is under way, if there is one, and a row for each certificate. */
@@ -33,6 +34,14 @@ export function renderRotation(rotation: Rotation, now: Date): string {
     ...(skipped.length === 0 ? [] : [`Left behind: ${skipped.join(', ')}.`]),
     ...waitingFor.map(each => `- ${printable(each)}`),
   ].join('\n')
+}
+
+/** How long servers that were started a short while ago hold a rotation up, by their reports; undefined: they do not. */
+export function renderClockWait(sources: readonly ReportSource[], now: Date): string | undefined {
+  const until = Math.max(...sources.map(({report: {clockHeldUntil}}) => (clockHeldUntil === undefined ? 0 : Date.parse(clockHeldUntil))))
+  const seconds = Math.ceil((until - now.getTime()) / 1000)
+  if (seconds <= 0 || !Number.isFinite(seconds)) return undefined
+  return `The server was started a short while ago: it issues certificates again once its clock has held for some minutes, in ${renderAge(seconds)} at most (its --time clock-held). Until then the rotation waits; "atlas rotate" issues identities at once.`
 }
 
 /** What each stage does and waits for, and how long that takes at least. */
