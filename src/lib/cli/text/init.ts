@@ -9,6 +9,7 @@ import type {Adoption} from '../../ops/goatlas/adopt.js'
 import type {InitResult} from '../../ops/init.js'
 import type {StateStore} from '../../store/store.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
+import {renderFollowing} from './changed-settings.js'
 import {described, renderChanges, renderDifference} from './render.js'
 
 /** Where all examples of Atlas mount the ConfigMap. */
@@ -31,10 +32,36 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
       : [
           `Changed settings:\n${renderDifference(before.settings === undefined ? {} : encodeSettings(before.settings), encodeSettings(settings))}`,
         ]),
-    ...(dryRun ? [] : [`\n${renderThanosQuery(store, settings, flags)}`]),
+    ...(isChange(result) ? renderAfterChange(result, store, flags) : renderFirstSteps(result, store, flags)),
+  ].join('\n')
+}
+
+/** Whether an installation was there, and settings of it were changed. */
+function isChange({adopted, changed, created}: InitResult): boolean {
+  return !created && adopted === undefined && changed.length > 0
+}
+
+/** What an installation needs that nothing is connected to yet; also where nothing was changed, to be read again. */
+function renderFirstSteps(result: InitResult, store: StateStore, flags: StoreFlags & {readonly 'dry-run': boolean}): readonly string[] {
+  const {settings} = result
+  return [
+    ...(flags['dry-run'] ? [] : [`\n${renderThanosQuery(store, settings, flags)}`]),
     ...(flags.store === undefined || settings.adsServers.length > 0 ? [] : [`\n${renderAssumedServer(settings)}`]),
     `\n${renderNext(result, flags)}`,
-  ].join('\n')
+  ]
+}
+
+function renderAfterChange(result: InitResult, store: StateStore, flags: StoreFlags): readonly string[] {
+  const {before, after, changed, settings} = result
+  const isThanosMoved =
+    changed.includes('thanosNamespace') || before.settings?.internalTls.includes(10_901) !== settings.internalTls.includes(10_901)
+  const isFirstAddress = dialledAddresses(before).length === 0 && dialledAddresses(after).length > 0
+  return [
+    `\n${renderFollowing(result, flags)}`,
+    ...(isThanosMoved ? [`\n${renderThanosQuery(store, settings, flags)}`] : []),
+    // Only now a cluster can join.
+    `\n${isFirstAddress ? renderNext(result, flags) : `Next: atlas status${sameStore(flags)}`}`,
+  ]
 }
 
 export type InitJson = ReturnType<typeof initJson>
