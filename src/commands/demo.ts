@@ -7,7 +7,8 @@ import {INTERRUPTED_EXIT, listenForInterrupt} from '../demo/interrupt.js'
 import {openScreen} from '../demo/screen.js'
 
 export default class Demo extends BaseCommand {
-  static override summary = 'Run the whole network on this machine with real programs, and prove that it works'
+  static override usage = '<%= command.id %> [FLAGS]'
+  static override summary = 'Run the whole network on this machine with real programs, and prove it'
   static override description = `Starts a server, an observability Envoy, several downstream Envoys, each with a Prometheus and a Thanos sidecar, a Thanos Query that queries them all, Alertmanagers, and a login proxy in front of the web pages.
 It prints one line per proof, then which path each proof took and addresses to open, and runs until Ctrl-C.
 It finds its programs by ATLAS_ENVOY, ATLAS_PROMETHEUS, ATLAS_PROMETHEUS_3, ATLAS_THANOS, ATLAS_ALERTMANAGER and ATLAS_OAUTH2_PROXY, on PATH, or in Atlas's cache. Only Envoy is needed: proofs that need another program are skipped without it.`

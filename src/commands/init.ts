@@ -14,6 +14,7 @@ import {init} from '../lib/ops/init.js'
 import {issuerParts} from '../lib/pki/import-issuer.js'
 
 export default class Init extends StoreCommand {
+  static override usage = '<%= command.id %> [FLAGS]'
   static override summary = 'Create an installation: its settings and its certificate authority'
   static override description = `Run again, it changes only the settings that its flags name. The root certificate is created once, and never replaced by this command.
 In a namespace of the 2021 program it adopts that installation: its root, with a re-issued certificate, and its clusters, whose Services stay as they are.

@@ -13,7 +13,8 @@ import {defaultTimes} from '../server/options.js'
 import {serve} from '../server/serve.js'
 
 export default class Serve extends StoreCommand {
-  static override summary = 'Run the server: configure Envoys, renew certificates, list the endpoints of Thanos Query'
+  static override usage = '<%= command.id %> [FLAGS]'
+  static override summary = 'Run the server: configure Envoys, renew certificates, list endpoints'
   static override description = `Envoys connect to --listen with mutual TLS 1.3. Web pages at --pages-listen are for the observability Envoy alone, which shows them at / on its port 10904. The admin port serves /healthz, /readyz and /metrics. It serves /status, which names every proxy, to this machine only.
 In Kubernetes (without --store) several servers share a namespace: all of them serve Envoys, and one of them, the leader, signs and writes.
 Logs are JSON lines on stderr. On SIGTERM or Ctrl-C the server closes its streams one by one; Envoys keep their configuration.

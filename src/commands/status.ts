@@ -11,7 +11,8 @@ import {renderStatus} from '../lib/cli/text/status.js'
 import {type ShownStatus, status} from '../lib/ops/status.js'
 
 export default class Status extends StoreCommand {
-  static override summary = 'Show every proxy: its state, what it acknowledged or rejected, and when its certificates end'
+  static override usage = '<%= command.id %> [FLAGS]'
+  static override summary = 'Show every proxy: its state, what it rejected, when its certificates end'
   static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
 STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected", "suspended" (the registration was deleted) or "revoked" ("cluster revoke").
 Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource, still uses a credential past half of its life or has known security faults, a stored object cannot be read, a cluster is revoked, there is no leader, or a server warns. A cluster without an address does not count.

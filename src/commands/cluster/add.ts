@@ -12,6 +12,7 @@ import {addCluster} from '../../lib/ops/cluster/add.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
 
 export default class ClusterAdd extends StoreCommand {
+  static override usage = '<%= command.id %> NAME [FLAGS]'
   static override summary = 'Register a downstream cluster, or change its registration'
   static override description = `Without --address the cluster is registered, and its Envoy can be installed, but the observability Envoy does not connect to it yet. Run the same command with --address later.
 The addresses of the sidecars are those of the monitoring stack (--stack), unless --thanos, --prometheus or --alertmanager sets them.`

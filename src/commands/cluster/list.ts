@@ -8,6 +8,7 @@ import {listClusters} from '../../lib/ops/cluster/list.js'
 import type {FindingJson} from '../../lib/ops/findings.js'
 
 export default class ClusterList extends StoreCommand {
+  static override usage = '<%= command.id %> [FLAGS]'
   static override summary = 'List the downstream clusters'
   static override description = `STATE is what is stored: "registered", "no address" (set one with "cluster add"), "unreadable" (REMARK names the key; the last readable registration stays in effect), "suspended" (the registration was deleted) or "revoked" (until "cluster restore").
 CONNECTED is what the running servers report: whether an Envoy of the cluster is connected ("unknown" if no server runs). "atlas status" shows what it acknowledged.

@@ -9,6 +9,7 @@ import {parseClusterName} from '../../lib/model/names.js'
 import {removeCluster} from '../../lib/ops/cluster/remove.js'
 
 export default class ClusterRemove extends StoreCommand {
+  static override usage = '<%= command.id %> NAME [FLAGS]'
   static override summary = 'Remove a downstream cluster for good and revoke its certificates'
   static override description =
     'Within seconds every request with its certificates is refused, on new and on open connections. If you register the cluster again later, its Envoy needs new values.'

@@ -8,6 +8,7 @@ import {objectKey, objectNames} from '../../lib/model/names.js'
 import {restoreCluster} from '../../lib/ops/cluster/revoke.js'
 
 export default class ClusterRestore extends StoreCommand {
+  static override usage = '<%= command.id %> NAME [FLAGS]'
   static override summary = 'Issue certificates for a revoked cluster again'
   static override description =
     'They are of a new generation: what was revoked stays refused. The Envoy of the cluster needs the new credential. A cluster that was suspended, because its registration was deleted, is restored by its registration instead.'

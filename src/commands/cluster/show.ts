@@ -5,6 +5,7 @@ import {type ShownCluster, renderShown, shownCluster} from '../../lib/cli/text/c
 import {showCluster} from '../../lib/ops/cluster/show.js'
 
 export default class ClusterShow extends StoreCommand {
+  static override usage = '<%= command.id %> NAME [FLAGS]'
   static override summary = 'Show one downstream cluster: its registration, its certificates, its names'
   static override args = {name: Args.string({description: 'name of the cluster', required: true})}
   static override examples = ['<%= config.bin %> cluster show paris', '<%= config.bin %> cluster show paris --store ./atlas-state --json']

@@ -2,7 +2,7 @@
 import {Args, Flags} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {bootstrapFlags} from '../../lib/cli/flags/bootstrap.js'
-import {formats, hasKey, refuseMisplaced, releaseFlags} from '../../lib/cli/flags/release.js'
+import {formats, hasKey, parseFormat, refuseMisplaced, releaseFlags} from '../../lib/cli/flags/release.js'
 import {type ValuesJson, renderClusterValues} from '../../lib/cli/text/values.js'
 import {writeBootstrap} from '../../lib/cli/bootstrap-files.js'
 import {objectNames, parseOwner} from '../../lib/model/names.js'
@@ -12,12 +12,13 @@ const values = '<%= config.bin %> cluster values paris'
 const helm = 'helm --kube-context paris upgrade --install atlas-envoy oci://ghcr.io/goatlas-io/charts/envoy'
 
 export default class ClusterValues extends StoreCommand {
+  static override usage = '<%= command.id %> NAME [--format FORMAT] [FLAGS]'
   static override summary = "Print what a cluster's Envoy needs to join"
   static override description = `raw: Helm values. They hold no key.
 secret: the Kubernetes Secret with the key, to which the values refer.
 helm-chart, helm-release, argo-application: an object that makes k3s, Flux or Argo CD release the chart with these values. It holds no key.
 manifest: the Secret with the key, and a second Secret with the values.
-bootstrap: an Envoy bootstrap with its files, for an Envoy outside Kubernetes.
+bootstrap: an Envoy bootstrap with its files, for an Envoy outside Kubernetes. Written again into the same directory, it keeps the flags that are not named, and prints them.
 The name "atlas" is the observability Envoy.`
   static override hiddenAliases = ['cluster-values']
   static override deprecateAliases = true
@@ -52,7 +53,8 @@ The name "atlas" is the observability Envoy.`
     },
   ]
   static override flags = {
-    format: Flags.option({default: 'raw', description: 'what to print', options: formats})(),
+    // oclif would print its options as one word, broken anywhere.
+    format: Flags.string({default: 'raw', description: `what to print: ${formats.join(', ')}`, helpValue: 'FORMAT'}),
     'show-secrets': Flags.boolean({description: 'print a private key even to a terminal or as JSON'}),
     ...releaseFlags,
     ...bootstrapFlags,
@@ -60,14 +62,15 @@ The name "atlas" is the observability Envoy.`
 
   async run(): Promise<ValuesJson> {
     const {args, flags} = await this.parse(ClusterValues)
-    refuseMisplaced(flags, flags.format)
-    const secrets = hasKey(flags.format) ? [objectNames.credential(parseOwner(args.name))] : []
+    const format = parseFormat(flags.format)
+    refuseMisplaced(flags, format)
+    const secrets = hasKey(format) ? [objectNames.credential(parseOwner(args.name))] : []
     const found = await joining(await this.openStore(flags, {secrets}), args.name)
     const shown = process.stdout.isTTY || this.jsonEnabled()
     const {data, message, json} =
-      flags.format === 'bootstrap'
+      format === 'bootstrap'
         ? await writeBootstrap(found, flags)
-        : renderClusterValues(found, flags.format, flags, {version: this.config.version, shown})
+        : renderClusterValues(found, format, flags, {version: this.config.version, shown})
     if (data !== undefined) this.data(data)
     if (message !== undefined) this.message(message)
     return json

@@ -24,7 +24,9 @@ export async function confirmByName(
     })
   const {default: inquirer} = await import('inquirer')
   const prompt = inquirer.createPromptModule({output: process.stderr})
-  const message = `${consequence} Type ${name} to continue:`
+  // inquirer breaks a long question in the middle of a word.
+  process.stderr.write(`${wrapWords(consequence, process.stderr.columns > 0 ? process.stderr.columns : 80)}\n`)
+  const message = `Type ${name} to continue:`
   // By default inquirer marks every answer with a green tick, a wrong one too, before anything is done.
   const question = {type: 'input' as const, name: 'answer', message, theme: {prefix: '?'}}
   const {answer} = await prompt<{answer: string}>([question]).catch((error: unknown) => {
@@ -33,4 +35,18 @@ export async function confirmByName(
     throw error
   })
   if (answer.trim() !== name) throw new AtlasError('failed', `not confirmed: "${name}" was not typed; nothing was changed`)
+}
+
+/** The text on lines of at most `width` characters, broken at blanks; a word that is longer has a line of its own. */
+export function wrapWords(text: string, width: number): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+
+  return [...lines, line].join('\n')
 }

@@ -27,7 +27,7 @@ export const clusterFlags = {
   replicas: Flags.string({description: 'number of Prometheus replicas, each with a Thanos sidecar (default 1)', helpValue: 'N'}),
   stack: Flags.string({
     description:
-      'monitoring stack whose Service names to use: kube-prometheus, kube-prometheus-stack[=RELEASE], rancher-monitoring[=RELEASE], or kube-thanos[=NAMESPACE] for its Thanos Query in front of kube-prometheus (default kube-prometheus-stack); values of a chart that change its names follow after commas, such as kube-prometheus-stack=mon,fullnameOverride=prom,cleanPrometheusOperatorObjectNames',
+      'monitoring stack whose Service names to use: kube-prometheus, kube-prometheus-stack[=RELEASE], rancher-monitoring[=RELEASE], or kube-thanos[=NAMESPACE] for its Thanos Query in front of kube-prometheus (default kube-prometheus-stack); values of a chart that change its names follow after commas: nameOverride=NAME, fullnameOverride=NAME, cleanPrometheusOperatorObjectNames',
     helpValue: 'STACK',
   }),
   'stack-namespace': Flags.string({

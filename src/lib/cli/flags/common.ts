@@ -18,7 +18,7 @@ export const waitFlags = {
   wait: Flags.boolean({allowNo: true, description: 'in Kubernetes: wait until the leader has applied the change (default on a terminal)'}),
   timeout: Flags.string({
     default: '60s',
-    description: 'how long to wait for the leader or, with --store, for another process that writes',
+    description: 'when to give up waiting: for what --wait waits for and, with --store, for another process that writes there',
     helpValue: 'DURATION',
   }),
 }

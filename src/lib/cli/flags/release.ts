@@ -2,7 +2,7 @@
 import {Flags} from '@oclif/core'
 import {type ReleaseFormat, parseArgoDestination, parseInterval} from '../../manifest/formats.js'
 import {type Release, defaultRelease, parseChart, parseChartVersion, parseReleaseName} from '../../manifest/release.js'
-import {AtlasError} from '../../model/errors.js'
+import {AtlasError, invalid} from '../../model/errors.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import {parseNamespace} from '../../model/settings.js'
 import {bootstrapFlags} from './bootstrap.js'
@@ -57,6 +57,13 @@ const goesWith: Readonly<Record<string, readonly Format[]>> = {
   'argo-destination': ['argo-application'],
   'argo-namespace': ['argo-application'],
   'argo-project': ['argo-application'],
+}
+
+/** @throws AtlasError `invalid` */
+export function parseFormat(text: string): Format {
+  const format = formats.find(each => each === text)
+  if (format === undefined) throw invalid('--format', `one of ${formats.join(', ')}`, text)
+  return format
 }
 
 /** Whether the format holds a private key. The other formats need no right to read Secrets. */

@@ -1,0 +1,48 @@
+/** `--help` of every command, as it looks on a terminal of 80 columns. */
+import {expect} from 'chai'
+import {atlas, forAll} from '../helpers/atlas.js'
+
+const commands = [
+  ...['add', 'list', 'remove', 'restore', 'revoke', 'show', 'values'].map(name => ['cluster', name]),
+  ...['demo', 'init', 'rotate', 'serve', 'status'].map(name => [name]),
+] as const
+
+describe('commands: --help', function () {
+  this.timeout(120_000)
+  const columns = process.env['OCLIF_COLUMNS']
+  before(() => {
+    process.env['OCLIF_COLUMNS'] = '80'
+  })
+  after(() => {
+    if (columns === undefined) delete process.env['OCLIF_COLUMNS']
+    else process.env['OCLIF_COLUMNS'] = columns
+  })
+
+  it('of all commands fits 80 columns', async () => {
+    const {code, stdout} = await atlas('--help')
+    expect(code).to.equal(0)
+    for (const line of stdout.split('\n')) expect(line.trimEnd().length, line).to.be.at.most(80)
+  })
+
+  it('of one fits 80 columns, and its usage is a line for each form of the command, without a gap', () =>
+    forAll(commands, async command => {
+      const {code, stdout} = await atlas(...command, '--help')
+      expect(code, command.join(' ')).to.equal(0)
+      const lines = stdout.split('\n')
+      for (const line of lines) {
+        expect(line.trimEnd().length, line).to.be.at.most(80)
+        expect(line, 'a word that is broken').not.to.match(/^ +,|[a-z]\|[a-z]+$/)
+      }
+
+      const usage = lines.slice(lines.indexOf('USAGE') + 1, lines.indexOf('', lines.indexOf('USAGE')))
+      expect(usage.length, usage.join('\n')).to.equal(command[0] === 'rotate' ? 3 : 1)
+      for (const line of usage) {
+        expect(line).to.match(new RegExp(`^ {2}\\$ atlas ${command.join(' ')} .*\\[FLAGS\\]$`))
+        expect(line).not.to.match(/\|\s*\||\(\s*\)|\[\s*\]/)
+      }
+
+      const named = lines.indexOf('ARGUMENTS')
+      const [, argument] = /^ {2}\[?([A-Z]+)/.exec(named < 0 ? '' : (lines[named + 1] ?? '')) ?? []
+      if (argument !== undefined) expect(usage.join(' ')).to.match(new RegExp(` \\[?${argument}`))
+    }))
+})
