@@ -1,10 +1,11 @@
 /** `atlas rotate`: new leaf certificates at once, a new issuer or root in stages, or how far that is. */
 import {Args, Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
-import {type FlagsOf, confirmFlags, dryRunFlag, waitFlags, waitOf} from '../lib/cli/flags/common.js'
+import {type FlagsOf, confirmFlags, dryRunFlag, refuseEmpty, waitFlags, waitOf} from '../lib/cli/flags/common.js'
 import {confirmByName} from '../lib/cli/prompt.js'
 import {outsideFlags, outsideOf} from '../lib/cli/flags/outside.js'
 import {commandsInSameStore, sameStore} from '../lib/cli/flags/store.js'
+import {certificatesAgain, writeRequestsAgain} from '../lib/cli/request-again.js'
 import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/request-files.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
@@ -14,6 +15,7 @@ import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
 import {type RotationStatus, rotationStatus} from '../lib/ops/rotation/certificates.js'
+import {boundSecrets, bringAgain, requireBound} from '../lib/ops/rotation/brought-again.js'
 import {type RotationChoices, followRotation, startRotation} from '../lib/ops/rotation/start.js'
 import {hasServer, latestProxies, loadReports} from '../lib/ops/server-reports.js'
 import {type IssuerPart, issuerParts} from '../lib/pki/import-issuer.js'
@@ -36,7 +38,7 @@ export default class Rotate extends StoreCommand {
   static override description = `No request fails. Leaf certificates and the issuer are renewed automatically at two thirds of their life; this renews them now. It also replaces an identity that cannot be read any more.
 --issuer and --root replace a certificate that signs, in stages. Each stage ends when every connected Envoy and server has shown that it has what the stage brought; a cluster that has not is named, and holds the next stage up. Servers go on with it whatever happens to this command. Run it again to watch it, or see --status.
 --ca-cert and --ca-key bring the next root from outside; in Kubernetes you need the right to create Secrets.
-Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer.
+Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer. While a rotation of the root waits the same two commands give the issuer a new certificate for its own key.
 A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end a thief of the former root's key can still do what its owner could; after the end, nothing.`
   static override strict = false
   static override args = {
@@ -91,10 +93,12 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const part = flags.issuer ? 'issuer' : flags.root ? 'root' : undefined
     requireTogether(part, names, flags)
     const parts = part === 'issuer' ? (['issuer'] as const) : issuerParts
-    const next = outsideOf(flags, parts)
-    if (part !== 'root' && next?.root !== undefined) throw new AtlasError('invalid', '--ca-cert belongs to --root')
     const store = await this.openStore(flags, flags.status || flags.request !== undefined ? {} : {work: 'register'})
     if (flags.status) return this.#status(store, flags)
+    const asks = part === 'issuer' && (flags.request ?? flags.certificate) !== undefined
+    if (asks && (await loadInstallation(store)).fleet.rotation?.part === 'root') return this.#issuerAgain(flags)
+    const next = outsideOf(flags, parts)
+    if (part !== 'root' && next?.root !== undefined) throw new AtlasError('invalid', '--ca-cert belongs to --root')
     if (flags.request !== undefined) return this.#request(store, flags.request, parts, flags)
     return part === undefined ? this.#leaves(store, names, flags) : this.#authority(store, part, flags, next)
   }
@@ -171,6 +175,28 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const {message, json} = await writeRequests(directory, parts, settings, {...dependencies, then})
     this.message(message)
     return json
+  }
+
+  /** While a rotation of the root waits: issuers that stay, below roots whose keys are kept offline. */
+  async #issuerAgain(flags: RotateFlags): Promise<Rotated | WrittenRequests['json']> {
+    refuseEmpty(flags, ['certificate', 'request'])
+    const store = await this.openStore(flags, {work: 'register', secrets: boundSecrets})
+    if (flags.request !== undefined) {
+      const {fleet, settings} = await loadInstallation(store)
+      const then = `atlas rotate --issuer${sameStore(flags)}`
+      const {message, json} = await writeRequestsAgain(flags.request, requireBound(fleet), settings, {...dependencies, then})
+      this.message(message)
+      return json
+    }
+
+    const given = certificatesAgain(flags.certificate ?? '', {anyAge: flags.yes})
+    const {changes} = await bringAgain(store, given, dependencies, {dryRun: flags['dry-run']})
+    const isNothing = changes.length === 0
+    if (isNothing) this.message('The issuer has this certificate already; nothing is changed.')
+    else if (flags['dry-run']) this.message(`The issuer would get this certificate:\n${renderChanges(changes)}`)
+    else this.message('The issuer has its new certificate. Nothing else is replaced; the rotation of the root goes on.')
+    this.next(`atlas rotate --status${sameStore(flags)}`)
+    return {rotated: [], done: !flags['dry-run'], changes: described(changes)}
   }
 
   async #confirmRoot(fleet: Fleet, flags: RotateFlags): Promise<void> {

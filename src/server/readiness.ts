@@ -3,11 +3,12 @@ import type {Fleet} from '../lib/model/fleet.js'
 import type {Readiness} from '../lib/model/report.js'
 import type {ServerRole} from '../lib/store/store.js'
 import type {Clock} from '../lib/ops/dependencies.js'
+import {ASK_FOR_AGAIN, boundIssuers} from '../lib/ops/rotation/brought-again.js'
 import {refusedOffer} from '../lib/ops/rotation/offered.js'
 import {ASK_FOR_ISSUER, isRootOffline, partNames, unsignedReasons} from '../lib/ops/signing.js'
 import {type AuthorityPart, authorityParts} from '../lib/model/authority.js'
 import {BRING_BOTH} from '../lib/pki/import-issuer.js'
-import {readKey} from '../lib/pki/read.js'
+import {type CertificateFacts, readKey} from '../lib/pki/read.js'
 import type {CurrentFleet} from './fleet/current-fleet.js'
 
 /** `starting` until the store was read and ADS is answered. */
@@ -74,16 +75,22 @@ function* signingWarnings(fleet: Fleet, clock: Clock): Iterable<string> {
   const offer = refusedOffer(fleet, now)
   if (offer !== undefined) yield `the root does not follow Secret ${offer.secret}: ${offer.refused}`
   const root = fleet.authority.get('root')
+  const bound = new Map(boundIssuers(fleet).map(({part, present}) => [part as string, present]))
+  for (const [part, present] of bound) {
+    const {notBefore, notAfter} = readKey(present)
+    if (!isOld({notBefore, notAfter}, warnedFrom.root, now)) continue
+    yield `the ${part === 'issuer' ? 'issuer' : 'next issuer'} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; ${ASK_FOR_AGAIN}`
+  }
+
   for (const part of authorityParts) {
     const key = fleet.authority.get(part)
     if (key === undefined) continue
     const {notBefore, notAfter} = readKey(key)
-    // One that has ended is among the reasons.
     // Then it is the root itself, which is warned of.
     if (part === 'issuer' && root?.certificate === key.certificate) continue
     const isAsked = part === 'issuer' && isRootOffline(fleet) && fleet.rotation === undefined
-    const from = notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (isAsked ? warnedFrom.root : warnedFrom[part])
-    if (notAfter <= now || now.getTime() <= from) continue
+    if (bound.has(part)) continue
+    if (!isOld({notBefore, notAfter}, isAsked ? warnedFrom.root : warnedFrom[part], now)) continue
     const remedy = isAsked
       ? `the key of the root is kept offline: ${ASK_FOR_ISSUER}`
       : part === 'issuer'
@@ -93,6 +100,12 @@ function* signingWarnings(fleet: Fleet, clock: Clock): Iterable<string> {
           : rootRemedy(fleet)
     yield `the ${partNames[part]} certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; ${remedy}`
   }
+}
+
+/** Whether a certificate has lived a part of its life. One that has ended is among the reasons why nothing is signed. */
+function isOld({notBefore, notAfter}: Pick<CertificateFacts, 'notAfter' | 'notBefore'>, part: number, now: Date): boolean {
+  const from = notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * part
+  return from < now.getTime() && now < notAfter
 }
 
 /** A root that comes from a Secret is renewed there (docs/how-to/own-authority.md). */

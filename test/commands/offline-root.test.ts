@@ -1,11 +1,13 @@
 /** A root that is kept offline, by the command line and real openssl: the requests, the answers, and what is refused. */
 import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
-import {chmod, readFile, readdir, stat, writeFile} from 'node:fs/promises'
+import {chmod, mkdir, readFile, readdir, stat, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
-import {type SignOptions, makeOfflineRoot} from '../helpers/offline-root.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {openDirectory} from '../../src/lib/store/open.js'
+import {type OfflineRoot, type SignOptions, makeOfflineRoot} from '../helpers/offline-root.js'
 import {makeCa} from '../helpers/outside-ca.js'
 
 interface Status {
@@ -120,6 +122,74 @@ describe('commands: a root that is kept offline', function () {
         const issuers = value.certificates.filter(({kind}) => kind === 'issuer')
         expect(issuers.map(({role}) => role)).to.deep.equal([undefined, 'next'])
         expect(issuers.map(({issuer}) => issuer)).to.deep.equal(['O=Example, CN=ca', 'O=Example, CN=ca'])
+      }),
+    ))
+
+  it('while a rotation of the root waits, both issuers are issued again for the keys that they have, which go nowhere', () =>
+    inFolder(async elsewhere =>
+      inFolder(async folder => {
+        const [store, company, again] = [path.join(folder, 'store'), makeOfflineRoot(folder), path.join(folder, 'again')]
+        const other = makeOfflineRoot(folder, 'other')
+        const brought = async (by: OfflineRoot): Promise<readonly string[]> => {
+          const directory = path.join(folder, `signed-${path.basename(by.ca.files.certificate)}`)
+          await mkdir(directory, {mode: 0o700})
+          for (const [part, name] of [
+            ['issuer', 'issuer'],
+            ['credentialIssuer', 'credential-issuer'],
+          ] as const) {
+            const {certificate, key} = by.issue(part, {days: part === 'issuer' ? 200 : 3000})
+            await writeFile(path.join(directory, `${name}.pem`), certificate)
+            await writeFile(path.join(directory, `${name}-key.pem`), key.reveal(), {mode: 0o600})
+          }
+
+          return ['--ca-cert', by.ca.files.certificate, '--certificate', directory]
+        }
+        expect((await atlas('init', '--store', store, '--address', '203.0.113.7', ...(await brought(company)))).code).to.equal(0)
+        const rotate = async (...args: readonly string[]) => atlas('rotate', '--store', store, ...args)
+        const begun = await rotate('--root', '--yes', ...(await brought(other)))
+        expect(begun.code, begun.stderr).to.equal(0)
+        const before = await openDirectory({directory: store}).load()
+
+        const asked = await rotate('--issuer', '--request', again)
+        expect(asked.code, asked.stderr).to.equal(0)
+        expect((await readdir(again)).sort()).to.deep.equal(['issuer.csr', 'issuer.ext', 'next-issuer.csr', 'next-issuer.ext'])
+        expect(says(asked.stderr)).to.contain(`"O=Example, CN=offline" in ca.pem and the root "O=Example, CN=other" in next-ca.pem`)
+        const empty = await rotate('--issuer', '--certificate', again)
+        expect([empty.code, says(empty.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('neither issuer.pem nor next-issuer.pem is in'),
+        )
+        for (const [name, {ca}] of [
+          ['ca', company],
+          ['next-ca', other],
+        ] as const) {
+          await writeFile(path.join(elsewhere, `${name}.pem`), ca.certificate)
+          await writeFile(path.join(elsewhere, `${name}-key.pem`), ca.key.reveal(), {mode: 0o600})
+        }
+
+        await signAsPrinted(asked.stderr, again, elsewhere)
+        const dry = await rotate('--issuer', '--certificate', again, '--dry-run')
+        expect(dry.code, dry.stderr).to.equal(0)
+        expect((await openDirectory({directory: store}).load()).authority.get('issuer')?.certificate).to.equal(
+          before.authority.get('issuer')?.certificate,
+        )
+        const taken = await rotate('--issuer', '--certificate', again)
+        expect(taken.code, taken.stderr).to.equal(0)
+        expect(says(taken.stderr)).to.contain('The issuer has its new certificate.')
+        const after = await openDirectory({directory: store}).load()
+        for (const part of ['issuer', 'nextIssuer'] as const) {
+          const [was, is] = [before.authority.get(part)!, after.authority.get(part)!]
+          expect(is.key.reveal()).to.equal(was.key.reveal())
+          expect(readKey(is).notAfter.getTime() - readKey(was).notAfter.getTime()).to.be.greaterThan(150 * 86_400_000)
+          expect(after.trust?.issuers).to.include(is.certificate)
+          expect(after.trust?.issuers).not.to.include(was.certificate)
+        }
+
+        expect(after.rotation).to.deep.include({part: 'root', stage: 'announce'})
+        expect(after.rotation?.given?.issuer).to.equal(readKey(after.authority.get('nextIssuer')!).sha256)
+        const twice = await rotate('--issuer', '--certificate', again)
+        expect([twice.code, says(twice.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 0 && text.includes('nothing is changed'),
+        )
       }),
     ))
 

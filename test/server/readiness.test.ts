@@ -5,11 +5,13 @@ import path from 'node:path'
 import {expect} from 'chai'
 import {type AuthorityPart, type CertifiedKey, keptElsewhere} from '../../src/lib/model/authority.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
+import {issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
+import {issue} from '../../src/lib/pki/issue.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import type {CurrentFleet} from '../../src/server/fleet/current-fleet.js'
 import {type ReadinessFacts, defaultReadinessTimes, readinessOf} from '../../src/server/readiness.js'
 import {makeOfflineRoot} from '../helpers/offline-root.js'
-import {testDependencies, testFleet} from '../helpers/dependencies.js'
+import {testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
 import {need} from './support/network.js'
 
 const dependencies = testDependencies()
@@ -98,6 +100,40 @@ describe('readiness', () => {
     expect(warnings(0.67)).to.deep.equal([
       `the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; the key of the root is kept offline: write a request for it with "atlas rotate --issuer --request DIR", and have the root sign it`,
     ])
+  })
+
+  it('warns of each issuer that only a person can have issued again while a rotation of the root waits, with the command to run', () => {
+    const {root, issuer} = Object.fromEntries(fleet.authority)
+    const next = issue(rootSpec(testSettings), undefined, dependencies.now(), dependencies.signer)
+    const nextIssuer = issue(issuerSpec(testSettings), next, dependencies.now(), dependencies.signer)
+    const given = {root: readKey(next).sha256, issuer: readKey(nextIssuer).sha256}
+    const at = dependencies.now().toISOString()
+    const waiting: Fleet = {
+      ...fleet,
+      rotation: {part: 'root', stage: 'credentials', startedAt: at, since: at, skipped: [], waitingFor: [], given},
+      authority: new Map([
+        ...fleet.authority,
+        ['root', {...need(root), key: keptElsewhere}] as const,
+        ['nextRoot', {...next, key: keptElsewhere}] as const,
+        ['nextIssuer', nextIssuer] as const,
+      ]),
+    }
+    const {notBefore, notAfter} = readKey(need(issuer))
+    const warnings = (part: number): readonly string[] =>
+      readinessOf(
+        facts({
+          fleet: known(waiting),
+          clock: {now: () => new Date(notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * part)},
+        }),
+      ).warnings
+    expect(warnings(0.66)).to.deep.equal([])
+    const [first, second, ...more] = warnings(0.68)
+    expect(more).to.deep.equal([])
+    const remedy =
+      'while the rotation of the root waits, have it issued again for its own key: write a request with "atlas rotate --issuer --request DIR", and have its root sign that'
+    expect(first).to.equal(`the issuer certificate ends on ${notAfter.toISOString()}; nothing can be signed with it after that; ${remedy}`)
+    expect(second).to.match(/^the next issuer certificate ends on /)
+    expect(second).to.contain(remedy)
   })
 
   it('where the issuer is the root itself, names what replaces both, once', () => {

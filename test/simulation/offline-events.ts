@@ -3,8 +3,9 @@ import {type CertifiedKey, keptElsewhere, nextParts} from '../../src/lib/model/a
 import {registeredNames} from '../../src/lib/model/fleet.js'
 import type {Named} from '../../src/lib/model/request.js'
 import {newRequest} from '../../src/lib/ops/ask-leader.js'
+import {boundIssuers} from '../../src/lib/ops/rotation/brought-again.js'
 import {credentialIssuerSpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
-import {issue} from '../../src/lib/pki/issue.js'
+import {issue, reissue} from '../../src/lib/pki/issue.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {issuedAt} from '../../src/lib/pki/rotation.js'
 import type {Network} from './network.js'
@@ -54,12 +55,27 @@ export function heedWarning(scene: Scene): void {
   const issuer = authority.get('issuer')
   const isWaiting = [...requests.values()].some(({state, kind}) => state === 'waiting' && kind !== 'rotate')
   if (isWaiting) return
+  reissueBound(scene)
   bringAgain(scene)
   if (offline === undefined || !isRoot(scene, offline) || rotation !== undefined || issuer === undefined) return
   const {notAfter, ...facts} = readKey(issuer)
   const from = issuedAt({notAfter, ...facts})
   if (network.now < from + ((notAfter.getTime() - from) * 2) / 3) return
   bring(scene, 'rotate-issuer', {issuer: issue(issuerSpec(network.settings), offline, network.date, network.signer)}, {isKilled: false})
+}
+
+/** A rotation of the root waits: an issuer that is due by then is issued again for its own key, by the root that signed it. */
+function reissueBound({network, offline, offlineNext}: Scene): void {
+  const {store, settings, signer, date} = network
+  const spec = issuerSpec(settings)
+  for (const {part, present, root} of boundIssuers(store.fleet)) {
+    const by = [offline, offlineNext].find(each => each?.certificate === root.certificate)
+    const {notAfter, ...facts} = readKey(present)
+    const from = issuedAt({notAfter, ...facts})
+    if (by === undefined || network.now < from + ((notAfter.getTime() - from) * 2) / 3) continue
+    if (notAfter.getTime() <= network.now || readKey(by).notAfter <= notAfter) continue
+    store.put({kind: 'authority', part, value: reissue(present, spec, by, date, signer)})
+  }
 }
 
 /** A rotation has waited until what is to sign next has ended, and says so. */

@@ -87,8 +87,10 @@ export abstract class StoreCommand extends BaseCommand {
     return {...report, message: complete(message), ...(hint !== undefined && {hint: complete(hint)})}
   }
 
-  /** The store that the flags name; closed when the command ends. What the command waits for there is reported. */
+  /** The store that the flags name, in place of one that was opened before; closed when the command ends. What the command waits for there is reported. */
   protected async openStore(flags: StoreFlags, needs: StoreNeeds = {}): Promise<StateStore> {
+    clearInterval(this.#reports)
+    this.#store?.close()
     this.#flags = flags
     this.#store = await openStore(flags, needs)
     // A server reports what it waits for at its admin port.

@@ -47,7 +47,7 @@ export async function writeRequests(
   })
   const keys = parts.map(part => requestFiles[part].key)
   await createInOwn(place, files, keys)
-  const commands = parts.map(part => signCommand(part, settings))
+  const commands = parts.map(part => signCommand(requestFiles[part], specs[part](settings)))
   return {
     message: [
       `Written to ${place}, for this user alone:`,
@@ -80,8 +80,11 @@ const specs: Readonly<Record<IssuerPart, (settings: Settings) => CertificateSpec
 }
 
 /** As long as Atlas itself would make them last, if the root does. OpenSSL 1.1.1 needs -CAcreateserial where there is no ca.srl yet. */
-function signCommand(part: IssuerPart, settings: Settings): string {
-  const {request, extensions, certificate} = requestFiles[part]
-  const days = Math.round(specs[part](settings).lifetime / 86_400)
-  return `  openssl x509 -req -in ${request} -extfile ${extensions} -CA ca.pem -CAkey ca-key.pem -CAcreateserial -sha256 -days ${days} -out ${certificate}`
+export function signCommand(
+  {request, extensions, certificate}: {readonly request: string; readonly extensions: string; readonly certificate: string},
+  {lifetime}: CertificateSpec,
+  root = 'ca',
+): string {
+  const days = Math.round(lifetime / 86_400)
+  return `  openssl x509 -req -in ${request} -extfile ${extensions} -CA ${root}.pem -CAkey ${root}-key.pem -CAcreateserial -sha256 -days ${days} -out ${certificate}`
 }

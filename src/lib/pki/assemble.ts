@@ -51,7 +51,10 @@ export function assembleCertificate(parts: CertificateParts, sign: (data: Uint8A
 }
 
 /** What a request asks for: all but what the signer decides. */
-export type RequestParts = Pick<CertificateParts, 'algorithm' | 'ca' | 'dns' | 'keyUsages' | 'purposes' | 'spki' | 'subject' | 'uris'>
+export type RequestParts = Pick<
+  CertificateParts,
+  'algorithm' | 'ca' | 'dns' | 'keyUsages' | 'purposes' | 'spki' | 'subject' | 'subjectKeyId' | 'uris'
+>
 
 /** DER of a certification request (PKCS#10, RFC 2986) that asks for its extensions; `sign` is given the part that is signed. */
 export function assembleRequest(parts: RequestParts, sign: (data: Uint8Array) => Uint8Array): Uint8Array {
@@ -120,9 +123,7 @@ function time(date: Date): Uint8Array {
     : wrapDer(0x18, [binary(asn1.dateToGeneralizedTime(date))])
 }
 
-function extensionsOf(
-  parts: Omit<RequestParts, 'algorithm' | 'subject'> & Pick<CertificateParts, 'authorityKeyId' | 'subjectKeyId'>,
-): Uint8Array {
+function extensionsOf(parts: Omit<RequestParts, 'algorithm' | 'subject'> & Pick<CertificateParts, 'authorityKeyId'>): Uint8Array {
   const {ca, authorityKeyId, purposes} = parts
   const names = [...parts.uris.map(uri => wrapDer(URI_NAME, [binary(uri)])), ...parts.dns.map(name => wrapDer(DNS_NAME, [binary(name)]))]
   const keyId = wrapDer(OCTET_STRING, [hex(parts.subjectKeyId ?? keyIdOf(parts.spki))])

@@ -23,7 +23,7 @@ import {
 } from './import-root.js'
 import {parseCertificates, renderCertificates} from './pem.js'
 import {readKey} from './read.js'
-import {belongsTo, isSignedBy} from './signed.js'
+import {belongsTo, isSameKey, isSignedBy} from './signed.js'
 
 /** With whether one that ends soon is taken. */
 export type Outside = OutsideCertificate & {readonly anyAge: boolean}
@@ -173,6 +173,35 @@ function importIssuer(
     throw refuse(
       `it ends on ${facts.notAfter.toISOString().slice(0, 10)}, within ${leftDays} days`,
       'have it signed for a longer time; --yes takes this one',
+    )
+  return issuer
+}
+
+/**
+ * The issuer, which its root has issued again for its own key: what that key has signed must go on to be accepted, whichever of the two
+ * certificates a verifier has.
+ * @throws AtlasError `invalid` with the reason for which it is refused
+ */
+export function importAgain(
+  present: CertifiedKey,
+  given: Pick<Outside, 'anyAge' | 'certificate' | 'name'>,
+  root: CertifiedKey,
+  circumstances: Circumstances,
+): CertifiedKey {
+  const refuse = refuserOf(given.name, 'the issuer')
+  if (!isSameKey(present.certificate, given.certificate))
+    throw refuse('it has another key, or another subject, than the issuer', SIGN_AS_ASKED)
+  const issuer = importIssuer('issuer', {...given, key: present.key}, root, circumstances)
+  const [before, after] = [readKey(present), readKey(issuer)]
+  if (before.subjectKeyId !== after.subjectKeyId)
+    throw refuse(
+      `it has the key identifier ${after.subjectKeyId ?? ''}, and the issuer has ${before.subjectKeyId ?? 'none'}`,
+      SIGN_AS_ASKED,
+    )
+  if (after.notAfter <= before.notAfter)
+    throw refuse(
+      `it ends on ${after.notAfter.toISOString().slice(0, 10)}, no later than the issuer itself`,
+      'have it signed for a longer time',
     )
   return issuer
 }

@@ -25,7 +25,7 @@ interface ModelEnvoy {
   stream: string
   trust: TrustBundle
   identity: string
-  /** SHA-256 of the issuer that its identity carries. */
+  /** The subject of the issuer of its identity: of two certificates of that one, either will do. */
   identityIssuer: string
   refuses?: string
 }
@@ -146,7 +146,7 @@ export class ModelNetwork {
       for (const issuer of [envoy.identityIssuer, stored]) {
         const [from, to] = envoy.owner === OBSERVABILITY ? [envoy, this.envoys] : [envoy, [observability]]
         for (const peer of to)
-          if (peer.isConnected && !fingerprints(peer.trust.issuers).includes(issuer))
+          if (peer.isConnected && !subjects(peer.trust.issuers).includes(issuer))
             throw new Error(`${peer.owner} would refuse the identity of ${from.owner}`)
       }
 
@@ -155,13 +155,13 @@ export class ModelNetwork {
       if (server === undefined || trust === undefined) continue
       const roots = readCertificates(envoy.files.roots).map(({subject}) => subject)
       const issuers = readCertificates(trust.issuers.join(''))
-      const issuer = issuers.find(({sha256}) => sha256 === readKey(server).chain[0])
+      const issuer = issuers.find(({subject}) => subject === readKey(server).issuer)
       // The issuer may be the root itself.
       if (issuer === undefined || ![issuer.issuer, issuer.subject].some(name => roots.includes(name)))
         throw new Error(`${envoy.owner} would refuse the certificate of a server`)
       if (envoy.owner === OBSERVABILITY) continue
       for (const shown of [observability.identityIssuer, this.#present(OBSERVABILITY).identityIssuer]) {
-        const by = issuers.find(({sha256}) => sha256 === shown)
+        const by = issuers.find(({subject}) => subject === shown)
         if (by === undefined || ![by.issuer, by.subject].some(name => roots.includes(name)))
           throw new Error(`${envoy.owner} would refuse the observability Envoy when it connects to a server`)
       }
@@ -204,11 +204,11 @@ export class ModelNetwork {
       stream: sha256,
       trust,
       identity: identitySecret(identity).version,
-      identityIssuer: readKey(identity).chain[0] ?? '',
+      identityIssuer: readKey(identity).issuer,
     }
   }
 }
 
-function fingerprints(certificates: readonly string[]): readonly string[] {
-  return certificates.map(pem => readCertificates(pem)[0]?.sha256 ?? '')
+function subjects(certificates: readonly string[]): readonly string[] {
+  return certificates.map(pem => readCertificates(pem)[0]?.subject ?? '')
 }

@@ -87,7 +87,8 @@ export function outsideOf(
   return {...(file !== undefined && {root: read('--ca-cert', file, keyFile)}), ...Object.fromEntries(issuers)}
 }
 
-function textIn(file: string, flag: string): string {
+/** @throws AtlasError `invalid` for a file that cannot be read */
+export function textIn(file: string, flag: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {

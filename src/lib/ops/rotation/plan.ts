@@ -19,6 +19,7 @@ import {sameValue} from '../commit.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {signerIn} from '../signing.js'
 import {isBelow, isFollowing, rootsOf, wantedTrust} from '../trust.js'
+import {planTakenAgain} from './brought-again.js'
 import type {Evidence} from './evidence.js'
 import {planIssuedAgain} from './issued-again.js'
 import {offerIn} from './offered.js'
@@ -63,6 +64,8 @@ export function planRotation(
   if (isBroken(fleet, 'rotation') || isBroken(fleet, 'trust')) return []
   const rotation = fleet.rotation ?? leftover(fleet, dependencies.now())
   if (rotation !== fleet.rotation) return [{kind: 'rotation', value: rotation}]
+  const taken = planTakenAgain(fleet, settings, dependencies.now())
+  if (taken.length > 0) return taken
   const offer = rotation === undefined ? offerIn(fleet, settings, dependencies.now()) : undefined
   if (offer !== undefined && 'root' in offer) return planBeginning(fleet, settings, 'root', {...dependencies, next: {root: offer.root}})
   if (rotation === undefined)

@@ -8,6 +8,7 @@ import {ROTATE_BOTH} from '../../pki/import-issuer.js'
 import {readKey} from '../../pki/read.js'
 import {isOffline, partNames} from '../signing.js'
 import {isBelow, isFollowing, rootAfter} from '../trust.js'
+import {ASK_FOR_AGAIN, boundIssuers} from './brought-again.js'
 
 /** Whether the issuer has ended in a stage in which it signs. */
 export function isIssuerEnded({authority}: Fleet, stage: RotationStage, now: Date): boolean {
@@ -31,6 +32,8 @@ export function partsOf(part: RotationPart): readonly AuthorityPart[] {
  */
 export function unreadyParts(fleet: Fleet, {part, stage, given = {}}: Rotation, now: Date): readonly string[] {
   const root = rootAfter(fleet)
+  if (isIssuerEnded(fleet, stage, now) && boundIssuers(fleet).length > 0)
+    return [`the issuer has ended, and the key of its root is kept offline: ${ASK_FOR_AGAIN}`]
   if (isIssuerEnded(fleet, stage, now) && isOffline(root))
     return [
       `the issuer has ended, and the key of its root is kept offline: have one signed ("atlas rotate --issuer --request DIR"), and put its certificate (${signerKeys.certificate}) and key (${signerKeys.key}) into Secret ${objectNames.issuer}`,
