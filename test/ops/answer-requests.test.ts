@@ -3,7 +3,10 @@ import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import type {Answer, Request, RequestTimes} from '../../src/lib/model/request.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
-import {testFleet, testDependencies} from '../helpers/dependencies.js'
+import {wantedTrust} from '../../src/lib/ops/trust.js'
+import {issuerSpec} from '../../src/lib/pki/certificate-specs.js'
+import {issue} from '../../src/lib/pki/issue.js'
+import {testFleet, testDependencies, testSettings} from '../helpers/dependencies.js'
 
 const [paris, lyon, ghost] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('ghost')]
 const HOUR = 3600
@@ -26,6 +29,20 @@ describe('ops/answer-requests', () => {
     expect(changes.map(({kind}) => kind)).to.deep.equal(['identity', 'identity', 'identity', 'server', 'answer', 'request'])
     expect(answers).to.have.length(1)
     expect(answers[0]).to.include({state: 'done', message: 'rotate all'})
+  })
+
+  it('issues no identity below an issuer that a person has put in its place before the trust bundle has it', () => {
+    const dependencies = testDependencies()
+    const fleet = testFleet(dependencies, ['paris'])
+    const value = issue(issuerSpec(testSettings), fleet.authority.get('root'), dependencies.now(), dependencies.signer)
+    const requestedAt = dependencies.now().toISOString()
+    const asked = reduceAll(fleet, [
+      {kind: 'authority', part: 'issuer', value},
+      {kind: 'request', id: 'r0', value: {kind: 'rotate', owners: [], requestedAt, state: 'waiting'}},
+    ])
+    expect([...planAnswers(asked, dependencies)].flat()).to.deep.equal([])
+    const trusted = reduceAll(asked, [{kind: 'trust', value: wantedTrust(asked)}])
+    expect([...planAnswers(trusted, dependencies)].flat().map(({kind}) => kind)).to.include.members(['identity', 'server', 'answer'])
   })
 
   it('rotates the owners that are named, each once', () => {

@@ -20,6 +20,7 @@ import {planCredentialRevocation, planRemoval, planRestore, planRevocation} from
 import {allOwners, planCredentials, planLeaves} from './rotate.js'
 import {isNamedComing, planWithNamed} from './rotation/named.js'
 import {isRootOffline, whyUnsigned} from './signing.js'
+import {ownCertificate, wantedTrust} from './trust.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -92,8 +93,14 @@ const SKEW = 5 * 60_000
 /** One step of a rotation replaces the identities of this many owners. */
 const OWNERS_AT_ONCE = 8
 
-/** Whether the leader is about to make the issuer, which a rotation waits for instead of failing. */
+/**
+ * Whether the leader is about to make the issuer, or to write it into the trust bundle, as after a person has put one in its place: new
+ * identities wait for it instead of failing, or of being refused everywhere.
+ */
 function isIssuerComing(fleet: Fleet): boolean {
+  const [issuer, wanted] = [fleet.authority.get('issuer'), wantedTrust(fleet)]
+  if (issuer !== undefined && wanted !== undefined && fleet.trust !== undefined && !isBroken(fleet, 'trust'))
+    return !fleet.trust.issuers.includes(ownCertificate(issuer)) && wanted.issuers.includes(ownCertificate(issuer))
   if (whyUnsigned(fleet) !== undefined || isRootOffline(fleet)) return false
   return !fleet.authority.has('issuer') && !isBroken(fleet, 'authority', 'issuer')
 }
