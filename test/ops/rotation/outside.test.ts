@@ -5,15 +5,18 @@ import path from 'node:path'
 import {expect} from 'chai'
 import type {CertifiedKey, OfferedRoot} from '../../../src/lib/model/authority.js'
 import {type Change, reduceAll} from '../../../src/lib/model/change.js'
-import type {Fleet} from '../../../src/lib/model/fleet.js'
+import {AtlasError} from '../../../src/lib/model/errors.js'
+import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import type {Answer, Request} from '../../../src/lib/model/request.js'
 import {planAnswers} from '../../../src/lib/ops/answer-requests.js'
 import {planReconcile} from '../../../src/lib/ops/reconcile.js'
 import {refusedOffer} from '../../../src/lib/ops/rotation/offered.js'
-import {planStart} from '../../../src/lib/ops/rotation/start.js'
+import {planStart, startRotation} from '../../../src/lib/ops/rotation/start.js'
 import {readKey} from '../../../src/lib/pki/read.js'
 import {readCertifiedKey} from '../../../src/lib/pki/signed.js'
 import {testDependencies} from '../../helpers/dependencies.js'
+import {changesOf} from '../../helpers/fleet-changes.js'
+import {type MemoryStore, memoryStore} from '../../helpers/memory-store.js'
 import {makeCa} from '../../helpers/outside-ca.js'
 import {thrownBy} from '../../helpers/thrown.js'
 import {ModelNetwork} from './model-network.js'
@@ -79,6 +82,23 @@ describe('a rotation to a root from outside', () => {
     const {after, answers} = answer(sha256(short), lay(short))
     expect(answers[0]?.message).to.contain('has the path length 0')
     expect([after.rotation, after.authority.has('nextRoot')]).to.deep.equal([undefined, false])
+  })
+
+  it('does not take the place of one that another command has brought and the leader has not answered', async () => {
+    const store: MemoryStore = {...memoryStore(), signedBy: 'leader'}
+    await store.commit(emptyFleet, changesOf(network.fleet))
+    const bring = async (name: string, {certificate, key}: CertifiedKey): Promise<unknown> =>
+      startRotation(store, 'root', {next: {root: {certificate, key, name, anyAge: true}}}, network.dependencies)
+    await bring('own', own)
+    expect(await bring('other', other).catch((error: unknown) => error))
+      .to.be.instanceOf(AtlasError)
+      .and.to.include({code: 'conflict', message: 'another command has brought the next root, and the leader has not answered it yet'})
+    await bring('own', own)
+    const fleet = await store.load()
+    expect(fleet.authority.get('nextRoot')?.certificate).to.equal(own.certificate)
+    const after = reduceAll(fleet, [...planAnswers(fleet, network.dependencies)].flat())
+    expect([...after.answers.values()].map(({state}) => state)).to.deep.equal(['done', 'done'])
+    expect(after.rotation?.given?.root).to.equal(sha256(own))
   })
 
   it('waits for the Secret, which comes by another watch, and not for ever', () => {

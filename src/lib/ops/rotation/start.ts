@@ -36,7 +36,7 @@ export interface RotationChoices {
  * Begins a rotation, or asks the leader to and waits for its answer. Where one of the same certificates is under way, it goes on, and only
  * the clusters that it skips may change. Next certificates from outside are written by the caller, and named to the leader by their
  * fingerprints.
- * @throws AtlasError `conflict` while other certificates are being rotated, `not-found` for a skipped name that is not registered, `failed`
+ * @throws AtlasError `conflict` while other certificates are being rotated, or were brought by another command, `not-found` for a skipped name that is not registered, `failed`
  * where nothing can be signed, `invalid` for certificates from outside that cannot be used
  */
 export async function startRotation(
@@ -65,6 +65,7 @@ export async function startRotation(
       const next = imported(fleet, part, given, dependencies)
       // Before it is written: it would take the place of the one that a rotation under way goes to.
       requireNew(fleet, next, dependencies.now())
+      requireNoneAsked(fleet, next)
       const laid = authorityParts.flatMap(each => {
         const value = next[each]
         return value === undefined ? [] : [{kind: 'authority', part: nextParts[each], value} as const]
@@ -167,6 +168,20 @@ function requireNew({authority, rotation, trust}: Fleet, next: Authority, now: D
     throw new AtlasError('conflict', `the ${name} is being replaced by another one, ${describeStage(rotation)}`, {
       hint: 'wait for its end: "atlas rotate --status"',
     })
+  }
+}
+
+/** Those that another command has brought, and that the leader has not taken yet, are not overwritten: it would then refuse both. */
+function requireNoneAsked({requests, answers}: Fleet, next: Authority): void {
+  for (const [id, request] of requests) {
+    if (request.state !== 'waiting' || answers.has(id)) continue
+    for (const part of authorityParts) {
+      const [named, value] = [request[nextParts[part]], next[part]]
+      if (named === undefined || value === undefined || named === readKey(value).sha256) continue
+      throw new AtlasError('conflict', `another command has brought the next ${partNames[part]}, and the leader has not answered it yet`, {
+        hint: 'see what becomes of it ("atlas rotate --status"), and run the command again then',
+      })
+    }
   }
 }
 
