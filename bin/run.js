@@ -33,8 +33,9 @@ if (!fits(process.versions.node, engines.node)) {
   keepCompiledCode()
   // Node's version is checked above; oclif would load 47 modules for it.
   process.env.OCLIF_DISABLE_ENGINE_WARNING ??= '1'
-  // Help that is piped is as wide as the terminal behind the pipe; oclif's 80 columns would cut long values of flags in two.
-  if (!process.stdout.isTTY) process.env.OCLIF_COLUMNS ??= String(Math.max(process.stderr.columns ?? 0, 120))
+  // oclif fills two columns more than it is told, which a terminal would break. Help that is piped is as wide as the terminal behind the pipe.
+  const columns = process.stdout.isTTY ? Math.max(process.stdout.columns - 2, 40) : Math.max(process.stderr.columns ?? 0, 120)
+  process.env.OCLIF_COLUMNS ??= String(columns)
   // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.
   process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())
   const {flush, run} = await import('@oclif/core')
