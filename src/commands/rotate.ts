@@ -17,6 +17,8 @@ import {rotateLeaves} from '../lib/ops/rotate.js'
 import {type RotationStatus, rotationStatus} from '../lib/ops/rotation/certificates.js'
 import {boundSecrets, bringAgain, requireBound} from '../lib/ops/rotation/brought-again.js'
 import {type RotationChoices, followRotation, startRotation} from '../lib/ops/rotation/start.js'
+import {leaseIn} from '../lib/ops/leases.js'
+import {offlineRootsOf} from '../lib/ops/signing.js'
 import {hasServer, latestProxies, loadReports} from '../lib/ops/server-reports.js'
 import {type IssuerPart, issuerParts} from '../lib/pki/import-issuer.js'
 import type {StateStore} from '../lib/store/store.js'
@@ -107,7 +109,8 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const {fleet} = await loadInstallation(store)
     // Without a server that answers, which proxies have what is not known; what is stored is shown all the same.
     const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
-    const found = rotationStatus(fleet, latestProxies(reported))
+    const told = store.isShared ? leaseIn(await store.heartbeats().catch(() => []))?.offlineRoots : offlineRootsOf(fleet)
+    const found = rotationStatus(fleet, latestProxies(reported), told)
     this.data(commandsInSameStore(renderRotationStatus(found, dependencies.now()), flags))
     if (found.rotation !== undefined && reported.length === 0)
       this.message(

@@ -5,7 +5,7 @@ import type {OpsDependencies} from '../lib/ops/dependencies.js'
 import {reportedProxies} from '../lib/ops/renewals.js'
 import {evidenceIn} from '../lib/ops/rotation/evidence.js'
 import {endingCredentials} from '../lib/ops/findings.js'
-import {unsignedReasons} from '../lib/ops/signing.js'
+import {offlineRootsOf, unsignedReasons} from '../lib/ops/signing.js'
 import {steady} from '../lib/store/steady.js'
 import type {StateStore} from '../lib/store/store.js'
 import {type Admin, type AdminSources, openAdmin} from './admin.js'
@@ -143,7 +143,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
   }
   const sources = {fleet, store, dependencies, log, times, renewals, withZone: dnsZone, isConnecting: proxies.isConnecting, reconciled}
   const leader = role === 'ads' ? undefined : openLeader(sources)
-  const membership = openMembership({store, replica, role, log, leader, warnings: () => readiness().warnings})
+  const said = {warnings: () => readiness().warnings, offlineRoots: () => (fleet.isKnown() ? offlineRootsOf(fleet.served()) : undefined)}
+  const membership = openMembership({store, replica, role, log, leader, ...said})
 
   const readiness = (): Readiness =>
     readinessOf({

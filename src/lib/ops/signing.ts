@@ -30,6 +30,12 @@ export function isRootOffline({authority}: Pick<Fleet, 'authority'>): boolean {
   return isOffline(authority.get('root'))
 }
 
+/** SHA-256 of the roots, the next one too, whose keys are kept offline. */
+export function offlineRootsOf({authority}: Pick<Fleet, 'authority'>): readonly string[] {
+  const roots = [authority.get('root'), authority.get('nextRoot')]
+  return roots.flatMap(root => (root !== undefined && isOffline(root) ? [readKey(root).sha256] : []))
+}
+
 /** Why some or all certificates that are due are not issued, a sentence each; empty: every certificate that is due is issued. */
 export function unsignedReasons(fleet: Fleet, {now, clockDoubt}: Clock): readonly string[] {
   const {settings, authority} = fleet

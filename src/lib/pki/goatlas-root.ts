@@ -7,7 +7,7 @@ import {publicKeyOf, readFields} from './fields.js'
 import {type CertificateSpec, extensionsFor} from './certificate-specs.js'
 import {algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
-import {readKey} from './read.js'
+import {type CertificateFacts, readKey} from './read.js'
 import {BACKDATED} from './rotation.js'
 import {isSignedBy} from './signed.js'
 import type {Signer} from './signer.js'
@@ -56,6 +56,14 @@ export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date
   const reissued = renderDer(assembleCertificate(parts, data => signer.sign(root.key, data)))
   return {certificate: reissued + renderCertificates([old]), key: root.key}
 }
+
+/** Whether a root is one that Atlas has made, this program or that of 2021, by its name alone; any other came from outside. */
+export function isMadeByAtlas({subject, issuer}: Pick<CertificateFacts, 'issuer' | 'subject'>): boolean {
+  return subject === issuer && (subject.split(', ').includes(ORGANISATION) || ROOT_NAME.test(subject))
+}
+
+/** As `rootSpec` and `issue` name it. */
+const ROOT_NAME = /^CN=Atlas root [0-9a-f]{8}$/
 
 /**
  * The certificates of a root that are trusted, PEM, oldest first: its own, and earlier ones with the same name and key. Any other

@@ -32,6 +32,8 @@ export interface Server extends ServerAddress {
   readonly role: ServerRole
   /** What it warns of now. In a shared store the leader's warnings are in its heartbeat. */
   readonly warnings?: () => readonly string[]
+  /** SHA-256 of the roots whose keys are kept offline. In a shared store the leader's are in its heartbeat. */
+  readonly offlineRoots?: () => readonly string[] | undefined
 }
 
 /** Called while a server holds its membership of a store. */
@@ -66,6 +68,8 @@ export interface Heartbeat {
   readonly twinAt?: string
   /** What the leader warns of; empty for other servers. */
   readonly warnings: readonly string[]
+  /** SHA-256 of the roots whose keys are kept offline, as the leader says; absent where it says nothing, and for other servers. */
+  readonly offlineRoots?: readonly string[]
 }
 
 /** A Kubernetes Event about an object. */

@@ -12,6 +12,8 @@ export interface MembershipDependencies {
   readonly leader: Leader | undefined
   /** What this server warns of now. */
   warnings(): readonly string[]
+  /** SHA-256 of the roots whose keys are kept offline; undefined: not known yet. */
+  offlineRoots(): readonly string[] | undefined
 }
 
 export interface Membership {
@@ -30,14 +32,14 @@ export interface Membership {
 }
 
 /** Takes no part before `join`. */
-export function openMembership({store, replica, role, log, leader, warnings}: MembershipDependencies): Membership {
+export function openMembership({store, replica, role, log, leader, warnings, offlineRoots}: MembershipDependencies): Membership {
   let held: StoreMembership | undefined
   let isLeading = false
   let failure: string | undefined
   return {
     async join(admin) {
       held = await store.hold(
-        {admin, replica, role, warnings},
+        {admin, replica, role, warnings, offlineRoots},
         {
           leading(leads) {
             isLeading = leads

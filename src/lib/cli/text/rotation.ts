@@ -1,5 +1,6 @@
 /** `rotate` for a terminal: the table of certificates, how far a rotation is, and what `--dry-run` says of its stages. */
 import {renderAge} from '../../model/duration.js'
+import {quote} from '../../model/errors.js'
 import {printable} from '../../model/printable.js'
 import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
@@ -19,10 +20,24 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
     renewal(row, now),
     row.proxies === undefined ? '-' : `${row.proxies.having}/${row.proxies.connected}`,
   ])
+  const notes = certificates.flatMap(row => noteOf(row))
   return [
     rotation === undefined ? 'No rotation of the issuer or the root is under way.' : renderRotation(rotation, now),
+    ...(notes.length === 0 ? [] : [notes.join('\n')]),
     renderTable(head, rows),
   ].join('\n\n')
+}
+
+/** What is special about a root; empty for one that Atlas has made, and whose key it has. */
+function noteOf({kind, role, subject = '', issuer = '', origin, key}: CertificateRow): readonly string[] {
+  if (kind !== 'root' || (origin !== 'outside' && key !== 'offline')) return []
+  const name = `The ${role === undefined ? '' : `${role} `}root ${quote(subject)}`
+  const from = origin === 'outside' ? `${name} came from outside${issuer === subject ? '' : `, signed by ${quote(issuer)}`}.` : ''
+  const where =
+    key === 'offline'
+      ? `${from === '' ? `The key of the ${name.slice(4)}` : ' Its key'} is kept offline: people have issuers signed there.`
+      : ''
+  return [from + where]
 }
 
 /** Where a rotation is and what it waits for, for people who watch it. */
@@ -82,7 +97,7 @@ function day(time: string | undefined): string {
 }
 
 function renewal({renewedFrom, kind}: CertificateRow, now: Date): string {
-  if (renewedFrom === undefined) return kind === 'root' || kind === 'credential issuer' ? 'by hand' : '-'
+  if (renewedFrom === undefined) return kind === 'root' || kind === 'issuer' || kind === 'credential issuer' ? 'by hand' : '-'
   const seconds = (Date.parse(renewedFrom) - now.getTime()) / 1000
   return seconds <= 0 ? 'due' : renderAge(seconds)
 }

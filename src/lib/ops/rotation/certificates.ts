@@ -6,8 +6,8 @@ import type {ProxyReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
 import {identitySecret} from '../../envoy/secret.js'
 import {type CertificateFacts, readCertificates, readKey} from '../../pki/read.js'
+import {isMadeByAtlas} from '../../pki/goatlas-root.js'
 import {BACKDATED} from '../../pki/rotation.js'
-import {isRootOffline} from '../signing.js'
 
 export type CertificateKind = 'client' | 'credential' | 'credential issuer' | 'identity' | 'issuer' | 'root' | 'server'
 
@@ -23,7 +23,13 @@ export interface CertificateRow {
   readonly generation?: number
   readonly from?: string
   readonly until?: string
-  /** Of a leaf: the subject of the certificate that signed it. */
+  /** Of one that signs. */
+  readonly subject?: string
+  /** Of a root: whether Atlas has made it, or it came from outside. */
+  readonly origin?: 'atlas' | 'outside'
+  /** Of a root: whether its key is kept offline; absent where that is not known. */
+  readonly key?: 'offline' | 'stored'
+  /** The subject of the certificate that signed it. */
   readonly issuer?: string
   /** From when on it is replaced; a root is replaced by a person. */
   readonly renewedFrom?: string
@@ -36,33 +42,46 @@ export interface RotationStatus {
   readonly certificates: readonly CertificateRow[]
 }
 
-/** @param proxies the connected Envoys, by the newest reports */
-export function rotationStatus(fleet: Fleet, proxies: readonly ProxyReport[]): RotationStatus {
+/**
+ * @param proxies the connected Envoys, by the newest reports
+ * @param offline SHA-256 of the roots whose keys are kept offline; undefined: not known
+ */
+export function rotationStatus(fleet: Fleet, proxies: readonly ProxyReport[], offline?: readonly string[]): RotationStatus {
   const owners: readonly Owner[] = [OBSERVABILITY, ...servedNames(fleet)]
   return {
     ...(fleet.rotation !== undefined && {rotation: fleet.rotation}),
-    certificates: [...signing(fleet), ...owners.flatMap(owner => leavesOf(fleet, owner, proxies)), ...others(fleet)],
+    certificates: [...signing(fleet, offline), ...owners.flatMap(owner => leavesOf(fleet, owner, proxies)), ...others(fleet)],
   }
 }
 
 /** Those in force by the trust bundle, which every account that may list clusters can read. */
-function signing(fleet: Fleet): readonly CertificateRow[] {
-  const {trust, rotation} = fleet
+function signing({trust, rotation}: Fleet, offline: readonly string[] | undefined): readonly CertificateRow[] {
   if (trust === undefined) return []
-  const rows = (kind: CertificateKind, certificates: readonly string[], part: number | undefined): readonly CertificateRow[] =>
-    certificates
-      .flatMap(pem => readCertificates(pem))
-      .map((facts, index) => ({
-        kind,
-        owner: '-',
-        ...roleOf(kind, certificates.length, index, rotation),
-        ...datesOf(facts, part),
-        issuer: facts.issuer,
-      }))
+  const factsIn = (certificates: readonly string[]): readonly CertificateFacts[] => certificates.flatMap(pem => readCertificates(pem))
+  const [roots, issuers] = [factsIn(trust.roots), factsIn(trust.issuers)]
+  const isOffline = ({sha256}: CertificateFacts): boolean => offline?.includes(sha256) === true
+  // A root that is the issuer itself has its key there.
+  const keyOf = (root: CertificateFacts): Pick<CertificateRow, 'key'> =>
+    issuers.some(({sha256}) => sha256 === root.sha256)
+      ? {key: 'stored'}
+      : offline === undefined
+        ? {}
+        : {key: isOffline(root) ? 'offline' : 'stored'}
+  const rows = (
+    kind: CertificateKind,
+    certificates: readonly CertificateFacts[],
+    more: (facts: CertificateFacts) => Partial<CertificateRow>,
+  ): readonly CertificateRow[] =>
+    certificates.map((facts, index) => ({
+      ...{kind, owner: '-', ...roleOf(kind, certificates.length, index, rotation), ...datesOf(facts, undefined)},
+      ...{subject: facts.subject, issuer: facts.issuer, ...more(facts)},
+    }))
   return [
-    ...rows('root', trust.roots, undefined),
-    ...rows('issuer', trust.issuers, isRootOffline(fleet) ? undefined : TWO_THIRDS),
-    ...rows('credential issuer', trust.credentialIssuers, undefined),
+    ...rows('root', roots, root => ({origin: isMadeByAtlas(root) ? 'atlas' : 'outside', ...keyOf(root)})),
+    ...rows('issuer', issuers, issuer =>
+      roots.some(root => root.subject === issuer.issuer && isOffline(root)) ? {} : datesOf(issuer, TWO_THIRDS),
+    ),
+    ...rows('credential issuer', factsIn(trust.credentialIssuers), () => ({})),
   ]
 }
 

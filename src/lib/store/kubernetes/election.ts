@@ -15,7 +15,7 @@ import {
   readLease,
   writeLease,
 } from './lease.js'
-import {withWarnings} from './lease-warnings.js'
+import {withOfflineRoots, withWarnings} from './lease-warnings.js'
 
 /** All durations in milliseconds. As client-go's defaults, but for `leaseRenewMs`: client-go renews every 2 s, too. */
 export interface ElectionTimes {
@@ -49,6 +49,8 @@ export interface ElectionEvents {
   readonly failed: FailureListener
   /** What this process warns of now; written with each renewal. */
   warnings(): readonly string[]
+  /** The roots whose keys are kept offline; written with each renewal. */
+  offlineRoots?(): readonly string[] | undefined
 }
 
 /** Stands for election at once. @param identity unique to this process: a restarted one takes another */
@@ -92,7 +94,8 @@ export function openElection(client: Client, name: string, identity: string, tim
     if (!isFree) return
     const now = microTime(new Date())
     const isRenewal = holder === identity
-    const metadata = withWarnings(known?.metadata ?? newMetadata(client, name), events.warnings())
+    const said = withWarnings(known?.metadata ?? newMetadata(client, name), events.warnings())
+    const metadata = withOfflineRoots(said, events.offlineRoots?.())
     see(
       await writeLease(
         client,

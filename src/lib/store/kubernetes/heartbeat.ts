@@ -20,7 +20,7 @@ import {
   readLease,
   writeLease,
 } from './lease.js'
-import {warningsIn} from './lease-warnings.js'
+import {offlineRootsIn, warningsIn} from './lease-warnings.js'
 
 /** All durations in milliseconds. */
 export interface HeartbeatTimes {
@@ -40,7 +40,7 @@ export function heartbeatOf(lease: Lease): Heartbeat | undefined {
     metadata: {name},
     spec,
   } = lease
-  const twin = twinAt(lease)
+  const [twin, offlineRoots] = [twinAt(lease), offlineRootsIn(lease)]
   const replica = leaseNames.replica.parse(name)
   if ((replica === undefined && name !== leaseNames.leader) || spec?.renewTime === undefined) return undefined
   return {
@@ -50,6 +50,7 @@ export function heartbeatOf(lease: Lease): Heartbeat | undefined {
     seconds: spec.leaseDurationSeconds ?? 0,
     ...(twin !== undefined && {twinAt: twin}),
     warnings: warningsIn(lease),
+    ...(offlineRoots !== undefined && {offlineRoots}),
   }
 }
 

@@ -1,11 +1,15 @@
 /**
- * What the leader warns of, in an annotation of its Lease: the leader renews the Lease anyway, so that its warnings cost no other write, and
- * they end with its leadership. `atlas status` shows them.
+ * What the leader says, in annotations of its Lease: what it warns of, and which roots have their keys elsewhere. The leader renews the Lease
+ * anyway, so that this costs no other write, and it ends with its leadership. `atlas status` and `atlas rotate --status` show it to users who may
+ * read no Secret.
  */
 import type {Lease} from './lease.js'
 
 /** Annotation: a JSON list of texts. */
 const WARNINGS = 'goatlas.io/warnings'
+
+/** Annotation: the SHA-256 of each root whose key is kept offline, with blanks between them; empty: there is none. */
+const OFFLINE_ROOTS = 'goatlas.io/offline-roots'
 
 /** More warnings, and the ends of longer ones, are left out: an object's annotations may have 256 KiB, and a renewal is to stay small. */
 const WARNINGS_MAX = 10
@@ -26,6 +30,18 @@ export function warningsIn({metadata}: Lease): readonly string[] {
   } catch {
     return []
   }
+}
+
+/** The metadata of a Lease, with these roots instead of the earlier ones; undefined: nothing is said about roots. */
+export function withOfflineRoots(metadata: Lease['metadata'], roots: readonly string[] | undefined): Lease['metadata'] {
+  const {[OFFLINE_ROOTS]: _, ...others} = metadata.annotations ?? {}
+  return {...metadata, annotations: roots === undefined ? others : {...others, [OFFLINE_ROOTS]: roots.join(' ')}}
+}
+
+/** Undefined where nothing is said about roots. */
+export function offlineRootsIn({metadata}: Lease): readonly string[] | undefined {
+  const text = metadata.annotations?.[OFFLINE_ROOTS]
+  return text?.split(' ').filter(each => /^[0-9a-f]{64}$/.test(each))
 }
 
 function bounded(warnings: readonly string[]): readonly string[] {

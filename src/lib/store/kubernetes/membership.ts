@@ -32,7 +32,7 @@ function withoutFailing(warnings: () => readonly string[]): readonly string[] {
 /** Joins the servers of a namespace; leaves at `stop`. */
 export function joinServers(
   client: Client,
-  {replica, role, warnings = () => []}: Server,
+  {replica, role, warnings = () => [], offlineRoots = () => undefined}: Server,
   times: KubernetesTimes,
   events: HoldEvents,
 ): LeaseMembership {
@@ -66,6 +66,7 @@ export function joinServers(
           },
           failed: failureOf('election'),
           warnings: () => withoutFailing(warnings),
+          offlineRoots,
         })
   const ownReport = objectKeyOf('report', replica)
   return {
