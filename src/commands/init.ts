@@ -5,6 +5,7 @@ import {type FlagsOf, dryRunFlag, refuseEmpty} from '../lib/cli/flags/common.js'
 import {outsideFlags, outsideOf} from '../lib/cli/flags/outside.js'
 import {choicesOf, settingsFlags} from '../lib/cli/flags/settings.js'
 import {sameStore} from '../lib/cli/flags/store.js'
+import {requireNotStore} from '../lib/cli/own-directory.js'
 import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/request-files.js'
 import {type InitJson, initJson, renderInit} from '../lib/cli/text/init.js'
 import {renderPreview} from '../lib/manifest/preview.js'
@@ -86,6 +87,7 @@ Without --ca-key its key stays offline: --request writes what it is to sign, and
   }
 
   async #request(directory: string, flags: InitFlags): Promise<WrittenRequests['json']> {
+    requireNotStore(directory, flags.store)
     const lifetimes = {...defaultSettings.lifetimes, ...choicesOf(flags).lifetimes}
     const then = `atlas init${sameStore(flags)} --ca-cert FILE`
     const {message, json} = await writeRequests(directory, issuerParts, {...defaultSettings, lifetimes}, {...dependencies, then})

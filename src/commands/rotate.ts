@@ -7,6 +7,7 @@ import {outsideFlags, outsideOf} from '../lib/cli/flags/outside.js'
 import {commandsInSameStore, sameStore} from '../lib/cli/flags/store.js'
 import {certificatesAgain, writeRequestsAgain} from '../lib/cli/request-again.js'
 import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/request-files.js'
+import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
 import {renderClockWait, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
@@ -95,6 +96,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const part = flags.issuer ? 'issuer' : flags.root ? 'root' : undefined
     requireTogether(part, names, flags)
     const parts = part === 'issuer' ? (['issuer'] as const) : issuerParts
+    if (flags.request !== undefined) requireNotStore(flags.request, flags.store)
     const store = await this.openStore(flags, flags.status || flags.request !== undefined ? {} : {work: 'register'})
     if (flags.status) return this.#status(store, flags)
     const asks = part === 'issuer' && (flags.request ?? flags.certificate) !== undefined

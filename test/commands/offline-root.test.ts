@@ -1,7 +1,7 @@
 /** A root that is kept offline, by the command line and real openssl: the requests, the answers, and what is refused. */
 import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
-import {chmod, mkdir, readFile, readdir, stat, writeFile} from 'node:fs/promises'
+import {chmod, mkdir, readFile, readdir, stat, symlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasJson, inFolder} from '../helpers/atlas.js'
@@ -55,7 +55,23 @@ describe('commands: a root that is kept offline', function () {
         )
         const early = await atlas('init', '--store', store, '--ca-cert', root.files.certificate, '--certificate', requests)
         expect([early.code, says(early.stderr)]).to.satisfy(
-          ([code, text]: [number, string]) => code === 2 && text.includes('--certificate: cannot read'),
+          ([code, text]: [number, string]) =>
+            code === 2 &&
+            text.includes(`--certificate: "${requests}" has no issuer.pem`) &&
+            text.includes('that the root has signed for the request issuer.csr') &&
+            !text.includes('ENOENT'),
+        )
+        const missing = await atlas('init', '--store', store, '--ca-cert', root.files.certificate, '--certificate', again)
+        expect([missing.code, says(missing.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes(`there is no directory "${again}"`),
+        )
+        const keyless = await atlas('init', '--store', store, '--ca-cert', root.files.certificate, '--certificate', elsewhere)
+        expect([keyless.code, says(keyless.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('has no issuer-key.pem, the key that --request wrote'),
+        )
+        const within = await atlas('init', '--store', store, '--request', store)
+        expect([within.code, says(within.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes(`"${store}" is the directory of the store`),
         )
 
         await signAsPrinted(asked.stderr + asked.stdout, requests, elsewhere)
@@ -101,6 +117,12 @@ describe('commands: a root that is kept offline', function () {
         const refused = await atlas('rotate', '--issuer', '--store', store)
         expect(refused.code).to.equal(1)
         expect(says(refused.stderr)).to.match(/"atlas rotate --issuer --request DIR.*"/)
+        await symlink(store, path.join(folder, 'link'))
+        const linked = await atlas('rotate', '--issuer', '--store', store, '--request', path.join(folder, 'link'))
+        expect([linked.code, says(linked.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('is the directory of the store'),
+        )
+        expect((await readdir(store)).filter(file => file.endsWith('.csr'))).to.deep.equal([])
         const next = await atlas('rotate', '--issuer', '--store', store, '--request', again)
         expect(next.code, next.stderr).to.equal(0)
         expect(says(next.stderr + next.stdout)).to.contain(`atlas rotate --issuer --store ${store} --certificate ${again}`)
@@ -228,6 +250,32 @@ describe('commands: a root that is kept offline', function () {
         expect(code, stderr).to.equal(2)
         expect(says(stderr)).to.contain('cannot also be provided when using --ca-secret')
       }
+    }))
+
+  it('the key of a root that Atlas has made is taken out of its file by the documented command, and everything else goes on', () =>
+    inFolder(async folder => {
+      const store = path.join(folder, 'atlas-state')
+      expect((await atlas('init', '--store', store, '--address', '203.0.113.7')).code).to.equal(0)
+      expect((await atlas('cluster', 'add', 'paris', '--address', '203.0.113.8', '--store', store)).code).to.equal(0)
+      const documented = readFileSync('docs/how-to/own-authority.md', 'utf8')
+      const [command] = /^cp .*secret-atlas-ca[^]*?(?=\n```)/m.exec(documented) ?? []
+      execFileSync('sh', ['-c', command ?? expect.fail('it is documented')], {cwd: folder, stdio: 'pipe'})
+      const file = path.join(store, 'secret-atlas-ca.yaml')
+      expect(await readFile(file, 'utf8')).not.to.contain('ca-key.pem')
+      expect((await stat(file)).mode & 0o777).to.equal(0o600)
+      const saved = (await readdir(folder)).filter(name => name !== 'atlas-state')
+      expect(saved).to.have.length(1)
+      expect(await readFile(path.join(folder, saved[0] ?? ''), 'utf8')).to.contain('ca-key.pem')
+      const status = await atlas('rotate', '--status', '--store', store)
+      expect(status.code, status.stderr).to.equal(0)
+      expect(status.stdout).to.match(/The key of the root "CN=Atlas root [0-9a-f]{8}" is kept offline/)
+      const renewed = await atlas('rotate', '--store', store)
+      expect(renewed.code, renewed.stderr).to.equal(0)
+      const refused = await atlas('rotate', '--issuer', '--store', store)
+      expect([refused.code, says(refused.stderr)]).to.satisfy(
+        ([code, text]: [number, string]) => code === 1 && text.includes('the key of the root is kept offline'),
+      )
+      expect(await readFile(file, 'utf8'), 'nor does it come back').not.to.contain('ca-key.pem')
     }))
 
   it('two intermediates of a company with the path length 0 become issuer, credential issuer and root', () =>

@@ -1,5 +1,5 @@
 /** Directories for private keys, such as that of `--request`: only the user of the command may put files into them. */
-import {statSync} from 'node:fs'
+import {realpathSync, statSync} from 'node:fs'
 import {type FileHandle, open, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {AtlasError, accessHint, messageOf, quote} from '../model/errors.js'
@@ -27,6 +27,28 @@ export function requireOwn(directory: string, flag: '--certificate' | '--request
         ? `name another directory, such as one that does not exist yet; or run "${repair}" on this one`
         : `if no other user has changed a file in it, run "${repair}" on it; otherwise begin again: --request with another directory`,
   })
+}
+
+/**
+ * Atlas reads every file in its directory, and the rules there that keep its keys out of git do not name these.
+ * @param store the directory of the store; undefined: the store is in Kubernetes
+ * @throws AtlasError `invalid` where requests would be written into it
+ */
+export function requireNotStore(directory: string, store: string | undefined): void {
+  if (store === undefined || placeOf(directory) !== placeOf(store)) return
+  throw new AtlasError('invalid', `--request: ${quote(directory)} is the directory of the store`, {
+    hint: 'name another directory, such as one that does not exist yet',
+  })
+}
+
+/** Without links, as far as it exists. */
+function placeOf(directory: string): string {
+  try {
+    return realpathSync(directory)
+  } catch {
+    const whole = path.resolve(directory)
+    return path.dirname(whole) === whole ? whole : path.join(placeOf(path.dirname(whole)), path.basename(whole))
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The flags that bring certificates that sign from outside, and reading their files. What is taken is decided in pki/import-issuer.ts. */
-import {readFileSync} from 'node:fs'
+import {existsSync, readFileSync} from 'node:fs'
 import path from 'node:path'
 import {Flags} from '@oclif/core'
 import {AtlasError, accessHint, messageOf, quote} from '../../model/errors.js'
@@ -81,10 +81,31 @@ export function outsideOf(
     if (flags[certificateFlag] !== undefined) return [[part, read(`--${certificateFlag}`, flags[certificateFlag], flags[keyFlag])] as const]
     if (directory === undefined || !parts.includes(part)) return []
     const files = requestFiles[part]
+    requireAnswer(directory, files)
     return [[part, read('--certificate', path.join(directory, files.certificate), path.join(directory, files.key))] as const]
   })
   if (file === undefined && issuers.length === 0) return undefined
   return {...(file !== undefined && {root: read('--ca-cert', file, keyFile)}), ...Object.fromEntries(issuers)}
+}
+
+/** @throws AtlasError `invalid` for a directory that lacks a certificate, or the key that was written with its request */
+function requireAnswer(
+  directory: string,
+  {certificate, key, request}: {readonly certificate: string; readonly key: string; readonly request: string},
+): void {
+  const lacks = (file: string): boolean => !existsSync(path.join(directory, file))
+  const refuse = (what: string, hint: string): AtlasError => new AtlasError('invalid', `--certificate: ${what}`, {hint})
+  if (!existsSync(directory)) throw refuse(`there is no directory ${quote(directory)}`, 'name the one that --request has written')
+  if (lacks(key))
+    throw refuse(
+      `${quote(directory)} has no ${key}, the key that --request wrote`,
+      'name the directory that --request has written; where the key is lost, begin again: --request with another directory',
+    )
+  if (lacks(certificate))
+    throw refuse(
+      `${quote(directory)} has no ${certificate}`,
+      `put the certificate there under this name that the root has signed for the request ${request}`,
+    )
 }
 
 /** @throws AtlasError `invalid` for a file that cannot be read */
