@@ -3,7 +3,7 @@ import {type AuthorityPart, type CertifiedKey, type TrustBundle, bundleFields, h
 import type {Change} from '../../model/change.js'
 import type {Fleet} from '../../model/fleet.js'
 import type {Rotation, RotationPart, RotationStage} from '../../model/rotation.js'
-import {readKey} from '../../pki/read.js'
+import {fingerprintsOf} from '../../pki/import-issuer.js'
 import {isSameKey} from '../../pki/signed.js'
 import {ownCertificate, rootsOf} from '../trust.js'
 import {partsOf} from './unready.js'
@@ -49,12 +49,11 @@ export function leftover({authority, trust}: Fleet, now: Date): Rotation | undef
 function givenBefore(authority: Fleet['authority'], trust: TrustBundle, part: RotationPart): Pick<Rotation, 'given'> {
   const root = authority.get(part === 'root' ? 'nextRoot' : 'root')
   if (root === undefined || hasKey(root)) return {}
-  const given = partsOf(part).flatMap(each => {
+  const announced = partsOf(part).filter(each => {
     const next = authority.get(nextParts[each])
-    const isAnnounced = next !== undefined && trust[bundleFields[each]].includes(ownCertificate(next))
-    return isAnnounced ? [[each, readKey(next).sha256] as const] : []
+    return next !== undefined && trust[bundleFields[each]].includes(ownCertificate(next))
   })
-  return {given: Object.fromEntries(given)}
+  return {given: fingerprintsOf(Object.fromEntries(announced.map(each => [each, authority.get(nextParts[each])])), announced)}
 }
 
 /**
