@@ -20,20 +20,8 @@ export function happen(scene: Scene): void {
     const said = kinds[kind]?.act(scene)
     if (said === undefined) continue
     scene.network.tell(() => `${kind}: ${said}`)
-    backUp(scene)
     return
   }
-}
-
-/** So many backups are kept. */
-const BACKUPS = 40
-
-/** A backup that is older is of no use. */
-const BACKUP_AGE = 30 * DAY
-
-function backUp({network, backups}: Scene): void {
-  backups.push({at: network.now, fleet: network.store.fleet})
-  if (backups.length > BACKUPS) backups.shift()
 }
 
 /** Time goes by, in which Envoys whose streams have come to the end of their life connect again. */
@@ -237,15 +225,6 @@ const kinds: Readonly<Record<string, Kind>> = {
       if (server === undefined) return undefined
       server.ahead = network.randomAhead()
       return `that of ${server.name} is right`
-    },
-  },
-  'put back': {
-    weight: 1,
-    act: ({network, backups}) => {
-      const backup = network.random.pick(backups.filter(({at}) => network.now - at < BACKUP_AGE))
-      if (backup === undefined || network.livingServers.length === 0) return undefined
-      network.putBack(backup.fleet)
-      return `the store is as it was ${((network.now - backup.at) / DAY).toFixed(3)} d before`
     },
   },
   ...envoyEvents,

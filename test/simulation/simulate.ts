@@ -59,10 +59,6 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
         if (before.rotation !== undefined && after.rotation === undefined) rotations += 1
         checkWrite(network, before, after, changes, step)
       },
-      beforePutBack(fleet) {
-        thief.beforePutBack(network, fleet)
-        requests.beforePutBack(network)
-      },
     },
     2 + random.below(2),
   )
@@ -71,7 +67,7 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
   if (leading === undefined) throw new Error('there is no server')
   const scene: Scene = {
     ...{network, leader: new Leader(network, planted), leading, former: undefined},
-    ...{hasJumps: random.chance(0.2), offlineRoots: [], added: 0, backups: []},
+    ...{hasJumps: random.chance(0.2), offline: undefined, offlineNext: undefined, added: 0},
   }
   try {
     install(scene)
@@ -85,7 +81,6 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
     network.tell(() => 'all faults end')
     settle(scene)
     thief.requireRefused(network)
-    thief.requireWritten(network, scene.leading)
     return {seed, network, failure: undefined, rotations}
   } catch (error) {
     const failure = error instanceof Violation ? error.message : `an error was thrown: ${error instanceof Error ? (error.stack ?? '') : ''}`
@@ -111,7 +106,7 @@ function authorityOf(scene: Scene): readonly Change[] {
   const {random, settings, signer} = network
   if (!random.chance(0.25)) return [{kind: 'authority', part: 'root', value: issue(rootSpec(settings), undefined, network.date, signer)}]
   const {offline, issuer, credentialIssuer} = makeOffline(network)
-  scene.offlineRoots.push(offline)
+  scene.offline = offline
   return [
     {kind: 'authority', part: 'issuer', value: issuer},
     {kind: 'authority', part: 'credentialIssuer', value: credentialIssuer},
