@@ -1,9 +1,11 @@
 /** Nodes that were connected lately and are not now: which of them a stage of a rotation waits for, and for how long. */
+import type {Fleet} from '../../model/fleet.js'
 import type {Owner} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import type {AbsentNode, ProxyReport, ReplicaReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
-import {CLOCK_SKEW} from '../../pki/rotation.js'
+import {readKey} from '../../pki/read.js'
+import {CLOCK_SKEW, issuedAt} from '../../pki/rotation.js'
 
 /**
  * For so long at most a stage waits for a node that was connected and is not, milliseconds. It may run on with what it has, and would be cut off; but
@@ -31,10 +33,12 @@ export function isAwaited({since}: AbsentNode, now: Date): boolean {
  * A sentence each, without its full stop. A cluster without any connected Envoy is waited for as a whole. In the last stage nothing more is
  * cut off.
  *
- * A node that leaves during a stage had taken what the stage asks for, or the stage waited for it by name: only in the latter case does its
- * hour begin when it leaves. Otherwise it ends an hour after the stage began, since in a large fleet some pod is replaced every few minutes.
+ * A node that leaves during a stage had taken what the stage asks for, or it lacks that: the stage waited for it by name, or has issued the
+ * identity of its cluster only since it left. Only then does its hour begin when it leaves. Otherwise it ends an hour after the stage began, since in
+ * a large fleet some pod is replaced every few minutes.
  */
 export function waitingForAbsent(
+  fleet: Pick<Fleet, 'identities'>,
   rotation: Rotation,
   absent: readonly AbsentNode[],
   {owners, connected, now}: {readonly owners: readonly Owner[]; readonly connected: ReadonlySet<Owner>; readonly now: Date},
@@ -45,7 +49,7 @@ export function waitingForAbsent(
     .filter(node => owners.includes(node.cluster) && isAwaited(node, now))
     .flatMap(node => {
       const left = Date.parse(node.since)
-      const isLacking = wasLacking(rotation, node)
+      const isLacking = wasLacking(rotation, node) || lacksIdentity(fleet, rotation, node)
       if (!isLacking && !connected.has(node.cluster)) return []
       const until = (isLacking ? left : Math.min(left, stageBegan)) + ABSENT_COUNTS
       return until > now.getTime() ? [hasUntil(node, until)] : []
@@ -60,6 +64,12 @@ function wasLacking({waitingFor, since}: Rotation, node: AbsentNode): boolean {
   const name = printable(`${nameOf(node)} `)
   const inFirstHour = printable(hasUntil(node, Date.parse(since) + ABSENT_COUNTS))
   return waitingFor.some(each => each.startsWith(name) && each !== inFirstHour)
+}
+
+/** Whether the stage issued the identity of a node's cluster after the node had left, by clocks that may differ. */
+function lacksIdentity({identities}: Pick<Fleet, 'identities'>, {stage}: Rotation, {cluster, since}: AbsentNode): boolean {
+  const identity = stage === 'leaves' ? identities.get(cluster) : undefined
+  return identity !== undefined && issuedAt(readKey(identity)) > Date.parse(since) - CLOCK_SKEW * 1000
 }
 
 function hasUntil(node: AbsentNode, until: number): string {

@@ -56,7 +56,7 @@ export function waitingFor(
     ...lacking,
     ...(areClientsAffected ? clientsIn(fleet, now) : []),
     ...(isAbsenceOver ? [] : absent.map(owner => `${owner} has no connected Envoy${remedy(owner)}`)),
-    ...(isAbsenceOver ? [] : waitingForAbsent(rotation, left, {owners, connected, now})),
+    ...(isAbsenceOver ? [] : waitingForAbsent(fleet, rotation, left, {owners, connected, now})),
     ...present.flatMap(proxy => stage.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
     ...(rotation.stage === 'leaves' ? relayedByFormer(fleet, proxies) : []),
   ]
