@@ -86,6 +86,7 @@ describe('an issuer below a root that is kept offline, while a rotation of the r
     network.settle()
     const {identities, credentials} = network.fleet
     network.fleet = reduceAll(network.fleet, brought(signed(former, root), signed(formerNext, other)))
+    expect(brought(issuer('issuer').certificate, issuer('nextIssuer').certificate), 'again, before the leader').to.deep.equal([])
     network.settle()
     expect(network.fleet.identities).to.equal(identities)
     expect(network.fleet.credentials).to.equal(credentials)
@@ -113,6 +114,22 @@ describe('an issuer below a root that is kept offline, while a rotation of the r
     expect(network.fleet.rotation).to.equal(undefined)
     expect(network.fleet.trust?.roots).to.deep.equal([other.ca.certificate])
     expect(issuer('issuer').key.reveal()).to.equal(formerNext.key.reveal())
+  })
+
+  it('that is to follow, and has ended, is waited for: it would sign nothing', () => {
+    wait(300)
+    network.fleet = reduceAll(network.fleet, brought(signed(issuer('issuer'), root)))
+    wait(100)
+    expect(left(issuer('nextIssuer'))).to.be.lessThan(0)
+    network.apply()
+    network.settle()
+    expect(network.stage).to.equal('credentials')
+    expect(network.waiting[0]).to.match(/^the next issuer has ended, .*"atlas rotate --issuer --request DIR"/)
+    network.fleet = reduceAll(network.fleet, brought(signed(issuer('nextIssuer'), other)))
+    network.settle()
+    network.apply()
+    network.settle()
+    expect(network.fleet.rotation).to.equal(undefined)
   })
 
   it('in the last stages is the one that signs already', () => {

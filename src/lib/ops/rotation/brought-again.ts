@@ -82,7 +82,8 @@ export async function bringAgain(
 
 /** @throws AtlasError as `bringAgain` */
 export function planBrought(fleet: Fleet, settings: Settings, given: readonly Outside[], now: Date): readonly Change[] {
-  const bound = requireBound(fleet)
+  // The leader may not have taken over yet what the same command has brought before.
+  const bound = requireBound(reduceAll(fleet, planTakenAgain(fleet, settings, now)))
   return given.flatMap(outside => {
     const [own] = readCertificates(outside.certificate, outside.name)
     const issuer = bound.find(({present}) => isSameKey(present.certificate, outside.certificate))

@@ -13,7 +13,11 @@ import {ASK_FOR_AGAIN, boundIssuers} from './brought-again.js'
 /** Whether the issuer has ended in a stage in which it signs. */
 export function isIssuerEnded({authority}: Fleet, stage: RotationStage, now: Date): boolean {
   const issuer = authority.get('issuer')
-  return (stage === 'leaves' || stage === 'retire') && issuer !== undefined && !isLasting(issuer, now)
+  return signsAlready(stage) && issuer !== undefined && !isLasting(issuer, now)
+}
+
+function signsAlready(stage: RotationStage): boolean {
+  return stage === 'leaves' || stage === 'retire'
 }
 
 /** Whether a certificate is there, and has not ended. */
@@ -32,8 +36,10 @@ export function partsOf(part: RotationPart): readonly AuthorityPart[] {
  */
 export function unreadyParts(fleet: Fleet, {part, stage, given = {}}: Rotation, now: Date): readonly string[] {
   const root = rootAfter(fleet)
-  if (isIssuerEnded(fleet, stage, now) && boundIssuers(fleet).length > 0)
-    return [`the issuer has ended, and the key of its root is kept offline: ${ASK_FOR_AGAIN}`]
+  // Before one that has ended is to sign: no identity could be renewed any more.
+  const ended = boundIssuers(fleet).find(each => (each.part === 'nextIssuer' || signsAlready(stage)) && !isLasting(each.present, now))
+  if (ended !== undefined)
+    return [`the ${ended.part === 'issuer' ? '' : 'next '}issuer has ended, and the key of its root is kept offline: ${ASK_FOR_AGAIN}`]
   if (isIssuerEnded(fleet, stage, now) && isOffline(root))
     return [
       `the issuer has ended, and the key of its root is kept offline: have one signed ("atlas rotate --issuer --request DIR"), and put its certificate (${signerKeys.certificate}) and key (${signerKeys.key}) into Secret ${objectNames.issuer}`,
