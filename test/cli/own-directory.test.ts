@@ -11,7 +11,7 @@ const NOBODY = 65_534
 const files = ['key.pem', 'request.csr'].map(name => ({path: name, text: `${name} of this run`}))
 
 describe('cli: directories for private keys', () => {
-  const failure = async (work: Promise<void>): Promise<AtlasError> => {
+  const failure = async (work: Promise<unknown>): Promise<AtlasError> => {
     const error = await work.catch((thrown: unknown) => thrown)
     if (error instanceof AtlasError) return error
     throw new Error(`no AtlasError: ${String(error)}`)

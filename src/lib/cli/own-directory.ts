@@ -54,15 +54,20 @@ function placeOf(directory: string): string {
 /**
  * Creates files of mode 0600 that were not there before, all or none, in a directory which is made if need be and must be this user's own.
  * @param keys which of the files git must not take
+ * @returns as `ignoreKeys`
  * @throws AtlasError `conflict` where there is a file of that name, which stays as it is; `invalid` as `requireOwn`; `failed` where they
  * cannot be written
  */
-export async function createInOwn(directory: string, files: readonly OutputFile[], keys: readonly string[] = []): Promise<void> {
+export async function createInOwn(
+  directory: string,
+  files: readonly OutputFile[],
+  keys: readonly string[] = [],
+): Promise<string | undefined> {
   const created: string[] = []
   try {
     await makeFolder(directory)
     requireOwn(directory, '--request')
-    await ignoreKeys(directory, keys)
+    const ignored = await ignoreKeys(directory, keys)
     for (const file of files) {
       const target = path.join(directory, file.path)
       const handle = await openNew(target)
@@ -74,6 +79,8 @@ export async function createInOwn(directory: string, files: readonly OutputFile[
         await handle.close()
       }
     }
+
+    return ignored
   } catch (error) {
     for (const file of created) await unlink(file).catch(() => undefined)
     if (error instanceof AtlasError) throw error

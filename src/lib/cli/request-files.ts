@@ -46,12 +46,13 @@ export async function writeRequests(
     ]
   })
   const keys = parts.map(part => requestFiles[part].key)
-  await createInOwn(place, files, keys)
+  const ignored = await createInOwn(place, files, keys)
   const commands = parts.map(part => signCommand(requestFiles[part], specs[part](settings)))
   return {
     message: [
       `Written to ${place}, for this user alone:`,
       ...files.map(file => `  ${file.path}`),
+      ...(ignored === undefined ? [] : [`  ${ignored}`]),
       '',
       `Take the files .csr and .ext to where the root's key is. The signer needs no private key (${keys.join(' and ')}): those stay here. There, with the root in ca.pem:`,
       '',

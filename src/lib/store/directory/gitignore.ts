@@ -12,7 +12,8 @@ import {errnoOf, replace} from './write.js'
 export async function writeGitignore(directory: string): Promise<string | undefined> {
   const file = path.join(directory, '.gitignore')
   const {text: present, mode = 0o644} = (await rulesIn(file)) ?? {}
-  if (present === undefined || present.includes(OWN_DIRECTORY) || present.includes(SHARED_DIRECTORY)) return undefined
+  if (present === undefined) return LEFT
+  if (present.includes(OWN_DIRECTORY) || present.includes(SHARED_DIRECTORY)) return undefined
   const isOwn = (await readdir(directory)).every(name => ATLAS_FILE.test(name))
   if (isOwn) {
     await replace(file, OWN_DIRECTORY, mode)
@@ -32,7 +33,7 @@ export async function writeGitignore(directory: string): Promise<string | undefi
 export async function ignoreKeys(directory: string, keys: readonly string[]): Promise<string | undefined> {
   const file = path.join(directory, '.gitignore')
   const {text: present, mode = 0o600} = (await rulesIn(file)) ?? {}
-  if (present === undefined) return undefined
+  if (present === undefined) return LEFT
   const rules = keys
     .filter(key => !isIgnored(key, present))
     .flatMap(key => [`/${key}`, `/${path.posix.dirname(key)}/.${path.posix.basename(key)}.*`.replace('/./', '/')])
@@ -40,6 +41,9 @@ export async function ignoreKeys(directory: string, keys: readonly string[]): Pr
   await replace(file, `${closed(present)}# written by atlas: private keys, and drafts of them\n${rules.join('\n')}\n`, mode)
   return `.gitignore: ${present === '' ? 'rules' : 'rules were added'} for the private keys, which git must not take`
 }
+
+/** Git follows no link of this name. */
+const LEFT = '.gitignore: it is a link, or cannot be read, and stays as it is; keep the private keys out of git yourself'
 
 /** Undefined: what is there is a link or a directory, or this user may not read it, and is not Atlas's to replace. */
 async function rulesIn(file: string): Promise<{readonly text: string; readonly mode?: number} | undefined> {
@@ -55,10 +59,10 @@ function closed(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }
 
-/** Whether rules in their plain forms cover the key or a folder that it is in; of rules with an exception nothing is concluded. */
+/** Whether rules in their plain forms cover the key or a folder that it is in: those behind the last exception, which nothing lifts again. */
 function isIgnored(key: string, rules: string): boolean {
-  const lines = rules.split('\n').map(line => line.trim())
-  if (lines.some(line => line.startsWith('!'))) return false
+  const all = rules.split('\n').map(line => line.trim())
+  const lines = all.slice(all.findLastIndex(line => line.startsWith('!')) + 1)
   const folders = key.split('/').slice(0, -1)
   const above = folders.map((_, index) => folders.slice(0, index + 1).join('/'))
   const covering = new Set([
