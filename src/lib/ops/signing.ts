@@ -5,10 +5,11 @@ import {OBSERVABILITY, objectNames} from '../model/names.js'
 import {describeStage} from '../model/rotation.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialSpec, identitySpec, issuerSpec} from '../pki/certificate-specs.js'
-import {readKey} from '../pki/read.js'
+import {readCertificates, readKey} from '../pki/read.js'
 import {whyNotIssuer} from '../pki/issue.js'
 import {whyNotAdopted} from './goatlas/adopt.js'
 import type {Clock} from './dependencies.js'
+import {rootsOf} from './trust.js'
 
 /** Why nothing is signed or written, even if it is due; undefined: certificates that are due are issued. */
 export function whyUnsigned(fleet: Fleet): string | undefined {
@@ -30,10 +31,12 @@ export function isRootOffline({authority}: Pick<Fleet, 'authority'>): boolean {
   return isOffline(authority.get('root'))
 }
 
-/** SHA-256 of the roots, the next one too, whose keys are kept offline. */
+/** SHA-256 of the certificates of the roots, the next one too, whose keys are kept offline. */
 export function offlineRootsOf({authority}: Pick<Fleet, 'authority'>): readonly string[] {
   const roots = [authority.get('root'), authority.get('nextRoot')]
-  return roots.flatMap(root => (root !== undefined && isOffline(root) ? [readKey(root).sha256] : []))
+  return roots.flatMap(root =>
+    root !== undefined && isOffline(root) ? rootsOf(root).flatMap(pem => readCertificates(pem).map(({sha256}) => sha256)) : [],
+  )
 }
 
 /** Why some or all certificates that are due are not issued, a sentence each; empty: every certificate that is due is issued. */

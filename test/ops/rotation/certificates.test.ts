@@ -61,6 +61,13 @@ describe('rotate --status, of the root', function () {
     )
   })
 
+  it('says nothing of the key of a former root, which is nowhere in the store any more', () => {
+    const at = dependencies.now().toISOString()
+    const rotation = {part: 'root', stage: 'leaves', startedAt: at, since: at, skipped: [], waitingFor: []} as const
+    const both = {...withRoots([...(fleet.trust?.roots ?? []), company.ca.certificate]), rotation}
+    expect(roots(both, []).map(({key}) => key)).to.deep.equal([undefined, 'stored'])
+  })
+
   it('takes the key of a root that is the issuer itself for the issuer’s', () => {
     const {certificate} = company.issue('issuer')
     const root = {certificate, key: keptElsewhere}
@@ -72,5 +79,10 @@ describe('rotate --status, of the root', function () {
     const old = makeCa(folder, 'old', {subject: '/O=goatlas.io/CN=ca', pathLength: 1})
     const adopted = reissueRoot(rootSpec(testSettings), old, new Date(), dependencies.signer)
     expect(roots(withRoots([adopted.certificate]), [])[0]).to.deep.equal({origin: 'atlas', key: 'stored'})
+    const offline = offlineRootsOf({authority: new Map([['root', {...adopted, key: keptElsewhere}] as const])})
+    expect(
+      roots(withRoots([adopted.certificate]), offline).map(({key}) => key),
+      'both certificates of it',
+    ).to.deep.equal(['offline', 'offline'])
   })
 })

@@ -60,24 +60,27 @@ function signing({trust, rotation}: Fleet, offline: readonly string[] | undefine
   const factsIn = (certificates: readonly string[]): readonly CertificateFacts[] => certificates.flatMap(pem => readCertificates(pem))
   const [roots, issuers] = [factsIn(trust.roots), factsIn(trust.issuers)]
   const isOffline = ({sha256}: CertificateFacts): boolean => offline?.includes(sha256) === true
-  // A root that is the issuer itself has its key there.
-  const keyOf = (root: CertificateFacts): Pick<CertificateRow, 'key'> =>
-    issuers.some(({sha256}) => sha256 === root.sha256)
+  // A root that is the issuer itself has its key there. The key of a former root is nowhere any more, or never was here.
+  const keyOf = (root: CertificateFacts, role: CertificateRow['role']): Pick<CertificateRow, 'key'> =>
+    role !== 'former' && issuers.some(({sha256}) => sha256 === root.sha256)
       ? {key: 'stored'}
-      : offline === undefined
+      : offline === undefined || role === 'former'
         ? {}
         : {key: isOffline(root) ? 'offline' : 'stored'}
   const rows = (
     kind: CertificateKind,
     certificates: readonly CertificateFacts[],
-    more: (facts: CertificateFacts) => Partial<CertificateRow>,
+    more: (facts: CertificateFacts, role: CertificateRow['role']) => Partial<CertificateRow>,
   ): readonly CertificateRow[] =>
-    certificates.map((facts, index) => ({
-      ...{kind, owner: '-', ...roleOf(kind, certificates.length, index, rotation), ...datesOf(facts, undefined)},
-      ...{subject: facts.subject, issuer: facts.issuer, ...more(facts)},
-    }))
+    certificates.map((facts, index) => {
+      const role = roleOf(kind, certificates.length, index, rotation)
+      return {
+        ...{kind, owner: '-', ...role, ...datesOf(facts, undefined)},
+        ...{subject: facts.subject, issuer: facts.issuer, ...more(facts, role.role)},
+      }
+    })
   return [
-    ...rows('root', roots, root => ({origin: isMadeByAtlas(root) ? 'atlas' : 'outside', ...keyOf(root)})),
+    ...rows('root', roots, (root, role) => ({origin: isMadeByAtlas(root) ? 'atlas' : 'outside', ...keyOf(root, role)})),
     ...rows('issuer', issuers, issuer =>
       roots.some(root => root.subject === issuer.issuer && isOffline(root)) ? {} : datesOf(issuer, TWO_THIRDS),
     ),
