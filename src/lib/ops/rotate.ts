@@ -4,7 +4,7 @@
  */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, isServed, faultOf, recordOf} from '../model/fleet.js'
+import {type Fleet, faultOf, isBroken, isServed, recordOf} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
@@ -13,13 +13,14 @@ import type {StateStore} from '../store/store.js'
 import {clusterNames, requireCluster, requireServed} from './cluster/list.js'
 import {issueClients} from './clients.js'
 import {CLOCK_HINT, atOnce, judgedOnce} from './clock.js'
-import type {CommitOptions, Committed} from './commit.js'
+import {type CommitOptions, type Committed, sameValue} from './commit.js'
 import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import type {Settings} from '../model/settings.js'
 import {identityLeaf, serverLeaf} from './due.js'
 import {evidenceIn} from './rotation/evidence.js'
 import {whyHeld} from './rotation/held.js'
+import {wantedTrust} from './trust.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
 
@@ -46,11 +47,19 @@ export async function rotateLeaves(
   if (store.signedBy === 'leader') return askToRotate(store, names, dependencies, {leaves, ...options})
   const others = names.length === 0
   const planned = leaves === 'credentials' ? planCredentials : planLeaves
-  const plan = (fleet: Fleet): readonly Change[] =>
-    planned(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet))
+  const plan = (fleet: Fleet): readonly Change[] => [
+    ...(leaves === 'credentials' ? [] : planTrust(fleet)),
+    ...planned(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet)),
+  ]
   const committed = await changeInstallation(store, plan, options)
   const owners = committed.changes.flatMap(change => (change.kind === 'identity' || change.kind === 'credential' ? [change.owner] : []))
   return {...committed, owners}
+}
+
+/** An issuer that a person has put in its place is in the bundle before the first certificate that it signed. */
+function planTrust(fleet: Fleet): readonly Change[] {
+  const value = isBroken(fleet, 'trust') ? undefined : wantedTrust(fleet)
+  return value === undefined || sameValue(fleet.trust, value) ? [] : [{kind: 'trust', value}]
 }
 
 /**
