@@ -34,7 +34,7 @@ if (!fits(process.versions.node, engines.node)) {
   // Node's version is checked above; oclif would load 47 modules for it.
   process.env.OCLIF_DISABLE_ENGINE_WARNING ??= '1'
   // oclif fills two columns more than it is told, which a terminal would break. Help that is piped is as wide as the terminal behind the pipe.
-  const columns = process.stdout.isTTY ? Math.max(process.stdout.columns - 2, 40) : Math.max(process.stderr.columns ?? 0, 120)
+  const columns = process.stdout.isTTY ? Math.max((process.stdout.columns || 80) - 2, 40) : Math.max(process.stderr.columns ?? 0, 120)
   process.env.OCLIF_COLUMNS ??= String(columns)
   // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.
   process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())

@@ -4,6 +4,7 @@ import path from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {expect} from 'chai'
 import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
+import {onTerminal} from '../helpers/terminal.js'
 
 /** Commands, and what the help of each must contain. */
 const commands = [
@@ -71,6 +72,13 @@ process.once('exit', () => writeFileSync(${JSON.stringify(log)}, process.moduleL
         .and.to.contain(`$ atlas ${command.join(' ')}`)
     }
   })
+
+  it('help on a terminal that does not know its width is for 80 columns', () =>
+    inFolder(async folder => {
+      const help = `stty columns 0; '${process.execPath}' '${atlasBin}' cluster restore --help`
+      const {text} = await onTerminal(help, {cwd: folder, env: process.env})
+      expect(text).to.match(/^ {2}--dry-run {2,}show what would be written, and write nothing$/m)
+    }))
 
   it('help that is piped breaks no value of a flag in two', async () => {
     const manifest = JSON.parse(await readFile(path.join(path.dirname(atlasBin), '..', 'oclif.manifest.json'), 'utf8')) as {
