@@ -4,7 +4,7 @@
  */
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {emptyCache} from './setup/cache.mjs'
+import {cachePath, emptyCache} from './setup/cache.mjs'
 import {compile, environmentFor, preparePackages, root} from './setup/checkout.mjs'
 import {runInForeground} from './setup/child.mjs'
 import {ensureNode} from './setup/node.mjs'
@@ -41,8 +41,9 @@ async function launch() {
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined
   if (task === undefined) throw new Error(`there is no task '${name}': use one of ${Object.keys(tasks).join(', ')}`)
   if (name === 'demo' && args.includes('--clean')) {
+    if (args.length > 1) throw new Error("'--clean' deletes what the demo has downloaded and starts nothing: use it alone")
     emptyCache()
-    tell('the cache is empty now')
+    tell(`deleted all that was downloaded and built in ${cachePath()}`)
     return 0
   }
   const {engines} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -1,11 +1,11 @@
 /** The cache of downloaded and built files. An entry is either complete or missing. */
-import {existsSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs'
+import {existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync} from 'node:fs'
 import {homedir} from 'node:os'
-import {join, resolve} from 'node:path'
+import {join, resolve, sep} from 'node:path'
 import {isAlive, readOwner} from './lock.mjs'
 
 /** The folders of the cache; `emptyCache` removes these and nothing else. */
-const rooms = ['node', 'programs', 'bench', 'compiled', 'locks', 'tmp']
+const rooms = ['node', 'programs', 'bench', 'compiled', 'releases', 'locks', 'tmp']
 
 /**
  * `ATLAS_CACHE`, else `atlas` under `XDG_CACHE_HOME`, else `~/.cache/atlas`.
@@ -45,7 +45,7 @@ export async function makeWhole(target, fill) {
 
 /** Removes the content of the cache. @throws {Error} while another process uses it */
 export function emptyCache() {
-  const holder = livingHolder()
+  const holder = livingHolder() ?? runningProgram()
   if (holder !== undefined) throw new Error(`the cache is in use by process ${holder}: wait for it or stop it, then run again`)
   for (const room of rooms) rmSync(cachePath(room), {recursive: true, force: true})
 }
@@ -61,6 +61,20 @@ function livingHolder() {
   const makers = list(cachePath('tmp')).map(name => ({pid: Number(name.split('-')[0])}))
   const owners = list(cachePath('locks')).map(name => readOwner(cachePath('locks', name)) ?? {pid: 0})
   return [...makers, ...owners].find(owner => owner.pid !== process.pid && isAlive(owner))?.pid
+}
+
+/** A process of a program in the cache, such as an Envoy of a demo that runs. Only Linux tells. */
+function runningProgram() {
+  const programs = `${cachePath('programs')}${sep}`
+  const pids = list('/proc').filter(name => /^[0-9]+$/.test(name))
+  return pids.find(pid => {
+    try {
+      return readlinkSync(`/proc/${pid}/exe`).startsWith(programs)
+    } catch {
+      // It has ended, or is another user's.
+      return false
+    }
+  })
 }
 
 function list(directory) {

@@ -84,10 +84,16 @@ export async function clusterRevoked(network: Network, member: Member, before: W
   insist(other !== undefined, 'no other cluster is left')
   const {alert} = await waysOf(network, other)
   insist(alert !== DENIED, `the alerts of ${other.name} are refused, too`)
-  return `the Envoy of ${name} still runs with a certificate that is valid by date: an alert that it passes on gets ${DENIED} (before: ${before.alert}; that of ${other.name}: ${alert}), and its page at 10904 is ${GONE} (before: ${before.page})`
+  return `the Envoy of ${name} still runs with a certificate that is valid by date: an alert that it passes on gets ${DENIED} (before: ${passed(before.alert)}; that of ${other.name}: ${passed(alert)}), and its page at 10904 is ${GONE} (before: ${before.page})`
+}
+
+/** The status of an alert that was not refused. */
+function passed(status: number): string {
+  return status === NO_ALERTMANAGER ? `${status}, since no Alertmanager runs yet` : String(status)
 }
 
 const DENIED = 403
+const NO_ALERTMANAGER = 503
 const GONE = 404
 
 async function isUnknown(context: Network['context'], {authority}: Member): Promise<true | undefined> {
