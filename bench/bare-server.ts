@@ -22,7 +22,8 @@ type Call = ServerDuplexStream<Buffer, Buffer>
 
 process.once('message', ({certificate, key, anchors, port, bytes}: BareMaterial) => {
   const context = createSecureContext({cert: certificate, key, ca: [...anchors], allowPartialTrustChain: true, minVersion: 'TLSv1.3'})
-  const grpc = new Server({'grpc.enable_channelz': 0})
+  // Pings as often as `defaultConnectionTimes` has them, whose modules would be loaded with it.
+  const grpc = new Server({'grpc.enable_channelz': 0, 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 10_000})
   const bare = (value: Buffer): Buffer => value
   const method = {
     path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
