@@ -31,6 +31,20 @@ export function changesOf(fleet: Fleet): readonly Change[] {
   })
 }
 
+/** The changes that make one fleet the other, of every kind that a store keeps. */
+export function changesBetween(before: Fleet, after: Fleet): readonly Change[] {
+  const kinds = (Object.keys(entryKinds) as EntryKind[]).filter(kind => entryKinds[kind].is !== 'observed')
+  return kinds.flatMap((kind): readonly Change[] => {
+    const {field, name} = changeKinds[kind]
+    const [from, to] = [before[field], after[field]]
+    if (from === to) return []
+    if (name === undefined) return [changeOf(kind, '', to as never)]
+    const [were, are] = [from as ReadonlyMap<string, unknown>, to as ReadonlyMap<string, unknown>]
+    const names = [...new Set([...were.keys(), ...are.keys()])]
+    return names.filter(entry => were.get(entry) !== are.get(entry)).map(entry => changeOf(kind, entry, are.get(entry) as never))
+  })
+}
+
 /**
  * A fleet for `deep.equal`: maps in order of their keys, a private key by its digest (two `SecretText` are always
  * deeply equal, since neither shows anything). Revisions are left out.

@@ -5,7 +5,8 @@ import {envoyEvents} from './envoy-events.js'
 import {requireSigning} from './invariants.js'
 import type {PassFaults} from './leader.js'
 import {APART} from './network.js'
-import {heedWarning, offlineEvents} from './offline-events.js'
+import {calm, pass} from './moments.js'
+import {offlineEvents} from './offline-events.js'
 import {peopleEvents} from './people-events.js'
 import type {Kind, Scene} from './scene.js'
 import type {Server} from './servers.js'
@@ -20,34 +21,20 @@ export function happen(scene: Scene): void {
     const said = kinds[kind]?.act(scene)
     if (said === undefined) continue
     scene.network.tell(() => `${kind}: ${said}`)
+    backUp(scene)
     return
   }
 }
 
-/** Time goes by, in which Envoys whose streams have come to the end of their life connect again. */
-export function pass({network}: Pick<Scene, 'network'>, milliseconds: number): void {
-  network.now += milliseconds
-  if (milliseconds < HOUR) return
-  for (const envoy of network.envoys) if (envoy.owner === OBSERVABILITY) network.connect(envoy)
-  for (const envoy of network.envoys) if (envoy.owner !== OBSERVABILITY) network.connect(envoy)
-}
+/** So many backups are kept. */
+const BACKUPS = 40
 
-/** Everything that is not at fault does what it should for a moment. */
-export function calm(scene: Scene, passes: number): void {
-  const {network, leader, leading} = scene
-  heedWarning(scene)
-  for (let round = 0; round < passes; round += 1) {
-    network.seeAll()
-    for (const envoy of network.envoys) {
-      if (envoy.files === undefined) network.apply(envoy)
-      if (envoy.stream === undefined) network.connect(envoy)
-      network.take(envoy)
-    }
+/** A backup that is older is of no use. */
+const BACKUP_AGE = 30 * DAY
 
-    for (const server of network.livingServers) network.publish(server)
-    network.seeAll()
-    if (leading.isUp && leader.pass(leading) === 'nothing') return
-  }
+function backUp({network, backups}: Scene): void {
+  backups.push({at: network.now, fleet: network.store.fleet})
+  if (backups.length > BACKUPS) backups.shift()
 }
 
 /** A cluster's Envoys are away for months, and nothing else is at fault: what everyone else needs is renewed all the same. */
@@ -225,6 +212,15 @@ const kinds: Readonly<Record<string, Kind>> = {
       if (server === undefined) return undefined
       server.ahead = network.randomAhead()
       return `that of ${server.name} is right`
+    },
+  },
+  'put back': {
+    weight: 1,
+    act: ({network, backups}) => {
+      const backup = network.random.pick(backups.filter(({at}) => network.now - at < BACKUP_AGE))
+      if (backup === undefined || network.livingServers.length === 0) return undefined
+      network.putBack(backup.fleet)
+      return `the store is as it was ${((network.now - backup.at) / DAY).toFixed(3)} d before`
     },
   },
   ...envoyEvents,

@@ -251,6 +251,8 @@ function requireRetired(network: Network, before: Fleet, after: Fleet, {seen}: S
 
 /** Every credential that was ever issued, and what has become of it: a thief may have each of them. */
 export class Thief {
+  /** Credentials that were revoked, or of an earlier generation, when the store was put back; and the servers that knew, by name and life. */
+  readonly #revokedBefore = new Map<string, ReadonlySet<string>>()
   readonly #credentials = new Map<string, {readonly owner: Owner; readonly credential: CertifiedKey & {readonly roots: string}}>()
 
   /** Credentials as they are written. */
@@ -258,6 +260,23 @@ export class Thief {
     for (const change of changes)
       if (change.kind === 'credential' && change.value !== undefined)
         this.#credentials.set(readKey(change.value).sha256, {owner: change.owner, credential: change.value})
+  }
+
+  /** What servers know of is refused by them, and written again by a leader, whatever state the store is put back to. */
+  beforePutBack(network: Network, fleet: Fleet): void {
+    const knowing = new Set(network.livingServers.filter(({isLagging}) => !isLagging).map(server => lifeOf(server)))
+    for (const [sha256, {owner, credential}] of this.#credentials)
+      if (isRevokedForGood(fleet, owner, credential)) this.#revokedBefore.set(sha256, knowing)
+  }
+
+  /** At rest, all that the leader knew of is in the store again. */
+  requireWritten({store, now}: Network, leading: Server): void {
+    for (const [sha256, knowing] of this.#revokedBefore) {
+      const {owner, credential} = this.#credentials.get(sha256) ?? {}
+      if (owner === undefined || credential === undefined || !knowing.has(lifeOf(leading)) || hasEnded(credential, now)) continue
+      if (!isRevokedForGood(store.fleet, owner, credential))
+        throw new Violation(`a credential of ${owner} was revoked before the store was put back, and no record says so any more`)
+    }
   }
 
   /** Tries each on every server that is up to date: an ended or revoked one is refused, and that of a cluster that is cut off. */
@@ -268,7 +287,10 @@ export class Thief {
       for (const {owner, credential} of this.#credentials.values()) {
         const relay = owner === OBSERVABILITY ? undefined : fleet.identities.get(OBSERVABILITY)
         if (network.whyDenied(server, server.seen, {credential, relay}) !== undefined) continue
-        const why = whyUnacceptable(fleet, owner, credential, network.now)
+        const knowing = this.#revokedBefore.get(readKey(credential).sha256)
+        const why =
+          whyUnacceptable(fleet, owner, credential, network.now) ??
+          (knowing?.has(lifeOf(server)) === true ? 'that was revoked before the store was put back' : undefined)
         if (why !== undefined) throw new Violation(`server ${server.name} accepts a credential of ${owner} ${why}`)
       }
     }
@@ -278,10 +300,27 @@ export class Thief {
 /** Clocks are 2.5 minutes off at most, and a server allows for 5. */
 const ALLOWED = 450_000
 
+function hasEnded(credential: CertifiedKey, now: number): boolean {
+  return readKey(credential).notAfter.getTime() + ALLOWED < now
+}
+
+/** One process of a server. */
+function lifeOf({name, lives}: Server): string {
+  return `${name} ${lives}`
+}
+
+/** Whether a record says that no command will have it accepted again. */
+function isRevokedForGood(fleet: Fleet, owner: Owner, credential: CertifiedKey): boolean {
+  const {sha256, uris} = readKey(credential)
+  const {generation, credentials} = recordOf(fleet, owner)
+  const state = credentials.find(each => each.sha256 === sha256)?.state
+  return state === 'revoked' || uris.every(uri => Number(uri.split('/').at(-1)) < generation)
+}
+
 function whyUnacceptable(fleet: Fleet, owner: Owner, credential: CertifiedKey, now: number): string | undefined {
-  const {sha256, notAfter, uris} = readKey(credential)
+  const {sha256, uris} = readKey(credential)
   const record = recordOf(fleet, owner)
-  if (notAfter.getTime() + ALLOWED < now) return 'that has ended'
+  if (hasEnded(credential, now)) return 'that has ended'
   if (!isServed(fleet, owner)) return 'that is cut off'
   if (!uris.some(uri => uri.endsWith(`/${record.generation}`))) return 'of an earlier generation'
   return record.credentials.some(each => each.sha256 === sha256 && each.state === 'valid') ? undefined : 'that is revoked'

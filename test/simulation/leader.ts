@@ -7,6 +7,7 @@ import type {ProxyReport} from '../../src/lib/model/report.js'
 import {trustSecret, adsTrustSecret} from '../../src/lib/envoy/secret.js'
 import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../src/lib/ops/dependencies.js'
+import {planProtected} from '../../src/lib/ops/protect.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planRenewals} from '../../src/lib/ops/renewals.js'
 import {planReplicas} from '../../src/lib/ops/replicas.js'
@@ -49,10 +50,11 @@ export class Leader {
     const clock = server.lookAtClock(network.now)
     const [now, doubt] = [network.timeOf(server), server.doubt(network.now)]
     const dependencies: OpsDependencies = {now: () => now, signer: network.signer, clockDoubt: () => doubt}
-    const answers = [...planAnswers(base, dependencies)].flat()
+    const lost = planProtected(base, server.protection)
+    const answers = [...planAnswers(reduceAll(base, lost), dependencies)].flat()
     const living = network.livingServers.map(({name}) => name)
     const shared = planReplicas(base, living, dependencies, {shared: true})
-    const asked = [...answers, ...shared]
+    const asked = [...lost, ...answers, ...shared]
     // As in server/leader/reconciler.ts.
     const evidence = shared.length === 0 ? this.#evidence(base) : undefined
     const {settings} = base

@@ -40,6 +40,8 @@ export interface NetworkParts {
   readonly settings: Settings
   /** Called after each object that was written; `step` where the leader wrote it. */
   readonly observe: (before: Fleet, after: Fleet, changes: readonly Change[], step: Step | undefined) => void
+  /** Called before the store is put back to an earlier state. */
+  readonly beforePutBack: (fleet: Fleet) => void
   /** Undefined: the history is not wanted. */
   readonly tell: ((sentence: string) => void) | undefined
   readonly recordsAttempts: boolean
@@ -65,10 +67,12 @@ export class Network {
   /** What the leader is writing. */
   step: Step | undefined
   readonly #checks: StreamChecks | undefined
+  readonly #beforePutBack: (fleet: Fleet) => void
   #sequence = 0
 
-  constructor({random, signer, settings, observe, tell, recordsAttempts, checks}: NetworkParts, servers: number) {
+  constructor({random, signer, settings, observe, tell, recordsAttempts, checks, beforePutBack}: NetworkParts, servers: number) {
     this.#checks = checks
+    this.#beforePutBack = beforePutBack
     this.random = random
     this.signer = signer
     this.settings = settings
@@ -104,6 +108,7 @@ export class Network {
   /** The process of a server begins again. */
   restart(server: Server): void {
     server.restart(this.store.fleet, this.timeOf(server))
+    this.see(server)
   }
 
   get observability(): Envoy | undefined {
@@ -135,7 +140,7 @@ export class Network {
   /** A server hears of what is in the store, and judges its streams again. */
   see(server: Server): void {
     if (!server.isUp) return
-    server.seen = this.store.fleet
+    server.hear(this.store.fleet, {wall: this.timeOf(server), steady: this.now})
     server.version = this.store.version
     server.certificate = server.seen.server ?? server.certificate
     for (const envoy of this.envoys) {
@@ -152,6 +157,15 @@ export class Network {
   /** Every server but those that lag. */
   seeAll(): void {
     for (const server of this.livingServers) if (!server.isLagging) this.see(server)
+  }
+
+  /** A backup is restored. Watches begin again: every server hears of it, and writes its report again. */
+  putBack(fleet: Fleet): void {
+    // What was revoked a moment ago, and no server has heard of, is lost.
+    this.seeAll()
+    this.#beforePutBack(this.store.fleet)
+    this.store.putBack(fleet)
+    for (const server of this.livingServers) this.see(server)
   }
 
   /** A server writes its report. */

@@ -17,22 +17,21 @@ export const offlineEvents = {
   'bring an issuer': {
     weight: 2,
     act: scene => {
-      const {offline} = scene
-      if (offline === undefined || !isRoot(scene, offline) || isUnderWay(scene)) return undefined
+      const root = presentRoot(scene)
+      if (root === undefined || isUnderWay(scene) || isAsked(scene)) return undefined
       return bring(scene, 'rotate-issuer', {
-        issuer: issue(issuerSpec(scene.network.settings), offline, scene.network.date, scene.network.signer),
+        issuer: issue(issuerSpec(scene.network.settings), root, scene.network.date, scene.network.signer),
       })
     },
   },
   'bring a root': {
     weight: 1,
     act: scene => {
-      if (scene.offline === undefined || isUnderWay(scene)) return undefined
+      if (scene.offlineRoots.length === 0 || isUnderWay(scene) || isAsked(scene)) return undefined
       const {offline, ...others} = makeOffline(scene.network)
-      const said = bring(scene, 'rotate-root', {root: {...offline, key: keptElsewhere}, ...others})
       // The leader may take it at any time from now on: people with both keys can sign for either.
-      scene.offlineNext = offline
-      return said
+      scene.offlineRoots.push(offline)
+      return bring(scene, 'rotate-root', {root: {...offline, key: keptElsewhere}, ...others})
     },
   },
 } as const satisfies Readonly<Record<string, Kind>>
@@ -49,27 +48,27 @@ export function makeOffline({settings, signer, date}: Network): Record<'credenti
 
 /** A person heeds the warning of /readyz: from two thirds of its life on the issuer is to be replaced. */
 export function heedWarning(scene: Scene): void {
-  const {network, offline} = scene
+  const {network} = scene
   const {rotation, authority, requests} = network.store.fleet
-  if (scene.offlineNext !== undefined && isRoot(scene, scene.offlineNext)) scene.offline = scene.offlineNext
+  const root = presentRoot(scene)
   const issuer = authority.get('issuer')
   const isWaiting = [...requests.values()].some(({state, kind}) => state === 'waiting' && kind !== 'rotate')
   if (isWaiting) return
   reissueBound(scene)
   bringAgain(scene)
-  if (offline === undefined || !isRoot(scene, offline) || rotation !== undefined || issuer === undefined) return
+  if (root === undefined || rotation !== undefined || issuer === undefined) return
   const {notAfter, ...facts} = readKey(issuer)
   const from = issuedAt({notAfter, ...facts})
   if (network.now < from + ((notAfter.getTime() - from) * 2) / 3) return
-  bring(scene, 'rotate-issuer', {issuer: issue(issuerSpec(network.settings), offline, network.date, network.signer)}, {isKilled: false})
+  bring(scene, 'rotate-issuer', {issuer: issue(issuerSpec(network.settings), root, network.date, network.signer)}, {isKilled: false})
 }
 
 /** A rotation of the root waits: an issuer that is due by then is issued again for its own key, by the root that signed it. */
-function reissueBound({network, offline, offlineNext}: Scene): void {
+function reissueBound({network, offlineRoots}: Scene): void {
   const {store, settings, signer, date} = network
   const spec = issuerSpec(settings)
   for (const {part, present, root} of boundIssuers(store.fleet)) {
-    const by = [offline, offlineNext].find(each => each?.certificate === root.certificate)
+    const by = offlineRoots.find(({certificate}) => certificate === root.certificate)
     const {notAfter, ...facts} = readKey(present)
     const from = issuedAt({notAfter, ...facts})
     if (by === undefined || network.now < from + ((notAfter.getTime() - from) * 2) / 3) continue
@@ -80,19 +79,19 @@ function reissueBound({network, offline, offlineNext}: Scene): void {
 
 /** A rotation has waited until what is to sign next has ended, and says so. */
 function bringAgain(scene: Scene): void {
-  const {network, offline, offlineNext} = scene
+  const {network, offlineRoots} = scene
   const {rotation, authority} = network.store.fleet
   const issuer = authority.get('issuer')
   if (rotation?.stage === 'leaves' || rotation?.stage === 'retire') {
-    const by = [offline, offlineNext].find(each => each !== undefined && isRoot(scene, each))
+    const by = presentRoot(scene)
     if (by === undefined || issuer === undefined || readKey(issuer).notAfter.getTime() > network.now) return
     network.store.put({kind: 'authority', part: 'issuer', value: issue(issuerSpec(network.settings), by, network.date, network.signer)})
   }
 
   if (rotation?.stage !== 'announce') return
   const next = authority.get('nextRoot')
-  const root = rotation.part === 'root' ? [offline, offlineNext].find(each => each?.certificate === next?.certificate) : offline
-  if (root === undefined || (rotation.part === 'issuer' && !isRoot(scene, root))) return
+  const root = rotation.part === 'root' ? offlineRoots.find(each => each.certificate === next?.certificate) : presentRoot(scene)
+  if (root === undefined) return
   const hasEnded = (part: Part): boolean => {
     const key = authority.get(nextParts[part])
     return key === undefined || readKey(key).notAfter.getTime() <= network.now
@@ -119,8 +118,19 @@ function isUnderWay({network}: Scene): boolean {
   return network.store.fleet.rotation !== undefined
 }
 
-function isRoot({network}: Scene, {certificate}: CertifiedKey): boolean {
-  return network.store.fleet.authority.get('root')?.certificate === certificate
+/** Nor then, by another person: it would take the place of what the leader was asked to take. */
+function isAsked({network}: Scene): boolean {
+  const {requests, answers} = network.store.fleet
+  return [...requests].some(
+    ([id, request]) =>
+      request.state === 'waiting' && !answers.has(id) && Object.values(nextParts).some(next => request[next] !== undefined),
+  )
+}
+
+/** That of the store, with its key; undefined where people do not keep it. */
+function presentRoot({network, offlineRoots}: Scene): CertifiedKey | undefined {
+  const root = network.store.fleet.authority.get('root')
+  return root && offlineRoots.find(({certificate}) => certificate === root.certificate)
 }
 
 /** Lays the certificates, and names them to the leader. */

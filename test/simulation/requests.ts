@@ -2,6 +2,7 @@
 import {OBSERVABILITY, type Owner} from '../../src/lib/model/names.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {isImpatient} from '../../src/lib/ops/rotation/waiting.js'
+import {trustDigest} from '../../src/lib/pki/trust-digest.js'
 import type {Envoy, Stream} from './envoys.js'
 import {Violation} from './invariants.js'
 import {type Network, isCutOff} from './network.js'
@@ -13,7 +14,8 @@ export class Requests {
   readonly #worked = new Map<Envoy, readonly (Stream | undefined)[]>()
   /** Clusters that rotations have left behind, or given up, since then. */
   readonly #left = new Set<Owner>()
-
+  /** Those that have not come to the state since to which the store was put back: what they have may not go together meanwhile. */
+  readonly #unsettled = new Set<Envoy>()
   /** The version of the store with the present trust bundle. */
   #bundle = 0
 
@@ -24,12 +26,24 @@ export class Requests {
     if (isImpatient(network.store.fleet, network.date)) for (const {owner} of network.envoys) this.#left.add(owner)
   }
 
+  /** Envoys get, one after the other, what was in the store when the backup was made. */
+  beforePutBack(network: Network): void {
+    this.#worked.clear()
+    for (const envoy of network.envoys) this.#unsettled.add(envoy)
+  }
+
   /** Both Envoys use what they have now. */
   requireAccepted(network: Network): void {
     const {observability} = network
     if (observability === undefined) return
+    for (const envoy of this.#unsettled) if (hasWhatIsStored(envoy, network.store.fleet)) this.#unsettled.delete(envoy)
     for (const envoy of network.envoys) {
       if (envoy.owner === OBSERVABILITY) continue
+      if (this.#unsettled.has(envoy) || this.#unsettled.has(observability)) {
+        this.#worked.delete(envoy)
+        continue
+      }
+
       const streams = [envoy.stream, observability.stream]
       // A server that hears of nothing sends an Envoy that reconnects what has been replaced.
       if (streams.some(stream => stream !== undefined && network.server(stream.server)?.isLagging === true)) {
@@ -49,6 +63,11 @@ export class Requests {
 
     this.#left.clear()
   }
+}
+
+function hasWhatIsStored({identity, trust, owner}: Envoy, fleet: Fleet): boolean {
+  const isPresent = identity?.certificate === fleet.identities.get(owner)?.certificate
+  return isPresent && trust !== undefined && fleet.trust !== undefined && trustDigest(trust) === trustDigest(fleet.trust)
 }
 
 function whyRefused(envoy: Envoy, observability: Envoy): string | undefined {

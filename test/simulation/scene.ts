@@ -1,8 +1,15 @@
 /** What the events of a seed act on, and what a kind of event is. */
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Leader} from './leader.js'
 import type {Network} from './network.js'
 import type {Server} from './servers.js'
+
+/** What was in the store at a time, milliseconds since 1970. */
+export interface Backup {
+  readonly at: number
+  readonly fleet: Fleet
+}
 
 /** What a seed draws its events from. */
 export interface Scene {
@@ -13,12 +20,12 @@ export interface Scene {
   former: Server | undefined
   /** Whether clocks jump. */
   readonly hasJumps: boolean
-  /** A root whose key is kept offline: that of the store, or one that it had; undefined: people never had one. */
-  offline: CertifiedKey | undefined
-  /** One that was brought to follow it. */
-  offlineNext: CertifiedKey | undefined
+  /** Every root whose key people keep offline: they throw none away, since a store may come back that has it. */
+  readonly offlineRoots: CertifiedKey[]
   /** How many clusters were ever added. */
   added: number
+  /** The last backups. */
+  readonly backups: Backup[]
 }
 
 /** A kind of event. */

@@ -8,7 +8,8 @@ import {servedNames} from '../../src/lib/model/fleet.js'
 import {rootSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import type {Signer} from '../../src/lib/pki/signer.js'
-import {calm, happen, pass} from './events.js'
+import {happen} from './events.js'
+import {calm, pass} from './moments.js'
 import {Thief, Violation, checkWrite} from './invariants.js'
 import {Leader, type PlantedFault} from './leader.js'
 import {APART, Network, type StreamChecks} from './network.js'
@@ -59,6 +60,10 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
         if (before.rotation !== undefined && after.rotation === undefined) rotations += 1
         checkWrite(network, before, after, changes, step)
       },
+      beforePutBack(fleet) {
+        thief.beforePutBack(network, fleet)
+        requests.beforePutBack(network)
+      },
     },
     2 + random.below(2),
   )
@@ -67,7 +72,7 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
   if (leading === undefined) throw new Error('there is no server')
   const scene: Scene = {
     ...{network, leader: new Leader(network, planted), leading, former: undefined},
-    ...{hasJumps: random.chance(0.2), offline: undefined, offlineNext: undefined, added: 0},
+    ...{hasJumps: random.chance(0.2), offlineRoots: [], added: 0, backups: []},
   }
   try {
     install(scene)
@@ -81,6 +86,7 @@ export function simulate(seed: number, {events, signer, planted, tell, recordsAt
     network.tell(() => 'all faults end')
     settle(scene)
     thief.requireRefused(network)
+    thief.requireWritten(network, scene.leading)
     return {seed, network, failure: undefined, rotations}
   } catch (error) {
     const failure = error instanceof Violation ? error.message : `an error was thrown: ${error instanceof Error ? (error.stack ?? '') : ''}`
@@ -106,7 +112,7 @@ function authorityOf(scene: Scene): readonly Change[] {
   const {random, settings, signer} = network
   if (!random.chance(0.25)) return [{kind: 'authority', part: 'root', value: issue(rootSpec(settings), undefined, network.date, signer)}]
   const {offline, issuer, credentialIssuer} = makeOffline(network)
-  scene.offline = offline
+  scene.offlineRoots.push(offline)
   return [
     {kind: 'authority', part: 'issuer', value: issuer},
     {kind: 'authority', part: 'credentialIssuer', value: credentialIssuer},

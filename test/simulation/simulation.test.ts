@@ -4,7 +4,7 @@ import {historyOf, playTwice, simulateSeeds} from '../../scripts/tasks/simulate.
 import {plantedFaults} from './leader.js'
 
 /** A planted fault shows within so many seeds. */
-const SEEDS = 200
+const SEEDS = 20
 
 describe('the simulation', function () {
   this.timeout(300_000)

@@ -3,6 +3,7 @@ import {type StoredChange, isDerivedChange, isStored, sharesObject} from '../../
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../../src/lib/model/fleet.js'
 import {batchesOf} from '../../src/lib/store/batches.js'
+import {changesBetween} from '../helpers/fleet-changes.js'
 
 /** One attempt to write, as another store can repeat it. */
 export interface Attempt {
@@ -25,6 +26,8 @@ export class SimulatedStore {
   version = 0
   /** All attempts, where they are recorded. */
   readonly attempts: Attempt[] | undefined
+  /** The version that it was last put back to. */
+  #putBack = 0
   readonly #versions = new Map<number, Fleet>([[0, emptyFleet]])
   readonly #observe: Observe
 
@@ -42,7 +45,7 @@ export class SimulatedStore {
 
   /** The oldest version that a plan can be made on. */
   get oldest(): number {
-    return Math.max(0, this.version - KEPT + 1)
+    return Math.max(this.#putBack, this.version - KEPT + 1)
   }
 
   /**
@@ -59,7 +62,12 @@ export class SimulatedStore {
     const written = all.slice(0, groups)
     this.attempts?.push({base, groups: (isConflict ? all : written).map(group => group.changes), isConflict})
     if (isConflict) return 'conflict'
-    for (const group of written) this.#write(group.key, group.changes)
+    for (const group of written) {
+      const before = this.fleet
+      this.#write(group.key, group.changes)
+      this.#observe(before, this.fleet, group.changes)
+    }
+
     return 'written'
   }
 
@@ -68,14 +76,21 @@ export class SimulatedStore {
     this.commit(this.version, changes)
   }
 
+  /** A backup is restored. Objects that differ have new revisions, as when it is applied: a plan on what was read before is in conflict. */
+  putBack(fleet: Fleet): void {
+    const changes = changesBetween(this.fleet, fleet).filter(change => isStored(change))
+    const groups = batchesOf(changes).flat()
+    this.attempts?.push({base: this.version, groups: groups.map(group => group.changes), isConflict: false})
+    for (const group of groups) this.#write(group.key, group.changes)
+    this.#putBack = this.version
+  }
+
   #write(key: ObjectKey, changes: readonly StoredChange[]): void {
-    const before = this.fleet
     const isGone = changes.every(change => change.value === undefined && !sharesObject(change))
     this.version += 1
     const value = isGone ? undefined : String(this.version)
-    this.fleet = reduceAll(before, [...changes, {kind: 'revision', object: key, value}])
+    this.fleet = reduceAll(this.fleet, [...changes, {kind: 'revision', object: key, value}])
     this.#versions.set(this.version, this.fleet)
     this.#versions.delete(this.version - KEPT)
-    this.#observe(before, this.fleet, changes)
   }
 }

@@ -8,10 +8,11 @@ import {type Change, reduceAll} from '../../lib/model/change.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {type Fleet, emptyFleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
-import {type Records, isProtected, ownersPutBack, planProtected, unitedRecords} from '../../lib/ops/protect.js'
+import type {Records} from '../../lib/ops/protect.js'
 import {withRecovered} from '../../lib/pki/recover.js'
 import type {StateStore, Watcher} from '../../lib/store/store.js'
 import type {Log} from '../log.js'
+import {openProtection} from './protection.js'
 
 /** Milliseconds. */
 export interface FleetTimes {
@@ -61,8 +62,6 @@ export interface CurrentFleet {
   follow(observers: readonly FleetObserver[], stopping: AbortSignal): Promise<void>
 }
 
-const noRecords: Records = new Map()
-
 const PUT_BACK =
   'records of clusters were found at an earlier state, as after a restored backup: what was changed in between is lost, but for revocations and denials; check the clusters that were added or removed since'
 
@@ -79,14 +78,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
   let [stored, served]: [Fleet, Fleet] = [emptyFleet, emptyFleet]
   let [isKnown, isReachable] = [false, false]
   let firstReadFailure: string | undefined
-  let restored: {readonly records: Records; readonly at: number} | undefined
-
-  function protection(): Records {
-    // Where no leader has written it again, such as without a right to write, it is still protected.
-    if (restored !== undefined && performance.now() - restored.at > times.protectedMs && isProtected(stored, restored.records, now()))
-      restored = undefined
-    return restored?.records ?? noRecords
-  }
+  const protection = openProtection({protectedMs: times.protectedMs, now, steady: () => performance.now()})
 
   async function firstRead(watcher: Watcher, onFailure: () => void, stopping: AbortSignal): Promise<Fleet> {
     for (let failures = 1; ; failures += 1) {
@@ -106,7 +98,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
   return {
     served: () => served,
     stored: () => stored,
-    protection,
+    protection: () => protection.records(stored),
     isKnown: () => isKnown,
     isReachable: () => isReachable,
     firstReadFailure: () => firstReadFailure,
@@ -116,13 +108,8 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
       const early: Change[] = []
       let hadLost = false
 
-      function wentBack(records: Records, message: string, owners: readonly Owner[] = []): void {
-        restored = {records: unitedRecords(protection(), records), at: performance.now()}
-        log.error(message, {store: store.description, ...(owners.length > 0 && {clusters: listed(owners)})})
-      }
-
       function toServe(known: {readonly stored: Fleet; readonly served: Fleet}): Fleet {
-        const lost = planProtected(stored, protection())
+        const lost = protection.lost(stored)
         const fleet = lost.length > 0 || hadLost ? withRecovered(reduceAll(stored, lost)) : withRecovered(stored, known)
         hadLost = lost.length > 0
         return fleet
@@ -132,13 +119,13 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
         const before = served
         const known = {stored, served}
         // What is written again by now is forgotten before the leader drops it, long after its end.
-        protection()
+        protection.records(stored)
         stored = reduceAll(stored, changes)
         served = toServe(known)
         // A store can go back without a lower resource version: etcd's --bump-revision, or a directory that was copied back.
-        const owners = ownersPutBack(before, served, now())
+        const owners = protection.look(stored, {before, after: served})
         if (owners.length > 0) {
-          wentBack(before.records, PUT_BACK, owners)
+          log.error(PUT_BACK, {store: store.description, clusters: listed(owners)})
           served = toServe(known)
         }
 
@@ -155,7 +142,8 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
           log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
         },
         restored(message) {
-          wentBack(stored.records, message)
+          protection.wentBack(stored, stored.records)
+          log.error(message, {store: store.description})
         },
         recovered() {
           isReachable = true
