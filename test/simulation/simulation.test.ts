@@ -38,5 +38,5 @@ describe('the simulation', function () {
   })
 })
 
-/** In it Envoys refuse secrets, and leaders come into conflict. */
-const SEED_WITH_ALL = 27
+/** In it Envoys refuse secrets, leaders come into conflict, the store is put back, and people name certificates by their fingerprints. */
+const SEED_WITH_ALL = 36
