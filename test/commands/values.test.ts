@@ -1,8 +1,9 @@
-import {readFile, stat} from 'node:fs/promises'
+import {readFile, rename, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {loadAll} from 'js-yaml'
 import {type Ran, atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
+import {bootstrapPaths} from '../../src/lib/envoy/credential-files.js'
 import packageJson from '../../package.json' with {type: 'json'}
 
 interface Named {
@@ -90,6 +91,33 @@ describe('commands: cluster values', function () {
         '11901=31901',
       )
       expect(json.value['kept']).to.include('--bind-address 10.0.0.8').and.not.to.include('--port 11901=21901')
+    }))
+
+  it('files that were moved are written again for where they are now; a directory that was named stays, and is told', () =>
+    withParis(async (values, store) => {
+      const [first, moved] = ['m1', 'm2'].map(name => path.join(path.dirname(store), name)) as [string, string]
+      const write = async (output: string, ...flags: string[]): Promise<string> => {
+        const ran = await values('--format', 'bootstrap', '--output', output, ...flags)
+        expect(ran.code, ran.stderr).to.equal(0)
+        return ran.stderr
+      }
+      await write(first, '--bind-address', '10.0.0.7')
+      await rename(first, moved)
+      const again = await write(moved)
+      expect(again)
+        .to.contain(`envoy -c ${moved}/envoy.json`)
+        .and.to.contain('Kept from the files that were there: --bind-address 10.0.0.7.')
+      for (const file of [bootstrapPaths.bootstrap, bootstrapPaths.sdsCredential])
+        expect(await readFile(path.join(moved, file), 'utf8'), file)
+          .to.contain(moved)
+          .and.not.to.contain(first)
+
+      const named = await write(moved, '--envoy-directory', '/etc/envoy-paris')
+      expect(named).not.to.contain('Kept from the files that were there: --envoy-directory')
+      await rename(moved, first)
+      const elsewhere = await write(first)
+      expect(elsewhere).to.contain('--envoy-directory /etc/envoy-paris').and.to.contain('envoy -c /etc/envoy-paris/envoy.json')
+      expect(elsewhere).to.contain('Name --envoy-directory if the files have moved')
     }))
 
   it("releases the chart of this program's version by default, and accepts every flag of its format", () =>

@@ -18,7 +18,7 @@ export default class ClusterValues extends StoreCommand {
 secret: the Kubernetes Secret with the key, to which the values refer.
 helm-chart, helm-release, argo-application: an object that makes k3s, Flux or Argo CD release the chart with these values. It holds no key.
 manifest: the Secret with the key, and a second Secret with the values.
-bootstrap: an Envoy bootstrap with its files, for an Envoy outside Kubernetes. Written again into the same directory, it keeps the flags that are not named, and prints them.
+bootstrap: an Envoy bootstrap with its files, for an Envoy outside Kubernetes. Written again into the same directory, it keeps the flags that are not named, and prints them; where the directory has moved, the paths in the files follow.
 The name "atlas" is the observability Envoy.`
   static override hiddenAliases = ['cluster-values']
   static override deprecateAliases = true

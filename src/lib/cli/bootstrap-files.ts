@@ -28,7 +28,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, named: Bootstr
   const before = present === 'unknown' || present?.node.cluster !== owner ? undefined : present
   const {flags, kept} = withKept(named, before === undefined ? {} : flagsOf(before, directory))
   const envoyDirectory = flags['envoy-directory'] ?? directory
-  const options = bootstrapOptions(flags, owner, envoyDirectory)
+  const options = {...bootstrapOptions(flags, owner, envoyDirectory), isWrittenInPlace: envoyDirectory === directory}
   refuseOther(directory, present, {cluster: owner, id: options.nodeId})
   const files = bootstrap(options)
   const ignored = await writeFiles(directory, files, KEYS)
@@ -38,6 +38,9 @@ export async function writeBootstrap({owner, bootstrap}: Joining, named: Bootstr
     ...paths.map(file => `  ${file}`),
     ...(ignored === undefined ? [] : [`  ${ignored}`]),
     ...(kept.length === 0 ? [] : [`Kept from the files that were there: ${kept.join(' ')}. Name a flag to change it.`]),
+    ...(named['envoy-directory'] === undefined && envoyDirectory !== directory
+      ? ['Name --envoy-directory if the files have moved on the machine that Envoy runs on.']
+      : []),
   ]
   const command = envoyCommand(path.join(envoyDirectory, bootstrapPaths.bootstrap), ' --drain-time-s 20 --disable-hot-restart')
   const limit = `"atlas status" takes this Envoy's limit of open files for ${options.openFiles}. Where "ulimit -Hn" shows less, run this again with --open-files and what it shows.`

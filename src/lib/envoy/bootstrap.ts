@@ -42,6 +42,8 @@ export interface BootstrapOptions {
   readonly nodeId: string
   /** The folder that `bootstrapPaths` are below, on the machine that Envoy runs on. */
   readonly directory: string
+  /** That folder is simply where the bootstrap was written: `cluster values` follows it where it has moved. */
+  readonly isWrittenInPlace?: boolean
   /** Where the listeners for other clusters bind; Atlas's default is 0.0.0.0. */
   readonly bindAddress?: string
   /** Where the plaintext listeners bind; Atlas's default is 127.0.0.1. */
@@ -125,9 +127,14 @@ function tunnelExtension(owner: Owner): TypedExtensionConfig {
   return create(TypedExtensionConfigSchema, {name: `envoy.bootstrap.reverse_tunnel.${name}`, typedConfig})
 }
 
-function metadata({owner, bindAddress, localAddress, maxHeapBytes, openFiles, ports, workers, upstreamTls}: BootstrapOptions): JsonObject {
+/** Not the path: the server is not told how this machine's folders are called. */
+export const IN_PLACE = 'output'
+
+function metadata(options: BootstrapOptions): JsonObject {
+  const {owner, bindAddress, isWrittenInPlace = false, localAddress, maxHeapBytes, openFiles, ports, workers, upstreamTls} = options
   return {
     ...(bindAddress === undefined ? {} : {[nodeMetadata.bindAddress]: bindAddress}),
+    ...(isWrittenInPlace ? {[nodeMetadata.directory]: IN_PLACE} : {}),
     ...(localAddress === undefined ? {} : {[nodeMetadata.localAddress]: localAddress}),
     // The heap of the other Envoys does not grow with the fleet.
     ...(owner === OBSERVABILITY ? {[nodeMetadata.maxHeapBytes]: maxHeapBytes ?? DEFAULT_MAX_HEAP} : {}),

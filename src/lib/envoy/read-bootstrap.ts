@@ -3,12 +3,12 @@
  * again without naming all of that again. What is absent or cannot be read counts as not set.
  */
 import type {HostPort} from '../model/address.js'
-import {type Node, parseNode} from '../model/node.js'
-import type {BootstrapOptions} from './bootstrap.js'
+import {type Node, nodeMetadata, parseNode} from '../model/node.js'
+import {type BootstrapOptions, IN_PLACE} from './bootstrap.js'
 import {bootstrapPaths} from './credential-files.js'
 
 /** Options that `buildBootstrap` has had, as far as the bootstrap shows them; its defaults are in it as values. */
-export interface WrittenBootstrap extends Pick<BootstrapOptions, 'adminSocket' | 'maxHeapBytes' | 'stats'> {
+export interface WrittenBootstrap extends Pick<BootstrapOptions, 'adminSocket' | 'isWrittenInPlace' | 'maxHeapBytes' | 'stats'> {
   /** Its cluster and id, and what its metadata says. */
   readonly node: Node
   readonly directory?: string
@@ -28,6 +28,7 @@ export function readBootstrap(text: string): WrittenBootstrap | undefined {
     node,
     ...(adminSocket !== undefined && {adminSocket}),
     ...(directory !== undefined && {directory}),
+    ...(at(bootstrap, 'node', 'metadata', nodeMetadata.directory) === IN_PLACE && {isWrittenInPlace: true}),
     ...(stats !== undefined && {stats}),
     ...(maxHeapBytes !== undefined && {maxHeapBytes}),
   }

@@ -38,9 +38,10 @@ export interface NodeClaim {
   readonly version?: {readonly major: number; readonly minor: number; readonly patch: number} | undefined
 }
 
-/** The node metadata keys that Atlas reads; all others are ignored. */
+/** The node metadata keys that Atlas reads; all others are ignored. `directory` is for `cluster values` alone, which wrote it. */
 export const nodeMetadata = {
   bindAddress: 'atlas.bind_address',
+  directory: 'atlas.directory',
   localAddress: 'atlas.local_address',
   maxHeapBytes: 'atlas.max_heap_bytes',
   openFiles: 'atlas.open_files',

@@ -14,12 +14,13 @@ import {present} from './common.js'
  * The flags that say what `written` says; a flag is absent where its default says the same.
  * @param output the full path of `--output`
  */
-export function flagsOf({node, directory = '', adminSocket, stats, maxHeapBytes}: WrittenBootstrap, output: string): BootstrapFlags {
+export function flagsOf(written: WrittenBootstrap, output: string): BootstrapFlags {
+  const {node, directory = '', isWrittenInPlace = false, adminSocket, stats, maxHeapBytes} = written
   const {bindAddress, localAddress, ports, openFiles, upstreamTls} = node
   const unless = <T>(value: T | undefined, standard: T): T | undefined => (value === standard ? undefined : value)
   const certificates = upstreamTls?.directory === `${directory}/${UPSTREAM_DIRECTORY}` ? upstreamTls.certificates : none
   return present({
-    'envoy-directory': directory === '' ? undefined : unless(directory, output),
+    'envoy-directory': directory === '' || isWrittenInPlace ? undefined : unless(directory, output),
     'node-id': unless(node.id, `${node.cluster}-0`),
     'bind-address': unless(bindAddress, '0.0.0.0'),
     'local-address': unless(localAddress, '127.0.0.1'),
