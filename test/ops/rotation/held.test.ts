@@ -5,8 +5,9 @@ import type {Fleet} from '../../../src/lib/model/fleet.js'
 import type {Owner} from '../../../src/lib/model/names.js'
 import type {ReplicaReport} from '../../../src/lib/model/report.js'
 import {planLeaves} from '../../../src/lib/ops/rotate.js'
+import {planRotation} from '../../../src/lib/ops/rotation/plan.js'
 import {readKey} from '../../../src/lib/pki/read.js'
-import {testDependencies} from '../../helpers/dependencies.js'
+import {testDependencies, testSettings} from '../../helpers/dependencies.js'
 import {thrownBy} from '../../helpers/thrown.js'
 import {ModelNetwork} from './model-network.js'
 
@@ -96,6 +97,20 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
     expect(renewed()).to.include('atlas')
   })
 
+  it('while the clock is not confirmed, names the command that is not refused in this stage', () => {
+    rollBack('lyon')
+    network.settle()
+    const told = (): string => {
+      const changes = planRotation(network.fleet, testSettings, network.evidence(), {...network.dependencies, isAgeAReason: false})
+      return changes.flatMap(change => (change.kind === 'rotation' ? (change.value?.waitingFor[0] ?? []) : [])).join('\n')
+    }
+    expect(told()).to.contain('"atlas rotate NAME" issues the identity of a cluster at once').and.not.to.contain('"atlas rotate" issues')
+    network = new ModelNetwork(testDependencies(), ['lyon'])
+    network.begin('issuer')
+    network.pass()
+    expect(told()).to.contain('"atlas rotate" issues identities at once')
+  })
+
   it('a person who asks for new identities is told why that of the observability Envoy waits', () => {
     rollBack('lyon')
     network.serve()
@@ -115,7 +130,7 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
     const {code, message} = thrownBy(rotate(reporting(['ads-0']), ['atlas'], false))
     expect(code).to.equal('conflict')
     expect(message).to.match(/: lyon \(lyon-0\) is connected with a credential that does not carry the present roots/)
-    expect(thrownBy(rotate(network.fleet, ['atlas'], true)).message).to.contain('no server has reported')
+    expect(thrownBy(rotate(network.fleet, ['atlas'], true)).message).to.contain('is not known here; the server issues it')
     expect(rotate(network.fleet, ['oslo' as Owner], false)().map(({kind}) => kind)).to.deep.equal(['identity'])
     network.apply(['lyon'])
     network.settle()

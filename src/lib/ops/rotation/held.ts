@@ -23,7 +23,9 @@ export function whyHeld(fleet: Fleet, leaf: Leaf, evidence: Evidence | undefined
   if (present === undefined || fleet.rotation?.part !== 'root' || fleet.rotation.stage !== 'leaves' || !isSucceededLeaf(leaf))
     return undefined
   if (isInLastSixth(present, now) || judgeKey(present, spec, issuers, now).some(({reason}) => reason !== 'near-expiry')) return undefined
-  return evidence === undefined ? 'no server has reported which credentials Envoys are connected with' : refusers(fleet, evidence, now)[0]
+  return evidence === undefined
+    ? 'which credentials Envoys are connected with is not known here; the server issues it'
+    : refusers(fleet, evidence, now)[0]
 }
 
 /** Whether a certificate is renewed whatever its renewal would wait for otherwise. */

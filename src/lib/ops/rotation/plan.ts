@@ -77,13 +77,17 @@ export function planRotation(
   // Until the bundle in the store is that of the stage, what Envoys acknowledge shows nothing. The caller writes it next.
   if (prepared.length > 0 || !sameValue(fleet.trust, wantedTrust(fleet))) return prepared
   const waiting = [...unreadyParts(fleet, rotation, dependencies.now()), ...waitingFor(fleet, rotation, evidence, dependencies)]
-  if (waiting.length > 0) return planWaiting(rotation, dependencies.isAgeAReason ? waiting : [UNCONFIRMED, ...waiting])
+  if (waiting.length > 0) return planWaiting(rotation, dependencies.isAgeAReason ? waiting : [unconfirmed(rotation), ...waiting])
   return planStage(fleet, rotation, dependencies.now())
 }
 
 /** Until then a server issues again only one slice of the fleet, since a wrong clock would make each certificate a wrong one. */
-const UNCONFIRMED =
-  'the clock of the leader must hold for some minutes after its start (--time clock-held, 10m by default) before it issues certificates again; "atlas rotate" issues identities at once, "atlas rotate --ads" ADS credentials'
+function unconfirmed({part, stage}: Rotation): string {
+  // What every Envoy is shown is held then, and with it "atlas rotate" without a name.
+  const isHeld = part === 'root' && stage === 'leaves'
+  const remedy = isHeld ? '"atlas rotate NAME" issues the identity of a cluster at once' : '"atlas rotate" issues identities at once'
+  return `the clock of the leader must hold for some minutes after its start (--time clock-held, 10m by default) before it issues certificates again; ${remedy}, "atlas rotate --ads" ADS credentials`
+}
 
 /** Whether the issuer has lived two thirds of its life, and another one would end later. */
 function isIssuerDue(fleet: Fleet, settings: Settings, now: Date): boolean {
