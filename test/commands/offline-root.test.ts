@@ -254,18 +254,28 @@ describe('commands: a root that is kept offline', function () {
 
   it('the key of a root that Atlas has made is taken out of its file by the documented command, and everything else goes on', () =>
     inFolder(async folder => {
-      const store = path.join(folder, 'atlas-state')
+      const [store, home] = [path.join(folder, 'atlas-state'), path.join(folder, 'home')]
+      await mkdir(home)
       expect((await atlas('init', '--store', store, '--address', '203.0.113.7')).code).to.equal(0)
       expect((await atlas('cluster', 'add', 'paris', '--address', '203.0.113.8', '--store', store)).code).to.equal(0)
       const documented = readFileSync('docs/how-to/own-authority.md', 'utf8')
       const [command] = /^cp .*secret-atlas-ca[^]*?(?=\n```)/m.exec(documented) ?? []
-      execFileSync('sh', ['-c', command ?? expect.fail('it is documented')], {cwd: folder, stdio: 'pipe'})
       const file = path.join(store, 'secret-atlas-ca.yaml')
+      const [before, files] = [await stat(file), await readdir(store)]
+      execFileSync('sh', ['-c', command ?? expect.fail('it is documented')], {
+        ...{cwd: folder, stdio: 'pipe'},
+        env: {...process.env, HOME: home},
+      })
+      expect((await stat(file)).ino, 'a server that watches the file reads no part of one').not.to.equal(before.ino)
+      expect(await readdir(store)).to.have.members(files)
+      expect(await readdir(folder), 'no key is where git takes it').to.have.members(['atlas-state', 'home'])
       expect(await readFile(file, 'utf8')).not.to.contain('ca-key.pem')
       expect((await stat(file)).mode & 0o777).to.equal(0o600)
-      const saved = (await readdir(folder)).filter(name => name !== 'atlas-state')
+      const saved = await readdir(home)
       expect(saved).to.have.length(1)
-      expect(await readFile(path.join(folder, saved[0] ?? ''), 'utf8')).to.contain('ca-key.pem')
+      const copy = path.join(home, saved[0] ?? '')
+      expect(await readFile(copy, 'utf8')).to.contain('ca-key.pem')
+      expect((await stat(copy)).mode & 0o777).to.equal(0o600)
       const status = await atlas('rotate', '--status', '--store', store)
       expect(status.code, status.stderr).to.equal(0)
       expect(status.stdout).to.match(/The key of the root "CN=Atlas root [0-9a-f]{8}" is kept offline/)
