@@ -99,7 +99,8 @@ function requireConnected(network: Network, before: Fleet, after: Fleet, {seen}:
 
 /** Whether a step of a rotation of the root replaces what every Envoy is shown because it is near its end (lib/ops/rotation/held.ts). */
 function isIssuedOverdue({now}: Network, before: Fleet, after: Fleet): boolean {
-  if (before.rotation?.part !== 'root' || before.rotation.stage !== 'leaves') return false
+  // The next issuer signs a moment before the stage `leaves` is on record.
+  if (before.rotation?.part !== 'root' || (before.rotation.stage !== 'leaves' && before.rotation.stage !== 'credentials')) return false
   const shown = (fleet: Fleet): readonly (CertifiedKey | undefined)[] => [fleet.server, fleet.identities.get(OBSERVABILITY)]
   const replaced = shown(before).filter((key, index) => key !== shown(after)[index])
   return replaced.some(key => key !== undefined && isInLastSixth(key, new Date(now + APART)))

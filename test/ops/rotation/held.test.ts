@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {reduce} from '../../../src/lib/model/change.js'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
-import type {Owner} from '../../../src/lib/model/names.js'
+import {OBSERVABILITY, type Owner} from '../../../src/lib/model/names.js'
 import type {ReplicaReport} from '../../../src/lib/model/report.js'
 import {planLeaves} from '../../../src/lib/ops/rotate.js'
 import {planRotation} from '../../../src/lib/ops/rotation/plan.js'
@@ -68,6 +68,40 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
     network.apply(['atlas'])
     network.settle()
     expect(network.fleet.server).not.to.equal(server)
+  })
+
+  it('holds them as well where the leader ended before it had written that the stage has begun', () => {
+    network = new ModelNetwork(testDependencies(), ['lyon', 'oslo', 'paris'])
+    network.begin('root')
+    network.settle()
+    former = new Map(network.envoys.map(({owner, files, stream}) => [owner, {files, stream}]))
+    network.apply()
+    const {issuer: present, nextIssuer: next} = Object.fromEntries(network.fleet.authority)
+    const isSigning = (): boolean => network.fleet.authority.get('issuer')?.certificate === next?.certificate
+    while (!isSigning()) {
+      network.serve()
+      network.acknowledge()
+      for (const change of network.plan()) if (!isSigning()) network.fleet = reduce(network.fleet, change)
+    }
+
+    expect([network.stage, isSigning(), present?.certificate === next?.certificate]).to.deep.equal(['credentials', true, false])
+    rollBack('lyon')
+    rollBack('atlas')
+    const {server, identities} = network.fleet
+    const shown = (): unknown => [network.fleet.server, network.fleet.identities.get(OBSERVABILITY)]
+    const before = [server, identities.get(OBSERVABILITY)]
+    // They are due by their age, and not yet in the last sixth.
+    const {notBefore, notAfter} = readKey(server!)
+    network.dependencies.pass(((notAfter.getTime() - notBefore.getTime()) / 1000) * 0.7)
+    network.settle()
+    expect(network.stage).to.equal('credentials')
+    expect(shown()).to.deep.equal(before)
+    network.apply()
+    network.settle()
+    network.apply()
+    network.settle()
+    expect(shown()).not.to.deep.equal(before)
+    expect(network.fleet.rotation).to.equal(undefined)
   })
 
   it('waits for a cluster that has left since, which may come back with anything', () => {

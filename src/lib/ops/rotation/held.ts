@@ -20,12 +20,20 @@ import {haveSignersEnded, issuableOwners, ownersIn} from './waiting.js'
  */
 export function whyHeld(fleet: Fleet, leaf: Leaf, evidence: Evidence | undefined, now: Date): string | undefined {
   const {present, spec, issuers} = leaf
-  if (present === undefined || fleet.rotation?.part !== 'root' || fleet.rotation.stage !== 'leaves' || !isSucceededLeaf(leaf))
-    return undefined
+  if (present === undefined || fleet.rotation?.part !== 'root' || !isOfFormerIssuer(fleet, leaf, present)) return undefined
   if (isInLastSixth(present, now) || judgeKey(present, spec, issuers, now).some(({reason}) => reason !== 'near-expiry')) return undefined
   return evidence === undefined
     ? 'which credentials Envoys are connected with is not known here; the server issues it'
     : refusers(fleet, evidence, now)[0]
+}
+
+/** Whether the next issuer would sign in place of the one that signed a leaf. It does so before stage `leaves` is on record: a leader may end in between. */
+function isOfFormerIssuer({rotation, authority}: Fleet, leaf: Leaf, present: CertifiedKey): boolean {
+  if (rotation?.stage === 'leaves') return isSucceededLeaf(leaf)
+  const issuer = authority.get('issuer')
+  if (rotation?.stage !== 'credentials' || issuer === undefined || issuer.certificate !== authority.get('nextIssuer')?.certificate)
+    return false
+  return readKey(present).chain[0] !== readKey(issuer).sha256
 }
 
 /** Whether a certificate is renewed whatever its renewal would wait for otherwise. */
