@@ -44,7 +44,7 @@ describe('cli/text: what follows from changed settings', function () {
       expect(await after('--set', 'identity=7d')).to.contain(`"atlas rotate --store ${store}" issues identities now`)
       const groups = await after('--groups', 'asia,europe')
       expect(groups.split('\n')).to.have.length(2)
-      expect(groups).to.contain('group europe are in the file -europe beside')
+      expect(groups).to.contain('group europe are in the file whose name ends with -europe, beside')
       expect(await after('--groups', 'asia')).to.equal('- The endpoints of group europe are not kept any more: nothing should read them.')
       expect(await after('--client', 'thanos')).to.equal(
         '- The certificate of client thanos is in Secret atlas-client-thanos, once a server has issued it.',

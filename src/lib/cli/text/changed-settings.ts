@@ -52,7 +52,7 @@ function groupsOf(before: Settings, {groups}: Settings, {store}: StoreFlags): re
   const place = (group: string): string =>
     store === undefined
       ? `ConfigMap ${objectNames.groupEndpoints(group)} (chart atlas: set groups: [${groups.join(', ')}], for the right to write it)`
-      : `the file -${group} beside that of "atlas serve --thanos-endpoints"`
+      : `the file whose name ends with -${group}, beside that of "atlas serve --thanos-endpoints"`
   return [
     ...added.map(
       group => `The endpoints of group ${group} are in ${place(group)}; "atlas cluster add NAME --group ${group}" puts a cluster in it.`,
