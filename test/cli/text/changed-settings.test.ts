@@ -1,4 +1,5 @@
 /** What `init` prints after a change of settings: what takes effect automatically, and what a person has to do. */
+import {readdir} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, inFolder} from '../../helpers/atlas.js'
@@ -47,10 +48,21 @@ describe('cli/text: what follows from changed settings', function () {
       expect(groups).to.contain('group europe are in the file whose name ends with -europe, beside')
       expect(await after('--groups', 'asia')).to.equal('- The endpoints of group europe are not kept any more: nothing should read them.')
       expect(await after('--client', 'thanos')).to.equal(
-        '- The certificate of client thanos is in Secret atlas-client-thanos, once a server has issued it.',
+        `- The certificate of client thanos is in the file of Secret atlas-client-thanos in ${store}.`,
       )
+      expect(await readdir(store)).to.include('secret-atlas-client-thanos.yaml')
+      await init('--client', 'thanos', '--client', 'x:10901')
+      expect(await after('--client', 'thanos', '--client', 'x:10902')).to.equal(
+        '- Port 10902 speaks plaintext; switched to mutual TLS, it admits client x.\n' +
+          '- Port 10901 speaks plaintext; switched to mutual TLS, it refuses client x.',
+      )
+      await init('--client', 'thanos', '--client', 'x:10901,10902')
       const tls = await init('--internal-tls', '10901')
       expect(tls).to.contain('- Port 10901 of the observability Envoy admits only clients').and.to.contain(first)
+      expect(await after('--client', 'thanos', '--client', 'x:10902')).to.equal('- Port 10901 refuses client x from now on.')
+      expect(await after('--client', 'thanos', '--client', 'x:10901')).to.contain(
+        '- Port 10901 admits client x from now on, with the certificate that it has.',
+      )
       expect(await after('--web-domain', 'web.example'))
         .to.contain('https://paris.prom.web.example/')
         .and.to.contain('*.alertmanager.web.example')

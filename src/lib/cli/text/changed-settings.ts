@@ -1,5 +1,5 @@
 /** What follows from settings that `init` has changed in an installation that was there: what takes effect automatically, and what a person does. */
-import {dialledAddresses} from '../../model/fleet.js'
+import {type Fleet, dialledAddresses} from '../../model/fleet.js'
 import type {InternalClient} from '../../model/internal-ports.js'
 import {type ClientName, OBSERVABILITY, objectNames, pageKinds} from '../../model/names.js'
 import {type Settings, showsPages} from '../../model/settings.js'
@@ -35,7 +35,7 @@ export function renderFollowing({before, after, settings, changed}: InitResult, 
         ]
       : []),
     ...(isChanged('groups') ? groupsOf(former, settings, flags) : []),
-    ...(isChanged('clients') ? clientsOf(former, settings) : []),
+    ...(isChanged('clients') ? clientsOf(former, settings, after.clients, flags) : []),
     ...(isChanged('internalTls') ? portsOf(former, settings) : []),
     ...(isChanged('webDomain', 'pagesByPath') ? pagesOf(settings) : []),
     ...(isChanged('lifetimes')
@@ -61,11 +61,32 @@ function groupsOf(before: Settings, {groups}: Settings, {store}: StoreFlags): re
   ]
 }
 
-function clientsOf(before: Settings, {clients}: Settings): readonly string[] {
+function clientsOf(before: Settings, {clients, internalTls}: Settings, issued: Fleet['clients'], {store}: StoreFlags): readonly string[] {
   const names = (of: readonly InternalClient[]): readonly ClientName[] => of.map(({name}) => name)
   const [added, gone] = apart(names(before.clients), names(clients))
+  const place = (name: ClientName): string =>
+    store !== undefined && issued.has(name)
+      ? `the file of Secret ${objectNames.client(name)} in ${store}`
+      : `Secret ${objectNames.client(name)}, once a server has issued it`
+  const moved = clients.flatMap(({name, ports}) => {
+    const former = before.clients.find(each => each.name === name)
+    const [opened, closed] = former === undefined ? [[], []] : apart(former.ports, ports)
+    return [
+      ...opened.map(port =>
+        internalTls.includes(port)
+          ? `Port ${port} admits client ${name} from now on, with the certificate that it has.`
+          : `Port ${port} speaks plaintext; switched to mutual TLS, it admits client ${name}.`,
+      ),
+      ...closed.map(port =>
+        internalTls.includes(port)
+          ? `Port ${port} refuses client ${name} from now on.`
+          : `Port ${port} speaks plaintext; switched to mutual TLS, it refuses client ${name}.`,
+      ),
+    ]
+  })
   return [
-    ...added.map(name => `The certificate of client ${name} is in Secret ${objectNames.client(name)}, once a server has issued it.`),
+    ...added.map(name => `The certificate of client ${name} is in ${place(name)}.`),
+    ...moved,
     ...gone.map(name => `Client ${name} is refused from now on, and its Secret deleted.`),
   ]
 }
