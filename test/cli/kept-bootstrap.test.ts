@@ -7,6 +7,7 @@ import {readBootstrap} from '../../src/lib/envoy/read-bootstrap.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
+import {thrownBy} from '../helpers/thrown.js'
 
 const OUTPUT = '/home/me/envoy'
 const settings = {...defaultSettings, addresses: parseAddresses('192.0.2.1')}
@@ -59,6 +60,18 @@ describe('cli: flags that a bootstrap was written with', () => {
       "--envoy-directory '/etc/envoy paris' --node-id paris-7 --bind-address 10.0.0.7 --local-address 127.0.1.1 --open-files 4096 " +
         '--max-heap-bytes 4294967296 --upstream-tls internal --upstream-tls openshift:client --admin /run/atlas/admin.sock',
     )
+  })
+
+  it('a list that is kept is emptied by "off", alone', () => {
+    const {flags, kept} = withKept({port: ['off'], 'upstream-tls': ['off']}, all)
+    expect(kept.join(' ')).not.to.match(/--port|--upstream-tls/)
+    const emptied = readFrom(text(flags))
+    expect(emptied).not.to.have.any.keys('port', 'upstream-tls')
+    expect(emptied).to.include({stats: '[::1]:9999'})
+    for (const flag of ['port', 'upstream-tls'] as const) {
+      const {code, message} = thrownBy(() => text({[flag]: ['off', '11901=21901']}))
+      expect([code, message]).to.deep.equal(['invalid', `--${flag} off is for an empty list, and has entries beside it`])
+    }
   })
 
   it('of an earlier bootstrap, with its admin pages on a port and no listener for statistics, the rest is kept', () => {

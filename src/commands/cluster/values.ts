@@ -48,6 +48,10 @@ The name "atlas" is the observability Envoy.`
       command: `${values} --store ./atlas-state --format bootstrap --output ./envoy-paris --admin /run/atlas/admin.sock --stats 10.0.0.7:9902`,
     },
     {
+      description: 'The same files again, without the certificates for Thanos endpoints that they had',
+      command: `${values} --store ./atlas-state --format bootstrap --output ./envoy-paris --upstream-tls off`,
+    },
+    {
       description: 'The observability Envoy of 10,000 clusters, with a heap of 4 GiB',
       command: `<%= config.bin %> cluster values atlas --store ./atlas-state --format bootstrap --output ./envoy-atlas --max-heap-bytes 4294967296`,
     },

@@ -4,7 +4,7 @@ import type {BootstrapOptions} from '../../envoy/bootstrap.js'
 import {UPSTREAM_DIRECTORY} from '../../envoy/credential-files.js'
 import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model/address.js'
 import {type UpstreamTls, isCertificatesName, parseUpstreamTls} from '../../model/endpoint-tls.js'
-import {invalid} from '../../model/errors.js'
+import {AtlasError, invalid} from '../../model/errors.js'
 import {parseNodeId} from '../../model/node.js'
 import {DEFAULT_OPEN_FILES, USUAL_OPEN_FILES} from '../../model/open-files.js'
 import {type FlagsOf, parsed, present} from './common.js'
@@ -26,7 +26,7 @@ export const bootstrapFlags = {
   'bind-address': Flags.string({description: 'address of its listeners with mutual TLS (default 0.0.0.0)', helpGroup, helpValue: 'IP'}),
   'local-address': Flags.string({description: 'address of its plaintext listeners (default 127.0.0.1)', helpGroup, helpValue: 'IP'}),
   port: Flags.string({
-    description: 'port to listen on instead of a standard one, such as 11901=21901; may be repeated',
+    description: 'port to listen on instead of a standard one, such as 11901=21901; may be repeated; "off" for none',
     helpGroup,
     helpValue: 'PORT=LISTENED',
     multiple: true,
@@ -43,7 +43,7 @@ export const bootstrapFlags = {
   }),
   'upstream-tls': Flags.string({
     description:
-      'certificates that this Envoy has for Thanos endpoints with TLS (cluster add --thanos-tls): ca.crt in upstream/NAME beside the bootstrap; with :client a client certificate too, tls.crt and tls.key; may be repeated',
+      'certificates that this Envoy has for Thanos endpoints with TLS (cluster add --thanos-tls): ca.crt in upstream/NAME beside the bootstrap; with :client a client certificate too, tls.crt and tls.key; may be repeated; "off" for none',
     helpGroup,
     helpValue: 'NAME[:client]',
     multiple: true,
@@ -75,14 +75,29 @@ export function bootstrapOptions(
     ...present({
       bindAddress: parsed(flags['bind-address'], text => parseIp(text, '--bind-address')),
       localAddress: parsed(flags['local-address'], text => parseIp(text, '--local-address')),
-      ports: parsed(flags.port, parseListenedPorts),
+      ports: parsed(entriesOf(flags.port, '--port'), parseListenedPorts),
       maxHeapBytes: parsed(flags['max-heap-bytes'], parseMaxHeap),
       adminSocket: parsed(flags.admin, parseAdmin),
       stats: parsed(flags.stats, parseStats),
-      upstreamTls: parsed(flags['upstream-tls'], entries => upstreamTlsIn(entries, `${directory}/${UPSTREAM_DIRECTORY}`)),
+      upstreamTls: parsed(entriesOf(flags['upstream-tls'], '--upstream-tls'), entries =>
+        upstreamTlsIn(entries, `${directory}/${UPSTREAM_DIRECTORY}`),
+      ),
     }),
   }
 }
+
+/**
+ * Undefined where the list is to be empty: a list that is not named keeps what it was (kept-bootstrap.ts).
+ * @throws AtlasError `invalid` for the word beside entries
+ */
+function entriesOf(values: readonly string[] | undefined, flag: string): readonly string[] | undefined {
+  if (values?.includes(EMPTY) !== true) return values
+  if (values.some(value => value !== EMPTY))
+    throw new AtlasError('invalid', `${flag} ${EMPTY} is for an empty list, and has entries beside it`)
+  return undefined
+}
+
+const EMPTY = 'off'
 
 /**
  * Envoy's admin pages show secrets and can stop Envoy (defect D5 of the 2021 program); at a TCP address, a registration could name them as
@@ -97,7 +112,8 @@ function upstreamTlsIn(entries: readonly string[], directory: string): UpstreamT
   const client: Record<string, boolean> = {}
   for (const entry of entries) {
     const [, name = '', isClient] = /^([^:]*)(:client)?$/.exec(entry) ?? []
-    if (!isCertificatesName(name)) throw invalid('--upstream-tls', 'NAME or NAME:client, such as openshift:client', entry)
+    if (!isCertificatesName(name))
+      throw invalid('--upstream-tls', 'NAME or NAME:client, such as openshift:client, or "off" for none', entry)
     client[name] = isClient !== undefined
   }
   return parseUpstreamTls({directory, client}, '--upstream-tls')
