@@ -52,13 +52,30 @@ describe('store/directory: rules for git', () => {
       expect(await ignoreKeys(folder, KEYS), 'once').to.equal(undefined)
     }))
 
-  for (const rules of ['*', 'certs/\nupstream/\n*.pem', '/certs\nupstream/*\nissuer-key.pem', 'certs/tls.key\ntls.key\n/issuer-key.pem'])
-    it(`are not written where a person's own cover the keys: ${rules.replaceAll('\n', ' ')}`, () =>
+  for (const rules of ['*.key\n*.pem', 'certs/\nupstream/\n*.pem', 'certs/tls.key\ntls.key\n/issuer-key.pem'])
+    it(`are written for drafts alone where a person's own cover the keys alone: ${rules.replaceAll('\n', ' ')}`, () =>
+      withGit(async (folder, ignored) => {
+        const file = path.join(folder, '.gitignore')
+        await writeFile(file, rules)
+        await writeFile(path.join(folder, '.issuer-key.pem.0123456789ab'), 'x')
+        expect(await ignoreKeys(folder, KEYS)).to.contain('.gitignore: rules were added')
+        const added = (await readFile(file, 'utf8')).slice(rules.length)
+        expect(added)
+          .to.contain('\n/.issuer-key.pem.*\n')
+          .and.not.to.match(/^\/.*(?:tls\.key|issuer-key\.pem)$/m)
+        expect(await ignored()).to.include.members(keys)
+        const {stdout} = await run('git', ['ls-files', '--others', '--exclude-standard'], {cwd: folder})
+        expect(stdout).not.to.contain('key')
+        expect(await ignoreKeys(folder, KEYS), 'once').to.equal(undefined)
+      }))
+
+  for (const rules of ['*', '.*\n*.key\n*.pem', 'certs/\nupstream/\n*.pem\n.*', '/certs\nupstream/*\nissuer-key.pem\n.issuer-key.pem.*'])
+    it(`are not written where a person's own cover the keys and their drafts: ${rules.replaceAll('\n', ' ')}`, () =>
       withGit(async (folder, ignored) => {
         await writeFile(path.join(folder, '.gitignore'), rules)
         expect(await ignoreKeys(folder, KEYS)).to.equal(undefined)
         expect(await readFile(path.join(folder, '.gitignore'), 'utf8')).to.equal(rules)
-        expect(await ignored()).to.include.members(['certs/tls.key', 'upstream/a/tls.key', 'issuer-key.pem'])
+        expect(await ignored()).to.include.members(keys)
       }))
 
   it('do not take the place of a link or a directory of that name, which is told', () =>

@@ -35,8 +35,9 @@ export async function ignoreKeys(directory: string, keys: readonly string[]): Pr
   const {text: present, mode = 0o600} = (await rulesIn(file)) ?? {}
   if (present === undefined) return LEFT
   const rules = keys
-    .filter(key => !isIgnored(key, present))
-    .flatMap(key => [`/${key}`, `/${path.posix.dirname(key)}/.${path.posix.basename(key)}.*`.replace('/./', '/')])
+    .flatMap(key => [key, draftsOf(key)])
+    .filter(each => !isIgnored(each, present))
+    .map(each => `/${each}`)
   if (rules.length === 0) return undefined
   await replace(file, `${closed(present)}# written by atlas: private keys, and drafts of them\n${rules.join('\n')}\n`, mode)
   return `.gitignore: ${present === '' ? 'rules' : 'rules were added'} for the private keys, which git must not take`
@@ -55,18 +56,24 @@ async function rulesIn(file: string): Promise<{readonly text: string; readonly m
   }
 }
 
+/** A key is written to a draft beside it first, which a rule for the key alone does not cover. */
+function draftsOf(key: string): string {
+  return path.posix.join(path.posix.dirname(key), `.${path.posix.basename(key)}.*`)
+}
+
 function closed(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }
 
-/** Whether rules in their plain forms cover the key or a folder that it is in: those behind the last exception, which nothing lifts again. */
+/** Whether rules in their plain forms cover the key, or its drafts, or a folder that it is in: those behind the last exception, which nothing lifts again. */
 function isIgnored(key: string, rules: string): boolean {
+  const name = path.posix.basename(key)
   const all = rules.split('\n').map(line => line.trim())
   const lines = all.slice(all.findLastIndex(line => line.startsWith('!')) + 1)
   const folders = key.split('/').slice(0, -1)
   const above = folders.map((_, index) => folders.slice(0, index + 1).join('/'))
   const covering = new Set([
-    ...['*', '/*', '**', path.posix.basename(key), `*${path.posix.extname(key)}`],
+    ...['*', '/*', '**', name, `*${path.posix.extname(key)}`, ...(name.startsWith('.') ? ['.*'] : [])],
     ...[key, ...above.flatMap(folder => [folder, `${folder}/`, `${folder}/*`, `${folder}/**`])].flatMap(rule => [rule, `/${rule}`]),
   ])
   return lines.some(line => covering.has(line))
