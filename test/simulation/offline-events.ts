@@ -72,7 +72,8 @@ function reissueBound({network, offlineRoots}: Scene): void {
     const {notAfter, ...facts} = readKey(present)
     const from = issuedAt({notAfter, ...facts})
     if (by === undefined || network.now < from + ((notAfter.getTime() - from) * 2) / 3) continue
-    if (notAfter.getTime() <= network.now || readKey(by).notAfter <= notAfter) continue
+    // What is to sign next may have ended: the stage says so.
+    if ((part === 'issuer' && notAfter.getTime() <= network.now) || readKey(by).notAfter <= notAfter) continue
     store.put({kind: 'authority', part, value: reissue(present, spec, by, date, signer)})
   }
 }

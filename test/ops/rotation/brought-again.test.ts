@@ -132,6 +132,17 @@ describe('an issuer below a root that is kept offline, while a rotation of the r
     expect(network.fleet.rotation).to.equal(undefined)
   })
 
+  it('that a leader has seen only after its end is still the one to follow, and is issued once more', () => {
+    wait(300)
+    network.fleet = reduceAll(network.fleet, brought(signed(issuer('issuer'), root, {days: 2000}), signed(issuer('nextIssuer'), other)))
+    network.dependencies.pass(400 * day)
+    network.settle()
+    expect(network.waiting.join('; ')).to.match(/the next issuer has ended, .*"atlas rotate --issuer --request DIR"/)
+    network.fleet = reduceAll(network.fleet, brought(signed(issuer('nextIssuer'), other)))
+    network.settle()
+    expect(network.waiting.join('; ')).not.to.include('ended')
+  })
+
   it('in the last stages is the one that signs already', () => {
     network.apply()
     network.settle()

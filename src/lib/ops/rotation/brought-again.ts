@@ -108,7 +108,8 @@ export function requireBound(fleet: Fleet): readonly BoundIssuer[] {
 
 /**
  * The rotation with the fingerprint of a next issuer that was issued again: what pins it on record is its key, which the bundle has, and its root.
- * Judged here once more, since who may write Secrets need not have used this program.
+ * Judged here once more, since who may write Secrets need not have used this program. One that has ended before a leader saw it is taken all the
+ * same: the stage then says that it has ended, and it can be issued again.
  */
 export function planTakenAgain(fleet: Fleet, settings: Settings, now: Date): readonly Change[] {
   const {authority, rotation, trust} = fleet
@@ -118,8 +119,9 @@ export function planTakenAgain(fleet: Fleet, settings: Settings, now: Date): rea
   const former = trust?.issuers.find(pem => readCertificates(pem)[0]?.sha256 === sha256)
   if (former === undefined || !isSameKey(former, ownCertificate(next))) return []
   const name = `the certificate in Secret ${objectNames.nextIssuer}`
+  const lasted = new Date(Math.min(now.getTime(), readKey(next).notAfter.getTime() - 1000))
   try {
-    importAgain({certificate: former, key: next.key}, {certificate: next.certificate, name, anyAge: true}, root, {settings, now})
+    importAgain({certificate: former, key: next.key}, {certificate: next.certificate, name, anyAge: true}, root, {settings, now: lasted})
   } catch (error) {
     if (error instanceof AtlasError) return []
     throw error
