@@ -114,6 +114,30 @@ describe('commands: init and cluster', function () {
       expect((await readdir(folder)).includes('new')).to.equal(false)
     }))
 
+  it('init --dry-run says what would be, that nothing is written, and no next command', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      const before = await contents(folder)
+      const init = async (...args: string[]): Promise<string> => (await atlas('init', '--dry-run', ...args)).stderr
+      const printed = [
+        await init('--store', folder, '--address', '1.2.3.4'),
+        await init('--store', folder),
+        await init('--store', path.join(folder, 'new')),
+      ]
+      expect(printed[0])
+        .to.contain(`Would be changed in directory ${folder}:`)
+        .and.to.match(/^Settings would be changed:\n {2}address\w*: 203\.0\.113\.7 -> 1\.2\.3\.4$/m)
+        .and.to.contain('What would follow:\n- ')
+        .and.not.to.match(/^(Changed|What follows)/m)
+      expect(printed[1]).to.contain('nothing would be changed')
+      expect(printed[2]).to.contain('Atlas would be set up in')
+      for (const text of printed)
+        expect(text)
+          .to.match(/\nNothing is written to .+\.\n$/)
+          .and.not.to.contain('Next')
+      expect(await contents(folder)).to.deep.equal(before)
+    }))
+
   const refused: [string, string[], number, RegExp][] = [
     ['a bad name', ['cluster', 'add', 'Paris'], 2, /a cluster name must be/],
     ['the name atlas', ['cluster', 'add', 'atlas'], 2, /another than "atlas"/],

@@ -7,7 +7,7 @@ import type {InitResult} from '../../ops/init.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 
 /** A line for each consequence, `- ` before it. */
-export function renderFollowing({before, after, settings, changed}: InitResult, flags: StoreFlags): string {
+export function renderFollowing({before, after, settings, changed}: InitResult, flags: StoreFlags & {readonly 'dry-run': boolean}): string {
   const former = before.settings ?? settings
   const isChanged = (...keys: readonly (keyof Settings)[]): boolean => keys.some(key => changed.includes(key))
   const values = `atlas cluster values NAME${sameStore(flags)}`
@@ -44,7 +44,7 @@ export function renderFollowing({before, after, settings, changed}: InitResult, 
         ]
       : []),
   ]
-  return `What follows:\n${lines.map(line => `- ${line}`).join('\n')}`
+  return `${flags['dry-run'] ? 'What would follow' : 'What follows'}:\n${lines.map(line => `- ${line}`).join('\n')}`
 }
 
 function groupsOf(before: Settings, {groups}: Settings, {store}: StoreFlags): readonly string[] {

@@ -25,15 +25,22 @@ export function renderInit(result: InitResult, store: StateStore, flags: StoreFl
       ? `Atlas is already set up in ${store.description}; nothing changed.`
       : `${where} ${store.description}:\n${[renderChanges(changes), ...store.otherFiles().map(line => `  ${line}`)].join('\n')}`
   return [
-    ...(dryRun ? [] : [done]),
+    ...(dryRun ? [renderPlan(result, store)] : [done]),
     ...(adopted === undefined ? [] : [renderAdoption(adopted, {dryRun})]),
     ...(changed.length === 0
       ? []
       : [
-          `Changed settings:\n${renderDifference(before.settings === undefined ? {} : encodeSettings(before.settings), encodeSettings(settings))}`,
+          `${dryRun ? 'Settings would be changed' : 'Changed settings'}:\n${renderDifference(before.settings === undefined ? {} : encodeSettings(before.settings), encodeSettings(settings))}`,
         ]),
     ...(isChange(result) ? renderAfterChange(result, store, flags) : renderFirstSteps(result, store, flags)),
+    ...(dryRun ? [`\nNothing is written to ${store.description}.`] : []),
   ].join('\n')
+}
+
+/** What a dry run would write. */
+function renderPlan({adopted, changes, created}: InitResult, store: StateStore): string {
+  if (changes.length === 0) return `Atlas is already set up in ${store.description}; nothing would be changed.`
+  return `${created || adopted !== undefined ? 'Atlas would be set up in' : 'Would be changed in'} ${store.description}:\n${renderChanges(changes)}`
 }
 
 /** Whether an installation was there, and settings of it were changed. */
@@ -47,11 +54,11 @@ function renderFirstSteps(result: InitResult, store: StateStore, flags: StoreFla
   return [
     ...(flags['dry-run'] ? [] : [`\n${renderThanosQuery(store, settings, flags)}`]),
     ...(flags.store === undefined || settings.adsServers.length > 0 ? [] : [`\n${renderAssumedServer(settings)}`]),
-    `\n${renderNext(result, flags)}`,
+    ...(flags['dry-run'] ? [] : [`\n${renderNext(result, flags)}`]),
   ]
 }
 
-function renderAfterChange(result: InitResult, store: StateStore, flags: StoreFlags): readonly string[] {
+function renderAfterChange(result: InitResult, store: StateStore, flags: StoreFlags & {readonly 'dry-run': boolean}): readonly string[] {
   const {before, after, changed, settings} = result
   const isThanosMoved =
     changed.includes('thanosNamespace') || before.settings?.internalTls.includes(10_901) !== settings.internalTls.includes(10_901)
@@ -60,7 +67,7 @@ function renderAfterChange(result: InitResult, store: StateStore, flags: StoreFl
     `\n${renderFollowing(result, flags)}`,
     ...(isThanosMoved ? [`\n${renderThanosQuery(store, settings, flags)}`] : []),
     // Only now a cluster can join.
-    `\n${isFirstAddress ? renderNext(result, flags) : `Next: atlas status${sameStore(flags)}`}`,
+    ...(flags['dry-run'] ? [] : [`\n${isFirstAddress ? renderNext(result, flags) : `Next: atlas status${sameStore(flags)}`}`]),
   ]
 }
 
