@@ -49,10 +49,7 @@ Without --ca-key its key stays offline: --request writes what it is to sign, and
   static override flags = {
     ...settingsFlags,
     ...outsideFlags,
-    yes: Flags.boolean({
-      char: 'y',
-      description: 'of certificates from files, such as --ca-cert or --issuer-cert, take those that end soon, too',
-    }),
+    yes: Flags.boolean({char: 'y', description: 'take certificates from files, such as --ca-cert or --issuer-cert, even if they end soon'}),
     'ca-secret': Flags.string({
       description:
         'Secret, such as one of cert-manager, with label goatlas.io/authority=root, whose certificate becomes the root; it is watched later',

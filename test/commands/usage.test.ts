@@ -1,6 +1,8 @@
 /** `--help` of every command, as it looks on a terminal of 80 columns. */
+import {readFile} from 'node:fs/promises'
+import path from 'node:path'
 import {expect} from 'chai'
-import {atlas, forAll} from '../helpers/atlas.js'
+import {atlas, atlasBin, forAll} from '../helpers/atlas.js'
 
 const commands = [
   ...['add', 'list', 'remove', 'restore', 'revoke', 'show', 'values'].map(name => ['cluster', name]),
@@ -17,6 +19,15 @@ describe('commands: --help', function () {
   after(() => {
     if (columns === undefined) delete process.env['OCLIF_COLUMNS']
     else process.env['OCLIF_COLUMNS'] = columns
+  })
+
+  it('explains each flag by itself, not as the second half of a sentence', async () => {
+    const manifest = JSON.parse(await readFile(path.join(path.dirname(atlasBin), '..', 'oclif.manifest.json'), 'utf8')) as {
+      commands: Record<string, {flags: Record<string, {description?: string}>}>
+    }
+    const explained = Object.values(manifest.commands).flatMap(({flags}) => Object.entries(flags))
+    expect(explained.length).to.be.greaterThan(100)
+    for (const [flag, {description = ''}] of explained) expect(description, `--${flag}`).not.to.match(/^(of|and|or|than|which|that|too)\b/)
   })
 
   it('of all commands fits 80 columns', async () => {
