@@ -44,6 +44,41 @@ describe('commands: mistakes', function () {
       })
     }))
 
+  it('a word too many after a command is an argument that was not expected; what is no command is not found', () =>
+    inFolder(async folder => {
+      const wrong = [
+        [['init', 'foo'], 'Unexpected argument: foo'],
+        [['init', 'foo', 'bar', '--dry-run'], 'Unexpected arguments: foo, bar'],
+        [['status', 'foo'], 'Unexpected argument: foo'],
+        [['cluster', 'list', 'foo'], 'Unexpected argument: foo'],
+        [['cluster', 'add', 'lyon', 'extra'], 'Unexpected argument: extra'],
+        [['cluster', 'foo'], 'command cluster foo not found'],
+        [['foo'], 'command foo not found'],
+      ] as const
+      await forAll(wrong, async ([args, message]) => {
+        const {code, stderr} = await atlas(...args, '--store', folder)
+        expect(code, stderr).to.equal(2)
+        expect(stderr.split('\n')[0]).to.equal(`Error: ${message}`)
+      })
+    }))
+
+  it('flags that exclude each other are named in one sentence', () =>
+    inFolder(async folder => {
+      const wrong = [
+        [['rotate', '--issuer', '--root'], '--issuer and --root cannot be used together'],
+        [['rotate', '--issuer', '--ads', '--root'], '--ads and --issuer, --ads and --root cannot be used together'],
+        [['init', '--ca-secret', 'x', '--ca-cert', 'y'], '--ca-cert and --ca-secret cannot be used together'],
+      ] as const
+      await forAll(wrong, async ([args, message]) => {
+        const {code, stderr} = await atlas(...args, '--store', folder)
+        expect(code, stderr).to.equal(2)
+        expect(stderr.split('\n').slice(0, 2)).to.deep.equal([
+          `Error: ${message}`,
+          '  Hint: add --help to see arguments, flags and examples',
+        ])
+      })
+    }))
+
   it('an address in the wrong form: the message names the flag and shows what was typed', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)

@@ -117,8 +117,12 @@ describe('model/address', () => {
   it('parseListen() wants an IP address, and takes port 0', () => {
     expect(parseListen('127.0.0.1:0', '--listen')).to.deep.equal({host: '127.0.0.1', port: 0})
     expect(parseListen('[::]:6305', '--listen')).to.deep.equal({host: '::', port: 6305})
-    for (const text of ['example.net:1', ':0', '0', '127.0.0.1:00', '127.0.0.1'])
-      expect(thrownBy(() => parseListen(text, '--listen')).code, text).to.equal('invalid')
+    expect(thrownBy(() => parseListen('127.0.0.1:00', '--listen')).code).to.equal('invalid')
+    expect(thrownBy(() => parseListen('127.0.0.1:65536', '--listen')).message).to.contain('the port of --listen')
+    for (const text of ['example.net:1', 'localhost:6305', ':0', '0', '6305', '127.0.0.1', '::1:6305', 'x y'])
+      expect(thrownBy(() => parseListen(text, '--listen')).message).to.equal(
+        `--listen must be IP:PORT, such as 127.0.0.1:6305 or [::]:6305; got "${text}"`,
+      )
   })
 
   it('whatever is taken reads back as the same', () => {

@@ -108,10 +108,10 @@ export const NO_SCHEME = 'leave out http:// or https://'
 
 /** Where to listen: `IP:PORT`, port 0 for any free one. @throws AtlasError `invalid` */
 export function parseListen(text: string, what: string): HostPort {
-  const isAnyPort = text.endsWith(':0')
-  const {host, port} = parseHostPort(isAnyPort ? `${text.slice(0, -1)}1` : text, what)
-  if (parseAddress(host).kind === 'dns') throw invalid(what, 'IP:PORT, such as 127.0.0.1:6305 or [::]:6305', text)
-  return {host, port: isAnyPort ? 0 : port}
+  const [, host = '', port = ''] = /^(\[[^\]]+\]|[^:]+):([0-9]{1,5})$/.exec(text) ?? []
+  const ip = parseIpAddress(host.toLowerCase())
+  if (ip === undefined) throw invalid(what, 'IP:PORT, such as 127.0.0.1:6305 or [::]:6305', text)
+  return {host: ip.host, port: port === '0' ? 0 : parsePort(port, `the port of ${what}`)}
 }
 
 export function renderHostPort({host, port}: HostPort): string {

@@ -37,7 +37,7 @@ export function errorReport(error: unknown): ErrorReport {
 
 /** oclif's message in Atlas's form, without its advice. */
 function usageMessage(text: string): string {
-  return text
+  return eachPairOnce(text)
     .replace(/^The following errors? occurred:\s*/, '')
     .replace(/\nSee more help with --help$/, '')
     .replace(/\n*Note: [^\n]*allow multiple values[^\n]*/s, '')
@@ -51,6 +51,14 @@ function usageMessage(text: string): string {
     .replace(/^Expected (--\S+)=(.*) to be one of: (.*)/, '$1 must be one of $3; got "$2"')
     .trim()
 }
+
+/** Of two flags that exclude each other oclif complains twice, and shows a switch as `--issuer=true`. */
+function eachPairOnce(text: string): string {
+  const pairs = [...text.matchAll(EXCLUSIVE)].map(([, given = '', other = '']) => [given, other].sort().join(' and '))
+  return pairs.length === 0 ? text : `${[...new Set(pairs)].join(', ')} cannot be used together`
+}
+
+const EXCLUSIVE = /(--[a-z-]+)=.* cannot also be provided when using (--[a-z-]+)$/gm
 
 /** For a terminal. */
 export function renderError({message, hint}: ErrorReport): string {
