@@ -1,5 +1,6 @@
 /** Slips of the pen: what a command says, and that it writes nothing. */
 import {existsSync} from 'node:fs'
+import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
@@ -96,8 +97,38 @@ describe('commands: mistakes', function () {
       })
       const away = await atlas('status', '--server', '127.0.0.1:1', '--store', folder)
       expect(away.code, away.stderr).to.equal(5)
-      expect(away.stderr).to.contain('http://127.0.0.1:1/status')
+      expect(away.stderr)
+        .to.contain('http://127.0.0.1:1/status')
+        .and.to.contain('port 1 is kept for another protocol')
+        .and.not.to.contain('bad port')
     }))
+
+  it('a file where a directory is wanted is wrong usage, of which each command says the same', () =>
+    inFolder(async folder => {
+      const [store, file] = [path.join(folder, 'store'), path.join(folder, 'README.md')]
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', '--store', store, '--address', '192.0.2.1')
+      await writeFile(file, 'text')
+      const wrong = [
+        ['init', '--store', file],
+        ['init', '--store', path.join(file, 'below', 'it')],
+        ['status', '--store', file],
+        ['init', '--request', file, '--store', path.join(folder, 'other')],
+        ['cluster', 'values', 'paris', '--format', 'bootstrap', '--output', file, '--store', store],
+      ]
+      await forAll(wrong, async args => {
+        const {code, stderr} = await atlas(...args)
+        expect(code, stderr).to.equal(2)
+        expect(stderr).to.equal(`Error: ${file} is not a directory\n  Hint: name a directory, or one that does not exist yet\n`)
+      })
+      expect(await readFile(file, 'utf8')).to.equal('text')
+    }))
+
+  it('where the system takes no directory, the error says so once', async () => {
+    const {code, stderr} = await atlas('init', '--store', '/proc/x')
+    expect(code, stderr).to.equal(5)
+    expect(stderr).to.equal('Error: cannot create the directory /proc/x: /proc takes no new directory\n')
+  })
 
   it('a command in a hint is for the store that the user named', () =>
     inFolder(async folder => {

@@ -56,7 +56,7 @@ const KEYS = [bootstrapPaths.key, `${UPSTREAM_DIRECTORY}/*/tls.key`] as const
 /**
  * @param keys which of the files git must not take
  * @returns what was written for git, for a person; undefined: nothing
- * @throws AtlasError `failed` where the directory cannot be written
+ * @throws AtlasError `failed` where the directory cannot be written, `invalid` where it is none
  */
 export async function writeFiles(
   directory: string,
@@ -74,6 +74,7 @@ export async function writeFiles(
 
     return ignored
   } catch (error) {
+    if (error instanceof AtlasError && error.code === 'invalid') throw error
     const hint = accessHint(error instanceof AtlasError ? error.cause : error)
     throw new AtlasError('failed', `cannot write into ${directory}: ${messageOf(error)}`, {hint, cause: error})
   }

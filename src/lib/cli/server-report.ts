@@ -10,7 +10,7 @@ export async function fetchReport(admin: string): Promise<Report> {
     .catch((error: unknown) => {
       // fetch's own message is only "fetch failed"
       const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw new AtlasError('unreachable', `cannot get ${url} from the server's admin port: ${messageOf(reason)}`, {
+      throw new AtlasError('unreachable', `cannot get ${url} from the server's admin port: ${reasonOf(reason, url)}`, {
         hint: 'check that "atlas serve" is running; --server sets another address',
         cause: error,
       })
@@ -20,4 +20,10 @@ export async function fetchReport(admin: string): Promise<Report> {
       hint: 'check the address, and that the server and this program have the same version',
     })
   return body as Report
+}
+
+/** fetch asks nothing on ports that are kept for other protocols, and says two words about it. */
+function reasonOf(error: unknown, url: string): string {
+  const reason = messageOf(error)
+  return reason === 'bad port' ? `port ${new URL(url).port} is kept for another protocol than HTTP, so it was not asked` : reason
 }

@@ -4,6 +4,7 @@ import {parseDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
 import {parseNamespace} from '../../model/settings.js'
 import type {DirectoryTimes} from '../../store/directory/times.js'
+import {requireFolder} from '../../store/directory/write.js'
 import type {KubernetesTimes} from '../../store/kubernetes/times.js'
 import type {Work} from '../../store/kubernetes/rights.js'
 import {openCluster, openDirectory} from '../../store/open.js'
@@ -47,7 +48,7 @@ export interface StoreNeeds {
   readonly times?: Partial<DirectoryTimes & KubernetesTimes>
 }
 
-/** @throws AtlasError `invalid` for an empty flag or flags of both kinds, `unreachable` where no cluster is configured */
+/** @throws AtlasError `invalid` for an empty flag, flags of both kinds, or a store that is a file, `unreachable` where no cluster is configured */
 export async function openStore(
   flags: StoreFlags & {readonly timeout?: string},
   {secrets = [], withDerived = true, work = 'read', create = false, times = {}}: StoreNeeds = {},
@@ -62,7 +63,11 @@ export async function openStore(
       {hint: 'leave one out; for a cluster, unset ATLAS_STORE too'},
     )
   const lock = flags.timeout === undefined ? {} : {lockMs: parseDuration(flags.timeout, '--timeout') * 1000}
-  if (flags.store !== undefined) return openDirectory({directory: flags.store, create, times: {...lock, ...times}})
+  if (flags.store !== undefined) {
+    await requireFolder(flags.store)
+    return openDirectory({directory: flags.store, create, times: {...lock, ...times}})
+  }
+
   const namespace = flags.namespace === undefined ? undefined : parseNamespace(flags.namespace, '--namespace')
   const cluster = present({namespace, context: flags.context, kubeconfig: flags.kubeconfig})
   return openCluster({cluster, secrets, times, withDerived, ...(work !== 'serve' && {work})})

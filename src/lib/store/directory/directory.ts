@@ -181,6 +181,7 @@ async function prepare(directory: string): Promise<string | undefined> {
   try {
     await makeFolder(directory)
   } catch (error) {
+    if (error instanceof AtlasError) throw error
     throw new AtlasError('unreachable', `cannot create the directory ${directory}: ${messageOf(error)}`, {
       hint: accessHint(error),
       cause: error,

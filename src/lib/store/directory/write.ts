@@ -41,15 +41,27 @@ export async function giveToOwner(handle: FileHandle, directory: string): Promis
   if (uid !== 0) await handle.chown(uid, gid)
 }
 
+/** @throws AtlasError `invalid` where the folder, or what is above it in its path, is something else, such as a file */
+export async function requireFolder(folder: string): Promise<void> {
+  const whole = path.resolve(folder)
+  // Below a file, and of what does not exist, nothing is found.
+  const found = await stat(whole).catch(() => undefined)
+  if (found === undefined && path.dirname(whole) !== whole) return requireFolder(path.dirname(whole))
+  if (found?.isDirectory() === false)
+    throw new AtlasError('invalid', `${whole} is not a directory`, {hint: 'name a directory, or one that does not exist yet'})
+}
+
 /**
  * A folder of mode 0700, with those above it. Node's own recursive mkdir never ends where the system answers ENOENT to every try,
  * as /proc does: here each folder is tried twice at most.
+ * @throws AtlasError `invalid` as `requireFolder`
  */
 export async function makeFolder(folder: string): Promise<void> {
+  await requireFolder(folder)
   const made = await madeFolder(folder)
   if (made) return
   await makeFolder(path.dirname(folder))
-  if (!(await madeFolder(folder))) throw new Error(`cannot create the folder ${folder}`)
+  if (!(await madeFolder(folder))) throw new Error(`${path.dirname(folder)} takes no new directory`)
 }
 
 async function madeFolder(folder: string): Promise<boolean> {
