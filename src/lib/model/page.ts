@@ -102,3 +102,8 @@ function localKind({host, port}: ServiceTarget): string | undefined {
   if (metadataAddresses.includes(address)) return 'the address of a metadata service'
   return address.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(address) ? 'a link-local address' : undefined
 }
+
+/** Of a sidecar, which has no page at its root. Of a Thanos with pages, such as a Query, the registration says where they are. */
+export function hasMetricsOnly({pages}: Pick<Cluster, 'pages'>, kind: PageKind): boolean {
+  return kind === 'thanos' && pages.thanosHttpPort === defaultPages.thanosHttpPort && pages.paths.thanos === ''
+}

@@ -1,7 +1,7 @@
 /** Where the web pages of a cluster are: by host name, by path, and of each replica. Which names and paths lead there is said in model/names.ts. Pure. */
 import type {Cluster} from '../../lib/model/cluster.js'
 import {type PageKind, pageHostName, pagePath} from '../../lib/model/names.js'
-import {defaultPages, pageReplicas, refusalOf} from '../../lib/model/page.js'
+import {hasMetricsOnly, pageReplicas, refusalOf} from '../../lib/model/page.js'
 import {type Settings, showsPages} from '../../lib/model/settings.js'
 
 export interface PageLink {
@@ -31,7 +31,7 @@ export function linksOf(cluster: Cluster, ways: Pick<Settings, 'pagesByPath' | '
   const {webDomain, pagesByPath} = ways
   return shownKinds.map(kind => {
     const refused = refusalOf(cluster, kind)
-    const isMetrics = kind === 'thanos' && isSidecars(cluster)
+    const isMetrics = hasMetricsOnly(cluster, kind)
     if (refused !== undefined) return {kind, isMetrics, refused, replicas: [], moreReplicas: 0}
 
     const path = pagePath(kind, cluster.name)
@@ -45,11 +45,6 @@ export function linksOf(cluster: Cluster, ways: Pick<Settings, 'pagesByPath' | '
       moreReplicas: Math.max(0, replicas.length - REPLICAS_SHOWN),
     }
   })
-}
-
-/** Of a Thanos with pages, such as a Query, the registration says where they are. */
-function isSidecars({pages}: Cluster): boolean {
-  return pages.thanosHttpPort === defaultPages.thanosHttpPort && pages.paths.thanos === ''
 }
 
 /** In the order in which a person wants them. */

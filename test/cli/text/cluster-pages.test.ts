@@ -10,12 +10,31 @@ describe('cli/text/cluster-pages', () => {
   it('are at a URL, at a path or at both, as the settings choose; nowhere before the cluster has an address', () => {
     const on = {webDomain: 'web.example', pagesByPath: true}
     expect(pageAddresses(paris, on)?.prom).to.deep.equal({url: 'https://paris.prom.web.example/', path: '/prom/paris/'})
-    expect(pageAddresses(paris, {...on, pagesByPath: false})?.thanos).to.deep.equal({url: 'https://paris.thanos.web.example/'})
+    expect(pageAddresses(paris, {...on, pagesByPath: false})?.prom).to.deep.equal({url: 'https://paris.prom.web.example/'})
     expect(pageAddresses(paris, {...on, webDomain: undefined})?.alertmanager).to.deep.equal({path: '/alertmanager/paris/'})
     expect(pageAddresses(paris, {webDomain: undefined, pagesByPath: false})).to.equal(undefined)
     expect(pageAddresses({...paris, addresses: []}, on)).to.equal(undefined)
     expect(pageAddressFields(pageAddresses(paris, on))).to.include({'prom page': 'https://paris.prom.web.example/, /prom/paris/'})
     expect(pageAddressFields(undefined)).to.deep.equal({})
+  })
+
+  it('of Thanos are the metrics of a sidecar, which has no page at its root; those of another Thanos are where the registration says', () => {
+    const on = {webDomain: 'web.example', pagesByPath: true}
+    const [url, path] = ['https://paris.thanos.web.example/', '/thanos/paris/']
+    const sidecar = pageAddresses(paris, on)
+    expect(sidecar?.thanos).to.deep.equal({url: `${url}metrics`, path: `${path}metrics`, metricsOnly: true})
+    expect(pageAddressFields(sidecar))
+      .to.include({'thanos metrics': `${url}metrics, ${path}metrics`})
+      .and.not.have.property('thanos page')
+    const withPages = [
+      {...defaultPages, thanosHttpPort: 19_192},
+      {...defaultPages, paths: {...defaultPages.paths, thanos: '/query'}},
+    ]
+    for (const pages of withPages) {
+      const query = pageAddresses({...paris, pages}, on)
+      expect(query?.thanos).to.deep.equal({url, path})
+      expect(pageAddressFields(query)).to.include({'thanos page': `${url}, ${path}`})
+    }
   })
 
   it('that are refused have a reason instead', () => {

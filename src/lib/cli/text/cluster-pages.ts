@@ -1,14 +1,16 @@
 /** The web pages of a downstream cluster as JSON and as text: what its registration says of them, and where they are. */
 import type {Cluster} from '../../model/cluster.js'
 import {type PageKind, pageHostName, pageKinds, pagePath} from '../../model/names.js'
-import {defaultPages, refusalOf} from '../../model/page.js'
+import {defaultPages, hasMetricsOnly, refusalOf} from '../../model/page.js'
 import {type Settings, showsPages} from '../../model/settings.js'
 
-/** Where one kind of page is; neither `url` nor `path` where it is refused, for the reason in `refused`. */
+/** Where one kind of page is, with `metricsOnly` the one page that it has; neither `url` nor `path` where it is refused, for the reason in `refused`. */
 export interface PageAddressJson {
   readonly url?: string
   readonly path?: string
   readonly refused?: string
+  /** A sidecar has no page but its metrics. */
+  readonly metricsOnly?: true
 }
 
 /** Where the pages are, by kind; undefined where pages have neither host names nor paths, and where no Envoy of the cluster has an address. */
@@ -21,9 +23,12 @@ export function pageAddresses(
   const addressOf = (kind: PageKind): PageAddressJson => {
     const refused = refusalOf(cluster, kind)
     if (refused !== undefined) return {refused: `its address is ${refused}`}
+    const metricsOnly = hasMetricsOnly(cluster, kind)
+    const below = metricsOnly ? 'metrics' : ''
     return {
-      ...(webDomain !== undefined && {url: `https://${pageHostName(kind, cluster.name, webDomain)}/`}),
-      ...(pagesByPath && {path: pagePath(kind, cluster.name)}),
+      ...(webDomain !== undefined && {url: `https://${pageHostName(kind, cluster.name, webDomain)}/${below}`}),
+      ...(pagesByPath && {path: `${pagePath(kind, cluster.name)}${below}`}),
+      ...(metricsOnly && {metricsOnly}),
     }
   }
   return Object.fromEntries(pageKinds.map(kind => [kind, addressOf(kind)])) as Record<PageKind, PageAddressJson>
@@ -34,8 +39,11 @@ export function pageAddressFields(addresses: Readonly<Record<PageKind, PageAddre
   if (addresses === undefined) return {}
   return Object.fromEntries(
     pageKinds.map(kind => {
-      const {url, path, refused} = addresses[kind]
-      return [`${kind} page`, refused === undefined ? [url, path].filter(each => each !== undefined).join(', ') : `refused: ${refused}`]
+      const {url, path, refused, metricsOnly} = addresses[kind]
+      return [
+        `${kind} ${metricsOnly === true ? 'metrics' : 'page'}`,
+        refused === undefined ? [url, path].filter(each => each !== undefined).join(', ') : `refused: ${refused}`,
+      ]
     }),
   )
 }
