@@ -13,7 +13,7 @@ import {type PageAddressJson, pageAddressFields, pageAddresses, pageFields} from
 import {type ClusterFlags, stackOf} from '../flags/cluster.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {type JoiningOptions, renderJoining} from './joining.js'
-import {renderDifference, renderFields, renderTable} from './render.js'
+import {columns, renderDifference, renderFields, renderTable} from './render.js'
 
 /** Documented in docs/reference/json.md; fields are only ever added. */
 export interface ClusterJson {
@@ -252,7 +252,7 @@ export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, '
   lines.push(...Object.entries(pageAddressFields(shown.pageAddresses)))
   if (identity !== 'unread') lines.push(['identity', certificateLine(shown.identity, shown.unreadable?.identity)])
   lines.push(['ADS credential', certificateLine(shown.credential, shown.unreadable?.credential)])
-  return lines.map(([key, value]) => `${key.padEnd(16)}  ${value}`).join('\n')
+  return columns(lines).join('\n')
 }
 
 function certificateJson({name, serial, notBefore, notAfter}: CertificateSummary): CertificateJson {

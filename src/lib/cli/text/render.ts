@@ -28,9 +28,15 @@ export function renderChanges(changes: readonly Change[]): string {
 
 /** `  key  value`, a line each. */
 export function renderFields(fields: Readonly<Record<string, string>>): string {
-  return Object.entries(fields)
-    .map(([key, value]) => `  ${key.padEnd(12)}  ${printable(value)}`)
+  return columns(Object.entries(fields))
+    .map(line => `  ${line}`)
     .join('\n')
+}
+
+/** `key  value` each, the values below each other. */
+export function columns(fields: readonly (readonly [key: string, value: string])[]): readonly string[] {
+  const width = Math.max(12, ...fields.map(([key]) => key.length))
+  return fields.map(([key, value]) => `${key.padEnd(width)}  ${printable(value)}`)
 }
 
 /** `  key: before -> after` for each value that differs. */
