@@ -33,8 +33,11 @@ if (!fits(process.versions.node, engines.node)) {
   keepCompiledCode()
   // Node's version is checked above; oclif would load 47 modules for it.
   process.env.OCLIF_DISABLE_ENGINE_WARNING ??= '1'
-  // oclif fills two columns more than it is told, which a terminal would break. Help that is piped is as wide as the terminal behind the pipe.
-  const columns = process.stdout.isTTY ? Math.max((process.stdout.columns || 80) - 2, 40) : Math.max(process.stderr.columns ?? 0, 120)
+  // oclif fills two columns more than it is told, which a terminal would break. Help that is piped is as wide as COLUMNS says, or as the terminal
+  // behind the pipe.
+  const told = /^[1-9]\d{1,2}$/.test(process.env.COLUMNS ?? '') ? Number(process.env.COLUMNS) : undefined
+  const terminal = process.stdout.isTTY ? process.stdout.columns || 80 : told
+  const columns = terminal === undefined ? Math.max(process.stderr.columns ?? 0, 120) : Math.max(terminal - 2, 40)
   process.env.OCLIF_COLUMNS ??= String(columns)
   // The reader closed its end, as `head` does; oclif would wait forever for the rest to be written.
   process.stdout.on('error', error => error.code === 'EPIPE' && process.exit())

@@ -57,4 +57,23 @@ describe('commands: --help', function () {
       const [, argument] = /^ {2}\[?([A-Z]+)/.exec(named < 0 ? '' : (lines[named + 1] ?? '')) ?? []
       if (argument !== undefined) expect(usage.join(' ')).to.match(new RegExp(` \\[?${argument}`))
     }))
+
+  it('that is piped is as wide as COLUMNS says, if that is a width', async () => {
+    const [told, columns] = [process.env['COLUMNS'], process.env['OCLIF_COLUMNS']]
+    const widthOf = async (value: string): Promise<number> => {
+      process.env['COLUMNS'] = value
+      const {stdout} = await atlas('init', '--help')
+      return Math.max(...stdout.split('\n').map(line => line.length))
+    }
+    delete process.env['OCLIF_COLUMNS']
+    try {
+      expect(await widthOf('80')).to.be.within(70, 80)
+      expect(await widthOf('100')).to.be.within(90, 100)
+      for (const value of ['', '0', '7', '-80', 'wide', '99999']) expect(await widthOf(value), value).to.be.within(110, 122)
+    } finally {
+      process.env['OCLIF_COLUMNS'] = columns
+      if (told === undefined) delete process.env['COLUMNS']
+      else process.env['COLUMNS'] = told
+    }
+  })
 })
