@@ -21,7 +21,7 @@ describe('commands: --help', function () {
     else process.env['OCLIF_COLUMNS'] = columns
   })
 
-  it('explains each flag by itself, not as the second half of a sentence', async () => {
+  it('explains each flag in words that need no text before them', async () => {
     const manifest = JSON.parse(await readFile(path.join(path.dirname(atlasBin), '..', 'oclif.manifest.json'), 'utf8')) as {
       commands: Record<string, {flags: Record<string, {description?: string}>}>
     }
