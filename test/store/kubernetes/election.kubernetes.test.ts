@@ -64,14 +64,17 @@ describe('servers that share a namespace', () => {
   const isRenewal = ({method, path}: {readonly method: string; readonly path: string}): boolean =>
     method !== 'GET' && path.includes('/leases')
   const writesAfter = (child: Worker, index: number): number => child.said.slice(index).filter(line => line.startsWith('wrote')).length
-  const expectHolderOnly = (): void => {
-    for (const write of history!.writes()) expect(write.writer, `${write.object} at ${write.revision}`).to.equal(write.holder)
+  const expectHolderOnly = (onTheirWay: ReadonlySet<string> = new Set()): void => {
+    for (const write of history!.writes())
+      if (!onTheirWay.has(write.object)) expect(write.writer, `${write.object} at ${write.revision}`).to.equal(write.holder)
   }
 
   it('lead one at a time: a server that was stopped for longer than its Lease writes nothing afterwards, with any clocks', async () => {
     const all = [contend('a', 'controller', -3_600_000), contend('b', 'controller', 86_400_000)] as const
     await Promise.all(all.map(async child => child.line(line => line === 'takes part')))
     const random = randomSource('when the leader is halted')
+    // A request that has its permission when its process is stopped cannot be held back: Kubernetes has no fencing token for a new object.
+    const onTheirWay = new Set<string>()
     for (let round = 0; round < 2; round += 1) {
       const leads = (child: Worker): boolean => child.said.findLast(line => line === 'leads' || line === 'yields') === 'leads'
       await until(() => all.some(child => leads(child) && child.said.at(-1)?.startsWith('wrote') === true), LONG)
@@ -81,6 +84,8 @@ describe('servers that share a namespace', () => {
       first.signal('SIGSTOP')
       await until(() => second.said.slice(before).includes('leads') && writesAfter(second, before) > 3, LONG)
       const resumed = first.said.length
+      const wrote = Number(first.said.findLast(line => line.startsWith('wrote'))?.split(' ')[1])
+      onTheirWay.add(`${first === all[0] ? 'a' : 'b'}-${wrote + 1}`)
       first.signal('SIGCONT')
       await sleep(500)
       // Writes that it reports now were sent before it was stopped; later ones are checked below.
@@ -97,7 +102,7 @@ describe('servers that share a namespace', () => {
     await until(() => writesAfter(other, from) > 0, LONG)
     expect(history!.writes().length).to.be.above(10)
     expect(new Set(history!.writes().map(({writer}) => writer))).to.deep.equal(new Set(['a', 'b']))
-    expectHolderOnly()
+    expectHolderOnly(onTheirWay)
   })
 
   it('never write two at a time while requests of Leases hang, are cut, delayed and refused', async () => {
