@@ -2,6 +2,7 @@
  * Whether the clock of this machine is believed. While it is not, nothing is signed, and nothing is dropped because its time is over
  * (docs/explanation/security.md#clocks). A pure state machine: the server reads the clocks (server/clock.ts), a command reads them once.
  */
+import {AtlasError} from '../model/errors.js'
 import {renderAge, renderDuration} from '../model/duration.js'
 import type {Fleet} from '../model/fleet.js'
 import {readKey} from '../pki/read.js'
@@ -119,6 +120,12 @@ export function atOnce(dependencies: OpsDependencies): OpsDependencies {
   const now = dependencies.now()
   const doubt = dependencies.clockDoubt?.()
   return {...dependencies, now: () => now, clockDoubt: () => doubt}
+}
+
+/** While the clock is doubted nothing is signed. @throws AtlasError `failed` while it is */
+export function requireBelieved({clockDoubt}: Pick<OpsDependencies, 'clockDoubt'>): void {
+  const doubt = clockDoubt?.()
+  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
 }
 
 function believe(offset: number, steady: number): ClockState {

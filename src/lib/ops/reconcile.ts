@@ -31,7 +31,7 @@ import {planRotation} from './rotation/plan.js'
 import {signerIn, whyUnsigned} from './signing.js'
 import type {OpsDependencies} from './dependencies.js'
 import {type UsedCredentials, planSuperseded, usedCredentials} from './superseded.js'
-import {wantedTrust} from './trust.js'
+import {planTrust} from './trust.js'
 
 /** Plans on a store and commits the plan. @returns the fleet afterwards @throws AtlasError what the store throws */
 export async function reconcile(store: StateStore, dependencies: OpsDependencies): Promise<Fleet> {
@@ -143,9 +143,7 @@ class Plan {
 
   /** An issuer must be in the trust bundle before the first certificate that it signed is delivered. */
   trust(): void {
-    if (isBroken(this.#fleet, 'trust')) return
-    const value = wantedTrust(this.#fleet)
-    if (value !== undefined && !sameValue(this.#fleet.trust, value)) this.#add({kind: 'trust', value})
+    if (!isBroken(this.#fleet, 'trust')) this.add(planTrust(this.#fleet))
   }
 
   isTrusted(): boolean {

@@ -12,15 +12,15 @@ import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {clusterNames, requireCluster, requireServed} from './cluster/list.js'
 import {issueClients} from './clients.js'
-import {CLOCK_HINT, atOnce, judgedOnce} from './clock.js'
-import {type CommitOptions, type Committed, sameValue} from './commit.js'
+import {atOnce, judgedOnce, requireBelieved} from './clock.js'
+import type {CommitOptions, Committed} from './commit.js'
 import {type Patience, newRequest, waitForAnswer} from './ask-leader.js'
 import {recordOrRecovered} from '../pki/recover.js'
 import type {Settings} from '../model/settings.js'
 import {identityLeaf, serverLeaf} from './due.js'
 import {evidenceIn} from './rotation/evidence.js'
 import {whyHeld} from './rotation/held.js'
-import {wantedTrust} from './trust.js'
+import {planTrust} from './trust.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
 
@@ -48,18 +48,13 @@ export async function rotateLeaves(
   const others = names.length === 0
   const planned = leaves === 'credentials' ? planCredentials : planLeaves
   const plan = (fleet: Fleet): readonly Change[] => [
-    ...(leaves === 'credentials' ? [] : planTrust(fleet)),
+    // An issuer that a person has put in its place is in the bundle before the first certificate that it signed.
+    ...(leaves === 'credentials' || isBroken(fleet, 'trust') ? [] : planTrust(fleet)),
     ...planned(fleet, ownersNamed(fleet, names), {others}, judgedOnce(dependencies, store, fleet)),
   ]
   const committed = await changeInstallation(store, plan, options)
   const owners = committed.changes.flatMap(change => (change.kind === 'identity' || change.kind === 'credential' ? [change.owner] : []))
   return {...committed, owners}
-}
-
-/** An issuer that a person has put in its place is in the bundle before the first certificate that it signed. */
-function planTrust(fleet: Fleet): readonly Change[] {
-  const value = isBroken(fleet, 'trust') ? undefined : wantedTrust(fleet)
-  return value === undefined || sameValue(fleet.trust, value) ? [] : [{kind: 'trust', value}]
 }
 
 /**
@@ -73,9 +68,8 @@ export function planLeaves(
   {others}: {readonly others: boolean},
   dependencies: OpsDependencies,
 ): readonly Change[] {
-  const {now, clockDoubt, signer} = atOnce(dependencies)
-  const doubt = clockDoubt?.()
-  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
+  const {now, signer, ...clock} = atOnce(dependencies)
+  requireBelieved(clock)
   const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('issuer')
   if (settings === undefined || issuer === undefined) {
@@ -130,9 +124,8 @@ export function planCredentials(
   _: {readonly others: boolean},
   dependencies: OpsDependencies,
 ): readonly Change[] {
-  const {now, clockDoubt, signer} = atOnce(dependencies)
-  const doubt = clockDoubt?.()
-  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
+  const {now, signer, ...clock} = atOnce(dependencies)
+  requireBelieved(clock)
   const settings = readableSettings(fleet)
   const issuer = fleet.authority.get('credentialIssuer')
   const roots = fleet.trust?.roots

@@ -1,11 +1,13 @@
 /** The trust bundle that follows from the certificates that sign. Only the last stage of a rotation takes a certificate from it. */
 import {type AuthorityPart, type CertifiedKey, type TrustBundle, hasKey, nextParts} from '../model/authority.js'
+import type {Change} from '../model/change.js'
 import type {Fleet} from '../model/fleet.js'
 import {remember} from '../model/remember.js'
 import {rootsIn} from '../pki/goatlas-root.js'
 import {parseCertificates, parseLeaf, renderCertificates} from '../pki/pem.js'
 import {readKey} from '../pki/read.js'
 import {belongsTo, isSameKey, readCertifiedKey} from '../pki/signed.js'
+import {sameValue} from './commit.js'
 
 /**
  * The bundle in the store, with the root and the issuers that sign now and those that are to sign next. In the last stage of a rotation
@@ -33,6 +35,12 @@ export function wantedTrust(fleet: Fleet): TrustBundle | undefined {
   const credentialIssuers = including(trust?.credentialIssuers, present.credentialIssuers)
   if (issuers.length === 0 || credentialIssuers.length === 0) return undefined
   return {roots: including(trust?.roots, present.roots), issuers, credentialIssuers}
+}
+
+/** The change that makes the bundle as it should be. @throws AtlasError as `wantedTrust` */
+export function planTrust(fleet: Fleet): readonly Change[] {
+  const value = wantedTrust(fleet)
+  return value === undefined || sameValue(fleet.trust, value) ? [] : [{kind: 'trust', value}]
 }
 
 /**

@@ -14,11 +14,11 @@ import {type Outside, importAgain} from '../../pki/import-issuer.js'
 import {readCertificates, readKey} from '../../pki/read.js'
 import {isSameKey} from '../../pki/signed.js'
 import type {StateStore} from '../../store/store.js'
-import {type CommitOptions, type Committed, sameValue} from '../commit.js'
+import type {CommitOptions, Committed} from '../commit.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation, readableSettings} from '../installation.js'
 import {isOffline} from '../signing.js'
-import {isBelow, isFollowing, ownCertificate, rootAfter, wantedTrust} from '../trust.js'
+import {isBelow, isFollowing, ownCertificate, planTrust, rootAfter} from '../trust.js'
 
 /** An issuer that only a person can have issued again. */
 export interface BoundIssuer {
@@ -73,8 +73,7 @@ export async function bringAgain(
       const brought = planBrought(fleet, settings, given, dependencies.now())
       if (store.signedBy === 'leader' || brought.length === 0) return brought
       const taken = planTakenAgain(reduceAll(fleet, brought), settings, dependencies.now())
-      const value = wantedTrust(reduceAll(fleet, [...brought, ...taken]))
-      return [...brought, ...taken, ...(value === undefined || sameValue(fleet.trust, value) ? [] : [{kind: 'trust', value} as const])]
+      return [...brought, ...taken, ...planTrust(reduceAll(fleet, [...brought, ...taken]))]
     },
     options,
   )

@@ -13,7 +13,7 @@ import {type Authority, BRING_BOTH, type OutsideAuthority, fingerprintsOf, impor
 import {readKey} from '../../pki/read.js'
 import type {StateStore} from '../../store/store.js'
 import {type AskedOptions, type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
-import {CLOCK_HINT, judgedOnce} from '../clock.js'
+import {judgedOnce, requireBelieved} from '../clock.js'
 import type {CommitOptions, Committed} from '../commit.js'
 import type {OpsDependencies} from '../dependencies.js'
 import {changeInstallation, readableSettings} from '../installation.js'
@@ -102,8 +102,7 @@ export function planStart(
   requireNew(fleet, next, dependencies.now())
   if (rotation !== undefined) return withSkipped(fleet, rotation, skip, laidAgain(fleet, rotation, next, dependencies.now()))
   const settings = readableSettings(fleet)
-  const doubt = dependencies.clockDoubt?.()
-  if (doubt !== undefined) throw new AtlasError('failed', doubt, {hint: CLOCK_HINT})
+  requireBelieved(dependencies)
   const unreadable = part === 'issuer' ? faultOf(fleet, 'authority', 'root') : undefined
   if (unreadable !== undefined)
     throw new AtlasError('failed', `the root (Secret ${objectNames.root}) cannot be read: ${unreadable.message}`, {
