@@ -116,6 +116,11 @@ export function isUnreadable(fleet: Fleet, owner: Owner): boolean {
   return isBroken(fleet, 'registration', owner) || isBroken(fleet, 'object', objectKey('Service', owner))
 }
 
+/** Whether anything that is stored of an owner cannot be read: then nothing is issued for it. */
+export function isAtFault(fleet: Fleet, owner: Owner): boolean {
+  return (['record', 'identity', 'credential', 'registration'] as const).some(kind => isBroken(fleet, kind, owner))
+}
+
 /** The owners whose entries in any of these maps are not the same objects in both fleets. */
 export function ownersApart(
   before: Fleet,

@@ -9,7 +9,7 @@ import type {AuthorityPart, CertifiedKey, OwnerRecord} from '../model/authority.
 import {type Change, reduce} from '../model/change.js'
 import {acceptedPart} from '../model/cluster.js'
 import {type Endpoints, installationMark} from '../model/endpoints.js'
-import {type Fleet, isRegistered, isRevoked, recordOf, isBroken, registeredNames} from '../model/fleet.js'
+import {type Fleet, isAtFault, isBroken, isRegistered, isRevoked, recordOf, registeredNames} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
@@ -169,7 +169,7 @@ class Plan {
     const check = checkOf(this.#fleet, this.#settings, owner)
     const before = this.changes.length
     this.#owner(owner)
-    check.isSettled = this.changes.length === before && !this.#isAtFault(owner) && this.#canSign()
+    check.isSettled = this.changes.length === before && !isAtFault(this.#fleet, owner) && this.#canSign()
   }
 
   superseded(owner: Owner, used: UsedCredentials): void {
@@ -193,10 +193,6 @@ class Plan {
   #ageOf(owner: Owner): {readonly age: boolean} {
     const {owners} = this.#renewals
     return {age: owners === 'all' || owners.has(owner)}
-  }
-
-  #isAtFault(owner: Owner): boolean {
-    return (['record', 'identity', 'credential', 'registration'] as const).some(kind => isBroken(this.#fleet, kind, owner))
   }
 
   #owner(owner: Owner): void {

@@ -3,7 +3,7 @@
  * on is decided in plan.ts.
  */
 import type {CertifiedKey, TrustBundle} from '../../model/authority.js'
-import {type Fleet, isBroken, isServed, servedNames} from '../../model/fleet.js'
+import {type Fleet, isAtFault, isServed, servedNames} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
@@ -81,11 +81,6 @@ function relayedByFormer(fleet: Fleet, proxies: readonly ProxyReport[]): readonl
     .map(
       ({cluster, id}) => `${cluster} (${id}) is connected through a connection that the observability Envoy began with its former identity`,
     )
-}
-
-/** Whether what is stored of an owner cannot be read: then nothing is issued for it. */
-function isAtFault(fleet: Fleet, owner: Owner): boolean {
-  return (['record', 'identity', 'credential', 'registration'] as const).some(kind => isBroken(fleet, kind, owner))
 }
 
 /** What is issued for a cluster that is left behind needs nothing of that cluster, and must not keep what retires. */
