@@ -10,12 +10,29 @@ module.exports = class LaneReporter extends reporters.Spec {
     if (file === undefined) return
     const skipped = []
     const failed = []
+    const reasons = {}
     const clock = fileClock()
     runner.on('suite', suite => clock.at(suite.file))
     runner.on('pending', test => skipped.push(test.fullTitle()))
-    runner.on('fail', test => failed.push(test.fullTitle()))
-    runner.once('end', () => writeFileSync(file, JSON.stringify({passed: this.stats.passes, failed, skipped, files: clock.seconds()})))
+    runner.on('fail', (test, error) => {
+      failed.push(test.fullTitle())
+      reasons[test.fullTitle()] = firstLines(error)
+    })
+    runner.once('end', () =>
+      writeFileSync(file, JSON.stringify({passed: this.stats.passes, failed, reasons, skipped, files: clock.seconds()})),
+    )
   }
+}
+
+/** The summary at the end of a run may be all that is kept of it: these lines of an error, each cut at 200 characters, are in it. */
+const REASON_LINES = 6
+
+function firstLines(error) {
+  return String(error?.message ?? error)
+    .split('\n')
+    .filter(line => line.trim() !== '')
+    .slice(0, REASON_LINES)
+    .map(line => line.slice(0, 200))
 }
 
 /** How many seconds each file takes, with its hooks: from its first suite to that of the next file. */

@@ -13,6 +13,7 @@ import {root} from '../setup/checkout.mjs'
  * @property {number} seconds
  * @property {number} passed
  * @property {string[]} failed
+ * @property {Record<string, string[]>} [reasons] the first lines of their errors
  * @property {string[]} leftOut what was not run, and why
  * @property {[string, number][]} [slowest] the files that took longest, with their seconds
  */
@@ -25,12 +26,14 @@ import {root} from '../setup/checkout.mjs'
  */
 export async function runLane(lane, how) {
   const start = Date.now()
-  const outcome = {name: lane.name, passed: 0, failed: [], leftOut: []}
+  const outcome = {name: lane.name, passed: 0, failed: [], reasons: {}, leftOut: []}
   for (const seed of seedsOf(lane)) {
     if (lane.randomRuns !== undefined) how.write(`\nATLAS_SEED=${seed}\n`)
-    const {passed, failed, leftOut, slowest} = await runOnce(lane, seed, how)
+    const {passed, failed, reasons = {}, leftOut, slowest} = await runOnce(lane, seed, how)
+    const named = title => (lane.randomRuns === undefined ? title : `${title} (ATLAS_SEED=${seed})`)
     outcome.passed += passed
-    outcome.failed.push(...failed.map(title => (lane.randomRuns === undefined ? title : `${title} (ATLAS_SEED=${seed})`)))
+    outcome.failed.push(...failed.map(title => named(title)))
+    for (const [title, lines] of Object.entries(reasons)) outcome.reasons[named(title)] = lines
     outcome.leftOut = leftOut
     outcome.slowest = slowest
   }
@@ -96,9 +99,9 @@ function judge(lane, code, result) {
   if (code === PAST_LIMIT)
     return {passed: 0, failed: [`lane ${lane.name} was stopped at its limit of ${lane.laneMinutes} min`], leftOut: []}
   if (result === undefined) return {passed: 0, failed: [`lane ${lane.name} broke off before its end (code ${code})`], leftOut: []}
-  const {passed, failed, skipped, files} = result
+  const {passed, failed, reasons, skipped, files} = result
   if (failed.length === 0 && code !== 0) failed.push(`lane ${lane.name} ended with code ${code} though no test failed`)
   if (passed + failed.length + skipped.length === 0) failed.push(`lane ${lane.name} has no test`)
   const slowest = Object.entries(files).sort(([, a], [, b]) => b - a)
-  return {passed, failed, leftOut: skipped, slowest: slowest.slice(0, SLOWEST)}
+  return {passed, failed, reasons, leftOut: skipped, slowest: slowest.slice(0, SLOWEST)}
 }

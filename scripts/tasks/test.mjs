@@ -123,7 +123,8 @@ function conclude(all) {
       ...slowest.slice(0, named.length === 0 ? 3 : 8).map(([file, seconds]) => `slow ${seconds.toFixed(1).padStart(15)} s  ${file}`),
     )
   for (const {leftOut} of all) lines.push(...leftOut.map(what => `LEFT OUT  ${what}`))
-  lines.push(...failures.map(what => `FAILED    ${what}`), '')
+  const reasons = Object.assign({}, ...all.map(outcome => outcome.reasons))
+  lines.push(...failures.flatMap(what => [`FAILED    ${what}`, ...(reasons[what] ?? []).map(line => `          ${line}`)]), '')
   const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0)
   process.stdout.write(`\n${lines.join('\n')}\n${passed} passed, ${failures.length} failed\n`)
   return failures.length === 0 ? 0 : 1

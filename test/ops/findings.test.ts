@@ -243,6 +243,14 @@ describe('ops/status', () => {
       return status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: dependencies.now(), watchedMs: 1})
     }
 
+    it('where none has reported, the error names those that are alive', async () => {
+      const messageWith = async (heartbeats: readonly Heartbeat[] | undefined): Promise<string> =>
+        statusWith(heartbeats, []).then(() => expect.fail('a status without a report'), String)
+      const alive = {...leader, replica: 'a', holder: 'a_1'}
+      expect(await messageWith([leader, alive, {...alive, replica: 'gone', holder: ''}])).to.match(/has reported yet; these are alive: a$/)
+      for (const heartbeats of [[leader], undefined]) expect(await messageWith(heartbeats)).to.match(/no server runs on/)
+    })
+
     it('the warnings of a leader that serves no Envoys are shown, and are findings', async () => {
       const {warnings, findings} = await statusWith([{...leader, warnings: ['nothing is signed']}])
       expect(warnings).to.deep.equal(['leader c: nothing is signed'])

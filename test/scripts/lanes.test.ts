@@ -50,6 +50,11 @@ describe('a lane', function () {
     expect(seconds).to.be.greaterThan(0)
   })
 
+  it('keeps the first lines of an error, cut, for the summary', async () => {
+    const {reasons} = await outcomeOf(`it('one', () => { throw new Error('what\\n\\n' + 'why'.repeat(100) + '\\n3\\n4\\n5\\n6\\n7') })`)
+    expect(reasons).to.deep.equal({one: ['what', 'why'.repeat(67).slice(0, 200), '3', '4', '5', '6']})
+  })
+
   it('names tests that skip themselves', async () => {
     const {passed, failed, leftOut} = await outcomeOf(`it('one', () => {}); it('two', function () { this.skip() })`)
     expect({passed, failed, leftOut}).to.deep.equal({passed: 1, failed: [], leftOut: ['two']})

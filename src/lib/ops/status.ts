@@ -81,7 +81,7 @@ export async function status(
   if (admin !== undefined) return statusOf(await store.load(), [{report: await fetchReport(admin)}], now)
   const {fleet} = await loadInstallation(store)
   const reported = await loadReports(store, fleet, fetchReport)
-  if (reported.length === 0) throw noServer(store)
+  if (reported.length === 0) throw noServer(store, await livingServers(store, now))
   return store.isShared ? statusOfReplicas(store, {fleet, reported}, {now, watchedMs}) : statusOf(fleet, reported, now)
 }
 
@@ -154,12 +154,25 @@ function warning(message: string, server?: string): Finding {
   return {kind: 'warning', ...(server !== undefined && {server}), message}
 }
 
-function noServer(store: StateStore): AtlasError {
+/** Names of the servers whose Leases were renewed lately; none where Leases cannot be read. */
+async function livingServers(store: StateStore, now: Date): Promise<readonly string[]> {
+  if (!store.isShared) return []
+  const found = await livenessIn(store, {now, watchedMs: 0}).catch(() => [])
+  return found.flatMap(({heartbeat: {replica, holder}, isAlive}) => (replica === undefined || holder === '' || !isAlive ? [] : [replica]))
+}
+
+/** @param living servers that are alive, though the leader has not listed them */
+function noServer(store: StateStore, living: readonly string[]): AtlasError {
+  const kubectl = `kubectl -n ${store.namespace ?? ''} get`
+  if (living.length > 0)
+    return new AtlasError('unreachable', `no server on ${store.description} has reported yet; these are alive: ${living.join(', ')}`, {
+      hint: `the leader lists a server within 5 s of its start: run the command again; if that does not help, see whether there is a leader: ${kubectl} lease atlas`,
+    })
   return new AtlasError('unreachable', `no server runs on ${store.description}`, {
     hint:
       store.namespace === undefined
         ? 'start one with "atlas serve"; "atlas cluster list" shows what is stored'
-        : `see whether its Pods run: kubectl -n ${store.namespace} get pods; "atlas cluster list" shows what is stored`,
+        : `see whether its Pods run: ${kubectl} pods; "atlas cluster list" shows what is stored`,
   })
 }
 

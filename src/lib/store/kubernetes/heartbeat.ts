@@ -4,6 +4,7 @@
  */
 import {randomBytes} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {backOff} from '../../model/back-off.js'
 import {AtlasError} from '../../model/errors.js'
 import {leaseNames} from '../../model/names.js'
 import type {Heartbeat} from '../store.js'
@@ -28,9 +29,15 @@ export interface HeartbeatTimes {
   readonly replicaMs: number
   /** How often a replica renews its Lease. */
   readonly replicaRenewMs: number
-  /** How often the leader lists the Leases. */
+  /** How often the leader lists the Leases, once it has led for about as long; at first it lists them more often. */
   readonly replicaLookMs: number
 }
+
+/**
+ * A new leader lists the Leases again after this time, milliseconds, then after twice as long, up to `replicaLookMs`: servers that start
+ * together with it write their Leases in these seconds, and until the leader has seen one, `atlas status` knows of no server.
+ */
+const FIRST_LOOK = 250
 
 export const defaultHeartbeatTimes: HeartbeatTimes = {replicaMs: 15_000, replicaRenewMs: 5000, replicaLookMs: 5000}
 
@@ -230,7 +237,8 @@ export function watchHeartbeats(
 
   async function run(): Promise<void> {
     // When the list fails, the last report stays in effect: an API server that is away makes no replica dead.
-    while (!signal.aborted) await round(look, outcome, times.replicaLookMs, signal)
+    for (let looks = 1; !signal.aborted; looks += 1)
+      await round(look, outcome, backOff(looks, {first: FIRST_LOOK, longest: times.replicaLookMs}), signal)
   }
 
   void run().catch(() => undefined)
