@@ -184,7 +184,7 @@ for (const major of majors)
       const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs/atlas-init`
       const installing = helm('install', 'atlas', {namespace, release: 'atlas', major}, [], ['--timeout', '50s'])
       const probe = async (): Promise<true | undefined> => ((await kubernetes.request('GET', jobs)).status === 200 ? true : undefined)
-      await waitFor("the hook's Job", probe, {signal: new AbortController().signal, timeoutMs: 20_000})
+      await waitFor("the hook's Job", probe, {signal: new AbortController().signal, timeoutMs: 45_000})
       expect(Object.keys(await versionsIn(namespace)), 'nothing but the hook').to.have.members([
         'Job/atlas-init',
         'Role/atlas-init',

@@ -72,7 +72,7 @@ describe("a pod's Envoy", () => {
       const {node} = await waitFor(
         'admin',
         async () => JSON.parse((await readPage(admin, '/server_info')).body) as {node: Record<string, unknown>},
-        {signal: supervisor.crashed, timeoutMs: 10_000},
+        {signal: supervisor.crashed, timeoutMs: 45_000},
       )
       expect(node).to.include({id: 'paris-envoy-5d4f-x1', cluster: 'paris'})
       expect(node['metadata']).to.deep.equal({'atlas.bind_address': address, 'atlas.local_address': address, 'atlas.workers': 2})
@@ -205,7 +205,7 @@ function plainCluster(address: string, port: number): object {
 async function untilReady({address, supervisor}: Rig): Promise<void> {
   await waitFor('/ready', async () => ((await fetch(`http://${address}:9902/ready`)).ok ? true : undefined), {
     signal: supervisor.crashed,
-    timeoutMs: 10_000,
+    timeoutMs: 45_000,
   })
 }
 

@@ -291,7 +291,7 @@ describe('the accounts of chart atlas (D29)', () => {
     const annotate = ['annotate', 'service', 'atlas-external', 'cloud=here', '--overwrite', '--namespace', namespace]
     const noted = async (): Promise<true | undefined> =>
       (await kubernetes.kubectl(annotate, {kubeconfig: cloud})).code === 0 ? true : undefined
-    await waitFor('its Role', noted, {signal: new AbortController().signal, timeoutMs: 10_000})
+    await waitFor('its Role', noted, {signal: new AbortController().signal, timeoutMs: 45_000})
   })
 
   it('of an operator with that Role, without the policy (clusterAdminPolicy.enabled=false): none is rendered', async () => {

@@ -86,7 +86,7 @@ describe('atlas demo, with Envoy alone', function () {
       await waitFor(
         'the guard to stop the programs',
         async () => (run.processes().length === 0 && (await run.files()).length === 0 ? true : undefined),
-        {signal, timeoutMs: 10_000},
+        {signal, timeoutMs: 45_000},
       )
     }))
 

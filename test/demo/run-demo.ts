@@ -43,7 +43,7 @@ export async function withDemo<T>(args: readonly string[], monitoring: Monitorin
     child.kill('SIGKILL')
     await waitFor('the guard to stop the programs', async () => (processesBelow(folder).length === 0 ? true : undefined), {
       signal: never,
-      timeoutMs: 15_000,
+      timeoutMs: 45_000,
     })
     await rm(folder, {recursive: true, force: true})
   }

@@ -81,7 +81,7 @@ describe('docs/how-to/dns.md', () => {
         resolver.setServers([`${address}:1053`])
         const answered = await waitFor('an answer', async () => resolver.resolveSrv(`_thanos._tcp.${zoneName()}`), {
           signal: supervisor.crashed,
-          timeoutMs: 20_000,
+          timeoutMs: 45_000,
         })
         expect(answered.map(({name: target, port}) => `${target}:${port}`)).to.deep.equal([
           'paris-thanos-sidecar0.atlas.svc.cluster.local:10901',

@@ -62,7 +62,7 @@ describe('README.md, "Install it from a checkout"', function () {
     const env = environmentOf(folder, clusters.kubeconfig)
     const probe = async (): Promise<true | undefined> =>
       (await shell('atlas cluster values paris', {cwd: folder, env})).code === 0 ? true : undefined
-    await waitFor('the address of the load balancer in the values', probe, {signal: new AbortController().signal, timeoutMs: 20_000})
+    await waitFor('the address of the load balancer in the values', probe, {signal: new AbortController().signal, timeoutMs: 45_000})
   }
 
   it('has the three steps, and leaves out no other command than two of the first', () => {

@@ -109,14 +109,14 @@ describe('docs/tutorials/two-clusters.md', function () {
 
   async function untilAnswered(name: Name, answer: string): Promise<void> {
     const probe = async (): Promise<true | undefined> => ((await asked(name)) === answer ? true : undefined)
-    await waitFor(`${answer} from ${name}`, probe, {signal: new AbortController().signal, timeoutMs: 10_000})
+    await waitFor(`${answer} from ${name}`, probe, {signal: new AbortController().signal, timeoutMs: 45_000})
   }
 
   /** Its Envoy is connected, by a server's report of the last seconds. */
   async function untilConnected(name: Name): Promise<void> {
     const row = new RegExp(`^${name} +registered +yes `, 'm')
     const probe = async (): Promise<true | undefined> => (row.test((await run('atlas cluster list')).text) ? true : undefined)
-    await waitFor(`${name} to be connected`, probe, {signal: new AbortController().signal, timeoutMs: 20_000})
+    await waitFor(`${name} to be connected`, probe, {signal: new AbortController().signal, timeoutMs: 45_000})
   }
 
   it('names this version everywhere', () => {

@@ -172,7 +172,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
 
   const issued = async (owner: Owner): Promise<void> => {
     const probe = async (): Promise<true | undefined> => ((await store.load()).credentials.has(owner) ? true : undefined)
-    await waitFor(`the credential of ${owner}`, probe, {signal: supervisor.crashed, timeoutMs: 20_000, everyMs: 30})
+    await waitFor(`the credential of ${owner}`, probe, {signal: supervisor.crashed, timeoutMs: 45_000, everyMs: 30})
   }
   await issued('atlas')
   const observability = await stage.makeObservability()

@@ -101,7 +101,7 @@ describe('e2e: internal TLS, with Thanos', function () {
   async function certificate(): Promise<Credential> {
     return waitFor('the certificate of the client', async () => (await network.context.store.load()).clients.get(client), {
       signal: network.context.signal,
-      timeoutMs: 10_000,
+      timeoutMs: 45_000,
     })
   }
 

@@ -175,7 +175,7 @@ function changedFleet(): Fleet {
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   await waitFor(what, async () => ((await holds()) ? true : undefined), {
     signal: new AbortController().signal,
-    timeoutMs: 20_000,
+    timeoutMs: 45_000,
     everyMs: 50,
   })
 }

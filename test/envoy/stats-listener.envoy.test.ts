@@ -53,8 +53,8 @@ for (const version of ['1.36', '1.40'] as const)
           held.push(...many)
           await Promise.all(many.map(async socket => once(socket, 'connect')))
           await waitFor('/ready', async () => ((await readPage(stats, '/ready')).status === 200 ? true : undefined), {
-            signal: AbortSignal.timeout(20_000),
-            timeoutMs: 20_000,
+            signal: AbortSignal.timeout(45_000),
+            timeoutMs: 45_000,
           })
         } finally {
           for (const socket of held) socket.destroy()
@@ -92,7 +92,7 @@ async function withEnvoy(version: EnvoyVersion, use: (rig: Rig) => Promise<void>
     try {
       await supervisor.start(spec('envoy'))
       const ready = async () => ((await readPage(stats, '/ready')).status === 200 ? true : undefined)
-      await waitFor('the Envoy to be ready', ready, {signal: supervisor.crashed, timeoutMs: 20_000})
+      await waitFor('the Envoy to be ready', ready, {signal: supervisor.crashed, timeoutMs: 45_000})
       await use({
         admin,
         supervisor,

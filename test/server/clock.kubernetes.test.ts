@@ -46,7 +46,7 @@ describe('a leader whose clock differs from the API server’s', function () {
   const until = async (what: string, holds: () => Promise<boolean> | boolean): Promise<void> => {
     await waitFor(what, async () => ((await holds()) ? true : undefined), {
       signal: new AbortController().signal,
-      timeoutMs: 20_000,
+      timeoutMs: 45_000,
       everyMs: 50,
     })
   }

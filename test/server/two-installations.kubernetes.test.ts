@@ -23,7 +23,7 @@ import {until} from '../store/recorder.js'
 const MARK = 'goatlas.io/installation'
 const ADDRESS = parseAddress('203.0.113.7')
 /** Milliseconds; longer than the pause after a refused write. */
-const LIMIT = 20_000
+const LIMIT = 45_000
 const local = {host: '127.0.0.1', port: 0}
 
 interface ConfigMap {

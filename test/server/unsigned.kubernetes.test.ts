@@ -34,7 +34,7 @@ describe('where nothing can be signed', function () {
   })
 
   const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
-    const options = {signal: supervisor.crashed, timeoutMs: 15_000, everyMs: 50}
+    const options = {signal: supervisor.crashed, timeoutMs: 45_000, everyMs: 50}
     await waitFor(what, async () => ((await holds()) ? true : undefined), options)
   }
   const untilSays = async (replica: Replica | undefined, words: string): Promise<void> =>

@@ -15,7 +15,7 @@ const signal = new AbortController().signal
 const shell = (name: string, script: string) => ({name, program: '/bin/sh', args: ['-c', script]})
 
 describe('demo/processes', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
 
   it('keeps the output of a program, and stops it', () =>
     inFolder(async folder => {
@@ -66,7 +66,7 @@ describe('demo/processes', function () {
     inFolder(async parent => {
       const {folder, demo, child} = await startVictim(parent)
       process.kill(demo, 'SIGKILL')
-      await waitFor('the guard', async () => (isAlive({pid: child}) || existsSync(folder) ? undefined : true), {signal, timeoutMs: 10_000})
+      await waitFor('the guard', async () => (isAlive({pid: child}) || existsSync(folder) ? undefined : true), {signal, timeoutMs: 45_000})
     }))
 
   it('stops, at the next start, the programs of a supervisor that was killed with its guard', () =>
