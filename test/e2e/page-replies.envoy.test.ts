@@ -37,7 +37,7 @@ describe('e2e: replies of Envoys in place of a web page', function () {
     expected: {readonly status: number; readonly says: string},
     at = pages,
     host = 'x',
-  ): Promise<string> {
+  ): Promise<{readonly html: string; readonly text: string}> {
     const plain = await ask(at, path, {headers: {host, accept: '*/*'}})
     expect(plain.status, path).to.equal(expected.status)
     expect(plain.headers['content-type'], path).to.equal('text/plain; charset=utf-8')
@@ -46,22 +46,33 @@ describe('e2e: replies of Envoys in place of a web page', function () {
     expect(html.status, path).to.equal(expected.status)
     expect(html.headers).to.include({'content-type': 'text/html; charset=utf-8', 'content-security-policy': "default-src 'none'"})
     expect(html.body).to.include(`<h1>${expected.says}</h1>`)
-    return html.body
+    return {html: html.body, text: plain.body}
   }
 
   it('no page: says why, and leads to the start page', async () => {
     const noPage = {status: 404, says: 'There is no page at this address.'}
     for (const path of ['/prom/nowhere/', '/nothing', '/prom/paris<script>/']) {
-      const html = await replies(path, noPage)
+      const {html, text} = await replies(path, noPage)
       expect(html).to.include(`<a href="//${DOMAIN}/">`).and.include('<a href="/">').and.not.include('script')
+      expect(startPagesIn(text)).to.deep.equal([`//${DOMAIN}/`, '/'])
     }
 
-    const nowhere = `nowhere.prom.${DOMAIN}`
-    expect(await replies('/', noPage, pages, nowhere)).to.include(`<a href="//${DOMAIN}/">`)
-    expect(await replies('/', noPage, pages, `${nowhere}:8443`), 'with the port of the browser').to.include(`<a href="//${DOMAIN}:8443/">`)
-    expect(await replies('/nothing', noPage, pages, 'x:10904')).to.include(`<a href="//${DOMAIN}:10904/">`)
     const elsewhere = await replies('/prom/paris/', noPage, {...pages, port: 10_902})
-    expect(elsewhere, '10902 has no start page').to.include(`<a href="//${DOMAIN}/">`).and.not.include('href="/"')
+    expect(elsewhere.html, '10902 has no start page').to.include(`<a href="//${DOMAIN}/">`).and.not.include('href="/"')
+    expect(startPagesIn(elsewhere.text)).to.deep.equal([`//${DOMAIN}/`])
+  })
+
+  it('no page: the start page is named with the port of the request, for browsers and as text', async () => {
+    const nowhere = `nowhere.prom.${DOMAIN}`
+    for (const [path, host, port] of [
+      ['/', nowhere, ''],
+      ['/', `${nowhere}:8443`, ':8443'],
+      ['/nothing', 'x:10904', ':10904'],
+    ] as const) {
+      const {html, text} = await replies(path, {status: 404, says: 'There is no page at this address.'}, pages, host)
+      expect(html, host).to.include(`<a href="//${DOMAIN}${port}/">Start page //${DOMAIN}${port}/</a>`)
+      expect(startPagesIn(text), host).to.deep.equal([`//${DOMAIN}${port}/`, '/'])
+    }
   })
 
   it('no such replica', async () => {
@@ -78,7 +89,7 @@ describe('e2e: replies of Envoys in place of a web page', function () {
 
   it('no server behind the Envoy of the cluster', async () => {
     await prometheus.close()
-    const html = await replies('/prom/paris/', {status: 503, says: 'The Prometheus behind this page does not answer.'})
+    const {html} = await replies('/prom/paris/', {status: 503, says: 'The Prometheus behind this page does not answer.'})
     expect(html)
       .to.include('<code>atlas cluster show</code>')
       .and.match(/\(U[A-Z]+(,[A-Z]+)*\)/)
@@ -99,3 +110,7 @@ describe('e2e: replies of Envoys in place of a web page', function () {
     await replies('/', {status: 503, says: 'The Atlas server does not answer.'})
   })
 })
+
+function startPagesIn(text: string): readonly string[] {
+  return [...text.matchAll(/^Start page: (.*)$/gm)].map(([, address = '']) => address)
+}

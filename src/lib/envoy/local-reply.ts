@@ -93,16 +93,18 @@ function both(conditions: readonly AccessLogFilter[], reply: Reply): readonly Re
 }
 
 function text({what, lines, links}: Reply): string {
-  return `${[what, ...lines, ...links.map(link => `Start page: ${link}`)].join('\n')}\n`
+  return `${[what, ...lines, ...links.map(link => `Start page: ${withPort(link)}`)].join('\n')}\n`
 }
 
 function html({what, lines, links}: Reply): string {
   const paragraphs = lines.map(line => `<p>${line.replaceAll(/`([^`]*)`/g, '<code>$1</code>')}</p>`)
-  // A link to another host has the port that the browser has used.
-  const anchors = links
-    .map(link => link.replace(/^(\/\/[^/]+)/, `$1%DYNAMIC_METADATA(${PAGE_METADATA}:port)%`))
-    .map(link => `<p><a href="${link}">Start page ${link}</a></p>`)
+  const anchors = links.map(withPort).map(link => `<p><a href="${link}">Start page ${link}</a></p>`)
   return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>${what}</title>\n<h1>${what}</h1>\n${[...paragraphs, ...anchors].join('\n')}\n</html>\n`
+}
+
+/** An address on another host has the port that the request has used (page-filter.ts). */
+function withPort(link: string): string {
+  return link.replace(/^(\/\/[^/]+)/, `$1%DYNAMIC_METADATA(${PAGE_METADATA}:port)%`)
 }
 
 function replies(mappers: readonly ResponseMapper[]): LocalReplyConfig {

@@ -111,10 +111,8 @@ local function isForged(headers)
   return method ~= "GET" and method ~= "HEAD" and site ~= nil and site ~= "same-origin" and site ~= "none"
 end
 
--- For the link to the start page of a local reply (local-reply.ts), which only a browser shows.
+-- Kept for the address of the start page in a local reply (local-reply.ts): rewrite replaces the host of a request for a page.
 local function notePort(handle, headers)
-  local accept = headers:get("accept")
-  if not accept or accept:sub(1, 9) ~= "text/html" then return end
   local port = headers:get(":authority"):match(":%d+$")
   if port then handle:streamInfo():dynamicMetadata():set("${PAGE_METADATA}", "port", port) end
 end
