@@ -171,7 +171,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
   async #untilClockHolds(store: StateStore): Promise<string | undefined> {
     const {fleet} = await loadInstallation(store)
     const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
-    return renderClockWait(reported, dependencies.now())
+    return renderClockWait(reported, dependencies.now(), fleet)
   }
 
   async #request(store: StateStore, directory: string, parts: readonly IssuerPart[], flags: RotateFlags): Promise<WrittenRequests['json']> {

@@ -36,6 +36,12 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
     Object.assign(network.envoy(owner), former.get(owner))
   }
 
+  /** What a leader whose clock is not confirmed yet writes down first. */
+  function told(): string {
+    const changes = planRotation(network.fleet, testSettings, network.evidence(), {...network.dependencies, isAgeAReason: false})
+    return changes.flatMap(change => (change.kind === 'rotation' ? (change.value?.waitingFor[0] ?? []) : [])).join('\n')
+  }
+
   /** Who has an identity that the next issuer signed. */
   function renewed(): readonly string[] {
     const issuer = readKey(network.fleet.authority.get('issuer')!).sha256
@@ -96,6 +102,8 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
     network.settle()
     expect(network.stage).to.equal('credentials')
     expect(shown()).to.deep.equal(before)
+    // "atlas rotate" without a name would be refused, as in stage `leaves`.
+    expect(told()).to.contain('"atlas rotate NAME" issues the identity of a cluster at once').and.not.to.contain('"atlas rotate" issues')
     network.apply()
     network.settle()
     network.apply()
@@ -134,10 +142,6 @@ describe('a rotation of the root whose Envoys go back to an earlier credential',
   it('while the clock is not confirmed, names the command that is not refused in this stage', () => {
     rollBack('lyon')
     network.settle()
-    const told = (): string => {
-      const changes = planRotation(network.fleet, testSettings, network.evidence(), {...network.dependencies, isAgeAReason: false})
-      return changes.flatMap(change => (change.kind === 'rotation' ? (change.value?.waitingFor[0] ?? []) : [])).join('\n')
-    }
     expect(told()).to.contain('"atlas rotate NAME" issues the identity of a cluster at once').and.not.to.contain('"atlas rotate" issues')
     network = new ModelNetwork(testDependencies(), ['lyon'])
     network.begin('issuer')

@@ -1,9 +1,11 @@
 /** `rotate` for a terminal: the table of certificates, how far a rotation is, and what `--dry-run` says of its stages. */
 import {renderAge} from '../../model/duration.js'
 import {quote} from '../../model/errors.js'
+import type {Fleet} from '../../model/fleet.js'
 import {printable} from '../../model/printable.js'
 import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
+import {issuesAtOnce} from '../../ops/rotation/held.js'
 import type {ReportSource} from '../../ops/server-reports.js'
 import {renderTable} from './render.js'
 
@@ -51,12 +53,19 @@ export function renderRotation(rotation: Rotation, now: Date): string {
   ].join('\n')
 }
 
-/** How long servers that were started a short while ago hold a rotation up, by their reports; undefined: they do not. */
-export function renderClockWait(sources: readonly ReportSource[], now: Date): string | undefined {
+/**
+ * How long servers that were started a short while ago hold a rotation up, by their reports; undefined: they do not.
+ * @param fleet whose rotation is held up
+ */
+export function renderClockWait(
+  sources: readonly ReportSource[],
+  now: Date,
+  fleet: Pick<Fleet, 'authority' | 'rotation'>,
+): string | undefined {
   const until = Math.max(...sources.map(({report: {clockHeldUntil}}) => (clockHeldUntil === undefined ? 0 : Date.parse(clockHeldUntil))))
   const seconds = Math.ceil((until - now.getTime()) / 1000)
   if (seconds <= 0 || !Number.isFinite(seconds)) return undefined
-  return `The server was started a short while ago: it issues certificates again once its clock has held for some minutes, in ${renderAge(seconds)} at most (its --time clock-held). Until then the rotation waits; "atlas rotate" issues identities at once.`
+  return `The server was started a short while ago: it issues certificates again once its clock has held for some minutes, in ${renderAge(seconds)} at most (its --time clock-held). Until then the rotation waits; ${issuesAtOnce(fleet)}.`
 }
 
 /** What each stage does and waits for, and how long that takes at least. */

@@ -20,20 +20,36 @@ import {haveSignersEnded, issuableOwners, ownersIn} from './waiting.js'
  */
 export function whyHeld(fleet: Fleet, leaf: Leaf, evidence: Evidence | undefined, now: Date): string | undefined {
   const {present, spec, issuers} = leaf
-  if (present === undefined || fleet.rotation?.part !== 'root' || !isOfFormerIssuer(fleet, leaf, present)) return undefined
+  if (present === undefined || !isOfFormerIssuer(fleet, leaf, present)) return undefined
   if (isInLastSixth(present, now) || judgeKey(present, spec, issuers, now).some(({reason}) => reason !== 'near-expiry')) return undefined
   return evidence === undefined
     ? 'which credentials Envoys are connected with is not known here; the server issues it'
     : refusers(fleet, evidence, now)[0]
 }
 
-/** Whether the next issuer would sign in place of the one that signed a leaf. It does so before stage `leaves` is on record: a leader may end in between. */
-function isOfFormerIssuer({rotation, authority}: Fleet, leaf: Leaf, present: CertifiedKey): boolean {
-  if (rotation?.stage === 'leaves') return isSucceededLeaf(leaf)
+/** Whether the next issuer would sign in place of the one that signed a leaf. */
+function isOfFormerIssuer(fleet: Fleet, leaf: Leaf, present: CertifiedKey): boolean {
+  if (!mayHold(fleet)) return false
+  if (fleet.rotation?.stage === 'leaves') return isSucceededLeaf(leaf)
+  const issuer = fleet.authority.get('issuer')
+  return issuer !== undefined && readKey(present).chain[0] !== readKey(issuer).sha256
+}
+
+/**
+ * Whether the issuer that follows in a rotation of the root signs beside certificates of the former one. It does so before stage `leaves` is on
+ * record: a leader may end in between.
+ */
+function mayHold({rotation, authority}: Pick<Fleet, 'authority' | 'rotation'>): boolean {
+  if (rotation?.part !== 'root') return false
+  if (rotation.stage === 'leaves') return true
   const issuer = authority.get('issuer')
-  if (rotation?.stage !== 'credentials' || issuer === undefined || issuer.certificate !== authority.get('nextIssuer')?.certificate)
-    return false
-  return readKey(present).chain[0] !== readKey(issuer).sha256
+  return rotation.stage === 'credentials' && issuer !== undefined && issuer.certificate === authority.get('nextIssuer')?.certificate
+}
+
+/** Which command issues identities while a server waits for its clock; a part of a sentence. */
+export function issuesAtOnce(fleet: Pick<Fleet, 'authority' | 'rotation'>): string {
+  // What every Envoy is shown is held then, and "atlas rotate" without a name is refused.
+  return mayHold(fleet) ? '"atlas rotate NAME" issues the identity of a cluster at once' : '"atlas rotate" issues identities at once'
 }
 
 /** Whether a certificate is renewed whatever its renewal would wait for otherwise. */

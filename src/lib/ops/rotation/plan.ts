@@ -21,6 +21,7 @@ import {signerIn} from '../signing.js'
 import {isBelow, isFollowing, rootsOf, wantedTrust} from '../trust.js'
 import {planTakenAgain} from './brought-again.js'
 import type {Evidence} from './evidence.js'
+import {issuesAtOnce} from './held.js'
 import {planIssuedAgain} from './issued-again.js'
 import {offerIn} from './offered.js'
 import {leftover} from './leftover.js'
@@ -77,16 +78,13 @@ export function planRotation(
   // Until the bundle in the store is that of the stage, what Envoys acknowledge shows nothing. The caller writes it next.
   if (prepared.length > 0 || !sameValue(fleet.trust, wantedTrust(fleet))) return prepared
   const waiting = [...unreadyParts(fleet, rotation, dependencies.now()), ...waitingFor(fleet, rotation, evidence, dependencies)]
-  if (waiting.length > 0) return planWaiting(rotation, dependencies.isAgeAReason ? waiting : [unconfirmed(rotation), ...waiting])
+  if (waiting.length > 0) return planWaiting(rotation, dependencies.isAgeAReason ? waiting : [unconfirmed(fleet), ...waiting])
   return planStage(fleet, rotation, dependencies.now())
 }
 
 /** Until then a server issues again only one slice of the fleet, since a wrong clock would make each certificate a wrong one. */
-function unconfirmed({part, stage}: Rotation): string {
-  // What every Envoy is shown is held then, and with it "atlas rotate" without a name.
-  const isHeld = part === 'root' && stage === 'leaves'
-  const remedy = isHeld ? '"atlas rotate NAME" issues the identity of a cluster at once' : '"atlas rotate" issues identities at once'
-  return `the clock of the leader must hold for some minutes after its start (--time clock-held, 10m by default) before it issues certificates again; ${remedy}, "atlas rotate --ads" ADS credentials`
+function unconfirmed(fleet: Fleet): string {
+  return `the clock of the leader must hold for some minutes after its start (--time clock-held, 10m by default) before it issues certificates again; ${issuesAtOnce(fleet)}, "atlas rotate --ads" ADS credentials`
 }
 
 /** Whether the issuer has lived two thirds of its life, and another one would end later. */
