@@ -2,7 +2,7 @@
 import {chmod, chown, mkdir, readFile, readdir, stat, symlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
-import {createInOwn, requireOwn} from '../../src/lib/cli/own-directory.js'
+import {createInOwn, requireNotStore, requireOwn} from '../../src/lib/cli/own-directory.js'
 import {AtlasError} from '../../src/lib/model/errors.js'
 import {inFolder} from '../helpers/atlas.js'
 import {thrownBy} from '../helpers/thrown.js'
@@ -74,6 +74,34 @@ describe('cli: directories for private keys', () => {
       await writeFile(path.join(folder, 'key.pem'), 'earlier')
       expect((await failure(createInOwn(folder, files))).message).to.contain('key.pem of an earlier request')
       expect(await readFile(path.join(folder, 'key.pem'), 'utf8')).to.equal('earlier')
+    }))
+
+  it('the directory of the store is refused, and so is a folder below it, by any path, whether it exists or not', () =>
+    inFolder(async folder => {
+      const [store, beside] = [path.join(folder, 'store'), path.join(folder, 'store-requests')]
+      await mkdir(path.join(store, 'present'), {recursive: true})
+      await symlink(store, path.join(folder, 'link'))
+      await symlink(path.join(store, 'present'), path.join(folder, 'inside'))
+      const refusal = (directory: string, of = store): AtlasError => {
+        const error = thrownBy(() => requireNotStore(directory, of))
+        if (error instanceof AtlasError) return error
+        throw new Error(`no AtlasError: ${String(error)}`)
+      }
+
+      expect(refusal(store).message).to.contain('is the directory of the store')
+      for (const below of ['store/present', 'store/a/b', 'link/present', 'link/a', 'inside', 'inside/a', 'store-requests/../store/a']) {
+        const {code, message, hint} = refusal(`${folder}/${below}`)
+        expect([code, message, hint].join(' '), below)
+          .to.contain(`invalid --request: "${folder}/${below}" is below "${store}", the directory of the store`)
+          .and.to.contain('copies and backups would hold what is written there')
+          .and.to.contain('name a directory outside of it')
+      }
+
+      expect(refusal(path.join(store, 'a'), path.join(folder, 'link')).code).to.equal('invalid')
+      expect(refusal(path.join(folder, 'no-store', 'a'), path.join(folder, 'no-store')).code).to.equal('invalid')
+      expect(refusal('/tmp', '/').code).to.equal('invalid')
+      for (const outside of [folder, beside, path.join(store, '..', 'requests')]) requireNotStore(outside, store)
+      requireNotStore(store, undefined)
     }))
 
   it('of several runs at once one alone writes all its files', () =>

@@ -73,6 +73,11 @@ describe('commands: a root that is kept offline', function () {
         expect([within.code, says(within.stderr)]).to.satisfy(
           ([code, text]: [number, string]) => code === 2 && text.includes(`"${store}" is the directory of the store`),
         )
+        const below = await atlas('init', '--store', store, '--request', path.join(store, 'requests'))
+        expect([below.code, says(below.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('is below') && text.includes('name a directory outside of it'),
+        )
+        expect(await readdir(folder)).to.deep.equal(['requests'])
 
         await signAsPrinted(asked.stderr + asked.stdout, requests, elsewhere)
         const made = await atlas(
@@ -122,7 +127,11 @@ describe('commands: a root that is kept offline', function () {
         expect([linked.code, says(linked.stderr)]).to.satisfy(
           ([code, text]: [number, string]) => code === 2 && text.includes('is the directory of the store'),
         )
-        expect((await readdir(store)).filter(file => file.endsWith('.csr'))).to.deep.equal([])
+        const inLink = await atlas('rotate', '--issuer', '--store', store, '--request', path.join(folder, 'link', 'requests'))
+        expect([inLink.code, says(inLink.stderr)]).to.satisfy(
+          ([code, text]: [number, string]) => code === 2 && text.includes('the directory of the store'),
+        )
+        expect((await readdir(store)).filter(file => file.endsWith('.csr') || file === 'requests')).to.deep.equal([])
         const next = await atlas('rotate', '--issuer', '--store', store, '--request', again)
         expect(next.code, next.stderr).to.equal(0)
         expect(says(next.stderr + next.stdout)).to.contain(`atlas rotate --issuer --store ${store} --certificate ${again}`)

@@ -30,14 +30,18 @@ export function requireOwn(directory: string, flag: '--certificate' | '--request
 }
 
 /**
- * Atlas reads every file in its directory, and the rules there that keep its keys out of git do not name these.
+ * Atlas reads every file in its directory, and the rules there that keep its keys out of git do not name these. A copy or backup of the store has
+ * what is in the folders below it, too: keys that nothing needs any more once their certificates are in use.
  * @param store the directory of the store; undefined: the store is in Kubernetes
- * @throws AtlasError `invalid` where requests would be written into it
+ * @throws AtlasError `invalid` where requests would be written into it, or into a folder below it
  */
 export function requireNotStore(directory: string, store: string | undefined): void {
-  if (store === undefined || placeOf(directory) !== placeOf(store)) return
-  throw new AtlasError('invalid', `--request: ${quote(directory)} is the directory of the store`, {
-    hint: 'name another directory, such as one that does not exist yet',
+  if (store === undefined) return
+  const [place, whole] = [placeOf(directory), placeOf(store)]
+  if (place !== whole && !place.startsWith(whole.endsWith(path.sep) ? whole : `${whole}${path.sep}`)) return
+  const where = place === whole ? 'is the directory of the store' : `is below ${quote(store)}, the directory of the store`
+  throw new AtlasError('invalid', `--request: ${quote(directory)} ${where}, whose copies and backups would hold what is written there`, {
+    hint: 'name a directory outside of it, such as one that does not exist yet',
   })
 }
 
