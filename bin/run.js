@@ -83,23 +83,16 @@ async function explain(error) {
     return
   }
   const {exitCodes, renderError, errorReport} = await import('../dist/lib/cli/text/error.js')
-  const {message, ...rest} = errorReport(error)
-  const report = {message: ofCommand(message), ...rest}
+  const {unknownCommand} = await import('../dist/lib/cli/text/mistyped.js')
+  const [, id] = /^command (\S+) not found/.exec(error.message) ?? []
+  const report = {...errorReport(error), ...(id !== undefined && unknownCommand(id, commandIds()))}
   process.exitCode = exitCodes[report.code]
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: report}, undefined, 2)}\n`)
   else process.stderr.write(`${renderError(report)}\n`)
 }
 
-/** oclif takes words after a command without arguments for parts of its name, and has colons where people type spaces. */
-function ofCommand(message) {
-  const [, id] = /^command (\S+) not found/.exec(message) ?? []
-  if (id === undefined) return message
-  const {commands} = JSON.parse(readFileSync(new URL('../oclif.manifest.json', import.meta.url), 'utf8'))
-  const words = id.split(':')
-  const known = words.findLastIndex((_, index) => Object.hasOwn(commands, words.slice(0, index + 1).join(':'))) + 1
-  if (known === 0) return `command ${words.join(' ')} not found`
-  const rest = words.slice(known)
-  return `Unexpected argument${rest.length === 1 ? '' : 's'}: ${rest.join(', ')}`
+function commandIds() {
+  return Object.keys(JSON.parse(readFileSync(new URL('../oclif.manifest.json', import.meta.url), 'utf8')).commands)
 }
 
 /** The Node that `npm run build` fetched for a checkout, if there is one. */

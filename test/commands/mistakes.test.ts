@@ -63,6 +63,26 @@ describe('commands: mistakes', function () {
       })
     }))
 
+  it('a command or a flag that is mistyped: the hint has the one that was meant, and the message no value', () =>
+    inFolder(async folder => {
+      const wrong = [
+        [['clutser', 'list'], 'command clutser list not found', '"atlas cluster list"?'],
+        [['cluster', 'lsit'], 'command cluster lsit not found', '"atlas cluster list"?'],
+        [['rotat'], 'command rotat not found', '"atlas rotate"?'],
+        [['cluster', 'add', 'paris', '--adress', '192.0.2.1'], 'there is no flag --adress', '--address?'],
+        [['cluster', 'add', 'paris', '-address=192.0.2.1', '--prot=1'], 'there is no flag -address, --prot', '--address, --port?'],
+        [['cluster', 'list', '--namespcae', 'atlas'], 'there is no flag --namespcae', '--namespace?'],
+        [['rotate', '--no-wiat'], 'there is no flag --no-wiat', '--no-wait?'],
+      ] as const
+      await forAll(wrong, async ([args, message, meant]) => {
+        const {code, stderr} = await atlas(...args, '--store', folder)
+        expect(code, stderr).to.equal(2)
+        const [first, hint] = stderr.split('\n')
+        expect(first).to.equal(`Error: ${message}`)
+        expect(hint).to.contain(`  Hint: did you mean ${meant}`)
+      })
+    }))
+
   it('flags that exclude each other are named in one sentence', () =>
     inFolder(async folder => {
       const wrong = [

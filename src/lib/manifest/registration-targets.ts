@@ -3,6 +3,7 @@ import type {Cluster, NamedTarget} from '../model/cluster.js'
 import {renderEndpointTls} from '../model/endpoint-tls.js'
 import {messageOf, quote} from '../model/errors.js'
 import {type ClusterName, annotations, labels, parseGroupName} from '../model/names.js'
+import {nearest} from '../model/nearest.js'
 import {ENDPOINTS_MAX, TARGETS_MAX, parseNamedTarget, parseTargetName} from '../model/thanos-target.js'
 
 const REPLICAS = '.replicas'
@@ -50,7 +51,7 @@ function withoutTarget(noted: Noted, named: readonly string[]): readonly string[
     return ending === undefined || noted[target] !== undefined ? [] : [{key, target, ending}]
   })
   const remarks = orphans.slice(0, READ_MAX).map(({key, target, ending}) => {
-    const near = nearest(target, named.slice(0, READ_MAX))
+    const near = nearest(target, named.slice(0, READ_MAX), TYPOS)
     const meant = near === undefined ? '' : `; did you mean ${quote(near + ending)}?`
     return `annotation ${quote(key)} has no effect: there is no annotation ${quote(target)}${meant}`
   })
@@ -95,7 +96,7 @@ function unknownAmong(what: string, keys: readonly string[], known: readonly str
     .filter(key => !known.includes(key))
     .sort()
   const named = unknown.slice(0, READ_MAX).map(key => {
-    const near = nearest(key, known)
+    const near = nearest(key, known, TYPOS)
     return `${what} ${quote(key)} has no effect: Atlas does not know it${near === undefined ? '' : `; did you mean ${quote(near)}?`}`
   })
   return [...named, ...unread(`unknown ${what}`, unknown)]
@@ -126,21 +127,3 @@ const knownAnnotations: readonly string[] = [
 
 /** Letters that may differ between a key and the one that was meant. */
 const TYPOS = 4
-
-function nearest(key: string, known: readonly string[]): string | undefined {
-  const [best] = known.map(each => ({each, apart: editDistance(key.slice(0, 100), each)})).sort((a, b) => a.apart - b.apart)
-  return best !== undefined && best.apart <= TYPOS ? best.each : undefined
-}
-
-/** Levenshtein's distance: the fewest letters to insert, delete or replace. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({length: b.length + 1}, (_, index) => index)
-  for (let i = 0; i < a.length; i += 1) {
-    const next = [i + 1]
-    for (let j = 0; j < b.length; j += 1)
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)))
-    row = next
-  }
-
-  return row.at(-1) ?? 0
-}

@@ -1,5 +1,6 @@
 /** The one place where an error becomes text, JSON and an exit code. */
 import {AtlasError, type ErrorCode, accessHintIn, isWithoutRight, messageOf} from '../../model/errors.js'
+import {unknownFlags} from './mistyped.js'
 
 /** Exit codes; 0 is success. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {failed: 1, invalid: 2, 'not-found': 3, conflict: 4, unreachable: 5}
@@ -25,7 +26,12 @@ export function errorReport(error: unknown): ErrorReport {
   }
 
   if (isOclifError(error))
-    return {code: 'invalid', message: usageMessage(error.message), hint: 'add --help to see arguments, flags and examples'}
+    return {
+      code: 'invalid',
+      message: usageMessage(error.message),
+      hint: 'add --help to see arguments, flags and examples',
+      ...unknownFlags(error),
+    }
   if (isWithoutDirectory(error))
     return {
       code: 'failed',
@@ -46,7 +52,6 @@ function usageMessage(text: string): string {
       /^Missing \d+ required args?:\n(\S+)\s+(.*)/,
       (_, name: string, description: string) => `missing argument ${name.toUpperCase()}: ${description}`,
     )
-    .replace(/^Nonexistent flags?: (.*)/, 'there is no flag $1')
     .replace(/^Parsing (--\S+)\s+Expected (.*) but received: (.*)/, '$1 must be $2; got "$3"')
     .replace(/^Expected (--\S+)=(.*) to be one of: (.*)/, '$1 must be one of $3; got "$2"')
     .trim()
