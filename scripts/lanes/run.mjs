@@ -20,8 +20,8 @@ import {root} from '../setup/checkout.mjs'
 
 /**
  * @param {import('./lanes.mjs').Lane} lane
- * @param {{programs: Record<string, string>, only?: string[], write: (text: string | Buffer) => void}} how paths of the real programs;
- *   the files to run instead of all; where the output goes
+ * @param {{programs: Record<string, string>, only?: string[], write: (text: string | Buffer) => void, signal?: AbortSignal}} how paths of
+ *   the real programs; the files to run instead of all; where the output goes; what ends the lane early, with a rejected promise
  * @returns {Promise<Outcome>}
  */
 export async function runLane(lane, how) {
@@ -49,12 +49,12 @@ function seedsOf({randomRuns}) {
   return Array.from({length: randomRuns}, () => String(randomInt(2 ** 31)))
 }
 
-async function runOnce(lane, seed, {programs, only = [], write}) {
+async function runOnce(lane, seed, {programs, only = [], write, signal}) {
   const folder = mkdtempSync(join(tmpdir(), 'atlas-lane-'))
   const file = join(folder, 'result.json')
   const env = {...process.env, ...namedPrograms(programs), ATLAS_LANE_RESULT: file, ...(seed !== undefined && {ATLAS_SEED: seed})}
   try {
-    return judge(lane, await runMocha(lane, only, {onOutput: write, env}), readResult(file))
+    return judge(lane, await runMocha(lane, only, {onOutput: write, env, signal, killSignal: 'SIGKILL'}), readResult(file))
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }

@@ -11,7 +11,8 @@ export const PAST_LIMIT = 'past limit'
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions & {onOutput?: (text: Buffer) => void, limit?: number}} [options]
- *   `onOutput` gets what it writes, which is then not shown on the terminal; after `limit` milliseconds it is killed
+ *   `onOutput` gets what it writes, which is then not shown on the terminal; after `limit` milliseconds it is killed;
+ *   spawn's `signal` kills it, and the promise is rejected
  * @returns {Promise<number | PAST_LIMIT>}
  */
 export async function runInForeground(command, args, {onOutput, limit, ...options} = {}) {
@@ -31,13 +32,14 @@ export async function runInForeground(command, args, {onOutput, limit, ...option
         // 'close' can be long in coming: programs that the killed one had started may hold its output open.
         child.once('exit', () => resolve(PAST_LIMIT))
         child.kill('SIGKILL')
-        child.stdout?.destroy()
-        child.stderr?.destroy()
       }, limit)
     })
   } finally {
     clearTimeout(limitTimer)
     clearInterval(orphaned)
+    // Where the child was killed they may be open still, and would keep this process alive.
+    child.stdout?.destroy()
+    child.stderr?.destroy()
     process.off('SIGINT', stay).off('SIGTERM', forward).off('SIGHUP', forward)
   }
 }

@@ -1,5 +1,5 @@
 /** A lane never counts a test as passed that fails, hangs, warns or does not run. */
-import {globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -8,21 +8,24 @@ import {type Lane, everydayLanes, lanes, processesOf} from '../../scripts/lanes/
 import {orderOutput} from '../../scripts/lanes/output.mjs'
 import {runLane} from '../../scripts/lanes/run.mjs'
 import {root} from '../../scripts/setup/checkout.mjs'
+import {waitFor} from '../../src/demo/lab/wait.js'
 
 /** For files outside of the checkout. */
 const fastCheck = createRequire(join(root, 'package.json')).resolve('fast-check')
 
 describe('a lane', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
   let folder: string
+  let over: AbortController
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'atlas-lanes-'))
-    process.env['ATLAS_TEST_GRACE_MS'] = '300'
+    over = new AbortController()
     delete process.env['ATLAS_SEED']
   })
   afterEach(() => {
+    // A test that is past its time limit has left its lane running.
+    over.abort()
     rmSync(folder, {recursive: true})
-    delete process.env['ATLAS_TEST_GRACE_MS']
   })
 
   async function outcomeOf(code: string, more: Partial<Lane> = {}) {
@@ -39,7 +42,7 @@ describe('a lane', function () {
       laneMinutes: 1,
       ...more,
     }
-    return runLane(lane, {programs: {}, write: () => undefined})
+    return runLane(lane, {programs: {}, write: () => undefined, signal: over.signal})
   }
 
   it('counts passed tests and names failed ones', async () => {
@@ -89,23 +92,27 @@ describe('a lane', function () {
   })
 
   it('fails when something is left open', async () => {
-    const {passed, failed} = await outcomeOf(`it('leaves a timer', () => { setInterval(() => {}, 1000) })`)
-    expect({passed, failed}).to.deep.equal({passed: 1, failed: ['lane sample ended with code 1 though no test failed']})
+    process.env['ATLAS_TEST_GRACE_MS'] = '300'
+    try {
+      const {passed, failed} = await outcomeOf(`it('leaves a timer', () => { setInterval(() => {}, 1000) })`)
+      expect({passed, failed}).to.deep.equal({passed: 1, failed: ['lane sample ended with code 1 though no test failed']})
+    } finally {
+      delete process.env['ATLAS_TEST_GRACE_MS']
+    }
   })
 
-  it('is stopped at its time limit, also where a program that it started holds its output open, and says so', async () => {
-    const pid = join(folder, 'pid')
-    const {failed} = await outcomeOf(
-      `import {spawn} from 'node:child_process'
-      import {writeFileSync} from 'node:fs'
-      it('hangs', () => {
-        writeFileSync(${JSON.stringify(pid)}, String(spawn('sleep', ['100'], {stdio: 'inherit'}).pid))
-        for (;;);
-      })`,
-      {laneMinutes: 0.05},
-    )
-    process.kill(Number(readFileSync(pid, 'utf8')))
+  it('is stopped at its time limit, and says so', async () => {
+    const {failed} = await outcomeOf(`it('hangs', () => { for (;;); })`, {laneMinutes: 0.05})
     expect(failed).to.deep.equal(['lane sample was stopped at its limit of 0.05 min'])
+  })
+
+  it('ends with its signal, though a test in it hangs', async () => {
+    const started = join(folder, 'started')
+    const lane = outcomeOf(`import {writeFileSync} from 'node:fs'
+      it('hangs', () => { writeFileSync(${JSON.stringify(started)}, ''); for (;;); })`).catch((error: unknown) => (error as Error).name)
+    await waitFor('the test that hangs', async () => (existsSync(started) ? true : undefined), {signal: over.signal, timeoutMs: 50_000})
+    over.abort()
+    expect(await lane).to.equal('AbortError')
   })
 
   it('fails on it.only', async () => {
