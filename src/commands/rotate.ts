@@ -113,7 +113,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
     const told = store.isShared ? leaseIn(await store.heartbeats().catch(() => []))?.offlineRoots : offlineRootsOf(fleet)
     const found = rotationStatus(fleet, latestProxies(reported), told)
-    this.data(commandsInSameStore(renderRotationStatus(found, dependencies.now()), flags))
+    this.data(commandsInSameStore(renderRotationStatus(found, dependencies.now(), this.terminalWidth), flags))
     if (found.rotation !== undefined && reported.length === 0)
       this.message(
         `No server was found that goes on with it: ${store.isShared ? 'see "atlas status"' : `start "atlas serve${sameStore(flags)}"`}.`,

@@ -16,6 +16,7 @@ export default class Status extends StoreCommand {
   static override description = `One row per connected Envoy, and one per cluster without any. 12/12 means that 12 of 12 resources are acknowledged; IDENTITY and CREDENTIAL are the time left until the certificates end.
 STATE is "synced", "not acknowledged" (an update was sent), "rejected" (Envoy keeps its previous configuration), "not updated" (an object that it needs cannot be read), "not connected", "suspended" (the registration was deleted) or "revoked" ("cluster revoke").
 Exit code 6: the network runs, but something needs a person. The last lines name it, and the command to run next: a registered cluster has had a credential for an hour and no Envoy is connected, an Envoy rejected a resource, still uses a credential past half of its life or has known security faults, a stored object cannot be read, a cluster is revoked, there is no leader, or a server warns. A cluster without an address does not count.
+All of this is what the Envoys have acknowledged. Whether Thanos answers behind them is not seen from here: page Stores of Thanos Query shows it, and the statistics of each downstream Envoy (docs/how-to/troubleshoot.md).
 In Kubernetes this combines the latest report of every running server; it may lag by a few seconds.`
   static override examples = [
     '<%= config.bin %> status',
@@ -38,7 +39,7 @@ In Kubernetes this combines the latest report of every running server; it may la
     const unreadableKeys = await unreadableKeysIn(found.findings, store)
     const context = {flags, namespace: store.namespace, version: this.config.version, unreadableKeys}
     const shown = {...found, findings: findingsJson(found.findings, context)}
-    this.data(commandsInSameStore(renderStatus(shown, now), flags))
+    this.data(commandsInSameStore(renderStatus(shown, now, this.terminalWidth), flags))
     if (shown.findings.length > 0) process.exitCode = NEEDS_ATTENTION
     return shown
   }

@@ -1,6 +1,6 @@
 /** How the question before something is deleted is broken into lines. */
 import {expect} from 'chai'
-import {wrapWords} from '../../src/lib/cli/prompt.js'
+import {wrapWords} from '../../src/lib/cli/text/render.js'
 
 describe('cli: a question on a narrow terminal', () => {
   const text = 'A new root asks for work in every cluster: twice, its new ADS credential must be applied there.'

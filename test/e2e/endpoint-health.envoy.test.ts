@@ -1,4 +1,7 @@
 /** How the downstream Envoy finds out that one Thanos endpoint is dead or frozen, and that a change of an endpoint fails no request. */
+import {execFile} from 'node:child_process'
+import {readFile} from 'node:fs/promises'
+import {promisify} from 'node:util'
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {NamedTarget} from '../../src/lib/model/cluster.js'
@@ -7,8 +10,10 @@ import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type GrpcReply, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {ANSWERED_BY, type Backend, oneCall, serveBackend} from './backend.js'
-import {call, queryAddress, statOf, until, untilReachable, whoAnswers} from './look.js'
+import {call, queryAddress, statOf, statusIn, until, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
+
+const run = promisify(execFile)
 
 describe('e2e: health of each Thanos endpoint', function () {
   this.timeout(60_000)
@@ -53,6 +58,20 @@ describe('e2e: health of each Thanos endpoint', function () {
     expect({grpcStatus, grpcMessage}).to.deep.equal({grpcStatus: grpcCodes.unavailable, grpcMessage: 'no healthy upstream'})
     expect(await whoAnswers(network, 'paris', 0)).to.equal('paris/0')
     expect(await statOf(network.observability, 'cluster.thanos/paris.membership_healthy')).to.equal(1)
+  })
+
+  it('the dead one is in no finding of `status`, and the command of docs/how-to/troubleshoot.md names it', async () => {
+    expect((await statusIn(network)).findings).to.deep.equal([])
+    const page = await readFile(new URL('../../docs/how-to/troubleshoot.md', import.meta.url), 'utf8')
+    const [, command = ''] = /^## A sidecar does not answer\n[^#]*?```sh\n(.*?)```/ms.exec(page) ?? []
+    expect(command).to.include('http://127.0.0.1:9902/')
+    const {stdout} = await run('sh', ['-c', command.replace('127.0.0.1', network.member('paris').address)])
+    expect(stdout.split('\n').filter(line => line.includes('"sidecar/'))).to.have.members([
+      'envoy_cluster_membership_healthy{envoy_cluster_name="sidecar/0"} 1',
+      'envoy_cluster_membership_healthy{envoy_cluster_name="sidecar/1"} 0',
+      'envoy_cluster_membership_total{envoy_cluster_name="sidecar/0"} 1',
+      'envoy_cluster_membership_total{envoy_cluster_name="sidecar/1"} 1',
+    ])
   })
 
   it('a frozen one is UNAVAILABLE at once after two checks, and is back when it answers', async () => {

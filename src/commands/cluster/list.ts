@@ -25,7 +25,7 @@ The last lines name Envoys that still use a credential past half of its life, an
     if (clusters.length === 0) {
       this.message('No cluster is registered.')
       this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)
-    } else this.data([renderList(clusters), renderFindings(findings)].filter(part => part !== '').join('\n\n'))
+    } else this.data([renderList(clusters, this.terminalWidth), renderFindings(findings)].filter(part => part !== '').join('\n\n'))
     return {clusters, findings}
   }
 }

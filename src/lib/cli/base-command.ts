@@ -19,6 +19,11 @@ const REPORT_MS = 500
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
 
+  /** Columns of the terminal that shows `data`; undefined where that goes into a file or to another program. */
+  protected get terminalWidth(): number | undefined {
+    return process.stdout.isTTY ? process.stdout.columns || 80 : undefined
+  }
+
   /** Data for stdout; omitted with `--json`, which prints the result instead. */
   protected data(text: string): void {
     if (!this.jsonEnabled()) ux.stdout(printableLines(text.endsWith('\n') ? text.slice(0, -1) : text))

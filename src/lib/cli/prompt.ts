@@ -1,5 +1,6 @@
 /** Confirmation on a terminal. inquirer is loaded only when there is something to confirm. */
 import {AtlasError} from '../model/errors.js'
+import {wrapWords} from './text/render.js'
 
 export interface ConfirmOptions {
   readonly yes: boolean
@@ -35,18 +36,4 @@ export async function confirmByName(
     throw error
   })
   if (answer.trim() !== name) throw new AtlasError('failed', `not confirmed: "${name}" was not typed; nothing was changed`)
-}
-
-/** The text on lines of at most `width` characters, broken at blanks; a word that is longer has a line of its own. */
-export function wrapWords(text: string, width: number): string {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-
-  return [...lines, line].join('\n')
 }

@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {renderStatus} from '../../../src/lib/cli/text/status.js'
 import type {ShownStatus} from '../../../src/lib/ops/status.js'
-import {parseClusterName} from '../../../src/lib/model/names.js'
+import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 
 const now = new Date('2026-11-23T12:00:00.000Z')
 const ago = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString()
@@ -60,6 +60,51 @@ describe('cli/text/status', () => {
     expect(renderStatus({...empty, proxies: revoked, refusals: [unknown]}, now)).to.include(
       'refused 30s ago (not-registered): gone is not there',
     )
+  })
+
+  it('on a terminal of 80 columns has two lines for each Envoy, and no line is longer', () => {
+    const type = (name: string) => ({type: name, state: 'synced' as const, sent: 12, acknowledged: 12})
+    const types = ['Cluster', 'Listener', 'RouteConfiguration', 'Secret'].map(name => type(name))
+    const until = {identityUntil: ago(-2_500_000), credentialUntil: ago(-60_000_000)}
+    const synced = {id: 'atlas-envoy-6d5bc86f79-8bpk5', state: 'synced' as const, connectedSince: ago(62), lastChange: ago(6), types}
+    const proxies = ['atlas', 'paris'].map(name => ({...synced, ...until, cluster: name as Owner}))
+    const text = renderStatus({...empty, proxies}, now, 80)
+    expect(text.split('\n')).to.deep.equal([
+      'server 10.0.0.1:6305, up 1h',
+      '',
+      'CLUSTER  PROXY                         STATE   CONNECTED',
+      '  CLUSTERS  LISTENERS  ROUTES  SECRETS  IDENTITY  CREDENTIAL  LAST CHANGE',
+      'atlas    atlas-envoy-6d5bc86f79-8bpk5  synced  1m 2s',
+      '  12/12     12/12      12/12   12/12    28d 22h   1y 329d     6s ago',
+      'paris    atlas-envoy-6d5bc86f79-8bpk5  synced  1m 2s',
+      '  12/12     12/12      12/12   12/12    28d 22h   1y 329d     6s ago',
+      '',
+      'Nothing needs attention, judged by what the Envoys have acknowledged. Whether',
+      'Thanos answers behind them is not seen from here: see page Stores of Thanos',
+      'Query, or docs/how-to/troubleshoot.md.',
+    ])
+    expect(renderStatus({...empty, proxies}, now).split('\n')).to.have.length(7)
+  })
+
+  it('says what it was judged by that nothing needs a person, where a downstream Envoy is connected and there is no finding', () => {
+    const row = (cluster: string, connectedSince?: string) => ({
+      ...{cluster: cluster as Owner, id: '-', state: 'synced' as const, types: []},
+      ...(connectedSince !== undefined && {connectedSince}),
+    })
+    const end = (more: Partial<ShownStatus>): string =>
+      renderStatus({...empty, ...more}, now)
+        .split('\n')
+        .at(-1) ?? ''
+    const connected = {proxies: [row('atlas', ago(5)), row('paris', ago(5))]}
+    expect(end(connected)).to.match(/^Nothing needs attention, .* Whether Thanos answers behind them is not seen from here: /)
+    const finding = {kind: 'not connected', message: 'no Envoy of lyon is connected', next: 'kubectl logs'} as const
+    const others: readonly Partial<ShownStatus>[] = [
+      {...connected, findings: [finding]},
+      {...connected, warnings: ['no leader']},
+      {...connected, servers: [{...server, ready: false, reasons: ['starting']}]},
+      {proxies: [row('atlas', ago(5)), row('paris')]},
+    ]
+    for (const other of others) expect(renderStatus({...empty, ...other}, now)).not.to.include('Nothing needs attention')
   })
 
   it('ends with what needs a person, at most 20 findings, each with its command', () => {

@@ -99,8 +99,11 @@ export function listedClusterJson({isConnected, ...entry}: ListedCluster): Liste
   return {...clusterJson(entry), ...(isConnected !== undefined && {connected: isConnected})}
 }
 
-/** `cluster list` for a terminal, a row per cluster. */
-export function renderList(clusters: readonly ListedClusterJson[]): string {
+/**
+ * `cluster list` for a terminal, a row per cluster.
+ * @param width columns of the terminal, where the text is shown on one
+ */
+export function renderList(clusters: readonly ListedClusterJson[], width?: number): string {
   const rows = clusters.map(({name, state, connected, addresses, replicas, fault}) => [
     name,
     state,
@@ -109,7 +112,8 @@ export function renderList(clusters: readonly ListedClusterJson[]): string {
     String(replicas ?? '-'),
     fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`,
   ])
-  return renderTable(['NAME', 'STATE', 'CONNECTED', 'ADDRESS', 'REPLICAS', 'REMARK'], rows)
+  const head = ['NAME', 'STATE', 'CONNECTED', 'ADDRESS', 'REPLICAS', 'REMARK']
+  return renderTable(head, rows, {width, before: head.indexOf('REMARK')})
 }
 
 /** Addresses of one row of `cluster list`; the others are counted. */

@@ -9,8 +9,11 @@ import {issuesAtOnce} from '../../ops/rotation/held.js'
 import type {ReportSource} from '../../ops/server-reports.js'
 import {renderTable} from './render.js'
 
-/** The rotation that is under way, if there is one, and a row for each certificate. */
-export function renderRotationStatus({rotation, certificates}: RotationStatus, now: Date): string {
+/**
+ * The rotation that is under way, if there is one, and a row for each certificate.
+ * @param width columns of the terminal, where the text is shown on one
+ */
+export function renderRotationStatus({rotation, certificates}: RotationStatus, now: Date, width?: number): string {
   const head = ['CERTIFICATE', 'OWNER', 'GENERATION', 'SERIAL', 'FROM', 'UNTIL', 'RENEWED IN', 'PROXIES']
   const rows = certificates.map(row => [
     row.role === undefined ? row.kind : `${row.kind} (${row.role})`,
@@ -26,7 +29,7 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
   return [
     rotation === undefined ? 'No rotation of the issuer or the root is under way.' : renderRotation(rotation, now),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
-    renderTable(head, rows),
+    renderTable(head, rows, {width, before: head.indexOf('FROM')}),
   ].join('\n\n')
 }
 

@@ -3,10 +3,11 @@ import {renderAge} from '../../model/duration.js'
 import type {SyncState} from '../../model/report.js'
 import {latestRefusals} from '../../ops/latest-refusals.js'
 import type {ProxyStatus, ServerStatus, ShownStatus} from '../../ops/status.js'
+import {OBSERVABILITY} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import {describeStage} from '../../model/rotation.js'
 import {renderFindings} from './findings.js'
-import {renderTable} from './render.js'
+import {renderTable, wrapWords} from './render.js'
 
 const columns: readonly (readonly [string, readonly string[]])[] = [
   ['CLUSTERS', ['Cluster']],
@@ -17,9 +18,14 @@ const columns: readonly (readonly [string, readonly string[]])[] = [
 
 /**
  * Servers, the table of proxies, and below it what is wrong: rejected resources, unreadable objects, refused connections; at the end what
- * needs a person, with the commands.
+ * needs a person, with the commands, or where nothing does, what that was judged by.
+ * @param width columns of the terminal, where the text is shown on one
  */
-export function renderStatus({servers, leader, proxies, faults, refusals, warnings, findings, rotation}: ShownStatus, now: Date): string {
+export function renderStatus(
+  {servers, leader, proxies, faults, refusals, warnings, findings, rotation}: ShownStatus,
+  now: Date,
+  width?: number,
+): string {
   const head = ['CLUSTER', 'PROXY', 'STATE', 'CONNECTED', ...columns.map(([title]) => title), 'IDENTITY', 'CREDENTIAL', 'LAST CHANGE']
   const rows = proxies.map(proxy => [
     proxy.cluster,
@@ -51,9 +57,19 @@ export function renderStatus({servers, leader, proxies, faults, refusals, warnin
     ...servers.map(server => `${nameOf(server)}${server.address === '' ? '' : ` ${server.address}`}, up ${since(server.startedAt, now)}`),
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
-  return [running.map(printable).join('\n'), renderTable(head, rows), notes.map(printable).join('\n'), renderFindings(findings)]
-    .filter(part => part !== '')
-    .join('\n\n')
+  const table = renderTable(head, rows, {width, before: head.indexOf('CLUSTERS')})
+  const isInOrder = findings.length === 0 && warnings.length === 0 && servers.every(({ready}) => ready) && proxies.some(isDownstream)
+  const end = isInOrder ? wrapWords(EVIDENCE, width) : renderFindings(findings)
+  return [running.map(printable).join('\n'), table, notes.map(printable).join('\n'), end].filter(part => part !== '').join('\n\n')
+}
+
+/** A downstream Envoy checks the Thanos endpoints behind it, and reports that in its statistics alone, never over ADS. */
+const EVIDENCE =
+  'Nothing needs attention, judged by what the Envoys have acknowledged. Whether Thanos answers behind them is not seen from here: see page Stores of Thanos Query, or docs/how-to/troubleshoot.md.'
+
+/** Whether it is a connected Envoy that has Thanos endpoints behind it. */
+function isDownstream({cluster, connectedSince}: ProxyStatus): boolean {
+  return cluster !== OBSERVABILITY && connectedSince !== undefined
 }
 
 function nameOf({replica}: ServerStatus): string {

@@ -1,0 +1,59 @@
+/** A table that is wider than its terminal: which columns come on which line, and that nothing is lost. */
+import {expect} from 'chai'
+import {renderTable} from '../../../src/lib/cli/text/render.js'
+
+const head = ['NAME', 'STATE', 'ADDRESS', 'REMARK']
+const rows = [
+  ['paris', 'registered', '192.0.2.1', ''],
+  ['lyon', 'unreadable', '192.0.2.20', 'service-lyon.yaml, goatlas.io/addresses: must be an address'],
+]
+
+describe('cli/text/render: a table', () => {
+  it('is never folded where it fits, or goes elsewhere than to a terminal', () => {
+    const plain = [
+      'NAME   STATE       ADDRESS     REMARK',
+      'paris  registered  192.0.2.1',
+      'lyon   unreadable  192.0.2.20  service-lyon.yaml, goatlas.io/addresses: must be an address',
+    ]
+    const widest = plain[2]?.length ?? 0
+    for (const fold of [undefined, {width: undefined, before: 3}, {width: widest, before: 3}])
+      expect(renderTable(head, rows, fold).split('\n')).to.deep.equal(plain)
+    expect(renderTable(head, rows, {width: widest - 1, before: 3}).split('\n').length).to.be.greaterThan(3)
+  })
+
+  it('has a second line for each row that needs one, in columns of its own, and a long last cell is broken between words', () => {
+    expect(renderTable(head, rows, {width: 40, before: 3}).split('\n')).to.deep.equal([
+      'NAME   STATE       ADDRESS',
+      '  REMARK',
+      'paris  registered  192.0.2.1',
+      'lyon   unreadable  192.0.2.20',
+      '  service-lyon.yaml,',
+      '  goatlas.io/addresses: must be an',
+      '  address',
+    ])
+    expect(
+      renderTable(
+        ['A', 'B', 'C'],
+        [
+          ['1'.repeat(8), '2', '3'],
+          ['1', '2'.repeat(8), '3'],
+        ],
+        {width: 16, before: 1},
+      ),
+    ).to.equal(['A', '  B         C', '11111111', '  2         3', '1', '  22222222  3'].join('\n'))
+  })
+
+  it('has as many lines for a row as the width asks for, and loses no cell, however narrow it is', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'].map(letter => letter.repeat(6))
+    expect(renderTable(names, [], {width: 20, before: 2}).split('\n')).to.deep.equal([
+      'aaaaaa  bbbbbb',
+      '  cccccc  dddddd',
+      '  eeeeee  ffffff',
+    ])
+    for (let width = 1; width < 50; width += 1) {
+      const text = renderTable(names, [names], {width, before: 2})
+      expect(text.split(/\s+/).filter(word => word !== '')).to.deep.equal([...names, ...names])
+      if (width >= 8) for (const line of text.split('\n')) expect(line.length, text).to.be.at.most(width)
+    }
+  })
+})
