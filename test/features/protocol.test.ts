@@ -132,7 +132,7 @@ describe('the protocol', () => {
       again.send({node, typeUrl: types.cluster, initialResourceVersions: {...had, 'thanos/paris': 'old', 'thanos/gone': 'x'}})
       again.send({typeUrl: types.listener})
       again.send({typeUrl: types.scope})
-      await settle(again)
+      await settle(again, 400)
       const clusters = again.responses.filter(({typeUrl}) => typeUrl === types.cluster)
       expect(clusters.flatMap(response => namesOf(response))).to.deep.equal(['thanos/paris'])
       expect(clusters.flatMap(({removedResources}) => removedResources)).to.deep.equal(['thanos/gone'])

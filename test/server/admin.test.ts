@@ -63,20 +63,20 @@ describe('the admin port', () => {
     stream.send({node: nodeOf('rome', 'rome-7'), typeUrl: types.cluster})
     const {nonce} = await stream.next()
     stream.send({typeUrl: types.cluster, responseNonce: nonce, errorDetail: {code: 13, message: 'sidecar/0 is bad'}})
-    await new Promise(resolve => setTimeout(resolve, 100))
+    await eventually(() => network.serving.report().proxies.some(({types: all}) => all[0]?.state === 'nack'), 'the NACK is in the report')
     const seen = network.serving.report().proxies.find(({id}) => id === 'rome-7')?.types[0]
     expect(seen).to.deep.include({type: 'Cluster', state: 'nack', nack: 'sidecar/0 is bad'})
     expect(seen?.nackNames).to.include('sidecar/0')
     stream.cancel()
     await stream.status
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await eventually(() => network.serving.report().unrepaired.length > 0, 'the end of the stream is in the report')
     const [unrepaired] = network.serving.report().unrepaired
     expect(unrepaired).to.deep.include({cluster: parseClusterName('rome'), id: 'rome-7'})
     expect(unrepaired?.names.Cluster).to.include('sidecar/0')
     const again = network.direct('rome').delta()
     again.send({node: nodeOf('rome', 'rome-7'), typeUrl: types.cluster})
     await settle(again)
-    expect(network.serving.report().unrepaired).to.deep.equal([])
+    await eventually(() => network.serving.report().unrepaired.length === 0, 'the next stream has repaired it')
     again.cancel()
   })
 

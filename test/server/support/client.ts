@@ -112,7 +112,7 @@ function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>):
     call,
     status,
     send: request => call.write(request),
-    async next(timeoutMs = 3000) {
+    async next(timeoutMs = 20_000) {
       const deadline = Date.now() + timeoutMs
       while (responses.length <= taken) {
         const left = deadline - Date.now()
