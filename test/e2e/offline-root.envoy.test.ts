@@ -6,21 +6,31 @@ import path from 'node:path'
 import {expect} from 'chai'
 import {credentialIn, identityIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
+import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
+import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {followRotation, startRotation} from '../../src/lib/ops/rotation/start.js'
 import {credentialSpec, identitySpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
+import {readKey} from '../../src/lib/pki/read.js'
+import {atlas} from '../helpers/atlas.js'
 import {type OfflineRoot, makeOfflineRoot} from '../helpers/offline-root.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
-import {load} from './load.js'
-import {until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {type RunningLoad, load} from './load.js'
+import {dumpOf, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {adsPort, impersonate, serverPort, sidecarPort} from './mtls-ports.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const paris = parseClusterName('paris')
+
+/** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
+const ADS_CONNECTION = 4
+/** The same of the connection and the stream of the observability Envoy. */
+const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECTION}s`}
 
 describe('e2e: a root that is kept offline', function () {
   this.timeout(120_000)
@@ -31,7 +41,10 @@ describe('e2e: a root that is kept offline', function () {
   before(async () => {
     root = makeOfflineRoot(folder)
     const outside = {root: root.given, issuer: root.issue('issuer'), credentialIssuer: root.issue('credentialIssuer')}
-    network = await openNetwork({clusters: [paris], outside, times: {rotation: '200ms', 'clock-held': '1s'}})
+    network = await openNetwork({
+      ...{clusters: [paris], outside, times: {rotation: '200ms', 'clock-held': '1s', ...ended}},
+      settings: {timeouts: {adsConnection: ADS_CONNECTION}},
+    })
     await untilReachable(network)
   })
   after(async () => {
@@ -39,15 +52,15 @@ describe('e2e: a root that is kept offline', function () {
     rmSync(folder, {recursive: true})
   })
 
-  /** Throws unless openssl verifies each certificate in force below the root. */
-  async function requireVerified(): Promise<void> {
+  /** Throws unless openssl verifies each certificate in force, or each of `leaves`, below a root. */
+  async function requireVerified({ca} = root, leaves?: readonly CertifiedKey[]): Promise<void> {
     const fleet = await network.store.load()
-    for (const {certificate} of [identityIn(fleet, paris), identityIn(fleet, OBSERVABILITY), credentialIn(fleet, paris)]) {
+    for (const {certificate} of leaves ?? [identityIn(fleet, paris), identityIn(fleet, OBSERVABILITY), credentialIn(fleet, paris)]) {
       const [leaf, ...chain] = parseCertificates(certificate).map(String)
       const [leafFile, chainFile] = [path.join(folder, 'leaf.pem'), path.join(folder, 'chain.pem')]
       writeFileSync(leafFile, leaf ?? '')
       writeFileSync(chainFile, chain.join(''))
-      const files = ['-CAfile', root.ca.files.certificate, '-untrusted', chainFile, leafFile]
+      const files = ['-CAfile', ca.files.certificate, '-untrusted', chainFile, leafFile]
       expect(execFileSync('openssl', ['verify', '-x509_strict', ...files], {encoding: 'utf8'})).to.contain('OK')
     }
   }
@@ -62,7 +75,7 @@ describe('e2e: a root that is kept offline', function () {
   it('the next issuer, which the root has signed, follows without a failed request, and the former one opens no port', async () => {
     const former = await network.store.load()
     const running = load(network, undefined, {reconnects: true})
-    const issuer = root.issue('issuer')
+    const issuer = root.issue('issuer', {days: 300})
     await startRotation(network.store, 'issuer', {next: {issuer}}, dependencies)
     await followRotation(network.store, {waitMs: 90_000, changed: () => undefined})
     await untilSynced(network)
@@ -87,6 +100,92 @@ describe('e2e: a root that is kept offline', function () {
     await envoy.untilReady()
     await untilReachable(network)
     expect(await whoAnswers(network, paris)).to.equal('paris/0')
+  })
+
+  describe('that is itself replaced, by a rotation that waits until credentials are applied', () => {
+    const again = path.join(folder, 'again')
+    let other: OfflineRoot
+    let running: RunningLoad
+    let issued: Fleet
+
+    const rotate = async (...args: readonly string[]): Promise<void> => {
+      const {code, stderr} = await atlas('rotate', '--issuer', '--store', path.join(network.folder, 'store'), ...args)
+      expect(code, stderr).to.equal(0)
+    }
+    const applyAll = async (): Promise<void> => {
+      for (const envoy of [network.observability, network.member(paris).envoy]) await envoy.writeFiles()
+    }
+    const partsOf = ({authority}: Fleet): readonly CertifiedKey[] => [authority.get('issuer')!, authority.get('nextIssuer')!]
+    const shows = async (pem = ''): Promise<boolean> => {
+      const [, ...lines] = pem.trim().split('\n')
+      const dumps = [await dumpOf(network.observability), await dumpOf(network.member(paris).envoy)]
+      // The end of a certificate is its signature, of which Envoy's page breaks the lines in the same way.
+      return dumps.every(dump => lines.slice(0, -1).every(line => dump.includes(line)))
+    }
+
+    it('has both issuers issued again by hand for their own keys meanwhile, and no identity is replaced', async () => {
+      other = makeOfflineRoot(folder, 'other')
+      running = load(network, undefined, {reconnects: true})
+      const next = {root: other.given, issuer: other.issue('issuer', {days: 300}), credentialIssuer: other.issue('credentialIssuer')}
+      await startRotation(network.store, 'root', {next}, dependencies)
+      await until(network, 'the credentials to be waited for', async () => {
+        const {rotation} = await network.store.load()
+        const waiting = rotation?.waitingFor ?? []
+        return waiting.length === 2 && waiting.every(each => each.includes('with a credential that does not carry the present roots'))
+      })
+      const before = await network.store.load()
+      await rotate('--request', again)
+      for (const [name, by] of [
+        ['issuer', root.ca],
+        ['next-issuer', other.ca],
+      ] as const) {
+        const file = path.join(again, name)
+        writeFileSync(`${file}.pem`, root.sign(`${file}.csr`, `${file}.ext`, {days: 400, by}))
+      }
+
+      await rotate('--certificate', again)
+      issued = await network.store.load()
+      expect(issued.rotation?.stage).to.equal('credentials')
+      for (const [index, part] of partsOf(issued).entries()) {
+        const former = partsOf(before)[index]
+        expect(part.key.reveal()).to.equal(former?.key.reveal())
+        expect(issued.trust?.issuers).to.include(part.certificate).and.not.to.include(former?.certificate)
+        await until(network, 'both Envoys to have its certificate', async () => shows(part.certificate))
+      }
+
+      expect(issued.identities).to.deep.equal(before.identities)
+      await untilReachable(network)
+    })
+
+    it('signs an identity with the issuer that was issued again, which the other Envoy accepts', async () => {
+      await rotateLeaves(network.store, [paris], dependencies)
+      const identity = identityIn(await network.store.load(), paris)
+      expect(readKey(identity).chain[0]).to.equal(readKey(issued.authority.get('issuer')!).sha256)
+      const serial = plainSerial(readKey(identity).serial)
+      const isShown = async (): Promise<boolean> =>
+        (await certificatesOf(network.member(paris).envoy.admin)).some(certificate => certificate.serial === serial)
+      await until(network, 'the Envoy to have it', isShown)
+      await requireVerified(root, [identity])
+      await untilReachable(network)
+    })
+
+    it('goes on to its end with the next issuer that was issued again, and no request has failed', async () => {
+      await applyAll()
+      await until(network, 'credentials without the former root', async () => {
+        const {credentials, trust} = await network.store.load()
+        return trust?.roots.length === 1 && [...credentials.values()].every(({roots}) => roots === trust.roots.join(''))
+      })
+      await applyAll()
+      await followRotation(network.store, {waitMs: 60_000, changed: () => undefined})
+      await untilSynced(network)
+      expect(await running.stop()).to.be.greaterThan(300)
+      const present = await network.store.load()
+      expect(present.trust?.issuers).to.deep.equal([issued.authority.get('nextIssuer')?.certificate])
+      expect(present.trust?.roots).to.deep.equal([other.ca.certificate])
+      await requireVerified(other)
+      const former = identityIn(issued, OBSERVABILITY)
+      expect((await probeTls(sidecarPort(network, present, paris), {certificate: former})).bytes, 'former').to.equal(0)
+    })
   })
 })
 
