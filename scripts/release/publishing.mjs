@@ -25,14 +25,17 @@ export async function readCheckout(root) {
 
 /**
  * What prevents publishing what was just made.
- * @param {{version: string, changelog: string, changed: string[], tags: string[]}} facts
+ * @param {{version: string, changelog: string, readme: string, changed: string[], tags: string[]}} facts
  * @returns {string[]} one sentence each; none when it can be published
  */
-export function obstacles({version, changelog, changed, tags}) {
+export function obstacles({version, changelog, readme, changed, tags}) {
   return [
     changed.length === 0 ? [] : `not everything is committed: ${changed.map(line => line.slice(2).trim()).join(', ')}`,
     tags.includes(`v${version}`) ? [] : `the commit has no tag v${version}: git tag --sign v${version}`,
     changelog.includes(`\n## [${version}]`) ? [] : `CHANGELOG.md has no section [${version}]`,
+    readme.includes('**Not published yet**')
+      ? 'README.md and src/lib/manifest/release.ts (isPublished) say that nothing is published yet: change both'
+      : [],
   ].flat()
 }
 
@@ -62,9 +65,9 @@ export function contextName(version) {
   return `atlas-image-context-${version}.tar.gz`
 }
 
-/** @param {string} root */
-export function changelogOf(root) {
-  const file = join(root, 'CHANGELOG.md')
+/** @param {string} root @param {string} name of a file that may be missing */
+export function textOf(root, name) {
+  const file = join(root, name)
   return existsSync(file) ? readFileSync(file, 'utf8') : ''
 }
 

@@ -11,7 +11,7 @@ import {ensurePrograms} from '../programs/ensure.mjs'
 import {checksums, pack, writeChecksums} from '../release/archive.mjs'
 import {chartsOf, packageCharts} from '../release/charts.mjs'
 import {makeContext} from '../release/context.mjs'
-import {changelogOf, contextName, obstacles, publishCommands, readCheckout, tarballName} from '../release/publishing.mjs'
+import {contextName, obstacles, publishCommands, readCheckout, tarballName, textOf} from '../release/publishing.mjs'
 import {root} from '../setup/checkout.mjs'
 import {runQuietly} from '../setup/child.mjs'
 import {npmCommand} from '../setup/npm.mjs'
@@ -43,7 +43,7 @@ async function release({isDryRun, target}) {
   show(target)
   if (isDryRun) return 0
 
-  const against = obstacles({version, changelog: changelogOf(root), ...checkout})
+  const against = obstacles({version, changelog: textOf(root, 'CHANGELOG.md'), readme: textOf(root, 'README.md'), ...checkout})
   if (against.length > 0) {
     tell(['\nNothing was published, and this release can not be published yet:', ...against.map(what => `- ${what}`)].join('\n'))
     return 1

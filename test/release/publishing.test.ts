@@ -5,17 +5,18 @@ import {settle} from '../../scripts/release/sbom.mjs'
 import {defaultRelease} from '../../src/lib/manifest/release.js'
 
 describe('publishing', () => {
-  const ready = {version: '1.2.3', changelog: '# Changelog\n\n## [1.2.3]\n', changed: [], tags: ['v1.2.3']}
+  const ready = {version: '1.2.3', changelog: '# Changelog\n\n## [1.2.3]\n', readme: '# Atlas\n', changed: [], tags: ['v1.2.3']}
 
   it('accepts a clean, tagged commit with a section in the changelog', () => {
     expect(obstacles(ready)).to.deep.equal([])
   })
 
-  it('names uncommitted files, a missing tag, a missing section of the changelog', () => {
+  it('names uncommitted files, a missing tag, a missing section of the changelog, a README that says that nothing is published', () => {
     expect(obstacles({...ready, changed: [' M src/a.ts', '?? b.txt']})).to.deep.equal(['not everything is committed: src/a.ts, b.txt'])
     expect(obstacles({...ready, tags: ['v1.2.2']})[0]).to.include('no tag v1.2.3')
     expect(obstacles({...ready, changelog: '\n## [Unreleased]\n'})[0]).to.include('no section [1.2.3]')
-    expect(obstacles({version: '1.2.3', changelog: '', changed: [' M a'], tags: []})).to.have.length(3)
+    expect(obstacles({...ready, readme: '**Not published yet**: there is'})[0]).to.include('isPublished')
+    expect(obstacles({version: '1.2.3', changelog: '', readme: '', changed: [' M a'], tags: []})).to.have.length(3)
   })
 
   it('pushes the image for both architectures before the charts that name it, and the charts before the command line', () => {

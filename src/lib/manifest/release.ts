@@ -15,6 +15,9 @@ export interface Release {
 /** The default release; the version is the program's own, the namespace depends on the Envoy's owner. */
 export const defaultRelease = {chart: 'oci://ghcr.io/goatlas-io/charts/envoy', name: 'atlas-envoy', namespace: 'atlas'} as const
 
+/** Whether a registry has the chart. Until then README.md says that it has not, and so do printed commands (text/joining.ts). */
+export const isPublished = false as boolean
+
 /** A chart in a registry, which Helm, Flux, k3s and Argo CD all read without a repository being registered. @throws AtlasError `invalid` */
 export function parseChart(text: string, what = 'a chart'): string {
   const path = String.raw`(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+`

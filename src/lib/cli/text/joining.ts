@@ -1,5 +1,5 @@
 /** The commands that make a cluster's Envoy join or leave: its Secret and its release of chart `envoy`, to be copied as they are. */
-import {defaultRelease} from '../../manifest/release.js'
+import {defaultRelease, isPublished} from '../../manifest/release.js'
 import {type ClusterName, objectNames} from '../../model/names.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 
@@ -12,7 +12,25 @@ export interface JoiningOptions {
 }
 
 /** The commands by which the Envoy of a registered cluster joins, in their order; those that need the key apart, where the user may not read it. */
-export function renderJoining(cluster: ClusterName, flags: StoreFlags, {version, mayReadKey}: JoiningOptions): string {
+export function renderJoining(cluster: ClusterName, flags: StoreFlags, options: JoiningOptions): string {
+  return [renderCommands(cluster, flags, options), ...chartRemark(options.version)].join('\n')
+}
+
+/**
+ * What to use in place of the chart that commands name, while no registry has it; nothing once it is published.
+ * @param use what the user does with the file
+ */
+export function chartRemark(version: string, use: (file: string) => string = inPlace): readonly string[] {
+  if (isPublished) return []
+  const file = `dist/release/envoy-${version}.tgz`
+  return [`Chart envoy is not published yet: ${use(file)}. "npm run release -- --dry-run" makes it in a checkout of Atlas.`]
+}
+
+function inPlace(file: string): string {
+  return `in place of ${defaultRelease.chart}, name the file ${file}`
+}
+
+function renderCommands(cluster: ClusterName, flags: StoreFlags, {version, mayReadKey}: JoiningOptions): string {
   if (flags.store !== undefined) return renderJoiningFromDirectory(cluster, flags, version)
   const namespace = `kubectl --context ${cluster} create namespace ${defaultRelease.namespace}`
   const release = releaseCommand(cluster, flags, version)

@@ -4,6 +4,7 @@ import {AtlasError} from '../../model/errors.js'
 import {objectNames} from '../../model/names.js'
 import type {Joining} from '../../ops/cluster/values.js'
 import {type Format, type ReleaseFlags, releaseNamespace, releaseOf} from '../flags/release.js'
+import {chartRemark} from './joining.js'
 
 export type ValuesJson =
   | {format: 'bootstrap'; cluster: string; directory: string; files: readonly string[]; kept: readonly string[]}
@@ -50,8 +51,13 @@ export function renderClusterValues(
     default: {
       const wanted = releaseOf(flags, format, owner, {version, namespace: found.namespace})
       const manifest = found.release(wanted)
-      const message = `\nThe release needs Secret ${secret} in namespace ${wanted.release.namespace} of that cluster; "--format secret" prints it.`
-      return {data: manifest, message, json: {format, cluster: owner, manifest}}
+      const needs = `\nThe release needs Secret ${secret} in namespace ${wanted.release.namespace} of that cluster; "--format secret" prints it.`
+      const remark = flags.chart === undefined ? chartRemark(version, toRegistry) : []
+      return {data: manifest, message: [needs, ...remark].join('\n'), json: {format, cluster: owner, manifest}}
     }
   }
+}
+
+function toRegistry(file: string): string {
+  return `push the file ${file} to a registry of your own, and name that with --chart`
 }
