@@ -8,6 +8,8 @@ export interface ListenPlace {
   readonly name: string
   /** The flag that chooses the address. */
   readonly flag: string
+  /** The command that tells the observability Envoy another address. */
+  readonly toldBy?: string
 }
 
 /**
@@ -23,7 +25,7 @@ export async function listenOn(server: Server, at: HostPort, place: ListenPlace)
     return
   }
 
-  const hint = hintOf(error.code, at, place.flag)
+  const hint = hintOf(error.code, at, place)
   throw new AtlasError('failed', `the ${place.name} ${renderHostPort(at)} can't be opened: ${error.message}`, {
     cause: error,
     ...(hint !== undefined && {hint}),
@@ -42,10 +44,15 @@ async function failureOf(server: Server, {host, port}: HostPort): Promise<NodeJS
   })
 }
 
-function hintOf(code: string | undefined, {port}: HostPort, flag: string): string | undefined {
+function hintOf(code: string | undefined, {host, port}: HostPort, {flag, toldBy}: ListenPlace): string | undefined {
   switch (code) {
     case 'EADDRINUSE': {
-      return `another program uses that port: choose one with ${flag}`
+      // For every address, a program that listens on a single one is in the way, such as the demo.
+      const elsewhere = ['::', '0.0.0.0'].includes(host)
+        ? `listen on one address alone, such as ${flag} 127.0.0.1:${port}`
+        : `choose another port with ${flag}`
+      const told = toldBy === undefined ? '' : `; where the Envoy here is to connect is set by "${toldBy}"`
+      return `another program uses that port, such as another "atlas serve" or a demo: end it (ss -ltnp shows it), or ${elsewhere}${told}`
     }
 
     case 'EADDRNOTAVAIL': {

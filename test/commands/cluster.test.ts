@@ -29,6 +29,11 @@ describe('commands: init and cluster', function () {
 
       const restored = await atlas('cluster', 'restore', 'paris', ...at)
       expect(restored.stderr).to.contain('Cluster paris is restored').and.to.contain('rollout restart')
+      // A directory is used without Kubernetes first of all.
+      expect(restored.stderr).to.contain(
+        `run:\n  atlas cluster values paris ${at.join(' ')} --format bootstrap --output DIR\nwhere DIR has`,
+      )
+      expect(restored.stderr.indexOf('kubectl')).to.be.greaterThan(restored.stderr.indexOf('For an Envoy in Kubernetes instead:'))
       expect((await atlas('cluster', 'restore', 'paris', ...at)).stderr).to.contain('Cluster paris is not revoked')
       const newest =
         /[0-9a-f]{64}/.exec((await atlas('cluster', 'revoke', 'paris', ...at, '--credential', '0'.repeat(16), '--yes')).stderr)?.[0] ?? ''

@@ -134,6 +134,18 @@ describe('commands: serve, status and rotate', function () {
         const busy = await atlas('serve', '--store', other, '--listen', '127.0.0.1:0', '--admin', admin.replace('http://', ''))
         expect(busy.code).not.to.equal(0)
         expect(busy.stderr).to.contain(admin.replace('http://', ''))
+        const taken = Number(admin.replace(/.*:/, ''))
+        const refusalAt = async (listen: string): Promise<string> => {
+          const {code, stderr} = await atlas('serve', '--store', other, '--listen', listen, '--admin', '127.0.0.1:0')
+          expect(code, stderr).to.equal(1)
+          expect(stderr).to.contain(`; where the Envoy here is to connect is set by "atlas init --ads-server HOST:PORT --store ${other}"`)
+          return stderr
+        }
+        // The port is taken on one address alone.
+        expect(await refusalAt(`[::]:${taken}`)).to.contain(
+          `end it (ss -ltnp shows it), or listen on one address alone, such as --listen 127.0.0.1:${taken};`,
+        )
+        expect(await refusalAt(`127.0.0.1:${taken}`)).to.contain('end it (ss -ltnp shows it), or choose another port with --listen;')
       } finally {
         server.kill('SIGTERM')
         await ended(server)

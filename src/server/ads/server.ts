@@ -143,7 +143,11 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
   }
 
   const listener = openListener(
-    {place: {name: 'ADS port', flag: '--listen'}, handshakeTimeoutMs: times.handshakeTimeoutMs, connectionsMax: options.connectionsMax},
+    {
+      place: {name: 'ADS port', flag: '--listen', toldBy: 'atlas init --ads-server HOST:PORT'},
+      handshakeTimeoutMs: times.handshakeTimeoutMs,
+      connectionsMax: options.connectionsMax,
+    },
     {
       connected: connect,
       denied: dependencies.denied,

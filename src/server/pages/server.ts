@@ -88,7 +88,7 @@ export function openPagesServer(dependencies: PagesDependencies): PagesServer {
   const denialNow = (peer: Peer | undefined): Denied | undefined => denialOf(dependencies.fleet(), peer, dependencies.now())
   const listener = openListener(
     {
-      place: {name: 'pages port', flag: '--pages-listen'},
+      place: {name: 'pages port', flag: '--pages-listen', toldBy: 'atlas init --pages-server HOST:PORT'},
       handshakeTimeoutMs: dependencies.handshakeTimeoutMs,
       connectionsMax: CONNECTIONS_MAX,
     },

@@ -41,7 +41,7 @@ export const clusterFlags = {
   }),
   thanos: Flags.string({
     description:
-      'address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the number of the replica. With a name in front, a further target (Ruler, Store gateway, Query and so on) beside the sidecars, such as ruler=HOST:PORT, with two replicas ruler*2=HOST-{replica}:PORT; may be repeated; the targets replace the present ones, "none" removes all',
+      'address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the number of the replica. With a name in front, a further target (Ruler, Store gateway, Query and so on) beside the sidecars, such as ruler=HOST:PORT, with two replicas ruler*2=HOST-{replica}:PORT; may be repeated. Further targets replace the present ones; "none" removes these, and leaves the sidecars (--replicas 0 for no sidecars)',
     helpValue: '[TARGET[*N]=]HOST:PORT',
     multiple: true,
   }),

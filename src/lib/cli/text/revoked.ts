@@ -66,9 +66,15 @@ export function nextAfterRevocation(
  * refused stream. An observability Envoy 1.36 does not end the old connection (envoy/refused-client.ts): then the downstream one is restarted.
  */
 export function renderReissued(name: ClusterName, flags: StoreFlags, {mayReadKey}: Pick<JoiningOptions, 'mayReadKey'>): string {
-  const outside = `For an Envoy outside Kubernetes: atlas cluster values ${name}${sameStore(flags)} --format bootstrap --output DIR, where DIR has its present files; their other flags are kept`
+  const bootstrap = `atlas cluster values ${name}${sameStore(flags)} --format bootstrap --output DIR`
+  const keeps = 'where DIR has its present files; their other flags are kept'
   const who = mayReadKey ? 'run' : `a user who may read Secret ${objectNames.credential(name)} runs`
-  return `\nNext, the Envoy of ${name} needs its new credential, which it takes up within seconds; ${who}:\n  ${credentialCommand(name, flags)}\n${outside}\nWith an observability Envoy 1.36, restart the Envoy of ${name} then, such as by: ${restartCommand(name)}`
+  const next = `\nNext, the Envoy of ${name} needs its new credential, which it takes up within seconds; ${who}`
+  const restart = `With an observability Envoy 1.36, restart the Envoy of ${name} then`
+  // A directory is used without Kubernetes first of all.
+  return flags.store === undefined
+    ? `${next}:\n  ${credentialCommand(name, flags)}\nFor an Envoy outside Kubernetes: ${bootstrap}, ${keeps}\n${restart}, such as by: ${restartCommand(name)}`
+    : `${next}:\n  ${bootstrap}\n${keeps}. ${restart}.\nFor an Envoy in Kubernetes instead:\n  ${credentialCommand(name, flags)}\nand to restart it: ${restartCommand(name)}`
 }
 
 function subjectOf({name, credential}: CutOff): string {
