@@ -11,7 +11,7 @@ import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
 import {renderClockWait, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
-import {AtlasError, quote} from '../lib/model/errors.js'
+import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
 import {rotateLeaves} from '../lib/ops/rotate.js'
@@ -20,7 +20,7 @@ import {boundSecrets, bringAgain, requireBound} from '../lib/ops/rotation/brough
 import {type RotationChoices, followRotation, startRotation} from '../lib/ops/rotation/start.js'
 import {leaseIn} from '../lib/ops/leases.js'
 import {offlineRootsOf} from '../lib/ops/signing.js'
-import {hasServer, latestProxies, loadReports} from '../lib/ops/server-reports.js'
+import {hasServer, loadReports} from '../lib/ops/server-reports.js'
 import {type IssuerPart, issuerParts} from '../lib/pki/import-issuer.js'
 import type {StateStore} from '../lib/store/store.js'
 import {loadInstallation} from '../lib/ops/installation.js'
@@ -110,14 +110,20 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
   async #status(store: StateStore, flags: RotateFlags): Promise<RotationStatus> {
     const {fleet} = await loadInstallation(store)
     // Without a server that answers, which proxies have what is not known; what is stored is shown all the same.
-    const reported = await loadReports(store, fleet, fetchReport).catch(() => [])
+    let why: string | undefined
+    const reported = await loadReports(store, fleet, fetchReport).catch((error: unknown) => {
+      why = messageOf(error)
+      return []
+    })
     const told = store.isShared ? leaseIn(await store.heartbeats().catch(() => []))?.offlineRoots : offlineRootsOf(fleet)
-    const found = rotationStatus(fleet, latestProxies(reported), told)
+    const found = rotationStatus(fleet, reported, told)
     this.data(commandsInSameStore(renderRotationStatus(found, dependencies.now(), this.terminalWidth), flags))
     if (found.rotation !== undefined && reported.length === 0)
       this.message(
         `No server was found that goes on with it: ${store.isShared ? 'see "atlas status"' : `start "atlas serve${sameStore(flags)}"`}.`,
       )
+    if (reported.length === 0)
+      this.message(`Which Envoys have these certificates is not known: ${why ?? `no server has reported on ${store.description}`}.`)
     return found
   }
 

@@ -8,12 +8,14 @@ import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import type {Rotation} from '../../src/lib/model/rotation.js'
+import type {RotationStatus} from '../../src/lib/ops/rotation/certificates.js'
 import {followRotation, startRotation} from '../../src/lib/ops/rotation/start.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {steady} from '../../src/lib/store/steady.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {type Serving, serve} from '../../src/server/serve.js'
+import {atlasJson} from '../helpers/atlas.js'
 import type {TestEnvoy} from './envoy.js'
 import {type RunningLoad, load} from './load.js'
 import {dumpOf, until, untilReachable, untilSynced} from './look.js'
@@ -91,6 +93,15 @@ describe('e2e: an Envoy that leaves during a rotation', function () {
     return Promise.all(ports.map(async port => probe(port)))
   }
 
+  /** As `atlas rotate --status` counts who has each certificate: the server of a directory is asked. */
+  async function holders(): Promise<readonly string[]> {
+    const {value} = await atlasJson<RotationStatus>('rotate', '--status', '--store', path.join(network.folder, 'store'))
+    return value.certificates.map(({kind, role, owner, proxies, servers}) => {
+      const [having, of] = servers === undefined ? [proxies?.having, proxies?.connected] : [servers.having, servers.reporting]
+      return [kind, ...(role === undefined ? [] : [role]), owner, `${having ?? '-'}/${of ?? '-'}`].join(' ')
+    })
+  }
+
   it('is waited for by name, with the former issuer in force, although the other Envoy of its cluster has all that it needs', async () => {
     former = await network.store.load()
     running = load(network, undefined, {reconnects: true})
@@ -111,6 +122,7 @@ describe('e2e: an Envoy that leaves during a rotation', function () {
     expect(readKey(identityIn(present, paris)).sha256).not.to.equal(readKey(identityIn(former, paris)).sha256)
     expect(present.trust?.issuers).to.have.members([...(former.trust?.issuers ?? []), present.authority.get('issuer')?.certificate])
     for (const port of await answers(present)) expect(port.former, 'the former issuer is in force').to.be.greaterThan(0)
+    expect(await holders()).to.include.members(['issuer former - 2/2', 'issuer - 2/2', 'identity paris 1/1', 'credential paris 1/1'])
   })
 
   it('after its hour the rotation comes to its end, and no request has failed', async () => {
@@ -139,5 +151,9 @@ describe('e2e: an Envoy that leaves during a rotation', function () {
     const dump = await dumpOf(second)
     for (const line of lines.slice(0, -2)) expect(dump).to.contain(line)
     await untilReachable(network)
+    expect(await holders()).to.deep.equal([
+      ...['root - 3/3', 'issuer - 3/3', 'credential issuer - 1/1', 'identity atlas 1/1', 'credential atlas 1/1'],
+      ...['identity paris 2/2', 'credential paris 2/2', 'server atlas 1/1'],
+    ])
   })
 })

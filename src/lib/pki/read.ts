@@ -74,9 +74,14 @@ export function recordOfCredential(credential: Credential): CredentialRecord {
     serial,
     notBefore: notBefore.toISOString(),
     notAfter: notAfter.toISOString(),
-    rootsDigest: sha256(credential.roots),
+    rootsDigest: rootsDigestOf(credential.roots),
     state: 'valid',
   }
+}
+
+/** By which a record tells the roots that a credential carries. @param roots PEM, together */
+export function rootsDigestOf(roots: string): string {
+  return sha256(roots)
 }
 
 /** The facts of a certificate that is decoded already. @throws AtlasError `invalid`, also where its key is of a kind that is not used here */

@@ -8,11 +8,13 @@ import {keptElsewhere} from '../../../src/lib/model/authority.js'
 import type {Fleet} from '../../../src/lib/model/fleet.js'
 import {rotationStatus} from '../../../src/lib/ops/rotation/certificates.js'
 import {offlineRootsOf} from '../../../src/lib/ops/signing.js'
+import type {ReportSource} from '../../../src/lib/ops/server-reports.js'
 import {reissueRoot} from '../../../src/lib/pki/goatlas-root.js'
 import {rootSpec} from '../../../src/lib/pki/certificate-specs.js'
 import {testDependencies, testFleet, testSettings} from '../../helpers/dependencies.js'
 import {makeOfflineRoot} from '../../helpers/offline-root.js'
 import {makeCa} from '../../helpers/outside-ca.js'
+import {ModelNetwork} from './model-network.js'
 
 describe('rotate --status, of the root', function () {
   this.timeout(30_000)
@@ -84,5 +86,74 @@ describe('rotate --status, of the root', function () {
       roots(withRoots([adopted.certificate]), offline).map(({key}) => key),
       'both certificates of it',
     ).to.deep.equal(['offline', 'offline'])
+  })
+})
+
+describe('rotate --status, of who has a certificate', () => {
+  let network: ModelNetwork
+  beforeEach(() => {
+    network = new ModelNetwork(testDependencies(), ['lyon', 'paris'])
+    network.settle()
+  })
+
+  /** What the servers of the network report: the first of them serves all Envoys. */
+  function sources(): readonly ReportSource[] {
+    const {proxies, servers} = network.evidence()
+    const at = network.dependencies.now().toISOString()
+    const none = {reasons: [], warnings: [], withoutProxy: [], refusals: [], unrepaired: [], faults: []}
+    return servers.map(({name, tls}, index) => ({
+      replica: name,
+      report: {
+        ...{format: 1, at, startedAt: at, address: '', ready: true, ...none, ...(tls !== undefined && {tls})},
+        ...{proxies: index === 0 ? proxies : [], store: {description: 'x', reachable: true}},
+      },
+    }))
+  }
+
+  const rows = (of: readonly ReportSource[]): readonly string[] =>
+    rotationStatus(network.fleet, of).certificates.map(({kind, role, owner, proxies, servers}) => {
+      const who = proxies === undefined ? '-' : `${proxies.having}/${proxies.connected}`
+      return `${kind}${role === undefined ? '' : ` ${role}`} ${owner} ${servers === undefined ? who : `${servers.having}/${servers.reporting}`}`
+    })
+
+  it('counts connected Envoys and servers, for what signs, too', () => {
+    expect(rows(sources())).to.deep.equal([
+      ...['root - 3/3', 'issuer - 3/3', 'credential issuer - 1/1'],
+      ...['identity atlas 1/1', 'credential atlas 1/1', 'identity lyon 1/1', 'credential lyon 1/1', 'identity paris 1/1'],
+      ...['credential paris 1/1', 'server atlas 2/2'],
+    ])
+    expect(renderRotationStatus(rotationStatus(network.fleet, sources()), network.dependencies.now())).to.match(/ 2\/2 servers\n?$/m)
+  })
+
+  it('shows during a rotation of the root who carries the next one, who has the bundle, and which server uses what', () => {
+    network.begin('root')
+    network.settle()
+    network.apply(['lyon'])
+    network.envoy('paris').isConnected = false
+    expect(network.stage).to.equal('credentials')
+    expect(rows(sources()).slice(0, 6)).to.deep.equal([
+      ...[
+        'root - 2/2',
+        'root next - 1/2',
+        'issuer - 2/2',
+        'issuer next - 2/2',
+        'credential issuer former - 1/1',
+        'credential issuer - 1/1',
+      ],
+    ])
+    expect(rows(sources())).to.include.members([
+      'credential atlas 0/1',
+      'credential lyon 1/1',
+      'credential paris 0/0',
+      'identity paris 0/0',
+    ])
+    network.servers.set('ads-1', {certificate: 'f'.repeat(64), trust: 'former'})
+    expect(rows(sources())).to.include('server atlas 1/2')
+  })
+
+  it('says of no Envoy what it has where no server reports', () => {
+    const unknown = rows([])
+    expect(unknown).to.include.members(['root - -', 'issuer - -', 'identity paris -', 'credential paris -', 'server atlas -'])
+    expect(unknown.some(row => row.includes('/'))).to.equal(false)
   })
 })

@@ -23,7 +23,7 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
     day(row.from),
     day(row.until),
     renewal(row, now),
-    row.proxies === undefined ? '-' : `${row.proxies.having}/${row.proxies.connected}`,
+    havers(row),
   ])
   const notes = certificates.flatMap(row => noteOf(row))
   return [
@@ -31,6 +31,11 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
     renderTable(head, rows, {width, before: head.indexOf('FROM')}),
   ].join('\n\n')
+}
+
+function havers({proxies, servers}: CertificateRow): string {
+  if (servers !== undefined) return `${servers.having}/${servers.reporting} server${servers.reporting === 1 ? '' : 's'}`
+  return proxies === undefined ? '-' : `${proxies.having}/${proxies.connected}`
 }
 
 /** What is special about a root; empty for one that Atlas has made, and whose key it has. */

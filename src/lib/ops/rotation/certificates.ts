@@ -2,12 +2,13 @@
 import type {CredentialRecord} from '../../model/authority.js'
 import {type Fleet, recordOf, servedNames} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
-import type {ProxyReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
 import {identitySecret} from '../../envoy/secret.js'
 import {type CertificateFacts, readCertificates, readKey} from '../../pki/read.js'
 import {isMadeByAtlas} from '../../pki/goatlas-root.js'
 import {BACKDATED} from '../../pki/rotation.js'
+import type {ReportSource} from '../server-reports.js'
+import {type Holders, type HoldersOf, holdersIn} from './holders.js'
 
 export type CertificateKind = 'client' | 'credential' | 'credential issuer' | 'identity' | 'issuer' | 'root' | 'server'
 
@@ -33,8 +34,10 @@ export interface CertificateRow {
   readonly issuer?: string
   /** From when on it is replaced; a root is replaced by a person. */
   readonly renewedFrom?: string
-  /** How many of the owner's connected Envoys have this very certificate, and how many there are. */
-  readonly proxies?: {readonly having: number; readonly connected: number}
+  /** How many of the owner's connected Envoys have this very certificate, or of all Envoys where it signs, and how many there are. */
+  readonly proxies?: Holders
+  /** Of the certificate of the servers: how many of them show it, and how many have said what they show. */
+  readonly servers?: {readonly having: number; readonly reporting: number}
 }
 
 export interface RotationStatus {
@@ -43,19 +46,24 @@ export interface RotationStatus {
 }
 
 /**
- * @param proxies the connected Envoys, by the newest reports
+ * @param sources the newest reports of servers; none: what Envoys have is not known
  * @param offline SHA-256 of the roots whose keys are kept offline; undefined: not known
  */
-export function rotationStatus(fleet: Fleet, proxies: readonly ProxyReport[], offline?: readonly string[]): RotationStatus {
+export function rotationStatus(fleet: Fleet, sources: readonly ReportSource[], offline?: readonly string[]): RotationStatus {
   const owners: readonly Owner[] = [OBSERVABILITY, ...servedNames(fleet)]
+  const holders = holdersIn(fleet, sources)
   return {
     ...(fleet.rotation !== undefined && {rotation: fleet.rotation}),
-    certificates: [...signing(fleet, offline), ...owners.flatMap(owner => leavesOf(fleet, owner, proxies)), ...others(fleet)],
+    certificates: [
+      ...signing(fleet, holders, offline),
+      ...owners.flatMap(owner => leavesOf(fleet, owner, holders)),
+      ...others(fleet, holders),
+    ],
   }
 }
 
 /** Those in force by the trust bundle, which every account that may list clusters can read. */
-function signing({trust, rotation}: Fleet, offline: readonly string[] | undefined): readonly CertificateRow[] {
+function signing({trust, rotation}: Fleet, holders: HoldersOf, offline: readonly string[] | undefined): readonly CertificateRow[] {
   if (trust === undefined) return []
   const factsIn = (certificates: readonly string[]): readonly CertificateFacts[] => certificates.flatMap(pem => readCertificates(pem))
   const [roots, issuers] = [factsIn(trust.roots), factsIn(trust.issuers)]
@@ -80,12 +88,20 @@ function signing({trust, rotation}: Fleet, offline: readonly string[] | undefine
       }
     })
   return [
-    ...rows('root', roots, (root, role) => ({origin: isMadeByAtlas(root) ? 'atlas' : 'outside', ...keyOf(root, role)})),
-    ...rows('issuer', issuers, issuer =>
-      roots.some(root => root.subject === issuer.issuer && isOffline(root)) ? {} : datesOf(issuer, TWO_THIRDS),
-    ),
-    ...rows('credential issuer', factsIn(trust.credentialIssuers), () => ({})),
+    ...rows('root', roots, (root, role) => ({
+      ...{origin: isMadeByAtlas(root) ? 'atlas' : 'outside', ...keyOf(root, role)},
+      ...hadBy(holders.ofRoot(root)),
+    })),
+    ...rows('issuer', issuers, issuer => ({
+      ...(roots.some(root => root.subject === issuer.issuer && isOffline(root)) ? {} : datesOf(issuer, TWO_THIRDS)),
+      ...hadBy(holders.ofIssuers()),
+    })),
+    ...rows('credential issuer', factsIn(trust.credentialIssuers), () => hadBy(holders.ofCredentialIssuers())),
   ]
+}
+
+function hadBy(proxies: Holders | undefined): Pick<CertificateRow, 'proxies'> {
+  return proxies === undefined ? {} : {proxies}
 }
 
 /** The bundle has the oldest certificate first. */
@@ -97,21 +113,23 @@ function roleOf(kind: CertificateKind, count: number, index: number, rotation: R
   return index === count - 1 ? {role: 'next'} : {}
 }
 
-function leavesOf(fleet: Fleet, owner: Owner, proxies: readonly ProxyReport[]): readonly CertificateRow[] {
-  const own = proxies.filter(({cluster}) => cluster === owner)
+function leavesOf(fleet: Fleet, owner: Owner, holders: HoldersOf): readonly CertificateRow[] {
   const {generation, credentials} = recordOf(fleet, owner)
   const identity = fleet.identities.get(owner)
   const facts = identity && readKey(identity)
-  const [reported] = own.flatMap(({identity: known}) => known?.notAfter ?? []).sort()
-  const having =
-    identity === undefined ? undefined : own.filter(proxy => proxy.identity?.version === identitySecret(identity).version).length
+  const [reported] = holders
+    .ownProxies(owner)
+    .flatMap(({identity: known}) => known?.notAfter ?? [])
+    .sort()
+  const version = identity && identitySecret(identity).version
+  const having = version === undefined ? undefined : holders.ofLeaf(owner, proxy => proxy.identity?.version === version)
   return [
     {
       ...{kind: 'identity', owner, generation},
       ...(facts === undefined ? (reported === undefined ? {} : {until: reported}) : {...datesOf(facts, TWO_THIRDS), issuer: facts.issuer}),
-      ...(having !== undefined && {proxies: {having, connected: own.length}}),
+      ...hadBy(having),
     },
-    ...credentialRow(owner, generation, credentials, own),
+    ...credentialRow(owner, generation, credentials, holders),
   ]
 }
 
@@ -120,7 +138,7 @@ function credentialRow(
   owner: Owner,
   generation: number,
   credentials: readonly CredentialRecord[],
-  own: readonly ProxyReport[],
+  holders: HoldersOf,
 ): readonly CertificateRow[] {
   const newest = credentials.filter(({state}) => state === 'valid').reduce<CredentialRecord | undefined>(later, undefined)
   if (newest === undefined) return []
@@ -129,7 +147,7 @@ function credentialRow(
     {
       ...{kind: 'credential', owner, serial, generation, until: notAfter},
       ...(notBefore !== undefined && {from: notBefore, renewedFrom: renewedFrom(notBefore, notAfter, HALF)}),
-      proxies: {having: own.filter(({credential}) => credential.sha256 === sha256).length, connected: own.length},
+      ...hadBy(holders.ofLeaf(owner, ({credential}) => credential.sha256 === sha256)),
     },
   ]
 }
@@ -138,12 +156,18 @@ function later(a: CredentialRecord | undefined, b: CredentialRecord): Credential
   return a !== undefined && (a.notBefore ?? '') > (b.notBefore ?? '') ? a : b
 }
 
-function others(fleet: Fleet): readonly CertificateRow[] {
+function others(fleet: Fleet, holders: HoldersOf): readonly CertificateRow[] {
   const server = fleet.server && readKey(fleet.server)
+  const servers = server && holders.ofServer(server.sha256)
   return [
     ...(server === undefined
       ? []
-      : [{kind: 'server' as const, owner: OBSERVABILITY, ...datesOf(server, TWO_THIRDS), issuer: server.issuer}]),
+      : [
+          {
+            ...{kind: 'server' as const, owner: OBSERVABILITY, ...datesOf(server, TWO_THIRDS), issuer: server.issuer},
+            ...(servers !== undefined && {servers}),
+          },
+        ]),
     ...[...fleet.clients].map(([owner, key]) => {
       const facts = readKey(key)
       return {kind: 'client' as const, owner, ...datesOf(facts, TWO_THIRDS), issuer: facts.issuer}
