@@ -73,7 +73,7 @@ export const lanes = [
     name: 'long',
     files: ['test/**/*.long.test.ts'],
     ignore: [],
-    programs: ['envoy', 'prometheus', 'thanos'],
+    programs: ['envoy', 'prometheus', 'thanos', 'etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
     platforms: ['linux'],
     testSeconds: 3600,
     usualMinutes: 120,

@@ -153,33 +153,14 @@ export const programs = [
   {
     name: 'thanos',
     ...ofTheDemo(demo.thanos),
-    sources: [
-      {
-        way: 'go',
-        module: 'github.com/thanos-io/thanos',
-        version: `v${demo.thanos.version}`,
-        main: './cmd/thanos',
-        ldflags: `-X github.com/prometheus/common/version.Version=${demo.thanos.version}`,
-        // as in its .promu.yml: without it labels are cast to another layout, and a sidecar panics at the first Info call
-        tags: 'slicelabels',
-        modules: 266,
-      },
-    ],
+    // tags as in its .promu.yml: without them labels are cast to another layout, and a sidecar panics at the first Info call
+    sources: [goModule('github.com/thanos-io/thanos', demo.thanos.version, {main: './cmd/thanos', tags: 'slicelabels', modules: 266})],
   },
   {
     name: 'alertmanager',
     ...ofTheDemo(demo.alertmanager),
-    sources: [
-      {
-        way: 'go',
-        module: 'github.com/prometheus/alertmanager',
-        // later versions lack the built web pages, which are compiled in
-        version: `v${demo.alertmanager.version}`,
-        main: './cmd/alertmanager',
-        ldflags: `-X github.com/prometheus/common/version.Version=${demo.alertmanager.version}`,
-        modules: 118,
-      },
-    ],
+    // later versions lack the built web pages, which are compiled in
+    sources: [goModule('github.com/prometheus/alertmanager', demo.alertmanager.version, {main: './cmd/alertmanager', modules: 118})],
   },
   {
     name: 'prometheus-operator',
@@ -228,14 +209,24 @@ export const programs = [
     name: 'oauth2-proxy',
     ...ofTheDemo(demo['oauth2-proxy']),
     sources: [
-      {
-        way: 'go',
-        module: 'github.com/oauth2-proxy/oauth2-proxy/v7',
-        version: `v${demo['oauth2-proxy'].version}`,
+      goModule('github.com/oauth2-proxy/oauth2-proxy/v7', demo['oauth2-proxy'].version, {
         main: '.',
-        ldflags: `-X github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION=v${demo['oauth2-proxy'].version}`,
         modules: 59,
-      },
+        variable: 'pkg/version.VERSION',
+      }),
+    ],
+  },
+  {
+    name: 'envoy-gateway',
+    version: '1.9.1',
+    versionArgs: ['version'],
+    fits: output => /^ENVOY_GATEWAY_VERSION: v1\.9\.\d+$/m.test(output),
+    sources: [
+      goModule('github.com/envoyproxy/gateway', '1.9.1', {
+        main: './cmd/envoy-gateway',
+        modules: 160,
+        variable: 'internal/cmd/version.envoyGatewayVersion',
+      }),
     ],
   },
   {
@@ -299,6 +290,18 @@ function ofPrometheus(name, fits) {
 
 function ofTheDemo({version, fits}) {
   return {version, fits: output => new RegExp(fits, 'm').test(output)}
+}
+
+/**
+ * A program built in its own module.
+ * @param {string} module
+ * @param {string} version without its `v`
+ * @param {{main: string, modules: number, tags?: string, variable?: string}} how `variable`: what the module prints as its version, with its
+ *   `v`; without it, that of Prometheus's library
+ */
+function goModule(module, version, {variable, ...how}) {
+  const named = variable === undefined ? `github.com/prometheus/common/version.Version=${version}` : `${module}/${variable}=v${version}`
+  return {way: 'go', module, version: `v${version}`, ldflags: `-X ${named}`, ...how}
 }
 
 /** @param {string[]} sha256 of the wheels for Linux on x64 and arm64, and for macOS */

@@ -16,7 +16,7 @@ interface IngressSpec {
 interface RouteSpec {
   readonly hostnames: readonly string[]
   readonly parentRefs: unknown
-  readonly rules: readonly {readonly filters?: readonly unknown[]; readonly backendRefs: readonly unknown[]}[]
+  readonly rules: readonly {readonly filters?: readonly unknown[]; readonly backendRefs: readonly unknown[]; readonly timeouts?: unknown}[]
 }
 
 describe('web pages in chart atlas', () => {
@@ -39,7 +39,7 @@ describe('web pages in chart atlas', () => {
     expect(ports).to.deep.include({name: 'pages', port: 10_904, targetPort: 10_904, protocol: 'TCP'})
     const route = specOf<RouteSpec>(objects, 'HTTPRoute')
     expect(route.hostnames).to.deep.equal(HOSTS)
-    expect(route.rules).to.deep.equal([{backendRefs: [{name: 'atlas-internal', port: 10_904}]}])
+    expect(route.rules).to.deep.equal([{backendRefs: [{name: 'atlas-internal', port: 10_904}], timeouts: {request: '660s'}}])
   })
 
   it('take host names, paths, class, TLS, filters and a login proxy as values', async () => {
@@ -59,6 +59,13 @@ describe('web pages in chart atlas', () => {
     expect(route.hostnames).to.deep.equal(['*.thanos.web.example.com'])
     expect(route.rules[0]?.filters).to.have.length(1)
     expect(route.rules[0]?.backendRefs).to.deep.equal([{name: 'login', port: 4180}])
+  })
+
+  it('leave out the timeouts of the HTTPRoute where a gateway refuses them', async () => {
+    for (const set of ['httpRoute.timeouts=null', 'httpRoute.timeouts.request=null'])
+      expect(specOf<RouteSpec>(await objectsOf({chart: 'atlas', ci: 'pages', set: [set]}), 'HTTPRoute').rules[0], set).to.have.all.keys(
+        'backendRefs',
+      )
   })
 
   it('reach init: web domain, paths, and clients with their ports', async () => {

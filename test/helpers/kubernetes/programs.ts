@@ -11,6 +11,7 @@ export type ProgramName =
   | 'cert-manager-crds'
   | 'coredns'
   | 'crds'
+  | 'envoy-gateway'
   | 'etcd'
   | 'helm'
   | 'helm3'
