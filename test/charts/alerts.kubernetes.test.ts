@@ -4,7 +4,8 @@ import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {expect} from 'chai'
 import {dump} from 'js-yaml'
-import {type Ran, run} from '../helpers/kubernetes/programs.js'
+import {run} from '../helpers/kubernetes/programs.js'
+import type {Ran} from '../helpers/ran.js'
 import {findObject, objectsOf} from './support/rendered.js'
 
 describe('the alert rules of chart atlas', () => {

@@ -2,7 +2,8 @@ import {readFile, rename, stat} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {loadAll} from 'js-yaml'
-import {type Ran, atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
+import {atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
+import type {Ran} from '../helpers/ran.js'
 import {bootstrapPaths} from '../../src/lib/envoy/credential-files.js'
 import packageJson from '../../package.json' with {type: 'json'}
 

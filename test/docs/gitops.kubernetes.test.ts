@@ -17,7 +17,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {inFolder} from '../helpers/atlas.js'
 import {installCrds} from '../helpers/kubernetes/crds.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
-import type {Ran} from '../helpers/kubernetes/programs.js'
+import type {Ran} from '../helpers/ran.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {testSettings} from '../helpers/dependencies.js'
 

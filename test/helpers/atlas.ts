@@ -4,14 +4,9 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {availableParallelism, tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {type Ran, ranOf} from './ran.js'
 
 export const atlasBin = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
-
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 /** Runs `atlas …args`; rejects only when it can't be started. */
 export async function atlas(...args: string[]): Promise<Ran> {
@@ -22,14 +17,7 @@ export async function atlas(...args: string[]): Promise<Ran> {
 export async function runBin(bin: string, args: readonly string[]): Promise<Ran> {
   const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
   const child = spawn(process.execPath, [bin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', chunk => (stdout += String(chunk)))
-  child.stderr.on('data', chunk => (stderr += String(chunk)))
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  return {code, stdout, stderr}
+  return ranOf(child)
 }
 
 /** Runs `atlas …args --json`. @returns the parsed value */

@@ -7,7 +7,7 @@ import {chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, readF
 import {dirname, join} from 'node:path'
 import type {Readable} from 'node:stream'
 import {readImage} from '../../scripts/release/dockerfile.mjs'
-import type {Ran} from './release.js'
+import {type Ran, ranOf} from './ran.js'
 import {temporary} from './release.js'
 
 export interface ImageRoot {
@@ -52,22 +52,7 @@ export function makeImageRoot(context: string): ImageRoot {
     })
   }
 
-  return {
-    root,
-    store,
-    start,
-    async run(args, how) {
-      const child = start(args, how)
-      let [stdout, stderr] = ['', '']
-      child.stdout.on('data', chunk => (stdout += String(chunk)))
-      child.stderr.on('data', chunk => (stderr += String(chunk)))
-      const code = await new Promise<number | null>((resolve, reject) => {
-        child.once('error', reject)
-        child.once('close', resolve)
-      })
-      return {code, stdout, stderr}
-    },
-  }
+  return {root, store, start, run: async (args, how) => ranOf(start(args, how))}
 }
 
 const isRoot = process.getuid?.() === 0

@@ -5,7 +5,8 @@
 import {chmod, cp, mkdir, readFile, readdir, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {type Ran, atlasBin} from './atlas.js'
+import {atlasBin} from './atlas.js'
+import type {Ran} from './ran.js'
 import type {OldRelease} from './old-release.js'
 
 /** The loopback addresses of the kept files: `127.63.1.11`; a test has another third part. */

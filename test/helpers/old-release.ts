@@ -7,7 +7,8 @@ import {existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync} fro
 import {homedir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {type Ran, runBin} from './atlas.js'
+import {runBin} from './atlas.js'
+import type {Ran} from './ran.js'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 

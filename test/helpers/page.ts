@@ -2,7 +2,7 @@
 import {spawn} from 'node:child_process'
 import {readFile} from 'node:fs/promises'
 import {fileURLToPath} from 'node:url'
-import type {Ran} from './atlas.js'
+import {type Ran, ranOf} from './ran.js'
 
 export interface Block {
   /** The heading above it, without `#`. */
@@ -32,12 +32,5 @@ export async function shell(commands: string, options: {readonly cwd: string; re
     env: {...process.env, ...options.env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', chunk => (stdout += String(chunk)))
-  child.stderr.setEncoding('utf8').on('data', chunk => (stderr += String(chunk)))
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  return {code, stdout, stderr}
+  return ranOf(child)
 }

@@ -5,16 +5,11 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
+import {type Ran, ranOf} from './ran.js'
 
 export const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
 export const {version} = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {version: string}
-
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 /** Runs `npm run release -- …args` with a umask and variables; resolves also when it fails. */
 export async function release(
@@ -26,14 +21,7 @@ export async function release(
     env: {...process.env, SOURCE_DATE_EPOCH: undefined, ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', chunk => (stdout += String(chunk)))
-  child.stderr.on('data', chunk => (stderr += String(chunk)))
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  return {code, stdout, stderr}
+  return ranOf(child)
 }
 
 export interface DryRun {

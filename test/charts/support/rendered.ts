@@ -3,7 +3,8 @@ import {readdirSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {loadAll} from 'js-yaml'
-import {type Ran, run} from '../../helpers/kubernetes/programs.js'
+import {run} from '../../helpers/kubernetes/programs.js'
+import type {Ran} from '../../helpers/ran.js'
 
 export type Chart = 'atlas' | 'envoy'
 export type Major = 3 | 4

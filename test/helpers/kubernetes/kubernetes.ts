@@ -4,7 +4,8 @@ import path from 'node:path'
 import {certify} from './certificates.js'
 import type {Cluster} from './cluster.js'
 import {readKubeconfig, writeKubeconfig} from './kubeconfig.js'
-import {type Ran, run} from './programs.js'
+import {run} from './programs.js'
+import type {Ran} from '../ran.js'
 import {type Answer, ask} from './request.js'
 
 export interface Kubernetes {

@@ -2,6 +2,7 @@
 import {spawn} from 'node:child_process'
 import {programNamed} from '../../../scripts/programs/catalogue.mjs'
 import {findProgram} from '../../../scripts/programs/find.mjs'
+import {type Ran, ranOf} from '../ran.js'
 
 export type ProgramName =
   | 'operator-crds'
@@ -21,12 +22,6 @@ export type ProgramName =
   | 'promtool'
   | 'traefik'
 
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** The path of a program. */
 export function program(name: ProgramName): string {
   const known = places.get(name) ?? findProgram(programNamed(name))
@@ -42,17 +37,11 @@ export async function run(
   how: {readonly env: NodeJS.ProcessEnv; readonly input?: string | undefined},
 ): Promise<Ran> {
   const child = spawn(program(name), args, {env: how.env, stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL'})
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', chunk => (stdout += String(chunk)))
-  child.stderr.setEncoding('utf8').on('data', chunk => (stderr += String(chunk)))
+  const ran = ranOf(child)
   // A program that does not read its input closes the pipe.
   child.stdin.on('error', () => undefined)
   child.stdin.end(how.input)
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  return {code, stdout, stderr}
+  return ran
 }
 
 /** Remembered, since the search runs programs on PATH to get their versions. */
