@@ -1,8 +1,7 @@
 /**
- * Creates an installation: its settings and its root. In an existing installation only the settings that the caller names change. A
- * root that can be adopted is adopted (goatlas/adopt.ts).
+ * Creates an installation: its settings, and its root (new-authority.ts). In an existing installation only the settings that the caller names
+ * change. A root that can be adopted is adopted (goatlas/adopt.ts).
  */
-import {authorityParts} from '../model/authority.js'
 import {type Change, reduceAll} from '../model/change.js'
 import {installationMark, keptByAnother, mayKeep} from '../model/endpoints.js'
 import {AtlasError, quote} from '../model/errors.js'
@@ -10,21 +9,15 @@ import {type Fleet, faultOf} from '../model/fleet.js'
 import {requireClients} from '../model/internal-ports.js'
 import {parseSidecarName} from '../model/names.js'
 import {endpointOf} from '../manifest/endpoints.js'
-import {RELEASED} from '../model/release-date.js'
 import {requireOrder} from '../model/setting-ranges.js'
 import {type Lifetimes, type ProxyTimeouts, type Settings, defaultSettings} from '../model/settings.js'
-import {rootSpec} from '../pki/certificate-specs.js'
-import {importRoot} from '../pki/import-root.js'
-import {type Authority, type Outside, type OutsideAuthority, importAuthority} from '../pki/import-issuer.js'
-import {issue} from '../pki/issue.js'
-import {parseLeaf} from '../pki/pem.js'
-import {readKey} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {type Adoption, adoptionIn, planAdopt, standardSettings} from './goatlas/adopt.js'
 import {judgedOnce} from './clock.js'
 import {type CommitOptions, type Committed, commitPlan, sameValue} from './commit.js'
 import {planReconcile} from './reconcile.js'
 import {noRenewals} from './renewals.js'
+import {type RootChoice, planNewAuthority, refuseDoubt, refuseOtherRoot} from './new-authority.js'
 import {REQUESTS, placeForRequests} from './replicas.js'
 import type {OpsDependencies} from './dependencies.js'
 
@@ -44,15 +37,11 @@ export interface InitResult extends Committed {
   readonly adopted?: Adoption
 }
 
-export interface InitOptions extends CommitOptions {
+export interface InitOptions extends CommitOptions, RootChoice {
   /** An existing installation is not changed, whatever the choices. */
   readonly ifMissing?: boolean
   /** Whether the store was opened with the right to read the root; true by default. */
   readonly readsRoot?: boolean
-  /** What signs in a new installation, from outside; what is absent is made. */
-  readonly outside?: OutsideAuthority | undefined
-  /** The Secret that offers the root; absent: that of any Secret that the caller can read. */
-  readonly rootSecret?: string | undefined
 }
 
 /**
@@ -133,7 +122,7 @@ async function initLed(store: StateStore, choices: Choices, dependencies: OpsDep
   const {after} = first
   const isThere = after.authority.has('root') || (options.readsRoot === false && after.trust !== undefined)
   if (isThere || after.settings === undefined) return first
-  const made = planAuthority(after, after.settings, options, judgedOnce(dependencies, store, after))
+  const made = planNewAuthority(after, after.settings, options, judgedOnce(dependencies, store, after))
   const changes = [...first.changes, ...made]
   if (options.dryRun === true) return {...first, changes, after: reduceAll(after, made)}
   try {
@@ -166,7 +155,7 @@ function planInit(fleet: Fleet, choices: Choices, options: InitOptions, dependen
   const changes: Change[] = [...planSettings(fleet, choices, standardSettings(fleet, choices))]
   const settings = reduceAll(fleet, changes).settings ?? defaultSettings
   changes.push(...adopt(fleet, settings, dependencies))
-  if (!fleet.authority.has('root')) changes.push(...planAuthority(fleet, settings, options, dependencies))
+  if (!fleet.authority.has('root')) changes.push(...planNewAuthority(fleet, settings, options, dependencies))
   return [...changes, ...planReconcile(reduceAll(fleet, changes), dependencies, {renewals: noRenewals})]
 }
 
@@ -230,72 +219,6 @@ function adopt(fleet: Fleet, settings: Settings, dependencies: OpsDependencies):
   const changes = planAdopt(fleet, settings, dependencies)
   if (changes.length > 0) refuseDoubt(dependencies)
   return changes
-}
-
-function refuseDoubt({clockDoubt}: OpsDependencies): void {
-  const doubt = clockDoubt?.()
-  if (doubt !== undefined)
-    throw new AtlasError('failed', `the root cannot be made: ${doubt}`, {
-      hint: 'set the clock of this machine, then run "atlas init" again',
-    })
-}
-
-/** A root that signs is never replaced here: every Envoy would refuse what the other one signed. */
-function refuseOtherRoot({authority}: Fleet, {outside = {}}: InitOptions): void {
-  // Without a root the issuer is the root.
-  const given = outside.root ?? outside.issuer
-  const root = authority.get('root')
-  if (root === undefined || given === undefined) return
-  const {leaf} = parseLeaf(given.certificate, given.name)
-  if (readKey(root, 'the root').sha256 === leaf.fingerprint256.replaceAll(':', '').toLowerCase()) return
-  throw new AtlasError('conflict', 'there is a root here already (Secret atlas-ca), and it is another one; init does not replace it', {
-    hint: 'replace it in stages: "atlas rotate --root --ca-cert FILE --ca-key FILE"',
-  })
-}
-
-function offeredIn({offeredRoots}: Fleet, {rootSecret}: InitOptions): Outside | undefined {
-  const [secret = rootSecret, ...others] = [...offeredRoots.keys()]
-  const offered = secret === undefined ? undefined : offeredRoots.get(rootSecret ?? secret)
-  if (rootSecret !== undefined && offered === undefined)
-    throw new AtlasError(
-      'not-found',
-      `there is no Secret ${quote(rootSecret)} with label goatlas.io/authority: root that holds a certificate and its key`,
-    )
-  if (others.length > 0)
-    throw new AtlasError('conflict', `${others.length + 1} Secrets offer a root (label goatlas.io/authority)`, {
-      hint: 'leave the label on one',
-    })
-  return offered === undefined ? undefined : {...offered, name: `the certificate in Secret ${rootSecret ?? secret ?? ''}`}
-}
-
-/** The root last: where there is one, `init` makes nothing any more, and a leader makes what is missing. */
-function planAuthority(fleet: Fleet, settings: Settings, options: InitOptions, dependencies: OpsDependencies): readonly Change[] {
-  const made = newAuthority(fleet, settings, options, dependencies)
-  return [...authorityParts].reverse().flatMap((part): readonly Change[] => {
-    const value = made[part]
-    return value === undefined || fleet.authority.get(part)?.certificate === value.certificate ? [] : [{kind: 'authority', part, value}]
-  })
-}
-
-function newAuthority(fleet: Fleet, settings: Settings, options: InitOptions, dependencies: OpsDependencies): Authority {
-  const wasSigned = fleet.trust !== undefined || fleet.credentials.size > 0 || fleet.identities.size > 0
-  if (wasSigned)
-    throw new AtlasError(
-      'conflict',
-      'certificates were issued here, but their root (Secret atlas-ca) is gone; a new root would lock every proxy out',
-      {hint: 'restore Secret atlas-ca from a backup'},
-    )
-  const now = dependencies.now()
-  if (now.getTime() < Date.parse(RELEASED))
-    throw new AtlasError('failed', `the root cannot be made: the clock of this machine shows ${now.toISOString()}, and Atlas is newer`, {
-      hint: 'set the clock, then run "atlas init" again; a root with a wrong date would end too early, and with it every certificate',
-    })
-  refuseDoubt(dependencies)
-  if (options.outside !== undefined)
-    return importAuthority(options.outside, {part: 'root', settings, now, root: undefined, trust: undefined})
-  const offered = offeredIn(fleet, options)
-  if (offered !== undefined) return {root: importRoot(offered, settings, {now, anyAge: offered.anyAge})}
-  return {root: issue(rootSpec(settings), undefined, now, dependencies.signer)}
 }
 
 function withChoices(settings: Settings, choices: Choices): Settings {
