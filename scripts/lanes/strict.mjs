@@ -26,6 +26,8 @@ export const mochaHooks = {
 }
 
 function endOpenProcess() {
+  // They keep no process alive, and would be listed among what does.
+  for (const stream of [process.stdout, process.stderr]) stream.unref?.()
   const open = process.getActiveResourcesInfo().join(', ')
   process.on('exit', () => failWith(`The tests are over but the process does not end; still open: ${open}`))
   process.exit(1)

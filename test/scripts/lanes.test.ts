@@ -17,9 +17,11 @@ describe('a lane', function () {
   this.timeout(60_000)
   let folder: string
   let over: AbortController
+  let output: string
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'atlas-lanes-'))
     over = new AbortController()
+    output = ''
     delete process.env['ATLAS_SEED']
   })
   afterEach(() => {
@@ -42,7 +44,7 @@ describe('a lane', function () {
       laneMinutes: 1,
       ...more,
     }
-    return runLane(lane, {programs: {}, write: () => undefined, signal: over.signal})
+    return runLane(lane, {programs: {}, write: text => (output += String(text)), signal: over.signal})
   }
 
   it('counts passed tests and names failed ones', async () => {
@@ -91,11 +93,12 @@ describe('a lane', function () {
     expect(failed).to.have.length(1)
   })
 
-  it('fails when something is left open', async () => {
+  it('fails when something is left open, and names it', async () => {
     process.env['ATLAS_TEST_GRACE_MS'] = '300'
     try {
       const {passed, failed} = await outcomeOf(`it('leaves a timer', () => { setInterval(() => {}, 1000) })`)
       expect({passed, failed}).to.deep.equal({passed: 1, failed: ['lane sample ended with code 1 though no test failed']})
+      expect(output).to.match(/The tests are over but the process does not end; still open: Timeout\n$/)
     } finally {
       delete process.env['ATLAS_TEST_GRACE_MS']
     }

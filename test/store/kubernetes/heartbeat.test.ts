@@ -22,7 +22,7 @@ describe('the Leases of the servers, as a new leader sees them', () => {
 
     watchHeartbeats(client, {...defaultHeartbeatTimes, replicaLookMs: 600_000}, {living, failed}, stopping.signal)
     try {
-      expect(await Promise.race([found.promise, sleep(30_000, 'not seen')])).to.deep.equal(['two'])
+      expect(await Promise.race([found.promise, sleep(30_000, 'not seen', {signal: stopping.signal})])).to.deep.equal(['two'])
     } finally {
       stopping.abort()
     }
