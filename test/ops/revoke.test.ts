@@ -167,16 +167,43 @@ describe('ops: a revoked cluster', () => {
     const dependencies = testDependencies()
     let fleet = revoked(testFleet(dependencies), dependencies)
     const denied = (): number => fleet.records.get(paris)?.denied.length ?? 0
-    dependencies.pass(59 * DAY)
+    // The issuer ends after a year, and with it the last identity that it may have signed.
+    dependencies.pass(394 * DAY)
     fleet = reconciled(fleet, dependencies)
     expect(denied()).to.equal(2)
     dependencies.pass(2 * DAY)
     fleet = reconciled(fleet, dependencies)
     expect(denied(), 'that of the identity has ended').to.equal(1)
-    dependencies.pass(700 * DAY)
+    dependencies.pass(400 * DAY)
     fleet = reconciled(fleet, dependencies)
     expect(denied(), 'that of the credential, too').to.equal(0)
     expect(fleet.records.get(paris)).to.include({generation: 2, revokedSince: '2026-11-23T00:00:00.000Z'})
+  })
+
+  it('is denied as long as an identity that was issued before its life was made shorter', () => {
+    const dependencies = testDependencies()
+    const settings = {...longLived, lifetimes: {...longLived.lifetimes, identity: 180 * DAY}}
+    const before = testFleet(dependencies, ['paris'], settings)
+    const stolen = before.identities.get(paris) ?? expect.fail('no identity')
+    const short: Change = {kind: 'settings', value: {...settings, lifetimes: {...settings.lifetimes, identity: 30 * DAY}}}
+    let fleet = reduce(before, short)
+    fleet = reduceAll(fleet, planLeaves(fleet, allOwners(fleet), {others: true}, dependencies))
+    expect(readKey(fleet.identities.get(paris) ?? expect.fail('no identity')).notAfter.getTime()).to.be.lessThan(
+      readKey(stolen).notAfter.getTime() - 140 * DAY * 1000,
+    )
+    for (const plan of [
+      () => planRevocation(fleet, paris, {reissue: false}, dependencies),
+      () => planRevocation(fleet, paris, {reissue: true}, dependencies),
+      () => planRemoval(fleet, paris, dependencies),
+    ]) {
+      const cut = reconciled(reduceAll(fleet, plan()), dependencies)
+      const [name = ''] = readKey(stolen).uris
+      const denial = cut.records.get(paris)?.denied.find(each => each.name === name)
+      expect(Date.parse(denial?.until ?? '')).to.be.at.least(readKey(stolen).notAfter.getTime())
+      const rest = testDependencies()
+      rest.pass(179 * DAY)
+      expect(deniedSenders(reconciled(cut, rest), testSettings)).to.include(name)
+    }
   })
 
   it('is cut off although its registration cannot be read, and while the clock is doubted', () => {

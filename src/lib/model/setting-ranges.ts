@@ -46,6 +46,11 @@ export function rangeOf(name: SettingName): string {
   return `${renderDuration(ranges[name].min)} to ${renderDuration(ranges[name].max)}`
 }
 
+/** The longest duration that `init` accepts for a setting, in seconds. */
+export function longestOf(name: SettingName): number {
+  return ranges[name].max
+}
+
 /** The duration `text` for the setting `name`, in seconds. @throws AtlasError `invalid`, with the range, where it is outside of that */
 export function parseSetting(name: SettingName, text: string, what: string): number {
   const {min, max} = ranges[name]

@@ -9,8 +9,11 @@ import {acceptedPart} from '../model/cluster.js'
 import {AtlasError, quote} from '../model/errors.js'
 import {type Fleet, clusterOf, isBroken, isRegistered} from '../model/fleet.js'
 import {type ClusterName, spiffe} from '../model/names.js'
+import {longestOf} from '../model/setting-ranges.js'
+import type {Settings} from '../model/settings.js'
 import {readKey} from '../pki/read.js'
 import {recordOrRecovered} from '../pki/recover.js'
+import {endOfIssuers} from '../pki/signed.js'
 import type {OpsDependencies} from './dependencies.js'
 
 /**
@@ -167,25 +170,33 @@ function listOf(credentials: readonly CredentialRecord[]): string {
 function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, dependencies: OpsDependencies): readonly DeniedName[] {
   const {settings} = fleet
   if (settings === undefined) return []
-  const now = dependencies.now().getTime()
-  const longest = (seconds: number): string => new Date(now + seconds * 1000).toISOString()
-  const identity = fleet.identities.get(name)
-  const identityEnd = identity === undefined ? longest(settings.lifetimes.identity) : readKey(identity).notAfter.toISOString()
+  const now = dependencies.now()
   const credentialEnd =
     record.credentials
       .map(credential => credential.notAfter)
       .sort()
-      .at(-1) ?? longest(settings.lifetimes.credential)
-  // Earlier leaves of this generation may still be in use; none of them ends later than a leaf that is made now.
+      .at(-1) ?? after(now, settings.lifetimes.credential).toISOString()
   return [
     {
       name: spiffe.downstream(settings.trustDomain, name, record.generation),
-      until: later(identityEnd, longest(settings.lifetimes.identity)),
+      until: identitiesEnd(fleet, name, settings, now).toISOString(),
     },
     {name: spiffe.adsClient(settings.trustDomain, name, record.generation), until: credentialEnd},
   ]
 }
 
-function later(a: string, b: string): string {
-  return a > b ? a : b
+/**
+ * When the last identity of this generation ends that a thief may hold. Earlier ones are not on record, and may end later than the present one
+ * or one that is made now, where their life was longer: `init --set identity=` may have shortened it. None is longer than what `init` accepts, and
+ * none ends later than the issuers.
+ */
+function identitiesEnd(fleet: Fleet, name: ClusterName, {lifetimes}: Settings, now: Date): Date {
+  const present = fleet.identities.get(name)
+  const longest = after(now, Math.max(lifetimes.identity, longestOf('identity'))).getTime()
+  const earlier = fleet.trust === undefined ? longest : Math.min(longest, endOfIssuers(fleet.trust.issuers))
+  return new Date(Math.max(earlier, present === undefined ? 0 : readKey(present).notAfter.getTime()))
+}
+
+function after(time: Date, seconds: number): Date {
+  return new Date(time.getTime() + seconds * 1000)
 }

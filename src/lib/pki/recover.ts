@@ -9,7 +9,7 @@ import {type ClusterName, OBSERVABILITY, type Owner, generationIn, spiffe} from 
 import {PersistentMap} from '../model/persistent-map.js'
 import type {Settings} from '../model/settings.js'
 import {readKey, recordOfCredential} from './read.js'
-import {anchorsOf} from './signed.js'
+import {endOfIssuers} from './signed.js'
 
 /**
  * The fleet as it is to be served. Without its record a cluster would count as generation 1: after a restart, clients would refuse the
@@ -86,8 +86,7 @@ function shownGeneration(key: CertifiedKey | undefined, trustDomain: string, own
 
 /** The names of earlier generations, denied until the issuers end: no certificate with one of these names can end later. */
 function earlierNames({trust}: Fleet, {trustDomain}: Settings, owner: Owner, generation: number): readonly DeniedName[] {
-  const anchors = trust === undefined ? [] : [...anchorsOf(trust.issuers), ...anchorsOf(trust.credentialIssuers)]
-  const until = new Date(Math.max(0, ...anchors.map(({facts}) => facts.notAfter.getTime()))).toISOString()
+  const until = new Date(trust === undefined ? 0 : endOfIssuers([...trust.issuers, ...trust.credentialIssuers])).toISOString()
   const earlier = Array.from({length: generation - 1}, (_, index) => index + 1)
   return earlier.flatMap(each => [
     ...(owner === OBSERVABILITY ? [] : [{name: spiffe.downstream(trustDomain, owner, each), until}]),

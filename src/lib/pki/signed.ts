@@ -77,6 +77,15 @@ export const anchorsOf = remember((issuers: readonly string[]): readonly Anchor[
   issuers.flatMap(pem => parseCertificates(pem, 'the issuers in force')).map(anchorOf),
 )
 
+/**
+ * When the last of these issuers ends, milliseconds since 1970; 0 where there is none. No certificate that one of them has signed ends later
+ * (issue.ts), whatever the settings were when it was signed.
+ * @throws AtlasError `invalid` where an issuer does not decode
+ */
+export function endOfIssuers(issuers: readonly string[]): number {
+  return Math.max(0, ...anchorsOf(issuers).map(({facts}) => facts.notAfter.getTime()))
+}
+
 /** A certificate that may have signed others. */
 export interface Anchor {
   readonly certificate: X509Certificate
