@@ -51,7 +51,7 @@ function head(rows: readonly ClusterRow[], {findings}: ShownStatus, now: Date): 
   })
   const attention =
     findings.length === 0
-      ? 'Nothing needs attention.'
+      ? 'Nothing needs attention, judged by what the Envoys have acknowledged; whether Thanos answers behind them is on page Stores of Thanos Query.'
       : `${findings.length} ${findings.length === 1 ? 'thing needs' : 'things need'} attention.`
   const time = now.toISOString()
   return markup`<!doctype html>

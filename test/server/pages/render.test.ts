@@ -137,7 +137,7 @@ describe('the start page', () => {
     expect(html.split('finding 1.').length).to.equal(2)
     expect(html).to.include('<li>no leader</li>')
     expect(textOf(page({})))
-      .to.include('Nothing needs attention')
+      .to.include('Nothing needs attention, judged by what the Envoys have acknowledged; whether Thanos answers')
       .and.not.to.include('Needs attention')
   })
 

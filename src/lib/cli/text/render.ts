@@ -6,7 +6,7 @@ import {printable} from '../../model/printable.js'
 export interface Fold {
   /** Columns of the terminal; undefined: the output goes elsewhere, and nothing is folded. */
   readonly width: number | undefined
-  /** The column with which the second line of each row begins, if what is before it fits. */
+  /** The column with which the next line of each row begins, though it may have room on the line before. */
   readonly before: number
 }
 
@@ -18,15 +18,14 @@ export function renderTable(head: readonly string[], raw: readonly (readonly str
   const rows = [head, ...raw.map(cells => cells.map(printable))]
   const widths = head.map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
   const lines = linesOf(widths, fold)
-  if (lines.length === 1) return rows.map(row => joinCells(row, widths)).join('\n')
-  const [last, wrapAt] = [head.length - 1, Math.max((fold?.width ?? 0) - INDENT.length, INDENT.length)]
+  const wrapAt = Math.max((fold?.width ?? Infinity) - INDENT.length, INDENT.length)
   return rows
     .flatMap(row =>
-      lines.flatMap(([from, to], index) => {
-        const text = joinCells(row.slice(from, to), widths.slice(from, to))
+      lines.flatMap((columns, index) => {
+        const text = joinCells(row, columns, widths)
         if (index === 0) return [text]
-        // A long last cell is a sentence.
-        const parts = from === last ? wrapWords(text, wrapAt).split('\n') : [text]
+        // A long cell on a line of its own is a sentence.
+        const parts = columns.length === 1 ? wrapWords(text, wrapAt).split('\n') : [text]
         return text === '' ? [] : parts.map(part => INDENT + part)
       }),
     )
@@ -35,26 +34,31 @@ export function renderTable(head: readonly string[], raw: readonly (readonly str
 
 const INDENT = '  '
 
-/** Of each line of a row its first column and the one after its last. */
-function linesOf(widths: readonly number[], fold: Fold | undefined): readonly (readonly [from: number, to: number])[] {
-  const wide = (from: number, to: number): number => widths.slice(from, to).reduce((sum, width) => sum + width + 2, -2)
+/** The columns on each line of a row. A column comes on the first line that has room, so that one wide column does not part those around it. */
+function linesOf(widths: readonly number[], fold: Fold | undefined): readonly (readonly number[])[] {
   const {width = Infinity, before = 0} = fold ?? {}
-  if (wide(0, widths.length) <= width) return [[0, widths.length]]
-  const lines: [number, number][] = []
-  let from = 0
-  for (let column = 1; column < widths.length; column += 1) {
-    const indent = from === 0 ? 0 : INDENT.length
-    if (column !== before && indent + wide(from, column + 1) <= width) continue
-    lines.push([from, column])
-    from = column
-  }
+  const all = widths.map((_, column) => column)
+  if (wide(all, widths) <= width) return [all]
+  const pack = (columns: readonly number[], indent: number): readonly (readonly number[])[] => {
+    const lines: number[][] = []
+    for (const column of columns) {
+      const line = lines.find((each, index) => (index === 0 ? indent : INDENT.length) + wide([...each, column], widths) <= width)
+      if (line === undefined) lines.push([column])
+      else line.push(column)
+    }
 
-  return [...lines, [from, widths.length]]
+    return lines
+  }
+  return [...pack(all.slice(0, before), 0), ...pack(all.slice(before), before === 0 ? 0 : INDENT.length)]
 }
 
-function joinCells(cells: readonly string[], widths: readonly number[]): string {
-  return cells
-    .map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+function wide(columns: readonly number[], widths: readonly number[]): number {
+  return columns.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2)
+}
+
+function joinCells(row: readonly string[], columns: readonly number[], widths: readonly number[]): string {
+  return columns
+    .map((column, index) => (index === columns.length - 1 ? (row[column] ?? '') : (row[column] ?? '').padEnd(widths[column] ?? 0)))
     .join('  ')
     .trimEnd()
 }
