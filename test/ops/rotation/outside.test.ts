@@ -101,6 +101,24 @@ describe('a rotation to a root from outside', () => {
     expect(after.rotation?.given?.root).to.equal(sha256(own))
   })
 
+  it('begins with that of the later of two commands that brought theirs before either had asked', () => {
+    const requestedAt = network.dependencies.now().toISOString()
+    const ask = (id: string, key: CertifiedKey): Change => {
+      const value: Request = {kind: 'rotate-root', owners: [], nextRoot: sha256(key), requestedAt, state: 'waiting'}
+      return {kind: 'request', id, value}
+    }
+    for (const ids of [
+      ['r1', 'r2'],
+      ['r2', 'r1'],
+    ] as const) {
+      const fleet = reduceAll(network.fleet, [lay(own), lay(other), ask(ids[0], own), ask(ids[1], other)])
+      const after = reduceAll(fleet, [...planAnswers(fleet, network.dependencies)].flat())
+      expect([after.answers.get(ids[0])?.state, after.answers.get(ids[1])?.state]).to.deep.equal(['failed', 'done'])
+      expect(after.rotation?.given?.root).to.equal(sha256(other))
+      expect(after.authority.get('nextRoot')?.certificate).to.equal(other.certificate)
+    }
+  })
+
   it('waits for the Secret, which comes by another watch, and not for ever', () => {
     const waiting = answer(sha256(own))
     expect(waiting.answers).to.deep.equal([])

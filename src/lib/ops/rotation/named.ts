@@ -15,7 +15,8 @@ import {planStart} from './start.js'
 
 /**
  * The first changes of a rotation to the certificates that a request names by their fingerprints, if it names any. Others that lie in their
- * place, or that cannot be used, are removed.
+ * place, or that cannot be used, are removed; but not those that another request names: of two commands that brought theirs at the same moment
+ * the later one has laid its own.
  * @throws AtlasError with the reason
  */
 export function* planWithNamed(
@@ -31,7 +32,7 @@ export function* planWithNamed(
     // What a rotation needs whose record is lost, or cannot be read, stays.
     if (fleet.rotation === undefined && !isBroken(fleet, 'rotation'))
       yield authorityParts
-        .filter(each => request[nextParts[each]] !== undefined && isTrustedNowhere(fleet, each))
+        .filter(each => request[nextParts[each]] !== undefined && isTrustedNowhere(fleet, each) && !isOfAnother(fleet, request, each))
         .map(each => ({kind: 'authority', part: nextParts[each], value: undefined}))
     throw error
   }
@@ -62,6 +63,14 @@ function laid({authority, rotation}: Fleet, part: AuthorityPart, sha256: string)
 function isTrustedNowhere({authority, trust}: Fleet, part: AuthorityPart): boolean {
   const next = authority.get(nextParts[part])
   return next !== undefined && trust?.[bundleFields[part]].includes(ownCertificate(next)) !== true
+}
+
+function isOfAnother({authority, requests, answers}: Fleet, request: Request, part: AuthorityPart): boolean {
+  const next = nextParts[part]
+  const key = authority.get(next)
+  if (key === undefined) return false
+  const {sha256} = readKey(key)
+  return [...requests].some(([id, other]) => other !== request && other.state === 'waiting' && !answers.has(id) && other[next] === sha256)
 }
 
 /** A request and the Secrets that it names come by different watches. Milliseconds by the leader's clock. */
