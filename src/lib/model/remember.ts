@@ -12,15 +12,19 @@ export function remember<Key extends object, Rest extends readonly unknown[], Re
 ): (key: Key, ...rest: Rest) => Result {
   const results = new WeakMap<Key, {rest: Rest; result: Result}[]>()
   return (key, ...rest) => {
-    const entries = results.get(key) ?? []
-    const known = entries.find(
-      entry => entry.rest.length === rest.length && entry.rest.every((value, index) => Object.is(value, rest[index])),
-    )
-    if (known !== undefined) return known.result
+    const entries = results.get(key)
+    // A loop: a pass of the leader asks thousands of times.
+    if (entries !== undefined) for (const entry of entries) if (areSame(entry.rest, rest)) return entry.result
     const result = build(key, ...rest)
-    results.set(key, [{rest, result}, ...entries.slice(0, KEPT - 1)])
+    results.set(key, [{rest, result}, ...(results.get(key) ?? []).slice(0, KEPT - 1)])
     return result
   }
+}
+
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  if (some.length !== others.length) return false
+  for (let index = 0; index < some.length; index += 1) if (!Object.is(some[index], others[index])) return false
+  return true
 }
 
 /** `build` with its last result, for as long as the argument is the same: for large texts, of which there is one. */

@@ -2,6 +2,7 @@
 import {type KeyObject, type X509Certificate, createHash} from 'node:crypto'
 import {type CertifiedKey, type Credential, type CredentialRecord, hasKey} from '../model/authority.js'
 import {AtlasError} from '../model/errors.js'
+import {remember} from '../model/remember.js'
 import {readAlternativeNames} from './alternative-names.js'
 import {type KeyUsage, fieldOf, readFields} from './fields.js'
 import type {Purpose} from './certificate-specs.js'
@@ -66,8 +67,8 @@ export function readKey(key: CertifiedKey, what = 'the certificate'): KeyFacts {
   return facts
 }
 
-/** The entry of an issued credential in its owner's record, as valid. @throws AtlasError `invalid` */
-export function recordOfCredential(credential: Credential): CredentialRecord {
+/** The entry of an issued credential in its owner's record, as valid. Each pass asks for that of every owner. @throws AtlasError `invalid` */
+export const recordOfCredential = remember((credential: Credential): CredentialRecord => {
   const {sha256: fingerprint, serial, notBefore, notAfter} = readKey(credential, 'the ADS credential')
   return {
     sha256: fingerprint,
@@ -77,7 +78,7 @@ export function recordOfCredential(credential: Credential): CredentialRecord {
     rootsDigest: rootsDigestOf(credential.roots),
     state: 'valid',
   }
-}
+})
 
 /** By which a record tells the roots that a credential carries. @param roots PEM, together */
 export function rootsDigestOf(roots: string): string {
