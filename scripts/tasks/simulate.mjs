@@ -69,10 +69,13 @@ function optionsOf(events, planted) {
   return ['--events', events, ...(planted === undefined ? [] : ['--planted', planted])]
 }
 
+/** MiB for new objects: nearly all of a seed's live for one step, and with the 16 of Node one is copied several times before it goes. */
+const YOUNG = '--max-semi-space-size=64'
+
 function run(args, {main, hook} = {main: 'main.ts', hook: 'symbolic/hook.mjs'}) {
   const directory = join(root, 'test/simulation')
   const hooks = hook === undefined ? [] : ['--import', join(directory, hook)]
-  const child = spawn(process.execPath, ['--import', 'tsx', ...hooks, join(directory, main), ...args.map(String)], {
+  const child = spawn(process.execPath, [YOUNG, '--import', 'tsx', ...hooks, join(directory, main), ...args.map(String)], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

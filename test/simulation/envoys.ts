@@ -102,9 +102,22 @@ export function take(envoy: Envoy, taken: Taken): void {
   }
 }
 
-/** As its server reports it. */
-export function reportOf({owner, id, stream, trust, identity}: Envoy): ProxyReport | undefined {
+/** As its server reports it: the same object for as long as it says the same. */
+export function reportOf(envoy: Envoy): ProxyReport | undefined {
+  const {stream, trust, identity} = envoy
   if (stream === undefined) return undefined
+  const {hasRefused, doubted} = stream
+  const facts = [stream, trust, identity, hasRefused, ...secretsOf(envoy.owner).map(name => doubted.has(name))]
+  const last = reports.get(envoy)
+  if (last?.facts.every((fact, index) => fact === facts[index]) === true) return last.report
+  const report = makeReport(envoy, stream)
+  reports.set(envoy, {facts, report})
+  return report
+}
+
+const reports = new WeakMap<Envoy, {readonly facts: readonly unknown[]; readonly report: ProxyReport}>()
+
+function makeReport({owner, id, trust, identity}: Envoy, stream: Stream): ProxyReport {
   const known = (name: SecretName): string | undefined => (stream.doubted.has(name) ? undefined : versionOf(name, {identity, trust}))
   const [identityVersion, trustVersion, adsTrust] = [known('identity'), known('trust'), known('adsTrust')]
   return {

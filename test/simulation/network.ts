@@ -143,12 +143,15 @@ export class Network {
     server.hear(this.store.fleet, {wall: this.timeOf(server), steady: this.now})
     server.version = this.store.version
     server.certificate = server.seen.server ?? server.certificate
+    const admitted = server.admittedBy(this.timeOf(server))
     for (const envoy of this.envoys) {
       const {stream} = envoy
       if (stream?.server !== server.name) continue
-      const why = this.whyDenied(server, server.seen, stream)
-      if (why === undefined) this.#give(envoy, server)
-      else this.disconnect(envoy, why)
+      const why = admitted.has(stream) ? undefined : this.whyDenied(server, server.seen, stream)
+      if (why === undefined) {
+        admitted.add(stream)
+        this.#give(envoy, server)
+      } else this.disconnect(envoy, why)
     }
 
     this.publish(server)

@@ -3,12 +3,13 @@ import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import type {Owner} from '../../src/lib/model/names.js'
-import type {ProxyReport, Report} from '../../src/lib/model/report.js'
+import type {AbsentNode, ProxyReport, Report} from '../../src/lib/model/report.js'
 import {type ClockState, newestTime, renderDoubt, stepClock} from '../../src/lib/ops/clock.js'
 import type {Records} from '../../src/lib/ops/protect.js'
 import {defaultFleetTimes} from '../../src/server/fleet/current-fleet.js'
 import {type Protection, openProtection} from '../../src/server/fleet/protection.js'
 import {openAbsentNodes} from '../../src/server/proxies/absent-nodes.js'
+import type {Stream} from './envoys.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {trustDigest} from '../../src/lib/pki/trust-digest.js'
 
@@ -39,6 +40,9 @@ export class Server {
   #clock: ClockState | undefined
   #steady = 0
   #wall = new Date(0)
+  #admitted: {readonly basis: readonly unknown[]; readonly streams: Set<Stream>} = {basis: [], streams: new Set()}
+  /** What its last report says, and the digest of that. */
+  #reported: {readonly facts: ReportFacts; readonly digest: string} | undefined
 
   constructor(name: string, ahead: number) {
     this.name = name
@@ -55,6 +59,14 @@ export class Server {
     this.stored = stored
     this.seen = this.#served()
     if (this.#protection.look(stored, {before, after: this.seen}).length > 0) this.seen = this.#served()
+  }
+
+  /** The streams that it has admitted by all that decides it: most of what is written concerns none of that. */
+  admittedBy(now: Date): Set<Stream> {
+    const {settings, trust, records, registrations, faults} = this.seen
+    const basis = [settings, trust, records, registrations, faults, now.getTime()]
+    if (!basis.every((each, index) => each === this.#admitted.basis[index])) this.#admitted = {basis, streams: new Set()}
+    return this.#admitted.streams
   }
 
   /** What it keeps in mind of a store that was put back. */
@@ -86,7 +98,8 @@ export class Server {
 
   /** Looks at its clock and, in Kubernetes, at that of the API server. */
   lookAtClock(true_: number): ClockState {
-    const reading = {wall: true_ + this.ahead, steady: true_, server: true_, newest: newestTime(this.seen)}
+    const newest = this.#clock?.believed === undefined ? newestTime(this.seen) : undefined
+    const reading = {wall: true_ + this.ahead, steady: true_, server: true_, newest}
     this.#clock = stepClock(this.#clock, reading, {heldMs: HELD})
     return this.#clock
   }
@@ -106,7 +119,7 @@ export class Server {
         ? undefined
         : {certificate: readKey(this.certificate).sha256, trust: trustDigest(trust)}
     const absent = this.absent.entries(now)
-    const digest = JSON.stringify([tls, proxies, absent])
+    const digest = this.#digestOf({certificate: tls?.certificate, trust: tls?.trust, proxies, absent})
     if (present === undefined || present.digest === digest) return []
     const at = now.toISOString()
     const report: Report = {
@@ -117,4 +130,32 @@ export class Server {
     }
     return [{kind: 'report', replica: this.name, value: {report, leftovers: [], digest}}]
   }
+
+  /** The text of what it reports is long, nearly always the same, and asked for after each thing that happens. */
+  #digestOf(facts: ReportFacts): string {
+    if (this.#reported === undefined || !areSame(this.#reported.facts, facts)) this.#reported = {facts, digest: JSON.stringify(facts)}
+    return this.#reported.digest
+  }
+}
+
+interface ReportFacts {
+  readonly certificate: string | undefined
+  readonly trust: string | undefined
+  readonly proxies: readonly ProxyReport[]
+  readonly absent: readonly AbsentNode[]
+}
+
+/** Of Envoys that say the same there is the same report (envoys.ts). */
+function areSame(some: ReportFacts, others: ReportFacts): boolean {
+  return (
+    some.certificate === others.certificate &&
+    some.trust === others.trust &&
+    some.proxies.length === others.proxies.length &&
+    some.absent.length === others.absent.length &&
+    some.proxies.every((proxy, index) => proxy === others.proxies[index]) &&
+    some.absent.every(({cluster, id, since}, index) => {
+      const other = others.absent[index]
+      return other?.since === since && other.id === id && other.cluster === cluster
+    })
+  )
 }

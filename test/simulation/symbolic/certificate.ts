@@ -35,7 +35,30 @@ export function renderSigned(statement: Statement, sign: (data: Uint8Array) => U
 }
 
 /** @throws SyntaxError where the bytes are no symbolic certificate */
-export function readSigned(raw: Uint8Array): {readonly signed: Signed; readonly statement: Statement} {
+export function readSigned(raw: Uint8Array): Read {
+  const known = byBytes.get(raw)
+  if (known !== undefined) return known
+  // Nearly every certificate is read several times: alone, in a chain, and by who judges it.
+  const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+  const result = byText.get(text) ?? parseSigned(raw)
+  if (byText.size >= TEXTS) byText.clear()
+  byText.set(text, result)
+  byBytes.set(raw, result)
+  return result
+}
+
+interface Read {
+  readonly signed: Signed
+  readonly statement: Statement
+}
+
+/** Certificates that are remembered by their content. */
+const TEXTS = 2048
+
+const byBytes = new WeakMap<Uint8Array, Read>()
+const byText = new Map<string, Read>()
+
+function parseSigned(raw: Uint8Array): Read {
   const signed = JSON.parse(Buffer.from(raw).toString()) as Signed
   return {signed, statement: JSON.parse(signed.text) as Statement}
 }
@@ -71,7 +94,7 @@ export class X509Certificate {
 
   constructor(der: Uint8Array) {
     this.raw = Buffer.from(der)
-    const {signed, statement} = readSigned(der)
+    const {signed, statement} = readSigned(this.raw)
     this.#signed = signed
     this.#statement = statement
   }
