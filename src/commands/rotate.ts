@@ -10,7 +10,7 @@ import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/re
 import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {renderClockWait, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
+import {renderClockWait, renderReplaced, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
@@ -162,13 +162,13 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
       return {rotated: [], done: false, changes: described(changes)}
     }
 
-    await followRotation(store, {
+    const ended = await followRotation(store, {
       waitMs: Math.max(0, waitMs - (performance.now() - began)),
       changed: rotation => {
         this.message(renderRotation(rotation, dependencies.now()))
       },
     })
-    this.message(`The ${part} is replaced. No Envoy, server or bundle trusts the former one any more.`)
+    this.message(renderReplaced(part, ended?.skipped ?? flags.skip ?? []))
     this.next(`atlas rotate --status${sameStore(flags)}`)
     return {rotated: [], done: true, changes: described(changes)}
   }

@@ -100,7 +100,7 @@ describe('e2e: rotation of the authority', function () {
   const all = ({roots, issuers, credentialIssuers}: TrustBundle): readonly string[] => [...roots, ...issuers, ...credentialIssuers]
 
   const begin = async (part: RotationPart): Promise<unknown> => startRotation(network.store, part, {}, dependencies)
-  const untilDone = async (): Promise<void> => followRotation(network.store, {waitMs: 90_000, changed: () => undefined})
+  const untilDone = async (): Promise<unknown> => followRotation(network.store, {waitMs: 90_000, changed: () => undefined})
 
   /** Waits for a stage, or a later one: a stage may be over before the test looks. */
   async function untilStage(wanted: RotationStage): Promise<void> {

@@ -16,6 +16,8 @@ export interface SignOptions {
   readonly extensions?: string
   /** In place of the root. */
   readonly by?: OutsideCa
+  /** Over which the signature is; SHA-256 by default. */
+  readonly digest?: 'sha1' | 'sha256' | 'sha384'
 }
 
 export interface OfflineRoot {
@@ -35,8 +37,8 @@ export function makeOfflineRoot(folder: string, name = 'offline'): OfflineRoot {
   const ca = makeCa(folder, name, {pathLength: 1})
   const file = (what: string): string => path.join(folder, `${name}-${what}`)
 
-  function sign(request: string, extensions: string, {days = 3650, by = ca}: SignOptions = {}): string {
-    const signing = ['-CA', by.files.certificate, '-CAkey', by.files.key, '-CAcreateserial', '-sha256', '-days', String(days)]
+  function sign(request: string, extensions: string, {days = 3650, by = ca, digest = 'sha256'}: SignOptions = {}): string {
+    const signing = ['-CA', by.files.certificate, '-CAkey', by.files.key, '-CAcreateserial', `-${digest}`, '-days', String(days)]
     execFileSync('openssl', ['x509', '-req', '-in', request, '-extfile', extensions, ...signing, '-out', file('signed.pem')], {
       stdio: 'pipe',
     })

@@ -132,6 +132,7 @@ describe('pki, issuers below a root that is kept offline', function () {
         }),
         /lacks its subject key identifier/,
       ],
+      [root.issue('issuer', {digest: 'sha1'}), /signed over MD5 or SHA-1/],
       [root.issue('issuer', {days: 20}), /it ends on .*, within 30 days/],
     ]
     for (const [issuer, why] of refusals) {
@@ -140,6 +141,7 @@ describe('pki, issuers below a root that is kept offline', function () {
       expect(message + hint).not.to.contain(good.key.reveal().split('\n')[1] ?? 'none at all')
     }
 
+    expect(take({issuer: root.issue('issuer', {digest: 'sha384'})}, {part: 'issuer', root: present}).issuer).not.to.equal(undefined)
     expect(take({issuer: {...root.issue('issuer', {days: 20}), anyAge: true}}, {part: 'issuer', root: present}).issuer).not.to.equal(
       undefined,
     )

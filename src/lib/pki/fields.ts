@@ -20,6 +20,8 @@ export interface CertificateFields {
   readonly nameConstraints: Uint8Array | undefined
   /** Object identifiers, in hex, of critical extensions that a verifier may not know: it then refuses every certificate below. */
   readonly unknownCritical: readonly string[]
+  /** Whether it is signed over MD5 or SHA-1: OpenSSL refuses to verify that by default, and so do other verifiers. */
+  readonly isWeaklySigned: boolean
 }
 
 /**
@@ -51,7 +53,7 @@ export function publicKeyOf(certificate: X509Certificate, what: string): Uint8Ar
  */
 export function readFields(raw: Uint8Array): CertificateFields {
   const [certificate] = readDer(raw)
-  const [tbs] = readDer(need(certificate).value)
+  const [tbs, algorithm] = readDer(need(certificate).value)
   const parts = readDer(need(tbs).value)
   // Version 1 certificates have no version field; the order of the others is fixed.
   const first = parts[0]?.tag === 0xa0 ? 1 : 0
@@ -64,6 +66,7 @@ export function readFields(raw: Uint8Array): CertificateFields {
     authorityKeyId: authorityKeyIdIn(extensions.get(OIDS.authorityKeyId)?.value),
     nameConstraints: extensions.get(OIDS.nameConstraints)?.value,
     unknownCritical: [...extensions].filter(([id, {isCritical}]) => isCritical && !KNOWN.has(id)).map(([id]) => id),
+    isWeaklySigned: isWeak(algorithm),
   }
 }
 
@@ -87,6 +90,15 @@ const OIDS = {
   nameConstraints: '551d1e',
   authorityKeyId: '551d23',
 } as const
+
+/** Object identifiers, in hex (RFC 3279 section 2.2): MD2, MD5 and SHA-1 with RSA, ECDSA with SHA-1. */
+const WEAK_SIGNATURES: ReadonlySet<string> = new Set(['2a864886f70d010102', '2a864886f70d010104', '2a864886f70d010105', '2a8648ce3d0401'])
+
+/** @param algorithm the AlgorithmIdentifier behind what is signed (RFC 5280 section 4.1.1.2) */
+function isWeak(algorithm: DerElement | undefined): boolean {
+  const [id] = algorithm === undefined ? [] : readDer(algorithm.value)
+  return id !== undefined && WEAK_SIGNATURES.has(Buffer.from(id.value).toString('hex'))
+}
 
 /** Those that OpenSSL and BoringSSL both handle: besides the above subjectAltName, certificatePolicies, extKeyUsage. */
 const KNOWN: ReadonlySet<string> = new Set([...Object.values(OIDS), '551d11', '551d20', '551d25'])

@@ -169,6 +169,9 @@ function importIssuer(
       `it was not signed by the root (${quote(readKey(root).subject)}) itself`,
       'have the request signed with the root, with no other certificate between them',
     )
+  // The signature of an anchor is not looked at by those who trust it.
+  if (!isRoot && readFields(own.raw).isWeaklySigned)
+    throw refuse('it is signed over MD5 or SHA-1, which verifiers refuse', 'have it signed over SHA-256 (openssl: -sha256)')
   if (!anyAge && facts.notAfter.getTime() < now.getTime() + leftDays * 86_400_000)
     throw refuse(
       `it ends on ${facts.notAfter.toISOString().slice(0, 10)}, within ${leftDays} days`,

@@ -16,5 +16,5 @@ export function publicKeyOf(certificate: X509Certificate): Uint8Array {
 export function readFields(raw: Uint8Array): CertificateFields {
   const {subject, pathLength, keyUsages, subjectKeyId, authorityKeyId} = readSigned(raw).statement
   const read = {subject: Buffer.from(subject), pathLength, keyUsages: keyUsages as KeyUsage[], subjectKeyId, authorityKeyId}
-  return {...read, nameConstraints: undefined, unknownCritical: []}
+  return {...read, nameConstraints: undefined, unknownCritical: [], isWeaklySigned: false}
 }

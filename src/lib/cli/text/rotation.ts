@@ -76,6 +76,15 @@ export function renderClockWait(
   return `The server was started a short while ago: it issues certificates again once its clock has held for some minutes, in ${renderAge(seconds)} at most (its --time clock-held). Until then the rotation waits; ${issuesAtOnce(fleet)}.`
 }
 
+/**
+ * The end of a rotation.
+ * @param skipped the clusters that it has left behind
+ */
+export function renderReplaced(part: RotationPart, skipped: readonly string[]): string {
+  const behind = skipped.length === 0 ? '' : ` Left behind: ${skipped.join(', ')}.`
+  return `The ${part} is replaced. No server, bundle or connected Envoy trusts the former one any more; an Envoy that is not connected now trusts it until it connects.${behind}`
+}
+
 /** What each stage does and waits for, and how long that takes at least. */
 export function renderStages(part: RotationPart): string {
   const stages = stagesOf(part).map((stage, index) => `${index + 1}. ${stage}: ${stageTexts[part][stage]}`)

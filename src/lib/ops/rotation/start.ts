@@ -4,13 +4,14 @@
  */
 import {type Change, reduceAll} from '../../model/change.js'
 import {AtlasError, quote} from '../../model/errors.js'
-import {type Fleet, faultOf, registeredNames} from '../../model/fleet.js'
+import {type Fault, type Fleet, faultOf, registeredNames} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner, objectKey, objectNames} from '../../model/names.js'
 import {type Rotation, type RotationPart, describeStage} from '../../model/rotation.js'
 import {type AuthorityPart, type CertifiedKey, authorityParts, bundleFields, keptElsewhere, nextParts} from '../../model/authority.js'
 import {type Settings, defaultSettings} from '../../model/settings.js'
 import {type Authority, BRING_BOTH, type OutsideAuthority, fingerprintsOf, importAuthority} from '../../pki/import-issuer.js'
 import {readKey} from '../../pki/read.js'
+import {isSameKey} from '../../pki/signed.js'
 import type {StateStore} from '../../store/store.js'
 import {type AskedOptions, type Patience, newRequest, waitForAnswer} from '../ask-leader.js'
 import {judgedOnce, requireBelieved} from '../clock.js'
@@ -253,17 +254,23 @@ export interface RotationWatch {
 }
 
 /**
- * Resolves when no rotation is under way any more.
- * @throws AtlasError `failed` with what it waits for when the time is up; the servers go on
+ * Resolves when no rotation is under way any more and the trust bundle has no former issuer. Without a record of the rotation a bundle that
+ * has one shows that the record is lost: the leader makes it again and goes on.
+ * @returns the rotation as it was seen last; undefined where it had ended before
+ * @throws AtlasError `failed` with what it waits for when the time is up, and where its record cannot be read; the servers go on
  */
-export async function followRotation(store: StateStore, {waitMs, changed}: RotationWatch): Promise<void> {
+export async function followRotation(store: StateStore, {waitMs, changed}: RotationWatch): Promise<Rotation | undefined> {
   const [ended, limit] = [new AbortController(), AbortSignal.timeout(Math.round(waitMs))]
-  const done = Promise.withResolvers<undefined>()
+  const done = Promise.withResolvers<Rotation | undefined>()
   done.promise.catch(() => undefined)
   let last: Rotation | undefined
-  const look = ({rotation}: Fleet): void => {
-    if (rotation === undefined) done.resolve(undefined)
-    else if (rotation !== last) changed(rotation)
+  const look = (fleet: Fleet): void => {
+    const {rotation} = fleet
+    const fault = faultOf(fleet, 'rotation')
+    if (fault !== undefined) done.reject(unreadable(fault))
+    else if (rotation === undefined) {
+      if (!hasFormerIssuer(fleet)) done.resolve(last)
+    } else if (rotation !== last) changed(rotation)
     last = rotation ?? last
   }
 
@@ -272,7 +279,7 @@ export async function followRotation(store: StateStore, {waitMs, changed}: Rotat
   })
   try {
     await watchFleet(store, look, AbortSignal.any([ended.signal, limit]))
-    await done.promise
+    return await done.promise
   } catch (error) {
     throw limit.aborted ? unfinished(last, waitMs) : error
   } finally {
@@ -280,8 +287,20 @@ export async function followRotation(store: StateStore, {waitMs, changed}: Rotat
   }
 }
 
+/** Two certificates of one key and one name are one issuer: it was issued again. */
+function hasFormerIssuer({trust}: Fleet): boolean {
+  if (trust === undefined) return false
+  return [trust.issuers, trust.credentialIssuers].some(([first = '', ...others]) => others.some(each => !isSameKey(first, each)))
+}
+
+function unreadable({source, object, key, message}: Fault): AtlasError {
+  return new AtlasError('failed', `the record of the rotation cannot be read: ${source ?? object}, ${key}: ${message}`, {
+    hint: 'fix it there, or delete it: what is in the trust bundle shows how far the rotation is, and the servers go on; "atlas rotate --status" shows when',
+  })
+}
+
 function unfinished(rotation: Rotation | undefined, waitMs: number): AtlasError {
-  const how = rotation === undefined ? 'has not begun' : `is at ${describeStage(rotation)}`
+  const how = rotation === undefined ? 'has not begun, or its record is lost,' : `is at ${describeStage(rotation)}`
   const waiting = rotation?.waitingFor ?? []
   return new AtlasError(
     'failed',
