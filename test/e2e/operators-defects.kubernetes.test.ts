@@ -67,6 +67,24 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     expect(await others.stop()).to.be.greaterThan(20)
   })
 
+  it('values that cannot be read and keys of the 2021 program are said in Events of a registration that a person wrote', async () => {
+    await apply('bern', {'goatlas.io/envoy-selectors': '{"app": [', 'goatlas.io/adresses': 'x'})
+    await untilServed('bern')
+    await until(network, 'Events beside it', async () => (await eventsOf('bern')).includes('envoy-selectors'))
+    expect(await eventsOf('bern')).to.match(/Warning +NoEffect +service\/bern +annotation "goatlas\.io\/envoy-selectors" has no effect/)
+    expect(await eventsOf('bern')).to.match(
+      /NoEffect +service\/bern +annotation "goatlas\.io\/adresses" .*did you mean "goatlas\.io\/addresses"/,
+    )
+    expect((await network.status()).findings.map(({message}) => message)).to.include(
+      'bern: annotation "goatlas.io/envoy-selectors" has no effect: only the 2021 program read it',
+    )
+    await network.kubectl(['label', 'service', 'bern', 'goatlas.io/replicas=2x'])
+    await until(network, 'an Event about replicas', async () => (await eventsOf('bern')).includes('Broken'))
+    expect(await eventsOf('bern')).to.match(/Warning +Broken +service\/bern +metadata\.labels\["goatlas\.io\/replicas"\]: .*2x/)
+    expect((await network.status()).faults.map(({subject}) => subject)).to.deep.equal(['registration/bern'])
+    await remove('bern')
+  })
+
   it('D19: neither a cluster called atlas nor one of the same name in another namespace touches the configuration or values of another', async () => {
     const [before, values] = [await dumpOf(network.observability), await network.get('secrets/atlas-envoy-values')]
     const other = await network.kubernetes.newNamespace('other')

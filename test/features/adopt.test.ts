@@ -11,6 +11,7 @@ import {parseClusterName} from '../../src/lib/model/names.js'
 import {defaultSettings} from '../../src/lib/model/settings.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {remarksOn} from '../../src/lib/ops/goatlas/remarks.js'
 import {type InitResult, init} from '../../src/lib/ops/init.js'
 import {planReconcile, reconcile} from '../../src/lib/ops/reconcile.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
@@ -62,6 +63,14 @@ describe('taking over a 2021 installation', function () {
       unread: [],
     })
     expect(result.settings).to.include({namespace: 'monitoring', thanosNamespace: 'monitoring'})
+  })
+
+  it('says nothing of what that program let pass', async () => {
+    const {fleet} = await adopted()
+    const cluster = fleet.registrations.get(third) ?? expect.fail('it is not registered')
+    expect(cluster.remarksOf2021).to.have.length(2)
+    expect(remarksOn(fleet, cluster)).to.deep.equal([])
+    expect(remarksOn({...fleet, trust: undefined}, cluster)).to.have.length(2)
   })
 
   it('a dry run lists the same and writes nothing', async () => {

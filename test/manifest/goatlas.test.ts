@@ -23,6 +23,34 @@ describe('manifest/registration of Services that others made', () => {
     expect(cluster.name).to.equal('paris')
     expect(cluster.addresses.map(address => address.host)).to.deep.equal(['198.51.100.4'])
     expect(cluster.replicas).to.equal(1)
+    expect(cluster.remarks).to.equal(undefined)
+    expect(cluster.remarksOf2021).to.deep.equal([
+      'label "goatlas.io/replicas" has no effect, and the cluster counts as one replica: replicas must be a whole number from 1 to 1000; got "two"',
+    ])
+  })
+
+  it('as a person wrote them for Atlas are read strictly, with or without labels that Atlas writes', () => {
+    for (const noted of [
+      {'goatlas.io/addresses': '198.51.100.4'},
+      {'target.goatlas.io/ruler': 'ruler:10901'},
+      {'goatlas.io/adresses': 'x'},
+    ]) {
+      const written = service({'goatlas.io/cluster': 'paris', 'goatlas.io/replicas': '2x'})
+      const error = thrownBy(() => decodeRegistration({...written, metadata: {...written.metadata, annotations: noted}}))
+      expect(error.message, JSON.stringify(noted)).to.contain('replicas must be').and.to.contain('"2x"')
+    }
+  })
+
+  it('have no effect by the selector of the 2021 program, readable or not', () => {
+    for (const [selectors, own] of [
+      ['{"app": [', {}],
+      ['app=envoy', {'goatlas.io/format': '1'}],
+    ] as const) {
+      const written = service({'goatlas.io/cluster': 'paris', ...own})
+      const noted = {'goatlas.io/envoy-selectors': selectors}
+      const cluster = decodeRegistration({...written, metadata: {...written.metadata, annotations: noted}})
+      expect(cluster.remarksOf2021).to.deep.equal(['annotation "goatlas.io/envoy-selectors" has no effect: only the 2021 program read it'])
+    }
   })
 
   it('once Atlas has written them, replicas that are no number are a fault: a slip must not take a replica away', () => {

@@ -78,6 +78,17 @@ describe('ops/findings', () => {
     ])
   })
 
+  it('what only the 2021 program let pass is named where its installation was not adopted', () => {
+    const {dependencies, fleet} = settled()
+    const value = testCluster('paris', {remarks: ['a has no effect'], remarksOf2021: ['b has no effect']})
+    const remarked = reduceAll(fleet, [{kind: 'registration', name: paris, value}])
+    const proxies = [proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)]
+    expect(findingsOf(remarked, proxies, dependencies.now()).map(({message}) => message)).to.deep.equal([
+      'paris: a has no effect',
+      'paris: b has no effect',
+    ])
+  })
+
   it('a cluster whose registration cannot be read is still one without a proxy', () => {
     const {dependencies, fleet} = settled()
     const fault = {object: 'Service/paris', key: 'metadata', message: 'unreadable'}

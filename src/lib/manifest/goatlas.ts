@@ -4,8 +4,8 @@
  */
 import {parseAddresses} from '../model/address.js'
 import type {Cluster, ServiceTargets} from '../model/cluster.js'
-import {AtlasError} from '../model/errors.js'
-import {labels} from '../model/names.js'
+import {AtlasError, messageOf, quote} from '../model/errors.js'
+import {annotations, labels} from '../model/names.js'
 import {at} from './path.js'
 
 type Texts = Readonly<Record<string, string>>
@@ -36,15 +36,47 @@ export function isWrittenByAtlas(own: Texts): boolean {
   return own[labels.format] !== undefined || own[labels.managedBy] === 'atlas'
 }
 
-/** In a registration that Atlas hasn't written, a number of replicas that can't be read means 1. */
-export function replicasOr1<T>(own: Texts, parse: () => T): T | 1 {
+/**
+ * A number of replicas that can't be read means 1 in a registration of the 2021 program, with a remark; in any other it is a fault, so that
+ * a slip takes no replica away.
+ */
+export function replicasOr1({own, noted}: {readonly own: Texts; readonly noted: Texts}, parse: () => number): Lenient {
   try {
-    return parse()
+    return {replicas: parse(), remarks: []}
   } catch (error) {
-    if (!isWrittenByAtlas(own)) return 1
-    throw error
+    if (!mayBeOf2021(own, noted)) throw error
+    return {
+      replicas: 1,
+      remarks: [`label ${quote(labels.replicas)} has no effect, and the cluster counts as one replica: ${messageOf(error)}`],
+    }
   }
 }
+
+interface Lenient {
+  readonly replicas: number
+  /** What only an adopted installation passes over in silence. */
+  readonly remarks: readonly string[]
+}
+
+/** The selector of the Envoys that the 2021 program looked for. Atlas reads no such selector. */
+export const ENVOY_SELECTORS = 'goatlas.io/envoy-selectors'
+
+/** A remark on each annotation that only the 2021 program read. */
+export function goatlasRemarks(noted: Texts): readonly string[] {
+  if (noted[ENVOY_SELECTORS] === undefined) return []
+  return [`annotation ${quote(ENVOY_SELECTORS)} has no effect: only the 2021 program read it`]
+}
+
+/** Whether a registration can be the 2021 program's: it has no label or annotation that only Atlas knows. */
+function mayBeOf2021(own: Texts, noted: Texts): boolean {
+  const keys = [...Object.keys(own), ...Object.keys(noted)].filter(key => /^([a-z]+\.)?goatlas\.io\//.test(key))
+  return !isWrittenByAtlas(own) && keys.every(key => keysOf2021.includes(key))
+}
+
+const keysOf2021: readonly string[] = [
+  ...[labels.cluster, labels.replicas, ENVOY_SELECTORS],
+  ...['thanos', 'prometheus', 'alertmanager'].map(service => annotations.service(service)),
+]
 
 /** The addresses of a registration without an annotation for them. @throws AtlasError `invalid` */
 export function externalIps({spec}: Marked): Cluster['addresses'] {

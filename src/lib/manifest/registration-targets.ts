@@ -5,6 +5,7 @@ import {messageOf, quote} from '../model/errors.js'
 import {type ClusterName, annotations, labels, parseGroupName} from '../model/names.js'
 import {nearest} from '../model/nearest.js'
 import {ENDPOINTS_MAX, TARGETS_MAX, parseNamedTarget, parseTargetName} from '../model/thanos-target.js'
+import {ENVOY_SELECTORS} from './goatlas.js'
 
 const REPLICAS = '.replicas'
 const HEALTH = '.health'
@@ -110,7 +111,6 @@ const services = ['thanos', 'prometheus', 'alertmanager']
 
 const knownLabels: readonly string[] = [labels.cluster, labels.replicas, labels.format, labels.sidecar, labels.envoy, labels.service]
 
-/** `envoy-selectors` is an annotation of the 2021 program. */
 const knownAnnotations: readonly string[] = [
   ...[
     annotations.installation,
@@ -119,7 +119,7 @@ const knownAnnotations: readonly string[] = [
     annotations.thanosHttpPort,
     annotations.thanosHealth,
     annotations.thanosTls,
-    'goatlas.io/envoy-selectors',
+    ENVOY_SELECTORS, // goatlas.ts has its remark
   ],
   ...[annotations.allowAdmin, annotations.allowSilences, annotations.allowLocalTargets],
   ...services.flatMap(service => [annotations.service(service), annotations.servicePort(service), annotations.path(service)]),

@@ -22,7 +22,7 @@ import {defaultPages, parsePagePath} from '../model/page.js'
 import {rememberTexts} from '../model/remember.js'
 import {parseSwitch} from '../model/settings.js'
 import {defaultStack, targetsOf} from '../model/stack.js'
-import {externalIps, isWrittenByAtlas, keptSpec, operatedTargets, replicasOr1} from './goatlas.js'
+import {externalIps, goatlasRemarks, isWrittenByAtlas, keptSpec, operatedTargets, replicasOr1} from './goatlas.js'
 import {type Manifest, frameOf, isLeaving} from './manifest.js'
 import {decodeGroups, decodeTargets, encodeTargets, unknownKeys} from './registration-targets.js'
 import {at} from './path.js'
@@ -52,14 +52,16 @@ export function decodeAccepted(manifest: Manifest): Cluster {
   const name = at('metadata.name', () => parseClusterName(metadata.name))
   const [own, noted] = [metadata.labels ?? {}, metadata.annotations ?? {}]
   const ports = noted[annotations.ports]
-  const replicas = decodeReplicas(own)
+  const {replicas, remarks: lenient} = decodeReplicas(own, noted)
   const {groups, remarks: ofGroups} = decodeGroups(own)
   const {targets, remarks: ofTargets} = decodeTargets(noted, name, replicas)
   const remarks = [...ofGroups, ...ofTargets]
+  const remarksOf2021 = [...lenient, ...goatlasRemarks(noted)]
   const tls = noted[annotations.thanosTls]
   return at('metadata.annotations', () =>
     checkCluster({
       ...(remarks.length === 0 ? {} : {remarks}),
+      ...(remarksOf2021.length === 0 ? {} : {remarksOf2021}),
       name,
       addresses: decodeAddresses(manifest),
       ports: ports === undefined ? new Map() : at(`metadata.annotations["${annotations.ports}"]`, () => parsePorts(ports)),
@@ -165,11 +167,14 @@ function dialledPorts(cluster: Cluster): readonly Readonly<Record<string, unknow
   return [{name: 'thanos', port, protocol: 'TCP', targetPort: port}]
 }
 
-function decodeReplicas(own: Readonly<Record<string, string>>): number {
+function decodeReplicas(
+  own: Readonly<Record<string, string>>,
+  noted: Readonly<Record<string, string>>,
+): {readonly replicas: number; readonly remarks: readonly string[]} {
   const text = own[labels.replicas]
-  if (text === undefined) return 1
-  if (text === '0') return 0
-  return replicasOr1(own, () => at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text)))
+  if (text === undefined) return {replicas: 1, remarks: []}
+  if (text === '0') return {replicas: 0, remarks: []}
+  return replicasOr1({own, noted}, () => at(`metadata.labels["${labels.replicas}"]`, () => parseReplicas(text)))
 }
 
 function decodeHealth(noted: Readonly<Record<string, string>>): Cluster['thanosHealth'] {

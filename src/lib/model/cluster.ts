@@ -68,10 +68,12 @@ export interface Cluster {
   readonly groups: readonly string[]
   /** What in the registration has no effect, a sentence each without its full stop; not part of what is accepted. */
   readonly remarks?: readonly string[]
+  /** The same of what only an installation that was adopted from the 2021 program passes over in silence. */
+  readonly remarksOf2021?: readonly string[]
 }
 
 /** What stands behind a cluster's Envoys: what their resources are made from, beside the cluster's name. */
-export type ClusterServices = Omit<Cluster, 'addresses' | 'groups' | 'name' | 'ports' | 'remarks'>
+export type ClusterServices = Omit<Cluster, 'addresses' | 'groups' | 'name' | 'ports' | 'remarks' | 'remarksOf2021'>
 
 /** The observability Envoy checks the health of each address once in a few seconds; a registration with more is refused. */
 export const ADDRESSES_MAX = 64
@@ -118,13 +120,13 @@ export function renderPorts(ports: ReadonlyMap<DownstreamPort, number>): string 
 }
 
 /** The registration without what is only said of it: two of these are equal when they register the same. */
-export function acceptedPart({remarks: _, ...cluster}: Cluster): Cluster {
+export function acceptedPart({remarks: _, remarksOf2021: _of2021, ...cluster}: Cluster): Cluster {
   return cluster
 }
 
 /** The services of a cluster, the same object for clusters that have all of them in common, as most of a fleet have. */
 export const servicesOf: (cluster: Cluster) => ClusterServices = remember(
-  ({addresses: _a, groups: _g, name: _n, ports: _p, remarks: _r, ...services}: Cluster) => {
+  ({addresses: _a, groups: _g, name: _n, ports: _p, remarks: _r, remarksOf2021: _o, ...services}: Cluster) => {
     const shared = sharedServices(textOf(services))
     shared.first ??= services
     return shared.first

@@ -16,6 +16,7 @@ import type {ProxyReport} from '../model/report.js'
 import {type Settings, defaultSettings, showsPages} from '../model/settings.js'
 import {thanosEndpointsOf} from '../model/thanos-target.js'
 import {BACKDATED} from '../pki/rotation.js'
+import {remarksOn} from './goatlas/remarks.js'
 import {lateRotation} from './rotation/late.js'
 
 /**
@@ -184,12 +185,12 @@ function smallHeaps(fleet: Fleet, proxies: readonly ProxyReport[]): readonly Fin
 
 /** Unknown keys, and targets that break a rule: the rest of the registration is in effect. */
 function withoutEffect(fleet: Fleet): readonly Finding[] {
-  return clustersOf(fleet).flatMap(({name, remarks = []}) =>
-    remarks.map(remark => ({
+  return clustersOf(fleet).flatMap(cluster =>
+    remarksOn(fleet, cluster).map(remark => ({
       kind: 'registration' as const,
-      cluster: name,
-      object: objectKey('Service', name),
-      message: `${name}: ${remark}`,
+      cluster: cluster.name,
+      object: objectKey('Service', cluster.name),
+      message: `${cluster.name}: ${remark}`,
     })),
   )
 }

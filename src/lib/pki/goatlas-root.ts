@@ -59,7 +59,12 @@ export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date
 
 /** Whether a root is one that Atlas has made, this program or that of 2021, by its name alone; any other came from outside. */
 export function isMadeByAtlas({subject, issuer}: Pick<CertificateFacts, 'issuer' | 'subject'>): boolean {
-  return subject === issuer && (subject.split(', ').includes(ORGANISATION) || ROOT_NAME.test(subject))
+  return isNamedBy2021({subject, issuer}) || (subject === issuer && ROOT_NAME.test(subject))
+}
+
+/** Whether a root is that of the 2021 program, as it made it or with the certificate that Atlas has made for it, by its name alone. */
+export function isNamedBy2021({subject, issuer}: Pick<CertificateFacts, 'issuer' | 'subject'>): boolean {
+  return subject === issuer && subject.split(', ').includes(ORGANISATION)
 }
 
 /** As `rootSpec` and `issue` name it. */

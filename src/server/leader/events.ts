@@ -11,6 +11,7 @@ import type {ProxyReport} from '../../lib/model/report.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
 import {agingCredentials, applyCredential} from '../../lib/ops/findings.js'
 import {latestProxies, reportedIn} from '../../lib/ops/server-reports.js'
+import {remarksOn} from '../../lib/ops/goatlas/remarks.js'
 import {refusedOffer} from '../../lib/ops/rotation/offered.js'
 import {unsignedReasons} from '../../lib/ops/signing.js'
 import type {CommitConflict} from '../../lib/store/commit.js'
@@ -181,15 +182,17 @@ function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
 }
 
 /** What in a registration has no effect, as far as it was not in the earlier one. */
-function newsOfNoEffect(was: Cluster | undefined, {registrations, settings}: Fleet, name: ClusterName): NewsOf {
+function newsOfNoEffect(was: Cluster | undefined, fleet: Fleet, name: ClusterName): NewsOf {
+  const {registrations, settings} = fleet
   const cluster = registrations.get(name)
-  return cluster === undefined ? [] : [...newsOfRemarks(was, cluster), ...newsOfGroups(was, cluster, settings?.groups ?? [])]
+  return cluster === undefined ? [] : [...newsOfRemarks(fleet, was, cluster), ...newsOfGroups(was, cluster, settings?.groups ?? [])]
 }
 
 /** One Event each, so that a remark has the same one under every leader. */
-function newsOfRemarks(was: Cluster | undefined, {name, remarks = []}: Cluster): NewsOf {
-  const fresh = remarks.filter(remark => was?.remarks?.includes(remark) !== true)
-  return fresh.map(message => [name, {type: 'Warning', reason: 'NoEffect', message}])
+function newsOfRemarks(fleet: Fleet, was: Cluster | undefined, cluster: Cluster): NewsOf {
+  const known = was === undefined ? [] : remarksOn(fleet, was)
+  const fresh = remarksOn(fleet, cluster).filter(remark => !known.includes(remark))
+  return fresh.map(message => [cluster.name, {type: 'Warning', reason: 'NoEffect', message}])
 }
 
 /** Groups that the settings do not list, when the registration is new in them. Atlas may have no right to write their endpoints. */

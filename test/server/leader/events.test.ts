@@ -11,6 +11,7 @@ import {EVENTS_PER_MINUTE, openEventRecorder} from '../../../src/server/leader/e
 import {silentLog} from '../../../src/server/log.js'
 import {recordsOf} from '../../envoy/fixture.js'
 import {testCluster} from '../../helpers/fleet.js'
+import {goatlasAuthority} from '../../helpers/goatlas.js'
 import {reconciled, testFleet, testDependencies, testSettings} from '../../helpers/dependencies.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
@@ -106,6 +107,16 @@ describe('Events', () => {
       'Service/paris NoEffect b',
       'Service/paris NoEffect not listed in the settings, so without an endpoints file and a DNS name: group europe; set groups: [asia,europe] in the values of chart atlas, for the right to write them, then run atlas init --groups asia,europe',
     ])
+  })
+
+  it('NoEffect: for what only the 2021 program let pass, where its installation was not adopted', () => {
+    const register = (remarksOf2021: readonly string[]): readonly Change[] => [
+      {kind: 'registration', name: paris, value: testCluster('paris', {remarksOf2021})},
+    ]
+    const roots = [goatlasAuthority({bits: 2048}).ca.certificate]
+    const adopted = reduceAll(fleet, [{kind: 'trust', value: {roots, issuers: [], credentialIssuers: []}}])
+    expect(eventsOf(adopted, register(['b']))).to.deep.equal([])
+    expect(eventsOf(fleet, register(['b']), register(['b', 'c']))).to.deep.equal(['Service/paris NoEffect b', 'Service/paris NoEffect c'])
   })
 
   it('NoEffect: also of a registration that was written before this leader began, in the same Events', () => {
