@@ -10,7 +10,7 @@ import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/re
 import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {renderClockWait, renderReplaced, renderRotation, renderRotationStatus, renderStages} from '../lib/cli/text/rotation.js'
+import {renderClockWait, renderReplaced, renderRotation, renderRotationStatus, renderStages, renderThief} from '../lib/cli/text/rotation.js'
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
@@ -42,7 +42,7 @@ export default class Rotate extends StoreCommand {
 --issuer and --root replace a certificate that signs, in stages. Each stage ends when every connected Envoy and server has shown that it has what the stage brought; a cluster that has not is named, and holds the next stage up. Servers go on with it whatever happens to this command. Run it again to watch it, or see --status.
 --ca-cert and --ca-key bring the next root from outside; in Kubernetes you need the right to create Secrets.
 Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer. While a rotation of the root waits the same two commands give the issuer a new certificate for its own key.
-A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end a thief of the former root's key can still do what its owner could; after the end, nothing.`
+A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end of a rotation a thief of the former issuer's key can make identities, and one of the former root's key do all that Atlas can; after it, nothing.`
   static override strict = false
   static override args = {
     names: Args.string({
@@ -150,6 +150,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
         `the rotation of the ${part} has begun, and no server runs on ${store.description} to go on with it`,
         {hint: `start one with "atlas serve${sameStore(flags)}"; it goes on`},
       )
+    this.message(renderThief(part))
     const held = canGoOn ? await this.#untilClockHolds(store) : undefined
     if (held !== undefined) this.message(held)
     if (waitMs === undefined || !canGoOn) {

@@ -147,6 +147,14 @@ describe('rotate --status, of who has a certificate', () => {
       'credential paris 0/0',
       'identity paris 0/0',
     ])
+    const text = renderRotationStatus(rotationStatus(network.fleet, sources()), network.dependencies.now())
+    expect(text).to.include('Without the credential of atlas: atlas atlas-0.')
+    expect(text).to.include('Without the next root: atlas atlas-0.')
+    expect(text).not.to.include('Without the credential of lyon')
+    expect(text)
+      .to.match(/^identity +lyon +1 +\S+ +Atlas issuer [0-9a-f]{8} /m)
+      .and.to.match(/^root +- +- +\S+ +itself /m)
+    expect(text).to.match(/^credential +lyon +1 +\S+ +Atlas (credential )?issuer [0-9a-f]{8} /m)
     network.servers.set('ads-1', {certificate: 'f'.repeat(64), trust: 'former'})
     expect(rows(sources())).to.include('server atlas 1/2')
   })

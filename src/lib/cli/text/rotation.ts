@@ -14,18 +14,19 @@ import {renderTable} from './render.js'
  * @param width columns of the terminal, where the text is shown on one
  */
 export function renderRotationStatus({rotation, certificates}: RotationStatus, now: Date, width?: number): string {
-  const head = ['CERTIFICATE', 'OWNER', 'GENERATION', 'SERIAL', 'FROM', 'UNTIL', 'RENEWED IN', 'PROXIES']
+  const head = ['CERTIFICATE', 'OWNER', 'GENERATION', 'SERIAL', 'ISSUER', 'FROM', 'UNTIL', 'RENEWED IN', 'PROXIES']
   const rows = certificates.map(row => [
     row.role === undefined ? row.kind : `${row.kind} (${row.role})`,
     row.owner,
     row.generation === undefined ? '-' : String(row.generation),
     row.serial?.slice(0, 12) ?? '-',
+    issuerOf(row),
     day(row.from),
     day(row.until),
     renewal(row, now),
     havers(row),
   ])
-  const notes = certificates.flatMap(row => noteOf(row))
+  const notes = certificates.flatMap(row => [...noteOf(row), ...lackOf(row)])
   return [
     rotation === undefined ? 'No rotation of the issuer or the root is under way.' : renderRotation(rotation, now),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
@@ -36,6 +37,21 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
 function havers({proxies, servers}: CertificateRow): string {
   if (servers !== undefined) return `${servers.having}/${servers.reporting} server${servers.reporting === 1 ? '' : 's'}`
   return proxies === undefined ? '-' : `${proxies.having}/${proxies.connected}`
+}
+
+/** The name of the certificate that signed it: its common name, where it has one. */
+function issuerOf({issuer, subject}: CertificateRow): string {
+  if (issuer === undefined) return '-'
+  if (issuer === subject) return 'itself'
+  return /(?:^|, )CN=([^,]+)/.exec(issuer)?.[1] ?? issuer
+}
+
+/** Which connected Envoys lack it. */
+function lackOf({kind, role, owner, proxies}: CertificateRow): readonly string[] {
+  if (proxies === undefined || proxies.lacking.length === 0) return []
+  const what = `the ${role === undefined ? '' : `${role} `}${kind}${owner === '-' ? '' : ` of ${owner}`}`
+  const more = proxies.connected - proxies.having - proxies.lacking.length
+  return [`Without ${what}: ${proxies.lacking.map(printable).join(', ')}${more > 0 ? ` and ${more} more` : ''}.`]
 }
 
 /** What is special about a root; empty for one that Atlas has made, and whose key it has. */
@@ -88,7 +104,13 @@ export function renderReplaced(part: RotationPart, skipped: readonly string[]): 
 /** What each stage does and waits for, and how long that takes at least. */
 export function renderStages(part: RotationPart): string {
   const stages = stagesOf(part).map((stage, index) => `${index + 1}. ${stage}: ${stageTexts[part][stage]}`)
-  return [...stages, least[part]].join('\n')
+  return [...stages, least[part], renderThief(part)].join('\n')
+}
+
+/** What the rotation of a key that was stolen prevents, and from when on. */
+export function renderThief(part: RotationPart): string {
+  const can = part === 'issuer' ? 'make identities of every cluster' : 'do all that Atlas can'
+  return `Until the end of the last stage a thief of the former ${part}'s key can ${can}; after it, nothing.`
 }
 
 const announce =
@@ -114,7 +136,8 @@ const stageTexts: Readonly<Record<RotationPart, Readonly<Record<RotationStage, s
 }
 
 const least: Readonly<Record<RotationPart, string>> = {
-  issuer: 'It takes seconds where every cluster is connected, and an hour where clients of the internal ports have certificates.',
+  issuer:
+    'It takes seconds where every cluster is connected, and an hour where clients of the internal ports have certificates; ten minutes more where the only server has just started and no API server confirms its clock.',
   root: 'It takes as long as applying the credentials takes; an Envoy connects again with a new one within the hour that its ADS stream may be old.',
 }
 

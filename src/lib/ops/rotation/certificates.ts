@@ -114,7 +114,7 @@ function roleOf(kind: CertificateKind, count: number, index: number, rotation: R
 }
 
 function leavesOf(fleet: Fleet, owner: Owner, holders: HoldersOf): readonly CertificateRow[] {
-  const {generation, credentials} = recordOf(fleet, owner)
+  const {generation} = recordOf(fleet, owner)
   const identity = fleet.identities.get(owner)
   const facts = identity && readKey(identity)
   const [reported] = holders
@@ -129,23 +129,23 @@ function leavesOf(fleet: Fleet, owner: Owner, holders: HoldersOf): readonly Cert
       ...(facts === undefined ? (reported === undefined ? {} : {until: reported}) : {...datesOf(facts, TWO_THIRDS), issuer: facts.issuer}),
       ...hadBy(having),
     },
-    ...credentialRow(owner, generation, credentials, holders),
+    ...credentialRow(fleet, owner, holders),
   ]
 }
 
 /** The newest credential of an owner. */
-function credentialRow(
-  owner: Owner,
-  generation: number,
-  credentials: readonly CredentialRecord[],
-  holders: HoldersOf,
-): readonly CertificateRow[] {
+function credentialRow(fleet: Fleet, owner: Owner, holders: HoldersOf): readonly CertificateRow[] {
+  const {generation, credentials} = recordOf(fleet, owner)
   const newest = credentials.filter(({state}) => state === 'valid').reduce<CredentialRecord | undefined>(later, undefined)
   if (newest === undefined) return []
   const {serial, notBefore, notAfter, sha256} = newest
+  // Only accounts that may read the Secret see who signed it: its record does not say so.
+  const stored = fleet.credentials.get(owner)
+  const facts = stored && readKey(stored)
   return [
     {
       ...{kind: 'credential', owner, serial, generation, until: notAfter},
+      ...(facts?.sha256 === sha256 && {issuer: facts.issuer}),
       ...(notBefore !== undefined && {from: notBefore, renewedFrom: renewedFrom(notBefore, notAfter, HALF)}),
       ...hadBy(holders.ofLeaf(owner, ({credential}) => credential.sha256 === sha256)),
     },

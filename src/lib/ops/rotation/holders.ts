@@ -12,7 +12,12 @@ export interface Holders {
   readonly having: number
   /** … of so many that are connected. */
   readonly connected: number
+  /** Those that lack it, each with its cluster, such as `paris paris-1`; at most `LACKING_MAX`. */
+  readonly lacking: readonly string[]
 }
+
+/** Of more the number says enough. */
+const LACKING_MAX = 10
 
 /** Undefined where no server has reported: then nothing is known of Envoys. */
 export interface HoldersOf {
@@ -26,7 +31,7 @@ export interface HoldersOf {
   /** Only the observability Envoy accepts ADS credentials. */
   ofCredentialIssuers(): Holders | undefined
   /** Servers that show a certificate. */
-  ofServer(sha256: string): (Omit<Holders, 'connected'> & {readonly reporting: number}) | undefined
+  ofServer(sha256: string): (Pick<Holders, 'having'> & {readonly reporting: number}) | undefined
 }
 
 /** @param sources the newest reports; none: no server has reported */
@@ -35,7 +40,7 @@ export function holdersIn(fleet: Fleet, sources: readonly ReportSource[]): Holde
   const proxies = latestProxies(sources).filter(({cluster}) => cluster === OBSERVABILITY || isServed(fleet, cluster))
   const ownProxies = (owner: Owner): readonly ProxyReport[] => proxies.filter(({cluster}) => cluster === owner)
   const count = (among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean): Holders | undefined =>
-    isKnown ? {having: among.filter(proxy => has(proxy)).length, connected: among.length} : undefined
+    isKnown ? holdersAmong(among, has) : undefined
   const {trust} = fleet
   const bundles = trust && {issuers: trustSecret(trust).version, credentialIssuers: adsTrustSecret(trust).version}
   return {
@@ -55,6 +60,12 @@ export function holdersIn(fleet: Fleet, sources: readonly ReportSource[]): Holde
       return isKnown ? {having: servers.filter(({certificate}) => certificate === sha256).length, reporting: servers.length} : undefined
     },
   }
+}
+
+function holdersAmong(among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean): Holders {
+  const lacking = among.filter(proxy => !has(proxy))
+  const names = lacking.slice(0, LACKING_MAX).map(({cluster, id}) => `${cluster} ${id}`)
+  return {having: among.length - lacking.length, connected: among.length, lacking: names}
 }
 
 /** Digests of the roots that a credential may carry, of those in force: all of them or, from before or after a rotation, some. */
