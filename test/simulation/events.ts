@@ -39,7 +39,7 @@ function backUp({network, backups}: Scene): void {
 
 /** A cluster's Envoys are away for months, and nothing else is at fault: what everyone else needs is renewed all the same. */
 function waitForHands(scene: Scene, away: Owner, weeks: number): void {
-  const {network, leading} = scene
+  const {network, leading, offlineRoots} = scene
   for (const server of network.servers) {
     if (!server.isUp) network.restart(server)
     if (Math.abs(server.ahead) > APART) server.ahead = network.randomAhead()
@@ -56,7 +56,7 @@ function waitForHands(scene: Scene, away: Owner, weeks: number): void {
   for (let week = 0; week < weeks; week += 1) {
     pass(scene, 7 * DAY)
     calm(scene, 30)
-    requireSigning(network, leading, begin + HANDS_FIRST)
+    requireSigning(network, leading, begin + HANDS_FIRST, offlineRoots)
   }
 }
 

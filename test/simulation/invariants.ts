@@ -192,12 +192,16 @@ function kept<T>(held: T | undefined, stored: T | undefined): readonly T[] {
   return [...new Set([held, stored])].filter(each => each !== undefined)
 }
 
-/** Where a leader is at work by a clock that is right, an issuer that lives beyond `begin` does not end before the root above it. */
-export function requireSigning(network: Network, leading: Server, begin: number): void {
+/**
+ * Where a leader is at work by a clock that is right, an issuer that lives beyond `begin` does not end before the root above it. Below a root
+ * whose key is kept offline the same is true while people have that key: they heed the warning (offline-events.ts).
+ * @param offline the roots whose keys people have
+ */
+export function requireSigning(network: Network, leading: Server, begin: number, offline: readonly CertifiedKey[]): void {
   const {authority, rotation} = network.store.fleet
   const [issuer, root] = [authority.get('issuer'), authority.get('root')]
-  // With a root whose key is kept offline only people can have another issuer signed.
-  if (leading.doubt(network.now) !== undefined || issuer === undefined || root === undefined || !hasKey(root)) return
+  if (leading.doubt(network.now) !== undefined || issuer === undefined || root === undefined) return
+  if (!hasKey(root) && !offline.some(({certificate}) => certificate === root.certificate)) return
   const end = readKey(issuer).notAfter.getTime()
   if (end < begin || network.now < end || readKey(root).notAfter.getTime() <= network.now) return
   const at = rotation === undefined ? '' : `, while a rotation of the ${rotation.part} waited at ${rotation.stage}`
