@@ -3,7 +3,7 @@ import {registeredNames} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../../src/lib/model/names.js'
 import {envoyEvents} from './envoy-events.js'
 import {requireSigning} from './invariants.js'
-import type {PassFaults} from './leader.js'
+import type {PassFaults, PassOutcome} from './leader.js'
 import {APART} from './network.js'
 import {calm, pass} from './moments.js'
 import {offlineEvents} from './offline-events.js'
@@ -216,11 +216,15 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   'put back': {
     weight: 1,
-    act: ({network, backups}) => {
+    act: ({network, backups, leader, leading}) => {
       const backup = network.random.pick(backups.filter(({at}) => network.now - at < BACKUP_AGE))
       if (backup === undefined || network.livingServers.length === 0) return undefined
-      network.putBack(backup.fleet)
-      return `the store is as it was ${((network.now - backup.at) / DAY).toFixed(3)} d before`
+      const outcomes: PassOutcome[] = []
+      network.putBack(backup.fleet, () => {
+        for (let passes = network.random.below(4); passes > 0 && leading.isUp; passes -= 1) outcomes.push(leader.pass(leading))
+      })
+      const planned = outcomes.length === 0 ? '' : `, and ${leading.name} plans on its reports: ${outcomes.join(', ')}`
+      return `the store is as it was ${((network.now - backup.at) / DAY).toFixed(3)} d before${planned}`
     },
   },
   ...envoyEvents,

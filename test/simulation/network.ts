@@ -140,6 +140,11 @@ export class Network {
   /** A server hears of what is in the store, and judges its streams again. */
   see(server: Server): void {
     if (!server.isUp) return
+    this.#hear(server)
+    this.publish(server)
+  }
+
+  #hear(server: Server): void {
     server.hear(this.store.fleet, {wall: this.timeOf(server), steady: this.now})
     server.version = this.store.version
     server.certificate = server.seen.server ?? server.certificate
@@ -153,8 +158,6 @@ export class Network {
         this.#give(envoy, server)
       } else this.disconnect(envoy, why)
     }
-
-    this.publish(server)
   }
 
   /** Every server but those that lag. */
@@ -162,12 +165,17 @@ export class Network {
     for (const server of this.livingServers) if (!server.isLagging) this.see(server)
   }
 
-  /** A backup is restored. Watches begin again: every server hears of it, and writes its report again. */
-  putBack(fleet: Fleet): void {
+  /**
+   * A backup is restored. Watches begin again: every server hears of it, and writes its report again.
+   * @param soon what happens before that: it takes seconds, in which the reports are those of the backup
+   */
+  putBack(fleet: Fleet, soon: () => void): void {
     // What was revoked a moment ago, and no server has heard of, is lost.
     this.seeAll()
     this.#beforePutBack(this.store.fleet)
     this.store.putBack(fleet)
+    for (const server of this.livingServers) this.#hear(server)
+    soon()
     for (const server of this.livingServers) this.see(server)
   }
 
