@@ -7,6 +7,7 @@ import {addressesOf} from '../../src/lib/model/open-files.js'
 import {defaultPages} from '../../src/lib/model/page.js'
 import type {ProxyReport, Report} from '../../src/lib/model/report.js'
 import {agingCredentials, endingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
+import {planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
 import {status, statusOf} from '../../src/lib/ops/status.js'
 import type {Heartbeat, StateStore} from '../../src/lib/store/store.js'
 import {type TestDependencies, reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
@@ -87,6 +88,45 @@ describe('ops/findings', () => {
       'paris: a has no effect',
       'paris: b has no effect',
     ])
+  })
+
+  it('a cluster whose credential was revoked and issued again is one at once, until an Envoy comes with the new one', () => {
+    const {dependencies, fleet: before} = settled()
+    const revoked = reduceAll(before, planRevocation(before, paris, {reissue: false}, dependencies))
+    expect(kindsOf(revoked, [proxyOf(revoked, 'atlas')], dependencies.now())).to.deep.equal(['revoked paris'])
+    const atlas = proxyOf(before, 'atlas')
+    const both = [
+      reduceAll(revoked, planRestore(revoked, paris)),
+      reduceAll(before, planRevocation(before, paris, {reissue: true}, dependencies)),
+    ]
+    for (const fleet of both.map(each => reconciled(each, dependencies))) {
+      const old = proxyOf(before, paris)
+      const found = (proxies: readonly ProxyReport[], now = dependencies.now()) => findingsOf(fleet, [atlas, ...proxies], now)
+      const expected = {
+        kind: 'credential' as const,
+        cluster: paris,
+        message: 'no Envoy of paris is connected with its new credential, and the earlier one is revoked',
+      }
+      expect(found([])).to.deep.equal([expected])
+      expect(found([old])).to.deep.equal([expected])
+      const newest = fleet.records.get(paris)?.credentials.at(-1)?.sha256 ?? ''
+      expect(found([old, proxyOf(fleet, paris, {credential: {sha256: newest}})])).to.deep.equal([])
+      const weeks = new Date(dependencies.now().getTime() + 7 * DAY * 1000)
+      expect(found([], weeks).map(({kind}) => kind)).to.deep.equal(['not connected'])
+    }
+  })
+
+  it('a credential that was refused because Envoys had come with a later one is no revoked one', () => {
+    const {dependencies, fleet} = settled()
+    const record = fleet.records.get(paris) ?? expect.fail('there is no record')
+    const [first = expect.fail('there is no credential')] = record.credentials
+    const now = dependencies.now().toISOString()
+    const credentials = [
+      {...first, sha256: '00', state: 'revoked' as const, retiredAt: now},
+      {...first, notBefore: now},
+    ]
+    const retired = reduceAll(fleet, [{kind: 'record', owner: paris, value: {...record, credentials}}])
+    expect(kindsOf(retired, [proxyOf(fleet, 'atlas')], dependencies.now())).to.deep.equal([])
   })
 
   it('a cluster whose registration cannot be read is still one without a proxy', () => {

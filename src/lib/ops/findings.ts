@@ -20,7 +20,8 @@ import {remarksOn} from './goatlas/remarks.js'
 import {lateRotation} from './rotation/late.js'
 
 /**
- * `credential`: a proxy still uses a credential past half of its life, though there is a newer one; `envoy`: proxies run an Envoy with
+ * `credential`: a proxy still uses a credential past half of its life, though there is a newer one, or no proxy has the one that was issued
+ * after a revocation; `envoy`: proxies run an Envoy with
  * known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered
  * cluster without a proxy; `group`: clusters are in a group that the settings do not list; `registration`: something in a registration has
  * no effect, or a page of it is refused; `not updated`, `rejected`: as the state of a proxy; `revoked`: a cluster waits for a
@@ -72,11 +73,18 @@ export interface FindingJson extends Finding {
 /** A cluster whose first credential is younger than this, milliseconds, may still be without a proxy: an operator is setting it up. */
 const SETTING_UP = 3_600_000
 
+/**
+ * From this age of its first credential on, milliseconds, a cluster whose earlier ones were revoked counts as one that has applied it: that it
+ * is not connected has another cause then, which the log of its Envoy has.
+ */
+const NEW_CREDENTIAL = 7 * 86_400_000
+
 /** Findings about proxies and clusters, as of `now`; the observability cluster first, then by name. */
 export function findingsOf(fleet: Fleet, proxies: readonly ProxyReport[], now: Date): readonly Finding[] {
   const connected = new Set(proxies.map(({cluster}) => cluster))
   return [
     ...notConnected(fleet, connected, now),
+    ...notReplaced(fleet, proxies, now),
     ...revoked(fleet),
     ...proxies.flatMap(proxy => findingsOfProxy(proxy)),
     ...agingCredentials(fleet, proxies, now),
@@ -102,15 +110,42 @@ export function findingOfFault({object, source, key, message}: Fault): Finding {
 
 /** Registered clusters with an address, and the observability cluster, that have no proxy though they could have had one for an hour. */
 function notConnected(fleet: Fleet, connected: ReadonlySet<Owner>, now: Date): readonly Finding[] {
-  const owners: readonly Owner[] = [
-    OBSERVABILITY,
-    ...clustersOf(fleet)
-      .filter(({addresses}) => addresses.length > 0)
-      .map(({name}) => name),
-  ]
+  const owners: readonly Owner[] = [OBSERVABILITY, ...withAddress(fleet)]
   return owners
-    .filter(owner => !connected.has(owner) && couldConnectSince(fleet, owner) + SETTING_UP <= now.getTime())
+    .filter(
+      owner => !connected.has(owner) && couldConnectSince(fleet, owner) + SETTING_UP <= now.getTime() && !isReissued(fleet, owner, now),
+    )
     .map(owner => ({kind: 'not connected', cluster: owner, message: `no Envoy of ${owner} is connected`}))
+}
+
+/** Clusters whose Envoys had a credential that was revoked, and none of which has come with the one that was issued then: they were set up long ago. */
+function notReplaced(fleet: Fleet, proxies: readonly ProxyReport[], now: Date): readonly Finding[] {
+  const refused = (owner: Owner, sha256: string): boolean => revokedOf(fleet, owner).some(each => each.sha256 === sha256)
+  // The stream of a revoked credential ends some seconds later.
+  const connected = new Set(proxies.filter(({cluster, credential}) => !refused(cluster, credential.sha256)).map(({cluster}) => cluster))
+  return withAddress(fleet)
+    .filter(owner => !connected.has(owner) && isReissued(fleet, owner, now))
+    .map(owner => ({
+      kind: 'credential',
+      cluster: owner,
+      message: `no Envoy of ${owner} is connected with its new credential, and the earlier one is revoked`,
+    }))
+}
+
+function withAddress(fleet: Fleet): readonly Owner[] {
+  return clustersOf(fleet)
+    .filter(({addresses}) => addresses.length > 0)
+    .map(({name}) => name)
+}
+
+/** Whether the owner's earlier credentials were revoked, and the first of its present ones was issued this week. */
+function isReissued(fleet: Fleet, owner: Owner, now: Date): boolean {
+  return revokedOf(fleet, owner).length > 0 && couldConnectSince(fleet, owner) + NEW_CREDENTIAL > now.getTime()
+}
+
+/** Those that a person has revoked. */
+function revokedOf({records}: Fleet, owner: Owner): readonly CredentialRecord[] {
+  return (records.get(owner)?.credentials ?? []).filter(({state, retiredAt}) => state === 'revoked' && retiredAt === undefined)
 }
 
 /** Forgotten, a revoked cluster would stay without monitoring, or its records would stay for good. */
