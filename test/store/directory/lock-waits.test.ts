@@ -1,10 +1,11 @@
 /** Processes that hold the lock of a directory and do nothing: they are named, and no process waits without end. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {chmod, rm, writeFile} from 'node:fs/promises'
+import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import {expect} from 'chai'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {startOf, isAlive} from '../../../src/lib/store/directory/process.js'
+import {openDirectory} from '../../../src/lib/store/open.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {until} from '../recorder.js'
 import {folderOf, quickTimes} from './folder.js'
@@ -110,5 +111,14 @@ describe('store/directory: a writer that does not end', function () {
     await chmod(folder.directory, 0o777)
     await folder.store.load()
     expect(folder.store.warnings().join()).to.contain('every user of this machine').and.to.contain('chmod o-w')
+  })
+
+  it('a directory that all may write and that is no installation, such as /tmp, is not warned of', async () => {
+    const shared = folder.file('shared')
+    await mkdir(shared)
+    await chmod(shared, 0o1777)
+    const store = openDirectory({directory: shared})
+    expect((await store.load()).settings).to.equal(undefined)
+    expect(store.warnings()).to.deep.equal([])
   })
 })

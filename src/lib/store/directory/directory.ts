@@ -52,8 +52,10 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
   }
 
   async function list(): Promise<readonly StoredObject[]> {
-    isOpenToAll = await isWorldWritable(directory)
-    return waits.betweenCommits(async () => files.scan())
+    const found = await waits.betweenCommits(async () => files.scan())
+    // What is no installation, such as /tmp, may be meant to be written by all.
+    isOpenToAll = found.length > 0 && (await isWorldWritable(directory))
+    return found
   }
 
   const objects: ObjectStore = {
