@@ -1,6 +1,6 @@
 /** `rotate` as text: how long the clock of a server that was just started holds a rotation up. */
 import {expect} from 'chai'
-import {renderClockWait} from '../../../src/lib/cli/text/rotation.js'
+import {renderClockWait, renderRotation} from '../../../src/lib/cli/text/rotation.js'
 import {emptyFleet} from '../../../src/lib/model/fleet.js'
 import type {Report} from '../../../src/lib/model/report.js'
 import type {Rotation} from '../../../src/lib/model/rotation.js'
@@ -29,6 +29,20 @@ describe('cli/text/rotation', () => {
     expect(text).to.contain('"atlas rotate NAME" issues the identity of a cluster').and.not.to.contain('"atlas rotate" issues')
     const before = renderClockWait([report('2026-11-23T12:02:00.000Z')], now, {...idle, rotation: {...rotation, stage: 'credentials'}})
     expect(before).to.contain('"atlas rotate" issues identities at once')
+  })
+
+  it('says of clusters without an Envoy how the rotation goes on without them, and nothing of the observability cluster', () => {
+    const rotation = (...waitingFor: string[]): Rotation => ({
+      ...{part: 'issuer', stage: 'announce', startedAt: '', since: now.toISOString(), skipped: []},
+      waitingFor,
+    })
+    const alone = renderRotation(rotation('rome has no connected Envoy', 'oslo (oslo-0) has not acknowledged it'), now)
+    expect(alone.split('\n').at(-1)).to.equal(
+      'Start the Envoy of rome, or go on without it: "atlas rotate --issuer --skip rome" leaves it behind until it connects again; "atlas cluster remove rome", if it is gone for good.',
+    )
+    const several = renderRotation({...rotation('rome has no connected Envoy: apply it', 'oslo has no connected Envoy'), part: 'root'}, now)
+    expect(several).to.match(/Start the Envoy of each cluster, .*"atlas rotate --root --skip rome".*, and so on for each\.$/)
+    expect(renderRotation(rotation('atlas has no connected Envoy'), now)).not.to.contain('--skip')
   })
 
   it('says nothing where the clock is confirmed or has held, and where no server reports', () => {

@@ -2,6 +2,7 @@
 import {renderAge} from '../../model/duration.js'
 import {quote} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
+import {OBSERVABILITY} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
@@ -74,7 +75,21 @@ export function renderRotation(rotation: Rotation, now: Date): string {
     `The ${part} is being rotated: ${describeStage(rotation)}, ${seconds < 1 ? 'just begun' : `for ${renderAge(seconds)}`}.`,
     ...(skipped.length === 0 ? [] : [`Left behind: ${skipped.join(', ')}.`]),
     ...waitingFor.map(each => `- ${printable(each)}`),
+    ...withoutEnvoys(part, waitingFor),
   ].join('\n')
+}
+
+/** What a person can do about clusters without a connected Envoy beside starting it; the observability cluster has no such choice. */
+function withoutEnvoys(part: RotationPart, waitingFor: readonly string[]): readonly string[] {
+  const clusters = waitingFor
+    .flatMap(each => /^([a-z0-9-]+) has no connected Envoy/.exec(each)?.[1] ?? [])
+    .filter(name => name !== OBSERVABILITY)
+  const [first] = clusters
+  if (first === undefined) return []
+  const each = clusters.length === 1 ? '' : ', and so on for each'
+  return [
+    `Start the Envoy of ${clusters.length === 1 ? first : 'each cluster'}, or go on without it: "atlas rotate --${part} --skip ${first}" leaves it behind until it connects again; "atlas cluster remove ${first}", if it is gone for good${each}.`,
+  ]
 }
 
 /**
