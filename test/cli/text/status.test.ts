@@ -22,10 +22,12 @@ describe('cli/text/status', () => {
       {cluster: parseClusterName('paris'), id: '-', state: 'suspended' as const, types: [], remark: 'its registration was deleted'},
     ]
     const text = renderStatus({...empty, proxies, refusals: [refusal(90, 'old'), refusal(80, 'other'), refusal(5, 'old')]}, now)
-    expect(text.split('\n').slice(-3)).to.deep.equal([
+    expect(text.split('\n').slice(-5)).to.deep.equal([
       'paris: its registration was deleted',
       'refused 1m 20s ago (generation): other',
       'refused 5s ago, 2 times (generation): old',
+      '',
+      'No cluster is served now.',
     ])
   })
 
@@ -86,7 +88,7 @@ describe('cli/text/status', () => {
     expect(renderStatus({...empty, proxies}, now).split('\n')).to.have.length(7)
   })
 
-  it('says what it was judged by that nothing needs a person, where a downstream Envoy is connected and there is no finding', () => {
+  it('ends, where there is no finding, with what that was judged by, and the clusters without an Envoy', () => {
     const row = (cluster: string, connectedSince?: string) => ({
       ...{cluster: cluster as Owner, id: '-', state: 'synced' as const, types: []},
       ...(connectedSince !== undefined && {connectedSince}),
@@ -102,9 +104,21 @@ describe('cli/text/status', () => {
       {...connected, findings: [finding]},
       {...connected, warnings: ['no leader']},
       {...connected, servers: [{...server, ready: false, reasons: ['starting']}]},
-      {proxies: [row('atlas', ago(5)), row('paris')]},
     ]
     for (const other of others) expect(renderStatus({...empty, ...other}, now)).not.to.include('Nothing needs attention')
+    for (const unsure of others.slice(1))
+      expect(end(unsure)).to.equal('Whether something needs attention is not fully known: the lines above say why.')
+    const absent = (...names: string[]) => names.map(name => ({...row(name), state: 'not connected' as const}))
+    expect(end({proxies: [...connected.proxies, ...absent('rome')]})).to.match(
+      /^Nothing else needs attention, .* No Envoy of rome is connected\. That needs attention an hour after the first credential of a cluster that has an address\.$/,
+    )
+    expect(end({proxies: absent('atlas', 'rome', 'oslo')})).to.match(
+      /^No Envoy of atlas, rome and oslo is connected\. That needs attention an hour/,
+    )
+    expect(end({proxies: absent('a', 'b', 'c', 'd', 'e', 'f', 'g')})).to.match(/^No Envoy of a, b, c, d, e and 2 more is connected\./)
+    const none = 'No cluster is registered: "atlas cluster add NAME --address HOST" adds one.'
+    expect(end({proxies: [row('atlas', ago(5))]})).to.equal(none)
+    expect(end({proxies: absent('atlas')})).to.match(/^No Envoy of atlas is connected\. .*\. No cluster is registered: /)
   })
 
   it('ends with what needs a person, at most 20 findings, each with its command', () => {

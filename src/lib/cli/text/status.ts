@@ -58,14 +58,44 @@ export function renderStatus(
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
   const table = renderTable(head, rows, {width, before: head.indexOf('CLUSTERS')})
-  const isInOrder = findings.length === 0 && warnings.length === 0 && servers.every(({ready}) => ready) && proxies.some(isDownstream)
-  const end = isInOrder ? wrapWords(EVIDENCE, width) : renderFindings(findings)
+  const isComplete = warnings.length === 0 && servers.every(({ready}) => ready)
+  const end = findings.length === 0 ? wrapWords(isComplete ? withoutFindings(proxies) : INCOMPLETE, width) : renderFindings(findings)
   return [running.map(printable).join('\n'), table, notes.map(printable).join('\n'), end].filter(part => part !== '').join('\n\n')
 }
 
+/** The last line where there is no finding: on what that is judged, and which clusters it does not speak of. */
+function withoutFindings(proxies: readonly ProxyStatus[]): string {
+  const absent = proxies.filter(({state}) => state === 'not connected').map(({cluster}) => cluster)
+  const shown = absent.length > SHOWN_MAX ? [...absent.slice(0, SHOWN_MAX), `${absent.length - SHOWN_MAX} more`] : absent
+  const waits =
+    absent.length === 0
+      ? []
+      : [
+          `No Envoy of ${listed(shown)} is connected. That needs attention an hour after the first credential of a cluster that has an address.`,
+        ]
+  if (proxies.some(isDownstream))
+    return [absent.length === 0 ? `Nothing ${EVIDENCE}` : `Nothing else ${EVIDENCE}`, ...waits.reverse()].join(' ')
+  return [
+    ...waits,
+    ...(proxies.some(({cluster}) => cluster !== OBSERVABILITY)
+      ? []
+      : ['No cluster is registered: "atlas cluster add NAME --address HOST" adds one.']),
+    ...(waits.length === 0 && proxies.some(({cluster}) => cluster !== OBSERVABILITY) ? ['No cluster is served now.'] : []),
+  ].join(' ')
+}
+
+/** Clusters that the last line names; the others are counted. */
+const SHOWN_MAX = 5
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`
+}
+
+const INCOMPLETE = 'Whether something needs attention is not fully known: the lines above say why.'
+
 /** A downstream Envoy checks the Thanos endpoints behind it, and reports that in its statistics alone, never over ADS. */
 const EVIDENCE =
-  'Nothing needs attention, judged by what the Envoys have acknowledged. Whether Thanos answers behind them is not seen from here: see page Stores of Thanos Query, or docs/how-to/troubleshoot.md.'
+  'needs attention, judged by what the Envoys have acknowledged. Whether Thanos answers behind them is not seen from here: see page Stores of Thanos Query, or docs/how-to/troubleshoot.md.'
 
 /** Whether it is a connected Envoy that has Thanos endpoints behind it. */
 function isDownstream({cluster, connectedSince}: ProxyStatus): boolean {
