@@ -1,9 +1,10 @@
 /**
- * The issuer and the root are replaced under load on the Thanos path, on web pages and with alerts, while servers are killed; no request
+ * Identities, the issuer and the root are replaced under load on the Thanos path, on web pages and with alerts, while servers are killed; no request
  * fails, and nothing of the former certificates is left.
  */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {identityIn, credentialIn} from '../../src/demo/lab/certificates.js'
@@ -17,6 +18,8 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationPart, RotationStage} from '../../src/lib/model/rotation.js'
 import {init} from '../../src/lib/ops/init.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {followRotation, startRotation} from '../../src/lib/ops/rotation/start.js'
 import {type PageRequest, ask, serveRecording} from '../helpers/http1.js'
 import {streamCall} from './backend.js'
@@ -123,6 +126,28 @@ describe('e2e: rotation of the authority', function () {
   }
 
   const trusted = async (): Promise<TrustBundle> => (await fleet()).trust ?? expect.fail('there is no trust bundle')
+
+  it('of all identities: every Envoy shows its new one, and no request of any kind failed', async () => {
+    const former = await fleet()
+    const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
+    const running = startRequests()
+    await rotateLeaves(network.store, [], dependencies)
+    const present = await fleet()
+    for (const owner of owners) {
+      const serial = (of: Fleet): string => plainSerial(readKey(identityIn(of, owner)).serial)
+      expect(serial(present)).not.to.equal(serial(former))
+      const {admin} = owner === OBSERVABILITY ? network.observability : network.member(owner).envoy
+      const shows = async (wanted: string): Promise<boolean> => (await certificatesOf(admin)).some(each => each.serial === wanted)
+      await until(
+        network,
+        `${owner} to show its new identity alone`,
+        async () => (await shows(serial(present))) && !(await shows(serial(former))),
+      )
+    }
+
+    await sleep(2000)
+    expect(await running.stop()).to.be.greaterThan(100)
+  })
 
   describe('of the issuer', () => {
     let former: Fleet
