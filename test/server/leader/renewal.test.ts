@@ -28,7 +28,7 @@ describe('the leader', () => {
     await settleAll(network, [stream])
     const before = need(network.store.fleet().identities.get(paris))
     network.clock.ahead = 22 * day
-    const renewed = await stream.next(5000)
+    const renewed = await stream.next()
     expect(renewed.resources.map(({name}) => name)).to.deep.equal(['identity'])
     expect(readKey(need(network.store.fleet().identities.get(paris))).serial).not.to.equal(readKey(before).serial)
     stream.send({typeUrl: types.secret, responseNonce: renewed.nonce})
