@@ -1,6 +1,6 @@
 /** The way to the web pages: what an Ingress and an HTTPRoute lead to and for which names, the settings that go to `init`, and ports of chart envoy. */
 import {expect} from 'chai'
-import {findObject, type KubernetesObject, objectsOf, podsOf} from './support/rendered.js'
+import {charts, ciNames, findObject, type KubernetesObject, objectsOf, podsOf} from './support/rendered.js'
 
 const HOSTS = ['web.example.com', '*.prom.web.example.com', '*.alertmanager.web.example.com', '*.thanos.web.example.com']
 
@@ -122,6 +122,36 @@ describe('the ports of web pages in chart envoy', () => {
         from: [{podSelector: {matchLabels: {app: 'login'}}}],
       },
     ])
+  })
+
+  it('and its other plaintext ports are closed by a list without a peer, which Kubernetes would read as every source', async () => {
+    const rulesOf = async (values: string, ci = 'observability') =>
+      specOf<{ingress: {ports: {port: number}[]; from?: unknown[]}[]}>(await objectsOf({chart: 'envoy', ci, values}), 'NetworkPolicy')
+        .ingress
+    for (const [list, ports] of Object.entries({metricsFrom: [9902], thanosFrom: [10_901], pagesFrom: [10_902, 10_904]}))
+      for (const empty of ['[]', 'null']) {
+        const open = (await rulesOf(`networkPolicy: {${list}: ${empty}}`)).flatMap(rule => rule.ports.map(({port}) => port))
+        for (const port of [9902, 10_901, 10_902, 10_904])
+          expect(open.includes(port), `${list}: ${empty}, ${port}`).to.equal(!ports.includes(port))
+      }
+
+    const rules = await rulesOf('networkPolicy: {metricsFrom: [], thanosFrom: [], pagesFrom: []}')
+    expect(rules.map(({ports}) => ports.map(({port}) => port))).to.deep.equal([[10_900, 10_903]])
+  })
+})
+
+describe('NetworkPolicies of both charts', () => {
+  it('have no rule with an empty list of sources', async () => {
+    for (const chart of charts)
+      for (const ci of ciNames(chart)) {
+        const policies = (await objectsOf({chart, ci})).filter(({kind}) => kind === 'NetworkPolicy')
+        expect(policies).to.not.deep.equal([])
+        for (const {metadata, spec} of policies)
+          for (const {from} of (spec as {ingress: {from?: unknown}[]}).ingress)
+            expect(from, `${chart} ${ci} ${metadata.name}`).to.satisfy(
+              (list: unknown) => list === undefined || (list as unknown[]).length > 0,
+            )
+      }
   })
 })
 
