@@ -302,9 +302,17 @@ describe('e2e: web pages', function () {
       ['alertmanager', 'POST', '/-/reload'],
       ['alertmanager', 'GET', '/debug/pprof/'],
       ['alertmanager', 'POST', '/api/v2/alerts'],
+      ['alertmanager', 'POST', '/api/v1/alerts'],
       ['thanos', 'POST', '/-/reload'],
       ['thanos', 'GET', '/debug/pprof/'],
+      ['thanos', 'POST', '/api/v1/blocks/mark'],
+      ['thanos', 'POST', '/api/v1/blocks/cleanup'],
     ]
+
+    it('is not what only reads beside it', async () => {
+      for (const path of ['/alertmanager/paris/api/v1/alerts', '/alertmanager/paris/api/v2/alerts', '/thanos/paris/api/v1/blocks'])
+        expect((await get(path)).status, path).to.equal(200)
+    })
 
     it('is denied in every spelling', async () => {
       for (const [kind, method, path] of paths) {
@@ -331,9 +339,20 @@ describe('e2e: web pages', function () {
       expect(last(servers.prom0)).to.include({method: 'POST', path: '/-/reload'})
       const silences = {method: 'POST', body: '{}'}
       await until(network, 'silences to be denied', async () => (await get('/alertmanager/paris/api/v2/silences', silences)).status === 403)
-      expect((await get('/alertmanager/paris/api/v2/silences')).status).to.equal(200)
-      expect((await get('/alertmanager/paris/api/v2/silence/1', {method: 'DELETE'})).status).to.equal(403)
-      expect((await get('/alertmanager/paris/api/v2/alerts', silences)).status).to.equal(200)
+      // Alertmanager before 0.27 serves version 1 of its API too.
+      for (const version of ['v1', 'v2']) {
+        expect((await get(`/alertmanager/paris/api/${version}/silences`)).status).to.equal(200)
+        for (const path of spellings(`/api/${version}/silences`))
+          expect((await get(`/alertmanager/paris${path}`, silences)).status, path).to.equal(403)
+        for (const path of spellings(`/api/${version}/silence/1`)) {
+          expect((await get(`/alertmanager/paris${path}`, {method: 'DELETE'})).status, path).to.equal(403)
+          expect((await get(`/alertmanager/paris${path}`)).status, path).to.equal(200)
+        }
+
+        expect((await get(`/alertmanager/paris/api/${version}/alerts`, silences)).status).to.equal(200)
+      }
+
+      expect((await get('/thanos/paris/api/v1/blocks/mark', silences)).status).to.equal(200)
       await change({pages: {...defaultPages, allowLocalTargets: true}})
       await until(network, 'the old rules', async () => (await get('/prom/paris/-/reload', {method: 'POST'})).status !== 200)
     })

@@ -114,8 +114,9 @@ function refusedHost({name}: Cluster, kind: PageKind): VirtualHost {
  */
 function deniedRoutes({pages}: ClusterServices, kind: PageKind): readonly Route[] {
   const admin = pages.allowAdmin ? [] : denied[kind].map(path => denial(below(path), ADMIN_DENIED))
-  const alerts = kind === 'alertmanager' && !pages.allowAdmin ? [denial(below(`${ROUTE_PREFIX}/api/v2/alerts`, 'POST'), ADMIN_DENIED)] : []
-  const silences = ['POST', 'DELETE', 'PUT'].map(each => denial(below(`${ROUTE_PREFIX}/api/v2/silences?`, each), SILENCES_DENIED))
+  const alerts =
+    kind === 'alertmanager' && !pages.allowAdmin ? [denial(below(`${ROUTE_PREFIX}/api/${VERSIONS}/alerts`, 'POST'), ADMIN_DENIED)] : []
+  const silences = ['POST', 'DELETE', 'PUT'].map(each => denial(below(`${ROUTE_PREFIX}/api/${VERSIONS}/silences?`, each), SILENCES_DENIED))
   return [...admin, ...alerts, ...(kind === 'alertmanager' && !pages.allowSilences ? silences : [])]
 }
 
@@ -125,13 +126,16 @@ const SILENCES_DENIED = 'The registration denies silences: goatlas.io/allow-sile
 /** A server may have a route prefix that its registration does not name: the same paths are denied below any. */
 const ROUTE_PREFIX = '(/.*)?'
 
+/** Alertmanager serves version 1 of its API up to 0.26. */
+const VERSIONS = 'v[12]'
+
 /** Not /debug below any prefix: Prometheus may have a label of that name. */
 const PROFILES = `/debug|${ROUTE_PREFIX}/debug/pprof`
 
 const denied: Readonly<Record<PageKind, readonly string[]>> = {
   alertmanager: [`${ROUTE_PREFIX}/-/reload`, `(${PROFILES})`],
   prom: [`${ROUTE_PREFIX}/api/v1/(admin|write|read|otlp)`, `${ROUTE_PREFIX}/-/(quit|reload)`, `(${PROFILES})`],
-  thanos: [`${ROUTE_PREFIX}/-/(quit|reload)`, `(${PROFILES})`],
+  thanos: [`${ROUTE_PREFIX}/-/(quit|reload)`, `${ROUTE_PREFIX}/api/v1/blocks/(cleanup|mark)`, `(${PROFILES})`],
 }
 
 /** The path itself and everything below it; with a method, only for that. */
