@@ -54,6 +54,15 @@ describe('envoy/build: what a node gets', () => {
     expect(bytes('scope')).to.be.lessThan(2500)
   })
 
+  it('refuses a page at a port on which that Envoy listens instead of a standard one', () => {
+    const services = {...testCluster('paris').services, prometheus: {host: 'prometheus.x', port: 21_904}}
+    const own = fleetOf([testCluster('paris', {services})])
+    expect(names(build(own, nodeOf('paris')), 'cluster')).to.include('page/prom')
+    const moved = build(own, nodeOf('paris', {'atlas.ports': {'11904': 21_904}}))
+    expect(names(moved, 'cluster')).to.include('page/alertmanager').and.not.include('page/prom')
+    expect(textOf(moved, 'route', 'page/prom')).to.include('allow-local-targets')
+  })
+
   it('gives a downstream Envoy its listeners, a cluster for each replica and page, its own identity and no other', () => {
     const snapshot = build(fleet, nodeOf('nice'))
     const kinds = ['page/alertmanager', 'page/prom', 'page/thanos']

@@ -36,7 +36,7 @@ export function downstreamResources(fleet: Fleet, cluster: Cluster, settings: Se
     sidecarListenerResource(settings, node.bindAddress, listenedPort(node, downstreamPorts.thanos)),
     sidecarRoutesResource(cluster, settings),
     ...pageKinds.map(kind => pageListenerResource(settings, kind, node.bindAddress, listenedPort(node, pagePorts[kind]))),
-    ...pageResources(cluster, settings),
+    ...pageResources(cluster, settings, node.ports.size === 0 ? undefined : node.ports),
     ...alertResources(settings, dialledAddresses(fleet)),
     alertRelayListenerResource(settings, alerts.host, alerts.port),
     alertRelayRoutesResource(alertmanagersOf(fleet), alerts.host, alerts.port),
@@ -49,9 +49,9 @@ export function downstreamSources(fleet: Fleet, settings: Settings, node: Node):
 }
 
 /** A page that Atlas refuses to show has no Envoy cluster, and its routes say why. */
-const pageResources = remember((cluster: Cluster, settings: Settings): readonly Resource[] =>
+const pageResources = remember((cluster: Cluster, settings: Settings, moved: Node['ports'] | undefined): readonly Resource[] =>
   pageKinds.flatMap(kind =>
-    refusalOf(cluster, kind) === undefined
+    refusalOf(cluster, kind, moved) === undefined
       ? shownPage(servicesOf(cluster), settings, kind)
       : [resourceOf(RouteConfigurationSchema, refusedPageRoutes(cluster, kind))],
   ),

@@ -41,12 +41,15 @@ export function pageReplicas(cluster: ClusterServices, kind: PageKind): readonly
   return pageTarget(cluster, kind).host.includes('{replica}') ? replicasOf(cluster) : []
 }
 
-/** Why Atlas refuses to show a kind of page of this cluster; undefined where it may be shown. */
-export function refusalOf(cluster: ClusterServices, kind: PageKind): string | undefined {
+/**
+ * Why Atlas refuses to show a kind of page of this cluster; undefined where it may be shown.
+ * @param moved the ports on which one Envoy of the cluster listens instead of the standard ones
+ */
+export function refusalOf(cluster: ClusterServices, kind: PageKind, moved: ReadonlyMap<number, number> = NONE_MOVED): string | undefined {
   if (cluster.pages.allowLocalTargets) return undefined
   const target = pageTarget(cluster, kind)
   // Of 12{replica}.0.0.1 only replica 7 is local.
-  return [0, ...pageReplicas(cluster, kind)].map(replica => localKind(targetOf(target, replica))).find(why => why !== undefined)
+  return [0, ...pageReplicas(cluster, kind)].map(replica => localKind(targetOf(target, replica), moved)).find(why => why !== undefined)
 }
 
 /**
@@ -76,6 +79,8 @@ export function parsePagePath(text: string, what: string): string {
 
 const PAGE_PATH_MAX = 200
 
+const NONE_MOVED: ReadonlyMap<number, number> = new Map()
+
 /** Names of this machine, and of the metadata services of clouds. */
 const localNames = [
   ...['localhost', 'localhost.localdomain', 'ip6-localhost', 'ip6-loopback'],
@@ -85,17 +90,17 @@ const localNames = [
 /** Addresses of metadata services that are not link-local (Alibaba Cloud, Azure, Oracle Cloud, Amazon EC2). */
 const metadataAddresses = ['100.100.100.200', '168.63.129.16', '192.0.0.192', 'fd00:ec2::254']
 
-/** A downstream Envoy listens on these itself: its pages, Thanos, alerts and statistics. */
+/** A downstream Envoy listens on these itself, unless its node metadata moves them: its pages, Thanos, alerts and statistics. */
 const envoyPorts: readonly number[] = [...Object.values(downstreamPorts), 10_903, 9902]
 
 /**
  * Why an address belongs to the downstream Envoy itself, as the end of "which is …". Loopback: RFC 1122, 3.2.1.3 and RFC 4291, 2.5.3;
  * link-local: RFC 3927 and RFC 4291, 2.5.6.
  */
-function localKind({host, port}: ServiceTarget): string | undefined {
+function localKind({host, port}: ServiceTarget, moved: ReadonlyMap<number, number>): string | undefined {
   const name = host.replace(/\.$/, '')
   if (localNames.includes(name) || name.endsWith('.localhost')) return 'a name of the machine itself, or of its metadata service'
-  if (envoyPorts.includes(port)) return 'a port on which the downstream Envoy listens'
+  if (envoyPorts.includes(port) || [...moved.values()].includes(port)) return 'a port on which the downstream Envoy listens'
   const address = parseIpAddress(name)?.host
   if (address === undefined) return undefined
   if (address === '::1' || address.startsWith('127.')) return 'a loopback address'
