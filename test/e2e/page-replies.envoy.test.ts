@@ -44,7 +44,10 @@ describe('e2e: replies of Envoys in place of a web page', function () {
     expect(plain.body.split('\n')[0]).to.equal(expected.says)
     const html = await ask(at, path, {headers: {host, ...HTML}})
     expect(html.status, path).to.equal(expected.status)
-    expect(html.headers).to.include({'content-type': 'text/html; charset=utf-8', 'content-security-policy': "default-src 'none'"})
+    expect(html.headers).to.include({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': "default-src 'none', frame-ancestors 'self'",
+    })
     expect(html.body).to.include(`<h1>${expected.says}</h1>`)
     return {html: html.body, text: plain.body}
   }

@@ -191,6 +191,23 @@ describe('e2e: web pages', function () {
     })
   })
 
+  it('are shown in frames of their own host alone, beside what their own policy says', async () => {
+    for (const [own, policy] of [
+      [{}, "frame-ancestors 'self'"],
+      [
+        {'x-frame-options': 'ALLOWALL', 'content-security-policy': "frame-ancestors *; img-src 'self'"},
+        "frame-ancestors *; img-src 'self', frame-ancestors 'self'",
+      ],
+    ] as const) {
+      servers.prom0.answer(200, own)
+      const {headers} = await get('/prom/paris/')
+      expect(headers).to.include({'x-frame-options': 'SAMEORIGIN', 'content-security-policy': policy})
+    }
+
+    servers.prom0.answer(200, {})
+    expect((await get('/')).headers['x-frame-options'], 'the start page').to.equal('DENY')
+  })
+
   it('redirect only to themselves', async () => {
     const P = '/prom/paris'
     const redirects: readonly [string, string][] = [

@@ -130,6 +130,23 @@ describe('pages: cleaned in both directions, in a browser', function () {
     })
   }
 
+  it('by host name, the page of a stolen cluster shows no other one in a frame', async () => {
+    const other = byHost('alertmanager', 'paris')
+    server.answer(200, {'content-type': 'text/html', 'content-security-policy': 'frame-src *'}, `<iframe src="${other}"></iframe>`)
+    const answered = page.waitForResponse(other)
+    await page.goto(byHost('prom', 'lyon'))
+    expect((await answered).status()).to.equal(200)
+    const frame = page.frames()[1] ?? expect.fail('no frame')
+    expect(frame.url()).to.match(/^chrome-error:/)
+
+    // The same frame is shown in a page of its own host, so that the refusal above is one.
+    await page.goto(other)
+    const own = await inPage(
+      `const frame = document.createElement('iframe'); frame.src = '${other}'; const loaded = new Promise(resolve => { frame.onload = resolve }); document.body.append(frame); await loaded; return frame.contentDocument?.location.href ?? 'blocked'`,
+    )
+    expect(own).to.include(other)
+  })
+
   it('by host name, the page of a stolen cluster neither reads nor writes at another one', async () => {
     server.answer(200, {'content-type': 'text/html'}, '<h1>stolen</h1>')
     await page.goto(byHost('prom', 'lyon'))

@@ -191,6 +191,11 @@ function envoy_on_response(handle)
   remove(headers, isRemoved)
   headers:replace("x-content-type-options", "nosniff")
   headers:replace("referrer-policy", "same-origin")
+  -- A page of another host may not show this one in a frame and lead the user's clicks. A second policy applies beside the page's own.
+  -- The page's own DENY, which is stricter, stays.
+  local frames = headers:get("x-frame-options")
+  if not frames or frames:upper() ~= "DENY" then headers:replace("x-frame-options", "SAMEORIGIN") end
+  headers:add("content-security-policy", "frame-ancestors 'self'")
   local page = handle:streamInfo():dynamicMetadata():get("${PAGE_METADATA}")
   local location = headers:get("location")
   if page and page["prefix"] and location then
