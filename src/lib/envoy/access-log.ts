@@ -56,11 +56,14 @@ export function connectionLog(listener: string): AccessLog {
 const CONNECTION_COUNTS = "connection.mtls || connection.transport_failure_reason != '' || connection.termination_details != ''"
 
 /**
- * One line per request that `logged` selects, when it ends. `pages` and `alerts`: requests that failed or were slow, and a sample.
+ * One line per request that `logged` selects, when it ends. `all`: each. `pages` and `alerts`: requests that failed or were slow, and a sample.
  * `streams`: each ADS stream, and of those that the limit of openings refuses a sample. `calls`: failed and slow ones, and a sample. `calls-but-health-checks` leaves out health checks, by their host name: only
  * for a listener where that name leads nowhere else, because any client can send it.
  */
-export function requestLog(listener: string, logged: 'alerts' | 'calls' | 'calls-but-health-checks' | 'pages' | 'streams'): AccessLog {
+export function requestLog(
+  listener: string,
+  logged: 'alerts' | 'all' | 'calls' | 'calls-but-health-checks' | 'pages' | 'streams',
+): AccessLog {
   return log(
     {
       log: 'request',
@@ -102,6 +105,7 @@ const requests = any([failed, flagged, slow, sampled])
 const calls = any([failed, filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.OK], exclude: true}}), flagged, slow, sampled])
 
 const filters = {
+  all: undefined,
   streams: any([filter({case: 'grpcStatusFilter', value: {statuses: [Grpc.RESOURCE_EXHAUSTED], exclude: true}}), sampled]),
   alerts: requests,
   pages: requests,
@@ -129,11 +133,11 @@ function unless(name: string, exact: string): AccessLogFilter {
   return filter({case: 'headerFilter', value: {header: {name, headerMatchSpecifier, invertMatch: true}}})
 }
 
-function log(format: JsonObject, chosen: AccessLogFilter): AccessLog {
+function log(format: JsonObject, chosen: AccessLogFilter | undefined): AccessLog {
   return create(AccessLogSchema, {
     ...extension('envoy.access_loggers.stdout', StdoutAccessLogSchema, {
       accessLogFormat: {case: 'logFormat', value: {format: {case: 'jsonFormat', value: format}, omitEmptyValues: true}},
     }),
-    filter: chosen,
+    ...(chosen === undefined ? {} : {filter: chosen}),
   })
 }

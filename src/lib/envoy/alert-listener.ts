@@ -41,7 +41,8 @@ export function alertsListener({trustDomain, timeouts}: Settings, at: HostPort):
     connections: MAX_CONNECTIONS.fromClusters,
     manager: create(HttpConnectionManagerSchema, {
       ...common(name, [refusedClientFilter(), alertRequests(name), allowFilter([senders]), denyFilter()]),
-      ...alertsCommon(name),
+      ...alertsCommon,
+      accessLog: [requestLog(name, 'all')], // who has sent an alert; the rate limit bounds it
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: name, configSource: fromAds}},
       commonHttpProtocolOptions: {idleTimeout: duration(IDLE_TIMEOUT), maxConnectionDuration: duration(timeouts.thanosConnection)},
@@ -60,7 +61,8 @@ export function alertRelayListener(settings: Settings, at: HostPort): Listener {
     connections: MAX_CONNECTIONS.fromPrometheus,
     manager: create(HttpConnectionManagerSchema, {
       ...common(name, []),
-      ...alertsCommon(name),
+      ...alertsCommon,
+      accessLog: [requestLog(name, 'alerts')],
       codecType: Codec.AUTO,
       routeSpecifier: {case: 'rds', value: {routeConfigName: name, configSource: fromAds}},
       commonHttpProtocolOptions: {idleTimeout: duration(PROMETHEUS_IDLE_TIMEOUT)},
@@ -68,6 +70,4 @@ export function alertRelayListener(settings: Settings, at: HostPort): Listener {
   })
 }
 
-function alertsCommon(name: string) {
-  return {accessLog: [requestLog(name, 'alerts')], requestTimeout: duration(REQUEST_TIMEOUT), normalizePath: true}
-}
+const alertsCommon = {requestTimeout: duration(REQUEST_TIMEOUT), normalizePath: true}
