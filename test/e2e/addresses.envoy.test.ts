@@ -4,6 +4,7 @@ import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseAddresses} from '../../src/lib/model/address.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {ask, serveRecording} from '../helpers/http1.js'
 import {until, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
@@ -12,7 +13,7 @@ describe('e2e: several addresses of a cluster', function () {
   let network: Network
 
   before(async () => {
-    network = await openNetwork({clusters: ['paris'], spare: 1})
+    network = await openNetwork({clusters: ['paris'], spare: 1, settings: {pagesByPath: true}})
     await untilReachable(network)
   })
   after(() => closeNetwork(network))
@@ -64,5 +65,46 @@ describe('e2e: several addresses of a cluster', function () {
     })
     await other.kill()
     expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
+  })
+
+  it('pages come from the first to which a connection can be made, and from it again soon after it is back', async () => {
+    const first = network.member('paris')
+    const other = await second()
+    const [one, two] = [first.address, network.spareAddress(1)]
+    const prometheus = {host: network.spareAddress(0), port: 9090}
+    const server = await serveRecording(prometheus, 'prometheus')
+    network.onClose(server.close)
+    const services = {prometheus}
+    const request = {services, pages: {allowLocalTargets: true}, addresses: parseAddresses([one, two].join(','))}
+    await addCluster(network.store, 'paris', {request, defaults: targetsOf(defaultStack)}, dependencies)
+    const page = async () => ask({host: network.address, port: 10_904}, '/prom/paris/')
+    const pagesFrom = async (address: string): Promise<number> => {
+      const clusters = await network.observability.page('/clusters')
+      return Number(new RegExp(`page/prom/paris::${address.replaceAll('.', '\\.')}:11904::rq_success::(\\d+)`).exec(clusters)?.[1] ?? -1)
+    }
+    await until(network, 'both addresses', async () => (await pagesFrom(two)) >= 0 && (await page()).body === 'prometheus')
+    const [before, spare] = [await pagesFrom(one), await pagesFrom(two)]
+    for (let turn = 0; turn < 20; turn += 1) expect((await page()).status).to.equal(200)
+    expect([(await pagesFrom(one)) - before, (await pagesFrom(two)) - spare]).to.deep.equal([20, 0])
+
+    await first.envoy.kill()
+    const statuses: number[] = []
+    for (let turn = 0; turn < 20; turn += 1) statuses.push((await page()).status)
+    expect(statuses.filter(status => status !== 200).length, statuses.join(' ')).to.be.at.most(1)
+    expect(await pagesFrom(two)).to.be.at.least(spare + 19)
+
+    // An answer of the page itself, such as 500, is no reason to leave an address out.
+    await first.envoy.start()
+    await first.envoy.untilReady()
+    await until(network, 'the first again', async () => {
+      const count = await pagesFrom(one)
+      return (await page()).status === 200 && (await pagesFrom(one)) > count
+    })
+    server.answer(500, {})
+    const failing = await pagesFrom(two)
+    for (let turn = 0; turn < 20; turn += 1) expect((await page()).status).to.equal(500)
+    expect(await network.observability.page('/clusters')).to.match(new RegExp(`page/prom/paris::${one}:11904::health_flags::healthy`))
+    expect(await pagesFrom(two)).to.equal(failing)
+    await other.kill()
   })
 })

@@ -9,6 +9,7 @@ import {
   HealthCheck_GrpcHealthCheckSchema,
   HealthCheck_TcpHealthCheckSchema,
 } from '../../gen/envoy/config/core/v3/health_check_pb.js'
+import {OutlierDetectionSchema} from '../../gen/envoy/config/cluster/v3/outlier_detection_pb.js'
 import type {TransportSocket} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {CodecClientType} from '../../gen/envoy/type/v3/http_pb.js'
 import {HttpProtocolOptionsSchema} from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
@@ -143,6 +144,8 @@ export interface ClusterSpec {
    * a pod that is gone.
    */
   readonly forgetsAddresses?: boolean
+  /** Whether of several hosts one to which a connection fails is left out for a while, where no health check says which answer. */
+  readonly ejectsUnreachable?: boolean
   /** Whether it is in a bootstrap. */
   readonly isStatic?: boolean
 }
@@ -169,6 +172,7 @@ export function envoyCluster(spec: ClusterSpec): EnvoyCluster {
       ? {}
       : {typedExtensionProtocolOptions: protocolOptions(timeouts, spec.window, spec.connectionLifetime, spec.pings ?? tls !== undefined)}),
     ...(tls === undefined ? {} : {transportSocket: tls}),
+    ...(spec.ejectsUnreachable === true && hosts.length > 1 ? {outlierDetection: unreachable} : {}),
     ...(spec.forgetsAddresses === true ? {ignoreHealthOnHostRemoval: true} : {}),
     ...(spec.healthCheck === undefined
       ? {}
@@ -229,6 +233,26 @@ function endpointCheck(timeouts: ProxyTimeouts, healthChecker: HealthCheck['heal
     healthChecker,
   })
 }
+
+/** Seconds for which a host is left out after a failed connection, times the failures in a row, up to the most. */
+const EJECTED = 10
+const EJECTED_MAX = 60
+
+/**
+ * A host is left out at its first failed connection, also the only one of its priority, so that the next priority takes over
+ * (docs/explanation/envoy.md#addresses-of-pages). Answers of the page, such as its own errors, never count.
+ */
+const unreachable = create(OutlierDetectionSchema, {
+  splitExternalLocalOriginErrors: true,
+  consecutiveLocalOriginFailure: 1,
+  enforcingLocalOriginSuccessRate: 0,
+  enforcingConsecutive5xx: 0,
+  enforcingSuccessRate: 0,
+  interval: duration(1),
+  baseEjectionTime: duration(EJECTED),
+  maxEjectionTime: duration(EJECTED_MAX),
+  maxEjectionPercent: 100,
+})
 
 const circuitBreakers = create(CircuitBreakersSchema, {
   thresholds: [{maxConnections: MAX_CONNECTIONS, maxPendingRequests: MAX_REQUESTS, maxRequests: MAX_REQUESTS, maxRetries: MAX_REQUESTS}],

@@ -13,10 +13,13 @@ import {envoyCluster, toDownstream} from './cluster.js'
 import {duration} from './core.js'
 import {deliveredSecrets, upstreamTls} from './tls.js'
 
-/** From the observability Envoy to one of 11902 to 11904. Without a health check of its own: a thousand clusters have four thousand of these. */
+/**
+ * From the observability Envoy to one of 11902 to 11904. Without a health check of its own: a thousand clusters have four thousand of these.
+ * Of several addresses each is used while connections to all before it fail, by what requests meet.
+ */
 export function pageCluster(settings: Settings, cluster: Cluster, kind: PageKind, generation: number): EnvoyCluster {
   const to = {name: envoyNames.pageOf(kind, cluster.name), port: pagePorts[kind]}
-  return envoyCluster(toDownstream(settings, cluster, generation, to))
+  return envoyCluster({...toDownstream(settings, cluster, generation, to), inTurn: true, ejectsUnreachable: true})
 }
 
 /** From the observability Envoy to `atlas serve`, for the start page. */
