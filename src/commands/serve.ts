@@ -1,6 +1,6 @@
 /** `atlas serve`: the ADS server and the controller, until a signal ends it. */
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
-import {parseTimes, serveFlags, serveOptions} from '../lib/cli/flags/serve.js'
+import {parseTimes, requireEndpointsFolder, serveFlags, serveOptions} from '../lib/cli/flags/serve.js'
 import {inSameStore} from '../lib/cli/flags/store.js'
 import {aborted, terminationSignal} from '../lib/cli/signals.js'
 import {nextStepOf} from '../lib/cli/text/findings.js'
@@ -54,8 +54,10 @@ The time limits that --time sets are listed in docs/reference/settings.md.`
     // What this process reads the store with, such as its kubeconfig file, is not at hand where the page is read.
     const named = {...flags, namespace: store.namespace, kubeconfig: undefined, context: undefined}
     const context = {flags: named, namespace: store.namespace, version: this.config.version, unreadableKeys: new Set<Owner>()}
+    const ofFlags = serveOptions(flags)
+    await requireEndpointsFolder(ofFlags.endpointsFile)
     const options = {
-      ...serveOptions(flags),
+      ...ofFlags,
       nextStep: (finding: Finding) => nextStepOf(finding, context),
       inStore: (command: string) => inSameStore(command, named),
     }

@@ -1,7 +1,8 @@
-/** Binds a server to its address. What is served there is decided by its caller: mtls/listener.ts, admin.ts. */
+/** Binds a server to its address, or says which process has it. What is served there is decided by its caller: mtls/listener.ts, admin.ts. */
 import type {Server} from 'node:net'
 import {type HostPort, renderHostPort} from '../lib/model/address.js'
 import {AtlasError} from '../lib/model/errors.js'
+import {holderInProc, renderHolder} from './port-holder.js'
 
 export interface ListenPlace {
   /** For messages, such as `ADS port`. */
@@ -52,7 +53,9 @@ function hintOf(code: string | undefined, {host, port}: HostPort, {flag, toldBy}
         ? `listen on one address alone, such as ${flag} 127.0.0.1:${port}`
         : `choose another port with ${flag}`
       const told = toldBy === undefined ? '' : `; where the Envoy here is to connect is set by "${toldBy}"`
-      return `another program uses that port, such as another "atlas serve" or a demo: end it (ss -ltnp shows it), or ${elsewhere}${told}`
+      const holder = renderHolder(holderInProc({host, port, protocol: 'tcp'}))
+      const whose = holder === '' ? ', such as another "atlas serve" or a demo: end it (ss -ltnp shows it)' : `${holder}: end it`
+      return `another program uses that port${whose}, or ${elsewhere}${told}`
     }
 
     case 'EADDRNOTAVAIL': {

@@ -124,6 +124,10 @@ describe('commands: serve, status and rotate', function () {
       const time = await atlas('serve', '--store', folder, '--time', 'nonsense=1s')
       expect(time.code).to.equal(2)
       expect(time.stderr).to.contain('max-age')
+      const nowhere = path.join(folder, 'nowhere', 'endpoints.yaml')
+      const unwritten = await atlas('serve', '--store', folder, '--thanos-endpoints', nowhere, '--admin', '127.0.0.1:0')
+      expect(unwritten.code, unwritten.stderr).to.equal(2)
+      expect(unwritten.stderr).to.contain(`--thanos-endpoints: there is no directory ${path.dirname(nowhere)}`)
       const server = await start(folder)
       try {
         const other = path.join(folder, 'other')
@@ -133,6 +137,9 @@ describe('commands: serve, status and rotate', function () {
         ) as {admin: string}
         const busy = await atlas('serve', '--store', other, '--listen', '127.0.0.1:0', '--admin', admin.replace('http://', ''))
         expect(busy.code).not.to.equal(0)
+        const absent = await atlas('serve', '--store', path.join(folder, 'absent'), '--admin', admin.replace('http://', ''))
+        expect(absent.code, absent.stderr).to.equal(3)
+        expect(absent.stderr).to.contain('the directory does not exist')
         expect(busy.stderr).to.contain(admin.replace('http://', ''))
         const taken = Number(admin.replace(/.*:/, ''))
         const refusalAt = async (listen: string): Promise<string> => {
@@ -142,10 +149,9 @@ describe('commands: serve, status and rotate', function () {
           return stderr
         }
         // The port is taken on one address alone.
-        expect(await refusalAt(`[::]:${taken}`)).to.contain(
-          `end it (ss -ltnp shows it), or listen on one address alone, such as --listen 127.0.0.1:${taken};`,
-        )
-        expect(await refusalAt(`127.0.0.1:${taken}`)).to.contain('end it (ss -ltnp shows it), or choose another port with --listen;')
+        const holder = process.platform === 'linux' ? `, process ${server.pid ?? ''}): end it, or ` : 'end it (ss -ltnp shows it), or '
+        expect(await refusalAt(`[::]:${taken}`)).to.contain(`${holder}listen on one address alone, such as --listen 127.0.0.1:${taken};`)
+        expect(await refusalAt(`127.0.0.1:${taken}`)).to.contain(`${holder}choose another port with --listen;`)
       } finally {
         server.kill('SIGTERM')
         await ended(server)

@@ -6,7 +6,7 @@ import path from 'node:path'
 import {type Endpoints, installationMark, mayKeep} from '../../lib/model/endpoints.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Fleet} from '../../lib/model/fleet.js'
-import {replace} from '../../lib/store/directory/write.js'
+import {errnoOf, replace} from '../../lib/store/directory/write.js'
 import type {FleetObserver} from './current-fleet.js'
 import type {Log} from '../log.js'
 
@@ -18,7 +18,7 @@ export interface EndpointsFiles extends FleetObserver {
   problem(): string | undefined
 }
 
-/** A write that fails is logged, and tried again at the next change or after `retryMs`. @param file of all clusters */
+/** A write that fails is logged once, and tried again at the next change or after `retryMs`. @param file of all clusters */
 export function openEndpointsFiles(file: string, log: Log, retryMs = 5000): EndpointsFiles {
   const files = new Map<string, TextFile>()
 
@@ -66,6 +66,8 @@ function openTextFile(file: string, log: Log, retryMs: number): TextFile {
   let [wanted, written]: [string | undefined, string | undefined] = [undefined, undefined]
   let writing: Promise<void> = Promise.resolve()
   let problem: string | undefined
+  /** The cause that was logged last, until the file is written again. */
+  let logged: string | undefined
   let retry: NodeJS.Timeout | undefined
 
   async function write(): Promise<void> {
@@ -76,9 +78,13 @@ function openTextFile(file: string, log: Log, retryMs: number): TextFile {
       await replace(file, text, 0o644)
       written = text
       problem = undefined
+      logged = undefined
     } catch (error) {
       problem = `the endpoints for Thanos Query can not be written to ${file}: ${messageOf(error)}`
-      log.error('can not write the endpoints for Thanos Query', {file, error: messageOf(error)})
+      // The endpoints of a fleet change often, and each change tries again; /readyz and status have the problem all the time.
+      const cause = causeOf(error)
+      if (cause !== logged) log.error('can not write the endpoints for Thanos Query', {file, error: messageOf(error)})
+      logged = cause
       retry = setTimeout(queue, retryMs).unref()
     }
   }
@@ -95,4 +101,9 @@ function openTextFile(file: string, log: Log, retryMs: number): TextFile {
     settled: async () => writing,
     problem: () => problem,
   }
+}
+
+/** The same for each try, as the message is not: it has the name of the draft. */
+function causeOf(error: unknown): string {
+  return (error instanceof Error ? errnoOf(error.cause) : undefined) ?? messageOf(error)
 }

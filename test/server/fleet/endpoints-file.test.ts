@@ -38,9 +38,16 @@ describe('endpoints files', () => {
 
   it('that can not be written is a problem that is named', async () => {
     const fleet = testFleet(dependencies, ['paris'])
-    const files = openEndpointsFiles(path.join(folder, 'missing', 'query.yaml'), log)
+    const errors: string[] = []
+    const files = openEndpointsFiles(path.join(folder, 'missing', 'query.yaml'), {...log, error: text => errors.push(text)})
     files.started?.(fleet)
     await files.settled()
     expect(files.problem()).to.include('query.yaml')
+    // Each change tries again, and the log has the same failure once.
+    for (const name of ['lyon', 'oslo']) {
+      files.started?.(testFleet(dependencies, ['paris', name]))
+      await files.settled()
+    }
+    expect(errors).to.have.length(1)
   })
 })

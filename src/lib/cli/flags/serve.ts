@@ -1,4 +1,5 @@
 /** The flags of `serve`, and its time limits as one repeatable flag. */
+import {stat} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import path from 'node:path'
 import {Flags} from '@oclif/core'
@@ -80,6 +81,26 @@ export function serveOptions(flags: ServeFlags) {
       endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file)),
     }),
   }
+}
+
+/**
+ * A file in a directory that does not exist would never be written. One that exists may become writable, such as a volume of another user.
+ * @throws AtlasError `invalid`
+ */
+export async function requireEndpointsFolder(file: string | undefined): Promise<void> {
+  if (file === undefined) return
+  const folder = path.dirname(file)
+  const found = await stat(folder).catch((error: unknown) => (isMissing(error) ? undefined : 'unknown'))
+  if (found === 'unknown' || found?.isDirectory() === true) return
+  throw new AtlasError(
+    'invalid',
+    `--thanos-endpoints: ${found === undefined ? `there is no directory ${folder}` : `${folder} is no directory`}`,
+    {hint: 'make the directory, or name a file in one that exists'},
+  )
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
 
 /**

@@ -132,9 +132,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     otherFiles: () => otherFiles,
 
     async hold(server, events) {
-      await stat(directory).catch((error: unknown) => {
-        throw errnoOf(error) === 'ENOENT' ? missing(directory, error) : unreachable(directory, error)
-      })
+      await requireDirectory(directory)
       const lock = await lockErrors(directory, tryLock(path.join(directory, '.serve.lock'), {admin: server.admin}))
       if ('release' in lock) {
         events.leading(true)
@@ -146,6 +144,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
 
     async requireFree() {
+      await requireDirectory(directory)
       const owner = await serving()
       if (owner !== undefined) throw held(owner)
     },
@@ -170,6 +169,13 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
     },
   }
   return objects
+}
+
+/** @throws AtlasError `not-found` where it does not exist, `unreachable` where that cannot be seen */
+async function requireDirectory(directory: string): Promise<void> {
+  await stat(directory).catch((error: unknown) => {
+    throw errnoOf(error) === 'ENOENT' ? missing(directory, error) : unreachable(directory, error)
+  })
 }
 
 /** The sticky bit keeps others' files from being replaced, and not new ones from being made. */
