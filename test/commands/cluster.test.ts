@@ -42,6 +42,20 @@ describe('commands: init and cluster', function () {
       expect(reissued.stderr).to.contain(`Revoked: credential ${newest} of cluster paris`).and.to.contain('Warning: a new credential')
     }))
 
+  it('restore says of a suspended cluster which command brings it back', () =>
+    inFolder(async folder => {
+      const at = ['--store', folder]
+      await atlas('init', ...at)
+      await atlas('cluster', 'add', 'paris', ...at, '--address', '198.51.100.4')
+      await rm(path.join(folder, 'service-paris.yaml'))
+      const add = `"atlas cluster add paris --store ${folder}"`
+      const {code, stderr} = await atlas('cluster', 'restore', 'paris', ...at)
+      expect(code, stderr).to.equal(0)
+      expect(stderr).to.contain('Cluster paris is not revoked but suspended').and.to.contain(add)
+      expect((await atlas('cluster', 'list', ...at)).stdout).to.contain(`${add} restores it`)
+      expect((await atlas('cluster', 'add', 'paris', ...at)).stderr).to.contain('Cluster paris is restored, with its earlier certificates')
+    }))
+
   it('a whole life: init, add, show, list, values, remove', () =>
     inFolder(async folder => {
       const store = path.join(folder, 'state')
@@ -154,6 +168,9 @@ describe('commands: init and cluster', function () {
     ['an address of init with a port', ['init', '--address', '192.0.2.1:443'], 2, /--ads-port 443/],
     ['an address of init that nothing has', ['init', '--address', '::'], 2, /a connection can be made to/],
     ['a port in the address', ['cluster', 'add', 'paris', '--address', 'host:443'], 2, /--port/],
+    ['a negative number of replicas', ['cluster', 'add', 'paris', '--replicas=-1'], 2, /from 0 \(no sidecars\) to 1000; got "-1"/],
+    ['a port without what it is outside', ['cluster', 'add', 'paris', '--port', '11901'], 2, /a list such as 11901=30901/],
+    ['a page target that is none', ['cluster', 'add', 'paris', '--prometheus', 'none'], 2, /a cluster without it needs no flag/],
     ['replicas that are no number', ['cluster', 'add', 'paris', '--replicas', 'two'], 2, /replicas must be/],
     [
       'two replicas behind one address',
@@ -342,6 +359,15 @@ describe('commands: init and cluster', function () {
       await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', '0.0.0.0'))
       const list = await atlas('cluster', 'list', '--store', folder)
       expect(list.stdout).to.match(/paris +unreadable/)
+      const dry = await atlas('cluster', 'add', 'paris', '--store', folder, '--group', 'eu', '--dry-run')
+      expect(dry.stdout + dry.stderr).to.match(/paris would be repaired: .*, with this change:\n.*group/)
+      const repaired = await atlas('cluster', 'add', 'paris', '--store', folder)
+      expect(repaired.stderr)
+        .to.contain('Cluster paris is repaired: its registration could not be read')
+        .and.not.to.contain('nothing changed')
+      expect(await readFile(file, 'utf8')).to.contain('198.51.100.4')
+      expect((await atlas('cluster', 'add', 'paris', '--store', folder)).stderr).to.contain('nothing changed')
+      await writeFile(file, (await readFile(file, 'utf8')).replace('198.51.100.4', '0.0.0.0'))
       const added = await atlasJson<{cluster: {addresses: string[]; services: {thanos: string}; groups: string[]}}>(
         'cluster',
         'add',

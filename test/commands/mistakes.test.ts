@@ -83,6 +83,17 @@ describe('commands: mistakes', function () {
       })
     }))
 
+  it('cluster add --thanos none says that the sidecars stay', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const add = async (...flags: string[]): Promise<string> =>
+        (await atlas('cluster', 'add', 'paris', '--store', folder, ...flags)).stderr
+      expect(await add('--thanos', 'none'))
+        .to.contain('Its sidecars stay (')
+        .and.to.contain('--replicas 0')
+      expect(await add('--thanos', 'ruler=ruler.svc:10901')).not.to.contain('sidecars stay')
+    }))
+
   it('flags that exclude each other are named in one sentence', () =>
     inFolder(async folder => {
       const wrong = [

@@ -1,6 +1,6 @@
 /** `atlas cluster list`: every downstream cluster, a line each. */
 import {dependencies, StoreCommand} from '../../lib/cli/base-command.js'
-import {sameStore} from '../../lib/cli/flags/store.js'
+import {commandsInSameStore, sameStore} from '../../lib/cli/flags/store.js'
 import {fetchReport} from '../../lib/cli/server-report.js'
 import {type ListedClusterJson, listedClusterJson, renderList} from '../../lib/cli/text/cluster.js'
 import {findingsJson, renderFindings, unreadableKeysIn} from '../../lib/cli/text/findings.js'
@@ -25,7 +25,12 @@ The last lines name Envoys that still use a credential past half of its life, an
     if (clusters.length === 0) {
       this.message('No cluster is registered.')
       this.next(`atlas cluster add NAME${sameStore(flags)} --address HOST, where HOST is the address of that cluster's Envoy`)
-    } else this.data([renderList(clusters, this.terminalWidth), renderFindings(findings)].filter(part => part !== '').join('\n\n'))
+    } else
+      this.data(
+        [commandsInSameStore(renderList(clusters, this.terminalWidth), flags), renderFindings(findings)]
+          .filter(part => part !== '')
+          .join('\n\n'),
+      )
     return {clusters, findings}
   }
 }

@@ -2,9 +2,11 @@
 import {Args} from '@oclif/core'
 import {dependencies, StoreCommand} from '../../lib/cli/base-command.js'
 import {dryRunFlag, waitFlags, waitOf} from '../../lib/cli/flags/common.js'
+import {commandsInSameStore} from '../../lib/cli/flags/store.js'
 import {described, renderChanges} from '../../lib/cli/text/render.js'
-import {renderReissued} from '../../lib/cli/text/revoked.js'
+import {renderNotRevoked, renderReissued} from '../../lib/cli/text/revoked.js'
 import {objectKey, objectNames} from '../../lib/model/names.js'
+import {clusterEntry} from '../../lib/ops/cluster/list.js'
 import {restoreCluster} from '../../lib/ops/cluster/revoke.js'
 
 export default class ClusterRestore extends StoreCommand {
@@ -24,8 +26,9 @@ export default class ClusterRestore extends StoreCommand {
     const {name, changes, before} = await this.waitFor(`the leader to issue the credential of ${args.name}`, restoring)
     const isRevoked = before.records.get(name)?.revokedSince !== undefined
     const isDone = !flags['dry-run'] && (store.signedBy === 'caller' || wait.waitMs !== undefined || !isRevoked)
-    if (flags['dry-run']) this.data(isRevoked ? renderChanges(changes) : `Cluster ${name} is not revoked.`)
-    else if (!isRevoked) this.message(`Cluster ${name} is not revoked.`)
+    const notRevoked = commandsInSameStore(renderNotRevoked(clusterEntry(before, name)), flags)
+    if (flags['dry-run']) this.data(isRevoked ? renderChanges(changes) : notRevoked)
+    else if (!isRevoked) this.message(notRevoked)
     else {
       this.message(
         `${isDone ? `Cluster ${name} is restored` : `The leader was asked to restore cluster ${name}`}:\n${renderChanges(changes)}`,

@@ -8,6 +8,11 @@ export async function fetchReport(admin: string): Promise<Report> {
   const body = await fetch(url, {signal: AbortSignal.timeout(5000)})
     .then(response => response.json())
     .catch((error: unknown) => {
+      if (error instanceof SyntaxError)
+        throw new AtlasError('failed', `${url} is not at an admin port of Atlas: what answers there is no report of a server`, {
+          hint: '--server takes the address of "atlas serve --admin", by default 127.0.0.1:6309',
+          cause: error,
+        })
       // fetch's own message is only "fetch failed"
       const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
       throw new AtlasError('unreachable', `cannot get ${url} from the server's admin port: ${reasonOf(reason, url)}`, {

@@ -104,7 +104,7 @@ export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
     .filter(entry => entry !== '')) {
     const [from = '', to = '', ...rest] = part.split('=')
     const port = Number(from) as DownstreamPort
-    if (rest.length > 0 || !Object.values(downstreamPorts).includes(port) || ports.has(port))
+    if (rest.length > 0 || !part.includes('=') || !Object.values(downstreamPorts).includes(port) || ports.has(port))
       throw invalid('port overrides', 'a list such as 11901=30901, each of 11901 to 11904 at most once', text)
     ports.set(port, parsePort(to, `the port to connect to for ${from}`))
   }

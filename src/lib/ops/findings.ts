@@ -241,7 +241,7 @@ function refusedPages(fleet: Fleet): readonly Finding[] {
       const refused = refusalOf(cluster, kind)
       if (refused === undefined) return []
       const at = renderHostPort(pageTarget(cluster, kind))
-      const message = `${cluster.name}: the ${kind} page is refused, because "${at}" is ${refused}; name another address, or set goatlas.io/allow-local-targets: "true"`
+      const message = `${cluster.name}: the ${kind} page is refused, because "${at}" is ${refused}; name another address, or allow it (--allow-local-targets, or goatlas.io/allow-local-targets: "true")`
       return [{kind: 'registration' as const, cluster: cluster.name, object: objectKey('Service', cluster.name), message}]
     }),
   )

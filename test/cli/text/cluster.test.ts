@@ -13,6 +13,13 @@ describe('cli/text/cluster', () => {
     expect(row({addresses: [], connected: false})).to.match(/ no +- +1$/)
   })
 
+  it('a cluster that is cut off has the command that ends that as its remark', () => {
+    const remark = (state: string): string => renderList([{name: 'paris', state, generation: 1, replicas: 1}]).split(/ 1(?: +|$)/)[1] ?? ''
+    expect(remark('suspended')).to.equal('"atlas cluster add paris" restores it')
+    expect(remark('revoked')).to.equal('"atlas cluster restore paris" ends that')
+    expect(remark('registered')).to.equal('')
+  })
+
   it('of fields with long names all values begin in one column, in `cluster show` and in `cluster add`', () => {
     const fields = {address: '#', 'allow-local-targets': '#'}
     const pageAddresses = {prom: {path: '#'}, alertmanager: {path: '#'}, thanos: {path: '#'}}

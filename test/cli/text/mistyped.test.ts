@@ -25,6 +25,15 @@ describe('cli/text/mistyped', () => {
     })
   })
 
+  it('knows what other programs call a command, and has the flags for help and version', () => {
+    const hint = (id: string): string | undefined => unknownCommand(id, commands).hint
+    expect(hint('cluster:ls')).to.equal('did you mean "atlas cluster list"? "atlas --help" lists the commands')
+    expect(hint('cluster:describe')).to.contain('"atlas cluster show"')
+    expect(hint('help')).to.equal('"atlas --help" shows it')
+    expect(hint('help:cluster:add')).to.equal('"atlas cluster add --help" shows it')
+    expect(hint('version')).to.equal('"atlas --version" shows it')
+  })
+
   it('guesses nothing where no command is near, and names the help of the topic that was right', () => {
     for (const id of ['foo', 'at', 'list', 'x', 'restart']) {
       expect(unknownCommand(id, commands)).to.deep.equal({message: `command ${id} not found`, hint: '"atlas --help" lists the commands'})

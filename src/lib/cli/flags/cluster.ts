@@ -1,10 +1,10 @@
 /** The flags of `cluster add`. */
 import {Flags} from '@oclif/core'
 import {isDnsName, parseAddresses, parsePort} from '../../model/address.js'
-import {type Pages, parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
+import {type Pages, type ServiceTarget, parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
 import {parseEndpointTls} from '../../model/endpoint-tls.js'
 import {invalid} from '../../model/errors.js'
-import {pageKinds, parseClusterName} from '../../model/names.js'
+import {REPLICAS_MAX, pageKinds, parseClusterName} from '../../model/names.js'
 import {parsePagePath} from '../../model/page.js'
 import {parseGroups} from '../../model/settings.js'
 import type {ClusterRequest} from '../../ops/cluster/add.js'
@@ -97,21 +97,34 @@ export function requestOf(flags: ClusterFlags, cluster: string): ClusterRequest 
   const [addresses, ports] = [joined(flags.address, '--address'), joined(flags.port, '--port')]
   const named = present({
     thanos: parsed(sidecarIn(flags.thanos), text => parseServiceTarget(text, '--thanos')),
-    prometheus: parsed(flags.prometheus, text => parseServiceTarget(text, '--prometheus')),
-    alertmanager: parsed(flags.alertmanager, text => parseServiceTarget(text, '--alertmanager')),
+    prometheus: parsed(flags.prometheus, text => parsePageTarget(text, '--prometheus')),
+    alertmanager: parsed(flags.alertmanager, text => parsePageTarget(text, '--alertmanager')),
   })
   // A stack that --stack names replaces the current addresses; the default stack only fills empty ones.
   const services = flags.stack === undefined ? named : {...targetsOf(stackOf(flags)), ...named}
   return present({
     addresses: parsed(addresses, text => parseAddresses(text, port => `set the port on its own, for example with --port 11901=${port}`)),
     ports: parsed(ports, parsePorts),
-    replicas: parsed(flags.replicas, text => (text === '0' ? 0 : parseReplicas(text))),
+    replicas: parsed(flags.replicas, parseSidecars),
     services: Object.keys(services).length === 0 ? undefined : services,
     targets: targetsIn(flags.thanos, cluster),
     tls: parsed(flags['thanos-tls'], tlsIn),
     pages: pagesOf(flags),
     groups: parsed(flags.group, parseClusterGroups),
   })
+}
+
+function parseSidecars(text: string): number {
+  if (text === '0') return 0
+  if (!/^[0-9]{1,4}$/.test(text) || Number(text) > REPLICAS_MAX)
+    throw invalid('--replicas', `a whole number from 0 (no sidecars) to ${REPLICAS_MAX}`, text)
+  return parseReplicas(text)
+}
+
+function parsePageTarget(text: string, flag: string): ServiceTarget {
+  if (text === 'none')
+    throw invalid(flag, 'HOST:PORT', text, 'a cluster without it needs no flag: its page says that nothing answers, and all else works')
+  return parseServiceTarget(text, flag)
 }
 
 /** The sidecars' address: the one without a name in front. */

@@ -2,7 +2,7 @@
 import {renderAddresses, renderHostPort} from '../../model/address.js'
 import {type Cluster, type Pages, renderPorts, type ServiceTarget} from '../../model/cluster.js'
 import {type EndpointTls, renderEndpointTls} from '../../model/endpoint-tls.js'
-import {dialledAddresses} from '../../model/fleet.js'
+import {dialledAddresses, isBroken} from '../../model/fleet.js'
 import type {PageKind} from '../../model/names.js'
 import type {Settings} from '../../model/settings.js'
 import type {AddResult} from '../../ops/cluster/add.js'
@@ -104,16 +104,23 @@ export function listedClusterJson({isConnected, ...entry}: ListedCluster): Liste
  * @param width columns of the terminal, where the text is shown on one
  */
 export function renderList(clusters: readonly ListedClusterJson[], width?: number): string {
-  const rows = clusters.map(({name, state, connected, addresses, replicas, fault}) => [
-    name,
-    state,
-    connected === undefined ? 'unknown' : connected ? 'yes' : 'no',
-    addressCell(addresses),
-    String(replicas ?? '-'),
-    fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`,
+  const rows = clusters.map(cluster => [
+    cluster.name,
+    cluster.state,
+    cluster.connected === undefined ? 'unknown' : cluster.connected ? 'yes' : 'no',
+    addressCell(cluster.addresses),
+    String(cluster.replicas ?? '-'),
+    remarkOf(cluster),
   ])
   const head = ['NAME', 'STATE', 'CONNECTED', 'ADDRESS', 'REPLICAS', 'REMARK']
   return renderTable(head, rows, {width, before: head.indexOf('REMARK')})
+}
+
+/** What is wrong with a cluster, or the command that ends its state. */
+function remarkOf({name, state, fault}: ListedClusterJson): string {
+  if (state === 'suspended') return `"atlas cluster add ${name}" restores it`
+  if (state === 'revoked') return `"atlas cluster restore ${name}" ends that`
+  return fault === undefined ? '' : `${fault.object}, ${fault.key}: ${fault.message}`
 }
 
 /** Addresses of one row of `cluster list`; the others are counted. */
@@ -156,31 +163,27 @@ function isNamed(flags: ClusterFlags, service: 'alertmanager' | 'prometheus' | '
 
 /** What `cluster add` did or would do, what is still missing, and the next commands. */
 export function renderAdded(
-  {after, cluster, previous, restored, unsigned}: AddResult,
+  added: AddResult,
   flags: ClusterFlags & StoreFlags & {readonly 'dry-run': boolean},
   joining: JoiningOptions,
 ): string {
+  const {after, cluster, previous, restored, unsigned} = added
   const {name} = cluster
   const is = flags['dry-run'] ? 'would be' : 'is'
   const difference = previous === undefined ? '' : renderDifference(clusterFields(previous), clusterFields(cluster))
-  const done =
-    previous === undefined
-      ? `Cluster ${name} ${is} ${restored ? 'restored, with its earlier certificates' : 'registered'}:\n${renderFields(clusterFields(cluster))}`
-      : difference === ''
-        ? `Cluster ${name} is already registered with these settings; nothing changed.`
-        : `Cluster ${name} ${is} changed:\n${difference}`
   const isNew = previous === undefined && !restored
   const stack = stackOf(flags)
   const assumed = isNew ? (['thanos', 'prometheus', 'alertmanager'] as const).filter(service => !isNamed(flags, service)) : []
   const next =
     isNew || (previous !== undefined && difference === '') ? renderJoining(name, flags, joining) : `Next: atlas status${sameStore(flags)}`
   return [
-    done,
+    renderDone(added, is, difference),
     ...(assumed.length === 0
       ? []
       : [
           `Assumed from ${stack.name} in namespace ${stack.namespace}: ${assumed.map(service => `--${service}`).join(', ')}. Set them if yours differ.`,
         ]),
+    ...renderStaying(cluster, flags),
     ...(isSharedByReplicas(cluster.services.thanos)
       ? [
           `Warning: ${cluster.services.thanos.host} is one name for all replicas of Prometheus, so with several of them Thanos Query would get now one, now another. ` +
@@ -205,6 +208,27 @@ export function renderAdded(
       : [`The Envoy of ${name} cannot join before it has certificates. Repair this first, then run the same command again.`]),
     ...(flags['dry-run'] || unsigned.length > 0 ? [] : [`\n${next}`]),
   ].join('\n')
+}
+
+/** What was done, with the fields. */
+function renderDone({before, cluster, previous, restored}: AddResult, is: string, difference: string): string {
+  const {name} = cluster
+  if (previous === undefined)
+    return `Cluster ${name} ${is} ${restored ? 'restored, with its earlier certificates' : 'registered'}:\n${renderFields(clusterFields(cluster))}`
+  if (isBroken(before, 'registration', name))
+    return `Cluster ${name} ${is} repaired: its registration could not be read, and ${is} written again as it was last read${difference === '' ? '.' : `, with this change:\n${difference}`}`
+  return difference === ''
+    ? `Cluster ${name} is already registered with these settings; nothing changed.`
+    : `Cluster ${name} ${is} changed:\n${difference}`
+}
+
+/** That a flag which names no address has left the sidecars as they are. */
+function renderStaying({replicas, services}: Cluster, {thanos = []}: ClusterFlags): readonly string[] {
+  if (!thanos.includes('none') || replicas === 0) return []
+  const at = renderHostPort(services.thanos)
+  return [
+    `Its sidecars stay (${at}): "--thanos none" removes further targets alone. A cluster without sidecars has --replicas 0 and a target, such as --thanos ruler=HOST:PORT.`,
+  ]
 }
 
 /** A group of no list has no endpoints: as a slip of the pen would it be noticed in an empty Thanos Query only. */

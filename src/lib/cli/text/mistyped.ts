@@ -4,6 +4,16 @@ import {nearest} from '../../model/nearest.js'
 /** Letters that may differ between a word and the one that was meant: two that are swapped count as two. */
 const TYPOS = 2
 
+/** What other programs call these commands. */
+const SYNONYMS: Readonly<Partial<Record<string, string>>> = {
+  ls: 'list',
+  rm: 'remove',
+  delete: 'remove',
+  create: 'add',
+  get: 'show',
+  describe: 'show',
+}
+
 /**
  * What to say of a command that oclif does not find. It takes words after a command without arguments for parts of its name, and has colons
  * where people type spaces.
@@ -16,6 +26,13 @@ export function unknownCommand(id: string, commands: readonly string[]): {readon
   if (known > 0) {
     const rest = words.slice(known)
     return {message: `Unexpected argument${rest.length === 1 ? '' : 's'}: ${rest.join(', ')}`}
+  }
+
+  // Other programs have these as commands; here they are flags.
+  if (words[0] === 'version') return {message: `command ${words.join(' ')} not found`, hint: '"atlas --version" shows it'}
+  if (words[0] === 'help') {
+    const of = meantWords(words.slice(1), commands)
+    return {message: `command ${words.join(' ')} not found`, hint: `"${['atlas', ...of, '--help'].join(' ')}" shows it`}
   }
 
   const meant = meantWords(words, commands).join(' ')
@@ -34,7 +51,8 @@ function meantWords(words: readonly string[], commands: readonly string[]): read
   const found: string[] = []
   for (const word of words) {
     const next = commands.map(id => id.split(':')).filter(names => found.every((name, index) => names[index] === name))
-    const near = nearest(word, [...new Set(next.flatMap(names => names[found.length] ?? []))], TYPOS)
+    const known = [...new Set(next.flatMap(names => names[found.length] ?? []))]
+    const near = known.find(name => name === SYNONYMS[word]) ?? nearest(word, known, TYPOS)
     if (near === undefined) break
     found.push(near)
   }

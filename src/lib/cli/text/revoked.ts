@@ -1,6 +1,7 @@
 /** What `cluster revoke` did or would do, what a thief can still do, and what comes next; also after `cluster restore`. */
 import {renderDuration} from '../../model/duration.js'
 import {type ClusterName, objectNames} from '../../model/names.js'
+import type {ClusterEntry} from '../../ops/cluster/list.js'
 import type {CutOff} from '../../ops/cluster/revoke.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {type JoiningOptions, credentialCommand, restartCommand} from './joining.js'
@@ -59,6 +60,13 @@ export function nextAfterRevocation(
   const store = sameStore(flags)
   if (credential !== undefined) return `atlas status${store}`
   return `atlas cluster restore ${name}${store} once its machines are yours again, or atlas cluster remove ${name}${store}`
+}
+
+/** What `cluster restore` says of a cluster that is not revoked, with the command where that one is suspended. */
+export function renderNotRevoked({name, state}: Pick<ClusterEntry, 'name' | 'state'>): string {
+  return state === 'suspended'
+    ? `Cluster ${name} is not revoked but suspended: its registration was deleted. "atlas cluster add ${name}" registers it as before, with its certificates.`
+    : `Cluster ${name} is not revoked.`
 }
 
 /**

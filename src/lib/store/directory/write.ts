@@ -106,7 +106,7 @@ export async function removeTemporaryFiles(directory: string, hidden: readonly s
  */
 export function missing(directory: string, error: unknown): AtlasError {
   return new AtlasError('not-found', `there is no Atlas in directory ${directory} yet: the directory does not exist`, {
-    hint: 'run "atlas init" first, or name with --store the directory of an installation',
+    hint: 'run "atlas init" first, or name with --store (or ATLAS_STORE) the directory of an installation',
     cause: error,
   })
 }

@@ -41,7 +41,7 @@ const RENEW = 1000
 /** Files that a kubeconfig names are read again after this, milliseconds. A pod's token is replaced long before it expires. */
 const REREAD = 10_000
 
-const NAME_ONE = 'name a cluster with --kubeconfig and --context, or name a directory of manifests with --store'
+const NAME_ONE = 'name a cluster with --kubeconfig and --context, or name a directory of manifests with --store or ATLAS_STORE'
 
 /** @throws AtlasError `unreachable` where no cluster is configured, or its configuration can't be used */
 export async function openAccess(choice: KubernetesChoice, {rereadMs = REREAD}: {readonly rereadMs?: number} = {}): Promise<Access> {

@@ -22,7 +22,7 @@ export function readFiles(named: string | undefined): KubeconfigFiles {
   const read = files.map(file => readOne(file)).filter(each => each !== undefined)
   if (read.length === 0 && named !== undefined)
     throw unusable(`the kubeconfig ${named} can't be read: it does not exist`, {
-      hint: 'check the path of --kubeconfig, or name a directory of manifests with --store',
+      hint: 'check the path of --kubeconfig, or name a directory of manifests with --store or ATLAS_STORE',
     })
   return {kubeconfig: mergeKubeconfigs(read), missing: read.length === 0 ? missing() : undefined}
 }
