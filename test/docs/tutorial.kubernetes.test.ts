@@ -30,7 +30,7 @@ const controllers = ['deployment-controller', 'replicaset-controller', 'stateful
 const addresses: Readonly<Record<Name, string>> = {observability: '203.0.113.7', paris: '198.51.100.4', lyon: '192.0.2.20'}
 
 describe('docs/tutorials/two-clusters.md', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   inSteps()
   let folder: string
   let nodes: Readonly<Record<Name, Node>>
@@ -71,7 +71,7 @@ describe('docs/tutorials/two-clusters.md', function () {
 
   async function playBlock(commands: string, shown: string | undefined): Promise<void> {
     // what a server has just been told shows a little later
-    const until = performance.now() + (/^(?:atlas (?:status|cluster list)|kubectl .*\b(?:get|describe)\b).*$/.test(commands) ? 20_000 : 0)
+    const until = performance.now() + (/^(?:atlas (?:status|cluster list)|kubectl .*\b(?:get|describe)\b).*$/.test(commands) ? 60_000 : 0)
     for (;;) {
       const {code, text} = await run(commands)
       const missing = shown === undefined ? undefined : missingFrom(shown, text)

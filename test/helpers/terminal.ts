@@ -26,7 +26,7 @@ export async function onTerminal(
     cwd,
     env: {TERM: 'xterm-256color', SHELL: '/bin/bash', ...env},
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 240_000,
     killSignal: 'SIGKILL',
   })
   let raw = ''
