@@ -4,6 +4,8 @@
  */
 import {expect} from 'chai'
 import {credentialIn, identityIn, settingsIn} from '../../src/demo/lab/certificates.js'
+import {callOnce, grpcCodes, openTls} from '../../src/demo/lab/grpc.js'
+import {tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -194,6 +196,16 @@ describe('e2e: certificates that are refused', function () {
       expect((await refusalOf(network, at(port), certificate))?.join(' '), String(port)).to.include(text)
       expect(explained).to.include(text)
     }
+  })
+
+  it('10903 logs a refused client also where it says that it speaks gRPC, whose refusal has status 200', async () => {
+    const mark = network.observability.mark()
+    const call = {path: '/am/alertmanager0/api/v2/alerts', message: new Uint8Array(), timeoutMs: 5000, until: 'end'} as const
+    const {grpcStatus} = await callOnce(openTls(at(ALERTS_PORT), tlsOptions(at(ALERTS_PORT), {certificate: stolen.identity})), call)
+    expect(grpcStatus).to.equal(grpcCodes.permissionDenied)
+    await until(network, 'its line', () =>
+      network.observability.logged('request', mark).some(({details}) => details === 'rbac_access_denied_matched_policy[denied]'),
+    )
   })
 
   it('the log of the server has each of its reasons', () => {
