@@ -149,7 +149,7 @@ describe('rotate --status, of who has a certificate', () => {
     ])
     const text = renderRotationStatus(rotationStatus(network.fleet, sources()), network.dependencies.now())
     expect(text).to.include('Without the credential of atlas: atlas atlas-0.')
-    expect(text).to.include('Without the next root: atlas atlas-0.')
+    expect(text).to.include('With a credential that does not carry the next root: atlas atlas-0.')
     expect(text).not.to.include('Without the credential of lyon')
     expect(text)
       .to.match(/^identity +lyon +1 +\S+ +Atlas issuer [0-9a-f]{8} /m)

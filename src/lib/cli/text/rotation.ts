@@ -27,7 +27,9 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
     renewal(row, now),
     havers(row),
   ])
-  const notes = certificates.flatMap(row => [...noteOf(row), ...lackOf(row)])
+  const lacks = [...new Set(certificates.flatMap(row => lackOf(row)))]
+  const more = lacks.length > LACKS_SHOWN ? [`${lacks.length - LACKS_SHOWN} lines more; --json has all.`] : []
+  const notes = [...certificates.flatMap(row => noteOf(row)), ...lacks.slice(0, LACKS_SHOWN), ...more]
   return [
     rotation === undefined ? 'No rotation of the issuer or the root is under way.' : renderRotation(rotation, now),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
@@ -47,12 +49,21 @@ function issuerOf({issuer, subject}: CertificateRow): string {
   return /(?:^|, )CN=([^,]+)/.exec(issuer)?.[1] ?? issuer
 }
 
-/** Which connected Envoys lack it. */
+/** In a rotation of a large fleet each cluster may have one. */
+const LACKS_SHOWN = 20
+
+/** Which connected Envoys lack it. Issuers come in one bundle: who has not acknowledged the present one may have each of them. */
 function lackOf({kind, role, owner, proxies}: CertificateRow): readonly string[] {
   if (proxies === undefined || proxies.lacking.length === 0) return []
-  const what = `the ${role === undefined ? '' : `${role} `}${kind}${owner === '-' ? '' : ` of ${owner}`}`
+  const names = proxies.lacking.map(printable).join(', ')
   const more = proxies.connected - proxies.having - proxies.lacking.length
-  return [`Without ${what}: ${proxies.lacking.map(printable).join(', ')}${more > 0 ? ` and ${more} more` : ''}.`]
+  const what =
+    kind === 'root'
+      ? `With a credential that does not carry the ${role === undefined ? '' : `${role} `}root`
+      : owner === '-'
+        ? 'The present trust bundle is not acknowledged by'
+        : `Without the ${kind} of ${owner}`
+  return [`${what}: ${names}${more > 0 ? ` and ${more} more` : ''}.`]
 }
 
 /** What is special about a root; empty for one that Atlas has made, and whose key it has. */
@@ -112,8 +123,9 @@ export function renderClockWait(
  * @param skipped the clusters that it has left behind
  */
 export function renderReplaced(part: RotationPart, skipped: readonly string[]): string {
-  const behind = skipped.length === 0 ? '' : ` Left behind: ${skipped.join(', ')}.`
-  return `The ${part} is replaced. No server, bundle or connected Envoy trusts the former one any more; an Envoy that is not connected now trusts it until it connects.${behind}`
+  const connected =
+    skipped.length === 0 ? 'nor a connected Envoy' : `nor a connected Envoy, unless it was left behind (${skipped.join(', ')})`
+  return `The ${part} is replaced. Neither a bundle nor a server trusts the former one any more, ${connected}. An Envoy that is not connected now trusts it until it connects.`
 }
 
 /** What each stage does and waits for, and how long that takes at least. */
@@ -125,7 +137,7 @@ export function renderStages(part: RotationPart): string {
 /** What the rotation of a key that was stolen prevents, and from when on. */
 export function renderThief(part: RotationPart): string {
   const can = part === 'issuer' ? 'make identities of every cluster' : 'do all that Atlas can'
-  return `Until the end of the last stage a thief of the former ${part}'s key can ${can}; after it, nothing.`
+  return `Until the end of the last stage a thief of the former ${part}'s key can ${can}; after it, only towards an Envoy that was left behind or has not been connected since.`
 }
 
 const announce =

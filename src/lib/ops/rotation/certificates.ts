@@ -34,7 +34,7 @@ export interface CertificateRow {
   readonly issuer?: string
   /** From when on it is replaced; a root is replaced by a person. */
   readonly renewedFrom?: string
-  /** How many of the owner's connected Envoys have this very certificate, or of all Envoys where it signs, and how many there are. */
+  /** Of a leaf: which of the owner's connected Envoys have this very certificate. Of one that signs: which of all connected Envoys trust it. */
   readonly proxies?: Holders
   /** Of the certificate of the servers: how many of them show it, and how many have said what they show. */
   readonly servers?: {readonly having: number; readonly reporting: number}

@@ -38,8 +38,9 @@ export interface HoldersOf {
 export function holdersIn(fleet: Fleet, sources: readonly ReportSource[]): HoldersOf {
   const isKnown = sources.length > 0
   const proxies = latestProxies(sources).filter(({cluster}) => cluster === OBSERVABILITY || isServed(fleet, cluster))
-  const ownProxies = (owner: Owner): readonly ProxyReport[] => proxies.filter(({cluster}) => cluster === owner)
-  const count = (among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean): Holders | undefined =>
+  const byOwner = Map.groupBy(proxies, ({cluster}) => cluster)
+  const ownProxies = (owner: Owner): readonly ProxyReport[] => byOwner.get(owner) ?? []
+  const count = (among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean | undefined): Holders | undefined =>
     isKnown ? holdersAmong(among, has) : undefined
   const {trust} = fleet
   const bundles = trust && {issuers: trustSecret(trust).version, credentialIssuers: adsTrustSecret(trust).version}
@@ -47,10 +48,10 @@ export function holdersIn(fleet: Fleet, sources: readonly ReportSource[]): Holde
     ownProxies,
     ofLeaf: (owner, has) => count(ownProxies(owner), has),
     ofRoot({sha256}) {
-      const carrying = digestsWith(trust?.roots ?? [], sha256)
+      const carrying = carriers(trust?.roots ?? [], sha256)
       return count(proxies, ({cluster, credential}) => {
         const record = recordOf(fleet, cluster).credentials.find(each => each.sha256 === credential.sha256)
-        return carrying.has(record?.rootsDigest ?? credential.rootsDigest ?? '')
+        return carrying.get(record?.rootsDigest ?? credential.rootsDigest ?? '')
       })
     },
     ofIssuers: () => count(proxies, proxy => proxy.trust === bundles?.issuers),
@@ -62,15 +63,23 @@ export function holdersIn(fleet: Fleet, sources: readonly ReportSource[]): Holde
   }
 }
 
-function holdersAmong(among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean): Holders {
-  const lacking = among.filter(proxy => !has(proxy))
-  const names = lacking.slice(0, LACKING_MAX).map(({cluster, id}) => `${cluster} ${id}`)
-  return {having: among.length - lacking.length, connected: among.length, lacking: names}
+/** @param has undefined where it is not known: such an Envoy is not counted among those that have it, nor named */
+function holdersAmong(among: readonly ProxyReport[], has: (proxy: ProxyReport) => boolean | undefined): Holders {
+  const known = among.map(proxy => ({proxy, has: has(proxy)}))
+  const lacking = known.filter(each => each.has === false).slice(0, LACKING_MAX)
+  return {
+    having: known.filter(each => each.has === true).length,
+    connected: among.length,
+    lacking: lacking.map(({proxy: {cluster, id}}) => `${cluster} ${id}`),
+  }
 }
 
-/** Digests of the roots that a credential may carry, of those in force: all of them or, from before or after a rotation, some. */
-function digestsWith(roots: readonly string[], sha256: string): ReadonlySet<string> {
+/**
+ * Digests of the roots that a credential may carry, each with whether this root is among them: those in force, or some of them, as before
+ * a rotation has ended. A credential with a root that is in force no more has another digest, of which nothing is known here.
+ */
+function carriers(roots: readonly string[], sha256: string): ReadonlyMap<string, boolean> {
   const spans = roots.flatMap((_, from) => roots.slice(from).map((__, more) => roots.slice(from, from + more + 1)))
-  const having = spans.filter(span => span.some(pem => readCertificates(pem).some(facts => facts.sha256 === sha256)))
-  return new Set(having.map(span => rootsDigestOf(rootsText(span))))
+  const isIn = (span: readonly string[]): boolean => span.some(pem => readCertificates(pem).some(facts => facts.sha256 === sha256))
+  return new Map(spans.map(span => [rootsDigestOf(rootsText(span)), isIn(span)]))
 }

@@ -287,10 +287,12 @@ export async function followRotation(store: StateStore, {waitMs, changed}: Rotat
   }
 }
 
-/** Two certificates of one key and one name are one issuer: it was issued again. */
+/** As `leftover` tells it from the bundle alone: below one root a former credential issuer may stay. */
 function hasFormerIssuer({trust}: Fleet): boolean {
   if (trust === undefined) return false
-  return [trust.issuers, trust.credentialIssuers].some(([first = '', ...others]) => others.some(each => !isSameKey(first, each)))
+  // Two certificates of one key and one name are one authority: it was issued again.
+  const isOne = ([first = '', ...others]: readonly string[]): boolean => others.every(each => isSameKey(first, each))
+  return !isOne(trust.issuers) || (!isOne(trust.roots) && !isOne(trust.credentialIssuers))
 }
 
 function unreadable({source, object, key, message}: Fault): AtlasError {
@@ -300,11 +302,10 @@ function unreadable({source, object, key, message}: Fault): AtlasError {
 }
 
 function unfinished(rotation: Rotation | undefined, waitMs: number): AtlasError {
-  const how = rotation === undefined ? 'has not begun, or its record is lost,' : `is at ${describeStage(rotation)}`
   const waiting = rotation?.waitingFor ?? []
-  return new AtlasError(
-    'failed',
-    `the rotation ${how} after ${Math.round(waitMs / 1000)} s${waiting.length === 0 ? '' : `; it waits: ${waiting.join('; ')}`}`,
-    {hint: 'the servers go on with it; "atlas rotate --status" shows how far it is'},
-  )
+  const after = `after ${Math.round(waitMs / 1000)} s`
+  const how = rotation === undefined ? `has not begun ${after}, or its record is lost` : `is at ${describeStage(rotation)} ${after}`
+  return new AtlasError('failed', `the rotation ${how}${waiting.length === 0 ? '' : `; it waits: ${waiting.join('; ')}`}`, {
+    hint: 'the servers go on with it; "atlas rotate --status" shows how far it is',
+  })
 }

@@ -29,7 +29,7 @@ export interface HeartbeatTimes {
   readonly replicaMs: number
   /** How often a replica renews its Lease. */
   readonly replicaRenewMs: number
-  /** How often the leader lists the Leases, once it has led for about as long; at first it lists them more often. */
+  /** How often the leader lists the Leases; in its first seconds as the leader it lists them more often. */
   readonly replicaLookMs: number
 }
 
