@@ -3,6 +3,7 @@ import {type Fleet, clusterOf} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import {defaultSettings} from '../../lib/model/settings.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
+import type {Finding} from '../../lib/ops/findings.js'
 import type {ProxyStatus, ShownStatus} from '../../lib/ops/status.js'
 import {type PageLink, linksOf} from './links.js'
 
@@ -51,13 +52,16 @@ const tones: Readonly<Record<RowState, Tone>> = {
 
 /** One row after the other, the observability cluster's first, then by name: a status has its proxies in this order. */
 export function* clusterRows(fleet: Fleet, status: ShownStatus, inStore: (command: string) => string): Iterable<ClusterRow> {
-  const missing = new Set(
-    status.findings.flatMap(({kind, cluster}) => (kind === 'not connected' && cluster !== undefined ? [cluster] : [])),
-  )
+  const missing = new Set(status.findings.flatMap(finding => clusterMissingBy(finding) ?? []))
   for (const proxies of grouped(status.proxies)) {
     const [{cluster}] = proxies
     yield rowOf(fleet, proxies, {isMissing: missing.has(cluster), inStore})
   }
+}
+
+/** The cluster that could be connected and is not, where the finding says so: a `credential` without a proxy is one that no Envoy has. */
+function clusterMissingBy({kind, cluster, proxy}: Finding): Owner | undefined {
+  return kind === 'not connected' || (kind === 'credential' && proxy === undefined) ? cluster : undefined
 }
 
 type Group = readonly [ProxyStatus, ...ProxyStatus[]]

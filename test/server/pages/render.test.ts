@@ -61,7 +61,7 @@ const textOf = (html: string): string =>
 
 describe('the start page', () => {
   it('has a row for every cluster, with its state, and what is wrong', () => {
-    const fleet = fleetOf(['fine', 'lags', 'nacks', 'frozen', 'fresh', 'missing', 'two'].map(name => testCluster(name)))
+    const fleet = fleetOf(['fine', 'lags', 'nacks', 'frozen', 'fresh', 'missing', 'reissued', 'two'].map(name => testCluster(name)))
     const pending = {...testCluster('pending'), addresses: []}
     const stolen = testCluster('stolen')
     const html = page(
@@ -74,6 +74,7 @@ describe('the start page', () => {
           row('frozen', {state: 'not updated', remark: 'its identity cannot be read'}),
           absent('fresh', 'not connected'),
           absent('missing', 'not connected'),
+          absent('reissued', 'not connected'),
           row('two'),
           row('two', {id: 'two-1', state: 'rejected', remark: 'Cluster: no'}),
           absent('pending', 'not connected'),
@@ -82,6 +83,8 @@ describe('the start page', () => {
         ],
         findings: [
           {kind: 'not connected', cluster: parseClusterName('missing'), message: 'no Envoy of missing is connected', next: 'look'},
+          {kind: 'credential', cluster: parseClusterName('reissued'), message: 'no Envoy of reissued has its credential', next: 'look'},
+          {kind: 'credential', cluster: parseClusterName('fine'), proxy: 'fine-0', message: 'fine-0 has an old one', next: 'apply'},
         ],
       },
       {
@@ -90,10 +93,12 @@ describe('the start page', () => {
         records: new Map([...fleet.records, ...recordsOf({owner: 'stolen', revokedSince: '2026-11-23T00:00:00.000Z'})]),
       },
     )
-    const states = ['atlas', 'fine', 'lags', 'nacks', 'frozen', 'fresh', 'missing', 'two', 'pending', 'gone', 'stolen'].map(name => {
-      const [, tone, state] = /<tr class="(\w+)">.*<span class="state">([^<]*)</.exec(rowOf(html, name)) ?? []
-      return [name, state, tone]
-    })
+    const states = ['atlas', 'fine', 'lags', 'nacks', 'frozen', 'fresh', 'missing', 'reissued', 'two', 'pending', 'gone', 'stolen'].map(
+      name => {
+        const [, tone, state] = /<tr class="(\w+)">.*<span class="state">([^<]*)</.exec(rowOf(html, name)) ?? []
+        return [name, state, tone]
+      },
+    )
     expect(states).to.deep.equal([
       ['atlas', 'connected', 'good'],
       ['fine', 'connected', 'good'],
@@ -102,6 +107,7 @@ describe('the start page', () => {
       ['frozen', 'not updated', 'wrong'],
       ['fresh', 'registered', 'waiting'],
       ['missing', 'not connected', 'wrong'],
+      ['reissued', 'not connected', 'wrong'],
       ['two', 'rejected', 'wrong'],
       ['pending', 'pending', 'waiting'],
       ['gone', 'suspended', 'off'],
@@ -113,7 +119,7 @@ describe('the start page', () => {
       .and.to.include('two-1: Cluster: no')
     expect(textOf(rowOf(html, 'pending'))).to.include('atlas cluster add pending --address HOST')
     expect(textOf(rowOf(html, 'gone'))).to.include('its registration is gone')
-    expect(textOf(html)).to.include('10 downstream clusters: 1 connected, 3 waiting, 4 with a problem, 2 cut off. 1 thing needs attention.')
+    expect(textOf(html)).to.include('11 downstream clusters: 1 connected, 3 waiting, 5 with a problem, 2 cut off. 3 things need attention.')
   })
 
   it('names what cannot be read of a registration, whose last readable one stays in use', () => {
