@@ -7,7 +7,7 @@ import {addressesOf} from '../../src/lib/model/open-files.js'
 import {defaultPages} from '../../src/lib/model/page.js'
 import type {ProxyReport, Report} from '../../src/lib/model/report.js'
 import {agingCredentials, endingCredentials, findingsOf} from '../../src/lib/ops/findings.js'
-import {planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
+import {planRemoval, planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
 import {status, statusOf} from '../../src/lib/ops/status.js'
 import type {Heartbeat, StateStore} from '../../src/lib/store/store.js'
 import {type TestDependencies, reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
@@ -90,7 +90,7 @@ describe('ops/findings', () => {
     ])
   })
 
-  it('a cluster whose credential was revoked and issued again is one at once, until an Envoy comes with the new one', () => {
+  it('a cluster whose credential was revoked and issued again is one after an hour, until an Envoy comes with the new one', () => {
     const {dependencies, fleet: before} = settled()
     const revoked = reduceAll(before, planRevocation(before, paris, {reissue: false}, dependencies))
     expect(kindsOf(revoked, [proxyOf(revoked, 'atlas')], dependencies.now())).to.deep.equal(['revoked paris'])
@@ -101,19 +101,31 @@ describe('ops/findings', () => {
     ]
     for (const fleet of both.map(each => reconciled(each, dependencies))) {
       const old = proxyOf(before, paris)
-      const found = (proxies: readonly ProxyReport[], now = dependencies.now()) => findingsOf(fleet, [atlas, ...proxies], now)
+      const later = (seconds: number): Date => new Date(dependencies.now().getTime() + seconds * 1000)
+      const found = (proxies: readonly ProxyReport[], now = later(HOUR)) => findingsOf(fleet, [atlas, ...proxies], now)
       const expected = {
         kind: 'credential' as const,
         cluster: paris,
-        message: 'no Envoy of paris is connected with its new credential, and the earlier one is revoked',
+        message: 'no Envoy of paris is connected with its present credential, and its earlier one is revoked',
       }
+      expect(found([], later(HOUR - 60))).to.deep.equal([])
       expect(found([])).to.deep.equal([expected])
       expect(found([old])).to.deep.equal([expected])
       const newest = fleet.records.get(paris)?.credentials.at(-1)?.sha256 ?? ''
       expect(found([old, proxyOf(fleet, paris, {credential: {sha256: newest}})])).to.deep.equal([])
-      const weeks = new Date(dependencies.now().getTime() + 7 * DAY * 1000)
-      expect(found([], weeks).map(({kind}) => kind)).to.deep.equal(['not connected'])
+      expect(found([], later(7 * DAY)).map(({kind}) => kind)).to.deep.equal(['not connected'])
     }
+  })
+
+  it('a cluster that was removed, and is registered again, has an hour like any new one', () => {
+    const {dependencies, fleet: before} = settled()
+    const removed = reduceAll(before, planRemoval(before, paris, dependencies))
+    dependencies.pass(DAY)
+    const fleet = reconciled(reduceAll(removed, [{kind: 'registration', name: paris, value: testCluster('paris')}]), dependencies)
+    const atlas = proxyOf(before, 'atlas')
+    expect(kindsOf(fleet, [atlas], dependencies.now())).to.deep.equal([])
+    dependencies.pass(HOUR)
+    expect(kindsOf(fleet, [atlas], dependencies.now())).to.deep.equal(['credential paris'])
   })
 
   it('a credential that was refused because Envoys had come with a later one is no revoked one', () => {

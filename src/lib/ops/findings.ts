@@ -20,9 +20,8 @@ import {remarksOn} from './goatlas/remarks.js'
 import {lateRotation} from './rotation/late.js'
 
 /**
- * `credential`: a proxy still uses a credential past half of its life, though there is a newer one, or no proxy has the one that was issued
- * after a revocation; `envoy`: proxies run an Envoy with
- * known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered
+ * `credential`: a proxy still uses a credential past half of its life, though there is a newer one, or for an hour no proxy has had
+ * the one that was issued after a revocation or a removal; `envoy`: proxies run an Envoy with known security faults; `fault`: a stored object cannot be read; `no leader`: no server signs and writes; `not connected`: a registered
  * cluster without a proxy; `group`: clusters are in a group that the settings do not list; `registration`: something in a registration has
  * no effect, or a page of it is refused; `not updated`, `rejected`: as the state of a proxy; `revoked`: a cluster waits for a
  * person to restore or remove it; `open files`: an Envoy connects to more than
@@ -112,23 +111,24 @@ export function findingOfFault({object, source, key, message}: Fault): Finding {
 function notConnected(fleet: Fleet, connected: ReadonlySet<Owner>, now: Date): readonly Finding[] {
   const owners: readonly Owner[] = [OBSERVABILITY, ...withAddress(fleet)]
   return owners
-    .filter(
-      owner => !connected.has(owner) && couldConnectSince(fleet, owner) + SETTING_UP <= now.getTime() && !isReissued(fleet, owner, now),
-    )
+    .filter(owner => !connected.has(owner) && isSetUp(fleet, owner, now) && !isReissued(fleet, owner, now))
     .map(owner => ({kind: 'not connected', cluster: owner, message: `no Envoy of ${owner} is connected`}))
 }
 
-/** Clusters whose Envoys had a credential that was revoked, and none of which has come with the one that was issued then: they were set up long ago. */
+/**
+ * Clusters whose earlier credentials are revoked, and no Envoy of which is connected with a later one for an hour: it was not applied, or the
+ * Envoy has ended since. A record does not tell a cluster that was revoked from one that was removed and is registered again, as a new one.
+ */
 function notReplaced(fleet: Fleet, proxies: readonly ProxyReport[], now: Date): readonly Finding[] {
   const refused = (owner: Owner, sha256: string): boolean => revokedOf(fleet, owner).some(each => each.sha256 === sha256)
   // The stream of a revoked credential ends some seconds later.
   const connected = new Set(proxies.filter(({cluster, credential}) => !refused(cluster, credential.sha256)).map(({cluster}) => cluster))
   return withAddress(fleet)
-    .filter(owner => !connected.has(owner) && isReissued(fleet, owner, now))
+    .filter(owner => !connected.has(owner) && isSetUp(fleet, owner, now) && isReissued(fleet, owner, now))
     .map(owner => ({
       kind: 'credential',
       cluster: owner,
-      message: `no Envoy of ${owner} is connected with its new credential, and the earlier one is revoked`,
+      message: `no Envoy of ${owner} is connected with its present credential, and its earlier one is revoked`,
     }))
 }
 
@@ -136,6 +136,11 @@ function withAddress(fleet: Fleet): readonly Owner[] {
   return clustersOf(fleet)
     .filter(({addresses}) => addresses.length > 0)
     .map(({name}) => name)
+}
+
+/** Whether the first of its present credentials is an hour old. */
+function isSetUp(fleet: Fleet, owner: Owner, now: Date): boolean {
+  return couldConnectSince(fleet, owner) + SETTING_UP <= now.getTime()
 }
 
 /** Whether the owner's earlier credentials were revoked, and the first of its present ones was issued this week. */

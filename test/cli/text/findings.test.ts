@@ -27,6 +27,20 @@ describe('cli/text/findings', () => {
     expect(second?.next).to.equal(apply('lyon'))
   })
 
+  it('a cluster without an Envoy that has its present credential gets both the command that applies it and the log', () => {
+    const finding: Finding = {kind: 'credential', cluster: paris, message: 'no Envoy of paris is connected with its present credential'}
+    const nextIn = (namespace: string | undefined, unreadable: readonly (typeof paris)[] = []): string | undefined =>
+      findingsJson([finding], {flags, namespace, version: '1.0.0', unreadableKeys: new Set(unreadable)})[0]?.next
+    const orLog = 'otherwise: kubectl --context paris --namespace atlas logs deployment/atlas-envoy --tail 20'
+    expect(nextIn('atlas')).to.equal(`if that credential was not applied yet: ${apply('paris')}; ${orLog}`)
+    expect(nextIn('atlas', [paris])).to.equal(
+      `if that credential was not applied yet: ask a user who may read Secret paris-envoy-ads to run: ${apply('paris')}; ${orLog}`,
+    )
+    expect(nextIn(undefined)).to.equal(
+      'if that credential was not applied yet: atlas cluster values paris --format bootstrap --output DIR; otherwise see the log of the Envoy',
+    )
+  })
+
   it('where the API server does not say, the command is printed as it is', async () => {
     const unreadableKeys = await unreadableKeysIn(findings, {mayRead: async () => Promise.reject(new Error('no answer'))})
     expect([...unreadableKeys]).to.deep.equal([])

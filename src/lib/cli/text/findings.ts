@@ -49,7 +49,7 @@ export function nextStepOf(finding: Finding, context: FindingContext): string {
     case 'revoked':
       return `atlas cluster remove ${cluster}${sameStore(flags)}, or atlas cluster restore ${cluster}${sameStore(flags)} if its machines are yours again`
     case 'credential':
-      return renewalOf(cluster, kubectl, context)
+      return credentialStep(finding, kubectl, context)
     case 'envoy':
       return upgradeOf(cluster, kubectl, context)
     case 'memory':
@@ -103,6 +103,13 @@ function renewalOf(cluster: Owner, kubectl: string | undefined, {flags, unreadab
   if (cluster === OBSERVABILITY) return `${kubectl} rollout restart deployment --selector app.kubernetes.io/component=envoy`
   const command = credentialCommand(cluster, flags)
   return unreadableKeys.has(cluster) ? `ask a user who may read Secret ${objectNames.credential(cluster)} to run: ${command}` : command
+}
+
+/** Where no Envoy is connected, its credential was not applied, or it was, and the Envoy has ended or is cut off since. */
+function credentialStep({cluster = OBSERVABILITY, proxy}: Finding, kubectl: string | undefined, context: FindingContext): string {
+  if (proxy !== undefined) return renewalOf(cluster, kubectl, context)
+  const log = kubectl === undefined || cluster === OBSERVABILITY ? ' see the log of the Envoy' : `: ${logCommand(cluster)}`
+  return `if that credential was not applied yet: ${renewalOf(cluster, kubectl, context)}; otherwise${log}`
 }
 
 /** The clusters of findings whose next step needs a key that this user may not read. Where that is unknown, the user is taken to have the right. */
