@@ -48,14 +48,14 @@ async function failureOf(server: Server, {host, port}: HostPort): Promise<NodeJS
 function hintOf(code: string | undefined, {host, port}: HostPort, {flag, toldBy}: ListenPlace): string | undefined {
   switch (code) {
     case 'EADDRINUSE': {
-      // For every address, a program that listens on a single one is in the way, such as the demo.
-      const elsewhere = ['::', '0.0.0.0'].includes(host)
-        ? `listen on one address alone, such as ${flag} 127.0.0.1:${port}`
-        : `choose another port with ${flag}`
+      // For every address, a program that listens on a single one is in the way, such as the demo. If it listens on all, no address is free.
+      const oneAddress = ['::', '0.0.0.0'].includes(host)
+        ? `; if the other one listens on a single address, one that it leaves free is enough here, such as ${flag} 127.0.0.1:${port}, which other machines do not reach`
+        : ''
       const told = toldBy === undefined ? '' : `; where the Envoy here is to connect is set by "${toldBy}"`
       const holder = renderHolder(holderInProc({host, port, protocol: 'tcp'}))
       const whose = holder === '' ? ', such as another "atlas serve" or a demo: end it (ss -ltnp shows it)' : `${holder}: end it`
-      return `another program uses that port${whose}, or ${elsewhere}${told}`
+      return `another program uses that port${whose}, or choose another port with ${flag}${oneAddress}${told}`
     }
 
     case 'EADDRNOTAVAIL': {

@@ -150,7 +150,9 @@ describe('commands: serve, status and rotate', function () {
         }
         // The port is taken on one address alone.
         const holder = process.platform === 'linux' ? `, process ${server.pid ?? ''}): end it, or ` : 'end it (ss -ltnp shows it), or '
-        expect(await refusalAt(`[::]:${taken}`)).to.contain(`${holder}listen on one address alone, such as --listen 127.0.0.1:${taken};`)
+        const everywhere = await refusalAt(`[::]:${taken}`)
+        expect(everywhere).to.contain(`${holder}choose another port with --listen; if the other one listens on a single address, `)
+        expect(everywhere).to.contain(`, such as --listen 127.0.0.1:${taken}, which other machines do not reach;`)
         expect(await refusalAt(`127.0.0.1:${taken}`)).to.contain(`${holder}choose another port with --listen;`)
       } finally {
         server.kill('SIGTERM')
