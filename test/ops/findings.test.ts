@@ -311,6 +311,13 @@ describe('ops/status', () => {
         statusWith(heartbeats, []).then(() => expect.fail('a status without a report'), String)
       const alive = {...leader, replica: 'a', holder: 'a_1'}
       expect(await messageWith([leader, alive, {...alive, replica: 'gone', holder: ''}])).to.match(/has reported yet; these are alive: a$/)
+      const ahead = {...alive, replica: 'b', holder: 'b_1', renewedAt: '2026-11-23T02:00:20.000Z'}
+      expect(await messageWith([leader, alive, ahead])).to.match(/these are alive: a, b$/)
+      const dead = (['2026-11-23T02:00:21.000Z', '2026-11-23T03:00:00.000Z', '2026-11-23T01:59:39.000Z'] as const).map(renewedAt => ({
+        ...ahead,
+        renewedAt,
+      }))
+      for (const heartbeat of dead) expect(await messageWith([leader, alive, heartbeat])).to.match(/these are alive: a$/)
       for (const heartbeats of [[leader], undefined]) expect(await messageWith(heartbeats)).to.match(/no server runs on/)
     })
 

@@ -74,6 +74,7 @@ function ageOf({renewedAt}: Heartbeat, time: number): number {
   return Math.round((time - Date.parse(renewedAt)) / 1000)
 }
 
+/** A renewal that lies further ahead than that may be of long ago, by a clock that is wrong. */
 function judged(heartbeat: Heartbeat, age: number): Liveness {
-  return {heartbeat, isAlive: age <= LEASE_EXPIRY, silence: Math.max(0, age)}
+  return {heartbeat, isAlive: Math.abs(age) <= LEASE_EXPIRY, silence: Math.max(0, age)}
 }
