@@ -217,6 +217,11 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], now: Da
   }
 }
 
+/** Whether a status without findings says that there is nothing to find: it is neither incomplete nor old. */
+export function isComplete({warnings, servers}: Pick<Status, 'servers' | 'warnings'>): boolean {
+  return warnings.length === 0 && servers.every(({ready}) => ready)
+}
+
 function howToRestore({records}: Fleet, name: ClusterName): string {
   const record = records.get(name)
   if (record?.revokedSince !== undefined)

@@ -4,7 +4,7 @@ import type {Fleet} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type PageKind} from '../../lib/model/names.js'
 import {defaultSettings} from '../../lib/model/settings.js'
 import {latestRefusals} from '../../lib/ops/latest-refusals.js'
-import type {ServerStatus, ShownStatus} from '../../lib/ops/status.js'
+import {type ServerStatus, type ShownStatus, isComplete} from '../../lib/ops/status.js'
 import {PORT, type PageLink} from './links.js'
 import {Markup, type Part, markup, textOf} from './markup.js'
 import {aboutPages} from './about-pages.js'
@@ -42,17 +42,13 @@ export function* renderStartPage(fleet: Fleet, status: ShownStatus, {now, inStor
 
 const summaries: Readonly<Record<Tone, string>> = {good: 'connected', waiting: 'waiting', wrong: 'with a problem', off: 'cut off'}
 
-function head(rows: readonly ClusterRow[], {findings}: ShownStatus, now: Date): Markup {
+function head(rows: readonly ClusterRow[], status: ShownStatus, now: Date): Markup {
   const clusters = rows.filter(({name}) => name !== OBSERVABILITY)
   const count = `${clusters.length} downstream ${clusters.length === 1 ? 'cluster' : 'clusters'}`
   const counted = (['good', 'waiting', 'wrong', 'off'] as const).flatMap(tone => {
     const number = clusters.filter(row => row.tone === tone).length
     return number === 0 ? [] : [`${number} ${summaries[tone]}`]
   })
-  const attention =
-    findings.length === 0
-      ? 'Nothing needs attention, judged by what the Envoys have acknowledged; whether Thanos answers behind them is on page Stores of Thanos Query.'
-      : `${findings.length} ${findings.length === 1 ? 'thing needs' : 'things need'} attention.`
   const time = now.toISOString()
   return markup`<!doctype html>
 <html lang="en">
@@ -66,11 +62,20 @@ function head(rows: readonly ClusterRow[], {findings}: ShownStatus, now: Date): 
 <body>
 <header>
 <h1>Atlas</h1>
-<p>${[count, ...(counted.length === 0 ? [] : [`: ${counted.join(', ')}`])]}. ${attention}</p>
+<p>${[count, ...(counted.length === 0 ? [] : [`: ${counted.join(', ')}`])]}. ${attentionOf(status)}</p>
 <p class="dim">As of <time datetime="${time}">${time.replace('T', ' ').slice(0, 19)} UTC</time>, as <code>atlas status</code> shows it; <a href="/status.json">the whole document as JSON</a>.</p>
 </header>
 <main>
 `
+}
+
+/** On what it is judged where nothing is found, or that it can not be judged: then the warnings, or the reasons of a server, stand below. */
+function attentionOf(status: ShownStatus): string {
+  const {length} = status.findings
+  if (length > 0) return `${length} ${length === 1 ? 'thing needs' : 'things need'} attention.`
+  return isComplete(status)
+    ? 'Nothing needs attention, judged by what the Envoys have acknowledged; whether Thanos answers behind them is on page Stores of Thanos Query.'
+    : 'Whether something needs attention is not fully known: this page says why.'
 }
 
 function needsAttention({findings, warnings}: ShownStatus): Part {

@@ -147,6 +147,16 @@ describe('the start page', () => {
       .and.not.to.include('Needs attention')
   })
 
+  it('does not say that nothing needs attention where a warning or a server that is not ready leaves that open', () => {
+    const starting = {...server, ready: false, reasons: ['starting']}
+    for (const unsure of [{warnings: ['no right to read Leases']}, {servers: [server, starting]}])
+      expect(textOf(page(unsure)))
+        .to.include('Whether something needs attention is not fully known: this page says why.')
+        .and.not.to.include('Nothing needs attention')
+    const finding = {kind: 'warning' as const, message: 'a finding', next: 'look'}
+    expect(textOf(page({servers: [starting], findings: [finding]}))).to.include('1 thing needs attention.')
+  })
+
   it('names the servers, the leader, and the latest refused connections', () => {
     const refusal = {at: ago(120), reason: 'generation', message: 'an old credential', peer: ''}
     const html = textOf(

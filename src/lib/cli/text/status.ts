@@ -2,7 +2,7 @@
 import {renderAge} from '../../model/duration.js'
 import type {SyncState} from '../../model/report.js'
 import {latestRefusals} from '../../ops/latest-refusals.js'
-import type {ProxyStatus, ServerStatus, ShownStatus} from '../../ops/status.js'
+import {type ProxyStatus, type ServerStatus, type ShownStatus, isComplete} from '../../ops/status.js'
 import {OBSERVABILITY} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import {describeStage} from '../../model/rotation.js'
@@ -58,8 +58,10 @@ export function renderStatus(
     ...(leader === undefined ? [] : [`leader ${leader}`]),
   ]
   const table = renderTable(head, rows, {width, before: head.indexOf('CLUSTERS')})
-  const isComplete = warnings.length === 0 && servers.every(({ready}) => ready)
-  const end = findings.length === 0 ? wrapWords(isComplete ? withoutFindings(proxies) : INCOMPLETE, width) : renderFindings(findings)
+  const end =
+    findings.length === 0
+      ? wrapWords(isComplete({warnings, servers}) ? withoutFindings(proxies) : INCOMPLETE, width)
+      : renderFindings(findings)
   return [running.map(printable).join('\n'), table, notes.map(printable).join('\n'), end].filter(part => part !== '').join('\n\n')
 }
 
