@@ -27,6 +27,8 @@ const ELLIPSIS = '…'
 
 /** Texts that differ from run to run, in the order in which they are replaced. */
 const varying: readonly (readonly [RegExp, string])[] = [
+  // what Helm's client says now and then when it ends a watch that it no longer needs
+  [/^[IW]\d{4} [\d:.]+ +\d+ reflector\.go:\d+\] "Warning: watch ended with error".*\n/gm, ''],
   [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME'],
   [/\b[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]+ \d{4}\b/g, 'TIME'],
   [/(?<![\w.=-])(?:\d+(?:y|d|h|m|s)(?: ?\d+(?:d|h|m|s))?|now)(?: ago)?(?![\w.])/g, 'AGE'],
