@@ -63,7 +63,7 @@ function* pathsIn(schema: Schema, without: readonly string[], at = ''): Generato
 }
 
 /** Blocks that Kubernetes defines, and maps that the user fills, are one value. */
-const whole = /(^|\.)(resources|podSecurityContext|securityContext|mesh\.labels|mesh\.annotations)$/
+const whole = /(^|\.)(httpRoute\.timeouts|resources|podSecurityContext|securityContext|mesh\.labels|mesh\.annotations)$/
 
 function* pathsOf(value: unknown, at = ''): Generator<string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0 || whole.test(at)) {
