@@ -7,7 +7,8 @@ import {publicKeyOf, readFields} from './fields.js'
 import {type CertificateSpec, extensionsFor} from './certificate-specs.js'
 import {algorithmOf, whyNoSigner, wholeSeconds} from './issue.js'
 import {parseCertificates, parsePrivateKey, renderCertificates, renderDer} from './pem.js'
-import {type CertificateFacts, readKey} from './read.js'
+import {readKey} from './read.js'
+import {isNamedBy2021} from './root-names.js'
 import {BACKDATED} from './rotation.js'
 import {isSignedBy} from './signed.js'
 import type {Signer} from './signer.js'
@@ -19,8 +20,7 @@ import type {Signer} from './signer.js'
  */
 export function isRootOf2021(root: CertifiedKey): boolean {
   const facts = readKey(root, 'the root')
-  const isItsOwn = facts.subject === facts.issuer && facts.subject.split(', ').includes(ORGANISATION)
-  return isItsOwn && facts.isCa && (facts.subjectKeyId === undefined || facts.keyUsages?.includes('cRLSign') !== true)
+  return isNamedBy2021(facts) && facts.isCa && (facts.subjectKeyId === undefined || facts.keyUsages?.includes('cRLSign') !== true)
 }
 
 /**
@@ -57,19 +57,6 @@ export function reissueRoot(spec: CertificateSpec, root: CertifiedKey, now: Date
   return {certificate: reissued + renderCertificates([old]), key: root.key}
 }
 
-/** Whether a root is one that Atlas has made, this program or that of 2021, by its name alone; any other came from outside. */
-export function isMadeByAtlas({subject, issuer}: Pick<CertificateFacts, 'issuer' | 'subject'>): boolean {
-  return isNamedBy2021({subject, issuer}) || (subject === issuer && ROOT_NAME.test(subject))
-}
-
-/** Whether a root is that of the 2021 program, as it made it or with the certificate that Atlas has made for it, by its name alone. */
-export function isNamedBy2021({subject, issuer}: Pick<CertificateFacts, 'issuer' | 'subject'>): boolean {
-  return subject === issuer && subject.split(', ').includes(ORGANISATION)
-}
-
-/** As `rootSpec` and `issue` name it. */
-const ROOT_NAME = /^CN=Atlas root [0-9a-f]{8}$/
-
 /**
  * The certificates of a root that are trusted, PEM, oldest first: its own, and earlier ones with the same name and key. Any other
  * certificate in its file is not trusted.
@@ -83,8 +70,6 @@ export function rootsIn(root: CertifiedKey | undefined): readonly string[] {
   const earlier = others.filter(other => isSignedBy(other, own) && identityOf(other) === identity)
   return [...earlier.reverse(), own].map(certificate => renderCertificates([certificate]))
 }
-
-const ORGANISATION = 'O=goatlas.io'
 
 /** Name and key, in hex. */
 function identityOf(certificate: X509Certificate): string {

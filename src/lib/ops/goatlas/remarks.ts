@@ -3,8 +3,8 @@ import type {TrustBundle} from '../../model/authority.js'
 import type {Cluster} from '../../model/cluster.js'
 import type {Fleet} from '../../model/fleet.js'
 import {remember} from '../../model/remember.js'
-import {isNamedBy2021} from '../../pki/goatlas-root.js'
 import {readCertificates} from '../../pki/read.js'
+import {isNamedBy2021} from '../../pki/root-names.js'
 
 /** What in a registration has no effect. What the 2021 program let pass is named only where Atlas has not adopted its installation. */
 export function remarksOn(fleet: Fleet, {remarks = [], remarksOf2021 = []}: Cluster): readonly string[] {
