@@ -275,7 +275,7 @@ describe('store/kubernetes: a watched namespace', () => {
     await Promise.all(names.map(write))
     const addressOf = (name: string): string | undefined =>
       [...(watch?.fleet.registrations.values() ?? [])].find(cluster => cluster.name === name)?.addresses[0]?.host
-    await until(() => names.every(name => addressOf(name) === '10.0.0.100' && told.get(name)!.length >= 100), 40_000)
+    await until(() => names.every(name => addressOf(name) === '10.0.0.100' && told.get(name)!.length >= 100), 150_000)
     ended.abort()
     client.close()
     expect(cuts).to.be.above(20)
@@ -288,5 +288,5 @@ describe('store/kubernetes: a watched namespace', () => {
     }
 
     await expectWhole()
-  })
+  }).timeout(200_000)
 })
