@@ -237,13 +237,13 @@ describe('store/kubernetes: a watched namespace', () => {
     const told = new Map<string, number[]>(names.map(name => [name, []]))
     const ended = new AbortController()
     const client = openClient(await openAccess({kubeconfig: stage.proxy.kubeconfig, namespace: stage.namespace}))
-    let isListed = false
+    let lists = 0
     startListWatch(
       client,
       {resource: 'services', namespace: stage.namespace},
       quickTimes,
       {
-        listed: () => (isListed = true),
+        listed: () => (lists += 1),
         changed: events => {
           for (const {object} of events) told.get(object.metadata.name)?.push(Number(object.metadata.resourceVersion))
         },
@@ -253,7 +253,7 @@ describe('store/kubernetes: a watched namespace', () => {
       },
       ended.signal,
     )
-    await until(() => isListed)
+    await until(() => lists > 0)
     const random = randomSource('cuts of a watch')
     let cuts = 0
 
@@ -275,11 +275,14 @@ describe('store/kubernetes: a watched namespace', () => {
     await Promise.all(names.map(write))
     const addressOf = (name: string): string | undefined =>
       [...(watch?.fleet.registrations.values() ?? [])].find(cluster => cluster.name === name)?.addresses[0]?.host
-    await until(() => names.every(name => addressOf(name) === '10.0.0.100' && told.get(name)!.length >= 100), 150_000)
+    await until(() => names.every(name => addressOf(name) === '10.0.0.100' && (lists > 1 || told.get(name)!.length >= 100)), 150_000)
     ended.abort()
     client.close()
     expect(cuts).to.be.above(20)
-    expect([...told]).to.deep.equal([...written])
+    // Where the API server has forgotten the version (410), the objects are listed again, and the changes until then are not events.
+    if (lists === 1) expect([...told]).to.deep.equal([...written])
+    for (const [name, versions] of told)
+      expect(versions, 'in order, nothing twice').to.deep.equal(written.get(name)!.filter(version => versions.includes(version)))
     for (const name of names) {
       const places = watch.changes.flatMap(change =>
         change.kind === 'registration' && change.name === name ? Number(change.value?.addresses[0]?.host.split('.')[3]) : [],
