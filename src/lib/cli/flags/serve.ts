@@ -3,6 +3,7 @@ import {stat} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import path from 'node:path'
 import {Flags} from '@oclif/core'
+import {errnoOf} from '../../store/directory/write.js'
 import {parseListen} from '../../model/address.js'
 import {parseDuration, renderDuration} from '../../model/duration.js'
 import {AtlasError} from '../../model/errors.js'
@@ -90,17 +91,13 @@ export function serveOptions(flags: ServeFlags) {
 export async function requireEndpointsFolder(file: string | undefined): Promise<void> {
   if (file === undefined) return
   const folder = path.dirname(file)
-  const found = await stat(folder).catch((error: unknown) => (isMissing(error) ? undefined : 'unknown'))
+  const found = await stat(folder).catch((error: unknown) => (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '') ? undefined : 'unknown'))
   if (found === 'unknown' || found?.isDirectory() === true) return
   throw new AtlasError(
     'invalid',
     `--thanos-endpoints: ${found === undefined ? `there is no directory ${folder}` : `${folder} is no directory`}`,
     {hint: 'make the directory, or name a file in one that exists'},
   )
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
 
 /**
