@@ -2,7 +2,7 @@
 import type {HostPort} from '../lib/model/address.js'
 import {ADS_PORT, pagesPortOf} from '../lib/model/settings.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
-import type {Finding} from '../lib/ops/findings.js'
+import type {Finding} from '../lib/ops/finding.js'
 import type {ServerRole, StateStore} from '../lib/store/store.js'
 import type {ClusterLimits} from './ads/cluster-limits.js'
 import {type ConnectionTimes, defaultConnectionTimes} from './ads/server.js'

@@ -5,7 +5,7 @@ import {fetchReport} from '../../lib/cli/server-report.js'
 import {type ListedClusterJson, listedClusterJson, renderList} from '../../lib/cli/text/cluster.js'
 import {findingsJson, renderFindings, unreadableKeysIn} from '../../lib/cli/text/findings.js'
 import {listClusters} from '../../lib/ops/cluster/list.js'
-import type {FindingJson} from '../../lib/ops/findings.js'
+import type {FindingJson} from '../../lib/ops/finding.js'
 
 export default class ClusterList extends StoreCommand {
   static override usage = '<%= command.id %> [FLAGS]'

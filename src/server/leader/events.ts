@@ -9,7 +9,7 @@ import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isBrok
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
-import {agingCredentials, applyCredential} from '../../lib/ops/findings.js'
+import {agingCredentials, applyCredential} from '../../lib/ops/credential-findings.js'
 import {latestProxies, reportedIn} from '../../lib/ops/server-reports.js'
 import {remarksOn} from '../../lib/ops/goatlas/remarks.js'
 import {refusedOffer} from '../../lib/ops/rotation/offered.js'

@@ -3,7 +3,7 @@ import {type Fleet, clusterOf} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../../lib/model/names.js'
 import {defaultSettings} from '../../lib/model/settings.js'
 import {clusterEntry} from '../../lib/ops/cluster/list.js'
-import type {Finding} from '../../lib/ops/findings.js'
+import type {Finding} from '../../lib/ops/finding.js'
 import type {ProxyStatus, ShownStatus} from '../../lib/ops/status.js'
 import {type PageLink, linksOf} from './links.js'
 

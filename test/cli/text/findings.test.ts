@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import {findingsJson, unreadableKeysIn} from '../../../src/lib/cli/text/findings.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
-import type {Finding} from '../../../src/lib/ops/findings.js'
+import type {Finding} from '../../../src/lib/ops/finding.js'
 
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const findings: readonly Finding[] = [

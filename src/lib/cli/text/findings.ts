@@ -2,7 +2,7 @@
 import {accessHintIn} from '../../model/errors.js'
 import {OBSERVABILITY, type Owner, objectKey, objectNames, parseObjectKey} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
-import type {Finding, FindingJson} from '../../ops/findings.js'
+import type {Finding, FindingJson} from '../../ops/finding.js'
 import type {StateStore} from '../../store/store.js'
 import {type StoreFlags, sameStore} from '../flags/store.js'
 import {shellWord} from './shell.js'
