@@ -1,7 +1,10 @@
 /** What every state store reports to its watchers. */
 import {expect} from 'chai'
 import {encodeOnto} from '../../src/lib/manifest/encode.js'
+import {parseAddress} from '../../src/lib/model/address.js'
 import type {Change} from '../../src/lib/model/change.js'
+import {type ClusterName, parseClusterName} from '../../src/lib/model/names.js'
+import {testCluster} from '../helpers/fleet.js'
 import {plain} from '../helpers/fleet-changes.js'
 import {rejectedBy} from '../helpers/thrown.js'
 import {sleep, until} from '../store/recorder.js'
@@ -46,6 +49,33 @@ export function watchContract(name: string, create: () => Promise<Place>): void 
       await sleep(SETTLED)
       expect(watch.changes).to.deep.equal([moved('198.51.100.9'), {kind: 'registration', name: lyon, value: undefined}])
       expect(plain(watch.fleet)).to.deep.equal(plain(await stage.place.open().load()))
+    })
+
+    it('hides nothing that another store writes while a commit of its own store goes on', async () => {
+      const base = await stage.filled()
+      const watch = await stage.watching()
+      const names = Array.from({length: 150}, (_, index) => parseClusterName(`many-${String(index)}`))
+      const registered = (name: ClusterName, address: string): Change => ({
+        kind: 'registration',
+        name,
+        value: testCluster(name, {addresses: [parseAddress(address)]}),
+      })
+      const [first, last] = [parseClusterName('many-0'), parseClusterName('many-149')]
+      const commit = stage.store.commit(
+        base,
+        names.map(name => registered(name, '198.51.100.1')),
+      )
+      const other = stage.place.open()
+      let found = await other.load()
+      while (!found.registrations.has(first)) found = await other.load()
+      await other.commit(found, [registered(first, '198.51.100.2')])
+      await commit
+      const addressOf = (name: ClusterName): string | undefined => watch.fleet.registrations.get(name)?.addresses[0]?.host
+      await until(() => addressOf(first) === '198.51.100.2')
+      await sleep(SETTLED)
+      expect([addressOf(first), addressOf(last)]).to.deep.equal(['198.51.100.2', '198.51.100.1'])
+      // What is based on what the watch shows is no conflict.
+      await stage.store.commit(watch.fleet, [registered(first, '198.51.100.3')])
     })
 
     it('reports only the entry that changed, and nothing when only the formatting differs', async () => {

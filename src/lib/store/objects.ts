@@ -45,7 +45,7 @@ export interface Observed {
    * @throws AtlasError `unreachable`
    */
   since?(): Promise<readonly Sighting[] | undefined>
-  /** An object that `saw` has named; undefined: it is gone. */
+  /** An object that `saw` has named, or, in a remote place, that this process has written; undefined: it is gone. */
   one(key: ObjectKey): StoredObject | undefined
 }
 

@@ -53,7 +53,15 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   function wrote(sightings: readonly Sighting[]): void {
     if (sightings.length === 0) return
     if (watches.size === 0) see(loaded, known => known.some(sightings, loaded.fleet))
-    for (const watch of watches) tell(watch, known => known.some(sightings, watch.fleet))
+    for (const watch of watches) tell(watch, known => known.some(sightings.map(asOfNow(watch)), watch.fleet))
+  }
+
+  /**
+   * A remote place reports what other writers do while a commit goes on: of an object that the commit wrote first a newer version may be
+   * known by now, such as a revocation, and the commit's own version must not replace it.
+   */
+  function asOfNow({observed}: Watch): (sighting: Sighting) => Sighting {
+    return sighting => (objects.isRemote ? understood({key: sighting.key, object: observed.one(sighting.key)}) : sighting)
   }
 
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
