@@ -167,7 +167,7 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
     role === 'controller'
       ? undefined
       : openEnvoyService({
-          ...{fleet, store, replica, now: clock.now, steady: monotonic, times, limits, cpuTime, log, metrics, proxies, report},
+          ...{fleet, store, replica, now: clock.now, steady: monotonic, times, limits, cpuTime, log, metrics, proxies, report, readiness},
           proxiesChanged(cluster) {
             if (!store.isShared) leader?.proxiesChanged(cluster)
           },

@@ -61,7 +61,9 @@ export function streamCallbacks({
     // Port probes and load balancers break off a handshake all the time.
     const level: LogLevel = reason === 'tls-handshake' ? 'debug' : 'warn'
     logOf(denial.cluster)[level]('refused', {reason, message, peer, ...(denial.cluster !== undefined && {cluster: denial.cluster})})
-    if (level === 'warn') proxies.denied(denial, peer, now())
+    if (level === 'debug') return
+    proxies.denied(denial, peer, now())
+    mayDiffer('other')
   }
 
   return {

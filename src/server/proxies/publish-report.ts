@@ -1,10 +1,13 @@
-/** Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then. */
+/**
+ * Writes this server's report on its proxies for the other servers and for `status`: a refusal at once, everything else now and then, also
+ * what the server warns of by time alone, such as a certificate that ends soon.
+ */
 import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import {digestOf, packAhead, renderAhead} from '../../lib/manifest/pack-report.js'
 import type {Change} from '../../lib/model/change.js'
 import {messageOf} from '../../lib/model/errors.js'
 import type {Owner} from '../../lib/model/names.js'
-import type {Leftover, ProxyReport, Report} from '../../lib/model/report.js'
+import type {Leftover, ProxyReport, Readiness, Report} from '../../lib/model/report.js'
 import {inShortTurns} from '../../lib/store/short-turns.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
@@ -13,7 +16,7 @@ import {openMinuteBudget} from '../minute-budget.js'
 
 /** Milliseconds. */
 export interface ReportTimes {
-  /** A report without a new refusal is written at most this often. */
+  /** A report without a new refusal is written at most this often, and what the server warns of is looked at this often. */
   readonly reportMs: number
 }
 
@@ -33,6 +36,8 @@ export interface ReportPublisherDependencies {
   readonly times: ReportTimes
   readonly log: Log
   report(): Report
+  /** As the report has it: asked more often, since no change tells when it differs. */
+  readiness(): Readiness
   /** The proxies of the report, one by one: they are remembered for it. */
   proxies(): Iterable<ProxyReport>
   leftovers(): readonly Leftover[]
@@ -41,10 +46,11 @@ export interface ReportPublisherDependencies {
 /** NACKs of one cluster that are written at once; further ones of the same minute wait for the next regular report. */
 const URGENT_PER_MINUTE = 6
 
-/** Writes nothing before something may differ. */
+/** Writes nothing before something may differ, and looks at nothing before the fleet is known. */
 export function openReportPublisher({fleet, store, replica, times, log, ...sources}: ReportPublisherDependencies): ReportPublisher {
   const urgent = openMinuteBudget(URGENT_PER_MINUTE)
   let timer: NodeJS.Timeout | undefined
+  let looking: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let writtenAt = -Infinity
   let [isWanted, isUrgent] = [false, false]
@@ -105,6 +111,12 @@ export function openReportPublisher({fleet, store, replica, times, log, ...sourc
     else isWanted = true
   }
 
+  /** A warning may begin and end by time alone. Nothing is written where it is as it was last written. */
+  function look(): void {
+    const last = fleet.stored().reports.get(replica)?.report
+    if (last !== undefined && textOf(last) !== textOf(sources.readiness())) mayDiffer('other')
+  }
+
   /** Reports of other servers are not part of this one's; that its own object now exists is a reason to write it. */
   function isNews(change: Change): boolean {
     return change.kind === 'report' ? change.replica === replica : change.kind !== 'revision'
@@ -112,13 +124,21 @@ export function openReportPublisher({fleet, store, replica, times, log, ...sourc
 
   return {
     mayDiffer,
+    started() {
+      if (!isStopped) looking = setInterval(look, times.reportMs).unref()
+    },
     changed({changes}) {
       if (changes.some(change => isNews(change))) mayDiffer('other')
     },
     async stop() {
       isStopped = true
       clearTimeout(timer)
+      clearInterval(looking)
       await writing
     },
   }
+}
+
+function textOf({ready, reasons, warnings}: Readiness): string {
+  return JSON.stringify([ready, reasons, warnings])
 }

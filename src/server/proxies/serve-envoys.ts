@@ -2,7 +2,7 @@
 import {buildAhead} from '../../lib/envoy/build.js'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import type {Owner} from '../../lib/model/names.js'
-import type {Report} from '../../lib/model/report.js'
+import type {Readiness, Report} from '../../lib/model/report.js'
 import {inShortTurns} from '../../lib/store/short-turns.js'
 import type {StateStore} from '../../lib/store/store.js'
 import {type ClusterLimits, defaultClusterLimits, openClusterLimiter} from '../ads/cluster-limits.js'
@@ -34,6 +34,7 @@ export interface EnvoyServiceDependencies {
   readonly metrics: Metrics
   readonly proxies: Proxies
   readonly report: () => Report
+  readonly readiness: () => Readiness
   /** An Envoy of a cluster has connected, or is gone. */
   readonly proxiesChanged: (cluster: Owner) => void
 }
@@ -65,7 +66,7 @@ const CONNECTIONS_MAX = 20_000
 
 /** No Envoy is served before `listen`. */
 export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyService {
-  const {fleet, store, replica, times, log, metrics, proxies, now, steady, cpuTime, report} = dependencies
+  const {fleet, store, replica, times, log, metrics, proxies, now, steady, cpuTime, report, readiness} = dependencies
   const pusher = openPusher(fleet, times, {
     pushed(streams, milliseconds) {
       metrics.pushes.inc()
@@ -74,7 +75,11 @@ export function openEnvoyService(dependencies: EnvoyServiceDependencies): EnvoyS
     },
   })
   const reports = store.isShared
-    ? openReportPublisher({fleet, store, replica, times, log, report, proxies: proxies.reportsOneByOne, leftovers: proxies.leftovers})
+    ? openReportPublisher({
+        ...{fleet, store, replica, times, log, report, readiness},
+        proxies: proxies.reportsOneByOne,
+        leftovers: proxies.leftovers,
+      })
     : undefined
   const limiter = openClusterLimiter({...defaultClusterLimits, ...dependencies.limits})
   const callbacks = streamCallbacks({
