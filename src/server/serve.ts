@@ -2,7 +2,6 @@
 import {messageOf} from '../lib/model/errors.js'
 import type {Readiness, Report} from '../lib/model/report.js'
 import type {OpsDependencies} from '../lib/ops/dependencies.js'
-import {reportedProxies} from '../lib/ops/renewals.js'
 import {evidenceIn} from '../lib/ops/rotation/evidence.js'
 import {endingCredentials} from '../lib/ops/credential-findings.js'
 import {offlineRootsOf, unsignedReasons} from '../lib/ops/signing.js'
@@ -134,8 +133,8 @@ function wire(options: ServeOptions, phase: () => Phase): Parts {
 
   const reconciled = (outcome: ReconcileOutcome): void => metrics.reconciles.inc({outcome})
   const renewals = {
-    proxies: () => (store.isShared ? reportedProxies(fleet.stored()) : proxies.reports()),
     isClockConfirmed: clock.isConfirmed,
+    evidenceAhead: () => (store.isShared ? [] : proxies.reportsOneByOne()),
     evidence: () =>
       store.isShared
         ? evidenceIn(fleet.stored())

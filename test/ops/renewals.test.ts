@@ -90,7 +90,11 @@ describe('renewals', () => {
     dependencies.pass(120)
     expect(pass()).to.deep.equal([])
     expect(plan().late).to.deep.equal([first[0], second[0]].sort())
-    const gate = openRenewals({proxies: () => facts.proxies, isClockConfirmed: () => true, evidence: () => undefined}, dependencies, times)
+    const gate = openRenewals(
+      {isClockConfirmed: () => true, evidence: () => ({proxies: facts.proxies, absent: [], servers: []}), evidenceAhead: () => []},
+      dependencies,
+      times,
+    )
     await gate.take(fleet)
     expect(gate.failure()).to.contain(
       `renewals wait: ${[first[0], second[0]].sort().join(', ')} did not acknowledge a new identity within 2m`,
@@ -127,7 +131,7 @@ describe('renewals', () => {
 
   it('before the clock is confirmed are planned again, of the same clusters, where nothing was written', async () => {
     dependencies.pass(40 * day)
-    const gate = openRenewals({proxies: () => [], isClockConfirmed: () => false, evidence: () => undefined}, dependencies, times)
+    const gate = openRenewals({isClockConfirmed: () => false, evidence: () => undefined, evidenceAhead: () => []}, dependencies, times)
     const first = await gate.take(fleet)
     expect(first.owners.size).to.equal(3)
     expect(await gate.take(fleet), 'the commit failed').to.deep.equal(first)

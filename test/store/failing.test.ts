@@ -42,7 +42,7 @@ describe('a commit to a store that fails at one object', () => {
         async key => held.get(key),
         base,
         some,
-        () => undefined,
+        async () => undefined,
       )
     const base = await onto(emptyFleet, forAll)
     isFailing = true

@@ -93,16 +93,28 @@ export function isOwnerSettled(fleet: Fleet, settings: Settings, owner: Owner, n
 
 /**
  * Finds out what time brings to each owner, which takes a signature check for each certificate, before `areOwnersSettled` asks for all at
- * once; nothing where the last fleet had the same trust bundle. The caller iterates with pauses.
+ * once; where the last fleet had the same trust bundle, to those that differ since. The caller iterates with pauses.
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
 export function* lookAhead(fleet: Fleet): Generator<undefined, void> {
   const {settings} = fleet
-  if (settings === undefined || (last !== undefined && isSameBasis(last.fleet, fleet))) return
+  if (settings === undefined) return
+  if (last !== undefined && isSameBasis(last.fleet, fleet)) {
+    for (const owner of ownersSince(last.fleet, fleet)) {
+      settledOwner(fleet, settings, owner)
+      yield
+    }
+
+    if (narrowed(last, fleet, settings) !== undefined) return
+  }
+
+  const spans: Span[] = []
   for (const owner of ownersOf(fleet)) {
-    settledOwner(fleet, settings, owner)
+    spans.push(settledOwner(fleet, settings, owner))
     yield
   }
+
+  last = {fleet, span: intersection(spans)}
 }
 
 function isWithin({from, until}: Span, now: Date): boolean {
@@ -122,8 +134,9 @@ function settledOwners(fleet: Fleet, settings: Settings): Span {
 /** Undefined where an owner that decided an end of the span decides it no more: another one does then. */
 function narrowed(before: {readonly fleet: Fleet; readonly span: Span}, fleet: Fleet, settings: Settings): Span | undefined {
   if (!isSameBasis(before.fleet, fleet)) return undefined
-  const owners = ownersApart(before.fleet, fleet, ['identities', 'credentials', 'records', 'registrations'])
-  const spans = owners.map(owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const)
+  const spans = ownersSince(before.fleet, fleet).map(
+    owner => [settledOwner(before.fleet, settings, owner), settledOwner(fleet, settings, owner)] as const,
+  )
   const {from, until} = before.span
   const isWidened = spans.some(([was, is]) => (was.from === from && is.from < from) || (was.until === until && is.until > until))
   return isWidened ? undefined : intersection([before.span, ...spans.map(([, is]) => is)])
@@ -139,6 +152,11 @@ function isSameBasis(before: Fleet, after: Fleet): boolean {
     was.credentialIssuer === is.credentialIssuer &&
     was.roots === is.roots
   )
+}
+
+/** Owners of which something differs that their spans depend on. */
+function ownersSince(before: Fleet, after: Fleet): readonly Owner[] {
+  return ownersApart(before, after, ['identities', 'credentials', 'records', 'registrations'])
 }
 
 function ownersOf(fleet: Fleet): readonly Owner[] {

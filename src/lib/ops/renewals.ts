@@ -5,7 +5,6 @@
 import {identitySecret} from '../envoy/secret.js'
 import {type Fleet, isRegistered, recordOf, registeredNames} from '../model/fleet.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
-import {remember} from '../model/remember.js'
 import type {ProxyReport} from '../model/report.js'
 import type {Settings} from '../model/settings.js'
 import {isAge, judgeKey} from '../pki/judge.js'
@@ -49,18 +48,37 @@ export interface RenewalFacts {
 }
 
 /**
- * The renewals of one pass, those that end first before others. While a tenth is not acknowledged, none; where half of a tenth, and
- * at least two clusters, do not acknowledge in time, those alone that can not wait.
+ * The owners with a certificate that its age is a reason to replace; undefined for each other owner, so that a caller can pause. None
+ * where time has brought nothing to any.
  * @throws AtlasError `invalid` where an issuer in force does not decode
  */
-export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts: RenewalFacts): RenewalPlan {
+export function* agedOwners(
+  fleet: Fleet,
+  settings: Settings,
+  now: Date,
+  evidence: Evidence | undefined,
+): Generator<Aged | undefined, void> {
+  if (areOwnersSettled(fleet, settings, now)) return
+  for (const owner of [OBSERVABILITY, ...registeredNames(fleet)] as const) yield aged(fleet, settings, owner, {now, evidence})
+}
+
+/**
+ * The renewals of one pass, those that end first before others. While a tenth is not acknowledged, none; where half of a tenth, and
+ * at least two clusters, do not acknowledge in time, those alone that can not wait.
+ * @param all what `agedOwners` gives for the same fleet, time and evidence
+ * @throws AtlasError `invalid` where an issuer in force does not decode
+ */
+export function planRenewals(
+  fleet: Fleet,
+  settings: Settings,
+  now: Date,
+  facts: RenewalFacts,
+  all: Iterable<Aged | undefined> = agedOwners(fleet, settings, now, facts.evidence),
+): RenewalPlan {
   const {isClockConfirmed, renewedBefore} = facts
-  if (areOwnersSettled(fleet, settings, now)) return {owners: new Set(), others: isClockConfirmed, isWaiting: false, late: []}
-  const names = registeredNames(fleet)
-  const tenth = Math.max(1, Math.floor(names.length / 10))
-  const owners: readonly Owner[] = isClockConfirmed ? [OBSERVABILITY, ...names] : names
-  const due = owners.flatMap(owner => aged(fleet, settings, owner, {now, evidence: facts.evidence}) ?? [])
-  const isOtherDue = !isClockConfirmed && aged(fleet, settings, OBSERVABILITY, {now, evidence: facts.evidence}) !== undefined
+  const found = [...all].filter(one => one !== undefined)
+  const due = isClockConfirmed ? found : found.filter(({owner}) => owner !== OBSERVABILITY)
+  const isOtherDue = due.length < found.length
   const plan = (chosen: readonly Aged[], late: readonly Owner[] = []): RenewalPlan => ({
     owners: new Set(chosen.map(({owner}) => owner)),
     others: isClockConfirmed,
@@ -69,6 +87,7 @@ export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts:
   })
   if (due.length === 0) return plan([])
 
+  const tenth = Math.max(1, Math.floor(registeredNames(fleet).length / 10))
   const {pending, late} = unacknowledged(fleet, now, facts)
   // One cluster that does not answer delays no other, however small the fleet is.
   const isStopped = late.length >= Math.max(2, tenth / 2)
@@ -81,19 +100,8 @@ export function planRenewals(fleet: Fleet, settings: Settings, now: Date, facts:
   return plan(chosen, ready.length < due.length ? late : [])
 }
 
-/** The connected Envoys in the reports of the living servers. */
-export function reportedProxies({replicas = NO_REPLICAS, reports}: Fleet): readonly ProxyReport[] {
-  return proxiesIn(reports, replicas)
-}
-
-const NO_REPLICAS: readonly string[] = []
-
-/** Remembered: most passes of the leader see the reports of the pass before. */
-const proxiesIn = remember((reports: Fleet['reports'], replicas: readonly string[]): readonly ProxyReport[] =>
-  replicas.flatMap(replica => reports.get(replica)?.report.proxies ?? []),
-)
-
-interface Aged {
+/** An owner with certificates that their age is a reason to replace. */
+export interface Aged {
   readonly owner: Owner
   /** When the first of its certificates that are due ends, milliseconds since 1970. */
   readonly end: number

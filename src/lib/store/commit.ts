@@ -63,7 +63,7 @@ export async function commitOnto(
   read: (key: ObjectKey) => Promise<StoredObject | undefined>,
   base: Fleet,
   changes: readonly Change[],
-  wrote: (sightings: readonly Sighting[]) => void,
+  wrote: (sightings: readonly Sighting[]) => Promise<void>,
 ): Promise<Fleet> {
   const stored = changes.filter(change => isStored(change))
   if (stored.length === 0) return base
@@ -85,7 +85,7 @@ export async function commitOnto(
         fleet,
         written.flatMap(({group, object}) => [...group.changes, {kind: 'revision', object: group.key, value: object?.revision}]),
       )
-      wrote(written.map(({group, object}) => ({key: group.key, object})))
+      await wrote(written.map(({group, object}) => ({key: group.key, object})))
       for (const {group, error} of outcomes.filter(outcome => 'error' in outcome)) {
         if (!(error instanceof AtlasError) || error.code === 'conflict') throw error as Error
         // One object that the API server fails at, such as for a webhook that is down, must not stop the others.

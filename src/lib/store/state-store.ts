@@ -50,8 +50,10 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     return found === undefined ? undefined : ofKnownFormat(found)
   }
 
-  function wrote(sightings: readonly Sighting[]): void {
+  async function wrote(sightings: readonly Sighting[]): Promise<void> {
     if (sightings.length === 0) return
+    // A hundred certificates that a rotation has replaced take 50 ms to decode.
+    await inShortTurns(decode.ahead(sightings.flatMap(({object}) => object ?? [])))
     if (watches.size === 0) see(loaded, known => known.some(sightings, loaded.fleet))
     for (const watch of watches) tell(watch, known => known.some(sightings.map(asOfNow(watch)), watch.fleet))
   }

@@ -6,7 +6,6 @@ import type {Owner} from '../../lib/model/names.js'
 import type {RequestTimes} from '../../lib/model/request.js'
 import {planAnswers} from '../../lib/ops/answer-requests.js'
 import type {OpsDependencies} from '../../lib/ops/dependencies.js'
-import {lookAhead} from '../../lib/ops/due.js'
 import {type ReconcileScope, inOrder, knownOwners, planReconcile} from '../../lib/ops/reconcile.js'
 import {inShortTurns} from '../../lib/store/short-turns.js'
 
@@ -47,9 +46,4 @@ export async function planInTurns(
 /** As `planAnswers`. */
 export async function planAnswersInTurns(fleet: Fleet, dependencies: OpsDependencies, times: RequestTimes): Promise<readonly Change[]> {
   return (await inShortTurns(planAnswers(fleet, dependencies, times))).flat()
-}
-
-/** As `lookAhead`. */
-export async function lookAheadInTurns(fleet: Fleet): Promise<void> {
-  await inShortTurns(lookAhead(fleet))
 }

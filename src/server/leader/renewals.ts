@@ -2,13 +2,13 @@
 import {renderDuration} from '../../lib/model/duration.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import type {Owner} from '../../lib/model/names.js'
-import type {ProxyReport} from '../../lib/model/report.js'
 import type {Rotation} from '../../lib/model/rotation.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
-import {type RenewalPlan, planRenewals} from '../../lib/ops/renewals.js'
+import {lookAhead} from '../../lib/ops/due.js'
+import {type RenewalPlan, agedOwners, planRenewals} from '../../lib/ops/renewals.js'
 import type {Evidence} from '../../lib/ops/rotation/evidence.js'
 import {type UsedCredentials, nextSuperseded, usedCredentials} from '../../lib/ops/superseded.js'
-import {lookAheadInTurns} from './plan-in-turns.js'
+import {inShortTurns} from '../../lib/store/short-turns.js'
 
 /** Milliseconds. */
 export interface RenewalTimes {
@@ -22,12 +22,12 @@ export const defaultRenewalTimes: RenewalTimes = {acknowledgeMs: 120_000, rotati
 
 /** What decides which renewals go on. */
 export interface RenewalSources {
-  /** The connected Envoys, by the newest reports. */
-  readonly proxies: () => readonly ProxyReport[]
   /** Whether the clock is confirmed, or has held for long enough. */
   readonly isClockConfirmed: () => boolean
   /** By which a rotation goes on; undefined: not known yet. */
   readonly evidence: () => Evidence | undefined
+  /** What `evidence` is made of and remembers; the caller iterates with pauses. */
+  readonly evidenceAhead: () => Iterable<unknown>
 }
 
 export interface RenewalGate {
@@ -51,7 +51,7 @@ const nothing: RenewalPlan = {owners: new Set(), others: false, isWaiting: false
 
 /** No renewal has been let through yet. */
 export function openRenewals(
-  {proxies, isClockConfirmed, evidence}: RenewalSources,
+  {isClockConfirmed, evidence, evidenceAhead}: RenewalSources,
   clock: Clock,
   {acknowledgeMs, rotationMs}: RenewalTimes,
 ): RenewalGate {
@@ -64,11 +64,13 @@ export function openRenewals(
     async take(fleet) {
       rotation = fleet.rotation
       if (fleet.settings === undefined) return {...nothing, evidence: undefined, used: undefined}
-      await lookAheadInTurns(fleet)
+      await inShortTurns(lookAhead(fleet))
+      await inShortTurns(evidenceAhead())
+      const [known, now] = [evidence(), clock.now()]
+      const aged = await inShortTurns(agedOwners(fleet, fleet.settings, now, known))
       const isConfirmed = isClockConfirmed()
-      const known = evidence()
-      const facts = {proxies: proxies(), evidence: known, isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
-      plan = planRenewals(fleet, fleet.settings, clock.now(), facts)
+      const facts = {proxies: known?.proxies ?? [], evidence: known, isClockConfirmed: isConfirmed, renewedBefore, acknowledgeMs}
+      plan = planRenewals(fleet, fleet.settings, now, facts, aged)
       if (!isConfirmed && clock.clockDoubt?.() === undefined) for (const owner of plan.owners) renewedBefore.add(owner)
       const used = known && usedCredentials(known)
       refusedFrom = used === undefined ? Infinity : nextSuperseded(fleet, fleet.settings, used)

@@ -57,11 +57,15 @@ interface Parts extends Pick<Stream, 'admitted' | 'frozen' | 'lastSentAt' | 'ope
   readonly ends: ReadonlyMap<string, string>
 }
 
+const partNames = [
+  ...(['node', 'equalIds', 'record', 'ends'] as const),
+  ...(['admitted', 'frozen', 'lastSentAt', 'openedAt', 'sequence', 'variant'] as const),
+] as const satisfies readonly (keyof Parts)[]
+
 /** The same object for as long as nothing differs that it is made of: of a thousand streams, few differ from one report to the next. */
 function remembered(session: Session, parts: Parts): ProxyReport {
   const last = lastReports.get(session)
-  const isSame = last !== undefined && (Object.keys(parts) as (keyof Parts)[]).every(part => Object.is(last.parts[part], parts[part]))
-  if (isSame) return last.report
+  if (last !== undefined && partNames.every(part => Object.is(last.parts[part], parts[part]))) return last.report
   const report = proxyReport(session, parts)
   lastReports.set(session, {parts, report})
   return report

@@ -56,7 +56,7 @@ describe('the reconciler', () => {
       log: silentLog,
       times: {...defaultReconcilerTimes, ...times},
       withZone: true,
-      renewals: {proxies: () => [], isClockConfirmed: () => true, evidence: () => undefined},
+      renewals: {isClockConfirmed: () => true, evidence: () => undefined, evidenceAhead: () => []},
       isConnecting: () => isConnecting,
       planAlertmanagers: () => [],
       reconciled: () => {
