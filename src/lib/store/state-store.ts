@@ -66,8 +66,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     return sighting => (objects.isRemote ? understood({key: sighting.key, object: observed.one(sighting.key)}) : sighting)
   }
 
+  /** Also during an outage: what this process writes then, such as a revocation, has an effect, and its next write is based on it. */
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
-    if (watch.failed) return
     const changes = see(watch, compare)
     if (changes.length > 0) watch.watcher.changed(changes)
   }
