@@ -11,8 +11,66 @@ const CONTROLLERS = [
   ...['approver', 'issuer-selfsigned', 'issuer-ca'].map(name => `certificaterequests-${name}`),
 ]
 
-/** Installs the CRDs and starts it for one namespace. @returns ends it */
-export async function startCertManager(kubernetes: Kubernetes, namespace: string): Promise<() => Promise<void>> {
+/** How a root is asked of cert-manager. */
+export interface AskedRoot {
+  /** The Issuer: a CA, or the certificate signs itself. */
+  readonly issuer: 'company' | 'itself'
+  readonly rotationPolicy: 'Always' | 'Never'
+  readonly algorithm: 'ECDSA' | 'RSA'
+  /** Bits. */
+  readonly size: number
+}
+
+/** Both kinds of Issuer with each policy, and several kinds of key. */
+export const askedRoots: readonly AskedRoot[] = [
+  {issuer: 'company', rotationPolicy: 'Always', algorithm: 'ECDSA', size: 384},
+  {issuer: 'company', rotationPolicy: 'Never', algorithm: 'RSA', size: 2048},
+  {issuer: 'itself', rotationPolicy: 'Always', algorithm: 'RSA', size: 2048},
+  {issuer: 'itself', rotationPolicy: 'Never', algorithm: 'ECDSA', size: 256},
+]
+
+export function describeAsked({issuer, rotationPolicy, algorithm, size}: AskedRoot): string {
+  return `signed by ${issuer}, rotationPolicy ${rotationPolicy}, ${algorithm} ${size}`
+}
+
+/** The Secret that Certificate `authority` of `certificateObjects` is kept in. */
+export const AUTHORITY_SECRET = 'atlas-authority'
+
+const YEARS = '87600h'
+
+/** The Issuers, and Certificate `authority`, whose Secret Atlas watches; for `kubectl apply`. */
+export function certificateObjects({issuer, rotationPolicy, algorithm, size}: AskedRoot): string {
+  const object = (kind: string, name: string, spec: object): object => ({apiVersion: 'cert-manager.io/v1', kind, metadata: {name}, spec})
+  const ca = {isCA: true, duration: YEARS}
+  const items = [
+    object('Issuer', 'itself', {selfSigned: {}}),
+    object('Certificate', 'company', {
+      ...ca,
+      privateKey: {algorithm: 'ECDSA', size: 256},
+      commonName: 'Company',
+      secretName: 'company',
+      issuerRef: {name: 'itself'},
+    }),
+    object('Issuer', 'company', {ca: {secretName: 'company'}}),
+    object('Certificate', 'authority', {
+      ...ca,
+      privateKey: {algorithm, size, rotationPolicy},
+      commonName: 'Atlas',
+      secretName: AUTHORITY_SECRET,
+      secretTemplate: {labels: {'goatlas.io/authority': 'root'}},
+      issuerRef: {name: issuer},
+    }),
+  ]
+  return JSON.stringify({apiVersion: 'v1', kind: 'List', items})
+}
+
+/** For `kubectl patch --type=merge` of Certificate `authority`: it is renewed this many seconds after each issue. */
+export function renewedAfter(seconds: number): string {
+  return JSON.stringify({spec: {renewBefore: `${87_600 * 3600 - seconds}s`}})
+}
+
+/** Installs the CRDs and starts it for all namespaces. @returns ends it */
+export async function startCertManager(kubernetes: Kubernetes): Promise<() => Promise<void>> {
   const crds = readFileSync(program('cert-manager-crds'), 'utf8')
   const input = crds
     .split('\n')
@@ -30,7 +88,6 @@ export async function startCertManager(kubernetes: Kubernetes, namespace: string
     program('cert-manager'),
     [
       `--kubeconfig=${kubernetes.kubeconfig}`,
-      `--namespace=${namespace}`,
       '--leader-elect=false',
       '--metrics-listen-address=127.0.0.1:0',
       `--controllers=${CONTROLLERS.join(',')}`,
