@@ -1,23 +1,31 @@
-/** Runs the command line as its users do: the compiled program, as a process, without a terminal. */
+/** Runs the command line as its users do: the compiled program, in a process beside the test's, without a terminal. */
 import {spawn} from 'node:child_process'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {availableParallelism, tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {runKept} from './kept-process.js'
 import {type Ran, ranOf} from './ran.js'
 
 export const atlasBin = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
-/** Runs `atlas …args`; rejects only when it can't be started. */
+/** Commands that go on until they are told to end. Each has a process of its own. */
+const lasting = new Set(['demo', 'serve'])
+
+/** Runs `atlas …args`, in a process that has run other commands before; rejects only when it can't be started. */
 export async function atlas(...args: string[]): Promise<Ran> {
-  return runBin(atlasBin, args)
+  return lasting.has(args[0] ?? '') ? runBin(atlasBin, args) : runKept(atlasBin, args, environment())
 }
 
-/** The same of any `bin/run.js`, such as an earlier release's. */
+/** Runs any `bin/run.js`, such as an earlier release's, in a process of its own. */
 export async function runBin(bin: string, args: readonly string[]): Promise<Ran> {
-  const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
-  const child = spawn(process.execPath, [bin, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
+  const child = spawn(process.execPath, [bin, ...args], {env: environment(), stdio: ['ignore', 'pipe', 'pipe']})
   return ranOf(child)
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const {ATLAS_STORE: _, NODE_OPTIONS: __, ...env} = process.env
+  return env
 }
 
 /** Runs `atlas …args --json`. @returns the parsed value */

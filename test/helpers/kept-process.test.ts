@@ -1,0 +1,33 @@
+import {writeFile} from 'node:fs/promises'
+import path from 'node:path'
+import {expect} from 'chai'
+import {atlas, atlasBin, inFolder, runBin} from './atlas.js'
+
+describe('helpers/atlas: a process that runs many commands', function () {
+  this.timeout(60_000)
+
+  it('ends each with the output and the exit code of a process of its own', () =>
+    inFolder(async folder => {
+      const [store, broken] = [path.join(folder, 'state'), path.join(folder, 'file')]
+      await writeFile(broken, '')
+      await atlas('init', '--store', store, '--address', '203.0.113.7')
+      await atlas('cluster', 'add', 'paris', '--store', store)
+      for (const args of [
+        ['cluster', 'list', '--store', store],
+        ['cluster', 'show', 'lyon', '--store', store],
+        ['cluster', 'show', 'lyon', '--store', store, '--json'],
+        ['cluster', 'list', '--store', broken],
+        ['cluster', 'list', '--kubeconfig', path.join(folder, 'none')],
+        ['cluster', 'add', 'Not A Name', '--store', store],
+        ['cluster', 'values', 'paris', '--store', store],
+        ['cluster', 'remove', 'paris', '--store', store],
+        ['cluster', 'ad', 'paris'],
+        ['cluster', 'list', '--sotre', store],
+        ['cluster-values', 'paris', '--store', store],
+        ['rotate', '--help'],
+        ['--version'],
+        [],
+      ])
+        expect(await atlas(...args), args.join(' ')).to.deep.equal(await runBin(atlasBin, args))
+    }))
+})
