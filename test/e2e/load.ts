@@ -1,18 +1,21 @@
-/** Continuous requests to some clusters, on old and new connections, and an open stream to each: none may fail. */
+/** Requests to some clusters at a fixed rate, on old and new connections, and an open stream to each: none may fail or take long. */
 import {type Channel, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {type Load, startLoad} from '../../src/demo/lab/load.js'
+import {type Load, type LoadResult, startLoad} from '../../src/demo/lab/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {hostOf, queryAddress, whoAnswers} from './look.js'
 import type {Scene} from './scene.js'
 
 /** Longer than any test. */
 const STREAM_SECONDS = 120
-const PAUSE_MS = 15
+/** A request on an open connection and one on a new connection are sent to each cluster once in this time. */
+const EVERY_MS = 25
+/** No answer may take longer, milliseconds; Thanos waits 5 s. It takes some milliseconds, and 0.3 s on a machine that runs other tests as well. */
+const SLOWEST_MS = 3000
 
 export interface RunningLoad {
   /** How often connections were replaced, by cluster. */
   reconnections(): ReadonlyMap<string, number>
-  /** Stops the load. @returns the number of requests @throws Error with the first failure */
+  /** Stops the load. @returns the number of requests @throws Error with the first failure, or where an answer took too long */
   stop(): Promise<number>
 }
 
@@ -57,16 +60,22 @@ export function load(
     callOnce(channel, streamCall(hostOf(cluster), STREAM_SECONDS)).then(told('ended'), told('broke'))
     return channel
   })
-  const running: Load = startLoad([...onOpen, ...onNew], PAUSE_MS)
+  const running: Load = startLoad([...onOpen, ...onNew], EVERY_MS)
   return {
     reconnections: () => replaced,
     async stop() {
-      const {requests, failures, firstFailure} = await running.stop()
+      const result = await running.stop()
       state.ending = true
       for (const channel of [...channels.values(), ...streams]) channel.close()
-      if (failures > 0) throw new Error(`${failures} of ${requests} requests failed, first: ${firstFailure ?? ''}`)
+      requireCalm(result, 'requests')
       if (broken.length > 0) throw new Error(broken.join('; '))
-      return requests
+      return result.requests
     },
   }
+}
+
+/** @param what was requested @throws Error with the first failure, or where an answer took too long */
+export function requireCalm({requests, failures, firstFailure, slowestMs}: LoadResult, what: string): void {
+  if (failures > 0) throw new Error(`${failures} of ${requests} ${what} failed, first: ${firstFailure ?? ''}`)
+  if (slowestMs > SLOWEST_MS) throw new Error(`the slowest of ${requests} ${what} took ${slowestMs} ms`)
 }

@@ -1,6 +1,6 @@
 /**
  * Every port in mutual TLS refuses every kind of wrong certificate, and the log of its Envoy or of the server says why, in words that
- * docs/reference/refusals.md explains.
+ * docs/reference/refusals.md explains. The trust domain is one that was chosen at `atlas init`.
  */
 import {expect} from 'chai'
 import {credentialIn, identityIn, settingsIn} from '../../src/demo/lab/certificates.js'
@@ -14,7 +14,7 @@ import {OBSERVABILITY, parseClientName, parseClusterName} from '../../src/lib/mo
 import {ADS_PORT, ALERTS_PORT, defaultSettings} from '../../src/lib/model/settings.js'
 import {revokeCluster} from '../../src/lib/ops/cluster/revoke.js'
 import {type Choices, init} from '../../src/lib/ops/init.js'
-import {credentialIssuerSpec, identitySpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
+import {type CertificateSpec, credentialIssuerSpec, identitySpec, issuerSpec, rootSpec} from '../../src/lib/pki/certificate-specs.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
@@ -59,7 +59,11 @@ describe('e2e: certificates that are refused', function () {
 
   before(async () => {
     const every = (name: string) => parseInternalClient(`${name}:${internalPorts.join(',')}`)
-    network = await openNetwork({clusters: [paris], spare: 3, settings: {clients: [client, dismissed].map(name => every(name))}})
+    network = await openNetwork({
+      clusters: [paris],
+      spare: 3,
+      settings: {trustDomain: 'thanos.example.com', clients: [client, dismissed].map(name => every(name))},
+    })
     await untilReachable(network)
     for (const name of [oslo, rome]) await network.register(name)
     const choose = async (choices: Choices): Promise<unknown> => init(network.store, choices, dependencies)
@@ -121,6 +125,12 @@ describe('e2e: certificates that are refused', function () {
     return fabricate(spec, signerOf(port))
   }
 
+  function inDefaultDomain({spec}: MtlsPort): CertificateSpec {
+    const [chosen, given] = [settingsIn(fleet).trustDomain, defaultSettings.trustDomain]
+    const renamed = (names: readonly string[]): readonly string[] => names.map(name => name.replace(chosen, given))
+    return {...spec, uris: renamed(spec.uris), dns: renamed(spec.dns)}
+  }
+
   it('the rightful one is admitted at every port', async () => {
     expect(ports.map(({port}) => port)).to.have.members([10_900, ...internalPorts, 10_903, 11_901, 11_902, 11_903, 11_904, 6305, 6306])
     for (const port of ports) expect(await isAdmitted(port, port.admits), String(port.port)).to.equal(true)
@@ -141,6 +151,10 @@ describe('e2e: certificates that are refused', function () {
       refusals: {envoy: 'certificate_is_not_yet_valid', server: 'tls-certificate-expired'},
     },
     'with another name': {make: misnamedFor, refusals: misnamed},
+    'with its name in the default trust domain, which is not the one that was chosen': {
+      make: port => fabricate(inDefaultDomain(port), signerOf(port)),
+      refusals: misnamed,
+    },
     'that is for servers alone': {
       make: port => fabricate({...port.spec, purposes: ['server']}, signerOf(port)),
       refusals: {envoy: 'unsupported_certificate_purpose', server: 'tls-certificate-untrusted'},

@@ -17,6 +17,8 @@ const [lyon, oslo, paris] = [parseClusterName('lyon'), parseClusterName('oslo'),
 
 /** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
 const ADS_CONNECTION = 4
+/** The same of the connection and the stream of the observability Envoy. */
+const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECTION}s`}
 
 describe('e2e: a rotation of the root with restarts in each stage', function () {
   this.timeout(180_000)
@@ -28,7 +30,7 @@ describe('e2e: a rotation of the root with restarts in each stage', function () 
     network = await openNetwork({
       clusters: [lyon, oslo, paris],
       // Identities are issued again one at a time, this long apart: stage `leaves` lasts for some seconds.
-      times: {rotation: '2s', 'clock-held': '1s', 'connection-age': `${ADS_CONNECTION}s`},
+      times: {rotation: '2s', 'clock-held': '1s', ...ended},
       settings: {timeouts: {adsConnection: ADS_CONNECTION}},
     })
     await untilReachable(network)

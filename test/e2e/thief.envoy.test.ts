@@ -1,7 +1,9 @@
 /**
  * A thief with all that a downstream cluster holds: a second Envoy with its bootstrap and credential, the identity that this Envoy got, and
- * connections that are open already. What the thief can do before `atlas cluster revoke`, after it, and after `restore`.
+ * connections that are open already. What the thief can do before `atlas cluster revoke`, after it, after `restore`, and after `--reissue`. The
+ * trust domain is one that was chosen at `atlas init`.
  */
+import path from 'node:path'
 import {expect} from 'chai'
 import {askAds} from '../../src/demo/lab/ads-client.js'
 import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
@@ -12,21 +14,25 @@ import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey, Credential} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
 import {restoreCluster, revokeCluster} from '../../src/lib/ops/cluster/revoke.js'
 import {init} from '../../src/lib/ops/init.js'
 import {readKey, recordOfCredential} from '../../src/lib/pki/read.js'
+import {atlas} from '../helpers/atlas.js'
 import {type RecordingServer, ask, serveRecording} from '../helpers/http1.js'
 import {streamCall} from './backend.js'
 import {type Victim, openVictim} from './cut-off.js'
 import type {TestEnvoy} from './envoy.js'
+import {everyPort, isAdmitted} from './every-port.js'
 import {type IdleConnection, openIdle} from './idle-connection.js'
 import {load} from './load.js'
-import {hostOf, queryAddress, statusIn, until, untilReachable, untilSynced} from './look.js'
+import {hostOf, queryAddress, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {adsPort, alertsPort, serverPort} from './mtls-ports.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {inSteps} from '../helpers/steps.js'
 
-const paris = parseClusterName('paris')
+const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+const TRUST_DOMAIN = 'thanos.example.com'
 /** Atlas promises the cut-off within this, seconds. */
 const LIMIT = 10
 /** Seconds. A connection lives for longer than what an idle one is closed after, so that only its idleness can be the reason. */
@@ -43,7 +49,7 @@ describe('e2e: a thief', function () {
   let [identity, credential]: [CertifiedKey | undefined, Credential | undefined] = [undefined, undefined]
 
   before(async () => {
-    network = await openNetwork({clusters: [paris, 'lyon'], settings: {timeouts: {thanosConnection: CONNECTION}}})
+    network = await openNetwork({clusters: [paris, lyon], settings: {trustDomain: TRUST_DOMAIN, timeouts: {thanosConnection: CONNECTION}}})
     const at = {host: network.spareAddress(1), port: 9093}
     alertmanager = await serveRecording(at, 'am')
     network.onClose(alertmanager.close)
@@ -85,6 +91,8 @@ describe('e2e: a thief', function () {
     return `${grpcStatus ?? 'open'} ${grpcMessage}`
   }
 
+  const isAnswered = async (): Promise<boolean> => (await whoAnswers(network, paris)) === 'paris/0'
+
   it('before: its Envoy gets configuration and identity, sends alerts, and opens ADS with the credential', async () => {
     await thief.start()
     await thief.untilReady()
@@ -92,13 +100,13 @@ describe('e2e: a thief', function () {
     const serial = plainSerial(readKey(stolen(identity)).serial)
     expect((await certificatesOf(thief.admin)).map(certificate => certificate.serial)).to.include(serial)
     await until(network, 'an alert of the thief to arrive', async () => (await alertThrough(thiefAddress)) === 200)
-    expect(alertmanager.requests.at(-1)?.headers['x-atlas-sender']).to.equal('spiffe://atlas.internal/downstream/paris/1')
+    expect(alertmanager.requests.at(-1)?.headers['x-atlas-sender']).to.equal(`spiffe://${TRUST_DOMAIN}/downstream/paris/1`)
     expect(await isDeniedOnce(first)).to.equal(false)
     expect(await askAs(adsPort(network, first), stolen(credential))).to.match(/^open/)
   })
 
   it('revoked: all is refused within 10 s, idle connections close within a minute, an open stream ends at the limit', async () => {
-    const others = load(network, ['lyon'])
+    const others = load(network, [lyon])
     const victim: Victim = await openVictim(network, first, paris, [serverPort(network, first)])
     const alerts = openAlerts(first)
     expect(await isDenied(alerts)).to.equal(false)
@@ -180,5 +188,56 @@ describe('e2e: a thief', function () {
     await restoreCluster(network.store, paris, dependencies)
     await envoy.writeFiles()
     await until(network, 'its alerts to arrive again', async () => (await alertThrough(address)) === 200)
+  })
+
+  it('re-issued as a whole: within 10 s the thief is refused at every port and answers no request; with the new files its Envoy works', async () => {
+    // The thief takes the present files, too, gets the identity, and stands where requests to paris are sent.
+    const before = await network.store.load()
+    const taken = [identityIn(before, paris), credentialIn(before, paris)]
+    await thief.kill()
+    await thief.writeFiles()
+    await thief.start()
+    await thief.untilReady()
+    await network.register(paris, {address: thiefAddress})
+    const mark = thief.mark()
+    await until(network, 'the thief to answer for paris', async () => (await isAnswered()) && thief.logged('request', mark).length > 0)
+    await until(network, 'an alert of the thief to arrive', async () => (await alertThrough(thiefAddress)) === 200)
+    const ports = everyPort(network, before, {cluster: lyon})
+    const admitted = async (): Promise<readonly number[]> => {
+      const each = ports.map(async port => (await Promise.all(taken.map(key => isAdmitted(port, key)))).includes(true))
+      const all = await Promise.all(each)
+      return ports.map(({port}) => port).filter((_, index) => all[index])
+    }
+    expect(await admitted()).to.deep.equal([10_900, 10_903, 6305])
+
+    const others = load(network, [lyon])
+    const begin = performance.now()
+    const {code, stderr} = await atlas('cluster', 'revoke', paris, '--reissue', '--yes', '--store', path.join(network.folder, 'store'))
+    expect(code, stderr).to.equal(0)
+    expect(stderr).to.contain('a new credential is put into Secret paris-envoy-ads at once')
+    await Promise.all([
+      until(network, 'every port to refuse what the thief has', async () => (await admitted()).length === 0, LIMIT),
+      until(network, 'its stream to end', async () => !(await isConnected('thief')), LIMIT),
+      until(network, 'the alerts of the thief to be refused', async () => (await alertThrough(thiefAddress)) !== 200, LIMIT),
+      until(network, 'the thief to answer no request for paris', async () => !(await isAnswered()), LIMIT),
+    ])
+    expect((performance.now() - begin) / 1000).to.be.below(LIMIT + 1)
+
+    await network.register(paris)
+    await network.member(paris).envoy.writeFiles()
+    await until(network, 'the Envoy with the new files to be admitted', () => isConnected('paris-0'))
+    await untilReachable(network)
+    await until(network, 'its alerts to arrive again', async () => (await alertThrough(network.member(paris).address)) === 200)
+    expect([await admitted(), await isConnected('thief')]).to.deep.equal([[], false])
+    expect(await alertThrough(thiefAddress)).not.to.equal(200)
+    expect(await others.stop()).to.be.greaterThan(100)
+  })
+
+  it('every name in every Envoy is of the trust domain that was chosen', async () => {
+    for (const envoy of [network.observability, network.member(paris).envoy, network.member(lyon).envoy]) {
+      const page = await envoy.page('/config_dump')
+      expect(page).to.contain(TRUST_DOMAIN)
+      expect(page).not.to.contain(defaultSettings.trustDomain)
+    }
   })
 })

@@ -55,6 +55,8 @@ export async function callOnce(channel: Channel, call: Call): Promise<GrpcReply>
 
 function channelOver(session: ClientHttp2Session): Channel {
   let broken: Error | undefined
+  // Each open call listens for the end of the connection, and a load at a fixed rate has any number of them open.
+  session.setMaxListeners(0)
   session.on('error', (error: Error) => {
     broken = error
   })

@@ -1,5 +1,4 @@
-/** Sends requests continuously from several workers, and counts the failures. */
-import {setTimeout as sleep} from 'node:timers/promises'
+/** Starts requests at a fixed rate, counts the failures, and measures the slowest answer. */
 import {messageOf} from '../../lib/model/errors.js'
 
 /** One request; throws when it failed. */
@@ -10,38 +9,53 @@ export interface LoadResult {
   readonly failures: number
   /** The error of the first failed request. */
   readonly firstFailure: string | undefined
+  /** From when a request was due until it was answered or had failed. */
   readonly slowestMs: number
 }
 
 export interface Load {
-  /** Stops the workers and waits for their open requests. */
+  /** Starts no more requests, and waits for the open ones. */
   stop(): Promise<LoadResult>
 }
 
-/** @param workers each repeats its request, `pauseMs` after the last response */
-export function startLoad(workers: readonly LoadRequest[], pauseMs: number): Load {
-  const state = {running: true}
+/**
+ * Starts each of `requests` every `everyMs`, whether or not earlier ones are back: a load that waited for answers would send less just when
+ * something is slow. One that is due while this process is busy is started late, and its time counts from when it was due.
+ */
+export function startLoad(requests: readonly LoadRequest[], everyMs: number): Load {
   const result = {requests: 0, failures: 0, firstFailure: undefined as string | undefined, slowestMs: 0}
-  const work = async (request: LoadRequest): Promise<void> => {
-    while (state.running) {
-      const begin = performance.now()
-      try {
-        await request()
-      } catch (error) {
-        result.failures += 1
-        result.firstFailure ??= messageOf(error)
-      }
+  const open = new Set<Promise<void>>()
+  const began = performance.now()
+  const dueAt = (index: number): number => began + (index * everyMs) / requests.length
 
-      result.requests += 1
-      result.slowestMs = Math.max(result.slowestMs, Math.round(performance.now() - begin))
-      await sleep(pauseMs)
+  async function send(request: LoadRequest, due: number): Promise<void> {
+    try {
+      await request()
+    } catch (error) {
+      result.failures += 1
+      result.firstFailure ??= messageOf(error)
     }
+
+    result.slowestMs = Math.max(result.slowestMs, Math.round(performance.now() - due))
   }
-  const all = Promise.all(workers.map(request => work(request)))
+
+  let timer: NodeJS.Timeout | undefined
+  const startDue = (): void => {
+    for (let due = dueAt(result.requests); due <= performance.now(); due = dueAt(result.requests)) {
+      const request = requests[result.requests % requests.length]
+      if (request === undefined) return
+      result.requests += 1
+      const sent: Promise<void> = send(request, due).finally(() => open.delete(sent))
+      open.add(sent)
+    }
+
+    timer = setTimeout(startDue, Math.max(0, dueAt(result.requests) - performance.now()))
+  }
+  startDue()
   return {
     async stop() {
-      state.running = false
-      await all
+      clearTimeout(timer)
+      await Promise.all(open)
       return result
     },
   }

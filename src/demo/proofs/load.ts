@@ -18,7 +18,8 @@ export interface UnderLoad<T> {
 
 /** Longer than any proof takes. */
 const STREAM_MS = 120_000
-const PAUSE_MS = 10
+/** How often each kind of call is made to each cluster, and PromQL is asked. */
+const [CALL_EVERY_MS, QUERY_EVERY_MS] = [20, 100]
 /** How long the load runs before the work and after it. */
 const AROUND_MS = 1500
 
@@ -55,9 +56,9 @@ function startNetworkLoad(network: Network, query: HostPort | undefined): Networ
     return [onChannel(name, authority, channel), onNewConnection(name, authority, address)]
   })
   const watches = members.map(member => watch(member, address))
-  const load = startLoad(query === undefined ? calls : [...calls, promql(members, query)], PAUSE_MS)
+  const loads = [startLoad(calls, CALL_EVERY_MS), ...(query === undefined ? [] : [startLoad([promql(members, query)], QUERY_EVERY_MS)])]
   const end = async (): Promise<{result: LoadResult; broken: readonly string[]}> => {
-    const result = await load.stop()
+    const result = together(await Promise.all(loads.map(each => each.stop())))
     const broken = watches.map(each => each.end()).filter(reason => reason !== undefined)
     for (const channel of channels) channel.close()
     return {result, broken}
@@ -70,6 +71,16 @@ function startNetworkLoad(network: Network, query: HostPort | undefined): Networ
     async abandon() {
       await end()
     },
+  }
+}
+
+function together(results: readonly LoadResult[]): LoadResult {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
+  return {
+    requests: sum(results.map(({requests}) => requests)),
+    failures: sum(results.map(({failures}) => failures)),
+    firstFailure: results.find(({firstFailure}) => firstFailure !== undefined)?.firstFailure,
+    slowestMs: Math.max(...results.map(({slowestMs}) => slowestMs)),
   }
 }
 

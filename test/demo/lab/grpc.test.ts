@@ -81,6 +81,37 @@ describe('demo/grpc', () => {
     expect(result.failures).to.equal(count - 1)
     expect(result.firstFailure).to.equal('failure 2')
   })
+
+  it('starts the requests of a load at their times, although no earlier one is back, and waits for all of them in the end', async () => {
+    const answered = Promise.withResolvers<void>()
+    const started = [0, 0]
+    const request = (index: 0 | 1) => async () => {
+      started[index] = (started[index] ?? 0) + 1
+      await answered.promise
+    }
+    const began = performance.now()
+    const load = startLoad([request(0), request(1)], 10)
+    await new Promise(resolve => setTimeout(resolve, 200))
+    const due = Math.floor((performance.now() - began) / 10)
+    for (const count of started) expect(count).to.be.within(due - 2, due + 2)
+    const end = load.stop()
+    expect(await Promise.race([end, new Promise(resolve => setTimeout(resolve, 20, 'waits'))])).to.equal('waits')
+    answered.resolve()
+    const {requests, failures, slowestMs} = await end
+    expect([requests, failures]).to.deep.equal([(started[0] ?? 0) + (started[1] ?? 0), 0])
+    expect(slowestMs, 'of the first').to.be.within(215, performance.now() - began + 1)
+  })
+
+  it('counts the time of a request of a load from when it was due, also where this process was busy then', async () => {
+    const load = startLoad([async () => undefined], 10)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const end = performance.now() + 100
+    while (performance.now() < end);
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const {requests, slowestMs} = await load.stop()
+    expect(requests, 'those that were due are made up for').to.be.greaterThan(8)
+    expect(slowestMs).to.be.greaterThan(80)
+  })
 })
 
 async function freePort(): Promise<number> {
