@@ -13,6 +13,8 @@ export interface IdlePasses {
   began(): void
   ended(pass: {readonly hasWritten: boolean}): void
   changed(update: FleetUpdate): void
+  /** Another server led meanwhile. */
+  forget(): void
   /** The next pass begins at the earliest after so many milliseconds. */
   wait(): number
 }
@@ -32,6 +34,9 @@ export function openIdlePasses(times: BackOff): IdlePasses {
     changed({before, changes}) {
       if (!changes.some(change => hasEffect(before, change))) return
       isChanged = true
+      count = 0
+    },
+    forget() {
       count = 0
     },
     wait: () => backOff(count, times),

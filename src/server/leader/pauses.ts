@@ -32,6 +32,8 @@ export interface Pauses {
   refused(refusals: readonly CommitConflict[]): readonly CommitConflict[]
   /** The object has changed in the store: it pauses no more. */
   changed(object: ObjectKey): void
+  /** Another server leads, or led meanwhile: nothing pauses. */
+  forget(): void
   /** Owners of objects whose pauses are over. */
   due(): readonly Owner[]
   /** Milliseconds until the next pause is over; undefined: nothing pauses. */
@@ -95,6 +97,10 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
 
     changed(object) {
       paused.delete(object)
+    },
+
+    forget() {
+      paused.clear()
     },
 
     due: () => [...paused.values()].filter(({until}) => until <= now()).flatMap(({refusal}) => refusal.owners as readonly Owner[]),

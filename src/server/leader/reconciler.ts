@@ -10,7 +10,6 @@ import type {Owners} from '../../lib/model/kinds.js'
 import type {Owner} from '../../lib/model/names.js'
 import {type RequestTimes, defaultRequestTimes} from '../../lib/model/request.js'
 import {ownersOfUnmarkedObjects} from '../../lib/ops/derive.js'
-import {nextDue} from '../../lib/ops/due.js'
 import {planProtected} from '../../lib/ops/protect.js'
 import {planReplicas} from '../../lib/ops/replicas.js'
 import {hasOlderCredentials, ownersToSupersede} from '../../lib/ops/superseded.js'
@@ -20,6 +19,7 @@ import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet, FleetObserver} from '../fleet/current-fleet.js'
 import type {Log} from '../log.js'
 import {openIdlePasses} from './idle-passes.js'
+import {type NextPassTimes, defaultNextPassTimes, untilNextPass} from './next-pass.js'
 import {type RetryTimes, defaultRetryTimes, openPassFailures} from './pass-failures.js'
 import {type PauseTimes, defaultPauseTimes} from './pauses.js'
 import {planAnswersInTurns, planInTurns} from './plan-in-turns.js'
@@ -29,24 +29,15 @@ import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-confli
 import {openWriter} from './writer.js'
 
 /** All durations in milliseconds. */
-export interface ReconcilerTimes extends PauseTimes, RenewalTimes, RequestTimes, RetryTimes, WriteConflictTimes {
-  /** A pass begins this much later than the change that asks for it, as a rule others follow. */
-  readonly settleMs: number
-  /** The longest time between two passes. */
-  readonly lookMs: number
-  /** What is overdue and can't be issued is tried again after this time. */
-  readonly overdueMs: number
-}
+export interface ReconcilerTimes extends NextPassTimes, PauseTimes, RenewalTimes, RequestTimes, RetryTimes, WriteConflictTimes {}
 
 export const defaultReconcilerTimes: ReconcilerTimes = {
+  ...defaultNextPassTimes,
   ...defaultPauseTimes,
   ...defaultRenewalTimes,
   ...defaultRequestTimes,
   ...defaultRetryTimes,
   ...defaultWriteConflictTimes,
-  settleMs: 20,
-  lookMs: 3_600_000,
-  overdueMs: 60_000,
 }
 
 /** The first pass of a leader waits no longer than this, milliseconds, for the Envoys that are opening streams … */
@@ -90,7 +81,7 @@ export interface Reconciler extends FleetObserver {
   proxiesChanged(owner: Owner): void
   /** There may be other changes of `planAlertmanagers`. */
   alertmanagersFound(): void
-  /** Why what is due could not be issued, as a sentence. */
+  /** Why what is due could not be issued, as a sentence; undefined while this server does not lead. */
   readonly failure: () => string | undefined
   /** Resolves once no pass is under way. */
   stop(): Promise<void>
@@ -172,12 +163,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
 
   /** Until the next pass, unless something changes before. */
   function waitAfter(owners: Set<Owner> | 'all'): number {
-    // Whatever asks for the next pass, the leader never spins.
-    if (ownersDue === 'all' || ownersDue.size > 0) return Math.max(times.settleMs, idle.wait())
-    const left = Math.min(untilDue(fleet.stored(), dependencies.now()) ?? times.lookMs, writer.wait() ?? Infinity)
-    // An owner that this pass has not looked at is due; or, where it has looked at all of them, what is due can't be issued now.
-    const overdue = owners === 'all' ? times.overdueMs : times.settleMs
-    return Math.min(Math.max(left > 0 ? left : overdue, idle.wait()), times.lookMs, Math.max(times.settleMs, renewals.wait() ?? Infinity))
+    const [isAsked, wasOverAll] = [ownersDue === 'all' || ownersDue.size > 0, owners === 'all']
+    return untilNextPass({times, idle, renewals, writer}, {isAsked, wasOverAll, fleet: fleet.stored(), now: dependencies.now()})
   }
 
   function lookSoon(owners: Owners): void {
@@ -195,7 +182,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     lead(isLeader) {
       isLeading = isLeader
       ownersDue = 'all'
-      failures.forget()
+      // What this server could not do when it led before says nothing about now, and is another leader's affair meanwhile.
+      for (const part of [failures, idle, renewals, writer]) part.forget()
       firstPassBy = performance.now() + ENVOYS_FIRST
       // Another server may have written the list meanwhile; it is written again once this one has looked at the Leases.
       replicas = undefined
@@ -229,10 +217,13 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
       if (running !== undefined) isUrgent ||= hasUrgent
       // After a failure only an urgent change shortens the wait.
       else if (failures.isFailing() && hasUrgent) schedule(Math.max(0, Math.min(dueAt - performance.now(), times.urgentMs)))
-      else if (!failures.isFailing() && !isSoon && (ownersDue === 'all' || ownersDue.size > 0)) schedule(waitAfter('all'))
+      else if (!failures.isFailing() && !isSoon && (ownersDue === 'all' || ownersDue.size > 0))
+        // Changes that follow each other must not put the next pass off again and again.
+        schedule(Math.min(waitAfter('all'), Math.max(0, dueAt - performance.now())))
     },
 
     failure() {
+      if (!isLeading) return undefined
       const why = failures.reason() ?? writer.failure()
       return why === undefined ? renewals.failure() : `what is due could not be issued: ${why}`
     },
@@ -289,15 +280,4 @@ function ownersAffectedBy(change: Change, fleet: Fleet): Owners {
   if (change.kind !== 'report') return madeDue(change)
   const unmarked = ownersOfUnmarkedObjects(fleet)
   return change.value === undefined ? unmarked : [...unmarked, ...ownersToSupersede(fleet, change.value.report)]
-}
-
-/** Milliseconds, negative for what is overdue; undefined where nothing comes due. */
-function untilDue(fleet: Fleet, now: Date): number | undefined {
-  try {
-    const due = nextDue(fleet, now)
-    return due && due.getTime() - now.getTime()
-  } catch {
-    // An entry that does not decode has no end, and is a fault of its own.
-    return undefined
-  }
 }

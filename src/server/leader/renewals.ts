@@ -37,6 +37,8 @@ export interface RenewalGate {
   wait(): number | undefined
   /** Why renewals wait for longer than they should, as a sentence. */
   failure(): string | undefined
+  /** Another server leads, or led meanwhile: what the last pass has found does not count any more. */
+  forget(): void
 }
 
 /** While renewals wait for acknowledgements, they are looked for this often, milliseconds. */
@@ -81,6 +83,11 @@ export function openRenewals(
       if (plan?.isWaiting === true) return Math.min(LOOK, rotation === undefined ? LOOK : rotationMs)
       if (rotation === undefined) return untilRefused
       return clock.now().getTime() - Date.parse(rotation.since) < NEW_STAGE ? rotationMs : 10 * rotationMs
+    },
+    forget() {
+      plan = undefined
+      rotation = undefined
+      refusedFrom = Infinity
     },
     failure() {
       const late = plan?.late ?? []

@@ -24,6 +24,8 @@ export interface WriteConflicts {
   take(fleet: Fleet, changes: readonly Change[], scope: 'all' | 'some'): readonly Change[]
   /** These changes were written. @param fleet the one that they were planned on */
   wrote(fleet: Fleet, changes: readonly Change[]): void
+  /** Another server leads, or led meanwhile: what it has written is no conflict. */
+  forget(): void
   /** Milliseconds until a waiting change may be written; undefined: none waits. */
   wait(): number | undefined
 }
@@ -102,6 +104,11 @@ export function openWriteConflicts(times: WriteConflictTimes, contested: (object
         const count = isQuiet ? 0 : last.times + 1
         written.set(text.object, {text: text.wanted, at: now(), times: count, isReported: !isQuiet && last.isReported})
       }
+    },
+
+    forget() {
+      written.clear()
+      waiting.clear()
     },
 
     wait: () => (waiting.size === 0 ? undefined : Math.max(0, Math.min(...waiting.values()) - now())),

@@ -23,6 +23,8 @@ export interface Writer {
   write(fleet: Fleet, missing: readonly Change[], newest: () => Fleet): Promise<boolean>
   /** The object has changed in the store: a write that was refused is tried again at once. */
   changed(object: ObjectKey): void
+  /** Another server leads, or led meanwhile: nothing pauses, and no object counts as overwritten. */
+  forget(): void
   /** Owners of objects whose pauses are over. */
   due(): readonly Owner[]
   /** Whether an overwritten object may be written again. */
@@ -101,6 +103,10 @@ export function openWriter({store, dependencies, log, times, refused}: WriterDep
     },
 
     changed: pauses.changed,
+    forget() {
+      pauses.forget()
+      conflicts.forget()
+    },
     due: pauses.due,
     isContestedDue: () => conflicts.wait() === 0,
     wait() {

@@ -181,6 +181,52 @@ describe('the reconciler', () => {
     expect([failed, store.fleet().records.get(rome)?.generation]).to.deep.equal([2, 2])
   }).timeout(20_000)
 
+  it('tries a refused write again as often as its own pauses allow, however many passes have changed nothing', async () => {
+    await open(['paris', 'rome'], {refusedMs: 10, refusedMaxMs: 50, failedMaxMs: 50})
+    const rome = parseClusterName('rome')
+    reconciler.living([])
+    await reconciler.start()
+    const {commit} = store
+    let failed = 0
+    store.commit = async (base, changes) => {
+      if (failed === 20 || !changes.some(({kind}) => kind === 'record')) return commit(base, changes)
+      failed += 1
+      const error = new AtlasError('unreachable', 'the API server answered 500')
+      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: ['rome'], error}])
+    }
+    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
+    store.write({kind: 'request', id: 'remove-1', value})
+    // 20 tries, 50 ms apart.
+    await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done', 5000)
+  }).timeout(20_000)
+
+  it('says nothing any more of what it could not do as the leader, and does it at once when it leads again', async () => {
+    await open(['paris', 'rome'], {refusedMs: 600_000, refusedMaxMs: 600_000, failedMaxMs: 600_000})
+    reconciler.living([])
+    await reconciler.start()
+    const rome = parseClusterName('rome')
+    const {commit} = store
+    let refused = 0
+    store.commit = async (base, changes) => {
+      if (!changes.some(({kind}) => kind === 'record')) return commit(base, changes)
+      refused += 1
+      if (refused === 2) reconciler.lead(false)
+      const error = new AtlasError('unreachable', 'the API server answered 500')
+      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: ['rome'], error}])
+    }
+    store.write({kind: 'registration', name: rome, value: undefined})
+    await eventually(() => reconciler.failure() !== undefined, 'the write is refused')
+    reconciler.lead(false)
+    expect(reconciler.failure()).to.equal(undefined)
+    reconciler.lead(true)
+    await eventually(() => refused === 2, 'it is refused again, while another server begins to lead')
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(reconciler.failure()).to.equal(undefined)
+    store.commit = commit
+    reconciler.lead(true)
+    await eventually(() => store.fleet().records.get(rome)?.suspendedSince !== undefined, 'rome is suspended', 5000)
+  })
+
   it('writes the list of living servers, also when it learns of one during a pass that finds nothing to do', async () => {
     await open(['paris'])
     reconciler.living([])
