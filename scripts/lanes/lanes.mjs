@@ -73,7 +73,10 @@ export const lanes = [
     name: 'long',
     files: ['test/**/*.long.test.ts'],
     ignore: [],
-    programs: ['envoy', 'prometheus', 'thanos', 'etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
+    programs: [
+      ...['envoy', 'prometheus', 'thanos', 'etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
+      ...['cert-manager', 'cert-manager-crds'],
+    ],
     platforms: ['linux'],
     testSeconds: 3600,
     usualMinutes: 120,

@@ -11,7 +11,7 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseOwner} from '../../src/lib/model/names.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
-import {type Choices, init} from '../../src/lib/ops/init.js'
+import {type Choices, type InitOptions, init} from '../../src/lib/ops/init.js'
 import {status} from '../../src/lib/ops/status.js'
 import {openCluster} from '../../src/lib/store/open.js'
 import type {ServerRole, StateStore} from '../../src/lib/store/store.js'
@@ -32,6 +32,8 @@ export interface InstallationOptions extends SceneOptions {
   readonly settings?: Choices
   /** `atlas serve --time`, of every replica. */
   readonly times?: Readonly<Record<string, string>>
+  /** Brings what `init` takes as the root; by default it makes one. */
+  readonly bringRoot?: (namespace: string) => Promise<InitOptions>
 }
 
 export interface Installation
@@ -168,7 +170,8 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
   const ads = Array.from({length: options.ads}, (_, index) => another(`atlas-ads-${index}`, 'ads'))
   const controllers = Array.from({length: options.controllers}, (_, index) => another(`controller-${index}`, 'controller'))
   const ports = ads.map(({listen}) => listen.port)
-  await init(store, settingsFor(address, ports, options.settings), dependencies)
+  const brought = await options.bringRoot?.(namespace)
+  await init(store, settingsFor(address, ports, options.settings), dependencies, brought)
   await Promise.all([...controllers, ...ads].map(async replica => replica.start()))
 
   const issued = async (owner: Owner): Promise<void> => {

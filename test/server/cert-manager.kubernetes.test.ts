@@ -1,4 +1,7 @@
-/** A root that a real cert-manager keeps: `init` takes it, and its renewal begins a rotation with it, by the stages of every rotation. */
+/**
+ * A root that a real cert-manager keeps: `init` takes it, and its renewal begins a rotation with it. To the end of that rotation, with real
+ * Envoys: test/e2e/cert-manager.long.test.ts.
+ */
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'

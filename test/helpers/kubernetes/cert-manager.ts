@@ -69,6 +69,14 @@ export function renewedAfter(seconds: number): string {
   return JSON.stringify({spec: {renewBefore: `${87_600 * 3600 - seconds}s`}})
 }
 
+/** Arguments of kubectl that have Certificate `authority` renewed once, at once, as `cmctl renew` does. */
+export function renewNow(now: Date): readonly string[] {
+  const lastTransitionTime = `${now.toISOString().slice(0, 19)}Z`
+  const condition = {type: 'Issuing', status: 'True', reason: 'ManuallyTriggered', message: 'renewed by hand', lastTransitionTime}
+  const add = [{op: 'add', path: '/status/conditions/-', value: condition}]
+  return ['patch', 'certificate', 'authority', '--subresource=status', '--type=json', '-p', JSON.stringify(add)]
+}
+
 /** Installs the CRDs and starts it for all namespaces. @returns ends it */
 export async function startCertManager(kubernetes: Kubernetes): Promise<() => Promise<void>> {
   const crds = readFileSync(program('cert-manager-crds'), 'utf8')
