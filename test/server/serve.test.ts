@@ -87,7 +87,7 @@ describe('a server that can not start', () => {
 
 describe('stopping', () => {
   it('ends streams in good order, refuses new ones, and gives the store back', async () => {
-    const network = await startNetwork(['paris', 'rome'])
+    const network = await startNetwork(['paris', 'rome'], {times: {stopGraceMs: 20_000}})
     const streams = ['paris', 'rome', 'atlas'].map(owner => {
       const stream = network.direct(owner).delta()
       subscribe(stream, owner)
@@ -99,7 +99,7 @@ describe('stopping', () => {
     expect(await Promise.all(streams.map(async stream => (await stream.status).code))).to.deep.equal([status.OK, status.OK, status.OK])
     const begin = Date.now()
     await stopping
-    expect(Date.now() - begin).to.be.below(900)
+    expect(Date.now() - begin, 'long before the grace time is over').to.be.below(10_000)
     expect(network.store.isHeld()).to.equal(false)
     const late = network.direct('paris').delta()
     late.send({node: nodeOf('paris'), typeUrl: types.cluster})
@@ -119,7 +119,7 @@ describe('stopping', () => {
     await eventually(() => network.serving.report().proxies.length === 1, 'it is open')
     const begin = Date.now()
     await network.serving.stop()
-    expect(Date.now() - begin).to.be.within(190, 600)
+    expect(Date.now() - begin).to.be.within(190, 5000)
     session.destroy()
     await network.stop()
   })

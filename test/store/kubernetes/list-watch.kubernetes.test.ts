@@ -116,8 +116,8 @@ describe('store/kubernetes: a watched namespace', () => {
     await stage.move('paris', '10.0.0.1')
     await until(isAt('10.0.0.1'))
     const [first = 0, second = 0, third = 0] = asked
-    expect(second - first).to.be.within(990, 2000)
-    expect(third - second).to.be.within(990, 2000)
+    expect(second - first).to.be.within(990, 10_000)
+    expect(third - second).to.be.within(990, 10_000)
     await expectWhole()
   })
 
@@ -219,7 +219,8 @@ describe('store/kubernetes: a watched namespace', () => {
     stage.proxy.reset()
     await sleep(2500)
     // Services, ConfigMaps, Secrets, the endpoints: each at once, again at once, then after 0.2, 0.4, 0.8 s … less a jitter.
-    expect(stage.proxy.requests().length).to.be.within(4 * 3, 4 * 7)
+    expect(stage.proxy.requests().length).to.be.at.most(4 * 7)
+    await until(() => stage.proxy.requests().length >= 4 * 3)
     stage.proxy.play()
     stage.proxy.reset()
     const client = openClient(await openAccess({kubeconfig: stage.proxy.kubeconfig, namespace: stage.namespace}))
