@@ -26,6 +26,8 @@ import {connectionLog, requestLog} from './access-log.js'
 import {streamOpenings} from './rate-limit.js'
 import {allowFilter, connectionFilter, denyFilter} from './rbac.js'
 import {http2} from './http2.js'
+import {callReplies} from './local-reply.js'
+import {THANOS_SERVICES} from './route.js'
 import {refusedClientFilter} from './refused-client.js'
 import {duration, extension, fromAds, socketAddress} from './core.js'
 import {deliveredSecrets, downstreamTls, type PeerName} from './tls.js'
@@ -98,7 +100,7 @@ export function thanosListener(settings: Settings, at: HostPort): Listener {
     internal: true,
     connections: MAX_CONNECTIONS.queries,
     manager: create(HttpConnectionManagerSchema, {
-      ...callsCommon(),
+      ...callsCommon('observability'),
       accessLog: [requestLog(envoyNames.thanos, 'calls')],
       codecType: protection.codecType,
       ...(protection.limits === undefined ? {} : {commonHttpProtocolOptions: protection.limits}),
@@ -134,7 +136,7 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
     at,
     connections: MAX_CONNECTIONS.sidecars,
     manager: create(HttpConnectionManagerSchema, {
-      ...callsCommon(),
+      ...callsCommon('downstream'),
       accessLog: [requestLog(envoyNames.thanos, 'calls-but-health-checks')],
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: envoyNames.thanos, configSource: fromAds}},
@@ -150,8 +152,12 @@ export function sidecarListener({trustDomain, timeouts}: Settings, at: HostPort)
  * Of the listeners of the Thanos path. Headers that neither Thanos nor Atlas reads are not added to its many small calls: `x-forwarded-for`, and
  * those with times (`x-envoy-upstream-service-time`).
  */
-function callsCommon() {
-  return {...common(envoyNames.thanos, [], {suppressEnvoyHeaders: true}), skipXffAppend: true}
+function callsCommon(side: Parameters<typeof callReplies>[0]) {
+  return {
+    ...common(envoyNames.thanos, [], {suppressEnvoyHeaders: true}),
+    localReplyConfig: callReplies(side, THANOS_SERVICES),
+    skipXffAppend: true,
+  }
 }
 
 /**

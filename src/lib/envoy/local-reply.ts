@@ -1,8 +1,9 @@
 /**
- * What the listeners of web pages answer themselves instead of Envoy's own few words, where a page is not found or what is behind it does not answer.
- * The texts are fixed: of a request only the digits of its port are in them, and nothing of the fleet. Denials of single paths have their text in page-route.ts.
+ * What listeners answer themselves instead of Envoy's own few words: those of web pages where a page is not found or what is behind it does not
+ * answer, and those of the Thanos path where no route takes a call. Nothing of the fleet is in these texts. Those of web pages have of the request
+ * only the digits of its port. Denials of single paths have their text in page-route.ts.
  */
-import {create} from '@bufbuild/protobuf'
+import {create, type MessageInitShape} from '@bufbuild/protobuf'
 import {type AccessLogFilter, AccessLogFilterSchema} from '../../gen/envoy/config/accesslog/v3/accesslog_pb.js'
 import {HeaderValueOption_HeaderAppendAction as AppendAction} from '../../gen/envoy/config/core/v3/base_pb.js'
 import {
@@ -11,6 +12,7 @@ import {
   type ResponseMapper,
   ResponseMapperSchema,
 } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import type {StringMatcherSchema} from '../../gen/envoy/type/matcher/v3/string_pb.js'
 import {type PageKind, envoyNames} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {atLeast} from './access-log.js'
@@ -32,6 +34,28 @@ export function ingressReplies({webDomain, pagesByPath}: Settings, {hasStartPage
 export function pageReplies(kind: PageKind): LocalReplyConfig {
   return replies([...both([isFailure], {...noTarget(kind), links: []}), ...both([isNotFound], {...noReplica, links: []})])
 }
+
+/**
+ * 10901 and 11901. A gRPC client is shown the text as the message of its status, which stays UNIMPLEMENTED; without a text Envoy sends none.
+ * Requests that are not gRPC keep their 404 without a body.
+ * @param services the beginnings of the paths that the listener's routes take
+ */
+export function callReplies(side: keyof typeof noEndpoint, services: readonly string[]): LocalReplyConfig {
+  const isService = any(services.map(service => beginsWith(':path', service)))
+  const message = (conditions: readonly AccessLogFilter[], words: string): ResponseMapper =>
+    mapper({conditions: [isNotFound, isCall, ...conditions], body: words, contentType: 'text/plain'})
+  return replies([message([isService], noEndpoint[side]), message([], noService)])
+}
+
+/** As much of a host name or a path as a message repeats; Envoy escapes what is not printable in it. */
+const REPEATED = 200
+
+const noEndpoint = {
+  observability: `Atlas has no Thanos endpoint "%REQ(:AUTHORITY):${REPEATED}%": its cluster is not registered, is cut off, or has no address or fewer replicas. The endpoints file and "atlas cluster show" have the names, in lower case.`,
+  downstream: `The Envoy of this cluster has no Thanos endpoint "%REQ(:AUTHORITY):${REPEATED}%" yet. "atlas status" shows whether it has taken its newest configuration.`,
+} as const
+
+const noService = `Only gRPC calls of Thanos, health and reflection pass here, not %REQ(:PATH):${REPEATED}%.`
 
 interface Reply {
   readonly what: string
@@ -87,8 +111,13 @@ const products: Readonly<Record<PageKind, string>> = {prom: 'Prometheus', alertm
 /** As HTML for a browser, which names it first, and as text for everyone else. */
 function both(conditions: readonly AccessLogFilter[], reply: Reply): readonly ResponseMapper[] {
   return [
-    mapper([...conditions, prefersHtml], html(reply), 'text/html; charset=utf-8'),
-    mapper(conditions, text(reply), 'text/plain; charset=utf-8'),
+    mapper({
+      conditions: [...conditions, prefersHtml],
+      body: html(reply),
+      contentType: 'text/html; charset=utf-8',
+      headersToAdd: [noScripts],
+    }),
+    mapper({conditions, body: text(reply), contentType: 'text/plain; charset=utf-8', headersToAdd: [noScripts]}),
   ]
 }
 
@@ -111,8 +140,14 @@ function replies(mappers: readonly ResponseMapper[]): LocalReplyConfig {
   return create(LocalReplyConfigSchema, {mappers: [...mappers]})
 }
 
+interface Mapper extends Pick<MessageInitShape<typeof ResponseMapperSchema>, 'headersToAdd'> {
+  readonly conditions: readonly AccessLogFilter[]
+  readonly body: string
+  readonly contentType: string
+}
+
 /** The first mapper whose filter matches is used. */
-function mapper(conditions: readonly AccessLogFilter[], body: string, contentType: string): ResponseMapper {
+function mapper({conditions, body, contentType, headersToAdd = []}: Mapper): ResponseMapper {
   const [only, ...others] = conditions
   return create(ResponseMapperSchema, {
     ...(only === undefined ? {} : {filter: others.length === 0 ? only : all(conditions)}),
@@ -122,10 +157,17 @@ function mapper(conditions: readonly AccessLogFilter[], body: string, contentTyp
       // A request without a port leaves nothing in its place.
       omitEmptyValues: body.includes('%DYNAMIC_METADATA'),
     },
-    headersToAdd: [
-      {header: {key: 'content-security-policy', value: "default-src 'none'"}, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD},
-    ],
+    headersToAdd,
   })
+}
+
+const noScripts = {
+  header: {key: 'content-security-policy', value: "default-src 'none'"},
+  appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+} as const
+
+function any(filters: readonly AccessLogFilter[]): AccessLogFilter {
+  return create(AccessLogFilterSchema, {filterSpecifier: {case: 'orFilter', value: {filters: [...filters]}}})
 }
 
 function all(filters: readonly AccessLogFilter[]): AccessLogFilter {
@@ -145,7 +187,14 @@ const isPage = beginsWith(':authority', envoyNames.pageHost())
 
 const prefersHtml = beginsWith('accept', 'text/html')
 
+/** What Envoy takes for a gRPC request, and answers as such. */
+const isCall = any([headerIs('content-type', {case: 'exact', value: 'application/grpc'}), beginsWith('content-type', 'application/grpc+')])
+
 function beginsWith(name: string, prefix: string): AccessLogFilter {
-  const headerMatchSpecifier = {case: 'stringMatch' as const, value: {matchPattern: {case: 'prefix' as const, value: prefix}}}
+  return headerIs(name, {case: 'prefix', value: prefix})
+}
+
+function headerIs(name: string, matchPattern: NonNullable<MessageInitShape<typeof StringMatcherSchema>['matchPattern']>): AccessLogFilter {
+  const headerMatchSpecifier = {case: 'stringMatch' as const, value: {matchPattern}}
   return create(AccessLogFilterSchema, {filterSpecifier: {case: 'headerFilter', value: {header: {name, headerMatchSpecifier}}}})
 }

@@ -25,7 +25,7 @@ export const HEALTH_PATH = '/healthz'
  * The gRPC services behind the Thanos path, by the beginning of their paths: every service of Thanos, and what clients use to examine a
  * gRPC server. Anything else, and requests that are not gRPC, get 404: what a registration names as its target may have other pages.
  */
-const THANOS_SERVICES = ['/thanos.', '/grpc.health.v1.Health/', '/grpc.reflection.'] as const
+export const THANOS_SERVICES = ['/thanos.', '/grpc.health.v1.Health/', '/grpc.reflection.'] as const
 
 /** Thanos Receive takes series through it: nothing is written to a downstream cluster. */
 const WRITE_SERVICE = '/thanos.WriteableStore/'
