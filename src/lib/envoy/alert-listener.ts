@@ -23,8 +23,8 @@ import {deliveredSecrets, downstreamTls, type PeerName} from './tls.js'
 /** Connections that one listener holds at a time: 10,000 clusters with three Envoys of several threads each. */
 const MAX_CONNECTIONS = {fromClusters: 40_000, fromPrometheus: 1024} as const
 
-/** Requests on one connection at a time. */
-const MAX_STREAMS = 32
+/** Requests on one connection from a downstream Envoy at a time. */
+export const ALERT_STREAMS = 32
 
 /** Seconds until a connection of Prometheus without a request ends, and within which a request must have arrived whole. */
 const PROMETHEUS_IDLE_TIMEOUT = 120
@@ -46,7 +46,7 @@ export function alertsListener({trustDomain, timeouts}: Settings, at: HostPort):
       codecType: Codec.HTTP2,
       routeSpecifier: {case: 'rds', value: {routeConfigName: name, configSource: fromAds}},
       commonHttpProtocolOptions: {idleTimeout: duration(IDLE_TIMEOUT), maxConnectionDuration: duration(timeouts.thanosConnection)},
-      http2ProtocolOptions: http2('ads', timeouts, MAX_STREAMS),
+      http2ProtocolOptions: http2('ads', timeouts, ALERT_STREAMS),
     }),
     tls: downstreamTls(deliveredSecrets(envoyNames.trust), [senders]),
   })

@@ -131,6 +131,11 @@ export interface ClusterSpec {
   readonly timeouts: ProxyTimeouts
   /** HTTP/2 with these windows; without it, HTTP/1.1. */
   readonly window?: Window
+  /**
+   * The peer's limit of streams on a connection, where it is below Envoy's. Envoy learns it only after it has sent what waits for the connection, and
+   * the peer refuses what is above.
+   */
+  readonly streams?: number
   /** Whether the hosts are used in their order, the next one while those before are down, and not all at the same time. */
   readonly inTurn?: boolean
   /** Seconds, after which a connection is replaced; without it, never. */
@@ -170,7 +175,15 @@ export function envoyCluster(spec: ClusterSpec): EnvoyCluster {
     upstreamConnectionOptions: connectionOptions(timeouts),
     ...(spec.window === undefined
       ? {}
-      : {typedExtensionProtocolOptions: protocolOptions(timeouts, spec.window, spec.connectionLifetime, spec.pings ?? tls !== undefined)}),
+      : {
+          typedExtensionProtocolOptions: protocolOptions(
+            timeouts,
+            spec.window,
+            spec.connectionLifetime,
+            spec.pings ?? tls !== undefined,
+            spec.streams,
+          ),
+        }),
     ...(tls === undefined ? {} : {transportSocket: tls}),
     ...(spec.ejectsUnreachable === true && hosts.length > 1 ? {outlierDetection: unreachable} : {}),
     ...(spec.forgetsAddresses === true ? {ignoreHealthOnHostRemoval: true} : {}),
@@ -270,12 +283,18 @@ const connectionOptions = remember((timeouts: ProxyTimeouts) =>
 
 /** HTTP/2 without negotiation; with pings where `pings`. */
 const protocolOptions = remember(
-  (timeouts: ProxyTimeouts, window: Window, connectionLifetime: number | undefined, pings: boolean): Record<string, Any> => ({
+  (
+    timeouts: ProxyTimeouts,
+    window: Window,
+    connectionLifetime: number | undefined,
+    pings: boolean,
+    streams: number | undefined,
+  ): Record<string, Any> => ({
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': pack(HttpProtocolOptionsSchema, {
       ...(connectionLifetime === undefined ? {} : {commonHttpProtocolOptions: {maxConnectionDuration: duration(connectionLifetime)}}),
       upstreamProtocolOptions: {
         case: 'explicitHttpConfig',
-        value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(window, pings ? timeouts : undefined)}},
+        value: {protocolConfig: {case: 'http2ProtocolOptions', value: http2(window, pings ? timeouts : undefined, streams)}},
       },
     }),
   }),

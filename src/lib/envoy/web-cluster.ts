@@ -9,6 +9,7 @@ import {type PageKind, envoyNames, sni, spiffe} from '../model/names.js'
 import {pagePorts, pageReplicas, pageTarget} from '../model/page.js'
 import {remember} from '../model/remember.js'
 import {pagesServersOf, type ProxyTimeouts, type Settings} from '../model/settings.js'
+import {ALERT_STREAMS} from './alert-listener.js'
 import {envoyCluster, toDownstream} from './cluster.js'
 import {duration} from './core.js'
 import {deliveredSecrets, upstreamTls} from './tls.js'
@@ -62,6 +63,7 @@ export function alertsCluster({trustDomain, timeouts, alertsPort}: Settings, add
     lookUps: 'few',
     timeouts,
     window: 'ads',
+    streams: ALERT_STREAMS,
     connectionLifetime: timeouts.thanosConnection,
     tls: upstreamTls(deliveredSecrets(envoyNames.trust), {
       name: {exact: spiffe.observability(trustDomain)},
