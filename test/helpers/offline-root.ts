@@ -9,6 +9,7 @@ import {credentialIssuerSpec, issuerSpec} from '../../src/lib/pki/certificate-sp
 import type {IssuerPart, Outside} from '../../src/lib/pki/import-issuer.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {type OutsideCa, makeCa} from './outside-ca.js'
+import type {Ran} from './ran.js'
 
 export interface SignOptions {
   readonly days?: number
@@ -57,4 +58,23 @@ export function makeOfflineRoot(folder: string, name = 'offline'): OfflineRoot {
       return {certificate, key, name: `the certificate in "${part}.pem"`, anyAge: false}
     },
   }
+}
+
+/** Runs the openssl commands that Atlas has printed for the requests in a folder, with these roots beside them. */
+export function runPrinted(
+  {stdout, stderr}: Ran,
+  requests: string,
+  {root, next}: {readonly root: OutsideCa; readonly next: OutsideCa},
+): void {
+  const commands = `${stdout}${stderr}`.split('\n').filter(line => line.includes('openssl x509 -req'))
+  if (commands.length === 0) throw new Error(`no openssl command was printed: ${stdout}${stderr}`)
+  for (const [name, ca] of [
+    ['ca', root],
+    ['next-ca', next],
+  ] as const) {
+    writeFileSync(path.join(requests, `${name}.pem`), ca.certificate)
+    writeFileSync(path.join(requests, `${name}-key.pem`), ca.key.reveal(), {mode: 0o600})
+  }
+
+  for (const command of commands) execFileSync('sh', ['-c', command], {cwd: requests, stdio: 'pipe'})
 }
