@@ -45,8 +45,13 @@ export interface Observed {
    * @throws AtlasError `unreachable`
    */
   since?(): Promise<readonly Sighting[] | undefined>
-  /** An object that `saw` has named, or, in a remote place, that this process has written; undefined: it is gone. */
+  /** An object that `saw` has named; undefined: it is gone. */
   one(key: ObjectKey): StoredObject | undefined
+  /**
+   * An object as it is after a commit of this process that has left it as `written` says: another writer may have changed it since. Present
+   * where the place reports what others do while a commit goes on.
+   */
+  newest?(written: Sighting): StoredObject | undefined
 }
 
 /** How an object is to be written. */

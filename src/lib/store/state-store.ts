@@ -63,7 +63,8 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
    * known by now, such as a revocation, and the commit's own version must not replace it.
    */
   function asOfNow({observed}: Watch): (sighting: Sighting) => Sighting {
-    return sighting => (objects.isRemote ? understood({key: sighting.key, object: observed.one(sighting.key)}) : sighting)
+    const {newest} = observed
+    return sighting => (newest === undefined ? sighting : understood({key: sighting.key, object: newest(sighting)}))
   }
 
   /** Also during an outage: what this process writes then, such as a revocation, has an effect, and its next write is based on it. */

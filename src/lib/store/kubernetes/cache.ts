@@ -2,7 +2,7 @@
 import {type Manifest, keyOf, parseManifest} from '../../manifest/manifest.js'
 import {messageOf} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
-import type {StoredObject} from '../objects.js'
+import type {Sighting, StoredObject} from '../objects.js'
 import type {RawObject} from './list.js'
 
 export interface Cache {
@@ -16,6 +16,10 @@ export interface Cache {
   replace(objects: readonly StoredObject[], isSelected: (key: ObjectKey) => boolean): readonly ObjectKey[]
   /** @param revision the object's last one, or that of its deletion @returns whether the cache has changed */
   remove(key: ObjectKey, revision: string): boolean
+  /** An object that was found or left as `known` says, or as it was seen later; undefined: it is gone. */
+  newest(known: Sighting): StoredObject | undefined
+  /** Nothing is known of the object any more: the next version of it counts, whichever it is. @returns whether the cache has changed */
+  forget(key: ObjectKey): boolean
   /** Whether the cached object is newer than `revision`. */
   isNewer(key: ObjectKey, revision: string): boolean
 }
@@ -62,6 +66,14 @@ export function openCache(): Cache {
       const [oldest] = gone.keys()
       if (gone.size > GONE_MAX && oldest !== undefined) gone.delete(oldest)
       return last !== undefined
+    },
+    newest({key, object}) {
+      const removed = gone.get(key)
+      return held.get(key) ?? (object === undefined || removed === undefined || isNewer(object.revision, removed) ? object : undefined)
+    },
+    forget(key) {
+      gone.delete(key)
+      return held.delete(key)
     },
     isNewer(key, revision) {
       const last = held.get(key)?.revision

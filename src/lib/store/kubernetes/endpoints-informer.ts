@@ -46,9 +46,9 @@ export function openEndpointsInformer(
   let namespace: string | undefined
   const watched = new Map<ObjectKey, {readonly stopping: AbortController; readonly listed: Promise<unknown>}>()
 
-  function put(objects: readonly RawObject[]): void {
+  function put(objects: readonly RawObject[], isNews: (object: StoredObject) => boolean): void {
     const found = objects.map(raw => storedObject('ConfigMap', raw))
-    report(found.filter(object => cache.put(object)).map(({key}) => key))
+    report(found.filter(object => isNews(object)).map(({key}) => key))
   }
 
   function remove(key: ObjectKey, revision: string): void {
@@ -58,8 +58,8 @@ export function openEndpointsInformer(
   function stop(key: ObjectKey): void {
     watched.get(key)?.stopping.abort()
     watched.delete(key)
-    const before = cache.get(key)
-    if (before !== undefined) remove(key, before.revision)
+    // The next one of this key may be of another namespace, or have been there before, and have an earlier version.
+    if (cache.forget(key)) report([key])
   }
 
   /** Each by its name: Atlas may have no right to list the others of that namespace. */
@@ -76,7 +76,7 @@ export function openEndpointsInformer(
         listed(objects, version) {
           const known = cache.get(key)
           if (known !== undefined && objects.length === 0 && !cache.isNewer(key, version)) remove(key, known.revision)
-          put(objects)
+          put(objects, object => cache.putListed(object, version))
           resolve(undefined)
         },
         restored(objects) {
@@ -89,7 +89,7 @@ export function openEndpointsInformer(
         },
         changed(events) {
           for (const {type, object} of events)
-            if (type === 'is') put([object])
+            if (type === 'is') put([object], cache.put)
             else remove(key, object.metadata.resourceVersion)
         },
         failed: () => resolve(undefined),

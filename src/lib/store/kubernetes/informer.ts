@@ -30,6 +30,8 @@ interface RunningInformer {
   readonly observers: Set<Observer>
   readonly stopping: AbortController
   readonly synced: Promise<unknown>
+  /** Own writes of the settings move the endpoints too. */
+  follow(): void
   isSynced: boolean
 }
 
@@ -93,7 +95,7 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
         stopping.signal,
       ),
     )
-    return {cache, listWatches, observers, stopping, synced, isSynced: false}
+    return {cache, listWatches, observers, stopping, synced, follow: () => endpoints?.follow(), isSynced: false}
   }
 
   function leave(of: RunningInformer, observer: Observer): void {
@@ -127,13 +129,14 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
         throw error
       }
 
-      return {all: async () => mine.cache.all(), one: key => mine.cache.get(key)}
+      return {all: async () => mine.cache.all(), one: mine.cache.get, newest: mine.cache.newest}
     },
 
     wrote(key, object, base) {
       if (object !== undefined) {
         if (running?.cache.put(object) === true) remember(own, object.revision)
       } else if (base !== undefined) running?.cache.remove(key, base)
+      running?.follow()
     },
 
     warnings: () => (restoration === undefined || performance.now() - restoration.at > WARNED ? [] : [restoration.message]),

@@ -67,7 +67,7 @@ const OUTAGE = 1000
 /** A watch that ends sooner than this, milliseconds, counts as failed, so the next ones are delayed. */
 const SHORT_WATCH = 5000
 
-/** Starts to list and watch; stops when `signal` aborts. */
+/** Starts to list and watch; stops when `signal` aborts, and reports nothing after that, whatever has been received. */
 export function startListWatch(
   client: Client,
   selection: Selection,
@@ -91,6 +91,7 @@ export function startListWatch(
 
   async function list(): Promise<string> {
     const all = await listAll(client, selection, signal)
+    if (isEnded()) return all.resourceVersion
     succeeded()
     const known = newest
     newest = all.resourceVersion
@@ -125,6 +126,7 @@ export function startListWatch(
           if (emptyWatches < EMPTY_WATCHES_MAX) succeeded()
         },
         lines(lines) {
+          if (isEnded()) return
           const seen = readEvents(lines, version ?? from, events)
           hasSent = true
           succeeded()
