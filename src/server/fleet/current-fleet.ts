@@ -104,8 +104,8 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
     firstReadFailure: () => firstReadFailure,
 
     async follow(observers, stopping) {
-      /** Changes that the store reports before it has returned the fleet that they apply to. */
-      const early: Change[] = []
+      /** What the store reports before it has returned the fleet that this applies to. */
+      const early: (() => void)[] = []
       let hadLost = false
 
       function toServe(known: {readonly stored: Fleet; readonly served: Fleet}): Fleet {
@@ -132,30 +132,35 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
         for (const observer of observers) observer.changed({before, after: served, changes})
       }
 
+      const onceKnown = (act: () => void): void => {
+        if (isKnown) act()
+        else early.push(act)
+      }
+
       const watcher: Watcher = {
-        changed(changes) {
-          if (isKnown) change(changes)
-          else early.push(...changes)
-        },
-        failed(error) {
-          isReachable = false
-          log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
-        },
-        restored(message) {
-          protection.wentBack(stored, stored.records)
-          log.error(message, {store: store.description})
-        },
-        recovered() {
-          isReachable = true
-          log.info('the store can be read again', {store: store.description})
-        },
+        changed: changes => onceKnown(() => change(changes)),
+        failed: error =>
+          onceKnown(() => {
+            isReachable = false
+            log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
+          }),
+        restored: message =>
+          onceKnown(() => {
+            protection.wentBack(stored, stored.records)
+            log.error(message, {store: store.description})
+          }),
+        recovered: () =>
+          onceKnown(() => {
+            isReachable = true
+            log.info('the store can be read again', {store: store.description})
+          }),
       }
       stored = await firstRead(watcher, () => early.splice(0), stopping)
       served = withRecovered(stored)
       isKnown = true
       isReachable = true
       for (const observer of observers) observer.started?.(served)
-      if (early.length > 0) change(early)
+      for (const act of early.splice(0)) act()
     },
   }
 }

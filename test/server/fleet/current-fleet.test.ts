@@ -3,6 +3,7 @@ import {expect} from 'chai'
 import {parseAddress} from '../../../src/lib/model/address.js'
 import type {Change} from '../../../src/lib/model/change.js'
 import type {OwnerRecord} from '../../../src/lib/model/authority.js'
+import {AtlasError} from '../../../src/lib/model/errors.js'
 import {recordOf} from '../../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {planRemoval, withoutEnded} from '../../../src/lib/ops/revoke.js'
@@ -75,6 +76,29 @@ describe('the current fleet', () => {
     }
     await fleet.follow([observer], stopping.signal)
     expect(seen).to.deep.equal(['started paris', 'changed paris,rome'])
+  })
+
+  it('is unreachable where the store is lost before it has returned its first fleet, and was put back in that order', async () => {
+    const inner = storeOfParis()
+    let told: Watcher | undefined
+    const record = inner.fleet().records.get(paris)
+    const store: StateStore = {
+      ...inner,
+      async watch(watcher, signal) {
+        told = watcher
+        const first = await inner.watch(watcher, signal)
+        watcher.failed(new AtlasError('unreachable', 'it is gone'))
+        watcher.restored?.('it was put back')
+        inner.write({kind: 'record', owner: paris, value: undefined})
+        return first
+      },
+    }
+    const fleet = openCurrentFleet(store, silentLog, defaultFleetTimes, testDependencies().now)
+    await fleet.follow([], stopping.signal)
+    expect([fleet.isKnown(), fleet.isReachable()]).to.deep.equal([true, false])
+    expect(fleet.protection().get(paris)).to.deep.equal(record)
+    told?.recovered()
+    expect(fleet.isReachable()).to.equal(true)
   })
 
   it('is unknown and empty before the first read, and known but unreachable while the store can not be read', async () => {
