@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {compile, root} from '../setup/checkout.mjs'
 import {runQuietly} from '../setup/child.mjs'
 import {checkCitations} from './citations.mjs'
+import {unlessUnchanged} from './unchanged.mjs'
 import {checkWords} from './words.mjs'
 
 /**
@@ -13,17 +14,18 @@ import {checkWords} from './words.mjs'
  * @property {string[]} [run] a script and its arguments, for Node
  * @property {() => Promise<void>} [work]
  * @property {boolean} [first] runs alone, before the others
+ * @property {boolean} [kept] reads files of the checkout alone, and has no better cache: it is left out while none of them has changed
  *
  * @typedef {{name: string, ok: boolean, seconds: number, output: string}} Verdict
  */
 
-/** Steps keep their caches here. ESLint has none, since its rules read types of other files. */
+/** Steps keep their caches here. ESLint has none of its own, since its rules read types of other files. */
 const caches = 'node_modules/.cache/atlas'
 
 /** The slowest step starts first. @type {Step[]} */
 const steps = [
   {name: 'types', what: 'src compiles', first: true, work: () => compile({path: process.execPath})},
-  {name: 'lint', what: 'eslint', run: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']},
+  {name: 'lint', what: 'eslint', run: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'], kept: true},
   {
     name: 'test-types',
     what: 'test and bench compile',
@@ -40,8 +42,9 @@ const steps = [
     name: 'imports',
     what: 'the floors of the house',
     run: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', 'src', 'bin', 'scripts', 'test', 'bench'],
+    kept: true,
   },
-  {name: 'dead-code', what: 'knip', run: ['node_modules/knip/bin/knip.js', '--no-config-hints']},
+  {name: 'dead-code', what: 'knip', run: ['node_modules/knip/bin/knip.js', '--no-config-hints'], kept: true},
   {
     name: 'format',
     what: 'prettier',
@@ -79,11 +82,11 @@ export async function runGate(names = []) {
   return verdicts
 }
 
-async function runStep({name, what, run, work}) {
+async function runStep({name, what, run, work = async () => runScript(run), kept = false}) {
   const start = Date.now()
   let output = ''
   try {
-    await (work?.() ?? runScript(run))
+    await (kept ? unlessUnchanged({folder: root, stamp: join(root, caches, `${name}.passed`)}, work) : work())
   } catch (error) {
     output = error.message
   }
