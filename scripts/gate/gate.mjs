@@ -1,4 +1,4 @@
-/** The gate: every check that is not a test. Steps run two at a time; each prints its time, and what it found. */
+/** The gate: every check that is not a test. Steps run two at a time; each shows its time, and what it found. */
 import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
 import {compile, root} from '../setup/checkout.mjs'
@@ -19,12 +19,15 @@ import {checkWords} from './words.mjs'
  * @typedef {{name: string, ok: boolean, seconds: number, output: string}} Verdict
  */
 
+/** The step that compiles `src`: what runs `dist` waits for it. */
+export const COMPILES = 'types'
+
 /** Steps keep their caches here. ESLint has none of its own, since its rules read types of other files. */
 const caches = 'node_modules/.cache/atlas'
 
 /** The slowest step starts first. @type {Step[]} */
 const steps = [
-  {name: 'types', what: 'src compiles', first: true, work: () => compile({path: process.execPath})},
+  {name: COMPILES, what: 'src compiles', first: true, work: () => compile({path: process.execPath})},
   {name: 'lint', what: 'eslint', run: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'], kept: true},
   {
     name: 'test-types',
@@ -64,25 +67,30 @@ const steps = [
   {name: 'generated', what: 'generated files are up to date', run: ['scripts/tasks/generate.mjs', '--check']},
 ]
 
+/** The names of all other steps. */
+export const otherSteps = steps.map(({name}) => name).filter(name => name !== COMPILES)
+
 /**
  * @param {string[]} names of the steps to run; without names all run
+ * @param {{write?: (text: string) => void, atOnce?: number}} [how] where the output goes, by default to stderr; how many steps run at the same
+ *   time, by default one per core
  * @returns {Promise<Verdict[]>}
  */
-export async function runGate(names = []) {
+export async function runGate(names = [], {write = text => process.stderr.write(text), atOnce = Math.min(availableParallelism(), 4)} = {}) {
   const unknown = names.find(name => !steps.some(step => step.name === name))
   if (unknown !== undefined) throw new Error(`there is no step '${unknown}': use some of ${steps.map(step => step.name).join(', ')}`)
   const wanted = steps.filter(step => names.length === 0 || names.includes(step.name))
   const verdicts = []
-  for (const step of wanted.filter(({first}) => first === true)) verdicts.push(await runStep(step))
+  for (const step of wanted.filter(({first}) => first === true)) verdicts.push(await runStep(step, write))
   const queue = wanted.filter(({first}) => first !== true)
   const worker = async () => {
-    for (let step = queue.shift(); step !== undefined; step = queue.shift()) verdicts.push(await runStep(step))
+    for (let step = queue.shift(); step !== undefined; step = queue.shift()) verdicts.push(await runStep(step, write))
   }
-  await Promise.all(Array.from({length: Math.min(availableParallelism(), 4)}, worker))
+  await Promise.all(Array.from({length: atOnce}, worker))
   return verdicts
 }
 
-async function runStep({name, what, run, work = async () => runScript(run), kept = false}) {
+async function runStep({name, what, run, work = async () => runScript(run), kept = false}, write) {
   const start = Date.now()
   let output = ''
   try {
@@ -91,8 +99,8 @@ async function runStep({name, what, run, work = async () => runScript(run), kept
     output = error.message
   }
   const seconds = (Date.now() - start) / 1000
-  process.stderr.write(`${output === '' ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${what}\n`)
-  if (output !== '') process.stderr.write(`${output}\n`)
+  write(`${output === '' ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${what}\n`)
+  if (output !== '') write(`${output}\n`)
   return {name, ok: output === '', seconds, output}
 }
 

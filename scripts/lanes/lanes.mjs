@@ -11,9 +11,10 @@ import {root} from '../setup/checkout.mjs'
  * @property {string[]} programs real programs that it needs
  * @property {NodeJS.Platform[] | undefined} platforms where it can run; undefined: everywhere
  * @property {number} testSeconds the time limit of a single test that sets none
- * @property {number} usualMinutes how long it takes on two cores: the longest begins first
+ * @property {number} usualMinutes how long it takes on two cores beside other lanes: the longest begins first
  * @property {number} laneMinutes the time limit of one run: beyond it, something hangs. A slow machine has needed 11 to 15 of them for each lane
- * @property {string[]} [apart] folders whose files run in a process of their own, beside that of all other files: each has its own shared API server
+ * @property {{folders: string[], share: number}} [apart] folders whose files run in a process of their own, beside that of all other files, and
+ *   their share of the lane's time; in `kubernetes` each process has its own shared API server
  * @property {number} [randomRuns] how often it runs, each time on a new seed; without: once, on the fixed seed (seed.mjs)
  */
 
@@ -32,7 +33,7 @@ export const lanes = [
     programs: [],
     platforms: undefined,
     testSeconds: 30,
-    usualMinutes: 3,
+    usualMinutes: 6,
     laneMinutes: 40,
   },
   {
@@ -42,8 +43,9 @@ export const lanes = [
     programs: ['envoy', 'envoy-1.39', 'envoy-1.38', 'envoy-1.37', 'envoy-1.36'],
     platforms: undefined,
     testSeconds: 60,
-    usualMinutes: 4,
+    usualMinutes: 14,
     laneMinutes: 45,
+    apart: {folders: ['test/e2e'], share: 0.7},
   },
   {
     name: 'kubernetes',
@@ -55,9 +57,9 @@ export const lanes = [
     ],
     platforms: ['linux'],
     testSeconds: 60,
-    usualMinutes: 11,
+    usualMinutes: 18,
     laneMinutes: 45,
-    apart: ['test/e2e', 'test/server', 'test/store'],
+    apart: {folders: ['test/e2e', 'test/server', 'test/store'], share: 0.6},
   },
   {
     name: 'real',
@@ -66,7 +68,7 @@ export const lanes = [
     programs: ['envoy', 'prometheus', 'promtool', 'thanos', 'chromium', 'alertmanager', 'oauth2-proxy', 'traefik', 'prometheus-3'],
     platforms: ['linux'],
     testSeconds: 180,
-    usualMinutes: 3,
+    usualMinutes: 6,
     laneMinutes: 40,
   },
   {
@@ -100,16 +102,16 @@ export const lanes = [
 export const everydayLanes = lanes.filter(({randomRuns}) => randomRuns === undefined)
 
 /**
- * The lanes that run for one: itself, or where some of its files run apart, two of half its time. Every file is in exactly one of them.
+ * The lanes that run for one: itself, or two where some of its files run apart. Every file is in exactly one of them.
  * @param {Lane} lane
  * @returns {Lane[]}
  */
 export function processesOf({apart, ...lane}) {
   if (apart === undefined) return [lane]
-  const half = {...lane, usualMinutes: lane.usualMinutes / 2}
-  const within = lane.files.flatMap(pattern => apart.map(folder => pattern.replace(/^test\//, `${folder}/`)))
+  const {name, files, ignore, usualMinutes} = lane
+  const within = files.flatMap(pattern => apart.folders.map(folder => pattern.replace(/^test\//, `${folder}/`)))
   return [
-    {...half, name: `${lane.name} 1`, files: within},
-    {...half, name: `${lane.name} 2`, ignore: [...lane.ignore, ...within]},
+    {...lane, name: `${name} 1`, files: within, usualMinutes: usualMinutes * apart.share},
+    {...lane, name: `${name} 2`, ignore: [...ignore, ...within], usualMinutes: usualMinutes * (1 - apart.share)},
   ]
 }
