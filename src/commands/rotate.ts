@@ -10,7 +10,8 @@ import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/re
 import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {renderClockWait, renderReplaced, renderRotation, renderRotationStatus, renderStages, renderThief} from '../lib/cli/text/rotation.js'
+import {renderByHand, renderLeftBehind, renderRotation} from '../lib/cli/text/rotation-progress.js'
+import {renderClockWait, renderReplaced, renderRotationStatus, renderStages, renderThief} from '../lib/cli/text/rotation.js'
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
@@ -131,8 +132,10 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
   async #authority(store: StateStore, part: RotationPart, flags: RotateFlags, next: RotationChoices['next']): Promise<Rotated> {
     const choices = {skip: flags.skip ?? [], next}
     if (flags['dry-run']) {
+      const {fleet} = await loadInstallation(store)
       const {changes} = await startRotation(store, part, choices, dependencies, {dryRun: true})
       this.message(`The ${part} would be replaced:\n${renderStages(part)}`)
+      this.#sayWhatFollows(fleet, part, choices.skip)
       return {rotated: [], done: false, changes: described(changes)}
     }
 
@@ -152,6 +155,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
         {hint: `start one with "atlas serve${sameStore(flags)}"; it goes on`},
       )
     this.message(renderThief(part))
+    this.#sayWhatFollows(fleet, part, choices.skip)
     const held = canGoOn ? await this.#untilClockHolds(store) : undefined
     if (held !== undefined) this.message(held)
     if (waitMs === undefined || !canGoOn) {
@@ -173,6 +177,12 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     this.message(renderReplaced(part, ended?.skipped ?? flags.skip ?? []))
     this.next(`atlas rotate --status${sameStore(flags)}`)
     return {rotated: [], done: true, changes: described(changes)}
+  }
+
+  /** What a rotation asks of people, and what it breaks for the clusters that it leaves behind. @param fleet before the command */
+  #sayWhatFollows(fleet: Fleet, part: RotationPart, skip: readonly string[]): void {
+    if (part === 'root' && fleet.rotation === undefined) this.message(renderByHand(fleet, dependencies.now()))
+    if (skip.length > 0) this.message(renderLeftBehind(part, skip))
   }
 
   /** Told at once: a rotation that has begun would wait for it without a word for minutes. */

@@ -1,14 +1,15 @@
 /**
- * The root is replaced while in each stage the server is killed and an Envoy of one cluster is killed and starts again: the rotation goes on
- * where it was, that Envoy is configured and reached again, and no request to the other clusters fails.
+ * The root, whose key is lost, is replaced while in each stage the server is killed and an Envoy of one cluster is killed and starts again: the
+ * rotation goes on where it was, that Envoy is configured and reached again, and no request to the other clusters fails. People do what the command
+ * tells them to.
  */
 import {expect} from 'chai'
-import {dependencies} from '../../src/lib/cli/base-command.js'
+import {unlink} from 'node:fs/promises'
+import path from 'node:path'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
+import {OBSERVABILITY, objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationStage} from '../../src/lib/model/rotation.js'
-import {followRotation} from '../../src/lib/ops/rotation/follow.js'
-import {startRotation} from '../../src/lib/ops/rotation/start.js'
+import {applyAsTold, atlasIn} from './by-hand.js'
 import {type RunningLoad, load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
@@ -20,7 +21,7 @@ const ADS_CONNECTION = 4
 /** The same of the connection and the stream of the observability Envoy. */
 const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECTION}s`}
 
-describe('e2e: a rotation of the root with restarts in each stage', function () {
+describe('e2e: a rotation of a root whose key is lost, with restarts in each stage', function () {
   this.timeout(180_000)
   let network: Network
   let running: RunningLoad
@@ -35,6 +36,7 @@ describe('e2e: a rotation of the root with restarts in each stage', function () 
     })
     await untilReachable(network)
     former = await network.store.load()
+    await unlink(path.join(network.folder, 'store', `secret-${objectNames.root}.yaml`))
     running = load(network, [lyon, paris], {reconnects: true})
   })
   after(() => closeNetwork(network))
@@ -56,15 +58,19 @@ describe('e2e: a rotation of the root with restarts in each stage', function () 
   const untilStage = async (wanted: RotationStage): Promise<void> =>
     until(network, `the stage ${wanted}`, async () => (await stage()) === wanted)
 
-  /** Puts the credentials in the store into the files of all Envoys, as people or pipelines do. */
-  async function applyAll(): Promise<void> {
-    for (const {envoy} of network.members.values()) await envoy.writeFiles()
-    await network.observability.writeFiles()
-  }
+  it('the loss of the key is named, with what to do, and breaks nothing', async () => {
+    const lost = async (): Promise<boolean> => (await atlasIn(network, 'status')).stdout.includes('the root (Secret atlas-ca) is missing')
+    await until(network, 'status to name it', lost)
+    const {code, stderr} = await atlasIn(network, 'rotate', '--issuer')
+    expect(code).to.equal(1)
+    expect(stderr).to.match(/the root \(Secret atlas-ca\) is missing .*without the root a new one can be made \("atlas rotate --root/s)
+  })
 
   it('announce', async () => {
     await network.server().kill()
-    await startRotation(network.store, 'root', {}, dependencies)
+    const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes')
+    expect(code, stderr).to.equal(0)
+    expect(stderr).to.contain('By hand: in stage 2 of 4 (credentials), and again in stage 4 of 4 (retire), the new ADS credential')
     await network.startServer()
     await restartIn('announce')
   })
@@ -77,7 +83,7 @@ describe('e2e: a rotation of the root with restarts in each stage', function () 
     })
     await network.member(oslo).envoy.writeFiles()
     await restartIn('credentials')
-    await applyAll()
+    await applyAsTold(network, [OBSERVABILITY, lyon, paris])
   })
 
   it('leaves', async () => {
@@ -92,14 +98,17 @@ describe('e2e: a rotation of the root with restarts in each stage', function () 
       return trust?.roots.length === 1 && [...credentials.values()].every(({roots}) => roots === trust.roots.join(''))
     })
     await restartIn('retire')
-    await applyAll()
+    expect(await applyAsTold(network, [OBSERVABILITY, lyon, oslo, paris])).to.have.members([OBSERVABILITY, lyon, oslo, paris])
   })
 
   it('ends, and no request failed meanwhile', async () => {
-    await followRotation(network.store, {waitMs: 90_000, changed: () => undefined})
+    const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes', '--wait', '--timeout', '90s')
+    expect(code, stderr).to.equal(0)
+    expect(stderr).to.contain('The root is replaced. Neither a bundle nor a server trusts the former one any more')
     await untilSynced(network)
     await untilReachable(network, [oslo])
-    const {trust} = await network.store.load()
+    const {authority, trust} = await network.store.load()
+    expect(authority.get('root')?.key.reveal()).to.contain('PRIVATE KEY')
     for (const certificate of [...former.trust!.roots, ...former.trust!.issuers, ...former.trust!.credentialIssuers])
       expect([...trust!.roots, ...trust!.issuers, ...trust!.credentialIssuers]).not.to.include(certificate)
     expect(await running.stop()).to.be.greaterThan(500)

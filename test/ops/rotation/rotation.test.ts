@@ -51,7 +51,7 @@ describe('a rotation', () => {
       expect(network.stage).to.equal(round)
       expect(network.waiting).to.have.length(4)
       expect(network.waiting[0]).to.equal(
-        'atlas (atlas-0) is connected with a credential that does not carry the present roots: it takes up Secret atlas-envoy-ads within the hour, or when it is restarted',
+        'atlas (atlas-0) is connected with a credential that does not carry the present roots: it takes up Secret atlas-envoy-ads within the hour, or when it is restarted; outside Kubernetes "atlas cluster values atlas --format bootstrap --output DIR" writes its files again',
       )
       network.apply(['atlas', 'oslo', 'paris'])
       network.settle()
@@ -242,7 +242,7 @@ describe('a rotation', () => {
     expect(network.waiting).to.deep.equal(
       ['atlas', 'lyon', 'oslo', 'paris'].map(owner =>
         owner === 'atlas'
-          ? 'atlas has no connected Envoy: it takes up Secret atlas-envoy-ads within the hour, or when it is restarted'
+          ? 'atlas has no connected Envoy: it takes up Secret atlas-envoy-ads within the hour, or when it is restarted; outside Kubernetes "atlas cluster values atlas --format bootstrap --output DIR" writes its files again'
           : `${owner} has no connected Envoy: apply Secret ${owner}-envoy-ads there, as "atlas cluster values ${owner} --format secret" (or "--format bootstrap --output DIR") writes it; its Envoy connects with it within the hour, or when it is restarted`,
       ),
     )

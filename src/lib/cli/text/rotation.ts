@@ -1,14 +1,14 @@
-/** `rotate` for a terminal: the table of certificates, how far a rotation is, and what `--dry-run` says of its stages. */
+/** `rotate` for a terminal: the table of certificates, and what `--dry-run` says of stages. How far a rotation is: rotation-progress.ts. */
 import {renderAge} from '../../model/duration.js'
 import {quote} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
-import {OBSERVABILITY} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
-import {type Rotation, type RotationPart, type RotationStage, describeStage, stagesOf} from '../../model/rotation.js'
+import {type RotationPart, type RotationStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
 import {issuesAtOnce} from '../../ops/rotation/held.js'
 import type {ReportSource} from '../../ops/server-reports.js'
 import {renderTable} from './render.js'
+import {renderRotation} from './rotation-progress.js'
 
 /**
  * The rotation that is under way, if there is one, and a row for each certificate.
@@ -76,31 +76,6 @@ function noteOf({kind, role, subject = '', issuer = '', origin, key}: Certificat
       ? `${from === '' ? `The key of the ${name.slice(4)}` : ' Its key'} is kept offline: people have issuers signed there.`
       : ''
   return [from + where]
-}
-
-/** Where a rotation is and what it waits for, for people who watch it. */
-export function renderRotation(rotation: Rotation, now: Date): string {
-  const {part, since, skipped, waitingFor} = rotation
-  const seconds = Math.max(0, (now.getTime() - Date.parse(since)) / 1000)
-  return [
-    `The ${part} is being rotated: ${describeStage(rotation)}, ${seconds < 1 ? 'just begun' : `for ${renderAge(seconds)}`}.`,
-    ...(skipped.length === 0 ? [] : [`Left behind: ${skipped.join(', ')}.`]),
-    ...waitingFor.map(each => `- ${printable(each)}`),
-    ...withoutEnvoys(part, waitingFor),
-  ].join('\n')
-}
-
-/** What a person can do about clusters without a connected Envoy beside starting it; the observability cluster has no such choice. */
-function withoutEnvoys(part: RotationPart, waitingFor: readonly string[]): readonly string[] {
-  const clusters = waitingFor
-    .flatMap(each => /^([a-z0-9-]+) has no connected Envoy/.exec(each)?.[1] ?? [])
-    .filter(name => name !== OBSERVABILITY)
-  const [first] = clusters
-  if (first === undefined) return []
-  const each = clusters.length === 1 ? '' : ', and so on for each'
-  return [
-    `Start the Envoy of ${clusters.length === 1 ? first : 'each cluster'}, or go on without it: "atlas rotate --${part} --skip ${first}" leaves it behind until it connects again; "atlas cluster remove ${first}", if it is gone for good${each}.`,
-  ]
 }
 
 /**

@@ -138,9 +138,10 @@ function reasonOf({types, frozen}: ProxyReport): string {
   return nack === undefined ? '' : `: it refused it (${nack})`
 }
 
-/** What a person does with a new ADS credential. The Secret of the observability Envoy is in the same cluster, where kubelet refreshes its files. */
+/** What a person does with a new ADS credential. In Kubernetes that of the observability Envoy is in its own cluster, where kubelet refreshes its files. */
 export function applyCredential(owner: Owner): string {
   const reconnects = 'its Envoy connects with it within the hour, or when it is restarted'
-  if (owner === OBSERVABILITY) return `it takes up Secret ${objectNames.credential(owner)} within the hour, or when it is restarted`
+  if (owner === OBSERVABILITY)
+    return `it takes up Secret ${objectNames.credential(owner)} within the hour, or when it is restarted; outside Kubernetes "atlas cluster values ${owner} --format bootstrap --output DIR" writes its files again`
   return `apply Secret ${objectNames.credential(owner)} there, as "atlas cluster values ${owner} --format secret" (or "--format bootstrap --output DIR") writes it; ${reconnects}`
 }

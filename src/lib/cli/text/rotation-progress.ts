@@ -1,0 +1,83 @@
+/** How far a rotation is, and what a person does about it: what it waits for, what it leaves behind, what is to be applied by hand. */
+import {renderAge} from '../../model/duration.js'
+import type {Fleet} from '../../model/fleet.js'
+import {OBSERVABILITY} from '../../model/names.js'
+import {printable} from '../../model/printable.js'
+import {type Rotation, type RotationPart, type RotationStage, describeStage} from '../../model/rotation.js'
+import {anchorsOf} from '../../pki/signed.js'
+
+/** Where a rotation is and what it waits for, for people who watch it. */
+export function renderRotation(rotation: Rotation, now: Date): string {
+  const {part, since, skipped, waitingFor} = rotation
+  const seconds = Math.max(0, (now.getTime() - Date.parse(since)) / 1000)
+  return [
+    `The ${part} is being rotated: ${describeStage(rotation)}, ${seconds < 1 ? 'just begun' : `for ${renderAge(seconds)}`}.`,
+    ...(skipped.length === 0 ? [] : [renderLeftBehind(part, skipped)]),
+    ...waitingFor.map(each => `- ${printable(each)}`),
+    ...inOrder(waitingFor),
+    ...withoutThem(part, clustersIn(waitingFor, REFUSES), {
+      one: name => `Repair the Envoy of ${name} ("atlas status" shows it; a restart makes it ask again)`,
+      several: 'Repair the Envoy of each cluster that refuses something ("atlas status" shows them; a restart makes them ask again)',
+    }),
+    ...withoutThem(part, clustersIn(waitingFor, IS_ABSENT), {
+      one: name => `Start the Envoy of ${name}`,
+      several: 'Start the Envoy of each cluster',
+    }),
+  ].join('\n')
+}
+
+/** What breaks for clusters that a rotation does not wait for, and what mends it. */
+export function renderLeftBehind(part: RotationPart, skipped: readonly string[]): string {
+  const who = skipped.length === 1 ? 'It' : 'Each'
+  const stage = describeStage({part, stage: 'leaves'})
+  const until =
+    part === 'issuer' ? 'its Envoy has connected and acknowledged' : 'its newest credential is applied there and its Envoy has connected'
+  return `Left behind: ${skipped.join(', ')}. ${who} is cut off from ${stage} on, at the latest when its identity ends: requests to it and alerts from it fail, until ${until}. No other cluster is affected.`
+}
+
+/**
+ * What a rotation of the root asks of people, and in which order.
+ * @param fleet before the rotation begins
+ */
+export function renderByHand({trust}: Pick<Fleet, 'trust'>, now: Date): string {
+  const isOver = anchorsOf(trust?.roots ?? []).every(({facts}) => facts.notAfter <= now)
+  const stage = (name: RotationStage): string => describeStage({part: 'root', stage: name})
+  const [when, order] = isOver
+    ? [stage('leaves'), `, that of the observability Envoy first: every other one connects through it`]
+    : [stage('credentials'), ', in any order']
+  return [
+    ...(isOver ? ['The present root has ended, so that no Envoy can connect: the first two stages do not wait.'] : []),
+    `By hand: in ${when}, and again in ${stage('retire')}, the new ADS credential of each Envoy is to be applied${order}. "atlas rotate --status" lists them when it is time. The rotation ends once the Envoy of every cluster is connected with its last one.`,
+  ].join('\n')
+}
+
+const IS_ABSENT = /^([a-z0-9-]+) has no connected Envoy/
+const REFUSES = /^([a-z0-9-]+) \(.*\) has not acknowledged .*: it refused it \(/
+
+/** Each once. The observability cluster has its own: no rotation goes on without it. */
+function clustersIn(waitingFor: readonly string[], pattern: RegExp): readonly string[] {
+  const names = waitingFor.flatMap(each => pattern.exec(each)?.[1] ?? [])
+  return [...new Set(names)].filter(name => name !== OBSERVABILITY)
+}
+
+/** Where credentials are to be applied before any Envoy can connect. */
+function inOrder(waitingFor: readonly string[]): readonly string[] {
+  const isObservability = waitingFor.some(each => each.startsWith(`${OBSERVABILITY} has no connected Envoy: `))
+  const others = waitingFor.some(each => IS_ABSENT.test(each) && !each.startsWith(`${OBSERVABILITY} `) && each.includes(': apply '))
+  return isObservability && others ? ['Begin with the observability Envoy: every other one connects through it.'] : []
+}
+
+/** What a person can do about clusters beside repairing them. */
+function withoutThem(
+  part: RotationPart,
+  clusters: readonly string[],
+  {one, several}: {readonly several: string; one(name: string): string},
+): readonly string[] {
+  const [first] = clusters
+  if (first === undefined) return []
+  const [what, each] = clusters.length === 1 ? [one(first), ''] : [several, ', and so on for each']
+  const until = part === 'issuer' ? 'it connects again' : 'its newest credential is applied there'
+  return [
+    `${what}, or go on without it: "atlas rotate --${part} --skip ${first}" leaves it behind until ${until}; "atlas cluster remove ${first}", if it is gone for good${each}.`,
+  ]
+}
