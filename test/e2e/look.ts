@@ -92,16 +92,17 @@ export async function untilReachable(
   }
 }
 
-/** All configuration that an Envoy has received over ADS, without the times at which it came. */
+/** All configuration that an Envoy has received over ADS, without the times at which it came, and the comments that secrets begin with. */
 export async function dumpOf(envoy: TestEnvoy, resource?: 'dynamic_active_clusters'): Promise<string> {
   const page = resource === undefined ? '/config_dump' : `/config_dump?resource=${resource}`
   const {configs} = JSON.parse(await envoy.page(page)) as {configs: {'@type': string}[]}
   const given = configs.filter(config => !config['@type'].endsWith('BootstrapConfigDump'))
-  return JSON.stringify(
+  const text = JSON.stringify(
     given.map(section => sorted(withoutTimes(section))),
     undefined,
     1,
   )
+  return text.replaceAll(/"# [\da-f]+ \d+\\n-----BEGIN/g, '"-----BEGIN')
 }
 
 /** The first line in which two texts differ. */

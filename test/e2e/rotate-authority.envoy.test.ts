@@ -1,6 +1,6 @@
 /**
  * Identities, the issuer and the root are replaced under load on the Thanos path, on web pages and with alerts, while servers are killed; no request
- * fails, and nothing of the former certificates is left. The trust domain is one that was chosen at `atlas init`.
+ * fails, and nothing of the former certificates is left. A cluster that refuses the next ones holds the rotation of the root, and is left behind. The trust domain is one that was chosen at `atlas init`.
  */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -24,13 +24,17 @@ import {followRotation} from '../../src/lib/ops/rotation/follow.js'
 import {startRotation} from '../../src/lib/ops/rotation/start.js'
 import {type PageRequest, ask, serveRecording} from '../helpers/http1.js'
 import {streamCall} from './backend.js'
+import {atlasIn} from './by-hand.js'
 import type {TestEnvoy} from './envoy.js'
 import {load, requireCalm} from './load.js'
-import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced} from './look.js'
+import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {adsPort, serverPort, sidecarPort} from './mtls-ports.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
+import {type SpoilingRelay, relayFor} from './spoiling-relay.js'
 
-const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
+const [paris, lyon, oslo] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('oslo')]
+
+const alert: PageRequest = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"x"}}]'}
 
 /** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
 const ADS_CONNECTION = 4
@@ -43,7 +47,7 @@ describe('e2e: rotation of the authority', function () {
 
   before(async () => {
     network = await openNetwork({
-      clusters: [paris, lyon],
+      clusters: [paris, lyon, oslo],
       times: {rotation: '200ms', 'clock-held': '1s', ...ended},
       settings: {trustDomain: 'thanos.example.com', timeouts: {adsConnection: ADS_CONNECTION}, pagesByPath: true},
     })
@@ -79,7 +83,6 @@ describe('e2e: rotation of the authority', function () {
       const {status, body} = await ask(at, path, request)
       if (status !== 200 || body !== 'here') throw new Error(`${path} at ${at.host}: ${status} ${body}`)
     }
-    const alert: PageRequest = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"x"}}]'}
     return [paris, lyon].flatMap(cluster => [
       async () => answered({host: network.address, port: 10_904}, `/prom/${cluster}/`),
       async () => answered({host: network.member(cluster).address, port: 10_903}, '/am/alertmanager0/api/v2/alerts', alert),
@@ -87,9 +90,9 @@ describe('e2e: rotation of the authority', function () {
   }
 
   /** Requests of all kinds until `stop`, which fails with the first of them that failed. @returns how many there were */
-  function startRequests(): {stop(): Promise<number>} {
+  function startRequests(clusters?: readonly string[]): {stop(): Promise<number>} {
     // Each cluster may send 20 alerts a second.
-    const [thanos, web] = [load(network, undefined, {reconnects: true}), startLoad(webRequests(), 200)]
+    const [thanos, web] = [load(network, clusters, {reconnects: true}), startLoad(webRequests(), 200)]
     return {
       async stop() {
         const [calls, result] = await Promise.all([thanos.stop(), web.stop()])
@@ -113,10 +116,10 @@ describe('e2e: rotation of the authority', function () {
     await until(network, `the stage ${wanted}`, async () => (await stage()) === wanted)
   }
 
-  /** Fails where an Envoy has one of these certificates in its configuration, or lacks the issuer in force, which is shown alike. */
-  async function expectAbsent(certificates: readonly string[]): Promise<void> {
+  /** Fails where one of these Envoys has one of these certificates in its configuration, or lacks the issuer in force, which is shown alike. */
+  async function expectAbsent(certificates: readonly string[], shown = envoys()): Promise<void> {
     const [issuer = ''] = (await trusted()).issuers
-    for (const envoy of envoys()) {
+    for (const envoy of shown) {
       const dump = await dumpOf(envoy)
       const shows = (pem: string): boolean => {
         const [, ...lines] = pem.trim().split('\n')
@@ -201,6 +204,7 @@ describe('e2e: rotation of the authority', function () {
   describe('of the root', () => {
     let former: Fleet
     let running: ReturnType<typeof startRequests>
+    let relay: SpoilingRelay
 
     /** Puts the credential in the store into an Envoy's files, as a person or a pipeline does. */
     async function apply(owners: readonly Owner[]): Promise<void> {
@@ -208,11 +212,47 @@ describe('e2e: rotation of the authority', function () {
     }
 
     const waiting = async (): Promise<readonly string[]> => (await fleet()).rotation?.waitingFor ?? []
+    const alertFrom = async (cluster: string): Promise<number> =>
+      ask({host: network.member(cluster).address, port: 10_903}, '/am/alertmanager0/api/v2/alerts', alert).then(
+        ({status}) => status,
+        () => 0,
+      )
 
-    it('waits for each cluster whose credential is not applied, and names it', async () => {
+    it('waits for a cluster whose Envoy refuses the trust bundle, and names it with what to do; no request fails', async () => {
       former = await fleet()
-      running = startRequests()
-      await begin('root')
+      const {envoy} = network.member(oslo)
+      relay = await relayFor(network, envoy, 10_950)
+      network.onClose(relay.close)
+      await envoy.kill()
+      await envoy.start()
+      await untilReachable(network)
+      await untilSynced(network)
+      expect(await alertFrom(oslo)).to.equal(200)
+      running = startRequests([paris, lyon])
+      relay.spoil()
+      const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes')
+      expect(code, stderr).to.equal(0)
+      await until(network, 'oslo alone to be waited for', async () => {
+        const [first, ...others] = await waiting()
+        return (
+          others.length === 0 && first?.startsWith('oslo (oslo-0) has not acknowledged the present trust bundle: it refused it (') === true
+        )
+      })
+      const {stdout} = await atlasIn(network, 'rotate', '--status')
+      expect(stdout).to.contain(
+        ': it refused it (Failed to load trusted CA certificates from <inline>)\nRepair the Envoy of oslo ("atlas status',
+      )
+      expect(stdout).to.contain('or go on without it: "atlas rotate --root --skip oslo')
+      // Its stream has ended meanwhile, and it was sent the bundle again.
+      await sleep(1500 * ADS_CONNECTION)
+      expect(await stage(), 'it goes no further').to.equal('announce')
+      expect([await whoAnswers(network, oslo), await alertFrom(oslo)]).to.deep.equal(['oslo/0', 200])
+    })
+
+    it('goes on without the cluster that it is told to leave behind, and waits for each other whose credential is not applied', async () => {
+      const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes', '--skip', oslo)
+      expect(code, stderr).to.equal(0)
+      expect(stderr).to.contain('Left behind: oslo. It is cut off from stage 3 of 4 (leaves) on')
       await untilStage('credentials')
       const isAsked = async (): Promise<boolean> => {
         const all = await waiting()
@@ -239,13 +279,16 @@ describe('e2e: rotation of the authority', function () {
       })
       await apply([OBSERVABILITY, paris, lyon])
       await untilDone()
-      await untilSynced(network)
+      await untilSynced(network, [OBSERVABILITY, paris, lyon])
     })
 
     it('leaves the former certificates in no bundle and no Envoy, and what they signed opens no port', async () => {
       const present = await fleet()
       for (const certificate of all(former.trust!)) expect(all(present.trust!)).not.to.include(certificate)
-      await expectAbsent(all(former.trust!))
+      await expectAbsent(
+        all(former.trust!),
+        envoys().filter(({owner}) => owner !== oslo),
+      )
       const tries = [
         {target: adsPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
         {target: serverPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
@@ -261,9 +304,32 @@ describe('e2e: rotation of the authority', function () {
       }
     })
 
+    it('cuts off the cluster that was left behind, as the command said, and no other; its newest credential puts that right', async () => {
+      expect((await network.report()).proxies.map(({cluster}) => cluster)).to.have.members([OBSERVABILITY, lyon, paris])
+      await running.stop()
+      // Its connections are renewed at once; each is so after some minutes.
+      await network.observability.kill()
+      await network.observability.start()
+      for (const cluster of [paris, lyon]) {
+        await untilReachable(network, [cluster])
+        await until(network, `alerts of ${cluster} to arrive`, async () => (await alertFrom(cluster)) === 200)
+      }
+
+      await untilSynced(network, [OBSERVABILITY, lyon, paris])
+      expect([await whoAnswers(network, oslo), await alertFrom(oslo)]).to.deep.equal(['gRPC status 14', 503])
+
+      const {envoy} = network.member(oslo)
+      await envoy.writeFiles()
+      await envoy.kill()
+      await envoy.start()
+      await untilReachable(network)
+      await untilSynced(network)
+      await until(network, 'its alerts to arrive again', async () => (await alertFrom(oslo)) === 200)
+      await expectAbsent(all(former.trust!))
+    })
+
     it('an Envoy that starts again with its files is configured', async () => {
       const {envoy} = network.member(lyon)
-      await running.stop()
       await envoy.kill()
       await envoy.start()
       await envoy.untilReady()

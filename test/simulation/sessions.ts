@@ -198,9 +198,10 @@ function nameOf(secret: string): SecretName {
 }
 
 /** The certificates in a secret. */
+/** Without the comment that each secret begins with when it is sent. */
 function textIn(body: Uint8Array): string {
   const {type} = fromBinary(SecretSchema, body)
   const source =
     type.case === 'tlsCertificate' ? type.value.certificateChain : type.case === 'validationContext' ? type.value.trustedCa : undefined
-  return source?.specifier.case === 'inlineString' ? source.specifier.value : ''
+  return source?.specifier.case === 'inlineString' ? source.specifier.value.replace(/^# .*\n/, '') : ''
 }

@@ -43,6 +43,11 @@ export function resource(kind: Kind, name: string, version: string): Resource {
   return made
 }
 
+/** A secret with other bytes for each mark. */
+export function markable(name: string, version: string): Resource {
+  return {...resource('secret', name, version), marked: mark => new TextEncoder().encode(`${name}=${version} ${mark}`)}
+}
+
 export function snapshotOf(words: Words, previous?: Snapshot): Snapshot {
   const resources = Object.entries(words).flatMap(([kind, versions]) =>
     Object.entries(versions).map(([name, version]) => resource(kind as Kind, name, version)),
@@ -59,6 +64,14 @@ export function show(response: DeltaDiscoveryResponse | DiscoveryResponse): stri
   return [kind, ...added.sort(), ...response.removedResources.map(name => `-${name}`).sort()].join(' ')
 }
 
+function bodiesOf(response: DeltaDiscoveryResponse | DiscoveryResponse): readonly string[] {
+  const values =
+    response.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse'
+      ? response.resources.map(({value}) => value)
+      : response.resources.map(({resource: any}) => any?.value)
+  return values.map(value => new TextDecoder().decode(value))
+}
+
 export function kindOf(typeUrl: string): Kind {
   const found = Object.entries(typeUrls).find(([, url]) => url === typeUrl)
   return (found?.[0] ?? 'unknown') as Kind
@@ -72,6 +85,8 @@ export class Stream {
   close: string | undefined
   /** Whether the transport writes at once. */
   writes = true
+  /** The bytes of all resources that were sent, as text. */
+  readonly bodies: string[] = []
   /** The version_info of the last response (SotW). */
   lastVersion = ''
   readonly nonces = new Map<Kind, string>()
@@ -144,6 +159,7 @@ export class Stream {
         this.nonces.set(kindOf(result.send.typeUrl), result.send.nonce)
         if (result.send.$typeName === 'envoy.service.discovery.v3.DiscoveryResponse') this.lastVersion = result.send.versionInfo
         sent.push(show(result.send))
+        this.bodies.push(...bodiesOf(result.send))
       }
     }
 

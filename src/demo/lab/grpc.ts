@@ -153,7 +153,7 @@ export function frame(message: Uint8Array): Buffer {
 }
 
 /** Cuts a byte stream into messages. */
-class Frames {
+export class Frames {
   readonly messages: Buffer[] = []
   #rest = Buffer.alloc(0)
 

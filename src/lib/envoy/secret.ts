@@ -11,14 +11,10 @@ import {remember} from '../model/remember.js'
 
 /** `identity`: the node's certificate with its issuer, and its key. */
 export const identitySecret: (identity: CertifiedKey) => Resource = remember(({certificate, key}: CertifiedKey) =>
-  toResource(
-    envoyNames.identity,
-    SecretSchema,
-    create(SecretSchema, {
-      name: envoyNames.identity,
-      type: {case: 'tlsCertificate', value: {certificateChain: inline(certificate), privateKey: inline(key.reveal())}},
-    }),
-  ),
+  markable(envoyNames.identity, comment => ({
+    case: 'tlsCertificate',
+    value: {certificateChain: inline(comment + certificate), privateKey: inline(key.reveal())},
+  })),
 )
 
 /** `trust`: the issuers in force, no roots: a retired issuer's certificates open nothing (docs/explanation/envoy.md#trust-anchors). */
@@ -53,11 +49,16 @@ export function upstreamSecrets({directory, certificates}: UpstreamTls, name: st
 
 /** Without name matchers of its own: they would widen those of the TLS contexts (docs/explanation/envoy.md#trust-anchors). */
 function validation(name: string, anchors: readonly string[]): Resource {
-  return toResource(
-    name,
-    SecretSchema,
-    create(SecretSchema, {name, type: {case: 'validationContext', value: {trustedCa: inline(bundle(anchors))}}}),
-  )
+  return markable(name, comment => ({case: 'validationContext', value: {trustedCa: inline(comment + bundle(anchors))}}))
+}
+
+/** A secret whose PEM text may begin with a comment, which every reader of PEM skips. */
+function markable(name: string, content: (comment: string) => MessageInitShape<typeof SecretSchema>['type']): Resource {
+  const secret = (comment: string): Resource => {
+    const type = content(comment)
+    return toResource(name, SecretSchema, create(SecretSchema, {name, ...(type && {type})}))
+  }
+  return {...secret(''), marked: mark => secret(`# ${mark}\n`).body}
 }
 
 function bundle(certificates: readonly string[]): string {

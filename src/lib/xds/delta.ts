@@ -13,6 +13,7 @@ import {firstPart} from './response-size.js'
 import type {Resource} from './snapshot.js'
 import {
   awaitsAck,
+  bodyFor,
   noNames,
   pendingNames,
   previousOf,
@@ -45,11 +46,12 @@ export function planDeltaRemoval(state: TypeState, names: readonly string[]): Re
   return {state: withKnown(cleared, removeVersions(state.known, names)), resources: [], removed: names, sent: new Map(), isProbe: false}
 }
 
-/** The plan as a message with its nonce. */
-export function toDeltaResponse(plan: ResponsePlan, nonce: string): DeltaDiscoveryResponse {
-  const resources = plan.resources.map(({name, version, typeUrl, body}) =>
-    create(ResourceSchema, {name, version, resource: {typeUrl, value: body}}),
-  )
+/** The plan as a message with its nonce. @param mark another one for each response (`Resource.marked`) */
+export function toDeltaResponse(plan: ResponsePlan, nonce: string, mark: string): DeltaDiscoveryResponse {
+  const resources = plan.resources.map(resource => {
+    const {name, version, typeUrl} = resource
+    return create(ResourceSchema, {name, version, resource: {typeUrl, value: bodyFor(plan.state, resource, mark)}})
+  })
   return create(DeltaDiscoveryResponseSchema, {typeUrl: plan.state.typeUrl, nonce, resources, removedResources: [...plan.removed]})
 }
 

@@ -69,8 +69,11 @@ export function applyUnacknowledged(state: TypeState, earlier: Unacknowledged): 
   const kept = keepsUnapplied(state.typeUrl) ? names.map(name => unappliedOf(state, name)) : []
   const unapplied = kept.length === 0 ? state.unapplied : new Map([...state.unapplied, ...kept])
   // A SotW client lists no versions, and is sent everything.
-  if (state.mode !== 'delta') return {...state, unapplied}
-  return {...withKnown({...state, unapplied}, forgetVersions(state.known, names)), acked: removeVersions(state.acked, names)}
+  if (state.mode !== 'delta') return {...state, unapplied, isDoubted: true}
+  return {
+    ...withKnown({...state, unapplied, isDoubted: true}, forgetVersions(state.known, names)),
+    acked: removeVersions(state.acked, names),
+  }
 }
 
 /**

@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly maxPartBytes?: number
   /** How many bytes a state-of-the-world response may have; more ends the stream. Default 4 MiB, which gRPC clients accept by default. */
   readonly maxResponseBytes?: number
+  /** What no other stream has, of this server or of another: part of each mark (`Resource.marked`). Default: nothing. */
+  readonly mark?: string
 }
 
 /** Why a stream must end: the client broke the protocol, or a response that it needs can't be sent. */
@@ -57,6 +59,7 @@ const defaults: Required<SessionOptions> = {
   maxInFlight: 64,
   maxPartBytes: 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,
+  mark: '',
 }
 
 /** The session of a stream that was just opened. */

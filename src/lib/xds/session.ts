@@ -115,6 +115,7 @@ function sendNext(before: Session, notes: readonly Note[], now: Date): Step {
 
   const lastNonce = session.lastNonce + 1
   const nonce = String(lastNonce)
+  const mark = `${session.options.mark} ${nonce}`
   const {plan} = next
   const excess = session.variant === 'sotw' ? oversizeOf(plan, session.options.maxResponseBytes) : undefined
   if (excess !== undefined) return {session: {...before, closed: true}, notes: [...notes, excess.note], close: excess.close}
@@ -123,7 +124,7 @@ function sendNext(before: Session, notes: readonly Note[], now: Date): Step {
   const state = recordSent(plan.state, {nonce: lastNonce, sent, removed, isProbe})
   return {
     session: {...session, types: new Map(session.types).set(typeUrl, state), lastNonce, awaitsWritable: true},
-    send: session.variant === 'delta' ? toDeltaResponse(plan, nonce) : toSotwResponse(plan, nonce),
+    send: session.variant === 'delta' ? toDeltaResponse(plan, nonce, mark) : toSotwResponse(plan, nonce, mark),
     notes: [...notes, ...next.notes, {kind: 'sent', typeUrl, nonce, resources: plan.resources.length, removed: removed.length}],
   }
 }

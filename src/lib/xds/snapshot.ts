@@ -13,6 +13,11 @@ export interface Resource {
   readonly version: string
   /** The serialized message, `value` of the Any. */
   readonly body: Uint8Array
+  /**
+   * The same content in other bytes for each mark; undefined where a client applies what it NACKed before when that is sent again. Envoy does not
+   * with secrets: it ACKs the same bytes without looking at them (docs/explanation/envoy.md#nack).
+   */
+  readonly marked?: (mark: string) => Uint8Array
 }
 
 /** The resources of one type, by name. */

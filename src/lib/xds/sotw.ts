@@ -15,6 +15,7 @@ import {type HeldVersion, heldVersion, removeVersions, setVersions} from './vers
 import type {Resource} from './snapshot.js'
 import {
   awaitsAck,
+  bodyFor,
   noNames,
   nothingUnapplied,
   pendingNames,
@@ -43,9 +44,11 @@ export function oversizeOf({state, resources}: ResponsePlan, max: number): {read
   return {note: {kind: 'too-large', typeUrl: state.typeUrl, message}, close: {code: 'RESOURCE_EXHAUSTED', message}}
 }
 
-/** The plan as a message with its nonce; `version_info` is a hash of its resources. */
-export function toSotwResponse(plan: ResponsePlan, nonce: string): DiscoveryResponse {
-  const resources = plan.resources.map(({typeUrl, body}) => create(AnySchema, {typeUrl, value: body}))
+/** The plan as a message with its nonce; `version_info` is a hash of its resources. @param mark another one for each response (`Resource.marked`) */
+export function toSotwResponse(plan: ResponsePlan, nonce: string, mark: string): DiscoveryResponse {
+  const resources = plan.resources.map(resource =>
+    create(AnySchema, {typeUrl: resource.typeUrl, value: bodyFor(plan.state, resource, mark)}),
+  )
   return create(DiscoveryResponseSchema, {typeUrl: plan.state.typeUrl, nonce, versionInfo: versionInfoOf(plan.resources), resources})
 }
 

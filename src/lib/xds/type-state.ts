@@ -66,6 +66,8 @@ export interface TypeState {
   readonly inFlight: readonly InFlightResponse[]
   /** The last NACK, until all that it concerned is repaired. */
   readonly nack: Nack | undefined
+  /** An earlier stream of the node has left something NACKed or unanswered. */
+  readonly isDoubted: boolean
 }
 
 /** Which versions of a resource the client may have kept without applying them: this one, or any but the one that it lists. */
@@ -114,7 +116,18 @@ export function openType(typeUrl: TypeUrl, mode: ResponseMode): TypeState {
     nackedVersions: noNackedVersions,
     inFlight: noInFlight,
     nack: undefined,
+    isDoubted: false,
   }
+}
+
+/**
+ * What goes on the wire for a resource. A delta client is sent only what it lacks, which it may have NACKed on any stream; one of the other variant is
+ * sent everything on each stream, and must not apply all of it each time.
+ */
+export function bodyFor(state: TypeState, {body, marked}: Resource, mark: string): Uint8Array {
+  if (marked === undefined) return body
+  const mayBeRefused = state.mode === 'delta' || state.isDoubted || state.nack !== undefined || state.nackedVersions.size > 0
+  return mayBeRefused ? marked(mark) : body
 }
 
 /** The state with other known versions. What the client no longer has needn't be removed. */

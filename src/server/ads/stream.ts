@@ -2,6 +2,7 @@
  * The life of one admitted ADS stream: moves bytes between gRPC and `xds/session.step`, which decides what to send. How a stream begins is
  * in serve-stream.ts; the limits on its client are in stream-limits.ts.
  */
+import {randomBytes} from 'node:crypto'
 import {status} from '@grpc/grpc-js'
 import type {DeltaDiscoveryResponse, DiscoveryResponse} from '../../gen/envoy/service/discovery/v3/discovery_pb.js'
 import type {Built} from '../../lib/envoy/build.js'
@@ -119,7 +120,8 @@ export class OpenStream implements Stream {
     this.admitted = opening.admitted
     this.peer = opening.peer
     this.openedAt = now()
-    this.session = openSession(opening.variant, {removalDelayMs: times.removalDelayMs, ...sessionLimits})
+    const mark = randomBytes(6).toString('hex')
+    this.session = openSession(opening.variant, {removalDelayMs: times.removalDelayMs, ...sessionLimits, mark})
     this.#limits = openStreamLimits({
       call,
       cluster,

@@ -66,7 +66,7 @@ describe('cli/text/rotation', () => {
     expect(renderRotation(rotation(refuses('atlas (atlas-0)')), now)).not.to.contain('--skip')
   })
 
-  it('says what breaks for a cluster that is left behind, and what mends it', () => {
+  it('says what breaks for a cluster that is left behind, and what repairs it', () => {
     const skipped = [parseClusterName('oslo'), parseClusterName('rome')]
     const text = renderLeftBehind('root', skipped)
     expect(text).to.match(

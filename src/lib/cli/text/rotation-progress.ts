@@ -26,13 +26,13 @@ export function renderRotation(rotation: Rotation, now: Date): string {
   ].join('\n')
 }
 
-/** What breaks for clusters that a rotation does not wait for, and what mends it. */
+/** What breaks for clusters that a rotation does not wait for, and what repairs it. */
 export function renderLeftBehind(part: RotationPart, skipped: readonly string[]): string {
   const who = skipped.length === 1 ? 'It' : 'Each'
   const stage = describeStage({part, stage: 'leaves'})
   const until =
     part === 'issuer' ? 'its Envoy has connected and acknowledged' : 'its newest credential is applied there and its Envoy has connected'
-  return `Left behind: ${skipped.join(', ')}. ${who} is cut off from ${stage} on, at the latest when its identity ends: requests to it and alerts from it fail, until ${until}. No other cluster is affected.`
+  return `Left behind: ${skipped.join(', ')}. ${who} is cut off from ${stage} on, once its connections are renewed: requests to it and alerts from it fail, until ${until}. No other cluster is affected.`
 }
 
 /**
