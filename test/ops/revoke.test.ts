@@ -206,6 +206,22 @@ describe('ops: a revoked cluster', () => {
     }
   })
 
+  it('is denied although a clock that is two years ahead takes its identity, and the issuer of it, for ended', () => {
+    const right = testDependencies()
+    const before = testFleet(right)
+    const stolen = before.identities.get(paris) ?? expect.fail('no identity')
+    const wrong = testDependencies()
+    wrong.pass(730 * DAY)
+    for (const plan of [
+      () => planRevocation(before, paris, {reissue: false}, wrong),
+      () => planRevocation(before, paris, {reissue: true}, wrong),
+      () => planRemoval(before, paris, wrong),
+    ]) {
+      const cut = reconciled(reduceAll(before, plan()), wrong)
+      expect(deniedSenders(cut, testSettings)).to.include(readKey(stolen).uris[0])
+    }
+  })
+
   it('is cut off although its registration cannot be read, and while the clock is doubted', () => {
     const dependencies = testDependencies()
     const before = testFleet(dependencies)

@@ -16,7 +16,7 @@ import type {Envoy, Stream} from './envoys.js'
 import {ABSENT_COUNTS} from '../../src/lib/ops/rotation/absent.js'
 import {APART, type Network, type Step, isCutOff} from './network.js'
 import type {Server} from './servers.js'
-import {certificatesIn, fingerprintsOf, isAnchored, isRooted, isValid} from './trust.js'
+import {ALLOWED, certificatesIn, fingerprintsOf, isAnchored, isRooted, isValid} from './trust.js'
 
 /** A promise that was broken. */
 export class Violation extends Error {}
@@ -252,81 +252,4 @@ function requireRetired(network: Network, before: Fleet, after: Fleet, {seen}: S
   for (const {name, seen} of network.livingServers)
     if (after.replicas?.includes(name) === true && seen.trust !== undefined && trustDigest(seen.trust) !== trustDigest(trust))
       throw new Violation(`a rotation has ended, and server ${name} trusts what has retired`)
-}
-
-/** Every credential that was ever issued, and what has become of it: a thief may have each of them. */
-export class Thief {
-  /** Credentials that were revoked, or of an earlier generation, when the store was put back; and the servers that knew, by name and life. */
-  readonly #revokedBefore = new Map<string, ReadonlySet<string>>()
-  readonly #credentials = new Map<string, {readonly owner: Owner; readonly credential: CertifiedKey & {readonly roots: string}}>()
-
-  /** Credentials as they are written. */
-  observe(changes: readonly Change[]): void {
-    for (const change of changes)
-      if (change.kind === 'credential' && change.value !== undefined)
-        this.#credentials.set(readKey(change.value).sha256, {owner: change.owner, credential: change.value})
-  }
-
-  /** What servers know of is refused by them, and written again by a leader, whatever state the store is put back to. */
-  beforePutBack(network: Network, fleet: Fleet): void {
-    const knowing = new Set(network.livingServers.filter(({isLagging}) => !isLagging).map(server => lifeOf(server)))
-    for (const [sha256, {owner, credential}] of this.#credentials)
-      if (isRevokedForGood(fleet, owner, credential)) this.#revokedBefore.set(sha256, knowing)
-  }
-
-  /** At rest, all that the leader knew of is in the store again. */
-  requireWritten({store, now}: Network, leading: Server): void {
-    for (const [sha256, knowing] of this.#revokedBefore) {
-      const {owner, credential} = this.#credentials.get(sha256) ?? {}
-      if (owner === undefined || credential === undefined || !knowing.has(lifeOf(leading)) || hasEnded(credential, now)) continue
-      if (!isRevokedForGood(store.fleet, owner, credential))
-        throw new Violation(`a credential of ${owner} was revoked before the store was put back, and no record says so any more`)
-    }
-  }
-
-  /** Tries each on every server that is up to date: an ended or revoked one is refused, and that of a cluster that is cut off. */
-  requireRefused(network: Network): void {
-    const {fleet} = network.store
-    for (const server of network.livingServers) {
-      if (server.version !== network.store.version || server.doubt(network.now) !== undefined) continue
-      for (const {owner, credential} of this.#credentials.values()) {
-        const relay = owner === OBSERVABILITY ? undefined : fleet.identities.get(OBSERVABILITY)
-        if (network.whyDenied(server, server.seen, {credential, relay}) !== undefined) continue
-        const knowing = this.#revokedBefore.get(readKey(credential).sha256)
-        const why =
-          whyUnacceptable(fleet, owner, credential, network.now) ??
-          (knowing?.has(lifeOf(server)) === true ? 'that was revoked before the store was put back' : undefined)
-        if (why !== undefined) throw new Violation(`server ${server.name} accepts a credential of ${owner} ${why}`)
-      }
-    }
-  }
-}
-
-/** Clocks are 2.5 minutes off at most, and a server allows for 5. */
-const ALLOWED = 450_000
-
-function hasEnded(credential: CertifiedKey, now: number): boolean {
-  return readKey(credential).notAfter.getTime() + ALLOWED < now
-}
-
-/** One process of a server. */
-function lifeOf({name, lives}: Server): string {
-  return `${name} ${lives}`
-}
-
-/** Whether a record says that no command will have it accepted again. */
-function isRevokedForGood(fleet: Fleet, owner: Owner, credential: CertifiedKey): boolean {
-  const {sha256, uris} = readKey(credential)
-  const {generation, credentials} = recordOf(fleet, owner)
-  const state = credentials.find(each => each.sha256 === sha256)?.state
-  return state === 'revoked' || uris.every(uri => Number(uri.split('/').at(-1)) < generation)
-}
-
-function whyUnacceptable(fleet: Fleet, owner: Owner, credential: CertifiedKey, now: number): string | undefined {
-  const {sha256, uris} = readKey(credential)
-  const record = recordOf(fleet, owner)
-  if (hasEnded(credential, now)) return 'that has ended'
-  if (!isServed(fleet, owner)) return 'that is cut off'
-  if (!uris.some(uri => uri.endsWith(`/${record.generation}`))) return 'of an earlier generation'
-  return record.credentials.some(each => each.sha256 === sha256 && each.state === 'valid') ? undefined : 'that is revoked'
 }

@@ -2,6 +2,7 @@
 import {testCluster} from '../helpers/fleet.js'
 import {recordOf, registeredNames, servedNames} from '../../src/lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../../src/lib/model/names.js'
+import type {Lifetimes} from '../../src/lib/model/settings.js'
 import type {RequestKind} from '../../src/lib/model/request.js'
 import {newRequest} from '../../src/lib/ops/ask-leader.js'
 import type {Network} from './network.js'
@@ -62,7 +63,27 @@ export const peopleEvents = {
       return name
     },
   },
+  'change settings': {
+    weight: 1,
+    act: ({network: {random, store}}) => {
+      const {settings} = store.fleet
+      const name = random.pick(Object.keys(lives) as (keyof typeof lives)[])
+      const days = name && random.pick(lives[name])
+      if (settings === undefined || name === undefined || days === undefined) return undefined
+      store.put({kind: 'settings', value: {...settings, lifetimes: {...settings.lifetimes, [name]: days * 86_400}}})
+      return `${name} is ${days} days`
+    },
+  },
 } as const satisfies Readonly<Record<string, Kind>>
+
+/** Durations that `init --set` may set, in days: the default of each, a shorter and a longer one. */
+const lives = {
+  issuer: [120, 365, 800],
+  identity: [7, 30, 120],
+  credential: [90, 730, 1500],
+  suspension: [1, 7, 60],
+  superseded: [1, 7, 30],
+} as const satisfies Partial<Record<keyof Lifetimes, readonly number[]>>
 
 /** Registers a cluster with so many Envoys, which are given credentials once there are some. */
 export function addCluster(network: Network, name: string, envoys: number): string {

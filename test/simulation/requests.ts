@@ -12,7 +12,7 @@ import {isAnchored} from './trust.js'
 export class Requests {
   /** The streams of each pair that worked when it was last looked at. */
   readonly #worked = new Map<Envoy, readonly (Stream | undefined)[]>()
-  /** Clusters that rotations have left behind, or given up, since then. */
+  /** Clusters that rotations have left behind, or given up, until their Envoys have what is stored. */
   readonly #left = new Set<Owner>()
   /** Those that have not come to the state since to which the store was put back: what they have may not go together meanwhile. */
   readonly #unsettled = new Set<Envoy>()
@@ -20,10 +20,11 @@ export class Requests {
   #bundle = 0
 
   /** What is written. */
-  observe({rotation, trust}: Fleet, after: Fleet, network: Network): void {
+  observe(before: Fleet, after: Fleet, network: Network): void {
+    const {rotation, trust} = before
     if (trust !== after.trust) this.#bundle = network.store.version
     for (const owner of rotation?.skipped ?? []) this.#left.add(owner)
-    if (isImpatient(network.store.fleet, network.date)) for (const {owner} of network.envoys) this.#left.add(owner)
+    if (isImpatient(before, network.date) || isImpatient(after, network.date)) for (const {owner} of network.envoys) this.#left.add(owner)
   }
 
   /** Envoys get, one after the other, what was in the store when the backup was made. */
@@ -61,7 +62,9 @@ export class Requests {
       if (why !== undefined && isSame && !isExcused) throw new Violation(`requests to ${envoy.id}, which is connected, are refused: ${why}`)
     }
 
-    this.#left.clear()
+    const {fleet} = network.store
+    if (!hasWhatIsStored(observability, fleet)) return
+    for (const owner of this.#left) if (network.envoysOf(owner).every(envoy => hasWhatIsStored(envoy, fleet))) this.#left.delete(owner)
   }
 }
 

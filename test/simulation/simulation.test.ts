@@ -39,4 +39,4 @@ describe('the simulation', function () {
 })
 
 /** In it Envoys refuse secrets, leaders come into conflict, the store is put back, and people name certificates by their fingerprints. */
-const SEED_WITH_ALL = 52
+const SEED_WITH_ALL = 66

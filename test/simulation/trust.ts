@@ -16,6 +16,9 @@ export const isAnchored = remember((leaf: CertifiedKey, issuers: readonly string
   return own !== undefined && anchors.some(({certificate}) => isSignedBy(own, certificate))
 })
 
+/** Clocks are 2.5 minutes off at most, and a server allows for 5; milliseconds. */
+export const ALLOWED = 450_000
+
 /** Whether a leaf is valid by a clock, without any allowance, and the issuer that it carries, too. */
 export function isValid(leaf: CertifiedKey, now: number): boolean {
   const {notBefore, notAfter} = readKey(leaf)

@@ -188,13 +188,15 @@ function deniedNames(fleet: Fleet, name: ClusterName, record: OwnerRecord, depen
 /**
  * When the last identity of this generation ends that a thief may hold. Earlier ones are not on record, and may end later than the present one
  * or one that is made now, where their life was longer: `init --set identity=` may have shortened it. None is longer than what `init` accepts, and
- * none ends later than the issuers.
+ * none ends later than the issuers. By a clock that is far ahead these have ended already, and the denial would be dropped at once: it lasts
+ * for the life of one that is made now at least.
  */
 function identitiesEnd(fleet: Fleet, name: ClusterName, {lifetimes}: Settings, now: Date): Date {
   const present = fleet.identities.get(name)
   const longest = after(now, Math.max(lifetimes.identity, longestOf('identity'))).getTime()
   const earlier = fleet.trust === undefined ? longest : Math.min(longest, endOfIssuers(fleet.trust.issuers))
-  return new Date(Math.max(earlier, present === undefined ? 0 : readKey(present).notAfter.getTime()))
+  const next = after(now, lifetimes.identity).getTime()
+  return new Date(Math.max(next, earlier, present === undefined ? 0 : readKey(present).notAfter.getTime()))
 }
 
 function after(time: Date, seconds: number): Date {
