@@ -37,6 +37,20 @@ describe('store/kubernetes: the endpoints for Thanos Query', () => {
     await until(() => watch.fleet.endpoints?.text === 'of first', 2000)
   })
 
+  it('are not those that a commit still writes into an earlier namespace, and the next write is no conflict', async () => {
+    await set({thanosNamespace: 'first'})
+    await store.commit(watch.fleet, [{kind: 'endpoints', value: {text: 'of first'}}])
+    const planned = watch.fleet
+    const other = kubernetesStore(api.client(), {secrets: 'all', times: defaultKubernetesTimes})
+    await other.commit(await other.load(), [{kind: 'settings', value: {...testSettings, thanosNamespace: 'second'}}])
+    await until(() => watch.fleet.endpoints === undefined)
+    await store.commit(planned, [{kind: 'endpoints', value: {text: 'late'}}])
+    expect(watch.fleet.endpoints).to.equal(undefined)
+    await store.commit(watch.fleet, [{kind: 'endpoints', value: {text: 'of second'}}])
+    expect(watch.fleet.endpoints?.text).to.equal('of second')
+    expect(api.get({namespace: 'second', resource: 'configmaps'}, 'atlas-thanos-endpoints')).not.to.equal(undefined)
+  })
+
   it('of a group are those that are there, also where the settings list the group again', async () => {
     await set({groups: ['eu']})
     await store.commit(watch.fleet, [{kind: 'groupEndpoints', group: 'eu', value: {text: 'of eu'}}])

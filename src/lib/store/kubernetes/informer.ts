@@ -4,10 +4,10 @@ import {newerFormat} from '../../manifest/manifest.js'
 import {AtlasError} from '../../model/errors.js'
 import type {ObjectKey} from '../../model/fleet.js'
 import {isEndpoints, labels, objectKey, objectNames, parseObjectKey} from '../../model/names.js'
-import type {Observed, Observer, StoredObject} from '../objects.js'
+import type {Observed, Observer, Sighting, StoredObject} from '../objects.js'
 import {type Cache, openCache, storedObject} from './cache.js'
 import type {Client} from './client.js'
-import {openEndpointsInformer} from './endpoints-informer.js'
+import {FLEET, openEndpointsInformer, thanosNamespaceIn} from './endpoints-informer.js'
 import {type RawObject, type StoredSelection, kinds} from './list.js'
 import {type ListWatch, type ListWatchTimes, startListWatch} from './list-watch.js'
 
@@ -16,8 +16,8 @@ export interface Informer {
   cache(): Cache | undefined
   /** Adds an observer; resolves once everything is listed. @throws AtlasError why it can't be listed */
   begin(observer: Observer, signal: AbortSignal): Promise<Observed>
-  /** Puts a write of this process into the cache, before its event arrives. */
-  wrote(key: ObjectKey, object: StoredObject | undefined, base: string | undefined): void
+  /** Puts a write of this process into the cache, before its event arrives. @param of what the object was before, and where it is */
+  wrote(key: ObjectKey, object: StoredObject | undefined, of: {readonly base: string | undefined; readonly namespace: string}): void
   /** What has happened to the cluster lately. */
   warnings(): readonly string[]
   /** When the list-watch that was silent longest last received something, milliseconds of `performance.now`. */
@@ -105,6 +105,19 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
     if (running === of) running = undefined
   }
 
+  /**
+   * The cache has the endpoints of the namespace that the settings name. A commit that is based on earlier settings may still write those of
+   * another one: they must not be taken for these.
+   */
+  function isCached(cache: Cache, key: ObjectKey, namespace: string): boolean {
+    return !isEndpoints(key) || namespace === (thanosNamespaceIn(cache.get(FLEET)) ?? client.namespace)
+  }
+
+  function newestIn(cache: Cache, written: Sighting): StoredObject | undefined {
+    const {namespace} = written.object?.manifest?.metadata ?? {}
+    return namespace === undefined || isCached(cache, written.key, namespace) ? cache.newest(written) : cache.get(written.key)
+  }
+
   return {
     cache: () => (running?.isSynced === true ? running.cache : undefined),
 
@@ -129,10 +142,11 @@ export function openInformer(client: Client, secrets: 'all' | readonly string[],
         throw error
       }
 
-      return {all: async () => mine.cache.all(), one: mine.cache.get, newest: mine.cache.newest}
+      return {all: async () => mine.cache.all(), one: mine.cache.get, newest: written => newestIn(mine.cache, written)}
     },
 
-    wrote(key, object, base) {
+    wrote(key, object, {base, namespace}) {
+      if (running !== undefined && !isCached(running.cache, key, namespace)) return
       if (object !== undefined) {
         if (running?.cache.put(object) === true) remember(own, object.revision)
       } else if (base !== undefined) running?.cache.remove(key, base)

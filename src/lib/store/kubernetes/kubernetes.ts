@@ -104,7 +104,7 @@ function kubernetesObjects(client: Client, {secrets, withDerived = true, times}:
       const writes = writeObject(client, key, manifest, to)
       membership?.during(writes)
       const written = await writes
-      informer.wrote(key, written, writing.base)
+      informer.wrote(key, written, to)
       return written
     },
 
