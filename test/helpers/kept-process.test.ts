@@ -30,4 +30,20 @@ describe('helpers/atlas: a process that runs many commands', function () {
       ])
         expect(await atlas(...args), args.join(' ')).to.deep.equal(await runBin(atlasBin, args))
     }))
+
+  it('has the environment of the command, without what an earlier command found there', () =>
+    inFolder(async folder => {
+      const missing = path.join(folder, 'none')
+      const read = async (): Promise<string> => (await atlas('cluster', 'list')).stderr
+      process.env['KUBECONFIG'] = missing
+      try {
+        expect(await read()).to.contain(missing)
+        process.env['KUBECONFIG'] = `${missing}-two`
+        expect(await read()).to.contain(`${missing}-two`)
+      } finally {
+        delete process.env['KUBECONFIG']
+      }
+
+      expect(await read()).not.to.contain(missing)
+    }))
 })

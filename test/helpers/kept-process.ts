@@ -9,9 +9,9 @@ import type {Ran} from './ran.js'
 
 const script = fileURLToPath(new URL('command-process.mjs', import.meta.url))
 const END = '\0'
-const idle: Kept[] = []
+let idle: readonly Kept[] = []
 
-/** A process has its environment from its start on: one that has another than the present is not used again. */
+/** A process has its environment from its start on: one that has another than the present is ended. */
 interface Kept {
   readonly child: ChildProcessByStdio<null, Socket, Socket>
   readonly environment: string
@@ -20,14 +20,17 @@ interface Kept {
 /** Runs `program …args`, where `program` is the `bin/run.js` of this checkout; resolves when nothing of the command runs any more. */
 export async function runKept(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
   const environment = JSON.stringify(env)
-  const at = idle.findIndex(kept => kept.environment === environment)
-  const kept = idle.splice(at, at < 0 ? 0 : 1)[0] ?? {child: start(env), environment}
+  for (const {child} of idle.filter(kept => kept.environment !== environment)) if (child.connected) child.disconnect()
+  const [kept = {child: start(env), environment}, ...others] = idle.filter(
+    ({child, ...its}) => child.connected && its.environment === environment,
+  )
+  idle = others
   const {child} = kept
   hold(child, 'ref')
   child.send({program, args})
   const ran = await outcomeOf(child)
   hold(child, 'unref')
-  if (child.exitCode === null && child.signalCode === null) idle.push(kept)
+  idle = [...idle, kept]
   return ran
 }
 
