@@ -122,6 +122,11 @@ export function openElection(client: Client, name: string, identity: string, tim
     if (known?.spec?.holderIdentity !== identity) renewed = undefined
   }
 
+  /** Written by another process, or deleted since this one has seen it: then this one does not lead, and may take a new one at once. */
+  function isOvertaken({code}: AtlasError): boolean {
+    return code === 'conflict' || (code === 'not-found' && known !== undefined)
+  }
+
   async function release(within: LeaseRequestLimits): Promise<void> {
     if (known?.spec?.holderIdentity !== identity) return
     const {metadata} = known
@@ -133,7 +138,7 @@ export function openElection(client: Client, name: string, identity: string, tim
     try {
       await attempt()
     } catch (error) {
-      if (!(error instanceof AtlasError) || error.code !== 'conflict') throw error
+      if (!(error instanceof AtlasError) || !isOvertaken(error)) throw error
       await readAgain(limits())
     }
   }
