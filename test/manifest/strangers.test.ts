@@ -26,6 +26,7 @@ const report: Report = {
   reasons: [],
   warnings: [],
   store: {description: 'x', reachable: true},
+  tls: {certificate: 'aa', trust: 'bb', identities: 'cc'},
   proxies: [
     {
       cluster: paris,

@@ -4,6 +4,7 @@ import {connect as connectTcp} from 'node:net'
 import {expect} from 'chai'
 import type {Report} from '../../src/lib/model/report.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
+import {identitiesDigest} from '../../src/lib/pki/identities-digest.js'
 import {type Network, eventually, need, nodeOf, settle, settleAll, startNetwork, subscribe, types} from './support/network.js'
 
 describe('the admin port', () => {
@@ -45,6 +46,7 @@ describe('the admin port', () => {
     const report = (await (await get('/status')).json()) as Report
     expect(report).to.deep.include({format: 1, ready: true, faults: [], reasons: []})
     expect(report.withoutProxy).to.include.members(['atlas'])
+    expect(report.tls?.identities).to.equal(identitiesDigest(network.store.fleet().identities))
     const proxy = report.proxies.find(({cluster}) => cluster === 'rome')
     expect(proxy).to.deep.include({id: 'rome-0', variant: 'delta', path: 'relay', equalIds: 1})
     expect(proxy?.types.map(({type, state, sent, acknowledged}) => [type, state, sent === acknowledged])).to.deep.equal([

@@ -11,6 +11,7 @@ import {type Protection, openProtection} from '../../src/server/fleet/protection
 import {openAbsentNodes} from '../../src/server/proxies/absent-nodes.js'
 import type {Stream} from './envoys.js'
 import {readKey} from '../../src/lib/pki/read.js'
+import {identitiesDigest} from '../../src/lib/pki/identities-digest.js'
 import {trustDigest} from '../../src/lib/pki/trust-digest.js'
 
 /** How long a server waits before it believes a clock that was set, milliseconds, as in production. */
@@ -117,9 +118,9 @@ export class Server {
     const tls =
       this.certificate === undefined || trust === undefined
         ? undefined
-        : {certificate: readKey(this.certificate).sha256, trust: trustDigest(trust)}
+        : {certificate: readKey(this.certificate).sha256, trust: trustDigest(trust), identities: identitiesDigest(this.seen.identities)}
     const absent = this.absent.entries(now)
-    const digest = this.#digestOf({certificate: tls?.certificate, trust: tls?.trust, proxies, absent})
+    const digest = this.#digestOf({certificate: tls?.certificate, trust: tls?.trust, identities: tls?.identities, proxies, absent})
     if (present === undefined || present.digest === digest) return []
     const at = now.toISOString()
     const report: Report = {
@@ -141,6 +142,7 @@ export class Server {
 interface ReportFacts {
   readonly certificate: string | undefined
   readonly trust: string | undefined
+  readonly identities: string | undefined
   readonly proxies: readonly ProxyReport[]
   readonly absent: readonly AbsentNode[]
 }
@@ -150,6 +152,7 @@ function areSame(some: ReportFacts, others: ReportFacts): boolean {
   return (
     some.certificate === others.certificate &&
     some.trust === others.trust &&
+    some.identities === others.identities &&
     some.proxies.length === others.proxies.length &&
     some.absent.length === others.absent.length &&
     some.proxies.every((proxy, index) => proxy === others.proxies[index]) &&

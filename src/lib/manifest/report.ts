@@ -143,7 +143,11 @@ function parseIdentityReport(value: unknown, what: string): NonNullable<ProxyRep
 
 function parseTls(value: unknown, what: string): NonNullable<Report['tls']> {
   const fields = fieldsIn(value, what)
-  return {certificate: text(fields['certificate'], `${what}.certificate`), trust: text(fields['trust'], `${what}.trust`)}
+  return {
+    certificate: text(fields['certificate'], `${what}.certificate`),
+    trust: text(fields['trust'], `${what}.trust`),
+    ...optional(fields, 'identities', text),
+  }
 }
 
 function parseType(entry: unknown, what: string): TypeReport {

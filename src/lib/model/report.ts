@@ -101,8 +101,11 @@ export interface Report extends Readiness {
   /** Where the server answers ADS, HOST:PORT. */
   readonly address: string
   readonly store: {readonly description: string; readonly reachable: boolean}
-  /** What the ports for Envoys use: the certificate by its SHA-256, and the trust bundle by its digest (pki/trust-digest.ts). */
-  readonly tls?: {readonly certificate: string; readonly trust: string}
+  /**
+   * What the ports for Envoys use: the certificate by its SHA-256, and the trust bundle by its digest (pki/trust-digest.ts); and what Envoys are
+   * sent, by a digest of all identities (pki/identities-digest.ts), which a server of an earlier version does not report.
+   */
+  readonly tls?: {readonly certificate: string; readonly trust: string; readonly identities?: string}
   readonly proxies: readonly ProxyReport[]
   /** Absent where a server of an earlier version reports. */
   readonly absent?: readonly AbsentNode[]

@@ -1,5 +1,6 @@
 /** What this server knows of itself and of its proxies: the answer of /status, and in a shared store the report for the other servers. */
 import type {Readiness, Report} from '../../lib/model/report.js'
+import {identitiesDigest} from '../../lib/pki/identities-digest.js'
 import type {StateStore} from '../../lib/store/store.js'
 import type {CurrentFleet} from '../fleet/current-fleet.js'
 import type {Proxies} from './proxies.js'
@@ -30,7 +31,7 @@ export function reportOf({store, fleet, proxies, readiness, address, tls, starte
     ...(heldUntil !== undefined && {clockHeldUntil: heldUntil.toISOString()}),
     address: address(),
     ...readiness(),
-    ...(inUse !== undefined && {tls: inUse}),
+    ...(inUse !== undefined && {tls: {...inUse, identities: identitiesDigest(fleet.stored().identities)}}),
     store: {description: store.description, reachable: fleet.isReachable()},
     proxies: proxies.reports(),
     absent: proxies.absent(),

@@ -155,7 +155,7 @@ describe('rotate --status, of who has a certificate', () => {
       .to.match(/^identity +lyon +1 +\S+ +Atlas issuer [0-9a-f]{8} /m)
       .and.to.match(/^root +- +- +\S+ +itself /m)
     expect(text).to.match(/^credential +lyon +1 +\S+ +Atlas (credential )?issuer [0-9a-f]{8} /m)
-    network.servers.set('ads-1', {certificate: 'f'.repeat(64), trust: 'former'})
+    network.servers.set('ads-1', {certificate: 'f'.repeat(64), trust: 'former', identities: undefined})
     expect(rows(sources())).to.include('server atlas 1/2')
   })
 

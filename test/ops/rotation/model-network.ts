@@ -11,6 +11,7 @@ import {type Renewals, planRenewals} from '../../../src/lib/ops/renewals.js'
 import type {Evidence} from '../../../src/lib/ops/rotation/evidence.js'
 import {planBeginning} from '../../../src/lib/ops/rotation/plan.js'
 import {readCertificates, readKey} from '../../../src/lib/pki/read.js'
+import {identitiesDigest} from '../../../src/lib/pki/identities-digest.js'
 import {trustDigest} from '../../../src/lib/pki/trust-digest.js'
 import {type TestDependencies, testFleet, testSettings} from '../../helpers/dependencies.js'
 
@@ -38,8 +39,8 @@ export class ModelNetwork {
   relayedBy = ''
   /** Nodes that were connected lately, as servers report them. */
   absent: readonly AbsentNode[] = []
-  /** What each server's port uses. */
-  readonly servers = new Map<string, {certificate: string; trust: string}>()
+  /** What each server's port uses, and which identities it sends. */
+  readonly servers = new Map<string, {certificate: string; trust: string; identities: string | undefined}>()
 
   constructor(dependencies: TestDependencies, clusters: readonly string[]) {
     this.dependencies = dependencies
@@ -77,7 +78,8 @@ export class ModelNetwork {
   serve(names: readonly string[] = ['ads-0', 'ads-1']): void {
     const {server, trust} = this.fleet
     if (server === undefined || trust === undefined) throw new Error('nothing to serve with')
-    for (const name of names) this.servers.set(name, {certificate: readKey(server).sha256, trust: trustDigest(trust)})
+    const tls = {certificate: readKey(server).sha256, trust: trustDigest(trust), identities: identitiesDigest(this.fleet.identities)}
+    for (const name of names) this.servers.set(name, tls)
   }
 
   /** Connected Envoys take what is sent to them. */
@@ -103,7 +105,10 @@ export class ModelNetwork {
     return {
       proxies: this.envoys.filter(({isConnected}) => isConnected).map(envoy => this.#report(envoy)),
       absent: this.absent,
-      servers: [...this.servers].map(([name, tls]) => ({name, tls})),
+      servers: [...this.servers].map(([name, {identities, ...tls}]) => ({
+        name,
+        tls: {...tls, ...(identities !== undefined && {identities})},
+      })),
     }
   }
 

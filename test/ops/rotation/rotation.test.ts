@@ -122,6 +122,32 @@ describe('a rotation', () => {
     expect(network.fleet.rotation).to.equal(undefined)
   })
 
+  it('waits for each server to have every new identity: an Envoy that moves to one that lags would show its former one again', () => {
+    network.begin('issuer')
+    network.pass()
+    network.serve()
+    network.acknowledge()
+    network.pass()
+    expect(network.stage).to.equal('leaves')
+    const lagging = network.servers.get('ads-1')!
+    for (let pass = 0; pass < 20; pass += 1) {
+      network.serve()
+      network.servers.set('ads-1', {...network.servers.get('ads-1')!, identities: lagging.identities})
+      network.acknowledge()
+      network.pass()
+      network.dependencies.pass(2)
+    }
+
+    expect(network.stage).to.equal('leaves')
+    expect(network.waiting).to.deep.equal(['server ads-1 does not have every new identity yet'])
+    // One of an earlier version does not report them.
+    network.servers.set('ads-1', {...network.servers.get('ads-1')!, identities: undefined})
+    network.pass()
+    expect(network.stage).to.equal('retire')
+    network.settle()
+    expect(network.fleet.rotation).to.equal(undefined)
+  })
+
   it('replaces identities in tenths, each after the one before is acknowledged', () => {
     const many = Array.from({length: 30}, (_, index) => `c${index}`)
     network = new ModelNetwork(testDependencies(), many)

@@ -5,6 +5,7 @@ import {type Fleet, recordOf} from '../../model/fleet.js'
 import {OBSERVABILITY, type Owner, objectNames} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
+import {identitiesDigest} from '../../pki/identities-digest.js'
 import {readKey} from '../../pki/read.js'
 import {CLOCK_SKEW} from '../../pki/rotation.js'
 import {trustDigest} from '../../pki/trust-digest.js'
@@ -83,6 +84,7 @@ export const stageChecks: Readonly<Record<Rotation['stage'], StageChecks>> = {
         ...servers
           .filter(({tls}) => isServerReady && tls?.certificate !== fingerprint)
           .map(({name}) => `server ${name} does not use its new certificate yet`),
+        ...withoutIdentities(facts),
       ]
     },
     proxy(fleet, trust, proxy) {
@@ -108,6 +110,18 @@ function unissuedIdentities({fleet, owners}: FleetFacts): readonly string[] {
     return identity === undefined || isSucceeded(identity, {signer: issuer})
   })
   return lacking.map(owner => `the identity of ${owner} is not issued yet`)
+}
+
+/**
+ * Servers that do not have all identities yet, once these are issued: an Envoy that has acknowledged its new one would be sent its former one again
+ * where it moves to such a server, whose watch of that Secret may lag behind those of all others.
+ */
+function withoutIdentities(facts: FleetFacts): readonly string[] {
+  if (unissuedIdentities(facts).length > 0) return []
+  const wanted = identitiesDigest(facts.fleet.identities)
+  return facts.servers
+    .filter(({tls}) => tls?.identities !== undefined && tls.identities !== wanted)
+    .map(({name}) => `server ${name} does not have every new identity yet`)
 }
 
 function lackingIdentity({identities}: Fleet, proxy: ProxyReport): readonly string[] {
