@@ -14,7 +14,7 @@ import {atlas} from '../helpers/atlas.js'
 import type {Ran} from '../helpers/ran.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
-import {makeOfflineRoot} from '../helpers/offline-root.js'
+import {makeOfflineRoot, runPrinted} from '../helpers/offline-root.js'
 import {inSteps} from '../helpers/steps.js'
 import {until} from '../store/recorder.js'
 
@@ -72,19 +72,8 @@ describe('commands on Kubernetes: roots that are kept offline, or come from outs
     await until(async () => (await fleet()).identities.has(OBSERVABILITY), 20_000)
   }
 
-  /** Runs the openssl commands that Atlas prints, with the roots in the folder. */
-  function sign({stdout, stderr}: Ran, requests: string): void {
-    const commands = `${stdout}${stderr}`.split('\n').filter(line => line.includes('openssl x509 -req'))
-    expect(commands.length).to.be.greaterThan(0)
-    for (const [name, {ca}] of [
-      ['ca', root],
-      ['next-ca', other],
-    ] as const) {
-      writeFileSync(path.join(requests, `${name}.pem`), ca.certificate)
-      writeFileSync(path.join(requests, `${name}-key.pem`), ca.key.reveal(), {mode: 0o600})
-    }
-
-    for (const command of commands) execFileSync('sh', ['-c', command], {cwd: requests, stdio: 'pipe'})
+  const sign = (printed: Ran, requests: string): void => {
+    runPrinted(printed, requests, {root: root.ca, next: other.ca})
   }
 
   /** A new identity of the observability Envoy, below the issuer that is there. */
