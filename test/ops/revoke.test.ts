@@ -222,6 +222,24 @@ describe('ops: a revoked cluster', () => {
     }
   })
 
+  it('is denied by its generation although a clock that was years ahead has dropped all denials', () => {
+    const right = testDependencies()
+    const before = testFleet(right, ['paris'], longLived)
+    const stolen = before.identities.get(paris) ?? expect.fail('no identity')
+    for (const plan of [
+      () => planRevocation(before, paris, {reissue: true}, right),
+      () => planRevocation(before, paris, {reissue: false}, right),
+      () => planRemoval(before, paris, right),
+    ]) {
+      const wrong = testDependencies()
+      wrong.pass(1500 * DAY)
+      const after = reconciled(reduceAll(before, plan()), wrong)
+      expect(after.records.get(paris)?.denied).to.deep.equal([])
+      expect(deniedSenders(after, testSettings)).to.include(readKey(stolen).uris[0])
+      expect(deniedAdsClients(after, testSettings)).to.include('spiffe://atlas.internal/ads-client/paris/1')
+    }
+  })
+
   it('is cut off although its registration cannot be read, and while the clock is doubted', () => {
     const dependencies = testDependencies()
     const before = testFleet(dependencies)

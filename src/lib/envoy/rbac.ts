@@ -72,13 +72,26 @@ export function deniedSenders(fleet: Fleet, settings: Settings): readonly string
   return deniedBelow(fleet, settings, spiffe.downstreams(settings.trustDomain))
 }
 
-/** All names of one owner that follow from its record and registration: those of its ADS credentials, and of its identities. */
+/** More would only make the list long: a cluster gets another generation each time that it is revoked or removed. */
+const GENERATIONS_DENIED = 32
+
+/**
+ * All names of one owner that follow from its record and registration: those of its ADS credentials, and of its identities. Names of
+ * earlier generations are denied for as long as the record stands, whatever its denials say: by a clock that was far ahead these may have
+ * been dropped while certificates under the names are still valid. Of these the last `GENERATIONS_DENIED` count.
+ */
 export function deniedOf(fleet: Fleet, {trustDomain}: Settings, owner: Owner): readonly string[] {
   const record = fleet.records.get(owner)
   if (record === undefined) return []
   const names = record.denied.map(({name}) => name)
-  if (owner === OBSERVABILITY || isServed(fleet, owner)) return names
-  return [...names, spiffe.adsClient(trustDomain, owner, record.generation), spiffe.downstream(trustDomain, owner, record.generation)]
+  if (owner === OBSERVABILITY) return names
+  const last = isServed(fleet, owner) ? record.generation - 1 : record.generation
+  const generations = Array.from({length: Math.min(last, GENERATIONS_DENIED)}, (_, index) => last - index)
+  const past = generations.flatMap(generation => [
+    spiffe.adsClient(trustDomain, owner, generation),
+    spiffe.downstream(trustDomain, owner, generation),
+  ])
+  return [...new Set([...names, ...past])]
 }
 
 function deniedBelow(fleet: Fleet, settings: Settings, prefix: string): readonly string[] {

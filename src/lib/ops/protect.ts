@@ -2,11 +2,8 @@
 import type {CredentialRecord, DeniedName, OwnerRecord} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken, recordOf} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner, spiffe} from '../model/names.js'
-import {longestOf} from '../model/setting-ranges.js'
+import type {Owner} from '../model/names.js'
 import {differingKeys} from '../model/persistent-map.js'
-import {type CertificateFacts, readKey} from '../pki/read.js'
-import {endOfIssuers} from '../pki/signed.js'
 import {sameValue} from './commit.js'
 import {withoutEnded} from './revoke.js'
 
@@ -17,33 +14,12 @@ export function planProtected(fleet: Fleet, before: Records): readonly Change[] 
   return [...before].flatMap(([owner, record]): readonly Change[] => {
     if (isBroken(fleet, 'record', owner)) return []
     const present = recordOf(fleet, owner)
-    const value = withDenied(withProtection(present, record), record.generation > present.generation ? issuedMeanwhile(fleet, present) : [])
+    const value = withProtection(present, record)
     return sameValue(present, value) ? [] : [{kind: 'record', owner, value}]
   })
 }
 
-/**
- * The names under which certificates were issued since the store was put back, of a generation that was over before: the denials of then may
- * be over by now.
- */
-function issuedMeanwhile({settings, identities, trust}: Fleet, {owner, generation, credentials}: OwnerRecord): readonly DeniedName[] {
-  if (settings === undefined || owner === OBSERVABILITY) return []
-  const identity = identities.get(owner)
-  const identityEnd = identity && lastIdentityEnd(readKey(identity), trust?.issuers ?? [])
-  const credentialEnd = lastOf(credentials.map(each => each.notAfter))
-  return [
-    ...(identityEnd === undefined ? [] : [{name: spiffe.downstream(settings.trustDomain, owner, generation), until: identityEnd}]),
-    ...(credentialEnd === undefined ? [] : [{name: spiffe.adsClient(settings.trustDomain, owner, generation), until: credentialEnd}]),
-  ]
-}
-
-/** When the last of an owner's identities ends, of which `present` was issued last: an earlier one may have been made for a longer life (revoke.ts). */
-function lastIdentityEnd(present: CertificateFacts, issuers: readonly string[]): string {
-  const longest = present.notBefore.getTime() + longestOf('identity') * 1000
-  return new Date(Math.max(present.notAfter.getTime(), Math.min(longest, endOfIssuers(issuers)))).toISOString()
-}
-
-/** Of two denials of one name that counts which ends last. */
+/** The record with more denials; where two have the same name, the later end counts. */
 function withDenied(record: OwnerRecord, more: readonly DeniedName[]): OwnerRecord {
   if (more.length === 0) return record
   const denied = new Map(record.denied.map(entry => [entry.name, entry]))
