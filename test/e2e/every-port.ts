@@ -94,7 +94,8 @@ export async function refusalOf(network: Network, at: MtlsPort, certificate: Cer
     const connections = (at.envoy?.logged('connection', mark) ?? []).map(({failure}) => failure)
     const requests = (at.envoy?.logged('request', mark) ?? []).map(({details}) => details).filter(details => details?.startsWith('rbac_'))
     const {refusals} = await network.report()
-    const denials = refusals.filter(({at: time}) => time >= since).map(({reason}) => reason)
+    // The port before may have admitted a client in the same millisecond, who has no node (`isAdmitted`).
+    const denials = refusals.filter(({at: time, reason}) => time >= since && reason !== 'node-missing').map(({reason}) => reason)
     return [...connections, ...requests, ...denials].filter(reason => typeof reason === 'string')
   }
   let found: readonly string[] = []

@@ -2,7 +2,7 @@
 import {type Channel, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {type Load, type LoadResult, startLoad} from '../../src/demo/lab/load.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
-import {hostOf, queryAddress, whoAnswers} from './look.js'
+import {call, hostOf, queryAddress} from './look.js'
 import type {Scene} from './scene.js'
 
 /** Longer than any test. */
@@ -46,11 +46,13 @@ export function load(
   }
   const onOpen = clusters.map(cluster => async () => {
     const answer = await channelTo(cluster).call(oneCall(hostOf(cluster)))
-    if (answer.headers[ANSWERED_BY] !== `${cluster}/0`) throw new Error(`${cluster}: gRPC status ${answer.grpcStatus ?? 'none'}`)
+    if (answer.headers[ANSWERED_BY] !== `${cluster}/0`)
+      throw new Error(`${cluster}: gRPC status ${answer.grpcStatus ?? 'none'} ${answer.grpcMessage}`)
   })
   const onNew = clusters.map(cluster => async () => {
-    const who = await whoAnswers(network, cluster)
-    if (who !== `${cluster}/0`) throw new Error(`${cluster}, on a new connection: ${who}`)
+    const {headers, grpcStatus, grpcMessage} = await call(network, cluster)
+    if (headers[ANSWERED_BY] !== `${cluster}/0`)
+      throw new Error(`${cluster}, on a new connection: gRPC status ${grpcStatus ?? 'none'} ${grpcMessage}`)
   })
   const streams = (withStreams ? clusters : []).map(cluster => {
     const channel = openPlain(target)

@@ -38,7 +38,9 @@ const alert: PageRequest = {method: 'POST', headers: {'content-type': 'applicati
 
 /** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
 const ADS_CONNECTION = 4
-/** The same of the connection and the stream of the observability Envoy. */
+/** Seconds, as in production: a busy machine answers no health check within the 0.4 s of other tests, and requests would fail for that alone. */
+const HEALTH_TIMEOUT = 2
+/** How old a connection and a stream of the observability Envoy get at the server. */
 const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECTION}s`}
 
 describe('e2e: rotation of the authority', function () {
@@ -49,7 +51,11 @@ describe('e2e: rotation of the authority', function () {
     network = await openNetwork({
       clusters: [paris, lyon, oslo],
       times: {rotation: '200ms', 'clock-held': '1s', ...ended},
-      settings: {trustDomain: 'thanos.example.com', timeouts: {adsConnection: ADS_CONNECTION}, pagesByPath: true},
+      settings: {
+        trustDomain: 'thanos.example.com',
+        timeouts: {adsConnection: ADS_CONNECTION, healthTimeout: HEALTH_TIMEOUT},
+        pagesByPath: true,
+      },
     })
     const block = network.spareAddress(0).replace(/\.200$/, '')
     for (const at of [
@@ -89,10 +95,10 @@ describe('e2e: rotation of the authority', function () {
     ])
   }
 
-  /** Requests of all kinds until `stop`, which fails with the first of them that failed. @returns how many there were */
-  function startRequests(clusters?: readonly string[]): {stop(): Promise<number>} {
+  /** Requests of all kinds to the clusters that are not left behind until `stop`, which fails with the first of them that failed. @returns how many there were */
+  function startRequests(): {stop(): Promise<number>} {
     // Each cluster may send 20 alerts a second.
-    const [thanos, web] = [load(network, clusters, {reconnects: true}), startLoad(webRequests(), 200)]
+    const [thanos, web] = [load(network, [paris, lyon], {reconnects: true}), startLoad(webRequests(), 200)]
     return {
       async stop() {
         const [calls, result] = await Promise.all([thanos.stop(), web.stop()])
@@ -228,7 +234,7 @@ describe('e2e: rotation of the authority', function () {
       await untilReachable(network)
       await untilSynced(network)
       expect(await alertFrom(oslo)).to.equal(200)
-      running = startRequests([paris, lyon])
+      running = startRequests()
       relay.spoil()
       const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes')
       expect(code, stderr).to.equal(0)

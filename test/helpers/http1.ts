@@ -74,6 +74,8 @@ export async function serveRecording(at: HostPort, name: string): Promise<Record
     request.resume()
     response.writeHead(next.status, next.headers).end(next.body)
   })
+  // Node closes an idle connection after 5 s, also while an Envoy is sending a request on it; Prometheus and Alertmanager do not.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(at.port, at.host, resolve)
