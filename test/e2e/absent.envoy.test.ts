@@ -57,10 +57,16 @@ describe('e2e: unreachable clusters', function () {
   }
 
   async function nothingElseIsDelayed(): Promise<void> {
-    expect(await slowestOfLyon()).to.be.lessThan(SOON_MS)
-    expect(await changeOfLyon(2)).to.be.lessThan(CHANGE_MS)
-    expect(await changeOfLyon(1)).to.be.lessThan(CHANGE_MS)
-    expect(await slowestOfLyon()).to.be.lessThan(SOON_MS)
+    await expectWithin(SOON_MS, slowestOfLyon)
+    await expectWithin(CHANGE_MS, async () => Math.max(await changeOfLyon(2), await changeOfLyon(1)))
+    await expectWithin(SOON_MS, slowestOfLyon)
+  }
+
+  /** A busy machine may delay one round of three by chance; a cluster that cannot be reached would delay each of them. */
+  async function expectWithin(limit: number, measure: () => Promise<number>): Promise<void> {
+    const rounds = [await measure()]
+    while (rounds.every(each => each >= limit) && rounds.length < 3) rounds.push(await measure())
+    expect(Math.min(...rounds), `milliseconds, the least of ${rounds.join(', ')}`).to.be.lessThan(limit)
   }
 
   /** Once health checks have found a cluster unreachable, calls to it fail at once. */

@@ -42,10 +42,8 @@ for (const version of envoyVersions)
       const scopes = [...resourcesOf(snapshot, typeUrls.scope).values()]
       if (scopes.length > 0)
         it(`accepts each scope of ${name} as a route table of its own`, async () => {
-          for (const scope of scopes) {
-            const table = resourceJson(scope)['route_configuration'] ?? {}
-            expectAccepted(await validate(JSON.stringify(withRoutes(table as object)), version))
-          }
+          const tables = scopes.map(scope => (resourceJson(scope)['route_configuration'] ?? {}) as object)
+          expectAccepted(await validate(JSON.stringify(withRoutes(tables)), version))
         })
 
       it(`accepts ${name} in binary form: field numbers are Envoy's, also of fields newer than 1.31`, async () => {
@@ -104,24 +102,22 @@ function expectAccepted({accepted, said}: {accepted: boolean; said: string}): vo
   expect(said).to.not.include('Using deprecated option')
 }
 
-/** The smallest bootstrap that holds a route table. */
-function withRoutes(table: object): object {
+/** The smallest bootstrap that holds route tables, each in a listener of its own. */
+function withRoutes(tables: readonly object[]): object {
   const type = 'type.googleapis.com/envoy.extensions.filters'
-  const manager = {
+  const managers = tables.map(table => ({
     '@type': `${type}.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: 'test',
     route_config: table,
     http_filters: [{name: 'router', typed_config: {'@type': `${type}.http.router.v3.Router`}}],
-  }
+  }))
   return {
     static_resources: {
-      listeners: [
-        {
-          name: 'test',
-          address: {socket_address: {address: '127.0.0.1', port_value: 0}},
-          filter_chains: [{filters: [{name: 'manager', typed_config: manager}]}],
-        },
-      ],
+      listeners: managers.map((manager, index) => ({
+        name: `test-${index}`,
+        address: {socket_address: {address: '127.0.0.1', port_value: 10_000 + index}},
+        filter_chains: [{filters: [{name: 'manager', typed_config: manager}]}],
+      })),
     },
     layered_runtime: {layers: [{name: 'test', static_layer: noDeprecated}]},
   }
