@@ -13,10 +13,14 @@ import {applyAll} from '../charts/support/apply.js'
 import {ownAddress} from '../charts/support/pod-process.js'
 import {type KubernetesObject, findObject, objectsOf} from '../charts/support/rendered.js'
 import {testDependencies, testFleet} from '../helpers/dependencies.js'
+import {askSrv} from '../helpers/dns-client.js'
 import {program} from '../helpers/kubernetes/programs.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {type Block, blocksOf} from '../helpers/page.js'
 import {standing} from './examples.js'
+
+/** Replicas with such names that fit into one answer (docs/reference/limits.md). */
+const MOST = 908
 
 const CLUSTER_IP = '10.96.0.53'
 
@@ -58,13 +62,15 @@ describe('docs/how-to/dns.md', () => {
     await applyAll(kubernetes, [pod as unknown as KubernetesObject])
   })
 
-  it('a real CoreDNS serves the zone with one block, and another forwards to it with the other', async () => {
+  it('a real CoreDNS serves the zone with one block, and another forwards to it with the other, up to the largest zone', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'atlas-dns-page-'))
     const supervisor = await openSupervisor(folder, {removeFolder: true})
     try {
       const [first, second] = [ownAddress(), ownAddress()]
       const dependencies = testDependencies()
-      await writeFile(path.join(folder, 'atlas.zone'), renderZone(testFleet(dependencies, ['paris']), undefined, dependencies.now()))
+      const names = Array.from({length: MOST}, (_, index) => `cluster-${String(index).padStart(4, '0')}`)
+      await writeFile(path.join(folder, 'atlas.zone'), renderZone(testFleet(dependencies, names), undefined, dependencies.now()))
+      const targets = names.map(name => `${name}-thanos-sidecar0.atlas.svc.cluster.local:10901`)
       const corefiles = texts('corefile')
       expect(corefiles).to.have.length(2)
       for (const [name, address, text = ''] of [
@@ -83,10 +89,21 @@ describe('docs/how-to/dns.md', () => {
           signal: supervisor.crashed,
           timeoutMs: 45_000,
         })
-        expect(answered.map(({name: target, port}) => `${target}:${port}`)).to.deep.equal([
-          'paris-thanos-sidecar0.atlas.svc.cluster.local:10901',
-        ])
+        expect(answered.map(({name: target, port}) => `${target}:${port}`).sort()).to.deep.equal(targets)
       }
+
+      // Whatever a client can take, and whatever the cache has been asked for before: an answer is whole, or it fits and says that it is cut.
+      for (const [at, who] of [
+        [first, 'zone'],
+        [second, 'stub'],
+      ] as const)
+        for (const by of ['tcp', 'plain', {udp: 1232}, 'tcp', {udp: 4096}, 'plain', {udp: 65_535}, 'tcp'] as const) {
+          const {bytes, isTruncated, code, answers} = await askSrv({host: at, port: 1053}, {name: `_thanos._tcp.${zoneName()}`, by})
+          const asked = `${who} by ${JSON.stringify(by)}: ${bytes} bytes`
+          const limit = by === 'tcp' ? 65_535 : by === 'plain' ? 512 : by.udp
+          expect({code, fits: bytes <= limit}, asked).to.deep.equal({code: 0, fits: true})
+          expect(isTruncated ? 'cut' : answers, asked).to.be.oneOf(limit === 65_535 ? [MOST] : ['cut'])
+        }
     } finally {
       await supervisor.stopAll(0)
       await rm(folder, {recursive: true, force: true})

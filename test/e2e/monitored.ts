@@ -24,6 +24,8 @@ export interface Monitored {
   /** Thanos Query's HTTP address. */
   readonly query: HostPort
   readonly programs: ReadonlyMap<string, Running>
+  /** The address of each Prometheus that has a cluster and a replica among its external labels. */
+  readonly replicas: ReadonlyMap<string, HostPort>
   /** What a program answers at its HTTP port, below Thanos Query where no other is named. */
   get(page: string, timeoutMs?: number): Promise<unknown>
   change(cluster: string, request: ClusterRequest): Promise<void>
@@ -42,12 +44,13 @@ export const kinds = {edge: 40, ruler: 50, store: 60, receive: 70, query: 80} as
 /** Bytes of an external label, which a sidecar repeats for every series of its Prometheus. */
 const LABEL = 300_000
 
-export async function openMonitored(): Promise<Monitored> {
+/** A network whose server writes an endpoints file, with names that a Thanos Query on this machine resolves to the observability Envoy. */
+export async function openWithEndpoints(clusters: readonly string[]): Promise<{readonly network: Network; readonly endpoints: string}> {
   const {namespace, clusterDomain} = defaultSettings
   const file = (folder: string): string => path.join(folder, 'endpoints.yaml')
   let dns: HostPort | undefined
   const network = await openNetwork({
-    clusters: ['paris', 'lyon'],
+    clusters,
     serveFlags: folder => ['--thanos-endpoints', file(folder)],
     settings: address => {
       dns = {host: address, port: 5353}
@@ -58,7 +61,17 @@ export async function openMonitored(): Promise<Monitored> {
     if (dns === undefined) throw new Error('the network has no address')
     const server = await serveDns(dns, {suffix: `${namespace}.svc.${clusterDomain}`, address: network.address})
     network.onClose(server.close)
-    return await fill(network, file(network.folder))
+    return {network, endpoints: file(network.folder)}
+  } catch (error) {
+    await network.close()
+    throw error
+  }
+}
+
+export async function openMonitored(): Promise<Monitored> {
+  const {network, endpoints} = await openWithEndpoints(['paris', 'lyon'])
+  try {
+    return await fill(network, endpoints)
   } catch (error) {
     await network.close()
     throw error
@@ -67,6 +80,7 @@ export async function openMonitored(): Promise<Monitored> {
 
 async function fill(network: Network, endpoints: string): Promise<Monitored> {
   const programs = new Map<string, Running>()
+  const replicas = new Map<string, HostPort>()
   const block = (index: number, last: number | string): string => network.spareAddress(index).replace(/200$/, String(last))
   const query = {host: block(0, 201), port: HTTP}
 
@@ -101,7 +115,9 @@ async function fill(network: Network, endpoints: string): Promise<Monitored> {
     await writeFile(config, JSON.stringify(configOf(listen, labels, write)))
     const flags = [`--config.file=${config}`, '--storage.tsdb.path=tsdb', `--web.listen-address=${renderHostPort(listen)}`]
     const blocks = ['--storage.tsdb.min-block-duration=2h', '--storage.tsdb.max-block-duration=2h']
-    await start(name, 'prometheus-3', [...flags, ...blocks, '--enable-feature=exemplar-storage'], listen)
+    const exemplars = ['--enable-feature=exemplar-storage', '--web.enable-otlp-receiver']
+    await start(name, 'prometheus-3', [...flags, ...blocks, ...exemplars], listen)
+    if ('prometheus_replica' in labels) replicas.set(name, listen)
     await thanos(`${name}-sidecar`, 'sidecar', host, [`--prometheus.url=http://${renderHostPort(listen)}`, `--tsdb.path=${data}`])
   }
 
@@ -161,6 +177,7 @@ async function fill(network: Network, endpoints: string): Promise<Monitored> {
     network,
     query,
     programs,
+    replicas,
     change,
     large: {host: block(1, 40), port: GRPC},
     bucket,

@@ -1,17 +1,28 @@
 /** Every kind of Thanos endpoint behind both Envoys, as Thanos Query sees it: labels, health, all services, what dies and what freezes. */
 import http2 from 'node:http2'
+import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
-import {type GrpcReply, frame, openPlain} from '../../src/demo/lab/grpc.js'
+import {type GrpcReply, frame, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
+import {startLoad} from '../../src/demo/lab/load.js'
 import {healthCall, isServing} from '../../src/demo/lab/health.js'
 import {queryInstant} from '../../src/demo/lab/query-api.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
 import {parseClusterName, sidecarName} from '../../src/lib/model/names.js'
+import {TRACED, pushExemplar} from './exemplars.js'
 import {queryAddress, until} from './look.js'
 import {type Monitored, kinds, openMonitored} from './monitored.js'
 import {type Network, closeNetwork} from './network.js'
+import {endpointsIn, unhealthyIn, upIn} from './thanos-query.js'
 
-interface StoresAnswer {
-  readonly data: Readonly<Record<string, readonly {readonly name: string; readonly lastError: unknown}[]>>
+interface QueryAnswer {
+  readonly data?: {readonly result?: readonly unknown[]}
+}
+
+interface ExemplarsAnswer {
+  readonly data: readonly {
+    readonly seriesLabels: Readonly<Record<string, string>>
+    readonly exemplars: readonly {readonly labels: Readonly<Record<string, string>>}[]
+  }[]
 }
 
 describe('e2e: Thanos behind both Envoys', function () {
@@ -46,25 +57,9 @@ describe('e2e: Thanos behind both Envoys', function () {
     }
   }
 
-  /** The error of each endpoint that Thanos Query knows, by its name without the domain; empty while it is healthy. */
-  async function endpoints(): Promise<Readonly<Record<string, string>>> {
-    const {data} = (await scene.get('/api/v1/stores')) as StoresAnswer
-    return Object.fromEntries(
-      Object.values(data)
-        .flat()
-        .map(({name, lastError}) => [name.replace(/^.*\/|\..*$/g, ''), lastError === null ? '' : JSON.stringify(lastError)]),
-    )
-  }
-
-  const unhealthy = async (): Promise<readonly string[]> =>
-    Object.entries(await endpoints()).flatMap(([name, error]) => (error === '' ? [] : [name]))
-
-  const upOf = async (selector: string): Promise<readonly string[]> => {
-    const {data} = (await scene.get(
-      `/api/v1/query?${String(new URLSearchParams({query: `up${selector}`, dedup: 'false', partial_response: 'true'}))}`,
-    )) as {data: {result: readonly {metric: Record<string, string>}[]}}
-    return data.result.map(({metric}) => metric['prometheus_replica'] ?? metric['shard'] ?? metric['receiver'] ?? '').sort()
-  }
+  const endpoints = async (): Promise<Readonly<Record<string, string>>> => endpointsIn(scene)
+  const unhealthy = async (): Promise<readonly string[]> => unhealthyIn(scene)
+  const upOf = async (selector: string): Promise<readonly string[]> => upIn(scene, selector)
 
   it('1,000 Info calls to replica 0 return its labels alone, and those to replica 1 its own (D20)', async () => {
     for (const replica of [0, 1]) {
@@ -105,13 +100,12 @@ describe('e2e: Thanos behind both Envoys', function () {
     expect(await asked()).to.deep.equal([{metric: {__name__: 'old', bucket: 'paris'}, value: [at, '2']}])
   })
 
-  it('every service of Thanos passes: Rules, Targets, Metadata, Exemplars, Store, Query, Status', async () => {
+  it('every service of Thanos passes: Rules, Targets, Metadata, Store, Query, Status', async () => {
     const rules = JSON.stringify(await scene.get('/api/v1/rules'))
     for (const group of ['of-prometheus', 'of-ruler']) expect(rules).to.include(group)
     expect(JSON.stringify(await scene.get('/api/v1/targets'))).to.include('"job":"itself"')
     expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=up&limit=5'))).to.include('success')
     expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=prometheus_build_info'))).to.include('gauge')
-    expect(await scene.get('/api/v1/query_exemplars?query=up&start=0&end=9999999999')).to.include({status: 'success'})
     expect(JSON.stringify(await scene.get('/api/v1/label/prometheus_replica/values'))).to.include('lyon-0')
     expect(JSON.stringify(await scene.get('/api/v1/series?match[]=up'))).to.include('"shard":"edge"')
     // Query {query: "vector(42)", time_seconds}, which a Thanos Query serves to another one.
@@ -125,6 +119,26 @@ describe('e2e: Thanos behind both Envoys', function () {
     expect(reply?.grpcStatus, reply?.grpcMessage).to.equal(0)
     const [status] = await calls(authority('paris', 0), '/thanos.Status/TSDBStatistics')
     expect(status?.grpcStatus, status?.grpcMessage).to.equal(0)
+  })
+
+  it('so does Exemplars: the exemplar of each Prometheus is found, those of two replicas under one series', async () => {
+    const traces = new Map([...scene.replicas.keys()].map((name, index) => [name, String(index + 1).repeat(32)]))
+    expect([...traces.keys()].sort()).to.deep.equal(['lyon-0', 'paris-0', 'paris-1'])
+    for (const [name, trace] of traces) await pushExemplar(scene.replicas.get(name) ?? expect.fail(name), trace)
+    const now = Math.floor(Date.now() / 1000)
+    const page = `/api/v1/query_exemplars?${String(new URLSearchParams({query: TRACED, start: String(now - 600), end: String(now + 600)}))}`
+    const found = async (): Promise<Readonly<Record<string, readonly string[]>>> => {
+      const {data} = (await scene.get(page)) as ExemplarsAnswer
+      return Object.fromEntries(
+        data.map(({seriesLabels, exemplars}) => [
+          `${seriesLabels['cluster'] ?? ''}/${seriesLabels['prometheus_replica'] ?? ''}`,
+          exemplars.map(({labels}) => labels['trace_id'] ?? '').sort(),
+        ]),
+      )
+    }
+    const of = (name: string): string => traces.get(name) ?? ''
+    const wanted = {'lyon/': [of('lyon-0')], 'paris/': [of('paris-0'), of('paris-1')].sort()}
+    await until(scene.network, 'the exemplars', async () => isDeepStrictEqual(await found(), wanted), 20)
   })
 
   it('compression passes through: a sidecar answers as the caller asks', async () => {
@@ -154,6 +168,39 @@ describe('e2e: Thanos behind both Envoys', function () {
       Array.from({length: 200}, async () => queryInstant(scene.query, 'up{cluster="paris",prometheus_replica!=""}')),
     )
     expect(answers.map(series => series.length)).to.deep.equal(Array.from({length: 200}, () => 1))
+  })
+
+  it('replicas are added and removed under load: no query that another replica answers fails, and none answers in part', async () => {
+    /** Thanos Query asks only replicas that may have such series, and answers with an error where one of them fails. */
+    const whole = async (replica: string): Promise<void> => {
+      const parameters = {query: `up{prometheus_replica="${replica}"}`, dedup: 'false', partial_response: 'false'}
+      const answer = (await scene.get(`/api/v1/query?${String(new URLSearchParams(parameters))}`)) as QueryAnswer
+      if (answer.data?.result?.length !== 1) throw new Error(`${replica}: ${JSON.stringify(answer)}`)
+    }
+    /** Asks all replicas. Those that come or go may be missing, and no other. */
+    const every = async (): Promise<void> => {
+      const replicas = await upOf('{prometheus_replica!=""}')
+      for (const replica of ['lyon-0', 'paris-0']) if (!replicas.includes(replica)) throw new Error(`only ${replicas.join(', ')}`)
+    }
+    const running = startLoad([async () => whole('paris-0'), async () => whole('lyon-0'), every], 20)
+    try {
+      const has = async (replica: number): Promise<boolean> => `paris-thanos-sidecar${replica}` in (await endpoints())
+      const statusOf = async (replica: number): Promise<number | undefined> =>
+        (await calls(authority('paris', replica), healthCall('').path))[0]?.grpcStatus
+      await scene.change('paris', {replicas: 1})
+      await until(scene.network, 'the end of replica 1', async () => !(await has(1)), 60)
+      // Nothing answers for the third one, as where its pod does not run yet.
+      await scene.change('paris', {replicas: 3})
+      await until(scene.network, 'replica 2', async () => (await statusOf(2)) === grpcCodes.unavailable, 60)
+      await until(scene.network, 'an answer of replica 1', async () => (await upOf('{prometheus_replica="paris-1"}')).length === 1, 60)
+      await scene.change('paris', {replicas: 2})
+      await until(scene.network, 'the end of replica 2', async () => (await statusOf(2)) === grpcCodes.unimplemented, 60)
+    } finally {
+      const {requests, ...result} = await running.stop()
+      expect(result).to.include({failures: 0, firstFailure: undefined})
+      expect(requests).to.be.greaterThan(100)
+    }
+    expect(await unhealthy()).to.deep.equal([])
   })
 
   it('a killed sidecar is unhealthy in Thanos Query with the reason, and no other endpoint is', async () => {

@@ -1,4 +1,5 @@
-/** Endpoints of groups in Thanos's namespace, kept by a server with the rights that chart atlas gives its controller. */
+/** Endpoints of groups in Thanos's namespace, and the zone, kept by a server with the rights that chart atlas gives its controller. */
+import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseAddress} from '../../src/lib/model/address.js'
@@ -13,9 +14,11 @@ import {type Serving, serve} from '../../src/server/serve.js'
 import {applyAll} from '../charts/support/apply.js'
 import {objectsOf} from '../charts/support/rendered.js'
 import {testCluster} from '../helpers/fleet.js'
+import {goatlasChartZone} from '../helpers/goatlas-objects.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {inSteps} from '../helpers/steps.js'
+import {endpointsIn, readZone} from '../helpers/zone.js'
 import {until} from '../store/recorder.js'
 
 /** Milliseconds. */
@@ -73,8 +76,8 @@ describe('groups of clusters', function () {
     return (await kubernetes.request<ConfigMap>('GET', path)).body.data?.['endpoints.yaml']
   }
 
-  const zone = async (): Promise<string> =>
-    (await kubernetes.request<ConfigMap>('GET', `/api/v1/namespaces/${namespace}/configmaps/atlas-coredns`)).body.data?.['atlas.zone'] ?? ''
+  const zonePath = (): string => `/api/v1/namespaces/${namespace}/configmaps/atlas-coredns`
+  const zone = async (): Promise<string> => (await kubernetes.request<ConfigMap>('GET', zonePath())).body.data?.['atlas.zone'] ?? ''
 
   it('one that is listed has an empty list before it has a cluster', async () => {
     await until(async () => (await file('europe')) === 'endpoints: []\n', LIMIT)
@@ -119,5 +122,37 @@ describe('groups of clusters', function () {
     await register('rome', [])
     await until(async () => (await file('europe')) === 'endpoints: []\n', LIMIT)
     expect(await zone()).not.to.include('europe')
+  })
+
+  it('D25: the zone has each cluster under the names of port "thanos" and port "grpc", and nothing at another port than 10901', async () => {
+    const text = await zone()
+    const [found, found2021] = ['thanos', 'grpc'].map(port => endpointsIn(text, `_${port}._tcp.sidecars.thanos.atlas.`))
+    expect(found).to.deep.equal(['paris', 'rome', 'tokyo'].map(name => `${name}-thanos-sidecar0.${namespace}.svc.cluster.local:10901`))
+    expect(found2021).to.deep.equal(found)
+    const {records} = readZone(text)
+    expect(records.filter(({type, data}) => type === 'SRV' && data[2] !== '10901')).to.deep.equal([])
+    expect(records.filter(({type}) => type === 'NS')).to.have.length(1)
+  })
+
+  it('D24: the zone comes back, with a higher serial, where it was reset or deleted; a cluster that goes leaves it', async () => {
+    const served = readZone(await zone())
+    const isBack = (text: string, above: number): boolean => {
+      if (text === '' || text === goatlasChartZone) return false
+      const {serial, records} = readZone(text)
+      return serial > above && isDeepStrictEqual(records, served.records)
+    }
+    // Serials are seconds. Each of several changes in one second has a serial of its own, which is ahead of the clock then.
+    const isPast = (serial: number) => () => Date.now() / 1000 > serial + 1
+    await until(isPast(served.serial), LIMIT)
+    // As `helm upgrade` of the 2021 chart did, with serial 1.
+    await kubernetes.request('PATCH', zonePath(), {data: {'atlas.zone': goatlasChartZone}}, {contentType: 'application/merge-patch+json'})
+    await until(async () => isBack(await zone(), served.serial), LIMIT)
+    const repaired = readZone(await zone()).serial
+    await until(isPast(repaired), LIMIT)
+    await kubernetes.request('DELETE', zonePath())
+    await until(async () => isBack(await zone(), repaired), LIMIT)
+    await kubernetes.request('DELETE', `/api/v1/namespaces/${namespace}/services/tokyo`)
+    await until(async () => !(await zone()).includes('tokyo'), LIMIT)
+    expect(endpointsIn(await zone(), '_thanos._tcp.sidecars.thanos.atlas.')).to.have.length(2)
   })
 })
