@@ -76,7 +76,8 @@ export const lanes = [
     files: ['test/**/*.long.test.ts'],
     ignore: [],
     programs: [
-      ...['envoy', 'prometheus', 'thanos', 'etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
+      ...['envoy', 'prometheus', 'prometheus-3', 'promtool', 'alertmanager', 'thanos'],
+      ...['etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
       ...['cert-manager', 'cert-manager-crds'],
     ],
     platforms: ['linux'],

@@ -1,11 +1,12 @@
-/** Prometheus and Alertmanager that have an external URL, a route prefix, or both, behind `lyon`, with the annotation that says where they answer. */
+/** Prometheus, Alertmanager and Thanos that have an external URL, a route prefix, or both, behind `lyon`, with the annotation that says where they answer. */
 import {expect} from 'chai'
 import type {BrowserContext, Page} from 'playwright-core'
 import type {Running} from '../../src/demo/lab/processes.js'
 import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import {openAlertmanager} from './support/alertmanager-ui.js'
 import {newVisitor} from './support/browser.js'
-import {startAlertmanager, startPrometheus} from './support/programs.js'
+import {namedIn, requestsOf, strays} from './support/crawl.js'
+import {startAlertmanager, startPrometheus, startThanosQuery, startThanosRule} from './support/programs.js'
 import {openPrometheus, query, untilRow} from './support/prometheus-ui.js'
 import {type Pages, askAt, byPath, sharedPages, ways} from './support/scene.js'
 
@@ -98,7 +99,64 @@ describe('pages: external URLs and route prefixes', function () {
       await behindLyon('alertmanager', mix, listen, {owns: 'api/v2/alerts', name})
       await openAlertmanager(page, wayOf(index)('alertmanager', 'lyon'), name)
     })
+
+  /**
+   * Thanos has no external URL, but a prefix of its links: from the header of Atlas, or a flag, which is then in force alone.
+   * @param shown the ways in which the browser finds its pages
+   */
+  async function thanosBehindLyon(
+    at: string,
+    listen: HostPort,
+    {first, then}: ThanosPages,
+    shown: readonly (typeof ways)[number][] = ways,
+  ) {
+    const isThere = async (): Promise<boolean> => (await askAt(pages, `${byPath('thanos', 'lyon')}api/v1/rules`)).status === 200
+    await pages.behindLyon({thanos: {...listen, port: 10_901}}, {paths: {thanos: at}}, isThere)
+    for (const [, way] of shown) {
+      const base = way('thanos', 'lyon')
+      const own = await visitor.newPage()
+      const asked = requestsOf(own)
+      await own.goto(base)
+      await own.waitForURL(`${base}${first}`)
+      await own.getByRole('link', {name: then[0]}).first().click()
+      await own.waitForURL(`${base}${then[1]}`)
+      await own.getByText('Thanos').first().waitFor()
+      expect(strays(await namedIn(own), base).filter(url => !url.startsWith('https://'))).to.deep.equal([])
+      expect(strays(asked, base)).to.deep.equal([])
+      await own.close()
+    }
+  }
+
+  for (const at of ['', '/inner'])
+    it(`Thanos Query with ${at === '' ? 'no route prefix' : `route prefix ${at}`}`, async () => {
+      const listen = pages.spare(10_902)
+      const flags = at === '' ? [] : [`--web.route-prefix=${at}`]
+      running = await startThanosQuery(pages.ground, `thanos-query-lyon${at.replace('/', '-')}`, listen, flags)
+      await thanosBehindLyon(at, listen, {first: 'graph', then: ['Endpoints', 'stores']})
+    })
+
+  it('Thanos Query with an external prefix, which is that of its page by path', async () => {
+    const listen = pages.spare(10_902)
+    const flags = ['--web.external-prefix=/thanos/lyon', '--web.route-prefix=/']
+    running = await startThanosQuery(pages.ground, 'thanos-query-lyon-external', listen, flags)
+    await thanosBehindLyon('', listen, {first: 'graph', then: ['Endpoints', 'stores']}, [ways[0]])
+  })
+
+  for (const at of ['', '/inner'])
+    it(`Thanos Ruler with ${at === '' ? 'no route prefix' : `route prefix ${at}`}`, async () => {
+      const [listen, query] = [pages.spare(10_902), pages.spare(9090)]
+      // Its links to queries lead to a Thanos Query, wherever its flag says that it is.
+      const flags = ['--alert.query-url=https://query.example', ...(at === '' ? [] : [`--web.route-prefix=${at}`])]
+      running = await startThanosRule(pages.ground, {name: `ruler-lyon${at.replace('/', '-')}`, listen, query, flags})
+      await thanosBehindLyon(at, listen, {first: 'alerts', then: ['Rules', 'rules']})
+    })
 })
+
+interface ThanosPages {
+  /** Where the page leads a browser first, and a link to follow then: its name, and where it leads. */
+  readonly first: string
+  readonly then: readonly [string, string]
+}
 
 /** The browser takes turns between the two ways. */
 function wayOf(index: number): (typeof ways)[number][1] {

@@ -64,13 +64,19 @@ export interface AlertmanagerOptions {
   readonly listen: HostPort
   readonly flags?: readonly string[]
   readonly at?: string
+  /** Its configuration; without, it sends no notification. */
+  readonly config?: object
+  /** Where it gossips, and with which peers; without, it is on its own. */
+  readonly gossip?: {readonly listen: HostPort; readonly peers: readonly HostPort[]}
 }
 
-/** Starts an Alertmanager on its own, and waits until it answers. */
-export async function startAlertmanager(ground: Ground, {name, listen, flags = [], at = '/'}: AlertmanagerOptions): Promise<Running> {
+const notifiesNone = {route: {receiver: 'nobody'}, receivers: [{name: 'nobody'}]}
+
+/** Starts an Alertmanager, and waits until it answers. */
+export async function startAlertmanager(ground: Ground, options: AlertmanagerOptions): Promise<Running> {
+  const {name, listen, flags = [], at = '/', config = notifiesNone, gossip} = options
   const data = path.join(ground.folder, 'data', name)
   await mkdir(data, {recursive: true})
-  const config = {route: {receiver: 'nobody'}, receivers: [{name: 'nobody'}]}
   await writeFile(path.join(data, 'alertmanager.json'), JSON.stringify(config))
   const running = await ground.startProcess({
     name,
@@ -79,7 +85,8 @@ export async function startAlertmanager(ground: Ground, {name, listen, flags = [
       `--config.file=${path.join(data, 'alertmanager.json')}`,
       `--storage.path=${path.join(data, 'state')}`,
       `--web.listen-address=${renderHostPort(listen)}`,
-      '--cluster.listen-address=',
+      `--cluster.listen-address=${gossip === undefined ? '' : renderHostPort(gossip.listen)}`,
+      ...(gossip?.peers ?? []).map(peer => `--cluster.peer=${renderHostPort(peer)}`),
       ...flags,
     ],
     cwd: data,
@@ -88,8 +95,11 @@ export async function startAlertmanager(ground: Ground, {name, listen, flags = [
   return running
 }
 
-/** Starts a Thanos Query without endpoints; its pages learn their prefix from the header that Envoy sets. */
-export async function startThanosQuery(ground: Ground, name: string, listen: HostPort): Promise<Running> {
+/** Tells a Thanos program that its pages learn their prefix from the header that Envoy sets. */
+const PREFIX_HEADER = '--web.prefix-header=X-Forwarded-Prefix'
+
+/** Starts a Thanos Query without endpoints. */
+export async function startThanosQuery(ground: Ground, name: string, listen: HostPort, flags: readonly string[] = []): Promise<Running> {
   const running = await ground.startProcess({
     name,
     program: programAt('thanos'),
@@ -97,8 +107,9 @@ export async function startThanosQuery(ground: Ground, name: string, listen: Hos
       'query',
       `--http-address=${renderHostPort(listen)}`,
       `--grpc-address=${renderHostPort({...listen, port: listen.port - 1})}`,
-      '--web.prefix-header=X-Forwarded-Prefix',
+      PREFIX_HEADER,
       '--log.level=warn',
+      ...flags,
     ],
   })
   await untilAnswers(listen, '/-/ready', ground.crashed)
@@ -137,12 +148,14 @@ export interface RulerOptions {
   readonly listen: HostPort
   /** The Prometheus or Thanos Query whose samples it judges. */
   readonly query: HostPort
-  /** `--alertmanagers.config`. */
-  readonly alertmanagers: object
+  /** `--alertmanagers.config`; without, it sends no alert. */
+  readonly alertmanagers?: object
+  readonly flags?: readonly string[]
 }
 
 /** Starts a Thanos Ruler with the same rules as every Prometheus of these tests, and waits until it answers. */
-export async function startThanosRule(ground: Ground, {name, listen, query, alertmanagers}: RulerOptions): Promise<Running> {
+export async function startThanosRule(ground: Ground, options: RulerOptions): Promise<Running> {
+  const {name, listen, query, alertmanagers = {alertmanagers: []}, flags = []} = options
   const data = path.join(ground.folder, 'data', name)
   await mkdir(data, {recursive: true})
   await writeFile(path.join(data, 'rules.json'), JSON.stringify(rules))
@@ -160,7 +173,9 @@ export async function startThanosRule(ground: Ground, {name, listen, query, aler
       `--query=http://${renderHostPort(query)}`,
       `--label=prometheus="${name}"`,
       `--alertmanagers.config=${JSON.stringify(alertmanagers)}`,
+      PREFIX_HEADER,
       '--log.level=warn',
+      ...flags,
     ],
     cwd: data,
   })
