@@ -77,7 +77,7 @@ export const lanes = [
     ignore: [],
     programs: [
       ...['envoy', 'prometheus', 'prometheus-3', 'promtool', 'alertmanager', 'thanos'],
-      ...['etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway'],
+      ...['etcd', 'kube-apiserver', 'kubectl', 'helm', 'crds', 'envoy-gateway', 'prometheus-operator', 'operator-crds'],
       ...['cert-manager', 'cert-manager-crds'],
     ],
     platforms: ['linux'],
