@@ -1,6 +1,6 @@
 /**
  * The root is replaced in an installation on Kubernetes, by two commands at once, with an API server that fails at each write of the leader, and
- * with a leader that is killed at each write: it is one rotation, which never goes back, ends, and fails no request.
+ * with a leader that is killed or frozen at a write: it is one rotation, which never goes back, ends, and fails no request.
  */
 import {expect} from 'chai'
 import {mkdtempSync, rmSync} from 'node:fs'
@@ -30,6 +30,9 @@ import {
 
 /** Kinds of write that a rotation of the root has at least: those of records, of what signs, of the bundle, of leaves and of what follows. */
 const BOUNDARIES = 15
+
+/** How long the next leader has gone on when what the frozen one has sent arrives; so much later that one goes on. Milliseconds. */
+const LATE_MS = 1000
 
 describe('e2e: the root is replaced on Kubernetes', function () {
   this.timeout(900_000)
@@ -81,7 +84,13 @@ describe('e2e: the root is replaced on Kubernetes', function () {
     const former = await network.fleet()
     const recorder = await recordRotation(network.store)
     const running = load(network, undefined, {streams: false, reconnects: true})
-    await act(recorder)
+    try {
+      await act(recorder)
+    } catch (error) {
+      await running.stop().catch(() => undefined)
+      throw error
+    }
+
     await until(network, 'no rotation to be under way', () => recorder.fleet().rotation === undefined)
     await untilSynced(network)
     recorder.stop()
@@ -122,16 +131,19 @@ describe('e2e: the root is replaced on Kubernetes', function () {
     })
   })
 
-  /** What the leader writes with a request, and in which stage; undefined: nothing that belongs to a rotation. */
+  /** What the leader writes with a request, and in which stage; undefined: it writes nothing. */
   function writeOf({method, path: at, body}: Seen, {rotation}: Fleet): string | undefined {
     const [, kind, name] = /^\/api\/v1\/namespaces\/[^/]+\/(configmaps|secrets|services)(?:\/(.+))?$/.exec(at) ?? []
-    if (kind === undefined || method === 'GET' || rotation === undefined) return undefined
+    if (kind === undefined || method === 'GET') return undefined
     const named = name ?? (JSON.parse(body) as {metadata: {name: string}}).metadata.name
-    return `${method} ${kind}/${named} in ${rotation.stage}`
+    return `${method} ${kind}/${named} in stage ${rotation?.stage ?? 'none'}`
   }
 
   /** In a rotation `fault` is asked for at each kind of write with how often it came before. @returns the kinds */
-  function atEachWrite(recorder: RotationRecorder, fault: (before: number, kinds: number) => Fault | Promise<Fault> | undefined) {
+  function atEachWrite(
+    recorder: RotationRecorder,
+    fault: (before: number, kinds: number) => Fault | Promise<Fault | undefined> | undefined,
+  ) {
     const counts = new Map<string, number>()
     proxy.play(request => {
       const write = writeOf(request, recorder.fleet())
@@ -208,6 +220,41 @@ describe('e2e: the root is replaced on Kubernetes', function () {
       await Promise.all(killings)
       expect(killings).to.have.length.greaterThan(BOUNDARIES)
       expect([...leaders].sort()).to.deep.equal(['controller-0', 'controller-1'])
+    })
+  })
+
+  it('the leader is frozen at a write, which the API server receives after another one has taken over: nothing goes back', async () => {
+    await once(async recorder => {
+      const freezes: Promise<void>[] = []
+      let isFrozen = false
+      /** Resolves when what the frozen leader has sent is to arrive; soon afterwards that leader goes on. */
+      const freeze = async (): Promise<void> => {
+        const leader = await network.leader()
+        process.kill(leader.pid(), 'SIGSTOP')
+        try {
+          const isFollowed = async (): Promise<boolean> => (await network.leader().catch(() => leader)) !== leader
+          await until(network, 'another one to lead', isFollowed, 60)
+          await sleep(LATE_MS)
+        } finally {
+          setTimeout(() => {
+            process.kill(leader.pid(), 'SIGCONT')
+            isFrozen = false
+          }, LATE_MS)
+        }
+      }
+      atEachWrite(recorder, async before => {
+        if (before > 0 || isFrozen) return undefined
+        isFrozen = true
+        const frozen = freeze()
+        freezes.push(frozen)
+        await frozen.catch(() => undefined)
+        return undefined
+      })
+      await begin()
+      proxy.play()
+      await Promise.all(freezes)
+      await until(network, 'no leader to be frozen', () => !isFrozen)
+      expect(freezes).to.have.length.greaterThan(3)
     })
   })
 })
