@@ -24,8 +24,17 @@ export async function unlessUnchanged({folder, stamp}, work) {
 
 function hashOf(folder) {
   const sum = createHash('sha256').update(process.version)
-  for (const file of filesBelow(folder)) sum.update(`\0${file}\0`).update(readFileSync(join(folder, file)))
+  for (const file of filesBelow(folder)) sum.update(`\0${file}\0`).update(contentOf(join(folder, file)))
   return sum.digest('hex')
+}
+
+/** An editor's temporary file may be gone since it was listed: then something has changed. */
+function contentOf(file) {
+  try {
+    return readFileSync(file)
+  } catch {
+    return `gone ${Math.random()}`
+  }
 }
 
 function filesBelow(folder) {

@@ -15,7 +15,6 @@ export async function atlasIn(network: Network, ...args: readonly string[]): Pro
 
 /** Waits until the command names one of these owners at least, and applies the credentials of all that it names. @returns whose these are, in order */
 export async function applyAsTold(network: Network, awaited: readonly string[]): Promise<readonly string[]> {
-  let told: readonly string[] = []
   await until(network, `the command to name ${awaited.join(', ')}`, async () => {
     const {rotation} = await network.store.load()
     const owners = namedIn(rotation?.waitingFor ?? [])
@@ -23,7 +22,7 @@ export async function applyAsTold(network: Network, awaited: readonly string[]):
   })
   const {code, stdout, stderr} = await atlasIn(network, 'rotate', '--status')
   expect(code, stderr).to.equal(0)
-  told = namedIn(stdout.split('\n').filter(line => line.startsWith('- ')))
+  const told = namedIn(stdout.split('\n').filter(line => line.startsWith('- ')))
   for (const owner of told) {
     const written = await atlasIn(network, 'cluster', 'values', owner, '--format', 'bootstrap', '--output', envoyOf(network, owner).folder)
     expect(written.code, written.stderr).to.equal(0)

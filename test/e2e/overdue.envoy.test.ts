@@ -20,7 +20,7 @@ const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const owners: readonly Owner[] = [OBSERVABILITY, paris]
 
 /** Seconds. The issuer ends after the server was stopped; the root of the other network ends meanwhile. */
-const [IDENTITY, ISSUER, ROOT] = [10, 30, 30]
+const [IDENTITY, ISSUER, ROOT] = [10, 30, 60]
 
 describe('e2e: certificates that have ended', function () {
   this.timeout(120_000)

@@ -70,7 +70,7 @@ describe('envoy/rbac: clients that 10900 denies', () => {
     expect(textOf(build(fleet, atlas), 'route', 'ads')).to.not.include('typed_per_filter_config')
   })
 
-  it('the names of earlier generations, and of these only those that 10900 would admit', () => {
+  it('the names of earlier generations, each once, and of these only those that 10900 would admit', () => {
     const records = recordsOf({
       owner: 'paris',
       generation: 3,
@@ -84,11 +84,19 @@ describe('envoy/rbac: clients that 10900 denies', () => {
     expect(denied({...fleet, records})).to.deep.equal([name('paris/1'), name('paris/2')])
   })
 
+  it('the names of the last 32 earlier generations, though no denial is on record', () => {
+    const records = recordsOf({owner: 'paris', generation: 1_000_000})
+    const names = denied({...fleet, records})
+    expect(names).to.have.length(32).and.include(name('paris/999999'))
+    expect(names).not.to.include(name('paris/1000000'))
+  })
+
   it('the current name of a suspended or removed cluster, until its registration is back', () => {
     const records = recordsOf({owner: 'metz', generation: 4, suspendedSince: '2026-11-01T00:00:00.000Z'}, {owner: 'paris', generation: 1})
     const suspended = {...fleet, records}
-    expect(denied(suspended)).to.deep.equal([name('metz/4')])
-    expect(denied(reduce(suspended, registered(testCluster('metz'))))).to.deep.equal([])
+    const earlier = [name('metz/1'), name('metz/2'), name('metz/3')]
+    expect(denied(suspended)).to.deep.equal([...earlier, name('metz/4')])
+    expect(denied(reduce(suspended, registered(testCluster('metz'))))).to.deep.equal(earlier)
   })
 
   it('not a cluster whose registration cannot be read', () => {

@@ -29,19 +29,25 @@ describe('helpers/atlas: a process that runs many commands', function () {
         [],
       ])
         expect(await atlas(...args), args.join(' ')).to.deep.equal(await runBin(atlasBin, args))
+      const {code, stdout} = await atlas('cluster', 'list', '--store', store)
+      expect(code).to.equal(0)
+      expect(stdout).to.contain('paris')
+      expect((await atlas('cluster', 'show', 'lyon', '--store', store)).code).to.equal(3)
     }))
 
   it('has the environment of the command, without what an earlier command found there', () =>
     inFolder(async folder => {
       const missing = path.join(folder, 'none')
       const read = async (): Promise<string> => (await atlas('cluster', 'list')).stderr
+      const {KUBECONFIG} = process.env
       process.env['KUBECONFIG'] = missing
       try {
         expect(await read()).to.contain(missing)
         process.env['KUBECONFIG'] = `${missing}-two`
         expect(await read()).to.contain(`${missing}-two`)
       } finally {
-        delete process.env['KUBECONFIG']
+        if (KUBECONFIG === undefined) delete process.env['KUBECONFIG']
+        else process.env['KUBECONFIG'] = KUBECONFIG
       }
 
       expect(await read()).not.to.contain(missing)

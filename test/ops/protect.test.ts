@@ -3,7 +3,7 @@ import {expect} from 'chai'
 import {reduceAll} from '../../src/lib/model/change.js'
 import type {DeniedName} from '../../src/lib/model/authority.js'
 import {recordOf} from '../../src/lib/model/fleet.js'
-import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
 import {ownersPutBack, planProtected, unitedRecords} from '../../src/lib/ops/protect.js'
 import {planRemoval, planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
 import {testDependencies, testFleet} from '../helpers/dependencies.js'
@@ -31,7 +31,7 @@ describe('ops/protect', () => {
     const record = recordOf(later, paris)
     const [longer, shorter] = [denial('2028-01-01T00:00:00.000Z'), denial('2027-01-01T00:00:00.000Z')]
     const stored = reduceAll(later, [{kind: 'record', owner: paris, value: {...record, denied: [longer]}}])
-    expect(planProtected(stored, new Map([[paris as Owner, {...record, denied: [shorter]}]]))).to.deep.equal([])
+    expect(planProtected(stored, new Map([[paris, {...record, denied: [shorter]}]]))).to.deep.equal([])
     const restored = reduceAll(later, [{kind: 'record', owner: paris, value: {...record, denied: [shorter]}}])
     const after = reduceAll(restored, planProtected(restored, stored.records))
     expect(after.records.get(paris)?.denied).to.deep.equal([longer])

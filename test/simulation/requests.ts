@@ -62,6 +62,7 @@ export class Requests {
       if (why !== undefined && isSame && !isExcused) throw new Violation(`requests to ${envoy.id}, which is connected, are refused: ${why}`)
     }
 
+    // The observability Envoy may take the bundle that refuses a cluster long after it was written.
     const {fleet} = network.store
     if (!hasWhatIsStored(observability, fleet)) return
     for (const owner of this.#left) if (network.envoysOf(owner).every(envoy => hasWhatIsStored(envoy, fleet))) this.#left.delete(owner)

@@ -197,8 +197,7 @@ function nameOf(secret: string): SecretName {
   return secret === envoyNames.trust ? 'trust' : 'adsTrust'
 }
 
-/** The certificates in a secret. */
-/** Without the comment that each secret begins with when it is sent. */
+/** The certificates in a secret, without the comment that it begins with when it is sent. */
 function textIn(body: Uint8Array): string {
   const {type} = fromBinary(SecretSchema, body)
   const source =

@@ -19,7 +19,7 @@ export interface NextPassTimes {
 export const defaultNextPassTimes: NextPassTimes = {settleMs: 20, lookMs: 3_600_000, overdueMs: 60_000}
 
 export interface NextPassDependencies {
-  readonly times: NextPassTimes & Pick<PauseTimes, 'refusedMs'>
+  readonly times: NextPassTimes & Pick<PauseTimes, 'failedMaxMs'>
   readonly idle: Pick<IdlePasses, 'wait'>
   readonly renewals: Pick<RenewalGate, 'wait'>
   readonly writer: Pick<Writer, 'wait'>
@@ -37,10 +37,10 @@ export interface EndedPass {
 
 /** Milliseconds from now. Whatever asks for the next pass, the leader never spins. */
 export function untilNextPass({times, idle, renewals, writer}: NextPassDependencies, ended: EndedPass): number {
-  const {settleMs, lookMs, refusedMs} = times
+  const {settleMs, lookMs, failedMaxMs} = times
   // What was refused or overwritten has back-offs of its own: a revocation may be among it, and must not wait for as long as passes that
-  // change nothing do.
-  const untilRetry = Math.max(writer.wait() ?? Infinity, settleMs, Math.min(idle.wait(), refusedMs))
+  // change nothing do. What waits behind a refused object has no back-off of its own, so that the leader would look at it all the time.
+  const untilRetry = Math.max(writer.wait() ?? Infinity, settleMs, Math.min(idle.wait(), failedMaxMs))
   const untilRenewals = Math.max(settleMs, renewals.wait() ?? Infinity)
   return Math.min(Math.max(untilWanted(times, ended), idle.wait()), untilRetry, untilRenewals, lookMs)
 }

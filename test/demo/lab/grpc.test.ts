@@ -93,7 +93,10 @@ describe('demo/grpc', () => {
     const load = startLoad([request(0), request(1)], 10)
     await new Promise(resolve => setTimeout(resolve, 200))
     const due = Math.floor((performance.now() - began) / 10)
-    for (const count of started) expect(count).to.be.within(due - 2, due + 2)
+    // The timer of the load may come after this one, where both are late.
+    await new Promise(resolve => setImmediate(resolve))
+    const most = Math.ceil((performance.now() - began) / 10) + 1
+    for (const count of started) expect(count).to.be.within(due - 2, most)
     const end = load.stop()
     expect(await Promise.race([end, new Promise(resolve => setTimeout(resolve, 20, 'waits'))])).to.equal('waits')
     answered.resolve()

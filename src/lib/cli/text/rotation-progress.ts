@@ -40,7 +40,8 @@ export function renderLeftBehind(part: RotationPart, skipped: readonly string[])
  * @param fleet before the rotation begins
  */
 export function renderByHand({trust}: Pick<Fleet, 'trust'>, now: Date): string {
-  const isOver = anchorsOf(trust?.roots ?? []).every(({facts}) => facts.notAfter <= now)
+  const roots = anchorsOf(trust?.roots ?? [])
+  const isOver = roots.length > 0 && roots.every(({facts}) => facts.notAfter <= now)
   const stage = (name: RotationStage): string => describeStage({part: 'root', stage: name})
   const [when, order] = isOver
     ? [stage('leaves'), `, that of the observability Envoy first: every other one connects through it`]
@@ -54,7 +55,7 @@ export function renderByHand({trust}: Pick<Fleet, 'trust'>, now: Date): string {
 const IS_ABSENT = /^([a-z0-9-]+) has no connected Envoy/
 const REFUSES = /^([a-z0-9-]+) \(.*\) has not acknowledged .*: it refused it \(/
 
-/** Each once. The observability cluster has its own: no rotation goes on without it. */
+/** Each once. The observability cluster is not among them: no rotation goes on without it, and `--skip` does not take it. */
 function clustersIn(waitingFor: readonly string[], pattern: RegExp): readonly string[] {
   const names = waitingFor.flatMap(each => pattern.exec(each)?.[1] ?? [])
   return [...new Set(names)].filter(name => name !== OBSERVABILITY)

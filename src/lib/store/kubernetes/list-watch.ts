@@ -141,7 +141,7 @@ export function startListWatch(
 
   function succeeded(): void {
     heard = performance.now()
-    if (failures > 1) events.recovered()
+    if (failures > 1 && !isEnded()) events.recovered()
     failures = 0
   }
 
