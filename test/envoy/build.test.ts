@@ -132,7 +132,7 @@ describe('envoy/build: a change costs its own resources only', () => {
       changes: [{kind: 'registration', name: paris.name, value: undefined}],
       costs: ['cluster thanos/paris', 'scope thanos/paris'],
     },
-    'a revocation: the pin, and the denied name': {
+    'a revocation: the pin, and the denied names': {
       changes: [
         {
           kind: 'record',
@@ -145,7 +145,7 @@ describe('envoy/build: a change costs its own resources only', () => {
           },
         },
       ],
-      costs: ['cluster thanos/paris', 'route ads'],
+      costs: ['cluster thanos/paris', 'route ads', 'route alerts'],
     },
     'its own identity: one secret': {
       changes: [{kind: 'identity', owner: 'atlas', value: identityOf('a new atlas')}],

@@ -89,7 +89,9 @@ describe('envoy/build: a node keeps its configuration while an object that it ne
     const now = new Date('2026-11-24T00:00:00.000Z')
     const before = certified({...fleet, records: recordsOf({owner: 'paris', generation: 3})}, now)
     const restarted = reduce({...before, records: new Map()}, broken('record/paris', 'ConfigMap/atlas-records-04', 'paris'))
-    expect(changed(build(before, atlas), build(restarted, atlas))).to.deep.equal([])
+    expect(changed(build(before, atlas), build(restarted, atlas)).filter(name => !name.startsWith('route '))).to.deep.equal([])
+    // As a server serves it, the denied names of earlier generations are there, too.
+    expect(changed(build(before, atlas), build(withRecovered(restarted), atlas))).to.deep.equal([])
     const neither = {...restarted, identities: new Map([...restarted.identities, [paris.name, identityOf('paris')]])}
     expect(names(build(neither, atlas), 'cluster')).to.include('thanos/paris')
   })
