@@ -1,6 +1,7 @@
 /** Requests to some clusters at a fixed rate, on old and new connections, and an open stream to each: none may fail or take long. */
-import {type Channel, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
+import {type Channel, type GrpcReply, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {type Load, type LoadResult, startLoad} from '../../src/demo/lab/load.js'
+import {messageOf} from '../../src/lib/model/errors.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {call, hostOf, queryAddress} from './look.js'
 import type {Scene} from './scene.js'
@@ -22,7 +23,10 @@ export interface RunningLoad {
 interface LoadOptions {
   /** Whether a stream to each is kept open; not possible where connections are limited to less than the load's time. */
   readonly streams?: boolean
-  /** Whether a connection whose end the Envoy has announced is replaced, as a gRPC client does; otherwise requests on it fail. */
+  /**
+   * Whether a connection whose end the Envoy has announced is replaced, and what was not processed on it sent again, as a gRPC client does;
+   * otherwise requests on it fail.
+   */
   readonly reconnects?: boolean
 }
 
@@ -44,8 +48,16 @@ export function load(
     replaced.set(cluster, (replaced.get(cluster) ?? 0) + 1)
     return next
   }
+  const callOnOpen = async (cluster: string): Promise<GrpcReply> => {
+    try {
+      return await channelTo(cluster).call(oneCall(hostOf(cluster)))
+    } catch (error) {
+      if (!reconnects || !isUnprocessed(error)) throw error
+      return channelTo(cluster).call(oneCall(hostOf(cluster)))
+    }
+  }
   const onOpen = clusters.map(cluster => async () => {
-    const answer = await channelTo(cluster).call(oneCall(hostOf(cluster)))
+    const answer = await callOnOpen(cluster)
     if (answer.headers[ANSWERED_BY] !== `${cluster}/0`)
       throw new Error(`${cluster}: gRPC status ${answer.grpcStatus ?? 'none'} ${answer.grpcMessage}`)
   })
@@ -74,6 +86,14 @@ export function load(
       return result.requests
     },
   }
+}
+
+/**
+ * Whether a request was sent after the Envoy had announced the end of the connection, which has not processed it: a gRPC client sends it again
+ * (RFC 9113, section 8.7; gRFC A6, "transparent retries").
+ */
+function isUnprocessed(error: unknown): boolean {
+  return messageOf(error).includes('NGHTTP2_REFUSED_STREAM')
 }
 
 /** @param what was requested @throws Error with the first failure, or where an answer took too long */

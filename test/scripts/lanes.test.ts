@@ -98,7 +98,8 @@ describe('a lane', function () {
     try {
       const {passed, failed} = await outcomeOf(`it('leaves a timer', () => { setInterval(() => {}, 1000) })`)
       expect({passed, failed}).to.deep.equal({passed: 1, failed: ['lane sample ended with code 1 though no test failed']})
-      expect(output).to.match(/The tests are over but the process does not end; still open: Timeout\n$/)
+      // On a loaded machine what loads TypeScript may still be open, too.
+      expect(output).to.match(/The tests are over but the process does not end; still open: (\w+, )*Timeout(, \w+)*\n$/)
     } finally {
       delete process.env['ATLAS_TEST_GRACE_MS']
     }
