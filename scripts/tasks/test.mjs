@@ -13,7 +13,7 @@ import {ensurePrograms} from '../programs/ensure.mjs'
 import {showProgress} from '../programs/progress.mjs'
 
 /** Lanes that run at the same time, the longest first: a lane with real programs mostly waits for them and keeps a third of a core busy. */
-const AT_ONCE = Math.min(2 * availableParallelism(), 6)
+const AT_ONCE = Math.min(availableParallelism() + 1, 6)
 
 const named = process.argv.slice(2).filter(word => !word.includes('/') && !word.includes('.'))
 const files = process.argv.slice(2).filter(word => !named.includes(word))

@@ -20,6 +20,12 @@ export interface RunningLoad {
   stop(): Promise<number>
 }
 
+/** A test that fails leaves its load, which would slow down every later test of the process. */
+const unstopped = new Set<() => Promise<LoadResult>>()
+afterEach(async function () {
+  if (this.currentTest?.state === 'failed') await Promise.all([...unstopped].map(async end => end()))
+})
+
 interface LoadOptions {
   /** Whether a stream to each is kept open; not possible where connections are limited to less than the load's time. */
   readonly streams?: boolean
@@ -75,12 +81,18 @@ export function load(
     return channel
   })
   const running: Load = startLoad([...onOpen, ...onNew], EVERY_MS)
+  const end = async (): Promise<LoadResult> => {
+    unstopped.delete(end)
+    const result = await running.stop()
+    state.ending = true
+    for (const channel of [...channels.values(), ...streams]) channel.close()
+    return result
+  }
+  unstopped.add(end)
   return {
     reconnections: () => replaced,
     async stop() {
-      const result = await running.stop()
-      state.ending = true
-      for (const channel of [...channels.values(), ...streams]) channel.close()
+      const result = await end()
       requireCalm(result, 'requests')
       if (broken.length > 0) throw new Error(broken.join('; '))
       return result.requests

@@ -52,14 +52,20 @@ export function waitingFor(
   const remedy = (owner: Owner): string => (rotation.part === 'root' && rotation.stage !== 'announce' ? `: ${applyCredential(owner)}` : '')
   // Before the observability Envoy shows clients a certificate below the next root, and before it refuses those that the former issuer signed.
   const areClientsAffected = rotation.stage === 'credentials' || rotation.stage === 'leaves'
-  return [
+  return observabilityFirst([
     ...lacking,
     ...(areClientsAffected ? clientsIn(fleet, now) : []),
     ...(isAbsenceOver ? [] : absent.map(owner => `${owner} has no connected Envoy${remedy(owner)}`)),
     ...(isAbsenceOver ? [] : waitingForAbsent(fleet, rotation, left, {owners, connected, now})),
     ...present.flatMap(proxy => stage.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
     ...(rotation.stage === 'leaves' ? relayedByFormer(fleet, proxies) : []),
-  ]
+  ])
+}
+
+/** What the observability Envoy lacks comes first: every other Envoy connects through it, so that a person begins there. */
+function observabilityFirst(reasons: readonly string[]): readonly string[] {
+  const isOfObservability = (reason: string): boolean => reason.startsWith(`${OBSERVABILITY} `)
+  return [...reasons.filter(reason => isOfObservability(reason)), ...reasons.filter(reason => !isOfObservability(reason))]
 }
 
 /** Whether an Envoy has had time to take its present identity: identities are issued in turns, and it may have connected just now. */
