@@ -19,19 +19,6 @@ export function planProtected(fleet: Fleet, before: Records): readonly Change[] 
   })
 }
 
-/** The record with more denials; where two have the same name, the later end counts. */
-function withDenied(record: OwnerRecord, more: readonly DeniedName[]): OwnerRecord {
-  if (more.length === 0) return record
-  const denied = new Map(record.denied.map(entry => [entry.name, entry]))
-  for (const {name, until} of more) denied.set(name, {name, until: lastOf([until, denied.get(name)?.until ?? until]) ?? until})
-  return {...record, denied: [...denied.values()]}
-}
-
-/** Of times as ISO 8601 texts. */
-function lastOf(times: readonly string[]): string | undefined {
-  return [...times].sort().at(-1)
-}
-
 /** Whether a fleet has all that still protects in these records. A record that can't be read lacks it. */
 export function isProtected(fleet: Fleet, before: Records, now: Date): boolean {
   if ([...before.keys()].some(owner => isBroken(fleet, 'record', owner))) return false
@@ -88,4 +75,12 @@ function withProtection(present: OwnerRecord, before: OwnerRecord): OwnerRecord 
     credentials: [...credentials, ...[...revoked.values()].filter(({sha256}) => !known.has(sha256))],
   }
   return withDenied(all, before.denied)
+}
+
+/** The record with more denials; where two have the same name, the later end counts. Ends are ISO 8601 texts of one form, in the order of their times. */
+function withDenied(record: OwnerRecord, more: readonly DeniedName[]): OwnerRecord {
+  if (more.length === 0) return record
+  const denied = new Map(record.denied.map(entry => [entry.name, entry]))
+  for (const entry of more) if (entry.until > (denied.get(entry.name)?.until ?? '')) denied.set(entry.name, entry)
+  return {...record, denied: [...denied.values()]}
 }
