@@ -2,7 +2,7 @@
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
-import {type ObjectKey, objectKey, parseClusterName} from '../../../src/lib/model/names.js'
+import {type ClusterName, type ObjectKey, objectKey, parseClusterName} from '../../../src/lib/model/names.js'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {REQUESTS} from '../../../src/lib/ops/replicas.js'
 import {RefusedCommit} from '../../../src/lib/store/commit.js'
@@ -141,9 +141,8 @@ describe('the reconciler', () => {
     await reconciler.start()
     await eventually(() => failed >= 5, 'passes fail', 10_000)
     isDown = false
-    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
     // The next pass would begin in 3 s or later without the request.
-    store.write({kind: 'request', id: 'remove-1', value})
+    askToRemove(rome)
     await eventually(() => store.fleet().records.get(rome)?.generation === 2, 'rome is removed', 2000)
   }).timeout(20_000)
 
@@ -153,8 +152,7 @@ describe('the reconciler', () => {
     const {commit} = store
     store.commit = async () => {
       store.commit = commit
-      const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
-      store.write({kind: 'request', id: 'remove-1', value})
+      askToRemove(rome)
       throw new AtlasError('unreachable', 'the API server does not answer')
     }
     reconciler.living([])
@@ -162,23 +160,33 @@ describe('the reconciler', () => {
     await eventually(() => store.fleet().records.get(rome)?.generation === 2, 'rome is removed')
   })
 
+  /** The API server fails so many times at the record of a cluster. @returns how often it has failed */
+  function refuseRecordOf(owner: ClusterName, times: number): () => number {
+    const {commit} = store
+    let failed = 0
+    store.commit = async (base, changes) => {
+      if (failed === times || !changes.some(({kind}) => kind === 'record')) return commit(base, changes)
+      failed += 1
+      const error = new AtlasError('unreachable', 'the API server answered 500')
+      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: [owner], error}])
+    }
+    return () => failed
+  }
+
+  function askToRemove(owner: ClusterName): void {
+    const value = {kind: 'remove', owners: [owner], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
+    store.write({kind: 'request', id: 'remove-1', value})
+  }
+
   it('leaves a request waiting where the API server fails, and does it later', async () => {
     await open(['paris', 'rome'])
     const rome = parseClusterName('rome')
     reconciler.living([])
     await reconciler.start()
-    const {commit} = store
-    let failed = 0
-    store.commit = async (base, changes) => {
-      if (failed === 2 || !changes.some(({kind}) => kind === 'record')) return commit(base, changes)
-      failed += 1
-      const error = new AtlasError('unreachable', 'the API server answered 500')
-      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: ['rome'], error}])
-    }
-    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
-    store.write({kind: 'request', id: 'remove-1', value})
+    const failed = refuseRecordOf(rome, 2)
+    askToRemove(rome)
     await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done', 10_000)
-    expect([failed, store.fleet().records.get(rome)?.generation]).to.deep.equal([2, 2])
+    expect([failed(), store.fleet().records.get(rome)?.generation]).to.deep.equal([2, 2])
   }).timeout(20_000)
 
   it('tries a refused write again as often as its own pauses allow, however many passes have changed nothing', async () => {
@@ -186,16 +194,8 @@ describe('the reconciler', () => {
     const rome = parseClusterName('rome')
     reconciler.living([])
     await reconciler.start()
-    const {commit} = store
-    let failed = 0
-    store.commit = async (base, changes) => {
-      if (failed === 20 || !changes.some(({kind}) => kind === 'record')) return commit(base, changes)
-      failed += 1
-      const error = new AtlasError('unreachable', 'the API server answered 500')
-      throw new RefusedCommit(base, [{object: 'ConfigMap/atlas-records-00', owners: ['rome'], error}])
-    }
-    const value = {kind: 'remove', owners: [rome], requestedAt: dependencies.now().toISOString(), state: 'waiting'} as const
-    store.write({kind: 'request', id: 'remove-1', value})
+    refuseRecordOf(rome, 20)
+    askToRemove(rome)
     // 20 tries, 50 ms apart.
     await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done', 5000)
   }).timeout(20_000)
