@@ -138,7 +138,7 @@ describe('a rotation and an Envoy that was connected and is not', () => {
       const rotation: Rotation = {part: 'root', stage, startedAt: since, since, skipped: [], waitingFor: []}
       const absent = [{cluster: paris, id: 'paris-1', since: new Date(issued - leftBefore * 1000).toISOString()}]
       const now = new Date(issued + 10 * minute * 1000)
-      return waitingForAbsent(fleet, rotation, absent, {owners: [paris], connected: new Set([paris]), now})
+      return waitingForAbsent(fleet, rotation, absent, {owners: [paris], connected: new Set([paris]), now}).map(({reason}) => reason)
     }
     const until = new Date(issued + 55 * minute * 1000).toISOString()
     expect(waitsFor('leaves', 5 * minute)).to.deep.equal([

@@ -102,6 +102,18 @@ describe('a rotation', () => {
     expect(network.fleet.rotation).to.equal(undefined)
   })
 
+  it('names the observability Envoy first and the clusters by name, in the same order whichever of them are connected', () => {
+    const named = (): readonly string[] => network.waiting.map(each => each.split(' ', 1)[0] ?? '')
+    network.begin('root')
+    network.settle()
+    expect(named()).to.deep.equal(['atlas', 'lyon', 'oslo', 'paris'])
+    for (const absent of [['oslo'], ['paris', 'lyon'], ['atlas', 'paris']]) {
+      for (const envoy of network.envoys) envoy.isConnected = !absent.includes(envoy.owner)
+      network.settle()
+      expect(named(), `without ${absent.join(', ')}`).to.deep.equal(['atlas', 'lyon', 'oslo', 'paris'])
+    }
+  })
+
   it('waits for an Envoy that refuses its secrets, and says why', () => {
     network.envoy('paris').refuses = 'the chain is invalid'
     network.begin('issuer')

@@ -13,6 +13,12 @@ import {CLOCK_SKEW, issuedAt} from '../../pki/rotation.js'
  */
 export const ABSENT_COUNTS = 3_600_000
 
+/** What a rotation waits for that is about one owner: a sentence without its full stop. */
+export interface OwnersReason {
+  readonly owner: Owner
+  readonly reason: string
+}
+
 /** Of all reports, those of dead servers too: who is connected nowhere now. */
 export function absentIn(reports: Iterable<Pick<ReplicaReport, 'report'>>, proxies: readonly ProxyReport[]): readonly AbsentNode[] {
   const absent = [...reports].flatMap(({report}) => report.absent ?? [])
@@ -42,7 +48,7 @@ export function waitingForAbsent(
   rotation: Rotation,
   absent: readonly AbsentNode[],
   {owners, connected, now}: {readonly owners: readonly Owner[]; readonly connected: ReadonlySet<Owner>; readonly now: Date},
-): readonly string[] {
+): readonly OwnersReason[] {
   if (rotation.stage === 'retire') return []
   const stageBegan = Date.parse(rotation.since)
   return absent
@@ -52,7 +58,7 @@ export function waitingForAbsent(
       const isLacking = wasLacking(rotation, node) || lacksIdentity(fleet, rotation, node)
       if (!isLacking && !connected.has(node.cluster)) return []
       const until = (isLacking ? left : Math.min(left, stageBegan)) + ABSENT_COUNTS
-      return until > now.getTime() ? [hasUntil(node, until)] : []
+      return until > now.getTime() ? [{owner: node.cluster, reason: hasUntil(node, until)}] : []
     })
 }
 

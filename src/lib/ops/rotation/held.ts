@@ -70,6 +70,6 @@ function refusers(fleet: Fleet, {proxies, absent, servers}: Evidence, now: Date)
     ...judged.flatMap(proxy => credentials.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
     ...credentials.fleet({fleet, trust, servers, owners: issuableOwners(fleet, rotation)}),
     ...owners.filter(owner => !connected.has(owner)).map(owner => `${owner} has no connected Envoy`),
-    ...waitingForAbsent(fleet, rotation, absent, {owners, connected, now}),
+    ...waitingForAbsent(fleet, rotation, absent, {owners, connected, now}).map(({reason}) => reason),
   ]
 }

@@ -11,7 +11,7 @@ import {anchorsOf} from '../../pki/signed.js'
 import {readKey} from '../../pki/read.js'
 import {issuedAt} from '../../pki/rotation.js'
 import type {Clock} from '../dependencies.js'
-import {waitingForAbsent} from './absent.js'
+import {type OwnersReason, waitingForAbsent} from './absent.js'
 import type {Evidence} from './evidence.js'
 import {CLIENTS_GRACE, clientHasUntil} from './late.js'
 import {isSucceeded, successorsIn} from './signers.js'
@@ -52,20 +52,27 @@ export function waitingFor(
   const remedy = (owner: Owner): string => (rotation.part === 'root' && rotation.stage !== 'announce' ? `: ${applyCredential(owner)}` : '')
   // Before the observability Envoy shows clients a certificate below the next root, and before it refuses those that the former issuer signed.
   const areClientsAffected = rotation.stage === 'credentials' || rotation.stage === 'leaves'
-  return observabilityFirst([
-    ...lacking,
-    ...(areClientsAffected ? clientsIn(fleet, now) : []),
-    ...(isAbsenceOver ? [] : absent.map(owner => `${owner} has no connected Envoy${remedy(owner)}`)),
+  const ofOwners: readonly OwnersReason[] = [
+    ...(isAbsenceOver ? [] : absent.map(owner => ({owner, reason: `${owner} has no connected Envoy${remedy(owner)}`}))),
     ...(isAbsenceOver ? [] : waitingForAbsent(fleet, rotation, left, {owners, connected, now})),
-    ...present.flatMap(proxy => stage.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
+    ...present.flatMap(proxy =>
+      stage.proxy(fleet, trust, proxy).map(what => ({owner: proxy.cluster, reason: `${proxy.cluster} (${proxy.id}) ${what}`})),
+    ),
     ...(rotation.stage === 'leaves' ? relayedByFormer(fleet, proxies) : []),
-  ])
+  ]
+  return inOrder([...lacking, ...(areClientsAffected ? clientsIn(fleet, now) : [])], ofOwners)
 }
 
-/** What the observability Envoy lacks comes first: every other Envoy connects through it, so that a person begins there. */
-function observabilityFirst(reasons: readonly string[]): readonly string[] {
-  const isOfObservability = (reason: string): boolean => reason.startsWith(`${OBSERVABILITY} `)
-  return [...reasons.filter(reason => isOfObservability(reason)), ...reasons.filter(reason => !isOfObservability(reason))]
+/**
+ * What the observability Envoy lacks comes first: every other Envoy connects through it, so that a person begins there. The clusters follow by name,
+ * whether their Envoys are connected or not: a list that changes its order whenever an Envoy connects is hard to follow, and a new write each time.
+ */
+function inOrder(ofFleet: readonly string[], ofOwners: readonly OwnersReason[]): readonly string[] {
+  const ofObservability = ofOwners.filter(({owner}) => owner === OBSERVABILITY)
+  const ofClusters = ofOwners
+    .filter(({owner}) => owner !== OBSERVABILITY)
+    .sort((one, other) => (one.owner < other.owner ? -1 : +(one.owner > other.owner)))
+  return [...ofObservability.map(({reason}) => reason), ...ofFleet, ...ofClusters.map(({reason}) => reason)]
 }
 
 /** Whether an Envoy has had time to take its present identity: identities are issued in turns, and it may have connected just now. */
@@ -79,14 +86,15 @@ function hasHadTime({identities}: Fleet, {cluster, connectedSince}: ProxyReport,
  * Streams that would be refused once what signed the certificate of their connection has retired. The connection is renewed by a server, and
  * no downstream cluster can delay that: these are waited for in the last part of the issuer's life, too.
  */
-function relayedByFormer(fleet: Fleet, proxies: readonly ProxyReport[]): readonly string[] {
+function relayedByFormer(fleet: Fleet, proxies: readonly ProxyReport[]): readonly OwnersReason[] {
   const observability = fleet.identities.get(OBSERVABILITY)
   if (observability === undefined) return []
   return proxies
     .filter(({cluster, relayedBy}) => isServed(fleet, cluster) && relayedBy !== undefined && relayedBy !== readKey(observability).sha256)
-    .map(
-      ({cluster, id}) => `${cluster} (${id}) is connected through a connection that the observability Envoy began with its former identity`,
-    )
+    .map(({cluster, id}) => ({
+      owner: cluster,
+      reason: `${cluster} (${id}) is connected through a connection that the observability Envoy began with its former identity`,
+    }))
 }
 
 /** What is issued for a cluster that is left behind needs nothing of that cluster, and must not keep what retires. */
