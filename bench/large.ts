@@ -8,7 +8,8 @@ import {sni} from '../src/lib/model/names.js'
 import {SecretText} from '../src/lib/model/secret.js'
 import {fetchReport} from '../src/lib/cli/server-report.js'
 import {packReport} from '../src/lib/manifest/pack-report.js'
-import {renderZone} from '../src/lib/manifest/zone.js'
+import type {Fleet} from '../src/lib/model/fleet.js'
+import {zoneNames} from '../src/lib/manifest/zone.js'
 import {openDirectory} from '../src/lib/store/open.js'
 import {connect} from '../test/server/support/client.js'
 import {cpuS, peakMiB, residentMiB} from './atlas-process.js'
@@ -21,6 +22,8 @@ import type {Fleet as Simulated} from './simulated-envoys.js'
 export interface LargeFigures extends ServerChangeFigures {
   /** Registered clusters with two replicas; each has one Envoy. */
   readonly clusters: number
+  /** Whether each has web pages, by host name and by path. */
+  readonly pages: boolean
   /** Seconds from the start of the process to its open port, and until each Envoy, which all start now, is configured. */
   readonly startS: number
   readonly firstS: number
@@ -67,7 +70,7 @@ export async function measureLarge(count: number, options: {readonly pages: bool
   const network = await openLargeNetwork(count, options)
   const groups: Envoys[] = []
   try {
-    const serverChanges = await measureServerChanges(network.directory)
+    const serverChanges = await measureServerChanges(network.directory, count)
     const store = openDirectory({directory: network.directory})
     const fleet = await store.load()
     const nodes = nodesOf(fleet, network.serverAddress)
@@ -92,12 +95,12 @@ export async function measureLarge(count: number, options: {readonly pages: bool
     const memory = {residentMiB: residentMiB(server), peakMiB: peakMiB(server), envoyMiB: network.envoyMiB()}
     const report = await fetchReport(network.adminUrl)
     return {
-      ...{clusters: count, startS, firstS, ...restart, ...changes, ...serverChanges, ...memory},
+      ...{clusters: count, pages: options.pages, startS, firstS, ...restart, ...changes, ...serverChanges, ...memory},
       messageBytes: Math.max(...[...first, ...received(groups)].map(({bytes}) => bytes)),
       ...(await stateOfTheWorld(own[0], network.serverAddress)),
       ...(await network.largestObject()),
       endpointsBytes: Buffer.byteLength(fleet.endpoints?.text ?? ''),
-      zoneBytes: Buffer.byteLength(renderZone(fleet, undefined, new Date())),
+      zoneBytes: zoneBytesOf(fleet),
       reportBytes: packReport({report, leftovers: [], digest: ''}).length,
       ...(await network.relayCounts()),
     }
@@ -106,6 +109,12 @@ export async function measureLarge(count: number, options: {readonly pages: bool
     await network.close()
     await rm(network.folder, {recursive: true, force: true})
   }
+}
+
+/** Of all names, those that are too long to be served included. */
+function zoneBytesOf(fleet: Fleet): number {
+  const {settings} = fleet
+  return settings === undefined ? 0 : sum(zoneNames(fleet, settings, undefined).map(({records}) => Buffer.byteLength(records)))
 }
 
 function say(what: string, seconds: number): void {
