@@ -83,6 +83,21 @@ describe('commands: mistakes', function () {
       })
     }))
 
+  it('cluster add takes 32 named targets; a 33rd is refused, and nothing is changed', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const flags = Array.from({length: 33}, (_, index) => ['--thanos', `t${index}=t${index}.x:10901`])
+      const add = async (count: number) => atlas('cluster', 'add', 'paris', '--store', folder, ...flags.slice(0, count).flat())
+      const targets = async (): Promise<number> =>
+        Object.keys((await atlasJson<{targets: object}>('cluster', 'show', 'paris', '--store', folder)).value.targets).length
+      expect((await add(32)).code).to.equal(0)
+      expect(await targets()).to.equal(32)
+      const {code, stderr} = await add(33)
+      expect(code).to.equal(2)
+      expect(stderr).to.contain('cluster "paris" has 33 targets and 34 endpoints; at most 32 and 1000 are possible')
+      expect(await targets()).to.equal(32)
+    }))
+
   it('cluster add --thanos none says that the sidecars stay', () =>
     inFolder(async folder => {
       await atlas('init', '--store', folder)

@@ -3,6 +3,8 @@ import {type Manifest, parseManifest} from '../../src/lib/manifest/manifest.js'
 import {decodeRegistration, encodeRegistration} from '../../src/lib/manifest/registration.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {thanosEndpointsOf} from '../../src/lib/model/thanos-target.js'
+import {findingsOf} from '../../src/lib/ops/findings.js'
+import {testDependencies, testFleet} from '../helpers/dependencies.js'
 
 const registration = (noted: Readonly<Record<string, string>>, name = 'paris', own: Readonly<Record<string, string>> = {}): Manifest =>
   parseManifest({
@@ -110,6 +112,19 @@ describe('manifest: named targets of a registration', () => {
     ])
     const many = registration(Object.fromEntries(Array.from({length: 5000}, (_, index) => [`target.goatlas.io/x${index}.replicas`, '2'])))
     expect(decodeRegistration(many).remarks).to.have.length(65)
+  })
+
+  it('are 32 at most: the 33rd is one remark, and costs the 32 others, the sidecars and the groups nothing', () => {
+    const names = Array.from({length: 33}, (_, index) => `t${String(index).padStart(2, '0')}`)
+    const noted = Object.fromEntries(names.map(name => [`target.goatlas.io/${name}`, `${name}.x:10901`]))
+    const cluster = decodeRegistration(registration(noted, 'paris', {'group.goatlas.io/europe': ''}))
+    expect([...cluster.targets.keys()]).to.deep.equal(names.slice(0, 32))
+    expect(thanosEndpointsOf(cluster)).to.have.length(33)
+    expect(cluster.groups).to.deep.equal(['europe'])
+    expect(cluster.remarks).to.deep.equal(['annotation "target.goatlas.io/t32" has no effect: a cluster may have at most 32 targets'])
+    const fleet = testFleet(testDependencies(), ['paris'])
+    const findings = findingsOf({...fleet, registrations: new Map([[cluster.name, {...cluster, groups: []}]])}, [], new Date(0))
+    expect(findings.filter(({kind}) => kind === 'registration').map(({message}) => message)).to.have.length(1)
   })
 
   it('have 1,000 endpoints at most together with the sidecars, and 64 of them are read', () => {
