@@ -110,7 +110,7 @@ describe('the Alertmanagers in Kubernetes', function () {
   it('without the right to read them: /readyz and an Event name the rule to add, and all else works', async () => {
     await write(['am-0', 'am-1'])
     await start()
-    const rule = 'apiGroups: ["discovery.k8s.io"] resources: ["endpointslices"] verbs: ["list", "watch"]'
+    const rule = '- {apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"]}'
     await until(async () => (await readyz()).includes(rule), LIMIT)
     expect(await readyz()).to.include(`in a Role of namespace ${monitoring}`)
     await until(async () => (await events()).some(message => message.includes('can not be looked up')), LIMIT)

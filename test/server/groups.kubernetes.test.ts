@@ -1,6 +1,7 @@
 /** Endpoints of groups in Thanos's namespace, and the zone, kept by a server with the rights that chart atlas gives its controller. */
 import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
+import {load} from 'js-yaml'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseAddress} from '../../src/lib/model/address.js'
 import {init} from '../../src/lib/ops/init.js'
@@ -13,6 +14,7 @@ import type {StateStore} from '../../src/lib/store/store.js'
 import {type Serving, serve} from '../../src/server/serve.js'
 import {applyAll} from '../charts/support/apply.js'
 import {objectsOf} from '../charts/support/rendered.js'
+import {atlas} from '../helpers/atlas.js'
 import {testCluster} from '../helpers/fleet.js'
 import {goatlasChartZone} from '../helpers/goatlas-objects.js'
 import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
@@ -76,6 +78,25 @@ describe('groups of clusters', function () {
     return (await kubernetes.request<ConfigMap>('GET', path)).body.data?.['endpoints.yaml']
   }
 
+  /** What a command prints. */
+  async function run(...args: readonly string[]): Promise<string> {
+    const {stdout, stderr} = await atlas(...args, '--kubeconfig', kubernetes.kubeconfig, '--namespace', namespace)
+    return `${stdout}${stderr}`
+  }
+
+  const readyz = async (): Promise<string> =>
+    ((await (await fetch(new URL('/readyz', server?.adminAddress))).json()) as {readonly warnings: readonly string[]}).warnings.join('\n')
+
+  /** The rule in a printed text, as one copies it. */
+  const ruleIn = (text: string): unknown => (load(/- \{apiGroups.*?]}/.exec(text)?.[0] ?? '[]') as readonly unknown[])[0]
+
+  const ruleOfAsia = {
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: ['atlas-thanos-endpoints-asia'],
+    verbs: ['get', 'list', 'watch', 'update', 'patch', 'delete'],
+  }
+
   const zonePath = (): string => `/api/v1/namespaces/${namespace}/configmaps/atlas-coredns`
   const zone = async (): Promise<string> => (await kubernetes.request<ConfigMap>('GET', zonePath())).body.data?.['atlas.zone'] ?? ''
 
@@ -107,14 +128,33 @@ describe('groups of clusters', function () {
     expect(await file('asia')).to.equal(undefined)
   })
 
-  it('one that the server may read as little as write is named in /readyz, and costs the others nothing', async () => {
+  it('its rule is printed by `status` and by `cluster add`, with all that the controller needs', async () => {
+    const [status, added] = [await run('status'), await run('cluster', 'add', 'tokyo', '--group', 'asia', '--dry-run')]
+    for (const text of [status, added]) {
+      expect(text).to.match(/set groups: \[asia,europe] in the values of chart atlas/)
+      expect(text).to.include(`in the Role of the controller in namespace ${thanos}:`)
+      expect(ruleIn(text)).to.deep.equal(ruleOfAsia)
+    }
+  })
+
+  it('one that the server may read as little as write is in /readyz with its rule, and costs the others nothing', async () => {
     await init(store, {groups: ['asia', 'europe']}, dependencies)
     await register('rome', ['europe'])
     await until(async () => (await file('europe'))?.includes('rome-thanos-sidecar0') === true, LIMIT)
-    await until(
-      async () => (await (await fetch(new URL('/readyz', server?.adminAddress))).text()).includes('atlas-thanos-endpoints-asia'),
-      LIMIT,
-    )
+    await until(async () => (await readyz()).includes('atlas-thanos-endpoints-asia'), LIMIT)
+    expect(await readyz()).to.include(`in a Role of namespace ${thanos}`)
+    expect(ruleIn(await readyz())).to.deep.equal(ruleOfAsia)
+  })
+
+  it('the printed rule, pasted into that Role, is all that was missing', async () => {
+    const rules = `/apis/rbac.authorization.k8s.io/v1/namespaces/${thanos}/roles`
+    const {items} = (await kubernetes.request<{readonly items: readonly {readonly metadata: {readonly name: string}}[]}>('GET', rules)).body
+    const [name = ''] = items.map(({metadata}) => metadata.name).filter(each => each.endsWith('-endpoints'))
+    const patch = [{op: 'add', path: '/rules/-', value: ruleIn(await readyz())}]
+    const {status: code} = await kubernetes.request('PATCH', `${rules}/${name}`, patch, {contentType: 'application/json-patch+json'})
+    expect(code).to.equal(200)
+    await until(async () => (await file('asia'))?.includes('tokyo-thanos-sidecar0') === true, LIMIT)
+    await until(async () => !(await readyz()).includes('asia'), LIMIT)
   })
 
   it('one that is emptied keeps its ConfigMap, with an empty list', async () => {

@@ -32,6 +32,21 @@ export function keptByAnother(present: Endpoints, thanosNamespace: string, name:
   })
 }
 
+/**
+ * How the right to write the endpoints of groups is given: by a value of chart `atlas`, or by a rule for those that the settings do not list
+ * yet, as a line of YAML that can be pasted. No rule is needed where Thanos is in Atlas's own namespace.
+ * @param groups all that the settings should list
+ */
+export function rightToGroups(settings: Pick<Settings, 'groups' | 'namespace' | 'thanosNamespace'>, groups: readonly string[]): string {
+  const {namespace, thanosNamespace} = settings
+  const byChart = `set groups: [${groups.join(',')}] in the values of chart atlas, for the right to write them`
+  if (namespace === thanosNamespace) return byChart
+  const names = groups.filter(group => !settings.groups.includes(group)).map(group => `"${objectNames.groupEndpoints(group)}"`)
+  const verbs = ['get', 'list', 'watch', 'update', 'patch', 'delete'].map(verb => `"${verb}"`)
+  const rule = `- {apiGroups: [""], resources: ["configmaps"], resourceNames: [${names.join(', ')}], verbs: [${verbs.join(', ')}]}`
+  return `${byChart} (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${rule})`
+}
+
 function namespaceIn(mark: string): string {
   return mark.replace(/\/.*$/s, '')
 }

@@ -39,6 +39,8 @@ export interface Finding {
   readonly source?: string
   /** Of a group: every group that the settings should list. */
   readonly groups?: readonly string[]
+  /** Of a group in Kubernetes: how the right to write its endpoints is given. */
+  readonly right?: string
   /** Of a warning: the server that warns. */
   readonly server?: string
   /** A sentence without its full stop. */

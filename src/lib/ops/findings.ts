@@ -4,6 +4,7 @@
  */
 import type {Fault, Fleet} from '../model/fleet.js'
 import {clusterOf, clustersOf} from '../model/fleet.js'
+import {rightToGroups} from '../model/endpoints.js'
 import {neededInsteadOf} from '../model/envoy-version.js'
 import {heapNeeded, isHeapEnough} from '../model/heap.js'
 import {OBSERVABILITY, type Owner, objectKey} from '../model/names.js'
@@ -167,6 +168,7 @@ function unlistedGroups(fleet: Fleet): readonly Finding[] {
       kind: 'group' as const,
       ...(first !== undefined && {cluster: first}),
       groups,
+      right: rightToGroups(settings, groups),
       message: `group ${group} (${[first, ...(others.length === 0 ? [] : [`${others.length} more`])].join(' and ')}) is not listed in the settings, so it has neither an endpoints file nor a DNS name`,
     }))
 }

@@ -4,10 +4,12 @@ import {renderAddresses} from '../../lib/model/address.js'
 import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
 import {type Cluster, dialledPort, downstreamPorts} from '../../lib/model/cluster.js'
+import {rightToGroups} from '../../lib/model/endpoints.js'
 import {messageOf} from '../../lib/model/errors.js'
 import {type Fault, type Fleet, type ObjectKey, clusterOf, faultsBetween, isBroken, isServed} from '../../lib/model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../../lib/model/names.js'
 import type {ProxyReport} from '../../lib/model/report.js'
+import {type Settings, defaultSettings} from '../../lib/model/settings.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
 import {agingCredentials, applyCredential} from '../../lib/ops/credential-findings.js'
 import {latestProxies, reportedIn} from '../../lib/ops/server-reports.js'
@@ -185,7 +187,7 @@ function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
 function newsOfNoEffect(was: Cluster | undefined, fleet: Fleet, name: ClusterName): NewsOf {
   const {registrations, settings} = fleet
   const cluster = registrations.get(name)
-  return cluster === undefined ? [] : [...newsOfRemarks(fleet, was, cluster), ...newsOfGroups(was, cluster, settings?.groups ?? [])]
+  return cluster === undefined ? [] : [...newsOfRemarks(fleet, was, cluster), ...newsOfGroups(was, cluster, settings)]
 }
 
 /** One Event each, so that a remark has the same one under every leader. */
@@ -196,11 +198,12 @@ function newsOfRemarks(fleet: Fleet, was: Cluster | undefined, cluster: Cluster)
 }
 
 /** Groups that the settings do not list, when the registration is new in them. Atlas may have no right to write their endpoints. */
-function newsOfGroups(was: Cluster | undefined, {name, groups}: Cluster, listed: readonly string[]): NewsOf {
+function newsOfGroups(was: Cluster | undefined, {name, groups}: Cluster, settings: Settings = defaultSettings): NewsOf {
+  const listed = settings.groups
   const fresh = groups.filter(group => !listed.includes(group) && was?.groups.includes(group) !== true)
   if (fresh.length === 0) return []
-  const needed = [...new Set([...listed, ...groups])].sort().join(',')
-  const message = `not listed in the settings, so without an endpoints file and a DNS name: group ${fresh.join(', ')}; set groups: [${needed}] in the values of chart atlas, for the right to write them, then run atlas init --groups ${needed}`
+  const needed = [...new Set([...listed, ...groups])].sort()
+  const message = `not listed in the settings, so without an endpoints file and a DNS name: group ${fresh.join(', ')}; ${rightToGroups(settings, needed)}, then run atlas init --groups ${needed.join(',')}`
   return [[name, {type: 'Warning', reason: 'NoEffect', message}]]
 }
 

@@ -114,7 +114,12 @@ export function openPauses(times: PauseTimes, now: () => number): Pauses {
       const [first, ...others] = [...paused.values()]
       if (first === undefined) return undefined
       const {object, error} = first.refusal
-      return `${object}: ${error.message}${others.length === 0 ? '' : `, and ${others.length} more`}`
+      return `${object}: ${error.message}${flat(error.hint)}${others.length === 0 ? '' : `, and ${others.length} more`}`
     },
   }
+}
+
+/** A hint may be a rule in several lines. */
+function flat(hint: string | undefined): string {
+  return hint === undefined ? '' : `; ${hint.replaceAll(/\s+/g, ' ')}`
 }

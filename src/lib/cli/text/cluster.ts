@@ -2,9 +2,10 @@
 import {renderAddresses, renderHostPort} from '../../model/address.js'
 import {type Cluster, type Pages, renderPorts, type ServiceTarget} from '../../model/cluster.js'
 import {type EndpointTls, renderEndpointTls} from '../../model/endpoint-tls.js'
+import {rightToGroups} from '../../model/endpoints.js'
 import {dialledAddresses, isBroken} from '../../model/fleet.js'
 import type {PageKind} from '../../model/names.js'
-import type {Settings} from '../../model/settings.js'
+import {type Settings, defaultSettings} from '../../model/settings.js'
 import type {AddResult} from '../../ops/cluster/add.js'
 import type {ClusterEntry, ListedCluster} from '../../ops/cluster/list.js'
 import type {CertificateSummary, ClusterView} from '../../ops/cluster/show.js'
@@ -236,10 +237,10 @@ function renderUnlisted({groups}: Cluster, settings: Settings | undefined, {stor
   const listed = settings?.groups ?? []
   const unlisted = groups.filter(group => !listed.includes(group))
   if (unlisted.length === 0) return []
-  const all = [...listed, ...unlisted].sort().join(',')
-  const first = store === undefined ? `set groups: [${all}] in the values of chart atlas, for the right to write them, then ` : ''
+  const all = [...listed, ...unlisted].sort()
+  const first = store === undefined ? `${rightToGroups(settings ?? defaultSettings, all)}, then ` : ''
   return [
-    `Warning: ${unlisted.length === 1 ? 'group' : 'groups'} ${unlisted.join(', ')} ${unlisted.length === 1 ? 'is' : 'are'} not listed in the settings, so without an endpoints file and a DNS name: ${first}run "atlas init --groups ${all}".`,
+    `Warning: ${unlisted.length === 1 ? 'group' : 'groups'} ${unlisted.join(', ')} ${unlisted.length === 1 ? 'is' : 'are'} not listed in the settings, so without an endpoints file and a DNS name: ${first}run "atlas init --groups ${all.join(',')}".`,
   ]
 }
 

@@ -24,7 +24,10 @@ const SHOWN_MAX = 20
 
 /** Findings as `--json` prints them. */
 export function findingsJson(findings: readonly Finding[], context: FindingContext): readonly FindingJson[] {
-  return findings.map(finding => ({...finding, next: nextStepOf(finding, context)}))
+  return findings.map(finding => {
+    const {right, ...known} = finding
+    return {...known, ...(right !== undefined && context.namespace !== undefined && {right}), next: nextStepOf(finding, context)}
+  })
 }
 
 /** Two lines for each: what it is, and the command; empty where there is none. */
@@ -147,10 +150,7 @@ function contextOf({context, kubeconfig}: StoreFlags): string {
 }
 
 /** With another namespace of Thanos, the chart renders the rule with which Atlas may write the group's ConfigMap. */
-function listGroups({groups = []}: Finding, {flags, namespace}: FindingContext): string {
-  const all = groups.join(',')
-  const command = `atlas init${sameStore(flags)} --groups ${all}`
-  return namespace === undefined
-    ? command
-    : `set groups: [${all}] in the values of chart atlas, for the right to write them, then run ${command}`
+function listGroups({groups = [], right = ''}: Finding, {flags, namespace}: FindingContext): string {
+  const command = `atlas init${sameStore(flags)} --groups ${groups.join(',')}`
+  return namespace === undefined ? command : `${right}, then run ${command}`
 }

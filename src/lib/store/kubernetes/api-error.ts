@@ -177,17 +177,17 @@ export function hintFor(missing: readonly RequestInfo[]): string {
   return `${these} in a Role of namespace ${missing[0]?.namespace ?? ''} would allow it:\n${rulesFor(missing)}`
 }
 
-/** The rules of a Role, as YAML: one for the verbs of a resource, or of a named object. */
+/** The rules of a Role, as YAML that can be pasted: a line for the verbs of a resource, or of a named object. */
 function rulesFor(missing: readonly RequestInfo[]): string {
   const verbs = new Map<string, RequestInfo['verb'][]>()
   for (const {verb, resource, group, name} of missing) {
     // RBAC can't limit create by name, since the object has none yet (Kubernetes' RBAC page, resourceNames).
-    const names = name === undefined || verb === 'create' ? '' : `\n    resourceNames: ["${name}"]`
-    const rule = `  - apiGroups: ["${group}"]\n    resources: ["${resource}"]${names}`
+    const names = name === undefined || verb === 'create' ? '' : ` resourceNames: ["${name}"],`
+    const rule = `apiGroups: ["${group}"], resources: ["${resource}"],${names}`
     verbs.set(rule, [...(verbs.get(rule) ?? []), verb])
   }
 
-  return [...verbs].map(([rule, list]) => `${rule}\n    verbs: [${list.map(verb => `"${verb}"`).join(', ')}]`).join('\n')
+  return [...verbs].map(([rule, list]) => `  - {${rule} verbs: [${list.map(verb => `"${verb}"`).join(', ')}]}`).join('\n')
 }
 
 /** ConfigMaps and Secrets are refused above 1 MiB (Kubernetes, validation.MaxSecretSize), other objects by etcd's limit for a request. */

@@ -21,7 +21,7 @@ import {openInformer, relevantObjects, selectionsOf} from './informer.js'
 import {listLeases} from './lease.js'
 import {type StoredSelection, listAll} from './list.js'
 import {type LeaseMembership, joinServers} from './membership.js'
-import {isAllowed} from './rights.js'
+import {isAllowed, withKeepersRule} from './rights.js'
 import type {KubernetesTimes} from './times.js'
 import {watchAlertmanagers} from './watch-alertmanagers.js'
 import {readObject, writeObject} from './writer.js'
@@ -59,7 +59,15 @@ function kubernetesObjects(client: Client, {secrets, withDerived = true, times}:
     // The endpoints are written by force: what another installation has put there since the last event must not be lost.
     if (cached !== undefined || (informer.cache() !== undefined && !isEndpoints(key))) return cached
     // A Secret that may not be read is created without a read; the API server refuses it if it exists.
-    return isReadable(key, secrets) ? readObject(client, key, namespaceOf(key)) : undefined
+    return isReadable(key, secrets) ? ofKeeper(key, readObject(client, key, namespaceOf(key))) : undefined
+  }
+
+  async function ofKeeper<T>(key: ObjectKey, work: Promise<T>): Promise<T> {
+    return isEndpoints(key)
+      ? work.catch((error: unknown) => {
+          throw withKeepersRule(error)
+        })
+      : work
   }
 
   /** The registration that owns a derived object. A Service of that name without a registration is another program's. */
@@ -101,7 +109,7 @@ function kubernetesObjects(client: Client, {secrets, withDerived = true, times}:
       const owner = writing.isDerived ? await registrationOf(key) : undefined
       const present = writing.isDerived ? await read(key) : undefined
       const to = {...writing, namespace: namespaceOf(key, manifest), present, owner, permit}
-      const writes = writeObject(client, key, manifest, to)
+      const writes = ofKeeper(key, writeObject(client, key, manifest, to))
       membership?.during(writes)
       const written = await writes
       informer.wrote(key, written, to)

@@ -42,6 +42,21 @@ export function explainDenials(client: Client, needed: readonly Right[]): Client
   }
 }
 
+/**
+ * What a request for one object threw, with the rule for all that keeping the object needs: the API server names the first missing right
+ * alone, and the next one once that is there.
+ */
+export function withKeepersRule(error: unknown): unknown {
+  if (!(error instanceof ApiError) || error.denial === undefined) return error
+  const {denial, status, retryAfterMs, code, message} = error
+  const {request} = denial
+  if (request.name === undefined || request.verb === 'create') return error
+  return new ApiError({code: status, retryAfterMs}, {code, message, hint: hintFor(KEEPING.map(verb => ({...request, verb}))), denial})
+}
+
+/** As chart `atlas` gives its controller for the ConfigMaps in Thanos's namespace. */
+const KEEPING: readonly RequestInfo['verb'][] = ['get', 'list', 'watch', 'update', 'patch', 'delete']
+
 /** Whether the user has a right; true where the API server does not tell, since the request itself will. */
 export async function isAllowed(client: Client, {verb, resource, group, name}: Right): Promise<boolean> {
   const kind = 'SelfSubjectAccessReview'
