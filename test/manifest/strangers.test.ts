@@ -40,6 +40,10 @@ const report: Report = {
       equalIds: 1,
     },
   ],
+  absent: [
+    {cluster: paris, id: 'paris-1', since: '2026-11-25T00:00:00.000Z'},
+    {cluster: paris, id: 'paris-2', since: '2026-11-25T00:00:00.000Z', leftWithServer: true},
+  ],
   withoutProxy: ['atlas'],
   refusals: [{at: '2026-11-25T00:00:00.000Z', reason: 'generation', message: 'old', peer: '127.0.0.1:1'}],
   unrepaired: [{cluster: paris, id: 'paris-0', names: {Cluster: ['a']}}],

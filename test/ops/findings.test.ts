@@ -5,11 +5,12 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import {addressesOf} from '../../src/lib/model/open-files.js'
 import {defaultPages} from '../../src/lib/model/page.js'
-import type {ProxyReport, Report} from '../../src/lib/model/report.js'
+import type {ProxyReport, ReplicaReport, Report} from '../../src/lib/model/report.js'
 import {agingCredentials, endingCredentials} from '../../src/lib/ops/credential-findings.js'
 import {findingsOf} from '../../src/lib/ops/findings.js'
+import {planReplicas} from '../../src/lib/ops/replicas.js'
 import {planRemoval, planRestore, planRevocation} from '../../src/lib/ops/revoke.js'
-import {status, statusOf} from '../../src/lib/ops/status.js'
+import {type Status, status, statusOf} from '../../src/lib/ops/status.js'
 import type {Heartbeat, StateStore} from '../../src/lib/store/store.js'
 import {type TestDependencies, reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
 import {testCluster} from '../helpers/fleet.js'
@@ -295,16 +296,19 @@ describe('ops/status', () => {
   describe('of servers that share a store', () => {
     const {dependencies, fleet} = settled()
     const leader: Heartbeat = {replica: undefined, holder: 'c_1', renewedAt: dependencies.now().toISOString(), seconds: 15, warnings: []}
-    /** @param later the Leases while they are watched; as before by default */
-    const statusWith = async (heartbeats: readonly Heartbeat[] | undefined, replicas = ['a'], later = heartbeats) => {
-      let looks = 0
-      const reports = new Map(replicas.map(name => [name, {report: report(fleet), leftovers: [], digest: ''}]))
+    const statusIn = async (stored: Fleet, leases: () => readonly Heartbeat[] | undefined): Promise<Status> => {
       const store = {
-        ...{isShared: true, description: '', namespace: 'atlas', load: async () => ({...fleet, replicas, reports})},
-        heartbeats: async () => ((looks += 1) === 1 ? heartbeats : later) ?? Promise.reject(new Error('no right')),
+        ...{isShared: true, description: '', namespace: 'atlas', load: async () => stored},
+        heartbeats: async () => leases() ?? Promise.reject(new Error('no right')),
         serverTime: () => undefined,
       } as unknown as StateStore
       return status(store, async () => expect.fail('no server is asked'), {admin: undefined, now: dependencies.now(), watchedMs: 1})
+    }
+    /** @param later the Leases while they are watched; as before by default */
+    const statusWith = async (heartbeats: readonly Heartbeat[] | undefined, replicas = ['a'], later = heartbeats): Promise<Status> => {
+      let looks = 0
+      const reports = new Map(replicas.map(name => [name, {report: report(fleet), leftovers: [], digest: ''}]))
+      return statusIn({...fleet, replicas, reports}, () => ((looks += 1) === 1 ? heartbeats : later))
     }
 
     it('where none has reported, the error names those that are alive', async () => {
@@ -320,6 +324,39 @@ describe('ops/status', () => {
       }))
       for (const heartbeat of dead) expect(await messageWith([leader, alive, heartbeat])).to.match(/these are alive: a$/)
       for (const heartbeats of [[leader], undefined]) expect(await messageWith(heartbeats)).to.match(/no server runs on/)
+    })
+
+    it('Envoys that were connected to a server which has gone silent, and come to no other, are named; those that left it before are not', async () => {
+      const now = dependencies.now()
+      const at = now.toISOString()
+      const serving = (proxies: readonly ProxyReport[], differing: Partial<Report> = {}): ReplicaReport => ({
+        report: {...report(fleet, {at, startedAt: at, absent: [], ...differing}), proxies},
+        leftovers: [],
+        digest: '',
+      })
+      const gone = [{cluster: paris, id: 'paris-1', since: at}]
+      const silent = serving([proxyOf(fleet, 'atlas'), proxyOf(fleet, paris)], {absent: gone})
+      const reports = new Map([
+        ['a', serving([])],
+        ['b', silent],
+      ])
+      const living: Fleet = {...fleet, replicas: ['a', 'b'], reports}
+      const ended = reduceAll(living, planReplicas(living, ['a'], dependencies, {shared: true}))
+      const warned = async (each: Fleet): Promise<readonly string[]> =>
+        (await statusIn(each, () => [leader])).findings.flatMap(({kind, message, server}) =>
+          kind === 'warning' ? [`${server ?? ''}: ${message}`] : [],
+        )
+      expect(await warned(living)).to.deep.equal([])
+      expect(await warned(ended)).to.have.length(1)
+      expect((await warned(ended))[0]).to.match(
+        /^b: server b does not renew its Lease any more, and Envoys .* other server: atlas, paris\. If it runs/,
+      )
+      const back = (...proxies: readonly ProxyReport[]): Fleet => ({
+        ...ended,
+        reports: new Map([...ended.reports, ['a', serving(proxies)]]),
+      })
+      expect((await warned(back(proxyOf(fleet, paris))))[0]).to.match(/other server: atlas\. /)
+      expect(await warned(back(proxyOf(fleet, 'atlas'), proxyOf(fleet, paris))), 'paris-1 had left before').to.deep.equal([])
     })
 
     it('the warnings of a leader that serves no Envoys are shown, and are findings', async () => {

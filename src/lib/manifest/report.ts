@@ -103,7 +103,11 @@ function parseReport(fields: Fields): Report {
 
 function parseAbsent(entry: unknown, what: string): AbsentNode {
   const fields = fieldsIn(entry, what)
-  return {...nodeIn(fields, what), since: timeIn(fields['since'], `${what}.since`)}
+  return {
+    ...nodeIn(fields, what),
+    since: timeIn(fields['since'], `${what}.since`),
+    ...(fields['leftWithServer'] === true && {leftWithServer: true}),
+  }
 }
 
 function parseProxy(entry: unknown, what: string): ProxyReport {

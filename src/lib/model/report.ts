@@ -62,6 +62,8 @@ export interface AbsentNode {
   readonly id: string
   /** When its last stream ended, ISO 8601, UTC. */
   readonly since: string
+  /** It was connected to its server when that was heard of last: that server has ended, or goes on and cannot reach the API server. */
+  readonly leftWithServer?: true
 }
 
 /** A connection or stream that admission refused. */

@@ -66,7 +66,7 @@ function emptyReport(now: Date): ReplicaReport {
 /** The report of a dead replica, which serves nothing any more. */
 function endedReport({report, leftovers, digest}: ReplicaReport, now: Date): ReplicaReport {
   const since = now.toISOString()
-  const absent = [...(report.absent ?? []), ...report.proxies.map(({cluster, id}) => ({cluster, id, since}))]
+  const absent = [...(report.absent ?? []), ...report.proxies.map(({cluster, id}) => ({cluster, id, since, leftWithServer: true as const}))]
   return {report: {...report, proxies: [], absent}, leftovers, digest: `${digest}, ended`}
 }
 

@@ -1,6 +1,6 @@
 /** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
 import {AtlasError} from '../model/errors.js'
-import {type Fault, type Fleet, clustersOf, isRevoked, isServed} from '../model/fleet.js'
+import {type Fault, type Fleet, clustersOf, isRemoved, isRevoked, isServed} from '../model/fleet.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
 import type {Rotation} from '../model/rotation.js'
@@ -11,6 +11,7 @@ import type {Finding, FindingJson} from './finding.js'
 import {findingOfFault, findingsOf} from './findings.js'
 import {loadInstallation} from './installation.js'
 import {type Liveness, hasTwin, holderName, leaderIn, livenessIn, WATCHED} from './leases.js'
+import {absentIn, isAwaited} from './rotation/absent.js'
 import {type FetchReport, type ReportSource, latestProxies, loadReports, reportedIn} from './server-reports.js'
 
 /**
@@ -133,6 +134,7 @@ function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): read
   )
   return [
     ...(leader?.isAlive === true ? warningsOfLeader(fleet, leader.heartbeat) : [{kind: 'no leader', message: noLeader} as const]),
+    ...leftWithSilentServers(fleet, now),
     ...twins.map(({replica = ''}) =>
       warning(`two servers have the name ${replica}, so the proxies of one of them are not shown.`, replica),
     ),
@@ -142,11 +144,39 @@ function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): read
   ]
 }
 
+/**
+ * Envoys that were connected to a server which is not among the living ones any more, and that have come to no other since. Such a server has ended,
+ * or it is cut off from the API server alone and goes on serving what it had: to stop would leave an Envoy that restarts without configuration.
+ */
+function leftWithSilentServers(fleet: Fleet, now: Date): readonly Problem[] {
+  const {reports, replicas = []} = fleet
+  const living = reportedIn({reports, replicas}).flatMap(({report}) => report.proxies)
+  return [...reports].flatMap(([replica, last]) => {
+    if (replicas.includes(replica)) return []
+    const left = absentIn([last], living).filter(node => node.leftWithServer && isAwaited(node, now) && !isRemoved(fleet, node.cluster))
+    const clusters = [...new Set(left.map(({cluster}) => cluster))].sort()
+    if (clusters.length === 0) return []
+    const named =
+      clusters.length > NAMED_MAX
+        ? `${clusters.slice(0, NAMED_MAX).join(', ')} and ${clusters.length - NAMED_MAX} more`
+        : clusters.join(', ')
+    return [
+      warning(
+        `server ${replica} does not renew its Lease any more, and Envoys that were connected to it have come to no other server: ${named}. If it runs and cannot reach the API server, they still get from it what it had, and no revocation reaches them: look for its Pod, and delete it.`,
+        replica,
+      ),
+    ]
+  })
+}
+
 /** A leader that serves Envoys, too, has its warnings in its report. */
 function warningsOfLeader({replicas = []}: Fleet, leader: Heartbeat): readonly Problem[] {
   const name = holderName(leader)
   return replicas.includes(name) ? [] : leader.warnings.map(message => warning(`leader ${name}: ${message}`, name))
 }
+
+/** Clusters that a warning names. */
+const NAMED_MAX = 5
 
 /** What is shown as a warning; it needs a person if it has a kind. */
 type Problem = Pick<Finding, 'message' | 'server'> & Partial<Pick<Finding, 'kind'>>
