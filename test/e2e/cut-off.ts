@@ -33,7 +33,7 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
   const target = adsPort(scene, fleet)
   const old = openTls(target, tlsOptions(target, {certificate: stolen}))
   // Without a node the server answers that it is missing: the port has admitted the client.
-  expect(await askOn(old)).to.equal(3)
+  expect(await askOn(old, target.servername)).to.equal(3)
   return {
     close() {
       for (const channel of [old, query]) channel.close()
@@ -48,7 +48,7 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
         async () => (await query.call(oneCall(hostOf(cluster)))).grpcStatus === 12,
       )
       await wait('calls to it on a new connection to be refused', async () => (await whoAnswers(scene, cluster)) === 'gRPC status 12')
-      await wait('10900 to refuse it on the open connection', async () => (await askOn(old)) === 7)
+      await wait('10900 to refuse it on the open connection', async () => (await askOn(old, target.servername)) === 7)
       for (const each of [target, ...servers])
         await wait(`${each.host}:${each.port} to refuse its credential on a new connection`, async () => {
           const {grpcStatus} = await askAds(each, stolen, {cluster: parseClusterName(cluster), id: 'thief'})
@@ -70,9 +70,8 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
 }
 
 /** Requests configuration on an open connection. @returns the gRPC status; `open` once a response came */
-async function askOn(channel: Channel): Promise<number | string> {
+async function askOn(channel: Channel, authority: string): Promise<number | string> {
   try {
-    const authority = 'observability.atlas.internal'
     const answer = await channel.call({authority, path: METHOD, message: new Uint8Array(), timeoutMs: 1500, until: 'message'})
     return answer.grpcStatus ?? 'open'
   } catch (error) {
