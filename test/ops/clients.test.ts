@@ -7,10 +7,13 @@ import {parseClientName} from '../../src/lib/model/names.js'
 import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planLeaves} from '../../src/lib/ops/rotate.js'
+import {CLIENTS_GRACE} from '../../src/lib/ops/rotation/late.js'
 import {issue} from '../../src/lib/pki/issue.js'
 import {rootSpec} from '../../src/lib/pki/certificate-specs.js'
+import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {readCertificates, readKey} from '../../src/lib/pki/read.js'
 import {reconciled, testFleet, testSettings, testDependencies} from '../helpers/dependencies.js'
+import {ModelNetwork} from './rotation/model-network.js'
 
 const DAY = 86_400
 const [thanos, ruler] = ['thanos', 'ruler'].map(name => parseClientName(name)) as [ReturnType<typeof parseClientName>, never]
@@ -19,6 +22,11 @@ const settings = {...testSettings, lifetimes, clients: [parseInternalClient(than
 
 function clientIn(fleet: Fleet, name = thanos): Credential {
   return fleet.clients.get(name) ?? expect.fail(`${name} has no certificate`)
+}
+
+/** PEM, one each. */
+function rootsOf(fleet: Fleet): readonly string[] {
+  return parseCertificates(clientIn(fleet).roots).map(certificate => certificate.toString())
 }
 
 describe('ops/clients', () => {
@@ -90,6 +98,36 @@ describe('ops/clients', () => {
     )
     expect(readCertificates(clientIn(joined).roots)).to.have.length(2)
     expect(planReconcile(joined, dependencies)).to.deep.equal([])
+  })
+
+  it('in a rotation of the root the client has both roots before anything below the next one is shown, and loses the former one in the last stage', () => {
+    const network = new ModelNetwork(testDependencies(), ['paris'])
+    network.fleet = reconciled(reduceAll(network.fleet, [{kind: 'settings', value: settings}]), network.dependencies)
+    const before = network.fleet
+    const [former = ''] = before.trust?.roots ?? []
+    const carried = new Map<string, readonly string[]>()
+    network.begin('root')
+    for (let step = 0; network.stage !== undefined && step < 10; step += 1) {
+      network.settle()
+      carried.set(network.fleet.rotation?.stage ?? 'none', rootsOf(network.fleet))
+      network.apply()
+      // The hour of the clients.
+      network.dependencies.pass(CLIENTS_GRACE / 1000)
+      network.settle()
+    }
+
+    expect(network.fleet.rotation).to.equal(undefined)
+    const {roots: [next = ''] = [], issuers} = network.fleet.trust ?? {}
+    expect(next).not.to.equal(former)
+    expect([...carried]).to.deep.equal([
+      ['credentials', [former, next]],
+      ['leaves', [former, next]],
+      ['retire', [next]],
+    ])
+    expect(rootsOf(network.fleet)).to.deep.equal([next])
+    const [leaf, issuer] = readCertificates(clientIn(network.fleet).certificate)
+    expect(leaf?.sha256).not.to.equal(readKey(clientIn(before)).sha256)
+    expect([issuer?.sha256]).to.deep.equal(issuers?.flatMap(pem => readCertificates(pem).map(({sha256}) => sha256)))
   })
 
   it('the certificates of clients are replaced with those of all owners, not with those of named ones', () => {
