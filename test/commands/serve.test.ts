@@ -17,7 +17,7 @@ interface StatusJson {
 }
 
 describe('commands: serve, status and rotate', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('serves a directory, reports its status, sees what other commands write, and stops on SIGTERM', () =>
     inFolder(async folder => {
@@ -205,7 +205,7 @@ async function ended(child: ChildProcess): Promise<number | null> {
 }
 
 async function eventually(check: () => Promise<unknown>): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 30_000
   for (;;) {
     try {
       await check()

@@ -211,11 +211,12 @@ describe('the ADS listener', () => {
       })
       socket.on('error', () => undefined)
       socket.on('session', (ticket: Buffer) => sessions.push(ticket))
-      await new Promise(resolve => setTimeout(resolve, 150))
+      await new Promise<void>(resolve => socket.once('secureConnect', resolve).once('close', resolve))
       return socket
     }
 
     const first = await dial()
+    await eventually(() => sessions.length > 0, 'it has a session')
     expect(first.destroyed).to.equal(false)
     first.destroy()
     const {trust, authority} = network.store.fleet()
@@ -226,7 +227,7 @@ describe('the ADS listener', () => {
     )
     const second = await dial(sessions.at(-1))
     expect(second.isSessionReused()).not.to.equal(true)
-    expect(second.destroyed).to.equal(true)
+    await eventually(() => second.destroyed, 'it is refused')
   })
 
   it('survives pings that come fast: Envoy pings every 30 s, and gRPC servers are known to cut such clients', async () => {

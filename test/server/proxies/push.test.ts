@@ -60,7 +60,7 @@ describe('pushes', () => {
     const fleets = Array.from({length: 10}, () => ({...emptyFleet}))
     for (const fleet of fleets) push(fleet, [registered(rome)])
     expect(updated()).to.deep.equal(['atlas', 'paris'])
-    await sleep(50)
+    for (let tries = 0; tries < 500 && pushes.length < 2; tries += 1) await sleep(10)
     expect(updated()).to.deep.equal(['atlas', 'paris', 'atlas', 'rome'])
     expect(updates.at(-1)?.[1]).to.equal(fleets.at(-1))
     expect(pushes).to.deep.equal([2, 2])

@@ -26,7 +26,7 @@ describe('store/directory: a watch reads', () => {
   }
 
   it('the files that are reported, and the others with the next complete read', async () => {
-    const watch = await folder.watching(folder.open({...quickTimes, pollMs: 2000}))
+    const watch = await folder.watching(folder.open({...quickTimes, pollMs: 4000}))
     await silently('service-paris.yaml', 3)
     await folder.write('service-lyon.yaml', await withReplicas('service-lyon.yaml', 4))
     await until(() => replicas(watch, lyon) === 4)

@@ -34,7 +34,7 @@ describe('store/directory: a watch sees', () => {
   })
 
   it('a file that is saved as vim saves it', async () => {
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 300}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
     const text = elsewhere(await folder.read('service-paris.yaml'), '198.51.100.5')
     await folder.write('.service-paris.yaml.swp', 'swap')
     await folder.write('4913', '')
@@ -50,7 +50,7 @@ describe('store/directory: a watch sees', () => {
   })
 
   it('a file that is cut and written slowly, when it is done', async () => {
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 200}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
     const text = elsewhere(await folder.read('service-paris.yaml'), '198.51.100.5')
     const handle = await open(folder.file('service-paris.yaml'), 'w')
     for (let from = 0; from < text.length; from += 100) {
@@ -91,7 +91,7 @@ describe('store/directory: a watch sees', () => {
     const text = await folder.read('service-paris.yaml')
     await writeFile(folder.file('.new'), elsewhere(text, '198.51.100.5'))
     await rename(folder.file('.new'), folder.file('service-paris.yaml'))
-    const deadline = Date.now() + 3000
+    const deadline = Date.now() + 15_000
     while (hostOf(watch) !== '198.51.100.5' && Date.now() < deadline) {
       await folder.write('noise.yaml', '')
       await sleep(10)
@@ -197,7 +197,7 @@ describe('store/directory: a watch of a git checkout', () => {
     await unlink(folder.file('service-c-39.yaml'))
     await git('commit', '-q', '-a', '-m', 'two')
     await git('checkout', '-q', 'main')
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 300}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
     expect(plain(watch.fleet)).to.deep.equal(plain(many))
     await git('checkout', '-q', 'moved')
     await until(() => watch.changes.length >= 31)

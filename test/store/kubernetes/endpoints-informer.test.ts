@@ -34,7 +34,7 @@ describe('store/kubernetes: the endpoints for Thanos Query', () => {
     await store.commit(watch.fleet, [{kind: 'endpoints', value: {text: 'of second'}}])
     expect(watch.fleet.endpoints?.text).to.equal('of second')
     await set({thanosNamespace: 'first'})
-    await until(() => watch.fleet.endpoints?.text === 'of first', 2000)
+    await until(() => watch.fleet.endpoints?.text === 'of first')
   })
 
   it('are not those that a commit still writes into an earlier namespace, and the next write is no conflict', async () => {
@@ -57,7 +57,7 @@ describe('store/kubernetes: the endpoints for Thanos Query', () => {
     await set({groups: []})
     await until(() => !watch.fleet.groupEndpoints.has('eu'))
     await set({groups: ['eu']})
-    await until(() => watch.fleet.groupEndpoints.get('eu')?.text === 'of eu', 2000)
+    await until(() => watch.fleet.groupEndpoints.get('eu')?.text === 'of eu')
   })
 
   it('are known once they were found to be as they are to be, where Atlas may not list them', async () => {
