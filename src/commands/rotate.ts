@@ -1,7 +1,7 @@
 /** `atlas rotate`: new leaf certificates at once, a new issuer or root in stages, or how far that is. */
 import {Args, Flags} from '@oclif/core'
 import {dependencies, StoreCommand} from '../lib/cli/base-command.js'
-import {type FlagsOf, confirmFlags, dryRunFlag, refuseEmpty, waitFlags, waitOf} from '../lib/cli/flags/common.js'
+import {type FlagsOf, confirmFlags, dryRunFlag, joined, refuseEmpty, waitFlags, waitOf} from '../lib/cli/flags/common.js'
 import {confirmByName} from '../lib/cli/prompt.js'
 import {outsideFlags, outsideOf} from '../lib/cli/flags/outside.js'
 import {commandsInSameStore, sameStore} from '../lib/cli/flags/store.js'
@@ -35,7 +35,7 @@ interface Rotated {
 
 export default class Rotate extends StoreCommand {
   static override usage = [
-    '<%= command.id %> [NAMES...] [--ads] [FLAGS]',
+    '<%= command.id %> [NAMES...|--cluster NAME] [--ads] [FLAGS]',
     '<%= command.id %> --issuer|--root [FLAGS]',
     '<%= command.id %> --status [FLAGS]',
   ]
@@ -55,6 +55,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
   static override examples = [
     '<%= config.bin %> rotate',
     '<%= config.bin %> rotate paris --store ./atlas-state',
+    '<%= config.bin %> rotate --cluster paris',
     '<%= config.bin %> rotate --ads paris',
     '<%= config.bin %> rotate --issuer --dry-run',
     '<%= config.bin %> rotate --root --yes --wait --timeout 24h',
@@ -68,6 +69,11 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     ads: Flags.boolean({
       description: 'new ADS credentials, to be applied in their clusters; the former ones stay valid',
       exclusive: ['issuer', 'root', 'status'],
+    }),
+    cluster: Flags.string({
+      description: 'the same as NAMES: a cluster whose certificate to renew; may be repeated',
+      helpValue: 'NAME',
+      multiple: true,
     }),
     issuer: Flags.boolean({description: 'replace the issuer, in stages', exclusive: ['ads', 'root', 'status']}),
     root: Flags.boolean({description: 'replace the root and both issuers, in stages', exclusive: ['ads', 'issuer', 'status']}),
@@ -94,7 +100,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
 
   async run(): Promise<Rotated | RotationStatus | WrittenRequests['json']> {
     const {argv, flags} = await this.parse(Rotate)
-    const names = argv.map(String)
+    const names = namesIn(argv.map(String), flags)
     const part = flags.issuer ? 'issuer' : flags.root ? 'root' : undefined
     requireTogether(part, names, flags)
     const parts = part === 'issuer' ? (['issuer'] as const) : issuerParts
@@ -256,6 +262,18 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
 }
 
 type RotateFlags = FlagsOf<typeof Rotate.flags> & FlagsOf<typeof Rotate.baseFlags>
+
+/** @throws AtlasError `invalid` where arguments and `--cluster` name different clusters, and for `--cluster` without a name */
+function namesIn(args: readonly string[], {cluster}: RotateFlags): readonly string[] {
+  // An unset shell variable would rotate every cluster.
+  const named = joined(cluster, '--cluster')?.split(',') ?? []
+  const names = [...new Set([...args, ...named])]
+  if (args.length > 0 && named.length > 0 && names.some(name => !args.includes(name) || !named.includes(name)))
+    throw new AtlasError('invalid', `the arguments name ${quote(args.join(' '))}, and --cluster names ${quote(named.join(' '))}`, {
+      hint: 'name each cluster once, as an argument or by --cluster',
+    })
+  return names
+}
 
 /** @throws AtlasError `invalid` for flags that belong to another work than that of the command */
 function requireTogether(part: RotationPart | undefined, names: readonly string[], flags: RotateFlags): void {

@@ -15,6 +15,13 @@ describe('commands: init and cluster', function () {
       const at = ['--store', path.join(folder, 'state')]
       await atlas('init', ...at, '--address', '203.0.113.7')
       await atlas('cluster', 'add', 'paris', ...at, '--address', '198.51.100.4')
+      // The lifetime of connections, and a tenth of it; at the end the default.
+      for (const [lifetime, limit] of Object.entries({'1m': '66s', '10m': '11m'})) {
+        await atlas('init', ...at, '--set', `thanosConnection=${lifetime}`)
+        const {stdout} = await atlas('cluster', 'revoke', 'paris', ...at, '--dry-run')
+        expect(stdout).to.contain(`A stream that is open now, such as a query, ends after ${limit} at most: the lifetime of connections (`)
+      }
+
       const {value} = await atlasJson('cluster', 'revoke', 'paris', ...at, '--yes')
       expect(value).to.deep.include({revoked: 'paris', reissued: false, done: true, streamLimitSeconds: 660})
       expect((await atlas('cluster', 'revoke', 'paris', ...at, '--yes')).stderr).to.contain('cluster paris is revoked already')

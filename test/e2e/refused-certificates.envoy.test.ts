@@ -199,17 +199,26 @@ describe('e2e: certificates that are refused', function () {
   // Only 10900 and 6305 admit credentials.
   it('a credential that is revoked alone, and one that has ended, are refused at 10900 and 6305', async () => {
     await until(network, 'the credential to end', () => readKey(stolen.ended).notAfter.getTime() < Date.now(), SHORT + 2)
+    const mark = network.observability.mark()
     const wanted = [
       [10_900, stolen.one, 'credential-revoked'],
       [ADS_PORT, stolen.one, 'credential-revoked'],
       [10_900, stolen.ended, 'certificate_has_expired'],
-      [ADS_PORT, stolen.ended, 'tls-certificate-expired'],
+      [ADS_PORT, stolen.ended, 'credential-expired'],
     ] as const
     for (const [port, certificate, text] of wanted) {
       if (port === ADS_PORT) toldByServer.add(text)
       expect((await refusalOf(network, at(port), certificate))?.join(' '), String(port)).to.include(text)
       expect(explained).to.include(text)
     }
+
+    // Both say whose it is: the Envoy the name in the certificate, the server the cluster on whose record it is, and what to do.
+    const [name] = readKey(stolen.ended).uris
+    const refused = network.observability.logged('connection', mark).filter(({failure}) => failure?.includes('certificate_has_expired'))
+    expect(refused.map(({peer}) => peer)).to.deep.equal([name])
+    const told = serverLog(network).filter(({reason}) => reason === 'credential-expired')
+    expect(told.map(({cluster}) => cluster)).to.deep.equal([bonn])
+    expect(told[0]?.['message']).to.match(/; apply the newest one, of Secret bonn-envoy-ads \(atlas cluster values bonn --format secret\)$/)
   })
 
   it('10903 logs a refused client also where it says that it speaks gRPC, whose refusal has status 200', async () => {

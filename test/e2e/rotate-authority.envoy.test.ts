@@ -22,7 +22,9 @@ import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {followRotation} from '../../src/lib/ops/rotation/follow.js'
 import {startRotation} from '../../src/lib/ops/rotation/start.js'
+import {atlasBin} from '../helpers/atlas.js'
 import {type PageRequest, ask, serveRecording} from '../helpers/http1.js'
+import {type Seen, onTerminal} from '../helpers/terminal.js'
 import {streamCall} from './backend.js'
 import {atlasIn} from './by-hand.js'
 import type {TestEnvoy} from './envoy.js'
@@ -211,6 +213,8 @@ describe('e2e: rotation of the authority', function () {
     let former: Fleet
     let running: ReturnType<typeof startRequests>
     let relay: SpoilingRelay
+    /** The command, run again on a terminal while the rotation goes on. */
+    let watched: Promise<Seen>
 
     /** Puts the credential in the store into an Envoy's files, as a person or a pipeline does. */
     async function apply(owners: readonly Owner[]): Promise<void> {
@@ -244,6 +248,9 @@ describe('e2e: rotation of the authority', function () {
           others.length === 0 && first?.startsWith('oslo (oslo-0) has not acknowledged the present trust bundle: it refused it (') === true
         )
       })
+      const command = `"${process.execPath}" "${atlasBin}" rotate --root --timeout 3m --store "${network.folder}/store"`
+      watched = onTerminal(command, {cwd: network.folder, env: process.env})
+      watched.catch(() => undefined)
       const {stdout} = await atlasIn(network, 'rotate', '--status')
       expect(stdout).to.contain(
         ': it refused it (Failed to load trusted CA certificates from <inline>)\nRepair the Envoy of oslo ("atlas status',
@@ -286,6 +293,24 @@ describe('e2e: rotation of the authority', function () {
       await apply([OBSERVABILITY, paris, lyon])
       await untilDone()
       await untilSynced(network, [OBSERVABILITY, paris, lyon])
+    })
+
+    it('is watched on a terminal to its end: the command waits without --wait, and shows each stage with the clusters that it waits for', async () => {
+      const {code, text} = await watched
+      expect(code, text).to.equal(0)
+      const waitsFor = /^- (\w+) \(\w+-0\) (?:has not acknowledged|is connected with a credential)/m
+      const shown = text.split(/^The root is being rotated: /m).slice(1)
+      // Of each stage what was shown last before it went on: by then the others had what it brought.
+      const lastOf = (stage: string): readonly string[] => {
+        const last = shown.findLast(part => part.startsWith(`stage ${stage},`) && waitsFor.test(part)) ?? ''
+        return last.split('\n').flatMap(line => waitsFor.exec(line)?.[1] ?? [])
+      }
+      expect(lastOf('1 of 4 (announce)')).to.deep.equal([oslo])
+      expect(lastOf('2 of 4 (credentials)')).to.deep.equal([paris])
+      expect(shown.at(-1)).to.contain('Left behind: oslo. It is cut off from stage 3 of 4 (leaves) on')
+      expect(text.trimEnd()).to.match(
+        /^The root is replaced\. .*unless it was left behind \(oslo\).*\n\nNext: atlas rotate --status --store /ms,
+      )
     })
 
     it('leaves the former certificates in no bundle and no Envoy, and what they signed opens no port', async () => {

@@ -5,8 +5,11 @@ import {credentialIn} from '../../src/demo/lab/certificates.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CredentialRecord} from '../../src/lib/model/authority.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
+import {init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
-import {readKey} from '../../src/lib/pki/read.js'
+import {type CertificateFacts, readKey} from '../../src/lib/pki/read.js'
+import {issuedAt} from '../../src/lib/pki/rotation.js'
 import {load} from './load.js'
 import {reportOf, until, untilReachable, untilSynced} from './look.js'
 import {serverPort} from './mtls-ports.js'
@@ -16,6 +19,9 @@ const paris = parseClusterName('paris')
 
 /** Seconds. */
 const [ADS_CONNECTION, SUPERSEDED] = [2, 3]
+
+/** Seconds: the life of a credential at half of which the server issues the next one. */
+const SHORT = 8
 
 describe('e2e: a replaced ADS credential', function () {
   this.timeout(60_000)
@@ -71,5 +77,26 @@ describe('e2e: a replaced ADS credential', function () {
     await untilSynced(network)
     await until(network, 'the Envoy to be served with the later one', async () => (await used()) === later)
     expect(await running.stop()).to.be.greaterThan(100)
+  })
+
+  it('is issued again by the server at half of its life, into its Secret; the Envoy goes on with the one that it has', async () => {
+    const stored = async (): Promise<CertificateFacts> => readKey(credentialIn(await network.store.load(), paris))
+    const inUse = (await stored()).sha256
+    const live = async (credential: number): Promise<unknown> => init(network.store, {lifetimes: {credential}}, dependencies)
+    await live(SHORT)
+    await rotateLeaves(network.store, [paris], dependencies, {leaves: 'credentials'})
+    await live(defaultSettings.lifetimes.credential)
+    const short = await stored()
+    await until(network, 'the server to issue the next one', async () => (await stored()).sha256 !== short.sha256)
+    const next = await stored()
+    // Certificates have whole seconds.
+    expect(issuedAt(next)).to.be.within(issuedAt(short) + (SHORT / 2) * 1000, short.notAfter.getTime() - 1000)
+    expect((await records()).filter(({state}) => state === 'valid').map(({sha256}) => sha256)).to.have.members([
+      inUse,
+      short.sha256,
+      next.sha256,
+    ])
+    await untilSynced(network)
+    await until(network, 'the Envoy to be served with the one that it has', async () => (await used()) === inUse)
   })
 })

@@ -22,8 +22,18 @@ export function parisAt(block: Block): Cluster {
   return testCluster('paris', {addresses: parseAddresses(`${block}.2`), services})
 }
 
-/** @returns the gRPC status of a call through both Envoys: `wanted`, or what it is after 5 s. Each Envoy is built from a fleet of its own */
-export async function callThrough(block: Block, ofObservability: Fleet, ofParis: Fleet, wanted: string): Promise<string> {
+/**
+ * Each Envoy is built from a fleet of its own.
+ * @param meanwhile called after that, while both Envoys run
+ * @returns the gRPC status of a call through both Envoys: `wanted`, or what it is after 5 s
+ */
+export async function callThrough(
+  block: Block,
+  ofObservability: Fleet,
+  ofParis: Fleet,
+  wanted: string,
+  meanwhile?: () => Promise<void>,
+): Promise<string> {
   const server = await serveEcho({host: `${block}.3`, port: 10_901}, 'sidecar')
   const running: RunningEnvoy[] = []
   const start = async (name: string, host: string, fleet: Fleet): Promise<void> => {
@@ -40,7 +50,11 @@ export async function callThrough(block: Block, ofObservability: Fleet, ofParis:
     for (let tries = 0; ; tries += 1) {
       const {headers} = await visit({host: `${block}.1`, port: 10_901}, {authority: 'paris-thanos-sidecar0', ...thanosCall})
       const status = String(headers['grpc-status'])
-      if (status === wanted || tries === 50) return status
+      if (status === wanted || tries === 50) {
+        await meanwhile?.()
+        return status
+      }
+
       await new Promise(resolve => setTimeout(resolve, 100))
     }
   } finally {

@@ -3,9 +3,12 @@
  * Envoy reads the clock of the machine.
  */
 import {expect} from 'chai'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
+import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import {reduce} from '../../src/lib/model/change.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {OBSERVABILITY} from '../../src/lib/model/names.js'
+import {OBSERVABILITY, sni} from '../../src/lib/model/names.js'
+import {defaultSettings} from '../../src/lib/model/settings.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {testDependencies} from '../helpers/dependencies.js'
 import {ModelNetwork} from '../ops/rotation/model-network.js'
@@ -42,9 +45,22 @@ describe('envoy: years of renewals', function () {
   const built = (fleet: Fleet): Fleet => ({...fleet, registrations: new Map([[paris, parisAt(block)]])})
   const issuerOf = ({authority}: Fleet): string => readKey(authority.get('issuer') ?? expect.fail('no issuer')).sha256
 
+  /** Port 10900 admits the ADS credential that the years have left, and one of the first day only while it has not ended. */
+  async function expectAdsPort({trust, credentials}: Fleet, former: Fleet): Promise<void> {
+    const servername = sni.observability(defaultSettings.trustDomain)
+    const target = {host: `${block}.1`, port: 10_900, servername, ca: trust?.issuers ?? []}
+    const answers = async (certificate: CertifiedKey): Promise<boolean> => (await probeTls(target, {certificate})).bytes > 0
+    const [own, first] = [credentials, former.credentials].map(all => all.get(paris) ?? expect.fail('no credential'))
+    if (own === undefined || first === undefined) throw new Error('both are there')
+    expect(readKey(own).notAfter.getTime(), 'of two years one is left').to.be.greaterThan(Date.now() + 300 * day * 1000)
+    expect(await answers(own), 'the ADS credential').to.equal(true)
+    expect(await answers(first), 'that of the first day').to.equal(readKey(first).notAfter.getTime() > Date.now())
+  }
+
   /** Works as it is, and with an Envoy that was given nothing since `former` it does not. */
   async function expectWorking({fleet}: ModelNetwork, former: Fleet): Promise<void> {
-    expect(await callThrough(block, built(fleet), built(fleet), '0'), 'as it is').to.equal('0')
+    const meanwhile = async (): Promise<void> => expectAdsPort(fleet, former)
+    expect(await callThrough(block, built(fleet), built(fleet), '0', meanwhile), 'as it is').to.equal('0')
     const own = former.identities.get(OBSERVABILITY) ?? expect.fail('no identity')
     const back = {...built(fleet), identities: new Map([...fleet.identities, [OBSERVABILITY, own] as const])}
     expect(await callThrough(block, back, built(fleet), '14'), 'with a former identity').to.equal('14')

@@ -42,11 +42,14 @@ export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly strin
       'certificate-name',
       `the certificate's name ${quote(uri)} is not accepted here; wanted ${spiffe.adsClients(settings.trustDomain)}<cluster>/<generation>`,
     )
-  const isOver = peer.notAfter.getTime() + SKEW < now.getTime() || peer.notBefore.getTime() - SKEW > now.getTime()
-  if (isOver)
-    return deny(
-      'certificate-expired',
-      `the certificate of ${quote(uri)} is valid from ${peer.notBefore.toISOString()} to ${peer.notAfter.toISOString()}`,
+  const hasEnded = peer.notAfter.getTime() + SKEW < now.getTime()
+  if (hasEnded || peer.notBefore.getTime() - SKEW > now.getTime())
+    return (
+      (hasEnded ? denyEnded(fleet, peer, now) : undefined) ??
+      deny(
+        'certificate-expired',
+        `the certificate of ${quote(uri)} is valid from ${peer.notBefore.toISOString()} to ${peer.notAfter.toISOString()}`,
+      )
     )
   if (!peer.isSignedBy(isRelay ? trust.issuers : trust.credentialIssuers))
     return deny(
@@ -56,6 +59,22 @@ export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly strin
   if (claim === undefined) return admitRelayed(fleet, settings.trustDomain, {xfcc, relayedBy: peer.sha256}, now)
   if (xfcc.length > 0) return deny('xfcc-on-direct', 'a direct connection must not carry x-forwarded-client-cert', claim.cluster)
   return admitCredential(fleet, {...claim, fingerprint: peer.sha256, path: 'direct'}, now)
+}
+
+/**
+ * Why a certificate is denied that has ended, as TLS or `admit` has found: if it is on record, which alone proves whose it is, with its
+ * cluster and what to do. Undefined: it is not.
+ */
+export function denyEnded(fleet: Fleet, peer: Peer, now: Date): Denied | undefined {
+  const [uri] = peer.uris
+  const claim = uri === undefined || fleet.settings === undefined ? undefined : parseClientUri(uri, fleet.settings.trustDomain)
+  // TLS refuses one that has not ended, too, where its issuer has.
+  if (claim === undefined || peer.notAfter > now) return undefined
+  const admitted = {...claim, fingerprint: peer.sha256, path: 'direct'} as const
+  if (credentialOf(fleet, admitted) === undefined) return undefined
+  // A person who has revoked it is not told to apply it again.
+  const outcome = admitCredential(fleet, admitted, now)
+  return outcome.kind === 'denied' ? outcome : denyExpired(claim.cluster, peer.sha256, peer.notAfter.toISOString())
 }
 
 /**
@@ -148,13 +167,16 @@ function admitCredential(fleet: Fleet, claim: Omit<Admitted, 'kind'>, now: Date)
     )
   if (credential.state !== 'valid')
     return deny('credential-revoked', `the credential ${claim.fingerprint} of ${quote(cluster)} is revoked`, cluster)
-  if (Date.parse(credential.notAfter) + SKEW < now.getTime())
-    return deny(
-      'credential-expired',
-      `the credential ${claim.fingerprint} of ${quote(cluster)} ended at ${credential.notAfter}; ${applyNewest(cluster)}`,
-      cluster,
-    )
+  if (Date.parse(credential.notAfter) + SKEW < now.getTime()) return denyExpired(cluster, claim.fingerprint, credential.notAfter)
   return {kind: 'admitted', ...claim}
+}
+
+function denyExpired(cluster: Owner, fingerprint: string, notAfter: string): Denied {
+  return deny(
+    'credential-expired',
+    `the credential ${fingerprint} of ${quote(cluster)} ended at ${notAfter}; ${applyNewest(cluster)}`,
+    cluster,
+  )
 }
 
 /** What to do about a credential that is refused because of its age. */

@@ -1,4 +1,5 @@
 /** The ADS server: its listener, gRPC behind it, and how its streams begin and end. What a stream sends is decided in stream.ts and proxies/push.ts. */
+import type {X509Certificate} from 'node:crypto'
 import type {TLSSocket} from 'node:tls'
 import {Server, ServerCredentials, type ServerOptions, status} from '@grpc/grpc-js'
 import type {HostPort} from '../../lib/model/address.js'
@@ -6,9 +7,11 @@ import {messageOf} from '../../lib/model/errors.js'
 import {OBSERVABILITY} from '../../lib/model/names.js'
 import type {Variant} from '../../lib/xds/session.js'
 import type {Log} from '../log.js'
+import type {Denied} from '../mtls/denial.js'
 import {type MtlsListener, openListener, peerOf} from '../mtls/listener.js'
-import {openPeerReader} from '../mtls/peer.js'
+import {openPeerReader, readPeer} from '../mtls/peer.js'
 import {openRenewedConnections} from '../mtls/renewed-connections.js'
+import {denyEnded} from './admission.js'
 import {openTurns} from './turns.js'
 import {adsService} from './service.js'
 import {keepConnectionsWithResets} from './grpc-internals.js'
@@ -80,7 +83,7 @@ const DRAIN_GRACE = 2 ** 31 - 1
 /** Answers nothing before `listen`. */
 export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies): AdsServer {
   const {times, log} = options
-  const readPeer = openPeerReader()
+  const readKnown = openPeerReader()
   const turns = openTurns()
   const ofStreams: StreamDependencies = {...dependencies, turns}
   const grpc = new Server(grpcOptions(times))
@@ -101,7 +104,7 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
     if (call.cancelled) return
     try {
       const {sslPeerCertificate: certificate} = call.getAuthContext()
-      serveStream(call, variant, number, certificate === undefined ? undefined : readPeer(certificate), ofStreams)
+      serveStream(call, variant, number, certificate === undefined ? undefined : readKnown(certificate), ofStreams)
     } catch (error) {
       // As a rule the connection was closed meanwhile.
       log.debug('a stream was lost before it began', {error: messageOf(error)})
@@ -119,7 +122,7 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
   function connect(socket: TLSSocket): void {
     // Not `getPeerCertificate`, which writes every field of it as text.
     const certificate = socket.getPeerX509Certificate()
-    const peer = certificate && readPeer(certificate)
+    const peer = certificate && readKnown(certificate)
     if (!renewed.concerns(peer)) {
       injector.injectConnection(socket)
       return
@@ -142,6 +145,12 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
     own.injectConnection(socket)
   }
 
+  /** Not remembered: strangers show certificates without end, and those of admitted clients are to stay remembered. */
+  function ended(shown: X509Certificate | undefined): Denied | undefined {
+    const peer = shown && readPeer(shown)
+    return peer && denyEnded(dependencies.fleet(), peer, dependencies.now())
+  }
+
   const listener = openListener(
     {
       place: {name: 'ADS port', flag: '--listen', toldBy: 'atlas init --ads-server HOST:PORT'},
@@ -150,7 +159,9 @@ export function openAdsServer(options: AdsOptions, dependencies: AdsDependencies
     },
     {
       connected: connect,
-      denied: dependencies.denied,
+      denied(denial, from, shown) {
+        dependencies.denied((denial.reason === 'tls-certificate-expired' ? ended(shown) : undefined) ?? denial, from)
+      },
       failed(error) {
         log.error('can not accept a connection', {error: error.message})
       },

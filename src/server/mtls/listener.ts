@@ -3,7 +3,8 @@
  * behind it; which streams and requests are admitted is decided in ads/admission.ts and pages/admission.ts.
  */
 import {type AddressInfo, type Socket, createServer as createTcpServer} from 'node:net'
-import {type TLSSocket, createServer as createTlsServer} from 'node:tls'
+import type {X509Certificate} from 'node:crypto'
+import {TLSSocket, createServer as createTlsServer} from 'node:tls'
 import {type HostPort, renderHostPort} from '../../lib/model/address.js'
 import {type ListenPlace, listenOn} from '../listen.js'
 import type {ServerTls} from './context.js'
@@ -12,7 +13,8 @@ import {type Denied, deny} from './denial.js'
 export interface ListenerEvents {
   /** A verified connection that speaks HTTP/2. */
   connected(socket: TLSSocket): void
-  denied(denial: Denied, peer: string): void
+  /** @param shown the client's certificate, where TLS refuses it; whose it is, TLS does not know */
+  denied(denial: Denied, peer: string, shown?: X509Certificate): void
   /** A connection could not be accepted, as a rule because the process has too many open files. */
   failed(error: Error): void
 }
@@ -53,6 +55,8 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
   let turn: NodeJS.Timeout | undefined
   const emptied: (() => void)[] = []
   let tls: ServerTls | undefined
+  /** By connections whose handshake ends now: one that is refused has no certificate any more when that is told. */
+  const shown = new WeakMap<TLSSocket, X509Certificate>()
 
   const tlsServer = createTlsServer({
     requestCert: true,
@@ -60,11 +64,18 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2'],
     handshakeTimeout: options.handshakeTimeoutMs,
-    SNICallback(_name, done) {
+    SNICallback(this: unknown, _name, done) {
+      // The socket, though no documentation says so; without it a refusal does not tell whose certificate it was, and nothing else changes.
+      if (this instanceof TLSSocket)
+        this.prependOnceListener('secure', () => {
+          const certificate = this.getPeerX509Certificate()
+          if (certificate !== undefined) shown.set(this, certificate)
+        })
       done(null, tls?.context)
     },
   })
   tlsServer.on('secureConnection', socket => {
+    shown.delete(socket)
     socket.on('error', ignore)
     if (socket.alpnProtocol === 'h2') events.connected(socket)
     else {
@@ -73,7 +84,7 @@ export function openListener(options: ListenerOptions, events: ListenerEvents): 
     }
   })
   tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    events.denied(explain(error, socket), peerOf(socket))
+    events.denied(explain(error, socket), peerOf(socket), shown.get(socket))
     socket.destroy()
   })
 
@@ -159,7 +170,6 @@ function explain(error: NodeJS.ErrnoException, socket: TLSSocket): Denied {
   // Null before the handshake, against its type.
   const verdict = socket.authorizationError as unknown
   const code = typeof verdict === 'string' ? verdict : verdict instanceof Error ? verdict.message : undefined
-  // The certificate itself is gone by now, so that its name cannot be reported.
   if (code === 'CERT_HAS_EXPIRED')
     return deny(
       'tls-certificate-expired',

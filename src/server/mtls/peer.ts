@@ -30,7 +30,8 @@ export function openPeerReader(): PeerReader {
   }
 }
 
-function readPeer(of: Parameters<PeerReader>[0]): Peer | undefined {
+/** Undefined for a certificate that does not decode. */
+export function readPeer(of: Parameters<PeerReader>[0]): Peer | undefined {
   try {
     const certificate = of instanceof X509Certificate ? of : new X509Certificate(of.raw)
     const {uris} = readAlternativeNames(certificate.subjectAltName, 'the client certificate')

@@ -5,7 +5,7 @@ import {reduceAll} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
-import {type Admitted, admit, admitNode} from '../../../src/server/ads/admission.js'
+import {type Admitted, admit, admitNode, denyEnded} from '../../../src/server/ads/admission.js'
 import type {Denied, Peer} from '../../../src/server/mtls/denial.js'
 import {testCluster} from '../../helpers/fleet.js'
 
@@ -39,9 +39,10 @@ describe('admission of a direct connection', () => {
   })
 
   it('certificate-expired: beyond what clocks may differ', () => {
-    const ended = (minutes: number): Peer => direct('paris', 'a', {notAfter: new Date(now.getTime() - minutes * 60_000)})
+    const ended = (minutes: number, digit = 'd'): Peer => direct('paris', digit, {notAfter: new Date(now.getTime() - minutes * 60_000)})
     expect(reasonOf(admit(fleet(), ended(6), [], now))).to.equal('certificate-expired')
-    expect(admit(fleet(), ended(4), [], now).kind).to.equal('admitted')
+    expect(admit(fleet(), ended(4, 'a'), [], now).kind).to.equal('admitted')
+    expect(reasonOf(admit(fleet(), ended(6, 'a'), [], now)), 'on record').to.equal('credential-expired')
     expect(reasonOf(admit(fleet(), direct('paris', 'a', {notBefore: new Date(now.getTime() + 6 * 60_000)}), [], now))).to.equal(
       'certificate-expired',
     )
@@ -161,6 +162,21 @@ describe('admission by record', () => {
     expect(reasonOf(admit(fleet(), peer(`${domain}/ads-client/paris/2`, 'a', {signer: 'credentialIssuer'}), [], now))).to.equal(
       'generation',
     )
+  })
+
+  it('credential-expired, of a certificate that has ended: with cluster and remedy where it is on record, and as revoked where it is', () => {
+    const changed = withRecord(fleet(), paris, 1, [credential('a'), {...credential('b'), state: 'revoked'}])
+    const ended = (digit: string, options: PeerOptions = {}): Peer =>
+      direct('paris', digit, {notAfter: new Date(now.getTime() - 60_000), ...options})
+    const denied = denyEnded(changed, ended('a'), now)
+    expect(denied).to.include({reason: 'credential-expired', cluster: 'paris'})
+    expect(denied?.message).to.match(/ended at 2026-11-23T23:59:00\.000Z; apply the newest one, of Secret paris-envoy-ads/)
+    expect(denyEnded(changed, ended('b'), now)).to.include({reason: 'credential-revoked', cluster: 'paris'})
+    expect(denyEnded(changed, ended('d'), now), 'on no record').to.equal(undefined)
+    expect(denyEnded(changed, ended('a', {notAfter: new Date(now.getTime() + 1)}), now), 'not ended').to.equal(undefined)
+    const named = (uri: string): Peer => peer(uri, 'a', {signer: 'credentialIssuer', notAfter: new Date(0)})
+    for (const uri of [`${domain}/ads-client/rome/1`, `${domain}/downstream/paris/1`, ''])
+      expect(denyEnded(changed, named(uri), now), uri).to.equal(undefined)
   })
 
   it('credential-unknown, credential-revoked, credential-superseded, credential-expired', () => {

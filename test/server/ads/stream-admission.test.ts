@@ -1,9 +1,11 @@
 /** Admission over real gRPC: each refusal reaches the client, the log of refusals and the counters under its name. */
 import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
+import type {Credential} from '../../../src/lib/model/authority.js'
 import {parseClusterName} from '../../../src/lib/model/names.js'
 import {credentialSpec, identitySpec} from '../../../src/lib/pki/certificate-specs.js'
-import {issue} from '../../../src/lib/pki/issue.js'
+import {issue, issueCredential} from '../../../src/lib/pki/issue.js'
+import {readKey, recordOfCredential} from '../../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../../src/lib/pki/signer.js'
 import {defaultSettings} from '../../../src/lib/model/settings.js'
 import {testCluster} from '../../helpers/fleet.js'
@@ -11,6 +13,18 @@ import {type Connection, connect} from '../support/client.js'
 import {type Network, eventually, need, nodeOf, settleAll, startNetwork, subscribe, types} from '../support/network.js'
 
 const paris = parseClusterName('paris')
+
+const remedy = /; apply the newest one, of Secret paris-envoy-ads \(atlas cluster values paris --format secret\)$/
+
+/** A credential of paris that lives for a minute, on record. */
+function shortLived({store}: Network, from: Date): Credential {
+  const {authority, trust, records} = store.fleet()
+  const spec = {...credentialSpec(defaultSettings, paris, 1), lifetime: 60}
+  const credential = issueCredential(spec, need(authority.get('credentialIssuer')), need(trust).roots, from, cryptoSigner)
+  const record = need(records.get(paris))
+  store.write({kind: 'record', owner: paris, value: {...record, credentials: [...record.credentials, recordOfCredential(credential)]}})
+  return credential
+}
 
 describe('admission over gRPC', () => {
   let network: Network
@@ -120,6 +134,25 @@ describe('admission over gRPC', () => {
     await refuses('credential-unknown', connect({address: network.serving.address, roots: need(trust).roots.join(''), key}))
   })
 
+  it('credential-expired: one on record that has ended, through the relay, with what to do', async () => {
+    const {sha256} = readKey(shortLived(network, new Date(Date.now() - 600_000)))
+    const ended = network.xfcc('paris').replace(/Hash=[0-9a-f]+/, `Hash=${sha256}`)
+    expect(await refuses('credential-expired', network.relay('paris', ended))).to.match(remedy)
+  })
+
+  it('credential-expired: one on record that TLS refuses because it has ended; the report names its cluster and what to do', async () => {
+    const roots = need(network.store.fleet().trust).roots.join('')
+    const key = shortLived(network, new Date(Date.now() - 600_000))
+    const stream = connect({address: network.serving.address, roots, key}).delta()
+    expect((await stream.status).code).to.equal(status.UNAVAILABLE)
+    const refusals = (): ReturnType<Network['serving']['report']>['refusals'] =>
+      network.serving.report().refusals.filter(({message}) => message.includes(readKey(key).sha256))
+    await eventually(() => refusals().length > 0, 'a refusal')
+    const [refusal] = refusals()
+    expect(refusal).to.include({reason: 'credential-expired', cluster: 'paris'})
+    expect(refusal?.message).to.match(remedy)
+  })
+
   it('generation: of an earlier one', async () => {
     const {authority, trust} = network.store.fleet()
     const key = issue(credentialSpec(defaultSettings, paris, 7), need(authority.get('credentialIssuer')), new Date(), cryptoSigner)
@@ -195,6 +228,22 @@ describe('a cluster that loses its right while connected', () => {
     const credentials = record.credentials.map(credential => ({...credential, state: 'revoked' as const}))
     network.store.write({kind: 'record', owner: paris, value: {...record, credentials}})
     for (const stream of streams) expect((await stream.status).details).to.match(/revoked/)
+  })
+
+  it('credential-expired: gets no further stream on a connection that began before its credential ended', async () => {
+    const roots = need(network.store.fleet().trust).roots.join('')
+    const connection = connect({address: network.serving.address, roots, key: shortLived(network, new Date())})
+    const before = connection.delta()
+    before.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    await before.next()
+    network.clock.ahead += 600_000
+    const later = connection.delta()
+    later.send({node: nodeOf('paris'), typeUrl: types.cluster})
+    const {code, details} = await later.status
+    expect(code, details).to.equal(status.PERMISSION_DENIED)
+    expect(details).to.match(remedy)
+    expect(network.serving.report().refusals.at(-1)).to.include({reason: 'credential-expired', cluster: 'paris'})
+    connection.close()
   })
 
   it('certificate-issuer: is cut off when its credential issuer is no longer trusted', async () => {
