@@ -1,8 +1,9 @@
 /** A real Envoy of each supported version, set to refuse deprecated fields, validates every kind of snapshot and the bootstraps. */
-import {mkdir, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {clone, create, fromBinary, toBinary} from '@bufbuild/protobuf'
 import {expect} from 'chai'
+import {load} from 'js-yaml'
 import {BootstrapSchema} from '../../src/gen/envoy/config/bootstrap/v3/bootstrap_pb.js'
 import {ClusterSchema} from '../../src/gen/envoy/config/cluster/v3/cluster_pb.js'
 import {ListenerSchema} from '../../src/gen/envoy/config/listener/v3/listener_pb.js'
@@ -71,6 +72,20 @@ for (const version of envoyVersions)
           expect(said).to.not.include('rejected')
         })
       })
+
+    it("does not load the configuration of Thanos's guide, until its router has the type that docs/how-to/from-the-thanos-guide.md gives it", async () => {
+      const page = await readFile(new URL('../../docs/how-to/from-the-thanos-guide.md', import.meta.url), 'utf8')
+      const guide = load(await readFile(new URL('../fixtures/thanos-guide/envoy.yaml', import.meta.url), 'utf8'))
+      const [, reason = ''] = /does not load in Envoy [^(]*\(`([^`]+)`\)/.exec(page) ?? []
+      const refused = await validate(JSON.stringify(guide), version)
+      expect(refused.accepted).to.equal(false)
+      expect(reason).to.not.equal('')
+      expect(refused.said).to.include(reason)
+      const [typed] = load(/```yaml\n([^]*?)```/.exec(page)?.[1] ?? '[]') as readonly object[]
+      const mended = JSON.stringify(guide).replace('{"name":"envoy.filters.http.router"}', JSON.stringify(typed))
+      const {accepted, said} = await validate(mended, version)
+      expect(accepted, said).to.equal(true)
+    })
 
     it('refuses wrong configuration, so that the tests above can fail', async () => {
       const [first] = fleets
