@@ -39,6 +39,10 @@ describe('e2e: alerts in Kubernetes, by the Prometheus operator', function () {
   let door: HostPort
   let zone = ''
   const alertmanagers: HostPort[] = []
+  /** When the fourth Alertmanager was added, by `Date.now()`. */
+  let addedAt = 0
+  /** Seconds: how often Prometheus asks for the list by the default of chart `envoy`. */
+  let shipped = NaN
   /** What is to be closed, also where `before` has failed half-way. */
   const undo: (() => Promise<void>)[] = []
 
@@ -153,8 +157,9 @@ describe('e2e: alerts in Kubernetes, by the Prometheus operator', function () {
 
   it('D16: a Prometheus object with the Secret of the chart becomes a configuration that delivers to each, in any namespace', async () => {
     await startOperator(kubernetes, installation, {namespace: edge, listen: {host: installation.spareAddress(0), port: 8080}})
-    const set = ['alerts.refreshInterval=1s']
-    const chart = await objectsOf({chart: 'envoy', ci: 'default', release: 'atlas', namespace: edge, set})
+    const release = {chart: 'envoy', ci: 'default', release: 'atlas', namespace: edge} as const
+    const chart = await objectsOf({...release, set: ['alerts.refreshInterval=1s']})
+    shipped = Number(/refresh_interval: (\d+)s/.exec(JSON.stringify(await objectsOf(release)))?.[1])
     await applyAll(
       kubernetes,
       chart.filter(({kind}) => kind === 'Secret'),
@@ -184,9 +189,25 @@ describe('e2e: alerts in Kubernetes, by the Prometheus operator', function () {
     await untilDelivered([0, 1, 2])
   })
 
-  it('a fourth Alertmanager gets the alert, without any new value or configuration downstream', async () => {
+  it('a fourth Alertmanager is announced once the endpointslice controller has found its pod', async () => {
+    addedAt = Date.now()
     await addAlertmanager(3)
-    await untilDelivered([0, 1, 2, 3])
+    await until(installation, 'the announcement', async () => (await announced()).includes(podName(3)), LIMIT)
+  })
+
+  it('the host names of 2021 configurations, alertmanager<N>, lead to the pods that were found, in their order', async () => {
+    for (const number of [0, 3]) {
+      const alertname = `Of2021To${number}`
+      const headers = {'content-type': 'application/json', host: `alertmanager${number}.monitoring.svc:9093`}
+      const body = JSON.stringify([{labels: {alertname}}])
+      const posted = async (): Promise<number> => (await ask(door, '/api/v2/alerts', {method: 'POST', headers, body})).status
+      // CoreDNS has the name of the fourth pod a moment after its file.
+      await until(installation, alertname, async () => (await posted()) === 200, LIMIT)
+      const having = await Promise.all(
+        alertmanagers.map(async (at, index) => ((await ask(at, '/api/v2/alerts')).body.includes(alertname) ? [index] : [])),
+      )
+      expect(having.flat(), alertname).to.deep.equal([number])
+    }
   })
 
   it('one that is not ready stays on the list', async () => {
@@ -194,8 +215,15 @@ describe('e2e: alerts in Kubernetes, by the Prometheus operator', function () {
     const slices = `/apis/discovery.k8s.io/v1/namespaces/${monitoring}/endpointslices`
     const isSeen = async (): Promise<boolean> => JSON.stringify((await kubernetes.request('GET', slices)).body).includes('"ready":false')
     await until(installation, 'the endpointslice controller', isSeen, LIMIT)
-    await untilDelivered([0, 1, 2, 3], new Date().toISOString())
+    await untilDelivered([0, 1, 2], new Date().toISOString())
     expect(await announced()).to.deep.equal([0, 1, 2, 3].map(number => podName(number)))
+  })
+
+  it('the fourth gets the alert without any new value or configuration downstream: within a minute at the refresh interval of the chart', async () => {
+    await untilDelivered([3])
+    // Here Prometheus asks every second; as the chart has it, it asks for the first time up to `shipped` seconds later.
+    expect((Date.now() - addedAt) / 1000 + shipped, 'seconds').to.be.below(60)
+    await untilDelivered([0, 1, 2, 3], new Date().toISOString())
   })
 
   /** As the StatefulSet that the operator has made: with its configuration and rules. */
@@ -223,6 +251,7 @@ describe('e2e: alerts in Kubernetes, by the Prometheus operator', function () {
       .replaceAll('$(POD_NAME)', 'prometheus-k8s-0')
       .replaceAll(`atlas-envoy-alerts.${edge}.svc:10903`, renderHostPort(door))
     expect(load(text)).to.have.nested.property('alerting.alertmanagers').that.has.length(1)
+    expect(text).to.include('refresh_interval: 1s')
     await writeFile(path.join(folder, 'prometheus.yaml'), text)
     const listen = {host: installation.spareAddress(0).replace(/200$/, '190'), port: 9090}
     await installation.startProcess({
