@@ -44,6 +44,14 @@ describe('envoy/build: what a node gets', () => {
     }
   })
 
+  it('checks the health of a downstream cluster at 11901 alone: the clusters of its pages have no health check of their own', () => {
+    const several = testCluster('paris', {addresses: parseAddresses('192.0.2.1,192.0.2.2')})
+    const snapshot = build(fleetOf([several], {settings: {...settings, pagesByPath: true, webDomain: 'web.example.com'}}), atlas)
+    const isChecked = names(snapshot, 'cluster').filter(name => 'health_checks' in resourceJson(find(snapshot, 'cluster', name)))
+    expect(isChecked).to.deep.equal(['thanos/paris'])
+    expect(names(snapshot, 'cluster')).to.include.members(['page/alertmanager/paris', 'page/prom/paris', 'page/thanos/paris'])
+  })
+
   it('costs 2.4 kB of clusters and 2.5 kB of scopes for each downstream cluster with pages by path and by host name', () => {
     const bytes = (kind: 'cluster' | 'scope'): number => {
       const snapshot = build(fleetOf([paris], {settings: {...settings, pagesByPath: true, webDomain: 'web.example.com'}}), atlas)
