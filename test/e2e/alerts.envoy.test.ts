@@ -117,11 +117,10 @@ describe('e2e: alerts', function () {
   it('have a length, of 4 MiB at most', async () => {
     const path = '/am/alertmanager0/api/v2/alerts'
     expect((await send('paris', path, {...alerts, body: 'x'.repeat(4 * 1024 * 1024)})).status).to.equal(200)
-    const long = await send('paris', path, {...alerts, headers: {'content-length': String(4 * 1024 * 1024 + 1)}, body: ''}).catch(
-      (error: unknown) => error,
-    )
-    expect(long instanceof Error || (long as PageAnswer).status === 413).to.equal(true)
+    const before = alertmanagers[0]?.server.requests.length
+    expect((await send('paris', path, {...alerts, body: 'x'.repeat(4 * 1024 * 1024 + 1)})).status).to.equal(413)
     expect((await send('paris', path, {...alerts, headers: {'transfer-encoding': 'chunked'}})).status).to.equal(411)
+    expect(alertmanagers[0]?.server.requests).to.have.length(before ?? -1)
   })
 
   it('of a flooding cluster are refused with 429 and nothing else, and of no other', async () => {

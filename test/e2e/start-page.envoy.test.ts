@@ -1,7 +1,10 @@
 /** The start page through the real observability Envoy: what a browser gets at 10904, also while no server runs. */
 import {expect} from 'chai'
 import type {HostPort} from '../../src/lib/model/address.js'
+import type {ShownStatus} from '../../src/lib/ops/status.js'
 import {type PageAnswer, type PageRequest, ask} from '../helpers/http1.js'
+import {atlasIn} from './by-hand.js'
+import {edit, files} from './edit.js'
 import {until} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
@@ -45,12 +48,23 @@ describe('e2e: the start page', function () {
   })
 
   it('is there as JSON, the document of atlas status', async () => {
-    const shown = JSON.parse((await get('/status.json')).body) as {proxies: readonly {cluster: string; state: string}[]}
-    const wanted = await network.status()
+    await edit(network, files.registration('lyon'), text => text.replace(/^( *)annotations:\n/m, '$&$1  goatlas.io/adresses: x\n'))
+    await until(network, 'a finding', async () => (await get('/status.json')).body.includes('goatlas.io/adresses'))
+    const shown = JSON.parse((await get('/status.json')).body) as ShownStatus
+    const wanted = JSON.parse((await atlasIn(network, 'status', '--json')).stdout) as ShownStatus
+    expect(Object.keys(shown)).to.deep.equal(Object.keys(wanted))
     expect(shown.proxies.map(({cluster, state}) => [cluster, state])).to.deep.equal(
       wanted.proxies.map(({cluster, state}) => [cluster, state]),
     )
-    expect(Object.keys(shown)).to.deep.equal(Object.keys(wanted))
+    const found = (status: ShownStatus): readonly string[] =>
+      status.findings.map(({kind, cluster, message}) => `${kind} ${cluster}: ${message}`)
+    expect(found(shown)).to.deep.equal(found(wanted))
+    expect(found(shown).join()).to.include('registration lyon: ')
+    for (const part of ['withoutProxy', 'faults', 'refusals', 'warnings'] as const) expect(shown[part], part).to.deep.equal(wanted[part])
+    // The commands to run next name the store as the server knows it.
+    expect(shown.findings.map(({next}) => next.split(' ').slice(0, 3))).to.deep.equal(
+      wanted.findings.map(({next}) => next.split(' ').slice(0, 3)),
+    )
   })
 
   it('is no other path, and is changed by no method', async () => {
