@@ -6,6 +6,7 @@ import {sleep} from './envoys.js'
 
 export const ADS = '127.0.0.1:16305'
 const ADMIN = '127.0.0.1:16309'
+export const ADMIN_URL = `http://${ADMIN}`
 
 /** @param flags of `atlas serve`, beside those of every bench */
 export function start(directory: string, flags: readonly string[] = []): ChildProcess {

@@ -55,9 +55,9 @@ if (values.cold) {
 }
 
 if (values.rotation) {
-  for (const size of sizes) {
-    process.stderr.write(`measuring a rotation under ${size} downstream nodes …\n`)
-    const rotation = await measureRotation(size)
+  for (const [size, part] of sizes.flatMap(each => [[each, 'identities'] as const, [each, 'issuer'] as const])) {
+    process.stderr.write(`measuring a rotation (${part}) under ${size} downstream nodes …\n`)
+    const rotation = await measureRotation(size, part)
     const judgedRotation = judgeRotation(rotation)
     process.stdout.write(
       values.json ? `${JSON.stringify({rotation, rows: judgedRotation})}\n` : `${table([rotation])}\n${rowsText(judgedRotation)}\n`,

@@ -22,6 +22,8 @@ export interface Known {
   all(objects: readonly StoredObject[], fleet: Fleet): readonly Change[]
   /** Compares some objects, undefined where one is gone. */
   some(sightings: readonly Sighting[], fleet: Fleet): readonly Change[]
+  /** Those of these objects that would be compared, since their revision is not the one that was known. */
+  unseen(objects: readonly StoredObject[]): readonly StoredObject[]
 }
 
 export interface Decode {
@@ -134,6 +136,7 @@ export function openKnown(decode: Decode): Known {
   }
 
   return {
+    unseen: objects => objects.filter(({key, revision}) => known.get(key)?.revision !== revision),
     all(objects, fleet) {
       const present = new Set(objects.map(object => object.key))
       const gone = [...known.keys()].filter(key => !present.has(key)).flatMap(key => forget(key, fleet))

@@ -5,7 +5,7 @@ import {type Change, reduceAll} from '../model/change.js'
 import {AtlasError, messageOf} from '../model/errors.js'
 import {type Fleet, type ObjectKey, emptyFleet} from '../model/fleet.js'
 import {type Writable, commitOnto} from './commit.js'
-import {type Known, openDecode, openKnown} from './diff.js'
+import {type Decode, type Known, openDecode, openKnown} from './diff.js'
 import {inShortTurns} from './short-turns.js'
 import type {ObjectStore, Observed, Sighting, StoredObject, Turns} from './objects.js'
 import {type StateStore, type Watcher, notInitialised, type StoreTraits} from './store.js'
@@ -52,8 +52,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
 
   async function wrote(sightings: readonly Sighting[]): Promise<void> {
     if (sightings.length === 0) return
-    // A hundred certificates that a rotation has replaced take 50 ms to decode.
-    await inShortTurns(decode.ahead(sightings.flatMap(({object}) => object ?? [])))
+    await inShortTurns(decode.ahead(objectsIn(sightings)))
     if (watches.size === 0) see(loaded, known => known.some(sightings, loaded.fleet))
     for (const watch of watches) tell(watch, known => known.some(sightings.map(asOfNow(watch)), watch.fleet))
   }
@@ -78,11 +77,15 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     try {
       const some = await changedIn(watch)
       if (some !== undefined) {
+        await decodeAhead(decode, watch, objectsIn(some))
         tell(watch, known => known.some(some, watch.fleet))
         return
       }
 
       found = await present(watch)
+      await decodeAhead(decode, watch, found)
+      // A remote place has seen more meanwhile.
+      if (objects.isRemote) found = await present(watch)
       if (!found.some(object => object.key === FLEET))
         throw new AtlasError('unreachable', `ConfigMap atlas-fleet is gone from ${objects.description}`, {
           hint: 'restore it; the last known state stays in effect meanwhile',
@@ -103,7 +106,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
   /** Unless `atlas-fleet` is gone, what was seen is reported as it is. */
   async function saw(watch: Watch, keys: readonly ObjectKey[]): Promise<void> {
     // The objects of now, not of when the change was seen: a write of this process may have come in between.
-    const sightings = keys.map(key => ({key, object: watch.observed.one(key)}))
+    const present = (): readonly Sighting[] => keys.map(key => ({key, object: watch.observed.one(key)}))
+    await decodeAhead(decode, watch, objectsIn(present().map(understood)))
+    const sightings = present()
     if (watch.failed || sightings.some(isFleetGone)) await look(watch)
     else tell(watch, known => known.some(sightings.map(understood), watch.fleet))
   }
@@ -211,6 +216,15 @@ function see(view: View, compare: (known: Known) => readonly Change[]): readonly
   const changes = compare(view.known)
   view.fleet = reduceAll(view.fleet, changes)
   return changes
+}
+
+/** A thousand certificates that a rotation has replaced take half a second to decode: other work gets its turns meanwhile. */
+async function decodeAhead(decode: Decode, {known}: Watch, objects: readonly StoredObject[]): Promise<void> {
+  await inShortTurns(decode.ahead(known.unseen(objects)))
+}
+
+function objectsIn(sightings: readonly Sighting[]): readonly StoredObject[] {
+  return sightings.flatMap(({object}) => object ?? [])
 }
 
 /** An error while reading: the last known state stays in effect, and the watcher is called once. */
