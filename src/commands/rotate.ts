@@ -44,7 +44,7 @@ export default class Rotate extends StoreCommand {
 --issuer and --root replace a certificate that signs, in stages. Each stage ends when every connected Envoy and server has shown that it has what the stage brought; a cluster that has not is named, and holds the next stage up. Servers go on with it whatever happens to this command. Run it again to watch it, or see --status.
 --ca-cert and --ca-key bring the next root from outside; in Kubernetes you need the right to create Secrets.
 Where the key of the root is kept offline, --issuer --request writes what it is to sign, and --issuer --certificate takes the answer. While a rotation of the root waits the same two commands give the issuer a new certificate for its own key.
-A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end of a rotation a thief of the former issuer's key can make identities, and one of the former root's key do all that Atlas can; after it, only towards an Envoy that was left behind or has not been connected since.`
+A new root asks for work in every cluster: twice, its new ADS credential must be applied there. Until the end of a rotation a thief of the former issuer's key can make identities, and one of the former root's key do all that Atlas can; after it, only towards an Envoy that was left behind or has not been connected since. ADS and the clients of the internal ports verify servers by the root: for a thief who can divert their connections the former issuer's key counts until the root is replaced, too.`
   static override strict = false
   static override args = {
     names: Args.string({

@@ -1,7 +1,7 @@
 /** `rotate` as text: what a rotation waits for and what a person does about it, and how long the clock of a server that was just started holds it up. */
 import {expect} from 'chai'
 import {renderByHand, renderLeftBehind, renderRotation} from '../../../src/lib/cli/text/rotation-progress.js'
-import {renderClockWait} from '../../../src/lib/cli/text/rotation.js'
+import {renderClockWait, renderThief} from '../../../src/lib/cli/text/rotation.js'
 import type {CertifiedKey} from '../../../src/lib/model/authority.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, OBSERVABILITY, parseClusterName} from '../../../src/lib/model/names.js'
@@ -109,6 +109,16 @@ describe('cli/text/rotation', () => {
     )
     expect(renderByHand(fleet(undefined), now)).to.equal(usual)
     expect(renderByHand(fleet(undefined), later)).to.equal(renderByHand(fleet(root), later))
+  })
+
+  it('says of the former issuer’s key what a thief can do until the root is replaced, too; of the former root’s key nothing is left then', () => {
+    const until =
+      'Where a server is verified by the root (ca.crt: for ADS and on the internal ports), that key counts until the root is replaced, too'
+    expect(renderThief('issuer'))
+      .to.contain('can make identities of every cluster')
+      .and.contain(until)
+      .and.contain('If it was stolen, go on with "atlas rotate --root".')
+    expect(renderThief('root')).to.contain('can do all that Atlas can').and.not.contain('until the root is replaced')
   })
 
   it('says nothing where the clock is confirmed or has held, and where no server reports', () => {

@@ -109,11 +109,16 @@ export function renderStages(part: RotationPart): string {
   return [...stages, least[part], renderThief(part)].join('\n')
 }
 
-/** What the rotation of a key that was stolen prevents, and from when on. */
+/** What the rotation of a key that was stolen prevents, and from when on; after that of the issuer, what only another root prevents. */
 export function renderThief(part: RotationPart): string {
   const can = part === 'issuer' ? 'make identities of every cluster' : 'do all that Atlas can'
-  return `Until the end of the last stage a thief of the former ${part}'s key can ${can}; after it, only towards an Envoy that was left behind or has not been connected since.`
+  const after = `Until the end of the last stage a thief of the former ${part}'s key can ${can}; after it, only towards an Envoy that was left behind or has not been connected since.`
+  return part === 'root' ? after : `${after} ${UNTIL_THE_ROOT}`
 }
+
+/** The former issuer's certificate is below the root until it ends, and a server brings it along. */
+const UNTIL_THE_ROOT =
+  'Where a server is verified by the root (ca.crt: for ADS and on the internal ports), that key counts until the root is replaced, too: a thief who can divert such connections can answer them, and give Envoys another configuration. If it was stolen, go on with "atlas rotate --root".'
 
 const announce =
   'the next certificates are made, and every Envoy and server is told to trust them beside the present ones; each must acknowledge it'
