@@ -21,7 +21,7 @@ import {inSteps} from '../helpers/steps.js'
 import {type Installation, openInstallation} from './installation.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
-import {type Pipeline, expectForgotten, expectOneRotation, quickRotation, recordRotation, startPipeline} from './rotating.js'
+import {type Pipeline, envoysOf, expectForgotten, expectOneRotation, quickRotation, recordRotation, startPipeline} from './rotating.js'
 
 /** Seconds for a whole rotation on a machine that does much else. */
 const ROTATED_S = 180
@@ -108,8 +108,8 @@ describe('e2e: a root of cert-manager', () => {
         expect(publicKey(renewed.key) === publicKey(before.key), 'the key is the former one').to.equal(asked.rotationPolicy === 'Never')
         await untilRotatedTo(recorder, async () => renewed.certificate)
         recorder.stop()
-        expectOneRotation(recorder, former)
-        await expectForgotten(network, former, await network.fleet())
+        expectOneRotation(recorder, 'root', former)
+        await expectForgotten('root', envoysOf(network), former, await network.fleet())
         await untilReachable(network)
         expect(await running.stop()).to.be.greaterThan(100)
       })

@@ -1,6 +1,6 @@
 /** Requests to some clusters at a fixed rate, on old and new connections, and an open stream to each: none may fail or take long. */
 import {type Channel, type GrpcReply, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {type Load, type LoadResult, startLoad} from '../../src/demo/lab/load.js'
+import {type Load, type LoadRequest, type LoadResult, startLoad} from '../../src/demo/lab/load.js'
 import {messageOf} from '../../src/lib/model/errors.js'
 import {ANSWERED_BY, oneCall, streamCall} from './backend.js'
 import {call, hostOf, queryAddress} from './look.js'
@@ -16,19 +16,36 @@ const SLOWEST_MS = 3000
 export interface RunningLoad {
   /** How often connections were replaced, by cluster. */
   reconnections(): ReadonlyMap<string, number>
+  /** How many streams have come to their end. */
+  streamsEnded(): number
   /** Stops the load. @returns the number of requests @throws Error with the first failure, or where an answer took too long */
   stop(): Promise<number>
 }
 
 /** A test that fails leaves its load, which would slow down every later test of the process. */
-const unstopped = new Set<() => Promise<LoadResult>>()
+const unstopped = new Set<Load>()
 afterEach(async function () {
-  if (this.currentTest?.state === 'failed') await Promise.all([...unstopped].map(async end => end()))
+  if (this.currentTest?.state === 'failed') await Promise.all([...unstopped].map(async ({stop}) => stop()))
 })
 
+/** A load as `startLoad` starts it, which also stops where a test fails. @param ended called when it has stopped */
+export function startTestLoad(requests: readonly LoadRequest[], everyMs: number, ended: () => void = () => undefined): Load {
+  const running = startLoad(requests, everyMs)
+  const load: Load = {
+    async stop() {
+      unstopped.delete(load)
+      return running.stop().finally(ended)
+    },
+  }
+  unstopped.add(load)
+  return load
+}
+
 interface LoadOptions {
-  /** Whether a stream to each is kept open; not possible where connections are limited to less than the load's time. */
+  /** Whether a stream to each is kept open; not possible where connections are limited to less than `streamSeconds`. */
   readonly streams?: boolean
+  /** How long a stream lasts before the next one begins, if not as long as the load. */
+  readonly streamSeconds?: number
   /**
    * Whether a connection whose end the Envoy has announced is replaced, and what was not processed on it sent again, as a gRPC client does;
    * otherwise requests on it fail.
@@ -39,13 +56,13 @@ interface LoadOptions {
 export function load(
   network: Scene,
   clusters: readonly string[] = [...network.members.keys()],
-  {streams: withStreams = true, reconnects = false}: LoadOptions = {},
+  {streams: withStreams = true, streamSeconds = STREAM_SECONDS, reconnects = false}: LoadOptions = {},
 ): RunningLoad {
   const target = queryAddress(network)
   const channels = new Map(clusters.map(cluster => [cluster, openPlain(target)]))
   const replaced = new Map<string, number>()
   const broken: string[] = []
-  const state = {ending: false}
+  const state = {ending: false, ended: 0}
   const channelTo = (cluster: string): Channel => {
     const channel = channels.get(cluster)
     if (channel !== undefined && (channel.isOpen() || !reconnects)) return channel
@@ -72,27 +89,30 @@ export function load(
     if (headers[ANSWERED_BY] !== `${cluster}/0`)
       throw new Error(`${cluster}, on a new connection: gRPC status ${grpcStatus ?? 'none'} ${grpcMessage}`)
   })
-  const streams = (withStreams ? clusters : []).map(cluster => {
-    const channel = openPlain(target)
-    const told = (how: string) => () => {
-      if (!state.ending) broken.push(`the stream to ${cluster} ${how}`)
+  const streams = new Map<string, Channel>()
+  const keepStream = async (cluster: string): Promise<void> => {
+    while (!state.ending) {
+      const channel = openPlain(target)
+      streams.set(cluster, channel)
+      const {grpcStatus, messages} = await callOnce(channel, streamCall(hostOf(cluster), streamSeconds))
+      if (grpcStatus !== 0 || messages.map(String).join(' ') !== 'begin end')
+        throw new Error(`gRPC status ${grpcStatus ?? 'none'} after ${messages.length} messages`)
+      state.ended += 1
     }
-    callOnce(channel, streamCall(hostOf(cluster), STREAM_SECONDS)).then(told('ended'), told('broke'))
-    return channel
-  })
-  const running: Load = startLoad([...onOpen, ...onNew], EVERY_MS)
-  const end = async (): Promise<LoadResult> => {
-    unstopped.delete(end)
-    const result = await running.stop()
-    state.ending = true
-    for (const channel of [...channels.values(), ...streams]) channel.close()
-    return result
   }
-  unstopped.add(end)
+  for (const cluster of withStreams ? clusters : [])
+    keepStream(cluster).catch((error: unknown) => {
+      if (!state.ending) broken.push(`the stream to ${cluster} broke: ${messageOf(error)}`)
+    })
+  const running = startTestLoad([...onOpen, ...onNew], EVERY_MS, () => {
+    state.ending = true
+    for (const channel of [...channels.values(), ...streams.values()]) channel.close()
+  })
   return {
     reconnections: () => replaced,
+    streamsEnded: () => state.ended,
     async stop() {
-      const result = await end()
+      const result = await running.stop()
       requireCalm(result, 'requests')
       if (broken.length > 0) throw new Error(broken.join('; '))
       return result.requests

@@ -16,6 +16,7 @@ import {until, untilReachable, untilSynced} from './look.js'
 import {
   type Pipeline,
   type RotationRecorder,
+  envoysOf,
   expectForgotten,
   expectOneRotation,
   quickRotation,
@@ -63,8 +64,8 @@ describe('e2e: an authority that people bring, on Kubernetes', function () {
     await untilSynced(network)
     recorder.stop()
     if (recorder.fleet().trust?.roots.join() !== former.trust?.roots.join()) {
-      expectOneRotation(recorder, former)
-      await expectForgotten(network, former, await network.fleet())
+      expectOneRotation(recorder, 'root', former)
+      await expectForgotten('root', envoysOf(network), former, await network.fleet())
     }
     await untilReachable(network)
     expect(await running.stop()).to.be.greaterThan(100)

@@ -8,35 +8,30 @@ import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {identityIn, credentialIn} from '../../src/demo/lab/certificates.js'
-import {type LoadRequest, startLoad} from '../../src/demo/lab/load.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
-import type {HostPort} from '../../src/lib/model/address.js'
-import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
-import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import type {TrustBundle} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationPart, RotationStage} from '../../src/lib/model/rotation.js'
-import {init} from '../../src/lib/ops/init.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {followRotation} from '../../src/lib/ops/rotation/follow.js'
 import {startRotation} from '../../src/lib/ops/rotation/start.js'
 import {atlasBin} from '../helpers/atlas.js'
-import {type PageRequest, ask, serveRecording} from '../helpers/http1.js'
 import {type Seen, onTerminal} from '../helpers/terminal.js'
 import {streamCall} from './backend.js'
 import {atlasIn} from './by-hand.js'
 import type {TestEnvoy} from './envoy.js'
-import {load, requireCalm} from './load.js'
 import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {adsPort, serverPort, sidecarPort} from './mtls-ports.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {type SpoilingRelay, relayFor} from './spoiling-relay.js'
+import {type RunningRequests, openWeb, sendAlert, startRequests} from './web-load.js'
 
 const [paris, lyon, oslo] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('oslo')]
 
-const alert: PageRequest = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"x"}}]'}
+/** Those that are not left behind. */
+const loaded = [paris, lyon]
 
 /** Seconds; a credential is used when a connection begins, and its stream ends a tenth later. */
 const ADS_CONNECTION = 4
@@ -59,57 +54,10 @@ describe('e2e: rotation of the authority', function () {
         pagesByPath: true,
       },
     })
-    const block = network.spareAddress(0).replace(/\.200$/, '')
-    for (const at of [
-      {host: `${block}.100`, port: 9090},
-      {host: `${block}.150`, port: 9093},
-    ]) {
-      const server = await serveRecording(at, 'here')
-      network.onClose(server.close)
-    }
-
-    await init(network.store, {alertmanagers: [{host: `${block}.150`, port: 9093}]}, dependencies)
-    for (const cluster of [paris, lyon]) {
-      const request = {services: {prometheus: {host: `${block}.100`, port: 9090}}, pages: {allowLocalTargets: true}}
-      await addCluster(network.store, cluster, {request, defaults: targetsOf(defaultStack)}, dependencies)
-    }
-
     await untilReachable(network)
-    for (const request of webRequests())
-      await until(network, 'pages and alerts', async () =>
-        request().then(
-          () => true,
-          () => false,
-        ),
-      )
+    await openWeb(network, loaded)
   })
   after(() => closeNetwork(network))
-
-  /** A page of each cluster by way of both Envoys, and an alert of each cluster. */
-  function webRequests(): readonly LoadRequest[] {
-    const answered = async (at: HostPort, path: string, request?: PageRequest): Promise<void> => {
-      const {status, body} = await ask(at, path, request)
-      if (status !== 200 || body !== 'here') throw new Error(`${path} at ${at.host}: ${status} ${body}`)
-    }
-    return [paris, lyon].flatMap(cluster => [
-      async () => answered({host: network.address, port: 10_904}, `/prom/${cluster}/`),
-      async () => answered({host: network.member(cluster).address, port: 10_903}, '/am/alertmanager0/api/v2/alerts', alert),
-    ])
-  }
-
-  /** Requests of all kinds to the clusters that are not left behind until `stop`, which fails with the first of them that failed. @returns how many there were */
-  function startRequests(): {stop(): Promise<number>} {
-    // Each cluster may send 20 alerts a second.
-    const [thanos, web] = [load(network, [paris, lyon], {reconnects: true}), startLoad(webRequests(), 200)]
-    return {
-      async stop() {
-        const [calls, result] = await Promise.all([thanos.stop(), web.stop()])
-        requireCalm(result, 'pages and alerts')
-        expect(result.requests).to.be.greaterThan(20)
-        return calls
-      },
-    }
-  }
 
   const fleet = async (): Promise<Fleet> => network.store.load()
   const stage = async (): Promise<RotationStage | undefined> => (await fleet()).rotation?.stage
@@ -144,7 +92,7 @@ describe('e2e: rotation of the authority', function () {
   it('of all identities: every Envoy shows its new one, and no request of any kind failed', async () => {
     const former = await fleet()
     const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
-    const running = startRequests()
+    const running = startRequests(network, loaded)
     await rotateLeaves(network.store, [], dependencies)
     const present = await fleet()
     for (const owner of owners) {
@@ -165,12 +113,12 @@ describe('e2e: rotation of the authority', function () {
 
   describe('of the issuer', () => {
     let former: Fleet
-    let running: ReturnType<typeof startRequests>
+    let running: RunningRequests
     let stream: ReturnType<typeof callOnce>
 
     it('goes through its stages, although the server is killed in them', async () => {
       former = await fleet()
-      running = startRequests()
+      running = startRequests(network, loaded)
       stream = callOnce(openPlain(queryAddress(network)), streamCall(hostOf(lyon), 17))
       stream.catch(() => undefined)
       await network.server().kill()
@@ -211,7 +159,7 @@ describe('e2e: rotation of the authority', function () {
 
   describe('of the root', () => {
     let former: Fleet
-    let running: ReturnType<typeof startRequests>
+    let running: RunningRequests
     let relay: SpoilingRelay
     /** The command, run again on a terminal while the rotation goes on. */
     let watched: Promise<Seen>
@@ -223,7 +171,7 @@ describe('e2e: rotation of the authority', function () {
 
     const waiting = async (): Promise<readonly string[]> => (await fleet()).rotation?.waitingFor ?? []
     const alertFrom = async (cluster: string): Promise<number> =>
-      ask({host: network.member(cluster).address, port: 10_903}, '/am/alertmanager0/api/v2/alerts', alert).then(
+      sendAlert(network, cluster).then(
         ({status}) => status,
         () => 0,
       )
@@ -238,7 +186,7 @@ describe('e2e: rotation of the authority', function () {
       await untilReachable(network)
       await untilSynced(network)
       expect(await alertFrom(oslo)).to.equal(200)
-      running = startRequests()
+      running = startRequests(network, loaded)
       relay.spoil()
       const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes')
       expect(code, stderr).to.equal(0)

@@ -21,6 +21,7 @@ import type {Replica} from './replica.js'
 import {
   type Pipeline,
   type RotationRecorder,
+  envoysOf,
   expectForgotten,
   expectOneRotation,
   quickRotation,
@@ -94,8 +95,8 @@ describe('e2e: the root is replaced on Kubernetes', function () {
     await until(network, 'no rotation to be under way', () => recorder.fleet().rotation === undefined)
     await untilSynced(network)
     recorder.stop()
-    expectOneRotation(recorder, former)
-    await expectForgotten(network, former, await network.fleet())
+    expectOneRotation(recorder, 'root', former)
+    await expectForgotten('root', envoysOf(network), former, await network.fleet())
     await untilReachable(network)
     expect(await running.stop()).to.be.greaterThan(100)
   }

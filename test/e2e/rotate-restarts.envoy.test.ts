@@ -1,7 +1,7 @@
 /**
  * The root, whose key is lost, is replaced while in each stage the server is killed and an Envoy of one cluster is killed and starts again: the
- * rotation goes on where it was, that Envoy is configured and reached again, and no request to the other clusters fails. People do what the command
- * tells them to.
+ * rotation goes on where it was, that Envoy is configured and reached again, and no request, page or alert of the other clusters fails. People do what
+ * the command tells them to. The same for leaves and the issuer, and with an observability Envoy that is killed: rotate-matrix.long.
  */
 import {expect} from 'chai'
 import {unlink} from 'node:fs/promises'
@@ -10,9 +10,9 @@ import type {Fleet} from '../../src/lib/model/fleet.js'
 import {OBSERVABILITY, objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationStage} from '../../src/lib/model/rotation.js'
 import {applyAsTold, atlasIn} from './by-hand.js'
-import {type RunningLoad, load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
+import {type RunningRequests, openWeb, startRequests} from './web-load.js'
 
 const [lyon, oslo, paris] = [parseClusterName('lyon'), parseClusterName('oslo'), parseClusterName('paris')]
 
@@ -26,7 +26,7 @@ const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECT
 describe('e2e: a rotation of a root whose key is lost, with restarts in each stage', function () {
   this.timeout(180_000)
   let network: Network
-  let running: RunningLoad
+  let running: RunningRequests
   let former: Fleet
 
   before(async () => {
@@ -34,12 +34,13 @@ describe('e2e: a rotation of a root whose key is lost, with restarts in each sta
       clusters: [lyon, oslo, paris],
       // Identities are issued again one at a time, this long apart: stage `leaves` lasts for some seconds.
       times: {rotation: '2s', 'clock-held': '1s', ...ended},
-      settings: {timeouts: {adsConnection: ADS_CONNECTION, healthTimeout: HEALTH_TIMEOUT}},
+      settings: {timeouts: {adsConnection: ADS_CONNECTION, healthTimeout: HEALTH_TIMEOUT}, pagesByPath: true},
     })
     await untilReachable(network)
+    await openWeb(network, [lyon, paris])
     former = await network.store.load()
     await unlink(path.join(network.folder, 'store', `secret-${objectNames.root}.yaml`))
-    running = load(network, [lyon, paris], {reconnects: true})
+    running = startRequests(network, [lyon, paris])
   })
   after(() => closeNetwork(network))
 

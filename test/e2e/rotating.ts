@@ -4,6 +4,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {Change} from '../../src/lib/model/change.js'
 import type {TrustBundle} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
+import {type RotationPart, stagesOf} from '../../src/lib/model/rotation.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {record} from '../store/recorder.js'
 import type {TestEnvoy} from './envoy.js'
@@ -103,34 +104,49 @@ function historyOf(changes: readonly Change[]): RotationHistory {
   }
 }
 
-/** One rotation of the root went through all stages in their order, and trusted no certificates beside those of before and after. */
-export function expectOneRotation({history, fleet}: RotationRecorder, former: Fleet): void {
+/** What a rotation replaces in the trust bundle; all else in it stays. */
+const replacedBy: Readonly<Record<RotationPart, readonly (keyof TrustBundle)[]>> = {
+  issuer: ['issuers'],
+  root: ['roots', 'issuers', 'credentialIssuers'],
+}
+
+/** One rotation of `part` went through all its stages in their order, and trusted no certificates beside those of before and after. */
+export function expectOneRotation({history, fleet}: RotationRecorder, part: RotationPart, former: Fleet): void {
   const {beginnings, stages, trusted} = history()
   expect(beginnings, 'one rotation').to.have.length(1)
-  expect(stages).to.deep.equal(['announce', 'credentials', 'leaves', 'retire'])
+  expect(stages).to.deep.equal(stagesOf(part))
   const [before, after] = [former.trust, fleet().trust]
   if (before === undefined || after === undefined) throw new Error('there is no trust bundle')
   for (const field of ['roots', 'issuers', 'credentialIssuers'] as const) {
-    expect(after[field], field).to.have.length(1).and.not.include(before[field][0])
-    expect(trusted[field], `${field} at any time`).to.have.members([...before[field], ...after[field]])
+    expect(after[field], field).to.have.length(1)
+    if (replacedBy[part].includes(field)) expect(after[field], field).not.to.include(before[field][0])
+    else expect(after[field], field).to.deep.equal(before[field])
+    expect(trusted[field], `${field} at any time`).to.have.members([...new Set([...before[field], ...after[field]])])
   }
   expect(fleet().rotation).to.equal(undefined)
   expect([...fleet().authority.keys()].sort()).to.deep.equal(['credentialIssuer', 'issuer', 'root'])
 }
 
-/** No Envoy has a certificate of the former bundle in its configuration; each shows the present issuer, which proves that it would be seen. */
-export async function expectForgotten(scene: Scene, former: Fleet, present: Fleet): Promise<void> {
-  if (former.trust === undefined || present.trust === undefined) throw new Error('there is no trust bundle')
-  const {roots, issuers, credentialIssuers} = former.trust
-  for (const envoy of envoysOf(scene)) {
+/**
+ * No Envoy has a certificate in its configuration that a rotation of `part` has taken out of the bundle; each shows the present issuer, which
+ * proves that it would be seen.
+ */
+export async function expectForgotten(
+  part: RotationPart,
+  envoys: readonly TestEnvoy[],
+  {trust: before}: Fleet,
+  {trust: present}: Fleet,
+): Promise<void> {
+  if (before === undefined || present === undefined) throw new Error('there is no trust bundle')
+  for (const envoy of envoys) {
     const dump = await dumpOf(envoy)
     const shows = (pem: string): boolean => {
       const [, ...lines] = pem.trim().split('\n')
       // Two certificates of one root, or of one key, have some lines in common.
       return lines.slice(0, -2).every(line => dump.includes(line))
     }
-    for (const issuer of present.trust.issuers) expect(shows(issuer), `${envoy.owner}: the present issuer`).to.equal(true)
-    for (const pem of [...roots, ...issuers, ...credentialIssuers])
-      expect(shows(pem), `${envoy.owner}: a former certificate`).to.equal(false)
+    for (const issuer of present.issuers) expect(shows(issuer), `${envoy.nodeId}: the present issuer`).to.equal(true)
+    for (const pem of replacedBy[part].flatMap(field => before[field]))
+      expect(shows(pem), `${envoy.nodeId}: a former certificate`).to.equal(false)
   }
 }

@@ -1,9 +1,11 @@
 import {expect} from 'chai'
 import {testFleet, testDependencies} from '../../helpers/dependencies.js'
 import {randomSource} from '../../helpers/random.js'
+import {ModelNetwork} from '../../ops/rotation/model-network.js'
 import {sleep} from '../recorder.js'
 import {killedRound} from './crash.js'
 import {folderOf} from './folder.js'
+import {rotateKilled} from './killed-rotation.js'
 import type {Worker} from '../../helpers/worker.js'
 import {work} from './work.js'
 
@@ -34,5 +36,14 @@ describe('store/directory: killed again and again', () => {
 
     await Promise.all(takers.map(async taker => taker.kill()))
     expect([...said, ...takers.flatMap(taker => taker.said)].filter(line => line.startsWith('not alone'))).to.deep.equal([])
+  })
+})
+
+describe('store/directory: a rotation of the root', () => {
+  const network = new ModelNetwork(testDependencies(), ['lyon', 'paris'])
+  const folder = folderOf(network.fleet)
+
+  it('by processes that are each killed between two files goes on where the one before ended, and never back', async () => {
+    expect(await rotateKilled('root', folder, network)).to.be.greaterThan(12)
   })
 })
