@@ -10,7 +10,7 @@ import {OBSERVABILITY, parseClusterName} from '../../src/lib/model/names.js'
 import {parseCertificates} from '../../src/lib/pki/pem.js'
 import {type GoatlasAuthority, goatlasAuthority} from '../helpers/goatlas.js'
 import {goatlasObjects} from '../helpers/goatlas-objects.js'
-import {until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import {until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {adsPort, impersonate, probeLogged, serverPort, sidecarPort} from './mtls-ports.js'
 
@@ -88,7 +88,7 @@ describe('e2e: an adopted root', function () {
     await network.observability.untilReady()
     await network.server().kill()
     await believesNobody(6305, goatlas.server)
-    for (const name of [paris, lyon]) expect(await whoAnswers(network, name)).to.equal(`${name}/0`)
+    await untilReachable(network, [paris, lyon])
     await network.startServer()
     await untilSynced(network)
   })

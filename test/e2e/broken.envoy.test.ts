@@ -8,7 +8,8 @@ import {credentialIn} from '../../src/demo/lab/certificates.js'
 import type {Credential} from '../../src/lib/model/authority.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {edit, files, remove} from './edit.js'
-import {differenceOf, dumpOf, proxyIn, reportOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
+import type {TestEnvoy} from './envoy.js'
+import {differenceOf, dumpOf, proxyIn, reportOf, settledDumpOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 import {serverPort} from './mtls-ports.js'
 
@@ -41,8 +42,21 @@ describe('e2e: broken objects', function () {
     await envoy.start()
   }
 
+  const envoys = (): readonly TestEnvoy[] => [network.observability, ...[...network.members.values()].map(({envoy}) => envoy)]
+
   async function allDumps(): Promise<readonly string[]> {
-    return Promise.all([network.observability, ...[...network.members.values()].map(({envoy}) => envoy)].map(envoy => dumpOf(envoy)))
+    return Promise.all(envoys().map(envoy => dumpOf(envoy)))
+  }
+
+  /** What every Envoy is to have afterwards. */
+  async function remember(): Promise<void> {
+    dumps = await Promise.all(envoys().map(async envoy => settledDumpOf(network, envoy)))
+  }
+
+  /** After something has been repaired: what was sent again has been taken up. */
+  async function untilUnchanged(): Promise<void> {
+    for (const envoy of envoys()) await settledDumpOf(network, envoy)
+    unchanged(await allDumps())
   }
 
   async function restart(): Promise<void> {
@@ -59,7 +73,7 @@ describe('e2e: broken objects', function () {
   }
 
   it('a registration, a Secret of identities, a ConfigMap of records: each is named with its file', async () => {
-    dumps = await allDumps()
+    await remember()
     mend['paris'] = await edit(network, files.registration('paris'), text =>
       text.replace(/goatlas.io\/addresses: .*/, 'goatlas.io/addresses: what?'),
     )
@@ -92,10 +106,14 @@ describe('e2e: broken objects', function () {
 
   it('an Envoy whose identity is broken gets nothing, and status names it and the file', async () => {
     const {envoy} = network.member('lyon')
-    expect((await proxyIn(network, 'lyon'))?.state).to.equal('not updated')
+    const before = await proxyIn(network, 'lyon')
+    expect(before?.state).to.equal('not updated')
     await envoy.kill()
     await envoy.start()
-    await until(network, 'it to ask', async () => (await proxyIn(network, 'lyon'))?.state === 'not updated')
+    await until(network, 'it to ask', async () => {
+      const proxy = await proxyIn(network, 'lyon')
+      return proxy?.state === 'not updated' && proxy.connectedSince !== before?.connectedSince
+    })
     await sleep(1000)
     expect(await envoy.page('/ready')).to.equal('PRE_INITIALIZING\n')
     const proxy = await proxyIn(network, 'lyon')
@@ -134,7 +152,7 @@ describe('e2e: broken objects', function () {
     await network.register('rome')
     await until(network, 'the change to be seen', async () => (await whoAnswers(network, 'rome', 1)) === 'gRPC status 12')
     await untilSynced(network)
-    dumps = await allDumps()
+    await remember()
     const heal = await edit(network, files.trust, text => text.replaceAll('BEGIN CERTIFICATE', 'BEGIN NONSENSE'))
     await until(network, 'the server to find it', async () => (await faults()).join() === 'trust')
     await restart()
@@ -142,6 +160,7 @@ describe('e2e: broken objects', function () {
     const {envoy} = network.member('paris')
     await envoy.kill()
     await envoy.start()
+    await until(network, 'it to wait', async () => (await envoy.page('/ready')) === 'PRE_INITIALIZING\n')
     await sleep(1000)
     unchanged((await allDumps()).map((dump, index) => (index === 1 ? (dumps[index] ?? '') : dump)))
     expect(await envoy.page('/ready')).to.equal('PRE_INITIALIZING\n')
@@ -150,7 +169,7 @@ describe('e2e: broken objects', function () {
     await heal()
     await untilReachable(network)
     await untilSynced(network)
-    unchanged(await allDumps())
+    await untilUnchanged()
   })
 
   it('settings that are gone or broken change nothing, and are reported', async () => {
@@ -166,6 +185,6 @@ describe('e2e: broken objects', function () {
     for (const name of names) expect(await whoAnswers(network, name)).to.equal(`${name}/0`)
     await restore()
     await until(network, 'the server to find it back', async () => (await reportOf(network)).store.reachable)
-    unchanged(await allDumps())
+    await untilUnchanged()
   })
 })

@@ -1,4 +1,5 @@
 /** The gravest defects of goatlas, D1 to D5: a running network has none of them. */
+import {randomInt} from 'node:crypto'
 import {expect} from 'chai'
 import {readFile, readdir, stat} from 'node:fs/promises'
 import {createServer} from 'node:net'
@@ -187,11 +188,17 @@ function tracesOf(text: string): readonly string[] {
   return [text, ...['', 'x', 'xx'].map(shift => Buffer.from(`${shift}${text}`).toString('base64').slice(4, -4))]
 }
 
-/** A port that is free at this moment. */
+/** A port that is free on every address, and that no other test is given meanwhile: it is below those that the kernel gives to connections. */
 async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : expect.fail('no port')
+  for (;;) {
+    const port = randomInt(30_100, 32_700)
+    const server = createServer()
+    const isFree = await new Promise<boolean>(resolve => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '0.0.0.0', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise(resolve => server.close(resolve))
+    return port
+  }
 }

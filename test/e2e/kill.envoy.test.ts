@@ -25,7 +25,7 @@ describe('e2e: kill -9', function () {
     await sleep(1000)
     await network.startServer()
     await untilSynced(network, undefined, AGAIN_S)
-    expect((await reportOf(network)).proxies).to.have.length(4)
+    await until(network, 'four streams', async () => (await reportOf(network)).proxies.length === 4)
     expect(await requests.stop()).to.be.greaterThan(100)
   })
 

@@ -84,7 +84,7 @@ export async function untilSynced(
 export async function untilReachable(
   network: Scene,
   clusters: readonly string[] = [...network.members.keys()],
-  seconds = 10,
+  seconds = STEP_S,
 ): Promise<void> {
   for (const cluster of clusters) {
     const own = async (): Promise<boolean> => (await whoAnswers(network, cluster)) === `${cluster}/0`
@@ -103,6 +103,17 @@ export async function dumpOf(envoy: TestEnvoy, resource?: 'dynamic_active_cluste
     1,
   )
   return text.replaceAll(/"# [\da-f]+ \d+\\n-----BEGIN/g, '"-----BEGIN')
+}
+
+/** As `dumpOf`, once nothing is warmed or drained any more: what is still on its way is part of no state that could be compared. */
+export async function settledDumpOf(network: Scene, envoy: TestEnvoy): Promise<string> {
+  let [dump, before] = ['', 'none']
+  await until(network, `the configuration of ${envoy.nodeId} to be at rest`, async () => {
+    before = dump
+    dump = await dumpOf(envoy)
+    return dump === before && !/"(?:warming|draining)_state"|"dynamic_warming_\w+"/.test(dump)
+  })
+  return dump
 }
 
 /** The first line in which two texts differ. */

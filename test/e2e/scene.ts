@@ -86,8 +86,11 @@ export interface Stage {
   close(): Promise<void>
 }
 
-/** Faults are detected in fractions of a second instead of seconds; the scenario is the same. */
-const quick: Partial<ProxyTimeouts> = {connect: 1, healthInterval: 0.5, healthTimeout: 0.4}
+/**
+ * Faults are detected in a second or two instead of many; the scenario is the same. A check may take as long as in production: on a machine that
+ * runs other tests as well, a backend in this process may not answer within some tenths of a second, and requests would fail for that alone.
+ */
+const quick: Partial<ProxyTimeouts> = {connect: 1, healthInterval: 0.5, healthTimeout: 2}
 
 /** Settings for a scene whose servers answer ADS at `ports` of its address. */
 export function settingsFor(address: string, ports: readonly number[], {timeouts, ...choices}: Choices = {}): Choices {
