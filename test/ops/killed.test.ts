@@ -47,6 +47,12 @@ const jobs: readonly {readonly name: string; readonly run: (store: StateStore) =
     },
   ]
 
+/** One pass of a leader: what is asked for, and what is due then. */
+function pass(base: Fleet): readonly Change[] {
+  const answers = [...planAnswers(base, dependencies)].flat()
+  return [...answers, ...planReconcile(reduceAll(base, answers), dependencies)]
+}
+
 describe('killed half-way', () => {
   for (const {name, run, request} of jobs) {
     it(`cluster ${name} on a directory has done nothing, or is ended by the next command`, async () => {
@@ -79,10 +85,6 @@ describe('killed half-way', () => {
         value: {kind: 'revoke', owners: [paris], requestedAt: dependencies.now().toISOString(), state: 'waiting', ...request},
       }
       const fleet = reduceAll(first, [asked])
-      const pass = (base: Fleet): readonly Change[] => {
-        const answers = [...planAnswers(base, dependencies)].flat()
-        return [...answers, ...planReconcile(reduceAll(base, answers), dependencies)]
-      }
       const plan = pass(fleet)
       const done = storyOf(reduceAll(fleet, plan))
       for (let cut = 0; cut <= plan.length; cut += 1) {
@@ -92,6 +94,26 @@ describe('killed half-way', () => {
       }
     })
   }
+
+  for (const kind of ['rotate', 'rotate-ads', 'rotate-issuer', 'rotate-root'] as const)
+    it(`D12: ${kind} by a leader is not lost: the next one does it, whichever write the first died before, and answers`, () => {
+      const isOfOwners = kind === 'rotate' || kind === 'rotate-ads'
+      const value: Request = {kind, owners: isOfOwners ? [paris] : [], requestedAt: dependencies.now().toISOString(), state: 'waiting'}
+      const fleet = reduceAll(first, [{kind: 'request', id: 'r', value}])
+      const isDone = (after: Fleet): boolean => {
+        const [own, former] = [after, first].map(each => (kind === 'rotate' ? each.identities : each.credentials).get(paris))
+        return isOfOwners
+          ? own !== undefined && former !== undefined && readKey(own).serial !== readKey(former).serial
+          : after.rotation?.part === kind.slice('rotate-'.length)
+      }
+      const plan = pass(fleet)
+      expect(plan.length).to.be.greaterThan(1)
+      for (let cut = 0; cut <= plan.length; cut += 1) {
+        const killed = reduceAll(fleet, plan.slice(0, cut))
+        const after = reduceAll(killed, pass(killed))
+        expect([isDone(after), after.answers.get('r')?.state], `cut at ${cut}`).to.deep.equal([true, 'done'])
+      }
+    })
 
   it('cluster restore is ended by the next command', async () => {
     const store = memoryStore()

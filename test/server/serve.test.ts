@@ -2,8 +2,11 @@
 import {status} from '@grpc/grpc-js'
 import {expect} from 'chai'
 import {AtlasError} from '../../src/lib/model/errors.js'
+import {parseClusterName} from '../../src/lib/model/names.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {cryptoSigner} from '../../src/lib/pki/signer.js'
 import {serve} from '../../src/server/serve.js'
+import {testCluster} from '../helpers/fleet.js'
 import {rejectedBy} from '../helpers/thrown.js'
 import {rawConnection, requestFrame} from './support/raw.js'
 import {testStore} from './support/store.js'
@@ -24,6 +27,26 @@ describe('a server', () => {
     client.send({typeUrl: types.secret, resourceNamesSubscribe: ['identity', 'trust']})
     const secrets = await client.next()
     expect(secrets.resources.map(({name}) => name)).to.have.members(['identity', 'trust'])
+  })
+
+  it('D11: issues nothing at a restart: every certificate has the serial that it had', async () => {
+    network = await startNetwork(['paris', 'rome'])
+    const serials = (): Record<string, string> => {
+      const {identities, credentials, authority, server} = network.store.fleet()
+      const all = {identity: identities, credential: credentials, authority, server: new Map([['ads', need(server)]])}
+      return Object.fromEntries(
+        Object.entries(all).flatMap(([kind, keys]) => [...keys].map(([name, key]) => [`${kind} ${name}`, readKey(key).serial])),
+      )
+    }
+    const before = serials()
+    expect(Object.keys(before)).to.have.length(3 + 3 + 3 + 1)
+    for (const name of ['oslo', 'bonn'].map(each => parseClusterName(each))) {
+      await network.restart()
+      // Once it has issued what is missing, it has looked at everything.
+      network.store.write({kind: 'registration', name, value: testCluster(name)})
+      await eventually(() => network.store.fleet().credentials.has(name), `the credential of ${name}`)
+      expect(serials()).to.deep.include(before)
+    }
   })
 
   it('serves a downstream node, state of the world', async () => {
