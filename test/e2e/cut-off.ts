@@ -64,7 +64,8 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
           .some(({details, peer}) => details === 'rbac_access_denied_matched_policy[denied]' && peer?.includes(`/${cluster}/`) === true)
       await wait('its Envoy to be refused when it reconnects', came)
       expect(await isGone()).to.equal(true)
-      expect(await dumpOf(scene.observability)).not.to.include(`thanos/${cluster}`)
+      // Its route goes first, then its Envoy cluster.
+      await wait('its Envoy cluster to be gone', async () => !(await dumpOf(scene.observability)).includes(`thanos/${cluster}`))
     },
   }
 }

@@ -1,15 +1,16 @@
 /** docs/how-to/migrate-from-goatlas.md, steps 5 to 7: old Envoys are stopped, goatlas is removed, and what may fail meanwhile. */
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
 import {type Channel, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {inSteps} from '../helpers/steps.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
-import {expectOurs, expectRecords} from './migrated.js'
+import {type Objects, expectOurs, expectRecords, versions} from './migrated.js'
 import {NAMESPACE, type Stored} from './migration.js'
 import {type OldAndNew, names, openOldAndNew} from './old-and-new.js'
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   inSteps()
   let stage: OldAndNew
   let kept: Channel | undefined
@@ -55,6 +56,12 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     expect(stage.query.gap('downstream2', mark)).to.be.greaterThan(1000)
     expect(sinceReady).to.be.lessThan(20_000)
     await stage.play('5. Move a cluster', /envoy-ads --replicas=1|^atlas status/)
+    const selects = (objects: Objects, replica: number): unknown =>
+      objects.get(`Service/downstream2-thanos-sidecar${replica}`)?.spec?.['selector']
+    await stage.until('both Services to select the new Envoy', async () => {
+      const objects = await stage.objects()
+      return [0, 1].every(replica => isDeepStrictEqual(selects(objects, replica), {'goatlas.io/envoy': 'observability'}))
+    })
     const after = await stage.objects()
     for (const replica of [0, 1]) {
       expectOurs(after.get(`Service/downstream2-thanos-sidecar${replica}`))
@@ -99,8 +106,8 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     }
     stage.writes()
     let answered = 0
-    const end = performance.now() + 2500
-    while (performance.now() < end) {
+    const begin = performance.now()
+    while (performance.now() < begin + 2500 || (answered <= 2 && performance.now() < begin + 30_000)) {
       await sleep(20)
       const {body} = await stage.kubernetes.request<Stored>('GET', at)
       if (!('goatlas.io/envoy' in (body.spec?.['selector'] as object))) continue
@@ -117,8 +124,8 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
   })
 
   it('goatlas is uninstalled by its own Helm release, and nothing of Atlas is deleted', async () => {
+    const before = await atRest()
     const mark = stage.query.mark()
-    const before = await stage.objects()
     await stage.play('7. Uninstall the old program')
     for (const name of ['downstream3', 'atlas']) await stage.old.get(name)?.stop()
     await collectorHasPassed()
@@ -137,6 +144,18 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, to the end', function () {
     stage.expectAnswers(mark, 'downstream1', 'downstream2')
     expect(stage.unplayed(['5. Move a cluster', '6. Restart Thanos Query', '7. Uninstall the old program'])).to.deep.equal([])
   })
+
+  /** All objects, once no program has written any of them for two seconds. */
+  async function atRest(): Promise<Objects> {
+    let objects = await stage.objects()
+    await stage.until('the objects to be at rest', async () => {
+      const before = objects
+      await sleep(2000)
+      objects = await stage.objects()
+      return isDeepStrictEqual(versions(before), versions(objects))
+    })
+    return objects
+  }
 
   /** Waits until the garbage collector has deleted an object without owner: then it has deleted all such objects. */
   async function collectorHasPassed(): Promise<void> {

@@ -156,7 +156,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     await sleep(1000)
     stage.expectAnswers(mark, ...names)
     expect(names.map(name => stage.wayOf(name))).to.deep.equal(['new', 'old', 'old'])
-    expect(await stage.play('5. Move a cluster', /^atlas status/)).to.match(/downstream1 .*synced/)
+    await stage.until('it to be synced', async () => /downstream1 .*synced/.test(await stage.play('5. Move a cluster', /^atlas status/)))
     const {nodePort} = (
       JSON.parse((await stage.run('kubectl --context downstream1 --namespace atlas get service atlas-envoy --output json')).stdout) as {
         spec: {ports: readonly [{nodePort: number}]}

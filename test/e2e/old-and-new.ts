@@ -128,11 +128,12 @@ function stageOf({migration, addresses, sidecar, ...parts}: Parts): OldAndNew {
   async function startRelease(): Promise<void> {
     await migration.startServers()
     ours.set('atlas', await migration.startEnvoy('atlas', {address: addresses.atlas}))
-    await migration.until('the zone, credentials and values', async () => {
+    await migration.until('the zone, endpoints, credentials and values', async () => {
       const objects = await migration.objects()
       const isOurs = (name: string): boolean => objects.get(`Secret/${name}-envoy-values`)?.metadata.labels?.[MANAGED] === 'atlas'
       const isKnown = (name: string): boolean => objects.has(`Secret/${name}-envoy-ads`)
-      return objects.has('ConfigMap/atlas-coredns') && [...names, 'atlas'].every(name => isOurs(name) && isKnown(name))
+      const areListed = objects.has('ConfigMap/atlas-coredns') && objects.has('ConfigMap/atlas-thanos-endpoints')
+      return areListed && [...names, 'atlas'].every(name => isOurs(name) && isKnown(name))
     })
   }
 
@@ -158,7 +159,7 @@ function stageOf({migration, addresses, sidecar, ...parts}: Parts): OldAndNew {
     async move(how) {
       const step = '5. Move a cluster'
       // A Service is taken over after one round of the health check, 8 s by default.
-      await migration.run(`atlas init --namespace ${NAMESPACE} --set healthInterval=500ms --set healthTimeout=400ms`)
+      await migration.run(`atlas init --namespace ${NAMESPACE} --set healthInterval=500ms`)
       const values = migration.blocks.find(({heading, language}) => heading === step && language === 'yaml')
       await migration.run(`cat > envoy-downstream1.yaml <<'END'\n${values?.text ?? ''}END`)
       await play(step, /downstream1 .*--address/)

@@ -1,6 +1,7 @@
 /** Defects of goatlas on Kubernetes: a running installation of Atlas has none of them. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
@@ -8,7 +9,7 @@ import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
 import {type Installation, registrationOf} from './installation.js'
 import {load} from './load.js'
-import {differenceOf, dumpOf, proxyIn, queryAddress, until, untilReachable, updatesOf} from './look.js'
+import {differenceOf, dumpOf, proxyIn, queryAddress, settledDumpOf, until, untilReachable, untilSynced, updatesOf} from './look.js'
 import {sharedInstallation} from './shared-installation.js'
 
 describe('e2e: defects of goatlas, on Kubernetes', function () {
@@ -60,7 +61,9 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     const {faults, proxies} = await network.status()
     expect(faults.map(({subject}) => subject)).to.deep.equal(['registration/oslo'])
     expect(proxies.map(({cluster, state}) => `${cluster} ${state}`)).to.include('rome not connected')
-    expect((await network.fleet()).credentials.has(parseClusterName('rome')), 'a pending cluster gets its values').to.equal(true)
+    await until(network, 'values of the pending cluster, too', async () =>
+      (await network.fleet()).credentials.has(parseClusterName('rome')),
+    )
     expect([...network.ads, ...network.controllers].map(replica => replica.pid())).to.deep.equal(pids)
     expect(network.crashed.aborted).to.equal(false)
     await remove('rome', 'oslo', 'bern')
@@ -70,7 +73,10 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
   it('values that cannot be read and keys of the 2021 program are said in Events of a registration that a person wrote', async () => {
     await apply('bern', {'goatlas.io/envoy-selectors': '{"app": [', 'goatlas.io/adresses': 'x'})
     await untilServed('bern')
-    await until(network, 'Events beside it', async () => (await eventsOf('bern')).includes('envoy-selectors'))
+    await until(network, 'Events beside it', async () => {
+      const events = await eventsOf('bern')
+      return events.includes('envoy-selectors') && events.includes('adresses')
+    })
     expect(await eventsOf('bern')).to.match(/Warning +NoEffect +service\/bern +annotation "goatlas\.io\/envoy-selectors" has no effect/)
     expect(await eventsOf('bern')).to.match(
       /NoEffect +service\/bern +annotation "goatlas\.io\/adresses" .*did you mean "goatlas\.io\/addresses"/,
@@ -86,7 +92,8 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
   })
 
   it('D19: neither a cluster called atlas nor one of the same name in another namespace touches the configuration or values of another', async () => {
-    const [before, values] = [await dumpOf(network.observability), await network.get('secrets/atlas-envoy-values')]
+    await untilSynced(network)
+    const [before, values] = [await settledDumpOf(network, network.observability), await network.get('secrets/atlas-envoy-values')]
     const other = await network.kubernetes.newNamespace('other')
     const elsewhere = await network.kubernetes.kubectl(['apply', '-n', other, '-f', '-'], {
       input: registrationOf(network, 'paris', {'goatlas.io/addresses': '203.0.113.66'}),
@@ -95,7 +102,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     await apply('atlas')
     await until(network, 'an event beside it', async () => (await eventsOf('atlas')).includes('Broken'))
     await sleep(300)
-    expect(differenceOf(before, await dumpOf(network.observability))).to.equal('none')
+    expect(differenceOf(before, await settledDumpOf(network, network.observability))).to.equal('none')
     expect((await network.get('secrets/atlas-envoy-values'))?.metadata.resourceVersion).to.equal(values?.metadata.resourceVersion)
     const added = await network.run(['cluster', 'add', 'atlas', '--address', '203.0.113.66'])
     expect(added.code).to.equal(2)
@@ -109,7 +116,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     await apply('aarau')
     await apply('zug')
     await until(network, 'all of the later one', async () => (await network.fleet()).derived.has('Service/zug-thanos-sidecar0'))
-    expect((await network.get('secrets/zug-envoy-ads'))?.metadata.name).to.equal('zug-envoy-ads')
+    await until(network, 'its credential', async () => (await network.get('secrets/zug-envoy-ads'))?.metadata.name === 'zug-envoy-ads')
     const leader = await network.leader()
     await until(network, 'it to be told', async () => JSON.stringify(await leader.readiness()).includes('aarau-thanos-sidecar0'))
     expect((await network.get('services/aarau-thanos-sidecar0'))?.spec?.['selector'], "somebody else's stays").to.deep.equal({
@@ -128,7 +135,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     await network.kubectl(['label', 'service', 'turin', 'goatlas.io/cluster-'])
     await untilGone('turin')
     await until(network, 'its Service to go', async () => (await network.get('services/turin-thanos-sidecar0')) === undefined)
-    expect((await network.fleet()).endpoints?.text).not.to.contain('turin')
+    await until(network, 'its endpoints to go', async () => (await network.fleet()).endpoints?.text.includes('turin') === false)
     await network.kubectl(['delete', 'service', 'turin'])
     await remove('turin')
   })
@@ -148,6 +155,8 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
 
   it('D28: a cluster gets only what concerns it, and objects of other programs cause no write', async () => {
     const {envoy} = network.member('lyon')
+    await untilSynced(network)
+    await settledDumpOf(network, envoy)
     const [updates, before] = [await updatesOf(envoy), await proxyIn(network, 'lyon')]
     await apply('nice')
     await untilServed('nice')
@@ -156,17 +165,24 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     expect(await updatesOf(envoy)).to.deep.equal(updates)
     expect((await proxyIn(network, 'lyon'))?.connectedSince).to.equal(before?.connectedSince)
 
-    const all = await updatesOf(network.observability)
     // Reports of replicas are excluded.
     const own = /\/(atlas-proxies-|atlas-replicas|grafana)/
-    const revisions = JSON.stringify([...(await network.fleet()).revisions].filter(([object]) => !own.test(object)))
+    const others = async (): Promise<string> =>
+      JSON.stringify([...(await network.fleet()).revisions].filter(([object]) => !own.test(object)))
+    await untilSynced(network)
+    await until(network, 'the controller to be at rest', async () => {
+      const [is, was] = [await others(), await updatesOf(network.observability)]
+      await sleep(1500)
+      return is === (await others()) && isDeepStrictEqual(was, await updatesOf(network.observability))
+    })
+    const all = await updatesOf(network.observability)
+    const revisions = await others()
     await network.kubectl(['create', 'configmap', 'grafana', '--from-literal', 'a=b'])
     await network.kubectl(['create', 'secret', 'generic', 'grafana', '--from-literal', 'a=b'])
     await network.kubectl(['create', 'service', 'clusterip', 'grafana', '--tcp=80:80'])
     await sleep(500)
     expect(await updatesOf(network.observability)).to.deep.equal(all)
-    const after = [...(await network.fleet()).revisions].filter(([object]) => !own.test(object))
-    expect(JSON.stringify(after)).to.equal(revisions)
+    expect(await others()).to.equal(revisions)
     await network.kubectl(['delete', 'configmap/grafana', 'secret/grafana', 'service/grafana'])
   })
 })

@@ -1,6 +1,7 @@
 /** Registrations of any origin, requests, and the rights of an operator, with real servers and Envoys on a real API server. */
 import {expect} from 'chai'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {askAds} from '../../src/demo/lab/ads-client.js'
 import type {TlsTarget} from '../../src/demo/lab/tls-probe.js'
 import {credentialIn, identityIn} from '../../src/demo/lab/certificates.js'
@@ -54,8 +55,9 @@ describe('e2e: the operators on Kubernetes', function () {
 
   const untilMade = async (name: string): Promise<void> =>
     until(network, `all that belongs to ${name}`, async () => {
-      const {derived, credentials} = await network.fleet()
+      const {derived, credentials, endpoints} = await network.fleet()
       return (
+        endpoints?.text.includes(name) === true &&
         credentials.has(parseClusterName(name)) &&
         derived.has(`Service/${name}-thanos-sidecar0`) &&
         derived.has(`Secret/${name}-envoy-values`)
@@ -100,11 +102,11 @@ describe('e2e: the operators on Kubernetes', function () {
     expect((await network.fleet()).records.has(parseClusterName('late')), 'nobody leads').to.equal(false)
     await network.controllers[0]?.start()
     await untilMade('late')
-    expect(await madeFor('late')).to.deep.equal(made)
+    await until(network, 'the same state', async () => isDeepStrictEqual(await madeFor('late'), made))
 
     await until(network, 'the controller to be at rest', async () => {
       const before = JSON.stringify(await versions())
-      await sleep(300)
+      await sleep(1500)
       return before === JSON.stringify(await versions())
     })
     const before = await versions()

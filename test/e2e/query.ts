@@ -59,7 +59,7 @@ export function openQuery(
     if (way !== undefined)
       try {
         const authority = `${cluster}-thanos-sidecar0.${namespace}.svc.cluster.local:10901`
-        const {headers, grpcStatus, status} = await callOnce(openPlain({host: pods[way], port: 10_901}), oneCall(authority, 3000))
+        const {headers, grpcStatus, status} = await callOnce(openPlain({host: pods[way], port: 10_901}), oneCall(authority, 10_000))
         if (grpcStatus === 0) [by, why] = [String(headers[ANSWERED_BY]), undefined]
         else why = `HTTP ${status}, gRPC ${String(grpcStatus)}`
       } catch (error) {

@@ -59,7 +59,7 @@ export function makeReplica({name, role, namespace, listen, admin, accounts, sup
     if (running === undefined) throw new Error(`${name} was not started`)
     return running
   }
-  const page = async (at: string): Promise<Response> => fetch(`http://${renderHostPort(admin)}${at}`, {signal: AbortSignal.timeout(2000)})
+  const page = async (at: string): Promise<Response> => fetch(`http://${renderHostPort(admin)}${at}`, {signal: AbortSignal.timeout(10_000)})
   return {
     name,
     admin,

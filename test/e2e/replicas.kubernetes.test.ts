@@ -6,6 +6,7 @@ import {expect} from 'chai'
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {isDeepStrictEqual} from 'node:util'
 import type {Running} from '../../src/demo/lab/processes.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
@@ -63,11 +64,11 @@ describe('e2e: replicas of the server', function () {
       async () => JSON.stringify(shown(await network.status())) === JSON.stringify(right),
       TAKEN_OVER_S,
     )
-    const {stdout} = await network.run(['status', '--json'], network.person)
-    const told = JSON.parse(stdout) as Status
-    expect(shown(told)).to.deep.equal(right)
+    const told = async (): Promise<Status> => JSON.parse((await network.run(['status', '--json'], network.person)).stdout) as Status
+    await until(network, 'the command to be right', async () => isDeepStrictEqual(shown(await told()), right))
+    const {proxies} = await told()
     for (const [id, replica] of where)
-      if (replica === victim) expect((told.proxies.find(proxy => proxy.id === id)?.connectedSince ?? '') > killed, id).to.equal(true)
+      if (replica === victim) expect((proxies.find(proxy => proxy.id === id)?.connectedSince ?? '') > killed, id).to.equal(true)
     // First with the Envoys that it served, until the leader has seen that each is connected to another replica.
     const isReportGone = async (): Promise<boolean> => (await network.get(`configmaps/atlas-proxies-${victim.name}`)) === undefined
     await until(network, 'its report to have nothing more to say', isReportGone)
@@ -103,12 +104,21 @@ describe('e2e: replicas of the server', function () {
         .and.not.to.include('thanos/ghost')
       await untilSynced(network)
       await envoy.kill()
+      // The next test compares all streams.
+      await until(network, 'its stream to end', async () => !(envoy.nodeId in (await streams())))
     })
 
   /** Since when each proxy has its stream, by the replicas' own status. */
   async function streams(): Promise<Readonly<Record<string, string>>> {
     const all = await Promise.all(network.ads.map(async replica => replica.report()))
     return Object.fromEntries(all.flatMap(({proxies}) => proxies).map(({id, connectedSince}) => [id, connectedSince]))
+  }
+
+  /** A busy machine may delay one round of three by chance; a Lease that is not given back would delay each of them. */
+  async function expectAtOnce(handOver: () => Promise<number>): Promise<void> {
+    const rounds = [await handOver()]
+    while (rounds.every(each => each >= HELD_MS) && rounds.length < 3) rounds.push(await handOver())
+    expect(Math.min(...rounds), `milliseconds, the least of ${rounds.join(', ')}`).to.be.lessThan(HELD_MS)
   }
 
   /** Registers a cluster as kubectl would, and waits for its credential. */
@@ -138,15 +148,19 @@ describe('e2e: replicas of the server', function () {
   })
 
   it('SIGTERM of the leader gives the Lease back at once', async () => {
-    const leader = await network.leader()
-    const begin = performance.now()
-    const ended = leader.stop()
-    await until(network, 'another one to lead', async () => (await network.leader()).name !== leader.name)
-    expect(performance.now() - begin, 'milliseconds').to.be.lessThan(HELD_MS)
+    const handOver = async (): Promise<number> => {
+      const leader = await network.leader()
+      const begin = performance.now()
+      const ended = leader.stop()
+      await until(network, 'another one to lead', async () => (await network.leader()).name !== leader.name)
+      const taken = performance.now() - begin
+      await ended
+      await leader.start()
+      await leader.untilReady()
+      return taken
+    }
+    await expectAtOnce(handOver)
     await signed('turin')
-    await ended
-    await leader.start()
-    await leader.untilReady()
     await remove('turin')
   })
 
@@ -183,16 +197,19 @@ describe('e2e: replicas of the server', function () {
     }
     await untilSynced(network)
     await signed('turin')
-    const leader = await network.leader()
-    expect(names([first, second])).to.include(leader.name)
-    const begin = performance.now()
-    const ended = leader.stop()
-    await until(network, 'the other one to lead', async () => (await network.leader()) !== leader)
-    expect(performance.now() - begin, 'milliseconds').to.be.lessThan(HELD_MS)
-    await ended
-    await leader.start({role: 'all'})
-    await leader.untilReady()
-    await untilSynced(network)
+    await expectAtOnce(async () => {
+      const leader = await network.leader()
+      expect(names([first, second])).to.include(leader.name)
+      const begin = performance.now()
+      const ended = leader.stop()
+      await until(network, 'the other one to lead', async () => (await network.leader()) !== leader)
+      const taken = performance.now() - begin
+      await ended
+      await leader.start({role: 'all'})
+      await leader.untilReady()
+      await untilSynced(network)
+      return taken
+    })
     expect(await requests.stop()).to.be.greaterThan(100)
 
     for (const replica of [first, second]) {
@@ -215,8 +232,10 @@ describe('e2e: replicas of the server', function () {
     const says = async (replica: Replica): Promise<boolean> => JSON.stringify((await replica.readiness()).warnings).includes(words)
     for (const replica of [second, third]) await until(network, `${replica.name} to say so`, async () => says(replica))
     for (const replica of [second, third]) expect((await replica.readiness()).ready).to.equal(true)
-    expect((await network.status()).warnings.join(), 'status').to.contain(words)
-    expect((await network.status()).servers.map(({address}) => address)).to.include(renderHostPort(third.listen))
+    await until(network, 'status to say so, with the newer one', async () => {
+      const {warnings, servers} = await network.status()
+      return warnings.join().includes(words) && servers.some(({address}) => address === renderHostPort(third.listen))
+    })
     const told = second.log().filter(({msg}) => String(msg).startsWith('can not take part in leader election'))
     expect(told, 'once').to.have.length(1)
 

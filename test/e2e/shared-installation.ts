@@ -16,13 +16,9 @@ const times = {
   ...{replica: '4s', 'replica-renew': '1200ms', 'replica-look': '800ms'},
 }
 
-/** Seconds, as by default: under load, on a machine that runs other tests as well, an answer may take longer than the 0.4 s of other scenes. */
-const HEALTH_TIMEOUT = 2
-
 async function open(): Promise<Installation> {
   const kubernetes = await sharedKubernetes()
-  const settings = {timeouts: {healthTimeout: HEALTH_TIMEOUT}}
-  const installation = await openInstallation({kubernetes, clusters: ['paris', 'lyon'], spare: 16, ads: 3, controllers: 2, times, settings})
+  const installation = await openInstallation({kubernetes, clusters: ['paris', 'lyon'], spare: 16, ads: 3, controllers: 2, times})
   await untilReachable(installation)
   await untilSynced(installation)
   return installation
