@@ -5,7 +5,7 @@ import {promisify} from 'node:util'
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {NamedTarget} from '../../src/lib/model/cluster.js'
-import {parseClusterName, sidecarName} from '../../src/lib/model/names.js'
+import {envoyNames, parseClusterName, sidecarName} from '../../src/lib/model/names.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type GrpcReply, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
@@ -14,6 +14,9 @@ import {call, queryAddress, statOf, statusIn, until, untilReachable, whoAnswers}
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const run = promisify(execFile)
+
+/** Milliseconds: four of the scene's check intervals; the time limit of these calls is 5 s and more. */
+const AT_ONCE = 2000
 
 describe('e2e: health of each Thanos endpoint', function () {
   this.timeout(60_000)
@@ -50,12 +53,30 @@ describe('e2e: health of each Thanos endpoint', function () {
     return grpcStatus === 0 ? String(headers[ANSWERED_BY]) : `gRPC status ${grpcStatus ?? 'none'}`
   }
 
+  /** The gRPC status of a call that must be answered within some milliseconds. */
+  async function refusedWithin(milliseconds: number, make: () => Promise<GrpcReply>): Promise<number | undefined> {
+    const begin = performance.now()
+    const {grpcStatus} = await make()
+    expect(performance.now() - begin, 'milliseconds').to.be.below(milliseconds)
+    return grpcStatus
+  }
+
+  /** What the downstream Envoy counts for a target, on one page: failed checks, and whether it is healthy. */
+  async function checksOf(target: string): Promise<{readonly failed: number; readonly healthy: number}> {
+    const page = await network.member('paris').envoy.page(`/stats?filter=^cluster\\.${envoyNames.sidecar(0, target)}\\.`)
+    const stat = (name: string): number => Number(new RegExp(`\\.${name}: (\\d+)$`, 'm').exec(page)?.[1] ?? NaN)
+    return {failed: stat('health_check.failure'), healthy: stat('membership_healthy')}
+  }
+
   it('a dead one is UNAVAILABLE at once, with the reason; the other replica, and the cluster, are as before', async () => {
     const [, second] = network.member('paris').backends
     await second?.close()
+    // The first call comes before any health check can have noticed; both of its connections are refused.
+    expect(await refusedWithin(AT_ONCE, async () => call(network, 'paris', 1))).to.equal(grpcCodes.unavailable)
     await until(network, 'replica 1 to be unhealthy', async () => (await call(network, 'paris', 1)).grpcMessage.includes('no healthy'))
     const {grpcStatus, grpcMessage} = await call(network, 'paris', 1)
     expect({grpcStatus, grpcMessage}).to.deep.equal({grpcStatus: grpcCodes.unavailable, grpcMessage: 'no healthy upstream'})
+    expect(await refusedWithin(AT_ONCE, async () => call(network, 'paris', 1))).to.equal(grpcCodes.unavailable)
     expect(await whoAnswers(network, 'paris', 0)).to.equal('paris/0')
     expect(await statOf(network.observability, 'cluster.thanos/paris.membership_healthy')).to.equal(1)
   })
@@ -78,11 +99,20 @@ describe('e2e: health of each Thanos endpoint', function () {
     const backend = await serve('120', 'ruler/0')
     await register('ruler', {})
     await until(network, 'the ruler', async () => (await answerOf('ruler')) === 'ruler/0')
+    const {failed: before} = await checksOf('ruler')
     backend.freeze()
+    const seen: {readonly failed: number; readonly healthy: number}[] = []
+    await until(network, 'the end of the ruler by its checks', async () => {
+      const {failed, healthy} = await checksOf('ruler')
+      seen.push({failed: failed - before, healthy})
+      return healthy === 0
+    })
+    for (const {failed, healthy} of seen) expect(healthy, `after ${failed} failed checks`).to.equal(failed < 2 ? 1 : 0)
     await until(network, 'the ruler to be unhealthy', async () => {
       const reply = await ask('ruler', 1000).catch(() => undefined)
       return reply?.grpcMessage === 'no healthy upstream'
     })
+    expect(await refusedWithin(AT_ONCE, async () => ask('ruler'))).to.equal(grpcCodes.unavailable)
     expect(await whoAnswers(network, 'paris', 0)).to.equal('paris/0')
     backend.thaw()
     await until(network, 'the ruler again', async () => (await answerOf('ruler')) === 'ruler/0')
