@@ -1,10 +1,11 @@
 /** Several addresses of one cluster are used in their order: each only while the health checks of all before it fail. */
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
-import {parseAddresses} from '../../src/lib/model/address.js'
+import {parseAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {ask, serveRecording} from '../helpers/http1.js'
+import type {Place} from './envoy.js'
 import {until, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
@@ -18,30 +19,40 @@ describe('e2e: several addresses of a cluster', function () {
   })
   after(() => closeNetwork(network))
 
-  /** A second Envoy of paris, at an address of its own. */
-  async function second() {
-    const envoy = await network.makeEnvoy(network.member('paris').name, {address: network.spareAddress(1), nodeId: 'paris-1'})
+  /** A further Envoy of paris, at an address of its own. */
+  async function another(place: Place) {
+    const envoy = await network.makeEnvoy(network.member('paris').name, place)
     await envoy.start()
     await envoy.untilReady()
     return envoy
   }
+  const second = async () => another({address: network.spareAddress(1), nodeId: 'paris-1'})
 
   async function useAddresses(...addresses: readonly string[]): Promise<void> {
     const input = {request: {addresses: parseAddresses(addresses.join(','))}, defaults: targetsOf(defaultStack)}
     await addCluster(network.store, 'paris', input, dependencies)
     await until(network, 'the addresses', async () => {
       const clusters = await network.observability.page('/clusters')
-      return addresses.every(each => clusters.includes(`thanos/paris::${each}:11901::health_flags::healthy`) || each === NOWHERE)
+      return addresses.every(
+        each => clusters.includes(`thanos/paris::${renderHostPort({host: each, port: 11_901})}::health_flags::healthy`) || each === NOWHERE,
+      )
     })
   }
 
   /** Requests that reached an address, by Envoy's own count. */
   async function requestsTo(address: string): Promise<number> {
     const clusters = await network.observability.page('/clusters')
-    return Number(new RegExp(`thanos/paris::${address.replaceAll('.', '\\.')}:11901::rq_success::(\\d+)`).exec(clusters)?.[1] ?? 0)
+    const prefix = `thanos/paris::${renderHostPort({host: address, port: 11_901})}::rq_success::`
+    return Number(
+      clusters
+        .split('\n')
+        .find(line => line.startsWith(prefix))
+        ?.slice(prefix.length) ?? 0,
+    )
   }
 
   const NOWHERE = '127.64.1.249'
+  const IPV6 = '::1'
 
   it('the first that answers gets every request, and the next one when it dies; the first has them again when it is back', async () => {
     const first = network.member('paris')
@@ -65,6 +76,29 @@ describe('e2e: several addresses of a cluster', function () {
     })
     await other.kill()
     expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
+  })
+
+  it('three that are all alive, the last of them at IPv6, are used in their order: the next one only when those before it are dead', async () => {
+    const first = network.member('paris')
+    const others = [await second(), await another({address: IPV6, nodeId: 'paris-2'})]
+    const addresses = [first.address, network.spareAddress(1), IPV6]
+    await useAddresses(...addresses)
+    const envoys = [first.envoy, ...others]
+    for (const [index, address] of addresses.entries()) {
+      const counts = async () => Promise.all(addresses.map(requestsTo))
+      await until(network, `requests to ${address}`, async () => {
+        const before = await requestsTo(address)
+        return (await whoAnswers(network, 'paris')) === 'paris/0' && (await requestsTo(address)) > before
+      })
+      const before = await counts()
+      for (let turn = 0; turn < 10; turn += 1) expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
+      const after = await counts()
+      expect(after.map((count, at) => count - (before[at] ?? 0))).to.deep.equal(addresses.map((_, at) => (at === index ? 10 : 0)))
+      await envoys[index]?.kill()
+    }
+    await first.envoy.start()
+    await first.envoy.untilReady()
+    await until(network, 'the first again', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
   })
 
   it('pages come from the first to which a connection can be made, and from it again soon after it is back', async () => {
