@@ -1,10 +1,12 @@
 /** What Envoys answer themselves at the ports of web pages: no page, no server behind it, no Envoy, no Atlas server; and that gRPC is answered as before. */
+import http2 from 'node:http2'
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type RecordingServer, ask, serveRecording} from '../helpers/http1.js'
+import {statusOn} from '../helpers/http2.js'
 import {call, until, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
@@ -80,6 +82,27 @@ describe('e2e: replies of Envoys in place of a web page', function () {
 
   it('no such replica', async () => {
     await replies('/prom/paris/7/', {status: 404, says: 'There is no such replica.'})
+  })
+
+  it('more requests at a time than a connection takes wait at the client, and none of them is refused', async () => {
+    const session = http2.connect(`http://${pages.host}:${pages.port}`)
+    session.on('error', () => undefined)
+    const statuses = async (count: number): Promise<ReadonlySet<number>> =>
+      new Set(await Promise.all(Array.from({length: count}, async () => statusOn(session, '/prom/paris/'))))
+    expect([...(await statuses(1))]).to.deep.equal([200])
+    const limit = session.remoteSettings.maxConcurrentStreams ?? 0
+    expect(limit).to.equal(1024)
+    expect([...(await statuses(limit + 100))]).to.deep.equal([200])
+    session.destroy()
+    for (const [envoy, clusters] of [
+      [network.observability, ['page/prom/paris', 'page/alertmanager/paris', 'page/thanos/paris']],
+      [network.member('paris').envoy, ['page/prom', 'page/alertmanager', 'page/thanos']],
+    ] as const) {
+      const text = await envoy.page('/clusters')
+      for (const cluster of clusters)
+        for (const breaker of ['max_connections::10000', 'max_pending_requests::100000', 'max_requests::100000'])
+          expect(text).to.include(`${cluster}::default_priority::${breaker}`)
+    }
   })
 
   it('a path that is denied: says which annotation allows it', async () => {

@@ -1,15 +1,29 @@
 /** Web pages through both Envoys, with recording servers behind them: prefixes, host names, replicas, denials, headers, redirects. */
+import http2 from 'node:http2'
 import {expect} from 'chai'
+import {tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {HostPort} from '../../src/lib/model/address.js'
-import {defaultPages} from '../../src/lib/model/page.js'
+import {type PageKind, pageKinds, parseClusterName} from '../../src/lib/model/names.js'
+import {defaultPages, pagePorts} from '../../src/lib/model/page.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {type ClusterRequest, addCluster} from '../../src/lib/ops/cluster/add.js'
 import {type PageAnswer, type PageRequest, type RecordingServer, ask, connect, serveRecording} from '../helpers/http1.js'
+import {statusOn} from '../helpers/http2.js'
+import {spellings as pathSpellings} from '../helpers/path-spellings.js'
+import {everyPort} from './every-port.js'
 import {until, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const DOMAIN = 'web.example'
+
+/** Every kind of page at every port that has it: port, prefix, the server behind it. */
+const everyPage = [
+  [10_904, '/prom/paris', 'prom0'],
+  [10_904, '/alertmanager/paris', 'alertmanager'],
+  [10_904, '/thanos/paris', 'sidecar'],
+  [10_902, '/thanos/paris', 'sidecar'],
+] as const
 
 describe('e2e: web pages', function () {
   this.timeout(60_000)
@@ -144,7 +158,12 @@ describe('e2e: web pages', function () {
       'accept-language': 'de',
       'cache-control': 'no-cache',
       'content-type': 'application/x-www-form-urlencoded',
+      'content-language': 'de',
+      'if-match': '"2"',
+      'if-modified-since': 'Sat, 29 Oct 1994 19:43:31 GMT',
       'if-none-match': '"1"',
+      'if-range': '"3"',
+      'if-unmodified-since': 'Sat, 29 Oct 1994 19:43:31 GMT',
       range: 'bytes=0-1',
       'user-agent': 'test',
       'x-requested-with': 'XMLHttpRequest',
@@ -154,14 +173,16 @@ describe('e2e: web pages', function () {
       headers: {...secret, ...identity, ...steering, ...wanted, 'x-custom': '1', host: 'door'},
       body: 'query=up',
     }
-    expect((await get('/prom/paris/api/v1/query', request)).status).to.equal(200)
-    const {headers} = last(servers.prom0)
-    expect(headers).to.include({...wanted, 'content-length': '8', 'x-forwarded-prefix': '/prom/paris'})
-    const rest = Object.keys(headers).filter(name => !(name in wanted) && name !== 'content-length')
-    const ofEnvoy = ['x-envoy-external-address', 'x-envoy-original-host', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id']
-    expect(rest).to.have.members(['host', 'x-forwarded-prefix', ...ofEnvoy])
-    expect(JSON.stringify(headers)).to.not.include('203.0.113.9')
-    expect(headers.host).to.match(/^127\..*:9090$/)
+    for (const [port, prefix, server] of everyPage) {
+      expect((await ask({...pages, port}, `${prefix}/api/v1/query`, request)).status, `${port}${prefix}`).to.equal(200)
+      const {headers} = last(servers[server])
+      expect(headers).to.include({...wanted, 'content-length': '8', 'x-forwarded-prefix': prefix})
+      const rest = Object.keys(headers).filter(name => !(name in wanted) && name !== 'content-length')
+      const ofEnvoy = ['x-envoy-external-address', 'x-envoy-original-host', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id']
+      expect(rest, `${port}${prefix}`).to.have.members(['host', 'x-forwarded-prefix', ...ofEnvoy])
+      expect(JSON.stringify(headers)).to.not.include('203.0.113.9')
+      expect(headers.host).to.match(/^127\..*:(9090|9093|10902)$/)
+    }
   })
 
   it('cannot act on the login, on other pages or on the browser', async () => {
@@ -172,6 +193,11 @@ describe('e2e: web pages', function () {
       'strict-transport-security': 'max-age=1',
       'access-control-allow-origin': '*',
       'access-control-allow-credentials': 'true',
+      'access-control-allow-headers': '*',
+      'access-control-allow-methods': 'PUT',
+      'access-control-allow-private-network': 'true',
+      'access-control-expose-headers': 'etag',
+      'access-control-max-age': '86400',
       'alt-svc': 'h3=":1"',
       refresh: '0; url=http://evil',
       'www-authenticate': 'Basic',
@@ -179,16 +205,18 @@ describe('e2e: web pages', function () {
       'x-accel-expires': '3600',
       'x-sendfile': '/etc/passwd',
     }
-    servers.prom0.answer(200, {...acting, 'content-type': 'text/html', etag: '"1"', 'referrer-policy': 'unsafe-url'})
-    const {headers} = await get('/prom/paris/')
-    servers.prom0.answer(200, {})
-    expect(headers).to.not.have.any.keys(...Object.keys(acting))
-    expect(headers).to.include({
-      'content-type': 'text/html',
-      etag: '"1"',
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'same-origin',
-    })
+    for (const [port, prefix, server] of everyPage) {
+      servers[server].answer(200, {...acting, 'content-type': 'text/html', etag: '"1"', 'referrer-policy': 'unsafe-url'})
+      const {headers} = await ask({...pages, port}, `${prefix}/`)
+      servers[server].answer(200, {})
+      expect(headers, `${port}${prefix}`).to.not.have.any.keys(...Object.keys(acting))
+      expect(headers, `${port}${prefix}`).to.include({
+        'content-type': 'text/html',
+        etag: '"1"',
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'same-origin',
+      })
+    }
   })
 
   it('are shown in frames of their own host alone, beside what their own policy says', async () => {
@@ -294,6 +322,10 @@ describe('e2e: web pages', function () {
     expect((await get('/prom/paris/api/v1/query', {method: 'POST', body: 'x'.repeat(3 * 1024 * 1024)})).status).to.equal(200)
   })
 
+  /** How many requests each server has had. */
+  const arrived = (): Readonly<Record<string, number>> =>
+    Object.fromEntries(Object.entries(servers).map(([name, {requests}]) => [name, requests.length]))
+
   describe('what administers, stops, profiles or writes', () => {
     const spellings = (path: string): readonly string[] => [
       path,
@@ -308,7 +340,7 @@ describe('e2e: web pages', function () {
       `/x/%2e%2e${path}`,
       `/prometheus${path}`,
     ]
-    const paths: readonly [string, string, string][] = [
+    const paths: readonly [PageKind, string, string][] = [
       ['prom', 'GET', '/api/v1/admin/tsdb/snapshot'],
       ['prom', 'PUT', '/-/quit'],
       ['prom', 'POST', '/-/reload'],
@@ -332,6 +364,7 @@ describe('e2e: web pages', function () {
     })
 
     it('is denied in every spelling', async () => {
+      const before = arrived()
       for (const [kind, method, path] of paths) {
         for (const spelling of spellings(path)) {
           const {status, body} = await get(`/${kind}/paris${spelling}`, {method})
@@ -343,11 +376,27 @@ describe('e2e: web pages', function () {
           if (spelling !== path) expect((await get(`/${kind}/paris${spelling}`, {method})).status, spelling).to.equal(400)
       }
 
-      for (const name of ['prom0', 'alertmanager', 'sidecar'] as const)
-        expect(
-          servers[name].requests.some(({path}) => path.startsWith('/-/') || path.startsWith('/debug')),
-          name,
-        ).to.equal(false)
+      expect(arrived()).to.deep.equal(before)
+    })
+
+    it('is denied by the downstream Envoy itself, to which the observability Envoy is only a client', async () => {
+      const ports = everyPort(network, await network.store.load(), {cluster: parseClusterName('paris')})
+      for (const kind of pageKinds) {
+        const at = ports.find(({port}) => port === pagePorts[kind]) ?? expect.fail(`no port of ${kind}`)
+        const session = http2.connect(`https://${at.host}:${at.port}`, tlsOptions(at, {certificate: at.admits}))
+        session.on('error', () => undefined)
+        const before = arrived()
+        for (const [, method, path] of paths.filter(([each]) => each === kind)) {
+          for (const [spelled, spell, expected] of pathSpellings)
+            expect(await statusOn(session, spell(path), {method}), `${kind}: ${method} ${path} ${spelled}`).to.be.oneOf(expected)
+          const ofReplica = await statusOn(session, path, {method, authority: 'page-0'})
+          expect(ofReplica, `replica, ${path}`).to.equal(kind === 'alertmanager' ? 404 : 403)
+        }
+
+        expect(arrived()).to.deep.equal(before)
+        expect(await statusOn(session, '/'), 'the page itself').to.equal(200)
+        session.destroy()
+      }
     })
 
     it('is passed on where the registration allows it; silences are denied where it says so', async () => {

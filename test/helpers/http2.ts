@@ -79,6 +79,23 @@ export async function visit(
   }
 }
 
+/** The status of one request without a body among others on a connection. */
+export async function statusOn(
+  session: http2.ClientHttp2Session,
+  path: string,
+  {method = 'GET', authority = 'page'}: {readonly method?: string; readonly authority?: string} = {},
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({':path': path, ':method': method, ':authority': authority})
+    stream.once('error', reject)
+    stream.once('response', answered => {
+      stream.resume()
+      stream.once('end', () => resolve(Number(answered[':status'])))
+    })
+    stream.end()
+  })
+}
+
 /** A server that answers 200, to gRPC OK, with `name` and, as JSON, the headers that reached it; and Envoy's health checks with SERVING. */
 export async function serveEcho(
   {host, port}: HostPort,
