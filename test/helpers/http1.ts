@@ -11,6 +11,8 @@ export interface PageRequest {
   readonly body?: string
   /** Absent: plaintext. */
   readonly tls?: ConnectionOptions
+  /** How long the connection may be silent; 10 s by default. */
+  readonly timeoutMs?: number
 }
 
 export interface PageAnswer {
@@ -20,9 +22,10 @@ export interface PageAnswer {
 }
 
 /** Sends one request on a new connection; the path goes out as it is. */
-export async function ask(at: HostPort, path: string, {method = 'GET', headers = {}, body, tls}: PageRequest = {}): Promise<PageAnswer> {
+export async function ask(at: HostPort, path: string, request: PageRequest = {}): Promise<PageAnswer> {
+  const {method = 'GET', headers = {}, body, tls, timeoutMs = 10_000} = request
   return new Promise((resolve, reject) => {
-    const options = {...at, path, method, headers, agent: false, timeout: 10_000}
+    const options = {...at, path, method, headers, agent: false, timeout: timeoutMs}
     const onResponse = (response: http.IncomingMessage): void => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -31,10 +34,10 @@ export async function ask(at: HostPort, path: string, {method = 'GET', headers =
         resolve({status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString()})
       })
     }
-    const request = tls === undefined ? http.request(options, onResponse) : https.request({...options, ...tls}, onResponse)
-    request.once('error', reject)
-    request.once('timeout', () => request.destroy(new Error(`no answer to ${method} ${path}`)))
-    request.end(body)
+    const sent = tls === undefined ? http.request(options, onResponse) : https.request({...options, ...tls}, onResponse)
+    sent.once('error', reject)
+    sent.once('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path}`)))
+    sent.end(body)
   })
 }
 
