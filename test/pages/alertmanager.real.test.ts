@@ -7,6 +7,14 @@ import {namedIn, requestsOf, strays} from './support/crawl.js'
 import {ALERT} from './support/programs.js'
 import {type Pages, askAt, byHost, sharedPages, ways} from './support/scene.js'
 
+/** The alert's source is where its Prometheus says that it is; scene.ts gives it its host name at Atlas. */
+const source = `${byHost('prom', 'paris')}graph?g0.expr=vector%281%29&g0.tab=1`
+
+/** Those that lead out of the page, but for the manual. */
+function elsewhere(urls: readonly string[], base: string): readonly string[] {
+  return strays(urls, base).filter(url => !url.startsWith('https://prometheus.io/'))
+}
+
 describe('pages: Alertmanager', function () {
   this.timeout(120_000)
   let pages: Pages
@@ -34,21 +42,22 @@ describe('pages: Alertmanager', function () {
         await openAlertmanager(page, base, ALERT)
         for (const [entry, shows] of [
           ['Silences', 'New Silence'],
+          ['New Silence', 'Creator'],
           ['Status', 'Uptime'],
+          ['Settings', 'First day of the week'],
           ['Alerts', ALERT],
         ] as const) {
-          await page.getByRole('link', {name: entry, exact: true}).click()
+          await page.getByRole('link', {name: entry, exact: true}).first().click()
           await page.getByText(shows).first().waitFor()
           for (const url of await namedIn(page)) named.add(url)
         }
 
         expect(strays(asked, base)).to.deep.equal([])
-        // The alert's source is where its Prometheus says that it is; scene.ts gives it its host name at Atlas.
-        const elsewhere = strays([...named], base).filter(url => !url.startsWith('https://prometheus.io/'))
-        expect(elsewhere).to.deep.equal([`${byHost('prom', 'paris')}graph?g0.expr=vector%281%29&g0.tab=1`])
+        expect(elsewhere([...named], base)).to.deep.equal([source])
       })
 
       it('create a silence, and end it', async () => {
+        const asked = requestsOf(page)
         await openAlertmanager(page, base, ALERT)
         const id = await createSilence(page, base, ALERT)
         const silence = async (): Promise<string> => (await askAt(pages, `${base}api/v2/silence/${id}`)).body
@@ -57,6 +66,8 @@ describe('pages: Alertmanager', function () {
           .and.to.include('for a test')
         await page.reload()
         await page.getByText('for a test').first().waitFor()
+        expect(elsewhere(await namedIn(page), base).filter(url => url !== source)).to.deep.equal([])
+        expect(strays(asked, base)).to.deep.equal([])
         await expireSilence(page)
         expect(await silence()).to.include('"state":"expired"')
       })

@@ -3,7 +3,8 @@ import {expect} from 'chai'
 import type {BrowserContext, Page} from 'playwright-core'
 import type {Running} from '../../src/demo/lab/processes.js'
 import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
-import {openAlertmanager} from './support/alertmanager-ui.js'
+import {ask} from '../helpers/http1.js'
+import {createSilence, openAlertmanager} from './support/alertmanager-ui.js'
 import {newVisitor} from './support/browser.js'
 import {namedIn, requestsOf, strays} from './support/crawl.js'
 import {startAlertmanager, startPrometheus, startThanosQuery, startThanosRule} from './support/programs.js'
@@ -32,6 +33,9 @@ const mixes: readonly Mix[] = [
   {externalUrl: 'http://other.example/a/b/', routePrefix: '/a/', at: '/a'},
 ]
 
+/** What the page of Debian's Prometheus 2 is without the files of its package. */
+const NO_TEMPLATES = 'error reading base template: open /usr/share/prometheus/web/templates/_base.html: no such file or directory\n'
+
 describe('pages: external URLs and route prefixes', function () {
   this.timeout(120_000)
   let pages: Pages
@@ -47,12 +51,12 @@ describe('pages: external URLs and route prefixes', function () {
   after(() => visitor.close())
   afterEach(async () => running?.stop(500))
 
-  /** Follows redirects. @returns the last address, the status there, and every address on the way */
-  async function follow(url: string): Promise<{status: number; way: readonly string[]}> {
+  /** Follows redirects. @returns what is answered at the last address, and every address on the way */
+  async function follow(url: string): Promise<{status: number; body: string; way: readonly string[]}> {
     const way = [url]
     for (;;) {
-      const {status, headers} = await askAt(pages, way.at(-1) ?? url)
-      if (status < 300 || status > 399 || way.length > 5) return {status, way}
+      const {status, headers, body} = await askAt(pages, way.at(-1) ?? url)
+      if (status < 300 || status > 399 || way.length > 5) return {status, body, way}
       way.push(new URL(headers.location ?? 'nowhere', way.at(-1)).href)
     }
   }
@@ -68,18 +72,21 @@ describe('pages: external URLs and route prefixes', function () {
     for (const [index, mix] of mixes.entries())
       it(`Prometheus ${version} with ${described(mix)}`, async () => {
         const [listen, name] = [pages.spare(9090), `prometheus-${version}-lyon-${index}`]
-        running = await startPrometheus(pages.ground, {name, listen, version, ...flagsOf(mix)})
+        const ownPaths = flagsOf(mix)
+        running = await startPrometheus(pages.ground, {name, listen, version, ...ownPaths})
         await behindLyon('prom', mix, listen, {owns: 'api/v1/status/config', name})
         for (const [, at] of ways) {
           const base = at('prom', 'lyon')
           for (const from of [base, `${base}graph?g0.expr=up`]) {
-            const {status, way} = await follow(from)
+            const {status, body, way} = await follow(from)
             for (const url of way) expect(url.startsWith(base), way.join(' -> ')).to.equal(true)
-            expect(way.at(-1)?.slice(base.length)).to.match(
-              version === 3 ? /^query(\?g0\.expr=up)?$/ : /^(classic\/)?graph(\?g0\.expr=up)?$/,
-            )
-            // The templates of Debian's pages are not there.
-            expect(status, way.join(' -> ')).to.be.oneOf(version === 3 ? [200] : [200, 500])
+            const last = way.at(-1)?.slice(base.length) ?? ''
+            expect(last).to.match(version === 3 ? /^query(\?g0\.expr=up)?$/ : /^(classic\/)?graph(\?g0\.expr=up)?$/)
+            // The page is what Prometheus answers at its own address. Debian's Prometheus 2 says so where its templates are not installed.
+            const own = await ask(listen, `${ownPaths.at}${last}`)
+            expect({status, body}, way.join(' -> ')).to.deep.equal({status: own.status, body: own.body})
+            if (version === 3 || status === 200) expect([status, body.includes('<html')]).to.deep.equal([200, true])
+            else expect([status, body]).to.deep.equal([500, NO_TEMPLATES])
           }
         }
 
@@ -97,7 +104,10 @@ describe('pages: external URLs and route prefixes', function () {
       const [body, headers] = [JSON.stringify([{labels: {alertname: name}}]), {'content-type': 'application/json'}]
       await fetch(`http://${renderHostPort(listen)}${own.at}api/v2/alerts`, {method: 'POST', body, headers})
       await behindLyon('alertmanager', mix, listen, {owns: 'api/v2/alerts', name})
-      await openAlertmanager(page, wayOf(index)('alertmanager', 'lyon'), name)
+      const base = wayOf(index)('alertmanager', 'lyon')
+      await openAlertmanager(page, base, name)
+      const id = await createSilence(page, base, name)
+      expect((await askAt(pages, `${base}api/v2/silence/${id}`)).body).to.include('"state":"active"')
     })
 
   /**
@@ -127,12 +137,12 @@ describe('pages: external URLs and route prefixes', function () {
     }
   }
 
-  for (const at of ['', '/inner'])
-    it(`Thanos Query with ${at === '' ? 'no route prefix' : `route prefix ${at}`}`, async () => {
+  for (const [index, prefix] of ['', '/inner', 'inner'].entries())
+    it(`Thanos Query with ${prefix === '' ? 'no route prefix' : `route prefix ${prefix}`}`, async () => {
       const listen = pages.spare(10_902)
-      const flags = at === '' ? [] : [`--web.route-prefix=${at}`]
-      running = await startThanosQuery(pages.ground, `thanos-query-lyon${at.replace('/', '-')}`, listen, flags)
-      await thanosBehindLyon(at, listen, {first: 'graph', then: ['Endpoints', 'stores']})
+      const flags = prefix === '' ? [] : [`--web.route-prefix=${prefix}`]
+      running = await startThanosQuery(pages.ground, `thanos-query-lyon-${index}`, listen, flags)
+      await thanosBehindLyon(prefix === '' ? '' : '/inner', listen, {first: 'graph', then: ['Endpoints', 'stores']})
     })
 
   it('Thanos Query with an external prefix, which is that of its page by path', async () => {
@@ -140,6 +150,13 @@ describe('pages: external URLs and route prefixes', function () {
     const flags = ['--web.external-prefix=/thanos/lyon', '--web.route-prefix=/']
     running = await startThanosQuery(pages.ground, 'thanos-query-lyon-external', listen, flags)
     await thanosBehindLyon('', listen, {first: 'graph', then: ['Endpoints', 'stores']}, [ways[0]])
+  })
+
+  it('Thanos Ruler with an external prefix, which is that of its page by path', async () => {
+    const [listen, query] = [pages.spare(10_902), pages.spare(9090)]
+    const flags = ['--alert.query-url=https://query.example', '--web.external-prefix=/thanos/lyon', '--web.route-prefix=/']
+    running = await startThanosRule(pages.ground, {name: 'ruler-lyon-external', listen, query, flags})
+    await thanosBehindLyon('', listen, {first: 'alerts', then: ['Rules', 'rules']}, [ways[0]])
   })
 
   for (const at of ['', '/inner'])

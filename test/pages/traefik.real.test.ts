@@ -13,6 +13,7 @@ import {chartOf, examplesOf} from '../docs/examples.js'
 import {until} from '../e2e/look.js'
 import {untilAnswers} from '../e2e/scene.js'
 import {type PageAnswer, type RecordingServer, ask} from '../helpers/http1.js'
+import {type OutsideCa, makeCa} from '../helpers/outside-ca.js'
 import {inSteps} from '../helpers/steps.js'
 import {VISITOR, programAt} from './support/programs.js'
 import {type Pages, sharedPages} from './support/scene.js'
@@ -36,7 +37,9 @@ describe('pages: behind Traefik, which asks a login proxy', function () {
   let pages: Pages
   let traefik: HostPort
   let recorded: RecordingServer
+  let authority: OutsideCa
   let cookie = ''
+  const secure = (): HostPort => ({...traefik, port: 8443})
 
   before(async () => {
     pages = await sharedPages()
@@ -86,22 +89,36 @@ describe('pages: behind Traefik, which asks a login proxy', function () {
     const address = forwardAuth.address.replace('oauth2-proxy.atlas.svc.cluster.local:4180', renderHostPort(login))
     // One route for each host, as Traefik makes them of an Ingress: the longer rule comes first.
     const hosts = [`Host(\`${DOMAIN}\`)`, ...pageKinds.map(kind => `HostRegexp(\`^[a-zA-Z0-9-]+[.]${kind}[.]web[.]localhost$\`)`)]
-    const routers = hosts.map((rule, index) => [
-      `pages${index}`,
-      {rule: `${rule} && PathPrefix(\`/\`)`, middlewares: ['login'], service: 'pages'},
+    const routers = hosts.map((rule, index) => ({
+      name: `pages${index}`,
+      router: {rule: `${rule} && PathPrefix(\`/\`)`, middlewares: ['login'], service: 'pages'},
+    }))
+    // Those of an Ingress with TLS beside them, with the one certificate that the page asks for.
+    const all = routers.flatMap(({name, router}) => [
+      [name, router],
+      [`${name}-tls`, {...router, entryPoints: ['websecure'], tls: {}}],
     ])
+    authority = makeCa(pages.ground.folder, 'web-ca')
+    const certificate = makeCa(pages.ground.folder, 'web-pages', {
+      signer: authority,
+      isCa: false,
+      usage: 'critical,digitalSignature',
+      extensions: [`subjectAltName=${[DOMAIN, ...pageKinds.map(kind => `*.${kind}.${DOMAIN}`)].map(name => `DNS:${name}`).join()}`],
+    })
     const file = path.join(pages.ground.folder, 'routes.yaml')
     const http = {
       middlewares: {login: {forwardAuth: {...forwardAuth, address}}},
-      routers: {...Object.fromEntries(routers), login: {rule: `Host(\`${DOMAIN}\`) && PathPrefix(\`/oauth2\`)`, service: 'login'}},
+      routers: {...Object.fromEntries(all), login: {rule: `Host(\`${DOMAIN}\`) && PathPrefix(\`/oauth2\`)`, service: 'login'}},
       services: {pages: server(pages.door), login: server(login)},
     }
-    await writeFile(file, JSON.stringify({http}))
+    const certificates = [{certFile: certificate.files.certificate, keyFile: certificate.files.key}]
+    await writeFile(file, JSON.stringify({http, tls: {certificates}}))
     await pages.ground.startProcess({
       name: 'traefik',
       program: programAt('traefik'),
       args: [
         `--entrypoints.web.address=${renderHostPort(traefik)}`,
+        `--entrypoints.websecure.address=${renderHostPort(secure())}`,
         `--providers.file.filename=${file}`,
         '--ping=true',
         '--ping.entrypoint=web',
@@ -143,6 +160,34 @@ describe('pages: behind Traefik, which asks a login proxy', function () {
   it('the cluster learns neither the cookie nor who logged in', async () => {
     expect(recorded.requests.length).to.be.greaterThan(0)
     for (const {headers} of recorded.requests) expect(JSON.stringify(headers)).not.to.match(/kim|oauth2|cookie|x-forwarded-user/i)
+  })
+
+  it('over TLS, each host name has the wildcard certificate of its kind, and the links of the start page stay with it', async () => {
+    const overTls = async (url: URL): Promise<PageAnswer> =>
+      ask(secure(), `${url.pathname}${url.search}`, {
+        headers: {host: url.host, cookie},
+        tls: {servername: url.hostname, ca: [authority.certificate]},
+      })
+    const start = new URL(`https://${DOMAIN}:${secure().port}/`)
+    const {status, body} = await overTls(start)
+    expect(status).to.equal(200)
+    const links = [...body.matchAll(/href="([^"]+)"/g)].map(([, href = '']) => new URL(href, start)).filter(({host}) => host !== start.host)
+    expect(links.map(({protocol, port}) => `${protocol}${port}`).filter(each => each !== `https:${secure().port}`)).to.deep.equal([])
+    const prometheus = links.find(({hostname}) => hostname === `paris.prom.${DOMAIN}`) ?? expect.fail(body)
+    expect((await overTls(new URL('/api/v1/query?query=vector(4)', prometheus))).body).to.include('"4"')
+    const {headers} = await overTls(new URL('/', prometheus))
+    expect(new URL(headers.location ?? '', prometheus).href).to.equal(new URL('/query', prometheus).href)
+    expect(
+      (
+        await overTls(
+          new URL(
+            '/',
+            links.find(({hostname}) => hostname === `lyon.prom.${DOMAIN}`),
+          ),
+        )
+      ).body,
+    ).to.equal('recorded')
+    expect((await overTls(new URL(`https://paris.alertmanager.${DOMAIN}:${secure().port}/`))).body).to.include('Alertmanager')
   })
 
   it('another name in the way of the pages is not served', async () => {
