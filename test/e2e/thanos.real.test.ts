@@ -18,6 +18,10 @@ interface QueryAnswer {
   readonly data?: {readonly result?: readonly unknown[]}
 }
 
+interface MetadataAnswer {
+  readonly data: Readonly<Record<string, readonly {readonly type: string}[]>>
+}
+
 interface ExemplarsAnswer {
   readonly data: readonly {
     readonly seriesLabels: Readonly<Record<string, string>>
@@ -104,21 +108,26 @@ describe('e2e: Thanos behind both Envoys', function () {
     const rules = JSON.stringify(await scene.get('/api/v1/rules'))
     for (const group of ['of-prometheus', 'of-ruler']) expect(rules).to.include(group)
     expect(JSON.stringify(await scene.get('/api/v1/targets'))).to.include('"job":"itself"')
-    expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=up&limit=5'))).to.include('success')
-    expect(JSON.stringify(await scene.get('/api/v1/metadata?metric=prometheus_build_info'))).to.include('gauge')
+    const {data: metadata} = (await scene.get('/api/v1/metadata?metric=prometheus_build_info')) as MetadataAnswer
+    expect(Object.keys(metadata)).to.deep.equal(['prometheus_build_info'])
+    expect(metadata['prometheus_build_info']?.[0]).to.include({type: 'gauge'})
+    expect(Object.keys(((await scene.get('/api/v1/metadata?limit=5')) as MetadataAnswer).data)).to.have.length(5)
     expect(JSON.stringify(await scene.get('/api/v1/label/prometheus_replica/values'))).to.include('lyon-0')
     expect(JSON.stringify(await scene.get('/api/v1/series?match[]=up'))).to.include('"shard":"edge"')
-    // Query {query: "vector(42)", time_seconds}, which a Thanos Query serves to another one.
-    const text = Buffer.from('vector(42)')
-    const [reply] = await calls(
-      authority('paris', 0, 'query'),
-      '/thanos.Query/Query',
-      1,
-      Buffer.concat([Buffer.from([0x0a, text.length]), text, Buffer.from([0x10, 1])]),
-    )
+    // Query {query, time_seconds}, which a Thanos Query serves to another one; the one behind paris reads from the shard alone.
+    const query = bytes(1, 'up{shard="edge"} * 42')
+    const message = Buffer.concat([query, Buffer.from([0x10, ...varint(Math.floor(Date.now() / 1000))])])
+    const [reply] = await calls(authority('paris', 0, 'query'), '/thanos.Query/Query', 1, message)
     expect(reply?.grpcStatus, reply?.grpcMessage).to.equal(0)
+    const answer = Buffer.concat(reply?.messages ?? [])
+    expect(answer.toString('latin1')).to.include('edge')
+    const value = Buffer.alloc(8)
+    value.writeDoubleLE(42)
+    expect(answer.includes(value), 'the value of the sample').to.equal(true)
+    // Statistics name the metrics that have most series.
     const [status] = await calls(authority('paris', 0), '/thanos.Status/TSDBStatistics')
     expect(status?.grpcStatus, status?.grpcMessage).to.equal(0)
+    expect(Buffer.concat(status?.messages ?? []).toString('latin1')).to.match(/prometheus_[a-z_]+/)
   })
 
   it('so does Exemplars: the exemplar of each Prometheus is found, those of two replicas under one series', async () => {
@@ -221,7 +230,7 @@ describe('e2e: Thanos behind both Envoys', function () {
     expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0'])
   })
 
-  it('a frozen sidecar, and a frozen downstream Envoy: the others answer in seconds, and the endpoint is reported (D21)', async () => {
+  it('a frozen sidecar, and a frozen downstream Envoy: the others answer within 15 seconds, and the endpoint is reported (D21)', async () => {
     for (const [name, pid] of [
       ['sidecar', scene.programs.get('lyon-0-sidecar')?.pid],
       ['Envoy', scene.network.member('lyon').envoy.pid()],
@@ -229,8 +238,10 @@ describe('e2e: Thanos behind both Envoys', function () {
       if (pid === undefined) throw new Error(`there is no ${name}`)
       process.kill(pid, 'SIGSTOP')
       try {
-        // Asked before any health check can have noticed.
+        // Asked before any health check can have noticed: `--store.response-timeout=5s` ends the wait at the latest.
+        const asked = performance.now()
         expect(await upOf('{prometheus_replica!=""}'), name).to.deep.equal(['paris-0'])
+        expect(performance.now() - asked, `milliseconds with the frozen ${name}`).to.be.below(15_000)
         await until(
           scene.network,
           `the frozen ${name} to be reported`,
@@ -259,10 +270,14 @@ describe('e2e: Thanos behind both Envoys', function () {
 
 /** SeriesRequest {max_time: in an hour, matchers: [{type: RE, name: "__name__", value: ".+"}], skip_chunks: true}. */
 function everySeries(): Uint8Array {
-  const text = (field: number, value: string): Buffer => Buffer.concat([Buffer.from([field * 8 + 2, value.length]), Buffer.from(value)])
-  const matcher = Buffer.concat([Buffer.from([8, 2]), text(2, '__name__'), text(3, '.+')])
+  const matcher = Buffer.concat([Buffer.from([8, 2]), bytes(2, '__name__'), bytes(3, '.+')])
   const maxTime = Buffer.from([0x10, ...varint(Date.now() + 3_600_000)])
   return Buffer.concat([maxTime, Buffer.from([0x1a, matcher.length]), matcher, Buffer.from([0x40, 1])])
+}
+
+/** A field of a protobuf message, with a text of less than 128 bytes. */
+function bytes(field: number, text: string): Buffer {
+  return Buffer.concat([Buffer.from([field * 8 + 2, text.length]), Buffer.from(text)])
 }
 
 function varint(value: number): readonly number[] {
