@@ -22,7 +22,9 @@ import {waitFor} from '../../src/demo/lab/wait.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
 import type {Credential} from '../../src/lib/model/authority.js'
 import {parseClientName} from '../../src/lib/model/names.js'
+import {renderYaml} from '../../src/lib/manifest/yaml.js'
 import {openDirectory} from '../../src/lib/store/open.js'
+import {certify} from '../helpers/kubernetes/certificates.js'
 
 const client = parseClientName('thanos')
 
@@ -37,6 +39,8 @@ describe('e2e: internal TLS, with Thanos', function () {
   let query: Running
   let mount: string
   let versions = 0
+  /** The URL of the Prometheus of paris. */
+  let prometheus = ''
 
   before(async () => {
     const {sites, release} = await reserveSites('own', 1)
@@ -48,15 +52,17 @@ describe('e2e: internal TLS, with Thanos', function () {
     const signal = supervisor.crashed
     const directory = path.join(folder.path, 'store')
     const atlas = openAtlasCli({store: directory, supervisor, signal, onCommand: quiet})
-    const [envoy, prometheus, found] = await Promise.all([programOf('envoy'), programOf('prometheus'), programOf('thanos')])
+    const [envoy, program, found] = await Promise.all([programOf('envoy'), programOf('prometheus'), programOf('thanos')])
     const context = {folder: folder.path, sites, screen: silent, supervisor, atlas, store: openDirectory({directory}), envoy, signal}
     thanos = found
     mount = path.join(folder.path, 'client')
     network = await openNetwork(context)
     undo.push(() => network.close())
     const [paris = expect.fail('there is no place')] = sitesByCluster(sites)
-    await startPrometheus(prometheusOf(paris.name, paris.site), prometheus, context)
-    await joinCluster(network, paris.name, paris.site, await sidecarAt(network, paris, {prometheus, thanos}))
+    const first = prometheusOf(paris.name, paris.site)
+    prometheus = `http://${renderHostPort(first.listen)}`
+    await startPrometheus(first, program, context)
+    await joinCluster(network, paris.name, paris.site, await sidecarAt(network, paris, {prometheus: program, thanos}))
     // The file holds the cluster before Thanos Query reads it for the first time.
     query = await startQuery()
     await untilAnswered()
@@ -170,6 +176,39 @@ describe('e2e: internal TLS, with Thanos', function () {
       return stores.some(({name, error}) => name.includes('.outside.') && error === '') ? true : undefined
     }
     await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.context.signal, timeoutMs: 45_000})
+    await untilAnswered()
+  })
+
+  it("asks endpoints of the user's own from the same file: one by another authority's TLS and one in plaintext, beside Atlas's", async () => {
+    const {folder, sites, supervisor, atlas, signal} = network.context
+    const authority = await certify({name: 'another authority'})
+    const {certificate, key} = await certify({name: 'own', names: ['own.example']}, authority)
+    const [own, ca] = [path.join(folder, 'own'), path.join(folder, 'own', 'ca.crt')]
+    await mkdir(own)
+    for (const [name, text] of Object.entries({'tls.crt': certificate, 'tls.key': key, 'ca.crt': authority.certificate}))
+      await writeFile(path.join(own, name), text, {mode: 0o600})
+    const at = (port: number): string => renderHostPort({host: sites.query.address, port})
+    const [secured, plain] = [at(20_901), at(20_903)]
+    const tls = [`--grpc-server-tls-cert=${path.join(own, 'tls.crt')}`, `--grpc-server-tls-key=${path.join(own, 'tls.key')}`]
+    for (const [name, grpc, page, flags] of [
+      ['secured', secured, at(20_902), tls],
+      ['plain', plain, at(20_904), []],
+    ] as const) {
+      const listening = [`--grpc-address=${grpc}`, `--http-address=${page}`, '--grpc-grace-period=1s', '--http-grace-period=1s']
+      const args = ['sidecar', `--prometheus.url=${prometheus}`, `--tsdb.path=${path.join(own, name)}`, ...listening, ...flags]
+      await mkdir(path.join(own, name))
+      await supervisor.start({name: `own-${name}`, program: thanos, args})
+    }
+    const file = path.join(own, 'extra.yaml')
+    const client = {tls_config: {enabled: true, ca_file: ca}, server_name: 'own.example'}
+    await writeFile(file, renderYaml([{address: secured, client_config: client}, {address: plain}]))
+    await atlas.run('init', '--extra-endpoints', file)
+    const isAsked = async (): Promise<true | undefined> => {
+      const stores = (await storesOf(http())).filter(({error, clusters}) => error === '' && clusters.join() === 'paris')
+      const names = stores.map(({name}) => name)
+      return names.length === 3 && names.includes(secured) && names.includes(plain) ? true : undefined
+    }
+    await waitFor('Thanos Query to have all three', isAsked, {signal, timeoutMs: 45_000})
     await untilAnswered()
   })
 })
