@@ -4,6 +4,7 @@
  */
 import {readFile, writeFile} from 'node:fs/promises'
 import path from 'node:path'
+import tls from 'node:tls'
 import {expect} from 'chai'
 import {dump, load} from 'js-yaml'
 import {serveDns} from '../../src/demo/lab/dns.js'
@@ -18,7 +19,7 @@ import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {applyAll, removeServices} from './support/apply.js'
 import {openPod, ownAddress, type PodProcess} from './support/pod-process.js'
-import {type KubernetesObject, objectsOf} from './support/rendered.js'
+import {type Chart, type KubernetesObject, chartFolder, helmAlone, objectsOf, valueArgs} from './support/rendered.js'
 
 interface Stage {
   readonly kubernetes: Kubernetes
@@ -84,6 +85,7 @@ describe('the charts together', function () {
         const endpoints = await kubernetes.request<{data: object}>('GET', `/api/v1/namespaces/${thanos}/configmaps/atlas-thanos-endpoints`)
         expect(JSON.stringify(endpoints.body.data)).to.include(authority)
 
+        await untilPrintedPortsAnswer(stage, {observability, downstream})
         await switchedToTls(stage, {host: observability, port: 10_901}, authority)
 
         // The pod of `helm test`, with its account.
@@ -100,6 +102,62 @@ describe('the charts together', function () {
     })
   })
 })
+
+/** `cluster show`, the notes of both charts and README.md name ports of Envoys: something answers at each of them. */
+async function untilPrintedPortsAnswer(
+  stage: Stage,
+  {observability, downstream}: Record<'downstream' | 'observability', string>,
+): Promise<void> {
+  const shown = portsIn(await atlas(stage, stage.kubernetes.kubeconfig, ['cluster', 'show', 'paris']))
+  expect(shown).to.deep.equal(ports.slice(5))
+  const texts = [
+    await notesOf('atlas', 'default'),
+    await notesOf('envoy', 'nodeport'),
+    await readFile(new URL('../../README.md', import.meta.url), 'utf8'),
+  ]
+  for (const text of texts) expect(portsIn(text), text).to.have.length.at.least(3)
+  expect([...new Set([...shown, ...texts.flatMap(text => portsIn(text))])].sort((a, b) => a - b)).to.deep.equal(ports)
+  for (const port of ports) {
+    const hosts = port === 10_903 ? [observability, downstream] : [port < 11_000 ? observability : downstream]
+    for (const host of hosts)
+      await until(stage, `an answer at ${host}:${port}`, async () => ((await isAnswered({host, port})) ? true : undefined))
+  }
+}
+
+/** All ports of Envoys for other programs. */
+const ports: readonly number[] = [10_900, 10_901, 10_902, 10_903, 10_904, 11_901, 11_902, 11_903, 11_904]
+
+async function notesOf(chart: Chart, ci: string): Promise<string> {
+  const {code, stdout, stderr} = await helmAlone(['install', 'x', chartFolder(chart), '--dry-run=client', ...valueArgs({chart, ci})])
+  expect(code, stderr).to.equal(0)
+  return stdout.slice(stdout.indexOf('NOTES:'))
+}
+
+/** The ports of Envoys that a text names, one by one or as the first and the last of several, in order. */
+function portsIn(text: string): readonly number[] {
+  const ranges = [...text.matchAll(/(?<![\d.])(1[01]90\d)(?:(?:-| to\s+)(1[01]90\d))?(?!\d)/g)]
+  const ports = ranges.flatMap(([, first, last = first]) =>
+    Array.from({length: Number(last) - Number(first) + 1}, (_, index) => Number(first) + index),
+  )
+  return [...new Set(ports)].sort((a, b) => a - b)
+}
+
+/** Whether a port answers an HTTP request, or shows a certificate in a TLS handshake. */
+async function isAnswered(at: HostPort): Promise<boolean> {
+  const hasCertificate = await new Promise<boolean>(resolve => {
+    const socket = tls.connect({...at, rejectUnauthorized: false, ALPNProtocols: ['h2']})
+    const end = (found: boolean) => () => {
+      socket.destroy()
+      resolve(found)
+    }
+    socket.once('secureConnect', end(true)).once('error', end(false)).once('close', end(false))
+  })
+  if (hasCertificate) return true
+  return visit(at, {authority: 'any'}).then(
+    () => true,
+    () => false,
+  )
+}
 
 /** Names a client and removes it again: the certificate in its Secret is accepted meanwhile, and plaintext is refused. */
 async function switchedToTls(stage: Stage, door: HostPort, authority: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** A downstream cluster as JSON and as text: `cluster add`, `cluster list` and `cluster show`. */
 import {renderAddresses, renderHostPort} from '../../model/address.js'
-import {type Cluster, type Pages, renderPorts, type ServiceTarget} from '../../model/cluster.js'
+import {type Cluster, type Pages, downstreamPorts, renderPorts, type ServiceTarget} from '../../model/cluster.js'
 import {type EndpointTls, renderEndpointTls} from '../../model/endpoint-tls.js'
 import {rightToGroups} from '../../model/endpoints.js'
 import {dialledAddresses, isBroken} from '../../model/fleet.js'
@@ -132,12 +132,15 @@ function addressCell(addresses: readonly string[] = []): string {
   return shown === '' ? '-' : more > 0 ? `${shown} and ${more} more` : shown
 }
 
+/** The ports of a downstream Envoy that follow each other: `11901-11904`. */
+const USUAL_PORTS = `${Math.min(...Object.values(downstreamPorts))}-${Math.max(...Object.values(downstreamPorts))}`
+
 /** The fields of a registration, named as the flags of `cluster add`. */
 function clusterFields(cluster: Cluster): Readonly<Record<string, string>> {
   const {thanos, prometheus, alertmanager} = cluster.services
   return {
     address: cluster.addresses.length === 0 ? '(none yet)' : renderAddresses(cluster.addresses),
-    port: cluster.ports.size === 0 ? '11901-11904' : renderPorts(cluster.ports),
+    port: cluster.ports.size === 0 ? USUAL_PORTS : renderPorts(cluster.ports),
     replicas: String(cluster.replicas),
     thanos: `${renderHostPort(thanos)}${tlsText(cluster.thanosTls)}`,
     ...Object.fromEntries(
