@@ -210,7 +210,7 @@ describe('e2e: rotation of the authority', function () {
       expect([await whoAnswers(network, oslo), await alertFrom(oslo)]).to.deep.equal(['oslo/0', 200])
     })
 
-    it('goes on without the cluster that it is told to leave behind, and waits for each other whose credential is not applied', async () => {
+    it('D8: goes on without the cluster that it is told to leave behind, and waits for each other that would lose its server, whose credential is not applied', async () => {
       const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes', '--skip', oslo)
       expect(code, stderr).to.equal(0)
       expect(stderr).to.contain('Left behind: oslo. It is cut off from stage 3 of 4 (leaves) on')
@@ -229,9 +229,15 @@ describe('e2e: rotation of the authority', function () {
       expect(await stage(), 'it goes no further').to.equal('credentials')
     })
 
-    it('goes on when it is applied, and waits again until the former root is in no credential', async () => {
+    it('D10: goes on when it is applied, issues all leaves again without a restart, and waits again until the former root is in no credential', async () => {
+      const {pid} = network.server()
       await apply([paris])
       await untilStage('retire')
+      const {authority, identities, server} = await fleet()
+      const signer = readKey(authority.get('issuer') ?? expect.fail('no issuer')).sha256
+      const leaves = [...identities, ['server', server] as const].filter(([owner]) => owner !== oslo)
+      for (const [owner, leaf] of leaves) expect(leaf && readKey(leaf).chain[0], owner).to.equal(signer)
+      expect(network.server().pid, 'the server runs on').to.equal(pid)
       await network.server().kill()
       await network.startServer()
       await until(network, 'credentials without the former root', async () => {

@@ -16,6 +16,7 @@ import {
   askedRoots,
   certificateObjects,
   describeAsked,
+  livingFor,
   renewedAfter,
   startCertManager,
 } from '../helpers/kubernetes/cert-manager.js'
@@ -31,6 +32,7 @@ describe('server: a root of cert-manager becomes the root at init, and its renew
   const ends: (() => Promise<void> | void)[] = []
   /** All at the same time: each mostly waits for cert-manager. */
   const runs = new Map<AskedRoot, Promise<void>>()
+  let short: Promise<void> | undefined
 
   before(async () => {
     kubernetes = await sharedKubernetes()
@@ -40,9 +42,12 @@ describe('server: a root of cert-manager becomes the root at init, and its renew
       run.catch(() => undefined)
       runs.set(asked, run)
     }
+
+    short = followShort()
+    short.catch(() => undefined)
   })
   after(async () => {
-    await Promise.allSettled(runs.values())
+    await Promise.allSettled([...runs.values(), short])
     for (const end of ends.reverse()) await end()
   })
 
@@ -51,7 +56,31 @@ describe('server: a root of cert-manager becomes the root at init, and its renew
       await runs.get(asked)
     })
 
-  async function follow(asked: AskedRoot): Promise<void> {
+  it('a renewal that lives for an hour is refused, and named on its Secret, until that has the annotation for any age', async () => {
+    await short
+  })
+
+  async function followShort(): Promise<void> {
+    const {kubectl, fleet, offered, server} = await begin({issuer: 'company', rotationPolicy: 'Always', algorithm: 'ECDSA', size: 256})
+    const first = await offered()
+    await kubectl(['patch', 'certificate', 'authority', '--type=merge', '-p', livingFor(1, {anyAge: false})])
+    await until(async () => ![undefined, first].includes(await offered()), 40_000)
+    const renewed = await offered()
+    const reason = /Secret atlas-authority .*goatlas\.io\/any-age/
+    await until(() => server.report().warnings.some(warning => reason.test(warning)), 20_000)
+    await until(async () =>
+      reason.test(await kubectl(['get', 'events', '-o', 'jsonpath={range .items[?(@.reason=="NotTaken")]}{.message}{end}'])),
+    )
+    expect((await fleet()).rotation, 'refused').to.equal(undefined)
+
+    await kubectl(['patch', 'certificate', 'authority', '--type=merge', '-p', livingFor(1, {anyAge: true})])
+    await until(async () => (await fleet()).authority.has('nextRoot'), 40_000)
+    expect((await fleet()).rotation?.part).to.equal('root')
+    expect(renewed?.startsWith((await fleet()).authority.get('nextRoot')?.certificate ?? 'none'), 'the very certificate').to.equal(true)
+  }
+
+  /** A server of a namespace of its own, whose root is that of cert-manager. */
+  async function begin(asked: AskedRoot) {
     const namespace = await kubernetes.newNamespace('authority')
     const open = async (secrets: 'all' | readonly string[]): Promise<StateStore> => {
       const store = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace}, secrets})
@@ -60,9 +89,10 @@ describe('server: a root of cert-manager becomes the root at init, and its renew
       })
       return store
     }
-    const kubectl = async (args: readonly string[], input?: string): Promise<void> => {
-      const {code, stderr} = await kubernetes.kubectl(['--namespace', namespace, ...args], input === undefined ? {} : {input})
+    const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
+      const {code, stdout, stderr} = await kubernetes.kubectl(['--namespace', namespace, ...args], input === undefined ? {} : {input})
       if (code !== 0) throw new Error(stderr)
+      return stdout
     }
     const reader = await open('all')
     const fleet = async (): Promise<Fleet> => reader.load()
@@ -77,7 +107,11 @@ describe('server: a root of cert-manager becomes the root at init, and its renew
     ends.push(async () => server.stop())
     await until(async () => (await fleet()).trust !== undefined, 30_000)
     expect((await fleet()).rotation, 'the root in force is the one that is offered').to.equal(undefined)
+    return {kubectl, fleet, offered, server, first}
+  }
 
+  async function follow(asked: AskedRoot): Promise<void> {
+    const {kubectl, fleet, first} = await begin(asked)
     await kubectl(['patch', 'certificate', 'authority', '--type=merge', '-p', renewedAfter(10)])
     await until(async () => (await fleet()).rotation?.part === 'root', 40_000)
     await until(async () => (await fleet()).authority.has('nextCredentialIssuer') && (await fleet()).trust?.roots.length === 2, 20_000)

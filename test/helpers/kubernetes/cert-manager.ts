@@ -27,6 +27,8 @@ export const askedRoots: readonly AskedRoot[] = [
   {issuer: 'company', rotationPolicy: 'Never', algorithm: 'RSA', size: 2048},
   {issuer: 'itself', rotationPolicy: 'Always', algorithm: 'RSA', size: 2048},
   {issuer: 'itself', rotationPolicy: 'Never', algorithm: 'ECDSA', size: 256},
+  {issuer: 'company', rotationPolicy: 'Always', algorithm: 'ECDSA', size: 521},
+  {issuer: 'itself', rotationPolicy: 'Never', algorithm: 'RSA', size: 4096},
 ]
 
 export function describeAsked({issuer, rotationPolicy, algorithm, size}: AskedRoot): string {
@@ -69,12 +71,18 @@ export function renewedAfter(seconds: number): string {
   return JSON.stringify({spec: {renewBefore: `${87_600 * 3600 - seconds}s`}})
 }
 
-/** Arguments of kubectl that have Certificate `authority` renewed once, at once, as `cmctl renew` does. */
-export function renewNow(now: Date): readonly string[] {
+/** For `kubectl patch --type=merge` of Certificate `authority`: it is issued again, and lives so long; its Secret has the annotation by which Atlas takes a short life. */
+export function livingFor(hours: number, {anyAge}: {readonly anyAge: boolean}): string {
+  const annotations = {'goatlas.io/any-age': anyAge ? 'true' : null}
+  return JSON.stringify({spec: {duration: `${hours}h`, secretTemplate: {annotations}}})
+}
+
+/** Arguments of kubectl that have a Certificate renewed once, at once, as `cmctl renew` does. */
+export function renewNow(now: Date, name = 'authority'): readonly string[] {
   const lastTransitionTime = `${now.toISOString().slice(0, 19)}Z`
   const condition = {type: 'Issuing', status: 'True', reason: 'ManuallyTriggered', message: 'renewed by hand', lastTransitionTime}
   const add = [{op: 'add', path: '/status/conditions/-', value: condition}]
-  return ['patch', 'certificate', 'authority', '--subresource=status', '--type=json', '-p', JSON.stringify(add)]
+  return ['patch', 'certificate', name, '--subresource=status', '--type=json', '-p', JSON.stringify(add)]
 }
 
 /** Installs the CRDs and starts it for all namespaces. @returns ends it */

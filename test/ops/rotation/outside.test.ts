@@ -196,7 +196,9 @@ describe('a rotation to a root from outside', () => {
     }
     expect(refused()).to.equal(undefined)
     expect(refused(offer('a', short))).to.contain('the certificate in Secret a cannot be the root: it has the path length 0')
-    expect(refused(offer('a', young))).to.contain('within a year')
+    expect(refused(offer('a', young)))
+      .to.contain('within a year')
+      .and.contain('its annotation goatlas.io/any-age: "true", takes this one')
     expect(refused(offer('a', own), offer('b', other))).to.contain('the Secrets a and b both offer a root')
     const taken = reduceAll(network.fleet, [offer('a', young, {anyAge: true})])
     expect(planReconcile(taken, network.dependencies, {evidence: network.evidence()})[0]).to.include({kind: 'rotation'})
