@@ -36,7 +36,7 @@ describe("chart atlas's name server", () => {
         for (const page of [':8080/health', ':8181/ready', ':9153/metrics'])
           await until(page, async () => ((await fetch(`http://${address}${page}`)).ok ? true : undefined))
 
-        const resolver = new Resolver({timeout: 1000, tries: 1})
+        const resolver = new Resolver({timeout: 5000, tries: 2})
         resolver.setServers([`${address}:1053`])
         const targets = async (): Promise<readonly string[]> =>
           (await resolver.resolveSrv(NAME)).map(({name, port}) => `${name}:${port}`).sort()

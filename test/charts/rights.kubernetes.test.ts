@@ -64,6 +64,18 @@ describe('the accounts of chart atlas (D29)', () => {
       test: await of('test'),
       admin: await kubernetes.userKubeconfig('kim', {namespace}),
     }
+    // The API server's authorizer hears of roles by a watch of its own, and of these accounts' in any order.
+    const granted: readonly (readonly [who: keyof typeof accounts, verb: string, what: string])[] = [
+      ['ads', 'list', 'services'],
+      ['controller', 'create', 'secrets'],
+      ['init', 'create', 'secrets'],
+      ['admin', 'create', 'services'],
+    ]
+    for (const [who, verb, what] of granted)
+      await waitFor(`${who} to have its role`, async () => ((await can(who, verb, what)) === 'yes' ? true : undefined), {
+        signal: AbortSignal.timeout(30_000),
+        timeoutMs: 30_000,
+      })
   })
   after(async () => removeServices(kubernetes, namespace))
 
@@ -76,6 +88,11 @@ describe('the accounts of chart atlas (D29)', () => {
       ...(method === 'PATCH' ? {contentType: 'application/merge-patch+json'} : {}),
     })
     return status
+  }
+
+  async function can(who: keyof typeof accounts, verb: string, what: string): Promise<string> {
+    const {stdout} = await kubernetes.kubectl(['auth', 'can-i', verb, what, '-n', namespace], {kubeconfig: accounts[who]})
+    return stdout.trim()
   }
 
   const may = async (who: keyof typeof accounts, ...tried: Tried[]): Promise<void> => {
@@ -101,10 +118,8 @@ describe('the accounts of chart atlas (D29)', () => {
       ['admin', 'create', 'services', 'yes'],
       ['test', 'get', 'secrets/atlas-ca', 'no'],
     ]
-    for (const [who, verb, what, answer] of cases) {
-      const {stdout} = await kubernetes.kubectl(['auth', 'can-i', verb, what, '-n', namespace], {kubeconfig: accounts[who]})
-      expect(`${who} ${verb} ${what}: ${stdout.trim()}`).to.equal(`${who} ${verb} ${what}: ${answer}`)
-    }
+    for (const [who, verb, what, answer] of cases)
+      expect(`${who} ${verb} ${what}: ${await can(who, verb, what)}`).to.equal(`${who} ${verb} ${what}: ${answer}`)
   })
 
   it('of the discovery service: reads leaves, neither CA nor issuers nor any credential', async () => {

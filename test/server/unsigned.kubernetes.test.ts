@@ -9,7 +9,7 @@ import type {Replica} from '../e2e/replica.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 
 describe('where nothing can be signed', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let supervisor: Supervisor
   const undo: (() => Promise<void> | void)[] = []
   let place: Namespace
@@ -90,8 +90,10 @@ describe('where nothing can be signed', function () {
     expect(added.stderr.replaceAll(/\s+/g, ' ')).to.contain(
       'Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s. It warns: the root (Secret atlas-ca) is missing or broken: nothing can be signed',
     )
-    const events = await place.kubectl(['get', 'events', '--field-selector', 'involvedObject.name=lyon'])
-    expect(events).to.match(/Warning +NotSigned +service\/lyon +the root \(Secret atlas-ca\) is missing/)
+    await until('the Event', async () => {
+      const events = await place.kubectl(['get', 'events', '--field-selector', 'involvedObject.name=lyon'])
+      return /Warning +NotSigned +service\/lyon +the root \(Secret atlas-ca\) is missing/.test(events)
+    })
     const told = controller?.log().filter(({msg}) => String(msg).startsWith('the root (Secret atlas-ca) is missing'))
     expect(told, 'once').to.have.length(1)
     expect(await secrets()).to.equal(before)

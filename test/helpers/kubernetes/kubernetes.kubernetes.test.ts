@@ -53,6 +53,8 @@ describe('the shared cluster', () => {
       await kubernetes.kubectl(['create', 'role', 'reader', '--verb=list', '--resource=configmaps', '-n', namespace])
       const subject = kind === 'user' ? '--user=jane' : `--serviceaccount=${namespace}:jane`
       await kubernetes.kubectl(['create', 'rolebinding', 'reader', '--role=reader', subject, '-n', namespace])
+      // The API server's authorizer hears of a role by a watch of its own.
+      for (let tries = 0; tries < 100 && (await list()).code !== 0; tries += 1) await sleep(200)
       expect((await list()).code).to.equal(0)
       expect((await kubernetes.request('GET', '/version', undefined, {kubeconfig})).status).to.equal(200)
     })
