@@ -8,7 +8,7 @@ interface ErrorJson {
 }
 
 describe('commands: init and cluster', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('revoke cuts a cluster off, and restore ends it: what each prints, and what is refused meanwhile', () =>
     inFolder(async folder => {

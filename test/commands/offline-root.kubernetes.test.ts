@@ -22,7 +22,7 @@ const local = {host: '127.0.0.1', port: 0}
 
 describe('commands on Kubernetes: roots that are kept offline, or come from outside', function () {
   inSteps()
-  this.timeout(60_000)
+  this.timeout(180_000)
   const folder = mkdtempSync(path.join(tmpdir(), 'atlas-offline-'))
   const [root, other] = [makeOfflineRoot(folder), makeOfflineRoot(folder, 'other')]
   const file = (name: string): string => path.join(folder, name)
@@ -69,7 +69,7 @@ describe('commands on Kubernetes: roots that are kept offline, or come from outs
       },
       async () => server.stop(),
     )
-    await until(async () => (await fleet()).identities.has(OBSERVABILITY), 20_000)
+    await until(async () => (await fleet()).identities.has(OBSERVABILITY), 45_000)
   }
 
   const sign = (printed: Ran, requests: string): void => {
@@ -115,13 +115,13 @@ describe('commands on Kubernetes: roots that are kept offline, or come from outs
     }
 
     await succeed('rotate', '--root', '--yes', '--ca-cert', other.ca.files.certificate, '--certificate', requests, '--no-wait')
-    await until(async () => (await fleet()).trust?.issuers.length === 2, 20_000)
+    await until(async () => (await fleet()).trust?.issuers.length === 2, 45_000)
     const before = await fleet()
     sign(await succeed('rotate', '--issuer', '--request', again), again)
     expect(readdirSync(again).filter(name => name.endsWith('-key.pem') && !name.includes('ca-'))).to.deep.equal([])
     await succeed('rotate', '--issuer', '--certificate', again)
     const answers = ['issuer.pem', 'next-issuer.pem'].map(name => readFileSync(path.join(again, name), 'utf8'))
-    await until(async () => (await fleet()).trust?.issuers.join() === answers.join(), 20_000)
+    await until(async () => (await fleet()).trust?.issuers.join() === answers.join(), 45_000)
     const {rotation, authority, trust, identities} = await fleet()
     const next = authority.get('nextIssuer')!
     expect(next.key.reveal()).to.equal(before.authority.get('nextIssuer')?.key.reveal())
@@ -132,7 +132,7 @@ describe('commands on Kubernetes: roots that are kept offline, or come from outs
     expect(identities.get(OBSERVABILITY)?.certificate).to.equal(before.identities.get(OBSERVABILITY)?.certificate)
     // The leader says that in its Lease, with the next renewal.
     const text = 'The next root "O=Example, CN=other" came from outside. Its key is kept offline'
-    await until(async () => (await succeed('rotate', '--status')).stdout.includes(text), 20_000)
+    await until(async () => (await succeed('rotate', '--status')).stdout.includes(text), 45_000)
   })
 
   it('init takes two intermediates with their keys, and the issuer is the root', async () => {

@@ -34,7 +34,7 @@ const ADS_CONNECTION = 4
 const ended = {'connection-age': `${ADS_CONNECTION}s`, 'max-age': `${ADS_CONNECTION}s`}
 
 describe('e2e: a root that is kept offline', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const folder = mkdtempSync(path.join(tmpdir(), 'atlas-offline-'))
   let root: OfflineRoot
   let network: Network
@@ -191,7 +191,7 @@ describe('e2e: a root that is kept offline', function () {
 })
 
 describe('e2e: two intermediates of a company as issuers', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const folder = mkdtempSync(path.join(tmpdir(), 'atlas-intermediates-'))
   let company: OfflineRoot
   let network: Network

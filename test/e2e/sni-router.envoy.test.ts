@@ -86,7 +86,7 @@ describe('e2e: an SNI router in front of downstream Envoys', function () {
     const before = backends[0]?.requests()
     for (let turn = 0; turn < 5; turn += 1) expect(await whoAnswers(network, 'paris')).to.equal('gRPC status 14')
     expect(backends[0]?.requests()).to.equal(before)
-    expect(await pageOf('paris')).not.to.include('the page of')
+    await until(network, 'the page of paris to be unavailable', async () => !(await pageOf('paris')).includes('the page of'))
     await leadThrough('paris', network.spareAddress(0))
     await until(network, 'paris again', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
   })

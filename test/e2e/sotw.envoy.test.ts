@@ -8,7 +8,7 @@ import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {load} from './load.js'
-import {differenceOf, dumpOf, reportOf, until, untilReachable, untilSynced, updatesOf, whoAnswers} from './look.js'
+import {differenceOf, dumpOf, reportOf, settledDumpOf, until, untilReachable, untilSynced, updatesOf, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: state of the world', function () {
@@ -60,12 +60,12 @@ describe('e2e: state of the world', function () {
 
   it('a restart of the server changes nothing', async () => {
     const all = [network.observability, ...[...network.members.values()].map(({envoy}) => envoy)]
-    const dumps = await Promise.all(all.map(envoy => dumpOf(envoy)))
+    const dumps = await Promise.all(all.map(async envoy => settledDumpOf(network, envoy)))
     await network.server().kill()
     await network.startServer()
     await untilSynced(network)
     for (const [index, envoy] of all.entries())
-      expect(differenceOf(withoutVersions(dumps[index]), withoutVersions(await dumpOf(envoy)))).to.equal('none')
+      expect(differenceOf(withoutVersions(dumps[index]), withoutVersions(await settledDumpOf(network, envoy)))).to.equal('none')
   })
 
   it('a cluster is removed: its routes and its Envoy cluster are gone, its stream has ended, the others continue', async () => {

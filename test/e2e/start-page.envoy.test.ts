@@ -5,7 +5,7 @@ import type {ShownStatus} from '../../src/lib/ops/status.js'
 import {type PageAnswer, type PageRequest, ask} from '../helpers/http1.js'
 import {atlasIn} from './by-hand.js'
 import {edit, files} from './edit.js'
-import {until} from './look.js'
+import {until, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const DOMAIN = 'web.example'
@@ -50,6 +50,8 @@ describe('e2e: the start page', function () {
   it('is there as JSON, the document of atlas status', async () => {
     await edit(network, files.registration('lyon'), text => text.replace(/^( *)annotations:\n/m, '$&$1  goatlas.io/adresses: x\n'))
     await until(network, 'a finding', async () => (await get('/status.json')).body.includes('goatlas.io/adresses'))
+    // Until then the two may be asked at different moments of what this change, or the test before, has brought about.
+    await untilSynced(network)
     const shown = JSON.parse((await get('/status.json')).body) as ShownStatus
     const wanted = JSON.parse((await atlasIn(network, 'status', '--json')).stdout) as ShownStatus
     expect(Object.keys(shown)).to.deep.equal(Object.keys(wanted))

@@ -57,7 +57,7 @@ describe('e2e: a replaced ADS credential', function () {
       network,
       'the Envoy to connect again with the old one',
       async () => (await reportOf(network)).proxies.some(proxy => proxy.cluster === paris && Date.parse(proxy.connectedSince) > kept),
-      20,
+      60,
     )
     const isOld = async (): Promise<boolean> => (await used()) === readKey(old).sha256
     await until(network, 'the Envoy to be served with the old one', isOld)
@@ -70,10 +70,15 @@ describe('e2e: a replaced ADS credential', function () {
     await until(network, 'the Envoy to come with the later one', async () => (await used()) === later)
     await until(network, 'its time to be written down', async () => (await records())[0]?.supersededSince !== undefined)
     await until(network, 'the old one to be refused', async () => (await records())[0]?.retiredAt !== undefined)
-    const {grpcStatus, grpcMessage} = await askAds(serverPort(network, await network.store.load()), old, {cluster: paris, id: 'old'})
+    const target = serverPort(network, await network.store.load())
+    const ask = async () => askAds(target, old, {cluster: paris, id: 'old'})
+    // The server has written that down, and has yet to read it.
+    await until(network, 'the server to refuse it', async () => (await ask()).grpcStatus === 7)
+    const {grpcStatus, grpcMessage} = await ask()
     expect(grpcStatus).to.equal(7)
     expect(grpcMessage).to.match(/refused since .*apply the newest one, of Secret paris-envoy-ads/)
-    expect((await reportOf(network)).refusals.at(-1)?.reason).to.equal('credential-superseded')
+    const isReported = async (): Promise<boolean> => (await reportOf(network)).refusals.at(-1)?.reason === 'credential-superseded'
+    await until(network, 'the report to say why', isReported)
     await untilSynced(network)
     await until(network, 'the Envoy to be served with the later one', async () => (await used()) === later)
     expect(await running.stop()).to.be.greaterThan(100)

@@ -49,9 +49,13 @@ describe('e2e: named targets', function () {
   it('are reached each by its name, beside the sidecars, and no listener changes', async () => {
     const modified = await statOf(network.observability, 'listener_manager.listener_modified')
     await change({targets: targets()})
-    await until(network, 'the targets', async () => (await answerOf('store', 1)) === 'store/1')
-    expect(await answerOf('store', 0)).to.equal('store/0')
-    expect(await answerOf('ruler', 0)).to.equal('ruler/0')
+    // Each is a cluster of its own, which its first health check makes ready.
+    for (const [name, replica] of [
+      ['store', 1],
+      ['store', 0],
+      ['ruler', 0],
+    ] as const)
+      await until(network, `${name}/${replica}`, async () => (await answerOf(name, replica)) === `${name}/${replica}`)
     expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
     expect(await answerOf('ruler', 1)).to.equal('gRPC status 12')
     expect(await answerOf('store', 10)).to.equal('gRPC status 12')

@@ -144,7 +144,7 @@ function withAt(value: unknown, [key, ...rest]: readonly string[], put: unknown)
 }
 
 describe('manifest: fuzz', function () {
-  this.timeout(40_000)
+  this.timeout(120_000)
 
   it('of text: faults, never a crash, never a wrong accept, never a key in a message', () => {
     fc.assert(

@@ -10,7 +10,7 @@ import {fleets, textMaps, trickyTexts} from './arbitrary.js'
 import {objectsOf, readTexts, textsOf} from './objects.js'
 
 describe('manifest: a fleet', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
 
   it('comes back from the text of its objects as it was', () => {
     fc.assert(

@@ -143,7 +143,7 @@ const stepsOf = (minutes: number, wrong: number, events: fc.Arbitrary<Step['even
   )
 
 describe('after any sequence of clock steps', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('of up to 29 days, each believed or not, with restarts: all is as with a right clock, but for certificates that were replaced', () => {
     const events = fc.oneof(event, fc.constant<Step['event']>('restart'))

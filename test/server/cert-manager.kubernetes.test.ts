@@ -27,7 +27,7 @@ import {until} from '../store/recorder.js'
 const local = {host: '127.0.0.1', port: 0}
 
 describe('server: a root of cert-manager becomes the root at init, and its renewal begins a rotation with the renewed certificate', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let kubernetes: Kubernetes
   const ends: (() => Promise<void> | void)[] = []
   /** All at the same time: each mostly waits for cert-manager. */

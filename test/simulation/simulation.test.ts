@@ -7,7 +7,7 @@ import {plantedFaults} from './leader.js'
 const SEEDS = 20
 
 describe('the simulation', function () {
-  this.timeout(300_000)
+  this.timeout(600_000)
 
   it('of 400 seeds breaks no promise', async () => {
     const {seeds, rotations, failed} = await simulateSeeds({first: 1, seeds: 400})

@@ -59,7 +59,7 @@ function inputOf(variant: Variant, done: Said | 'empty' | 'full' | 'wake' | 'wri
 describe('xds/session fuzz', () => {
   for (const variant of ['delta', 'sotw'] as const)
     it(`${variant}: for arbitrary requests nothing is thrown, and nothing is sent that is not in a snapshot`, function () {
-      this.timeout(30_000)
+      this.timeout(120_000)
       fc.assert(
         fc.property(fc.array(act, {maxLength: 40, size: 'max'}), acts => {
           let session = openSession(variant)
