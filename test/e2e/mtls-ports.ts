@@ -1,5 +1,6 @@
 /** Clients that should be refused, with any certificate, and servers that pretend to be another one. */
-import {type TLSSocket, createServer} from 'node:tls'
+import type {Socket} from 'node:net'
+import {createServer} from 'node:tls'
 import type {TlsTarget, TlsProbe, TlsClient} from '../../src/demo/lab/tls-probe.js'
 import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
@@ -59,8 +60,9 @@ export interface Impostor {
 /** Answers in another server's place with another certificate; accepts any client certificate. */
 export async function impersonate({host, port}: HostPort, {certificate, key}: CertifiedKey): Promise<Impostor> {
   const refusals: string[] = []
-  const open = new Set<TLSSocket>()
-  let believers = 0
+  // With those in their handshake: the server closes when each has ended.
+  const open = new Set<Socket>()
+  let [believers, isClosing] = [0, false]
   const server = createServer({
     cert: certificate,
     key: key.reveal(),
@@ -72,9 +74,13 @@ export async function impersonate({host, port}: HostPort, {certificate, key}: Ce
   server.on('tlsClientError', ({code = ''}: NodeJS.ErrnoException) => refusals.push(code))
   server.on('secureConnection', socket => {
     believers += 1
+    socket.on('error', () => undefined)
+  })
+  server.on('connection', (socket: Socket) => {
     open.add(socket)
     socket.on('error', () => undefined)
     socket.on('close', () => open.delete(socket))
+    if (isClosing) socket.destroy()
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -84,6 +90,7 @@ export async function impersonate({host, port}: HostPort, {certificate, key}: Ce
     refusals: () => [...refusals],
     believers: () => believers,
     close: async () => {
+      isClosing = true
       for (const socket of open) socket.destroy()
       await new Promise(resolve => server.close(resolve))
     },
