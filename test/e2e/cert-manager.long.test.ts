@@ -21,7 +21,8 @@ import {inSteps} from '../helpers/steps.js'
 import {type Installation, openInstallation} from './installation.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
-import {type Pipeline, envoysOf, expectForgotten, expectOneRotation, quickRotation, recordRotation, startPipeline} from './rotating.js'
+import {type Pipeline, expectOneRotation, quickRotation, recordRotation, startPipeline} from './rotating.js'
+import {expectForgotten} from './retired.js'
 
 /** By bits. */
 const curves: Readonly<Record<number, string>> = {256: 'prime256v1', 384: 'secp384r1', 521: 'secp521r1'}
@@ -108,7 +109,7 @@ describe('e2e: a root of cert-manager', () => {
         await untilRotatedTo(recorder, async () => renewed.certificate)
         recorder.stop()
         expectOneRotation(recorder, 'root', former)
-        await expectForgotten('root', envoysOf(network), former, await network.fleet())
+        await expectForgotten(network, former, await network.fleet())
         await untilReachable(network)
         expect(await running.stop()).to.be.greaterThan(100)
       })

@@ -13,16 +13,8 @@ import {inSteps} from '../helpers/steps.js'
 import {type Installation, openInstallation} from './installation.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
-import {
-  type Pipeline,
-  type RotationRecorder,
-  envoysOf,
-  expectForgotten,
-  expectOneRotation,
-  quickRotation,
-  recordRotation,
-  startPipeline,
-} from './rotating.js'
+import {type Pipeline, type RotationRecorder, expectOneRotation, quickRotation, recordRotation, startPipeline} from './rotating.js'
+import {expectForgotten} from './retired.js'
 
 describe('e2e: an authority that people bring, on Kubernetes', function () {
   this.timeout(600_000)
@@ -65,7 +57,7 @@ describe('e2e: an authority that people bring, on Kubernetes', function () {
     recorder.stop()
     if (recorder.fleet().trust?.roots.join() !== former.trust?.roots.join()) {
       expectOneRotation(recorder, 'root', former)
-      await expectForgotten('root', envoysOf(network), former, await network.fleet())
+      await expectForgotten(network, former, await network.fleet())
     }
     await untilReachable(network)
     expect(await running.stop()).to.be.greaterThan(100)

@@ -17,15 +17,8 @@ import type {Installation} from './installation.js'
 import {type FaultyLeader, openFaultyLeader} from './leader-faults.js'
 import {load} from './load.js'
 import {until, untilReachable, untilSynced} from './look.js'
-import {
-  type Pipeline,
-  type RotationRecorder,
-  envoysOf,
-  expectForgotten,
-  expectOneRotation,
-  recordRotation,
-  startPipeline,
-} from './rotating.js'
+import {type Pipeline, type RotationRecorder, expectOneRotation, recordRotation, startPipeline} from './rotating.js'
+import {expectForgotten} from './retired.js'
 
 /** Kinds of write that a rotation has at least: those of records, of what signs, of the bundle, of leaves and of what follows. */
 const boundaries: Readonly<Record<RotationPart, number>> = {issuer: 8, root: 15}
@@ -82,7 +75,7 @@ describe('e2e: the issuer and the root are replaced on Kubernetes', function () 
     await untilSynced(network)
     recorder.stop()
     expectOneRotation(recorder, part, former)
-    await expectForgotten(part, envoysOf(network), former, await network.fleet())
+    await expectForgotten(network, former, await network.fleet())
     await untilReachable(network)
     await until(network, 'a stream to each cluster to end', () => running.streamsEnded() >= network.members.size, 2 * STREAM)
     expect(await running.stop()).to.be.greaterThan(100)

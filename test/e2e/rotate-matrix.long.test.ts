@@ -21,7 +21,8 @@ import type {TestEnvoy} from './envoy.js'
 import {type InterruptedLoad, startInterrupted} from './interrupted-load.js'
 import {hostOf, until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
-import {type RotationRecorder, envoysOf, expectForgotten, expectOneRotation, recordRotation} from './rotating.js'
+import {type RotationRecorder, envoysOf, expectOneRotation, recordRotation} from './rotating.js'
+import {expectForgotten} from './retired.js'
 import {type RunningRequests, alertsOf, openWeb, pagesOf, startRequests} from './web-load.js'
 
 const [lyon, oslo, paris] = [parseClusterName('lyon'), parseClusterName('oslo'), parseClusterName('paris')]
@@ -205,7 +206,7 @@ describe('e2e: leaves, the issuer and the root are replaced under load, with a s
         await untilSynced(network)
         await until(network, 'the end to be on record', () => recorder.fleet().rotation === undefined)
         expectOneRotation(recorder, part, former)
-        await expectForgotten(part, all(), former, await fleet())
+        await expectForgotten(network, former, await fleet(), all())
       })
 
       it(meanwhile, async () => expectNoneFailed())

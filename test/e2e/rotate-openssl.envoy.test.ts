@@ -1,31 +1,38 @@
 /**
- * What openssl says of a rotation: in each stage its s_client is admitted at every port with what is in use, and verifies what that port shows;
- * afterwards no port admits what the former issuer and the former root have signed.
+ * What openssl says of a rotation, that of leaves included: in each stage its s_client is admitted at every port with what is in use, and verifies
+ * what that port shows. Afterwards no port admits what the former issuer and the former root have signed, no Envoy has their certificates, and none
+ * believes a server below them.
  */
 import {expect} from 'chai'
-import {credentialIn, identityIn, settingsIn} from '../../src/demo/lab/certificates.js'
+import {identityIn, settingsIn} from '../../src/demo/lab/certificates.js'
+import {plainSerial} from '../../src/demo/lab/envoy-admin.js'
+import {probeTls} from '../../src/demo/lab/tls-probe.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey, Credential} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {type InternalPort, internalPorts, parseInternalClient} from '../../src/lib/model/internal-ports.js'
 import {OBSERVABILITY, type Owner, parseClientName, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationPart, RotationStage} from '../../src/lib/model/rotation.js'
-import {ADS_PORT, ALERTS_PORT} from '../../src/lib/model/settings.js'
+import {ADS_PORT} from '../../src/lib/model/settings.js'
 import {init} from '../../src/lib/ops/init.js'
+import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {followRotation} from '../../src/lib/ops/rotation/follow.js'
 import {startRotation} from '../../src/lib/ops/rotation/start.js'
+import {readKey} from '../../src/lib/pki/read.js'
 import {objectionTo, sClient} from '../helpers/openssl.js'
-import {explainedRefusals} from '../helpers/refusals-page.js'
 import {inSteps} from '../helpers/steps.js'
 import type {TestEnvoy} from './envoy.js'
-import {type MtlsPort, everyPort, isAdmitted, refusalOf} from './every-port.js'
+import {type Clients, type MtlsPort, everyPort, isAdmitted} from './every-port.js'
 import {until, untilReachable, untilSynced} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
+import {expectBelieved, expectDisbelieved, expectForgotten, expectHeld, expectRefused} from './retired.js'
 
 /** Openssl connects to paris; lyon is frozen where a stage is to wait. */
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const client = parseClientName('client')
 const clients = [parseInternalClient(`${client}:${internalPorts.join(',')}`)]
+/** All eleven ports. */
+const every: Clients = {cluster: paris, internal: client}
 
 describe('e2e: a rotation, as openssl sees it', function () {
   this.timeout(90_000)
@@ -71,7 +78,7 @@ describe('e2e: a rotation, as openssl sees it', function () {
     await until(network, 'the internal ports to admit their client', async () => {
       const present = await fleet()
       if (!present.clients.has(client)) return false
-      const ports = portsIn(present, true).filter(({port}) => internalPorts.includes(port as InternalPort))
+      const ports = everyPort(network, present, every).filter(({port}) => internalPorts.includes(port as InternalPort))
       const admitted = await Promise.all(ports.map(async port => isAdmitted(port, port.admits)))
       return admitted.every(Boolean)
     })
@@ -79,9 +86,6 @@ describe('e2e: a rotation, as openssl sees it', function () {
 
   /** Clients would get an hour to take up a new certificate. */
   const dismissClients = async (): Promise<unknown> => init(network.store, {clients: [], internalTls: []}, dependencies)
-
-  const portsIn = (present: Fleet, withClients: boolean): readonly MtlsPort[] =>
-    everyPort(network, present, {cluster: paris, ...(withClients && {internal: client})})
 
   /** Waits for a stage in which nothing is waited for but this. */
   async function untilHeld(part: RotationPart, stage: RotationStage, by: RegExp): Promise<void> {
@@ -101,47 +105,33 @@ describe('e2e: a rotation, as openssl sees it', function () {
     })
   }
 
-  /** What openssl says in a stage, which is the same afterwards. */
-  async function judge(stage: RotationStage, withClients = true): Promise<void> {
+  /**
+   * What openssl says in a stage, which is the same afterwards.
+   * @param stage undefined: no rotation in stages is under way
+   * @param leaves each port's client; by default what the store has
+   */
+  async function judge(stage: RotationStage | undefined, leaves?: Fleet): Promise<void> {
     const present = await fleet()
     const roots = (present.trust?.roots ?? []).join('')
     const credential = applied.get(paris) ?? expect.fail('no credential')
-    for (const port of portsIn(present, withClients)) {
+    const [server, clientSide] = [new Set<string>(), new Set<string>()]
+    const handshakes = everyPort(network, leaves ?? present, every).map(async port => {
       const opensAds = port.signer === 'credentialIssuer'
       const internal = internalPorts.includes(port.port as InternalPort) ? present.clients.get(client) : undefined
       const shows: CertifiedKey = opensAds ? credential : port.admits
       // An ADS credential and a client's Secret carry roots; what SDS delivers to Envoys, and what the server trusts, are issuers.
       const carried = opensAds ? credential.roots : internal?.roots
       const seen = await sClient({...port, shows, trusts: carried ?? port.ca.join(''), isPartial: carried === undefined})
-      const what = `${port.port} in stage ${stage}`
+      const what = `${port.port} in stage ${stage ?? 'none'}`
       expect(seen, what).to.include({verifyReturnCode: '0 (ok)', protocol: 'TLSv1.3', isAnswered: true})
-      expect(await objectionTo(seen.shown, roots, 'sslserver'), what).to.equal('')
-      expect(await objectionTo(shows.certificate, roots, 'sslclient'), what).to.equal('')
-    }
-
+      server.add(seen.shown)
+      clientSide.add(shows.certificate)
+    })
+    await Promise.all(handshakes)
+    // Several ports have the same.
+    for (const chain of server) expect(await objectionTo(chain, roots, 'sslserver'), chain).to.equal('')
+    for (const chain of clientSide) expect(await objectionTo(chain, roots, 'sslclient'), chain).to.equal('')
     expect((await fleet()).rotation?.stage, 'the stage afterwards').to.equal(stage)
-  }
-
-  /** What rightful clients had before a rotation opens no port now, and what they have now does. */
-  async function expectRetired(parts: readonly MtlsPort['signer'][]): Promise<void> {
-    const present = await fleet()
-    const explained = [...explainedRefusals().values()].flat()
-    const settled = portsIn(present, true).filter(({port, signer}) => parts.includes(signer) || port === ADS_PORT)
-    expect(settled).to.have.length(parts.length === 2 ? 11 : 10)
-    for (const port of settled) {
-      const text = port.envoy === undefined ? 'tls-certificate-untrusted' : 'unable_to_get_local_issuer_certificate'
-      expect((await refusalOf(network, port, formerOf(port, parts)))?.join(' '), String(port.port)).to.include(text)
-      expect(explained).to.include(text)
-      expect(await isAdmitted(port, port.admits), String(port.port)).to.equal(true)
-    }
-  }
-
-  /** 6305 admits credentials, and the identity of the observability Envoy, by which a rotation of the issuer alone is seen. */
-  function formerOf({port, signer}: MtlsPort, parts: readonly MtlsPort['signer'][]): CertifiedKey {
-    if (signer === 'credentialIssuer') return parts.includes(signer) ? credentialIn(former, paris) : identityIn(former, OBSERVABILITY)
-    if (port === ALERTS_PORT) return identityIn(former, paris)
-    if (internalPorts.includes(port as InternalPort)) return former.clients.get(client) ?? expect.fail('no former client')
-    return identityIn(former, OBSERVABILITY)
   }
 
   async function begin(part: RotationPart): Promise<void> {
@@ -155,6 +145,24 @@ describe('e2e: a rotation, as openssl sees it', function () {
     await followRotation(network.store, {waitMs: 60_000, changed: () => undefined})
     await untilSynced(network)
   }
+
+  it('of leaves: with the former ones, which are still valid, and with the new ones when every port shows its own', async () => {
+    const before = await fleet()
+    await rotateLeaves(network.store, [], dependencies)
+    await judge(undefined, before)
+    const present = await fleet()
+    await Promise.all(
+      everyPort(network, present, every).map(async port => {
+        const [own, old] = [present, before].map(each => plainSerial(readKey(shownAt(each, port)).serial))
+        expect(own, String(port.port)).not.to.equal(old)
+        await until(network, `${port.port} to show its new certificate`, async () => {
+          const {serial = ''} = await probeTls(port, {certificate: port.admits})
+          return plainSerial(serial) === own
+        })
+      }),
+    )
+    await judge(undefined)
+  })
 
   it('of the issuer, announce', async () => {
     await begin('issuer')
@@ -179,7 +187,23 @@ describe('e2e: a rotation, as openssl sees it', function () {
   it('of the issuer, afterwards: every port refuses what the former one has signed', async () => {
     lagging().thaw()
     await end()
-    await expectRetired(['issuer'])
+    const tried = await expectRefused(network, former, every)
+    // The clients of 10900 are below the credential issuer.
+    expect(tried).to.have.length(10).and.not.include(10_900)
+    await expectForgotten(network, former, await fleet())
+  })
+
+  it('of the issuer, afterwards: no Envoy believes a cluster with a former identity, and for ADS the root counts until it is replaced', async () => {
+    const present = await fleet()
+    const member = network.member(paris)
+    await member.envoy.kill()
+    await expectDisbelieved(network, {host: member.address, port: 11_901}, identityIn(former, paris), identityIn(present, paris))
+    await member.envoy.start()
+    await network.observability.kill()
+    // As the command says of a thief of its key.
+    await expectBelieved(network, {host: network.address, port: 10_900}, identityIn(former, OBSERVABILITY))
+    await network.observability.start()
+    await untilSynced(network)
   })
 
   it('of the root, announce', async () => {
@@ -201,8 +225,11 @@ describe('e2e: a rotation, as openssl sees it', function () {
     lagging().freeze()
     await dismissClients()
     await untilHeld('root', 'leaves', /^lyon /)
-    // With a client the stage before would have waited for an hour.
-    await judge('leaves', false)
+    await expectHeld(network, (await fleet()).trust ?? expect.fail('no bundle'), [network.observability, network.member(paris).envoy])
+    // It was away, since the stage before would have waited for an hour with it.
+    await admitClients()
+    await judge('leaves')
+    await dismissClients()
   })
 
   it('of the root, retire', async () => {
@@ -215,6 +242,28 @@ describe('e2e: a rotation, as openssl sees it', function () {
   it('of the root, afterwards: every port refuses what is below the former one', async () => {
     await apply()
     await end()
-    await expectRetired(['issuer', 'credentialIssuer'])
+    expect(await expectRefused(network, former, every)).to.have.length(11)
+    const present = await fleet()
+    await expectForgotten(network, former, present)
+    expect(present.clients.get(client)?.roots, 'ca.crt of the client').to.equal(present.trust?.roots.join(''))
+  })
+
+  it('of the root, afterwards: no Envoy believes a server below the former one', async () => {
+    const present = await fleet()
+    const [own, next] = [former.server ?? expect.fail('no certificate'), present.server ?? expect.fail('no certificate')]
+    const {address} = network
+    const member = network.member(paris)
+    await member.envoy.kill()
+    await expectDisbelieved(network, {host: member.address, port: 11_901}, identityIn(former, paris), identityIn(present, paris))
+    await network.server().kill()
+    await expectDisbelieved(network, {host: address, port: ADS_PORT}, own, next)
+    await network.observability.kill()
+    const observability = [former, present].map(each => identityIn(each, OBSERVABILITY)) as [CertifiedKey, CertifiedKey]
+    await expectDisbelieved(network, {host: address, port: 10_900}, ...observability)
   })
 })
+
+/** The certificate that a port shows. */
+function shownAt(fleet: Fleet, {envoy}: MtlsPort): CertifiedKey {
+  return envoy === undefined ? (fleet.server ?? expect.fail('no certificate')) : identityIn(fleet, envoy.owner)
+}

@@ -8,7 +8,6 @@ import {type RotationPart, stagesOf} from '../../src/lib/model/rotation.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {record} from '../store/recorder.js'
 import type {TestEnvoy} from './envoy.js'
-import {dumpOf} from './look.js'
 import type {Scene} from './scene.js'
 
 /** For a rotation of the root in a test: a credential is used when a connection begins, seconds, and the stream ends a tenth later. */
@@ -125,28 +124,4 @@ export function expectOneRotation({history, fleet}: RotationRecorder, part: Rota
   }
   expect(fleet().rotation).to.equal(undefined)
   expect([...fleet().authority.keys()].sort()).to.deep.equal(['credentialIssuer', 'issuer', 'root'])
-}
-
-/**
- * No Envoy has a certificate in its configuration that a rotation of `part` has taken out of the bundle; each shows the present issuer, which
- * proves that it would be seen.
- */
-export async function expectForgotten(
-  part: RotationPart,
-  envoys: readonly TestEnvoy[],
-  {trust: before}: Fleet,
-  {trust: present}: Fleet,
-): Promise<void> {
-  if (before === undefined || present === undefined) throw new Error('there is no trust bundle')
-  for (const envoy of envoys) {
-    const dump = await dumpOf(envoy)
-    const shows = (pem: string): boolean => {
-      const [, ...lines] = pem.trim().split('\n')
-      // Two certificates of one root, or of one key, have some lines in common.
-      return lines.slice(0, -2).every(line => dump.includes(line))
-    }
-    for (const issuer of present.issuers) expect(shows(issuer), `${envoy.nodeId}: the present issuer`).to.equal(true)
-    for (const pem of replacedBy[part].flatMap(field => before[field]))
-      expect(shows(pem), `${envoy.nodeId}: a former certificate`).to.equal(false)
-  }
 }
