@@ -1,34 +1,43 @@
 /**
  * Identities, the issuer and the root are replaced under load on the Thanos path, on web pages and with alerts, while servers are killed; no request
- * fails, and nothing of the former certificates is left. A cluster that refuses the next ones holds the rotation of the root, and is left behind. The trust domain is one that was chosen at `atlas init`.
+ * fails, and nothing of the former certificates is left. The next root is one from outside. A cluster that refuses it, and one that is offline, hold the
+ * rotation of the root, and are left behind. The trust domain is one that was chosen at `atlas init`.
  */
 import {expect} from 'chai'
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import path from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {certificatesOf, plainSerial} from '../../src/demo/lab/envoy-admin.js'
 import {callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {probeTls} from '../../src/demo/lab/tls-probe.js'
-import {identityIn, credentialIn} from '../../src/demo/lab/certificates.js'
+import {identityIn} from '../../src/demo/lab/certificates.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {TrustBundle} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
-import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
+import {type ClusterName, OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/names.js'
 import type {RotationPart, RotationStage} from '../../src/lib/model/rotation.js'
 import {rotateLeaves} from '../../src/lib/ops/rotate.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import {followRotation} from '../../src/lib/ops/rotation/follow.js'
 import {startRotation} from '../../src/lib/ops/rotation/start.js'
 import {atlasBin} from '../helpers/atlas.js'
+import {type OutsideCa, makeCa} from '../helpers/outside-ca.js'
 import {type Seen, onTerminal} from '../helpers/terminal.js'
 import {streamCall} from './backend.js'
 import {atlasIn} from './by-hand.js'
 import type {TestEnvoy} from './envoy.js'
-import {dumpOf, hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
-import {adsPort, serverPort, sidecarPort} from './mtls-ports.js'
+import {hostOf, queryAddress, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
+import {expectForgotten, expectRefused} from './retired.js'
 import {type SpoilingRelay, relayFor} from './spoiling-relay.js'
 import {type RunningRequests, openWeb, sendAlert, startRequests} from './web-load.js'
 
-const [paris, lyon, oslo] = [parseClusterName('paris'), parseClusterName('lyon'), parseClusterName('oslo')]
+const [paris, lyon, oslo, bergen] = ['paris', 'lyon', 'oslo', 'bergen'].map(name => parseClusterName(name)) as [
+  ClusterName,
+  ClusterName,
+  ClusterName,
+  ClusterName,
+]
 
 /** Those that are not left behind. */
 const loaded = [paris, lyon]
@@ -46,7 +55,7 @@ describe('e2e: rotation of the authority', function () {
 
   before(async () => {
     network = await openNetwork({
-      clusters: [paris, lyon, oslo],
+      clusters: [paris, lyon, oslo, bergen],
       times: {rotation: '200ms', 'clock-held': '1s', ...ended},
       settings: {
         trustDomain: 'thanos.example.com',
@@ -70,21 +79,6 @@ describe('e2e: rotation of the authority', function () {
   /** Waits for a stage, or a later one: a stage may be over before the test looks. */
   async function untilStage(wanted: RotationStage): Promise<void> {
     await until(network, `the stage ${wanted}`, async () => (await stage()) === wanted)
-  }
-
-  /** Fails where one of these Envoys has one of these certificates in its configuration, or lacks the issuer in force, which is shown alike. */
-  async function expectAbsent(certificates: readonly string[], shown = envoys()): Promise<void> {
-    const [issuer = ''] = (await trusted()).issuers
-    for (const envoy of shown) {
-      const dump = await dumpOf(envoy)
-      const shows = (pem: string): boolean => {
-        const [, ...lines] = pem.trim().split('\n')
-        // Two certificates of one root have some lines in common.
-        return lines.slice(0, -2).every(line => dump.includes(line))
-      }
-      expect(shows(issuer), `${envoy.owner}: the present issuer`).to.equal(true)
-      for (const pem of certificates) expect(shows(pem), `${envoy.owner}: a former certificate`).to.equal(false)
-    }
   }
 
   const trusted = async (): Promise<TrustBundle> => (await fleet()).trust ?? expect.fail('there is no trust bundle')
@@ -135,20 +129,11 @@ describe('e2e: rotation of the authority', function () {
     it('leaves the former one in no bundle and no Envoy, and its certificates open no port', async () => {
       const [issuer = ''] = former.trust?.issuers ?? []
       expect(all(await trusted())).not.to.include(issuer)
-      await expectAbsent([issuer])
-      const present = await fleet()
-      const refused = [
-        {
-          target: sidecarPort(network, present, paris),
-          client: identityIn(former, OBSERVABILITY),
-          rightful: identityIn(present, OBSERVABILITY),
-        },
-        {target: serverPort(network, present), client: identityIn(former, OBSERVABILITY), rightful: credentialIn(present, paris)},
-      ]
-      for (const {target, client, rightful} of refused) {
-        expect((await probeTls(target, {certificate: client})).bytes, 'former').to.equal(0)
-        expect((await probeTls(target, {certificate: rightful})).bytes, 'present').to.be.greaterThan(0)
-      }
+      await expectForgotten(network, former, await fleet())
+      // The clients of 10900 are below the credential issuer.
+      expect(await expectRefused(network, former, {cluster: paris}))
+        .to.have.length(7)
+        .and.not.include(10_900)
     })
 
     it('meanwhile no request failed and no stream broke', async () => {
@@ -163,6 +148,9 @@ describe('e2e: rotation of the authority', function () {
     let relay: SpoilingRelay
     /** The command, run again on a terminal while the rotation goes on. */
     let watched: Promise<Seen>
+    let outside: OutsideCa
+    const folder = mkdtempSync(path.join(tmpdir(), 'atlas-outside-'))
+    after(() => rmSync(folder, {recursive: true}))
 
     /** Puts the credential in the store into an Envoy's files, as a person or a pipeline does. */
     async function apply(owners: readonly Owner[]): Promise<void> {
@@ -170,6 +158,13 @@ describe('e2e: rotation of the authority', function () {
     }
 
     const waiting = async (): Promise<readonly string[]> => (await fleet()).rotation?.waitingFor ?? []
+    const untilOsloAlone = async (): Promise<void> =>
+      until(network, 'oslo alone to be waited for', async () => {
+        const [first, ...others] = await waiting()
+        return (
+          others.length === 0 && first?.startsWith('oslo (oslo-0) has not acknowledged the present trust bundle: it refused it (') === true
+        )
+      })
     const alertFrom = async (cluster: string): Promise<number> =>
       sendAlert(network, cluster).then(
         ({status}) => status,
@@ -188,14 +183,12 @@ describe('e2e: rotation of the authority', function () {
       expect(await alertFrom(oslo)).to.equal(200)
       running = startRequests(network, loaded)
       relay.spoil()
-      const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes')
+      outside = makeCa(folder, 'company', {pathLength: 1})
+      const {code, stderr} = await atlasIn(
+        ...([network, 'rotate', '--root', '--yes', '--ca-cert', outside.files.certificate, '--ca-key', outside.files.key] as const),
+      )
       expect(code, stderr).to.equal(0)
-      await until(network, 'oslo alone to be waited for', async () => {
-        const [first, ...others] = await waiting()
-        return (
-          others.length === 0 && first?.startsWith('oslo (oslo-0) has not acknowledged the present trust bundle: it refused it (') === true
-        )
-      })
+      await untilOsloAlone()
       const command = `"${process.execPath}" "${atlasBin}" rotate --root --timeout 3m --store "${network.folder}/store"`
       watched = onTerminal(command, {cwd: network.folder, env: process.env})
       watched.catch(() => undefined)
@@ -208,6 +201,19 @@ describe('e2e: rotation of the authority', function () {
       await sleep(1500 * ADS_CONNECTION)
       expect(await stage(), 'it goes no further').to.equal('announce')
       expect([await whoAnswers(network, oslo), await alertFrom(oslo)]).to.deep.equal(['oslo/0', 200])
+    })
+
+    it('waits for a cluster that is offline, and names it with what to do, until it is told to leave it behind', async () => {
+      await network.member(bergen).envoy.kill()
+      await until(network, 'bergen to be waited for, too', async () => (await waiting())[0] === 'bergen has no connected Envoy')
+      const {stdout} = await atlasIn(network, 'rotate', '--status')
+      expect(stdout).to.contain('\n- bergen has no connected Envoy\n')
+      expect(stdout).to.contain('Start the Envoy of bergen, or go on without it: "atlas rotate --root --skip bergen')
+      expect(await stage()).to.equal('announce')
+      const {code, stderr} = await atlasIn(network, 'rotate', '--root', '--yes', '--skip', bergen)
+      expect(code, stderr).to.equal(0)
+      expect(stderr).to.contain('Left behind: bergen. It is cut off from stage 3 of 4 (leaves) on')
+      await untilOsloAlone()
     })
 
     it('D8: goes on without the cluster that it is told to leave behind, and waits for each other that would lose its server, whose credential is not applied', async () => {
@@ -235,7 +241,7 @@ describe('e2e: rotation of the authority', function () {
       await untilStage('retire')
       const {authority, identities, server} = await fleet()
       const signer = readKey(authority.get('issuer') ?? expect.fail('no issuer')).sha256
-      const leaves = [...identities, ['server', server] as const].filter(([owner]) => owner !== oslo)
+      const leaves = [...identities, ['server', server] as const].filter(([owner]) => owner !== oslo && owner !== bergen)
       for (const [owner, leaf] of leaves) expect(leaf && readKey(leaf).chain[0], owner).to.equal(signer)
       expect(network.server().pid, 'the server runs on').to.equal(pid)
       await network.server().kill()
@@ -261,35 +267,27 @@ describe('e2e: rotation of the authority', function () {
       }
       expect(lastOf('1 of 4 (announce)')).to.deep.equal([oslo])
       expect(lastOf('2 of 4 (credentials)')).to.deep.equal([paris])
-      expect(shown.at(-1)).to.contain('Left behind: oslo. It is cut off from stage 3 of 4 (leaves) on')
+      expect(shown.at(-1)).to.contain('Left behind: bergen, oslo. Each is cut off from stage 3 of 4 (leaves) on')
       expect(text.trimEnd()).to.match(
-        /^The root is replaced\. .*unless it was left behind \(oslo\).*\n\nNext: atlas rotate --status --store /ms,
+        /^The root is replaced\. .*unless it was left behind \(bergen, oslo\).*\n\nNext: atlas rotate --status --store /ms,
       )
     })
 
     it('leaves the former certificates in no bundle and no Envoy, and what they signed opens no port', async () => {
       const present = await fleet()
       for (const certificate of all(former.trust!)) expect(all(present.trust!)).not.to.include(certificate)
-      await expectAbsent(
-        all(former.trust!),
-        envoys().filter(({owner}) => owner !== oslo),
+      expect(present.trust?.roots).to.deep.equal([outside.certificate])
+      const left: readonly Owner[] = [oslo, bergen]
+      await expectForgotten(
+        network,
+        former,
+        present,
+        envoys().filter(({owner}) => !left.includes(owner)),
       )
-      const tries = [
-        {target: adsPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
-        {target: serverPort(network, present), client: credentialIn(former, paris), rightful: credentialIn(present, paris)},
-        {
-          target: sidecarPort(network, present, paris),
-          client: identityIn(former, OBSERVABILITY),
-          rightful: identityIn(present, OBSERVABILITY),
-        },
-      ]
-      for (const {target, client, rightful} of tries) {
-        expect((await probeTls(target, {certificate: client})).bytes, 'former').to.equal(0)
-        expect((await probeTls(target, {certificate: rightful})).bytes, 'present').to.be.greaterThan(0)
-      }
+      expect(await expectRefused(network, former, {cluster: paris})).to.have.length(8)
     })
 
-    it('cuts off the cluster that was left behind, as the command said, and no other; its newest credential puts that right', async () => {
+    it('cuts off the clusters that were left behind, as the command said, and no other; their newest credentials put that right', async () => {
       expect((await network.report()).proxies.map(({cluster}) => cluster)).to.have.members([OBSERVABILITY, lyon, paris])
       await running.stop()
       // Its connections are renewed at once; each is so after some minutes.
@@ -302,15 +300,23 @@ describe('e2e: rotation of the authority', function () {
 
       await untilSynced(network, [OBSERVABILITY, lyon, paris])
       expect([await whoAnswers(network, oslo), await alertFrom(oslo)]).to.deep.equal(['gRPC status 14', 503])
+      const [offline, mark] = [network.member(bergen).envoy, network.observability.mark()]
+      await offline.start()
+      await until(network, 'bergen to come back, and to know no root of 10900', () =>
+        network.observability.logged('connection', mark).some(({failure}) => failure?.includes('UNKNOWN_CA') === true),
+      )
+      expect(await whoAnswers(network, bergen)).to.equal('gRPC status 14')
 
-      const {envoy} = network.member(oslo)
-      await envoy.writeFiles()
-      await envoy.kill()
-      await envoy.start()
+      for (const {envoy} of [network.member(oslo), network.member(bergen)]) {
+        await envoy.writeFiles()
+        await envoy.kill()
+        await envoy.start()
+      }
+
       await untilReachable(network)
       await untilSynced(network)
       await until(network, 'its alerts to arrive again', async () => (await alertFrom(oslo)) === 200)
-      await expectAbsent(all(former.trust!))
+      await expectForgotten(network, former, await fleet())
     })
 
     it('an Envoy that starts again with its files is configured', async () => {
