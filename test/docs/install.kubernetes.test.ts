@@ -26,7 +26,7 @@ const leftOut = [
 ]
 
 describe('docs/how-to/install.md', function () {
-  this.timeout(180_000)
+  this.timeout(480_000)
   inSteps()
   let clusters: TwoClusters
   let blocks: readonly Block[]
@@ -107,7 +107,7 @@ describe('docs/how-to/install.md', function () {
     const {cluster, existingSecret} = JSON.parse(stdout) as {cluster: string; existingSecret: string}
     expect(cluster).to.equal('paris')
     await run(`kubectl --context paris --namespace atlas get secret ${existingSecret}`)
-    await run('kubectl --namespace monitoring get configmap atlas-thanos-endpoints')
+    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=30s')
   })
 
   it('upgrades and goes back, and the fleet is as it was', async () => {

@@ -19,7 +19,7 @@ import {inSteps} from '../helpers/steps.js'
 const leftOut = [/^npm run release -- --dry-run$/, /^docker buildx build .* < dist\/release\/atlas-image-context-[\d.]+\.tar\.gz$/]
 
 describe('README.md, "Install it from a checkout"', function () {
-  this.timeout(180_000)
+  this.timeout(480_000)
   inSteps()
   let clusters: TwoClusters
   let steps: readonly (readonly string[])[]
@@ -62,7 +62,7 @@ describe('README.md, "Install it from a checkout"', function () {
     const env = environmentOf(folder, clusters.kubeconfig)
     const probe = async (): Promise<true | undefined> =>
       (await shell('atlas cluster values paris', {cwd: folder, env})).code === 0 ? true : undefined
-    await waitFor('the address of the load balancer in the values', probe, {signal: new AbortController().signal, timeoutMs: 45_000})
+    await waitFor('the address of the load balancer in the values', probe, {signal: new AbortController().signal, timeoutMs: 180_000})
   }
 
   it('has the three steps, and leaves out no other command than two of the first', () => {
@@ -100,7 +100,7 @@ describe('README.md, "Install it from a checkout"', function () {
     const [, image = ''] = /--tag (\S+)/.exec(all) ?? []
     const deployed = 'kubectl --namespace atlas get deployment atlas-controller --output jsonpath={.spec.template.spec.containers[0].image}'
     expect((await run(deployed)).stdout).to.equal(image)
-    await run('kubectl --namespace monitoring get configmap atlas-thanos-endpoints')
+    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=30s')
   })
 
   it('installs the Envoy of that cluster, with the Secret that it names, and makes its address known', async () => {

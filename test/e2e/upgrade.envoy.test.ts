@@ -37,7 +37,8 @@ describe(`e2e: upgrade from what commit ${BEFORE} wrote, as kept in test/golden$
   it('the present server takes over the state, and Envoys that start from the kept bootstraps get their configuration', async () => {
     await untilReachable(network)
     await untilSynced(network)
-    expect((await statusIn(network)).proxies.map(({state}) => state)).to.deep.equal(['synced', 'synced', 'synced'])
+    const states = async (): Promise<string> => (await statusIn(network)).proxies.map(({state}) => state).join()
+    await until(network, 'every Envoy to be synced', async () => (await states()) === 'synced,synced,synced')
   })
 
   it('identities have got their second DNS name', async () => expectSecondName(network))

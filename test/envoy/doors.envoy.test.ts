@@ -23,7 +23,7 @@ const now = new Date()
 const settings = {
   ...defaultSettings,
   adsServers: [{host: '127.0.41.9', port: 6305}],
-  timeouts: {...defaultSettings.timeouts, healthInterval: 0.5, healthTimeout: 0.4},
+  timeouts: {...defaultSettings.timeouts, healthInterval: 0.5, healthTimeout: 2},
 }
 const authority = testAuthority(new Date(now.getTime() - 86_400_000), 'doors', settings)
 const {issuer, credentialIssuer, signer} = authority
@@ -56,7 +56,7 @@ const credential = (owner: typeof paris | 'atlas', generation: number, by = cred
   issue(credentialSpec(settings, owner, generation), by, now, signer)
 
 describe('envoy: listeners and the client certificates that they admit, on real Envoys', function () {
-  this.timeout(40_000)
+  this.timeout(120_000)
   const running: Record<string, RunningEnvoy> = {}
   const servers: {close(): void}[] = []
 
@@ -91,7 +91,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
 
   const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority, ...thanosCall})
   const untilHealthy = async (authority: string): Promise<void> => {
-    for (let tries = 0; tries < 100 && (await query(authority)).headers['grpc-status'] !== '0'; tries++) await pause(50)
+    await until(async () => (await query(authority)).headers['grpc-status'] === '0', `${authority} to be healthy`)
   }
 
   describe('10901, for Thanos Query', () => {
@@ -253,7 +253,7 @@ async function refusalOf(visiting: Promise<unknown>): Promise<string | undefined
   )
 }
 
-async function until(holds: () => boolean | Promise<boolean>, what: string, seconds = 5): Promise<void> {
+async function until(holds: () => boolean | Promise<boolean>, what: string, seconds = 30): Promise<void> {
   const end = Date.now() + seconds * 1000
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`waited ${String(seconds)} s in vain for: ${what}`)

@@ -25,7 +25,7 @@ export function parisAt(block: Block): Cluster {
 /**
  * Each Envoy is built from a fleet of its own.
  * @param meanwhile called after that, while both Envoys run
- * @returns the gRPC status of a call through both Envoys: `wanted`, or what it is after 5 s
+ * @returns the gRPC status of a call through both Envoys: `wanted`, or what it is after 30 s
  */
 export async function callThrough(
   block: Block,
@@ -37,7 +37,7 @@ export async function callThrough(
   const server = await serveEcho({host: `${block}.3`, port: 10_901}, 'sidecar')
   const running: RunningEnvoy[] = []
   const start = async (name: string, host: string, fleet: Fleet): Promise<void> => {
-    const settings = {...defaultSettings, timeouts: {...defaultSettings.timeouts, healthInterval: 0.5, healthTimeout: 0.4}}
+    const settings = {...defaultSettings, timeouts: {...defaultSettings.timeouts, healthInterval: 0.5, healthTimeout: 2}}
     const node = nodeOf(name, {'atlas.bind_address': host, 'atlas.local_address': host})
     const snapshot = snapshotOf(buildSnapshot({...fleet, settings}, node))
     const admin = {address: {socket_address: {address: host, port_value: 9901}}}
@@ -50,7 +50,7 @@ export async function callThrough(
     for (let tries = 0; ; tries += 1) {
       const {headers} = await visit({host: `${block}.1`, port: 10_901}, {authority: 'paris-thanos-sidecar0', ...thanosCall})
       const status = String(headers['grpc-status'])
-      if (status === wanted || tries === 50) {
+      if (status === wanted || tries === 300) {
         await meanwhile?.()
         return status
       }

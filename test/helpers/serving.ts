@@ -20,9 +20,9 @@ export async function servingFlags(): Promise<{readonly flags: readonly string[]
   return {flags: ['--listen', listen, '--pages-listen', '127.0.0.1:0', '--admin', admin], admin: `http://${admin}`}
 }
 
-/** Waits until the page answers 200, for 20 s at most. @returns its last status */
+/** Waits until the page answers 200, for a minute at most. @returns its last status */
 export async function readiness(url: string): Promise<number> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 60_000
   for (;;) {
     const status = await fetch(url).then(
       answer => answer.status,

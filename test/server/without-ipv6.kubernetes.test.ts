@@ -3,9 +3,10 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
+import {readiness} from '../helpers/serving.js'
 
 describe('server: a machine without IPv6', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
 
   it('serve with the addresses of the charts ([::]) listens on every IPv4 address', () =>
     inFolder(async folder => {
@@ -15,7 +16,7 @@ describe('server: a machine without IPv6', function () {
       const {address = '', admin = ''} = await server.serving
       expect(address).to.match(/^0\.0\.0\.0:\d+$/)
       const port = new URL(admin).port
-      expect(await fetch(`http://127.0.0.1:${port}/readyz`).then(({status}) => status)).to.equal(200)
+      expect(await readiness(`http://127.0.0.1:${port}/readyz`)).to.equal(200)
       server.child.kill('SIGTERM')
       expect(await server.ended, server.log()).to.equal(0)
     }))
