@@ -106,11 +106,15 @@ function hostOf(host: string, text: string, what: string): string {
 /** The hint for a URL where an address is wanted. */
 export const NO_SCHEME = 'leave out http:// or https://'
 
-/** Where to listen: `IP:PORT`, port 0 for any free one. @throws AtlasError `invalid` */
-export function parseListen(text: string, what: string): HostPort {
+/**
+ * Where to listen: `IP:PORT`, port 0 for any free one.
+ * @param example the default of the flag, or what is likely there
+ * @throws AtlasError `invalid`
+ */
+export function parseListen(text: string, what: string, example = '127.0.0.1:6305 or [::]:6305'): HostPort {
   const [, host = '', port = ''] = /^(\[[^\]]+\]|[^:]+):([0-9]{1,5})$/.exec(text) ?? []
   const ip = parseIpAddress(host.toLowerCase())
-  if (ip === undefined) throw invalid(what, 'IP:PORT, such as 127.0.0.1:6305 or [::]:6305', text)
+  if (ip === undefined) throw invalid(what, `IP:PORT, such as ${example}`, text)
   return {host: ip.host, port: port === '0' ? 0 : parsePort(port, `the port of ${what}`)}
 }
 

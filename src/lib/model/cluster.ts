@@ -96,7 +96,7 @@ export function targetOf(target: ServiceTarget, replica: number): ServiceTarget 
  * `11901=30901,11904=30904`: for a port of Envoy, the port to connect to.
  * @throws AtlasError `invalid`
  */
-export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
+export function parsePorts(text: string, what = 'port overrides'): ReadonlyMap<DownstreamPort, number> {
   const ports = new Map<DownstreamPort, number>()
   for (const part of text
     .split(',')
@@ -105,7 +105,7 @@ export function parsePorts(text: string): ReadonlyMap<DownstreamPort, number> {
     const [from = '', to = '', ...rest] = part.split('=')
     const port = Number(from) as DownstreamPort
     if (rest.length > 0 || !part.includes('=') || !Object.values(downstreamPorts).includes(port) || ports.has(port))
-      throw invalid('port overrides', 'a list such as 11901=30901, each of 11901 to 11904 at most once', text)
+      throw invalid(what, 'a list such as 11901=30901, each of 11901 to 11904 at most once', text)
     ports.set(port, parsePort(to, `the port to connect to for ${from}`))
   }
   return ports

@@ -5,6 +5,7 @@ import {UPSTREAM_DIRECTORY} from '../../envoy/credential-files.js'
 import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model/address.js'
 import {type UpstreamTls, isCertificatesName, parseUpstreamTls} from '../../model/endpoint-tls.js'
 import {AtlasError, invalid} from '../../model/errors.js'
+import {parseIpAddress} from '../../model/ip-address.js'
 import {parseNodeId} from '../../model/node.js'
 import {DEFAULT_OPEN_FILES, USUAL_OPEN_FILES} from '../../model/open-files.js'
 import {type FlagsOf, parsed, present} from './common.js'
@@ -141,8 +142,8 @@ function parseStats(text: string): HostPort {
 }
 
 function parseIp(text: string, flag: string): string {
-  const address = parseAddress(text)
-  if (address.kind === 'dns') throw invalid(flag, 'an IP address', text)
+  const address = parseIpAddress(text.toLowerCase())
+  if (address === undefined) throw invalid(flag, 'an IP address, such as 127.0.0.1', text)
   return address.host
 }
 
@@ -151,7 +152,7 @@ function parseListenedPorts(entries: readonly string[]): ReadonlyMap<number, num
     .flatMap(entry => entry.split(','))
     .map((entry): [number, number] => {
       const [from = '', to = '', ...rest] = entry.trim().split('=')
-      if (rest.length > 0) throw invalid('--port', 'PORT=LISTENED, such as 11901=21901', entry)
+      if (rest.length > 0 || !entry.includes('=')) throw invalid('--port', 'PORT=LISTENED, such as 11901=21901', entry)
       return [parsePort(from, '--port'), parsePort(to, '--port')]
     })
   return new Map(pairs)

@@ -104,7 +104,7 @@ export function requestOf(flags: ClusterFlags, cluster: string): ClusterRequest 
   const services = flags.stack === undefined ? named : {...targetsOf(stackOf(flags)), ...named}
   return present({
     addresses: parsed(addresses, text => parseAddresses(text, port => `set the port on its own, for example with --port 11901=${port}`)),
-    ports: parsed(ports, parsePorts),
+    ports: parsed(ports, text => parsePorts(text, '--port')),
     replicas: parsed(flags.replicas, parseSidecars),
     services: Object.keys(services).length === 0 ? undefined : services,
     targets: targetsIn(flags.thanos, cluster),

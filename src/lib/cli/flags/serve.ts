@@ -17,6 +17,8 @@ const logLevels = ['error', 'warn', 'info', 'debug'] as const
 /** More streams of one cluster, with requests of the greatest length, would fill the memory of a server. */
 const STREAMS_PER_CLUSTER_MAX = 1024
 
+const ADMIN_DEFAULT = '127.0.0.1:6309'
+
 export const serveFlags = {
   role: Flags.option({
     default: 'all',
@@ -38,7 +40,7 @@ export const serveFlags = {
       'address of the web pages that the server makes itself, for the observability Envoy (default: the address of --listen with the next port, as a rule 6306)',
     helpValue: 'IP:PORT',
   }),
-  admin: Flags.string({default: '127.0.0.1:6309', description: 'address of health, metrics and status', helpValue: 'IP:PORT'}),
+  admin: Flags.string({default: ADMIN_DEFAULT, description: 'address of health, metrics and status', helpValue: 'IP:PORT'}),
   'thanos-endpoints': Flags.string({
     description:
       'file to keep up to date with the endpoints of Thanos Query (--endpoint.sd-config-file); the endpoints of each group are in a file beside it, such as endpoints-europe.yaml',
@@ -73,12 +75,12 @@ export function serveOptions(flags: ServeFlags) {
     role: flags.role,
     replica: parseReplicaName(flags.replica ?? hostname().toLowerCase()),
     listen: parseListen(flags.listen, '--listen'),
-    admin: parseListen(flags.admin, '--admin'),
+    admin: parseListen(flags.admin, '--admin', ADMIN_DEFAULT),
     log: flags['log-level'],
     dnsZone: flags['dns-zone'],
     limits: {streamsPerCluster: flags['streams-per-cluster']},
     ...present({
-      pagesListen: parsed(flags['pages-listen'], text => parseListen(text, '--pages-listen')),
+      pagesListen: parsed(flags['pages-listen'], text => parseListen(text, '--pages-listen', '127.0.0.1:6306 or [::]:6306')),
       endpointsFile: parsed(flags['thanos-endpoints'], file => path.resolve(file)),
     }),
   }

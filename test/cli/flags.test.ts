@@ -1,0 +1,34 @@
+/** Messages of flags that are wrong: each names its flag, and its example is the flag's own. */
+import {expect} from 'chai'
+import {bootstrapOptions} from '../../src/lib/cli/flags/bootstrap.js'
+import {requestOf} from '../../src/lib/cli/flags/cluster.js'
+import {serveOptions} from '../../src/lib/cli/flags/serve.js'
+import {thrownBy} from '../helpers/thrown.js'
+
+describe('cli/flags', () => {
+  it('serve: the example of an address to listen on has the default port of that flag', () => {
+    const flags = {role: 'all', listen: '[::]:6305', admin: '127.0.0.1:6309', 'dns-zone': true} as const
+    const messageOf = (wrong: Readonly<Record<string, string>>): string =>
+      thrownBy(() => serveOptions({...flags, 'log-level': 'info', 'streams-per-cluster': 4, replica: 'a', ...wrong} as never)).message
+    expect(messageOf({admin: '0.0.0.0'})).to.equal('--admin must be IP:PORT, such as 127.0.0.1:6309; got "0.0.0.0"')
+    expect(messageOf({listen: '0.0.0.0'})).to.contain('such as 127.0.0.1:6305 or [::]:6305;')
+    expect(messageOf({'pages-listen': '0.0.0.0'}))
+      .to.contain('--pages-listen')
+      .and.to.contain('such as 127.0.0.1:6306 or [::]:6306;')
+  })
+
+  it('cluster values: --bind-address, --local-address and --port are named, with what was given', () => {
+    const messageOf = (flags: Parameters<typeof bootstrapOptions>[0]): string =>
+      thrownBy(() => bootstrapOptions(flags, 'paris', '/etc/envoy-paris')).message
+    for (const text of ['1.2.3', 'localhost', '10.0.0.7:11901', 'a b'])
+      for (const flag of ['bind-address', 'local-address'])
+        expect(messageOf({[flag]: text})).to.equal(`--${flag} must be an IP address, such as 127.0.0.1; got "${text}"`)
+    for (const text of ['11901', '11901=21901=1'])
+      expect(messageOf({port: [text]})).to.equal(`--port must be PORT=LISTENED, such as 11901=21901; got "${text}"`)
+  })
+
+  it('cluster add: --port is named', () => {
+    const {message} = thrownBy(() => requestOf({port: ['11901']} as never, 'paris'))
+    expect(message).to.match(/^--port must be a list such as 11901=30901, .*; got "11901"$/)
+  })
+})
