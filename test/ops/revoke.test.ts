@@ -272,6 +272,11 @@ describe('ops: one credential', () => {
     const printed = old?.toUpperCase().replaceAll(/(..)(?=.)/g, '$1:')
     expect(states(revoke(printed))).to.deep.equal(['revoked', 'valid'])
     expect(planCredentialRevocation(after, paris, {text: old ?? '', reissue: false})).to.deep.equal([])
+    const unknown = thrownBy(() => planCredentialRevocation(after, paris, {text: 'ab'.repeat(8), reissue: false}))
+    expect(unknown.code).to.equal('not-found')
+    expect(unknown.hint, 'where a SHA-256 is seen')
+      .to.contain('openssl x509 -in tls.crt -noout -fingerprint -sha256')
+      .and.to.contain('"atlas status"')
   })
 
   it('the newest one needs reissue, and is replaced', () => {

@@ -1,12 +1,12 @@
 /** Writes an Envoy's bootstrap and its files, which hold a key: mode 0600 in folders of mode 0700, each whole or not at all. */
-import {readFile} from 'node:fs/promises'
+import {lstat, readFile, rmdir, unlink} from 'node:fs/promises'
 import path from 'node:path'
 import {UPSTREAM_DIRECTORY, bootstrapPaths} from '../envoy/credential-files.js'
 import {type WrittenBootstrap, readBootstrap} from '../envoy/read-bootstrap.js'
 import {AtlasError, accessHint, messageOf} from '../model/errors.js'
 import type {Joining, OutputFile} from '../ops/cluster/values.js'
 import {ignoreKeys} from '../store/directory/gitignore.js'
-import {makeFolder, replace} from '../store/directory/write.js'
+import {errnoOf, makeFolder, replace} from '../store/directory/write.js'
 import {type BootstrapFlags, bootstrapOptions} from './flags/bootstrap.js'
 import {refuseEmpty} from './flags/common.js'
 import {flagsOf, withKept} from './flags/kept-bootstrap.js'
@@ -54,6 +54,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, named: Bootstr
 const KEYS = [bootstrapPaths.key, `${UPSTREAM_DIRECTORY}/*/tls.key`] as const
 
 /**
+ * Where that fails, the files and folders that were not there before are removed again.
  * @param keys which of the files git must not take
  * @returns what was written for git, for a person; undefined: nothing
  * @throws AtlasError `failed` where the directory cannot be written, `invalid` where it is none
@@ -63,6 +64,9 @@ export async function writeFiles(
   files: readonly OutputFile[],
   keys: readonly string[] = [],
 ): Promise<string | undefined> {
+  const targets = files.map(file => path.join(directory, file.path))
+  const added = await absentOf([...targets, path.join(directory, '.gitignore')])
+  const folders = await absentOf([...new Set([...targets.map(target => path.dirname(target)), ...withParents(directory)])])
   try {
     await makeFolder(directory)
     const ignored = await ignoreKeys(directory, keys)
@@ -75,9 +79,38 @@ export async function writeFiles(
     return ignored
   } catch (error) {
     if (error instanceof AtlasError && error.code === 'invalid') throw error
-    const hint = accessHint(error instanceof AtlasError ? error.cause : error)
+    for (const file of added) await unlink(file).catch(() => undefined)
+    // The longest path first: a folder can be removed once it is empty, and one that has anything else in it stays.
+    for (const folder of folders.sort((a, b) => b.length - a.length)) await rmdir(folder).catch(() => undefined)
+    const hint = hintOfWriting(error instanceof AtlasError ? error.cause : error)
     throw new AtlasError('failed', `cannot write into ${directory}: ${messageOf(error)}`, {hint, cause: error})
   }
+}
+
+/** What to do where the system refuses to write a file. */
+export function hintOfWriting(error: unknown): string | undefined {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '') ? NO_ROOM : accessHint(error)
+}
+
+const NO_ROOM =
+  'the directory must be writable, with room on its disk; then run the command again. What it has written into a new directory is removed again'
+
+function withParents(folder: string): readonly string[] {
+  const parent = path.dirname(folder)
+  return parent === folder ? [folder] : [folder, ...withParents(parent)]
+}
+
+/** Those of these paths at which there is nothing. */
+async function absentOf(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    paths.map(async each =>
+      lstat(each).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  )
+  return paths.filter((_, index) => found[index] === false)
 }
 
 /** Undefined: there is no bootstrap; `unknown`: what is there in its place is none. */

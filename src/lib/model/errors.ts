@@ -58,10 +58,13 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** What to do where the system refuses to read or write a file to this user; undefined for any other error. */
-export function accessHint(error: unknown): string | undefined {
+/**
+ * What to do where the system refuses to read or write a file to this user; undefined for any other error.
+ * @param of what the file belongs to: a store that exists has no other place
+ */
+export function accessHint(error: unknown, of: 'output' | 'store' = 'output'): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EROFS') return 'it is on a file system that can only be read: name another place'
+  if (code === 'EROFS') return of === 'store' ? READ_ONLY_STORE : 'it is on a file system that can only be read: name another place'
   return code === 'EACCES' || code === 'EPERM' ? NO_RIGHT : undefined
 }
 
@@ -76,6 +79,9 @@ export function isWithoutRight(error: unknown): boolean {
 export function accessHintIn(message: string): string | undefined {
   return message.includes("it can't be read: EACCES") ? NO_RIGHT : undefined
 }
+
+const READ_ONLY_STORE =
+  'the store is on a file system that can only be read: mount that writable, and run the command again; only a new store can be in another place'
 
 const NO_RIGHT =
   'this user lacks the right: run the command as the owner of that file or directory, or change its owner or mode (chown, chmod)'

@@ -149,15 +149,20 @@ export function requireCredential(fleet: Fleet, owner: ClusterName, text: string
   const prefix = text.replaceAll(':', '').toLowerCase()
   if (!/^[0-9a-f]{16,64}$/.test(prefix))
     throw new AtlasError('invalid', `${quote(text)} is no SHA-256 of a certificate: at least its first 16 hex digits are needed`, {
-      hint: `openssl x509 -in tls.crt -noout -fingerprint -sha256 shows it; of the clients that were refused, "atlas status" does`,
+      hint: WHERE_SHA256,
     })
   const found = credentials.filter(({sha256}) => sha256.startsWith(prefix))
   const [first, ...others] = found
   if (first === undefined)
-    throw new AtlasError('not-found', `no credential ${prefix} of ${owner} is on record; on record: ${listOf(credentials)}`)
+    throw new AtlasError('not-found', `no credential ${prefix} of ${owner} is on record; on record: ${listOf(credentials)}`, {
+      hint: WHERE_SHA256,
+    })
   if (others.length > 0) throw new AtlasError('invalid', `${prefix} begins several credentials of ${owner}: ${listOf(found)}`)
   return first
 }
+
+const WHERE_SHA256 =
+  'openssl x509 -in tls.crt -noout -fingerprint -sha256 shows that of a certificate; of the clients that were refused, "atlas status" does'
 
 /** The newest first, at most ten. */
 function listOf(credentials: readonly CredentialRecord[]): string {

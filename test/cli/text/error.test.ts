@@ -32,6 +32,8 @@ describe('cli/text/error', () => {
     expect(hintOf('EACCES')).to.include('chown')
     expect(hintOf('EPERM')).to.equal(hintOf('EACCES'))
     expect(hintOf('EROFS')).to.include('can only be read')
+    const ofStore = accessHint(Object.assign(new Error('no'), {code: 'EROFS'}), 'store')
+    expect(ofStore, 'a store that exists has no other place').to.include('mount that writable').and.not.include('name another place')
     expect([hintOf('ENOENT'), accessHint(new Error('no')), accessHint('no')]).to.deep.equal([undefined, undefined, undefined])
   })
 

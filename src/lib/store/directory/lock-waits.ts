@@ -106,7 +106,7 @@ export async function lockErrors<T>(directory: string, attempt: Promise<T>): Pro
     return await attempt
   } catch (error) {
     throw new AtlasError('unreachable', `cannot lock the store ${directory}: ${messageOf(error)}`, {
-      hint: accessHint(error) ?? 'the directory must exist and be writable',
+      hint: accessHint(error, 'store') ?? 'the directory must exist and be writable',
       cause: error,
     })
   }

@@ -130,7 +130,7 @@ const LOCK_DRAFT = /^\.lock-[0-9a-f]{16}$|^\.(commit|serve)\.lock\./
 function notWritten(file: string, error: unknown): AtlasError {
   const what = errnoOf(error) === 'EISDIR' ? 'there is a directory of that name' : messageOf(error)
   return new AtlasError('unreachable', `cannot write ${path.basename(file)} to the directory ${path.dirname(file)}: ${what}`, {
-    hint: accessHint(error) ?? 'the store must be writable, with room on its disk; then run the command again',
+    hint: accessHint(error, 'store') ?? 'the store must be writable, with room on its disk; then run the command again',
     cause: error,
   })
 }
