@@ -342,8 +342,9 @@ describe('ops/status', () => {
       ])
       const living: Fleet = {...fleet, replicas: ['a', 'b'], reports}
       const ended = reduceAll(living, planReplicas(living, ['a'], dependencies, {shared: true}))
+      let heartbeats: readonly Heartbeat[] = [leader]
       const warned = async (each: Fleet): Promise<readonly string[]> =>
-        (await statusIn(each, () => [leader])).findings.flatMap(({kind, message, server}) =>
+        (await statusIn(each, () => heartbeats)).findings.flatMap(({kind, message, server}) =>
           kind === 'warning' ? [`${server ?? ''}: ${message}`] : [],
         )
       expect(await warned(living)).to.deep.equal([])
@@ -357,6 +358,12 @@ describe('ops/status', () => {
       })
       expect((await warned(back(proxyOf(fleet, paris))))[0]).to.match(/other server: atlas\. /)
       expect(await warned(back(proxyOf(fleet, 'atlas'), proxyOf(fleet, paris))), 'paris-1 had left before').to.deep.equal([])
+      const moved = serving([], {absent: [{cluster: paris, id: 'paris-0', since: new Date(now.getTime() + 1000).toISOString()}]})
+      expect((await warned({...ended, reports: new Map([...ended.reports, ['a', moved]])}))[0], 'paris-0 came to a, and left it').to.match(
+        /other server: atlas\. /,
+      )
+      heartbeats = [leader, {...leader, replica: 'b', holder: ''}]
+      expect(await warned(ended), 'it has given its Lease back').to.deep.equal([])
     })
 
     it('the warnings of a leader that serves no Envoys are shown, and are findings', async () => {

@@ -134,7 +134,7 @@ function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): read
   )
   return [
     ...(leader?.isAlive === true ? warningsOfLeader(fleet, leader.heartbeat) : [{kind: 'no leader', message: noLeader} as const]),
-    ...leftWithSilentServers(fleet, now),
+    ...leftWithSilentServers(fleet, servers, now),
     ...twins.map(({replica = ''}) =>
       warning(`two servers have the name ${replica}, so the proxies of one of them are not shown.`, replica),
     ),
@@ -148,12 +148,17 @@ function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): read
  * Envoys that were connected to a server which is not among the living ones any more, and that have come to no other since. Such a server has ended,
  * or it is cut off from the API server alone and goes on serving what it had: to stop would leave an Envoy that restarts without configuration.
  */
-function leftWithSilentServers(fleet: Fleet, now: Date): readonly Problem[] {
+function leftWithSilentServers(fleet: Fleet, servers: readonly Liveness[], now: Date): readonly Problem[] {
   const {reports, replicas = []} = fleet
   const living = reportedIn({reports, replicas}).flatMap(({report}) => report.proxies)
-  return [...reports].flatMap(([replica, last]) => {
-    if (replicas.includes(replica)) return []
-    const left = absentIn([last], living).filter(node => node.leftWithServer && isAwaited(node, now) && !isRemoved(fleet, node.cluster))
+  // By all reports: one that has come to another server meanwhile, and left that one, too, is in the report of that one.
+  const away = new Set(absentIn(reports.values(), living))
+  return [...reports].flatMap(([replica, {report}]) => {
+    // A server that has given its Lease back has ended.
+    if (replicas.includes(replica) || servers.some(({heartbeat}) => heartbeat.replica === replica && heartbeat.holder === '')) return []
+    const left = (report.absent ?? []).filter(
+      node => away.has(node) && node.leftWithServer && isAwaited(node, now) && !isRemoved(fleet, node.cluster),
+    )
     const clusters = [...new Set(left.map(({cluster}) => cluster))].sort()
     if (clusters.length === 0) return []
     const named =

@@ -57,17 +57,9 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
     for (const watch of watches) tell(watch, known => known.some(sightings.map(asOfNow(watch)), watch.fleet))
   }
 
-  /**
-   * A remote place reports what other writers do while a commit goes on: of an object that the commit wrote first a newer version may be
-   * known by now, such as a revocation, and the commit's own version must not replace it.
-   */
-  function asOfNow({observed}: Watch): (sighting: Sighting) => Sighting {
-    const {newest} = observed
-    return sighting => (newest === undefined ? sighting : understood({key: sighting.key, object: newest(sighting)}))
-  }
-
   /** Also during an outage: what this process writes then, such as a revocation, has an effect, and its next write is based on it. */
   function tell(watch: Watch, compare: (known: Known) => readonly Change[]): void {
+    if (!watches.has(watch)) return
     const changes = see(watch, compare)
     if (changes.length > 0) watch.watcher.changed(changes)
   }
@@ -95,6 +87,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
       return
     }
 
+    if (!watches.has(watch)) return
     // The parts of the place that can be read are reported while another part can't be read.
     const changes = see(watch, known => known.all(found, watch.fleet))
     if (changes.length > 0) watch.watcher.changed(changes)
@@ -216,6 +209,15 @@ function see(view: View, compare: (known: Known) => readonly Change[]): readonly
   const changes = compare(view.known)
   view.fleet = reduceAll(view.fleet, changes)
   return changes
+}
+
+/**
+ * A remote place reports what other writers do while a commit goes on: of an object that the commit wrote first a newer version may be
+ * known by now, such as a revocation, and the commit's own version must not replace it.
+ */
+function asOfNow({observed}: Watch): (sighting: Sighting) => Sighting {
+  const {newest} = observed
+  return sighting => (newest === undefined ? sighting : understood({key: sighting.key, object: newest(sighting)}))
 }
 
 /** A thousand certificates that a rotation has replaced take half a second to decode: other work gets its turns meanwhile. */

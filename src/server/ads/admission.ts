@@ -68,7 +68,7 @@ export function admit(fleet: Fleet, peer: Peer | undefined, xfcc: readonly strin
 export function denyEnded(fleet: Fleet, peer: Peer, now: Date): Denied | undefined {
   const [uri] = peer.uris
   const claim = uri === undefined || fleet.settings === undefined ? undefined : parseClientUri(uri, fleet.settings.trustDomain)
-  // TLS refuses one that has not ended, too, where its issuer has.
+  // TLS also refuses a certificate that has not ended if its issuer has ended.
   if (claim === undefined || peer.notAfter > now) return undefined
   const admitted = {...claim, fingerprint: peer.sha256, path: 'direct'} as const
   if (credentialOf(fleet, admitted) === undefined) return undefined

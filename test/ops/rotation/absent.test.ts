@@ -178,7 +178,7 @@ describe('the report of a server that has ended', () => {
   it('names the Envoys that it served as absent, until an hour is over', () => {
     let fleet = passed({...emptyFleet, replicas: ['ads-0', 'ads-1'], reports: new Map([['ads-1', ended]])})
     const since = dependencies.now().toISOString()
-    expect(evidenceIn(fleet)?.absent).to.deep.equal([{cluster: paris, id: 'paris-1', since}])
+    expect(evidenceIn(fleet)?.absent).to.deep.equal([{cluster: paris, id: 'paris-1', since, leftWithServer: true}])
     dependencies.pass(3000)
     fleet = passed(fleet)
     expect(evidenceIn(fleet)?.absent).to.have.length(1)

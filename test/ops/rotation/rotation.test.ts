@@ -104,7 +104,13 @@ describe('a rotation', () => {
 
   it('names the observability Envoy first and the clusters by name, in the same order whichever of them are connected', () => {
     const named = (): readonly string[] => network.waiting.map(each => each.split(' ', 1)[0] ?? '')
+    const second = {...network.envoy('paris'), id: 'paris-1'}
+    network.envoys.unshift(second)
     network.begin('root')
+    network.settle()
+    const ofParis = network.waiting.filter(each => each.startsWith('paris ')).map(each => each.split(' ', 2)[1])
+    expect(ofParis, 'by the name of the node, whichever connected first').to.deep.equal(['(paris-0)', '(paris-1)'])
+    network.envoys.shift()
     network.settle()
     expect(named()).to.deep.equal(['atlas', 'lyon', 'oslo', 'paris'])
     for (const absent of [['oslo'], ['paris', 'lyon'], ['atlas', 'paris']]) {

@@ -68,11 +68,15 @@ export function waitingFor(
  * whether their Envoys are connected or not: a list that changes its order whenever an Envoy connects is hard to follow, and a new write each time.
  */
 function inOrder(ofFleet: readonly string[], ofOwners: readonly OwnersReason[]): readonly string[] {
-  const ofObservability = ofOwners.filter(({owner}) => owner === OBSERVABILITY)
-  const ofClusters = ofOwners
-    .filter(({owner}) => owner !== OBSERVABILITY)
-    .sort((one, other) => (one.owner < other.owner ? -1 : +(one.owner > other.owner)))
+  // Of one owner by the name of the node: a server has its streams in the order in which they began.
+  const ordered = [...ofOwners].sort((one, other) => byText(one.owner, other.owner) || byText(one.reason, other.reason))
+  const ofObservability = ordered.filter(({owner}) => owner === OBSERVABILITY)
+  const ofClusters = ordered.filter(({owner}) => owner !== OBSERVABILITY)
   return [...ofObservability.map(({reason}) => reason), ...ofFleet, ...ofClusters.map(({reason}) => reason)]
+}
+
+function byText(one: string, other: string): number {
+  return one < other ? -1 : +(one > other)
 }
 
 /** Whether an Envoy has had time to take its present identity: identities are issued in turns, and it may have connected just now. */
