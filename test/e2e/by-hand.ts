@@ -13,16 +13,16 @@ export async function atlasIn(network: Network, ...args: readonly string[]): Pro
   return atlas(...args, '--store', path.join(network.folder, 'store'))
 }
 
-/** Waits until the command names one of these owners at least, and applies the credentials of all that it names. @returns whose these are, in order */
+/** Waits until the command names these owners at least, and applies the credentials of all that it names. @returns whose these are, in order */
 export async function applyAsTold(network: Network, awaited: readonly string[]): Promise<readonly string[]> {
+  let told: readonly string[] = []
+  // An Envoy that is just between two connections is waited for with other words, which name no command.
   await until(network, `the command to name ${awaited.join(', ')}`, async () => {
-    const {rotation} = await network.store.load()
-    const owners = namedIn(rotation?.waitingFor ?? [])
-    return awaited.every(owner => owners.includes(owner))
+    const {code, stdout, stderr} = await atlasIn(network, 'rotate', '--status')
+    expect(code, stderr).to.equal(0)
+    told = namedIn(stdout.split('\n').filter(line => line.startsWith('- ')))
+    return awaited.every(owner => told.includes(owner))
   })
-  const {code, stdout, stderr} = await atlasIn(network, 'rotate', '--status')
-  expect(code, stderr).to.equal(0)
-  const told = namedIn(stdout.split('\n').filter(line => line.startsWith('- ')))
   for (const owner of told) {
     const written = await atlasIn(network, 'cluster', 'values', owner, '--format', 'bootstrap', '--output', envoyOf(network, owner).folder)
     expect(written.code, written.stderr).to.equal(0)

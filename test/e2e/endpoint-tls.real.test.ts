@@ -180,6 +180,6 @@ describe('e2e: Thanos endpoints with TLS', function () {
     await mkdir(path.join(folder, 'late'), {recursive: true})
     await writeFile(path.join(folder, 'late', 'ca.crt'), authority.certificate)
     await until(network, 'the endpoint', async () => (await labelOf('late')) === 'paris', 60)
-    expect((await findings()).join('\n')).not.to.include('rejected')
+    await until(network, 'status to say so', async () => !(await findings()).join('\n').includes('rejected'))
   })
 })

@@ -35,7 +35,7 @@ const clients = [parseInternalClient(`${client}:${internalPorts.join(',')}`)]
 const every: Clients = {cluster: paris, internal: client}
 
 describe('e2e: a rotation, as openssl sees it', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   inSteps()
   let network: Network
   let former: Fleet
@@ -99,7 +99,7 @@ describe('e2e: a rotation, as openssl sees it', function () {
         const lacking = rotation?.waitingFor ?? []
         return rotation?.part === part && rotation.stage === stage && lacking.length > 0 && lacking.every(each => by.test(each))
       },
-      20,
+      60,
     ).catch((error: unknown) => {
       throw new Error(`the rotation is ${JSON.stringify(last)}`, {cause: error})
     })
@@ -215,7 +215,8 @@ describe('e2e: a rotation, as openssl sees it', function () {
   it('of the root, credentials', async () => {
     lagging().thaw()
     await untilHeld('root', 'credentials', /does not carry the present roots|^client client has until/)
-    expect((await waiting()).filter(each => each.includes('does not carry'))).to.have.length(3)
+    const areThree = async (): Promise<boolean> => (await waiting()).filter(each => each.includes('does not carry')).length === 3
+    await until(network, 'all three Envoys to be waited for', areThree)
     await judge('credentials')
   })
 

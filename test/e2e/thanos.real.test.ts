@@ -30,7 +30,7 @@ interface ExemplarsAnswer {
 }
 
 describe('e2e: Thanos behind both Envoys', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let scene: Monitored
   let network: Network | undefined
 
@@ -64,6 +64,10 @@ describe('e2e: Thanos behind both Envoys', function () {
   const endpoints = async (): Promise<Readonly<Record<string, string>>> => endpointsIn(scene)
   const unhealthy = async (): Promise<readonly string[]> => unhealthyIn(scene)
   const upOf = async (selector: string): Promise<readonly string[]> => upIn(scene, selector)
+  const untilUnhealthy = async (...names: readonly string[]): Promise<void> =>
+    until(scene.network, `unhealthy endpoints: ${names.join() || 'none'}`, async () => isDeepStrictEqual(await unhealthy(), names), 60)
+  const untilUp = async (selector: string, ...names: readonly string[]): Promise<void> =>
+    until(scene.network, `series of ${names.join()} alone`, async () => isDeepStrictEqual(await upOf(selector), names), 60)
 
   it('1,000 Info calls to replica 0 return its labels alone, and those to replica 1 its own (D20)', async () => {
     for (const replica of [0, 1]) {
@@ -76,7 +80,7 @@ describe('e2e: Thanos behind both Envoys', function () {
 
   it('each kind of target is an endpoint of its own, healthy, and says SERVING: Prometheus, Ruler, Store gateway, Receive, Query', async () => {
     await until(scene.network, 'all endpoints', async () => Object.keys(await endpoints()).length === 8, 60)
-    expect(await unhealthy()).to.deep.equal([])
+    await untilUnhealthy()
     for (const kind of Object.keys(kinds)) {
       const [reply] = await calls(authority('paris', 0, kind), healthCall('').path)
       expect(isServing(reply?.messages[0]), kind).to.equal(true)
@@ -92,8 +96,8 @@ describe('e2e: Thanos behind both Envoys', function () {
     )
     await until(scene.network, 'the rule', async () => (await queryInstant(scene.query, 'ruled{ruler="paris"}')).length === 1, 60)
     const replicas = 'up{cluster="paris",prometheus_replica!=""}'
+    await untilUp('{cluster="paris",prometheus_replica!=""}', 'paris-0', 'paris-1')
     expect(await queryInstant(scene.query, replicas)).to.have.length(1)
-    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0', 'paris-1'])
   })
 
   it('the Store gateway answers from the blocks of its object store', async () => {
@@ -209,25 +213,24 @@ describe('e2e: Thanos behind both Envoys', function () {
       expect(result).to.include({failures: 0, firstFailure: undefined})
       expect(requests).to.be.greaterThan(100)
     }
-    expect(await unhealthy()).to.deep.equal([])
+    await untilUnhealthy()
   })
 
   it('a killed sidecar is unhealthy in Thanos Query with the reason, and no other endpoint is', async () => {
     await scene.programs.get('paris-1-sidecar')?.kill()
-    await until(scene.network, 'the endpoint to be unhealthy', async () => (await unhealthy()).length > 0, 60)
-    expect(await unhealthy()).to.deep.equal(['paris-thanos-sidecar1'])
+    await untilUnhealthy('paris-thanos-sidecar1')
     // Until the next health check the reason is that the connection was refused.
     const reason = async (): Promise<string> => (await endpoints())['paris-thanos-sidecar1'] ?? ''
     await until(scene.network, 'the reason', async () => /Unavailable.*no healthy upstream/.test(await reason()), 60)
-    expect(await unhealthy()).to.deep.equal(['paris-thanos-sidecar1'])
-    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0'])
+    await untilUnhealthy('paris-thanos-sidecar1')
+    await untilUp('{cluster="paris",prometheus_replica!=""}', 'paris-0')
   })
 
   it('replicas come and go without the others', async () => {
     await scene.change('paris', {replicas: 1})
     await until(scene.network, 'the end of replica 1', async () => !('paris-thanos-sidecar1' in (await endpoints())), 60)
-    expect(await unhealthy()).to.deep.equal([])
-    expect(await upOf('{cluster="paris",prometheus_replica!=""}')).to.deep.equal(['paris-0'])
+    await untilUnhealthy()
+    await untilUp('{cluster="paris",prometheus_replica!=""}', 'paris-0')
   })
 
   it('a frozen sidecar, and a frozen downstream Envoy: the others answer within 15 seconds, and the endpoint is reported (D21)', async () => {
@@ -242,13 +245,7 @@ describe('e2e: Thanos behind both Envoys', function () {
         const asked = performance.now()
         expect(await upOf('{prometheus_replica!=""}'), name).to.deep.equal(['paris-0'])
         expect(performance.now() - asked, `milliseconds with the frozen ${name}`).to.be.below(15_000)
-        await until(
-          scene.network,
-          `the frozen ${name} to be reported`,
-          async () => (await unhealthy()).includes('lyon-thanos-sidecar0'),
-          60,
-        )
-        expect(await unhealthy(), name).to.deep.equal(['lyon-thanos-sidecar0'])
+        await untilUnhealthy('lyon-thanos-sidecar0')
         expect((await endpoints())['lyon-thanos-sidecar0']).to.match(/Unavailable|DeadlineExceeded|deadline/)
         expect(await upOf('{prometheus_replica!=""}'), name).to.deep.equal(['paris-0'])
       } finally {

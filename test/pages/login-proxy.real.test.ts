@@ -68,7 +68,7 @@ describe('pages: behind a login proxy', function () {
     const alert = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"FromLyon"}}]'}
     const path = '/am/alertmanager0/api/v2/alerts'
     await until(pages.network, 'the alert to be accepted', async () => (await ask(own, path, alert)).status === 200)
-    expect((await ask(alertmanager, '/api/v2/alerts')).body).to.include('FromLyon')
+    await until(pages.network, 'the alert', async () => (await ask(alertmanager, '/api/v2/alerts')).body.includes('FromLyon'))
   })
 
   it('a login at the form leads to the page that was asked for, and Prometheus works', async () => {
