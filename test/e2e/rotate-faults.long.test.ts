@@ -1,7 +1,7 @@
 /**
  * The issuer and the root are replaced in an installation on Kubernetes, by two commands at once, with an API server that fails at each write of
  * the leader, and with a leader that is killed or frozen at a write: it is one rotation, which never goes back, ends, fails no request and breaks no
- * stream.
+ * stream. Leaves: rotate-leaves-faults.long.
  */
 import {expect} from 'chai'
 import {mkdtempSync, rmSync} from 'node:fs'
