@@ -145,6 +145,26 @@ describe('pages: external URLs and route prefixes', function () {
       await thanosBehindLyon(prefix === '' ? '' : '/inner', listen, {first: 'graph', then: ['Endpoints', 'stores']})
     })
 
+  it('a prefix in the header of a client reaches no page of Thanos', async () => {
+    const listen = pages.spare(10_902)
+    running = await startThanosQuery(pages.ground, 'thanos-query-lyon-forged', listen)
+    await thanosBehindLyon('', listen, {first: 'graph', then: ['Endpoints', 'stores']}, [])
+    const prefixIn = ({body}: {readonly body: string}): string | undefined =>
+      /GLOBAL_PATH_PREFIX="([^"]*)"/.exec(body)?.[1]?.replaceAll(String.raw`\/`, '/')
+    for (const forged of ['//evil', '/evil', 'http://evil.example/evil']) {
+      const headers = {'x-forwarded-prefix': forged}
+      for (const [, at] of ways) {
+        const answer = await askAt(pages, `${at('thanos', 'lyon')}graph`, {headers})
+        expect(answer.status, forged).to.equal(200)
+        expect(prefixIn(answer), forged).to.equal(at === byPath ? '/thanos/lyon' : '')
+        expect(answer.body, forged).to.not.include('evil')
+      }
+    }
+
+    // Asked without Atlas it believes the header, so that the refusal above is Envoy's.
+    expect(prefixIn(await ask(listen, '/graph', {headers: {'x-forwarded-prefix': '/evil'}}))).to.equal('/evil')
+  })
+
   it('Thanos Query with an external prefix, which is that of its page by path', async () => {
     const listen = pages.spare(10_902)
     const flags = ['--web.external-prefix=/thanos/lyon', '--web.route-prefix=/']
