@@ -162,7 +162,7 @@ export function requireCredential(fleet: Fleet, owner: ClusterName, text: string
 }
 
 const WHERE_SHA256 =
-  'openssl x509 -in tls.crt -noout -fingerprint -sha256 shows that of a certificate; of the clients that were refused, "atlas status" does'
+  'openssl x509 -in tls.crt -noout -fingerprint -sha256 shows that of a certificate, "atlas cluster show NAME" that of the newest credential, and "atlas status" those of clients that were refused'
 
 /** The newest first, at most ten. */
 function listOf(credentials: readonly CredentialRecord[]): string {

@@ -48,6 +48,8 @@ interface CertificateJson {
   readonly serial: string
   readonly notBefore?: string
   readonly notAfter: string
+  /** Of an ADS credential. */
+  readonly sha256?: string
 }
 
 export interface ShownCluster extends ClusterJson {
@@ -287,11 +289,19 @@ export function renderShown(shown: ShownCluster, {identity}: Pick<ClusterView, '
   return columns(lines).join('\n')
 }
 
-function certificateJson({name, serial, notBefore, notAfter}: CertificateSummary): CertificateJson {
-  return {name, serial, ...(notBefore !== undefined && {notBefore: notBefore.toISOString()}), notAfter: notAfter.toISOString()}
+function certificateJson({name, serial, notBefore, notAfter, sha256}: CertificateSummary): CertificateJson {
+  return {
+    name,
+    serial,
+    ...(notBefore !== undefined && {notBefore: notBefore.toISOString()}),
+    notAfter: notAfter.toISOString(),
+    ...(sha256 !== undefined && {sha256}),
+  }
 }
 
 function certificateLine(certificate: CertificateJson | undefined, unreadable: string | undefined): string {
   if (certificate === undefined) return unreadable === undefined ? 'none' : `could not be read: ${unreadable}`
-  return `${certificate.name}, serial ${certificate.serial}, until ${certificate.notAfter}`
+  const {name, serial, notAfter, sha256} = certificate
+  // As many digits as `cluster revoke --credential` needs.
+  return `${name}, serial ${serial}${sha256 === undefined ? '' : `, SHA-256 ${sha256.slice(0, 16)}`}, until ${notAfter}`
 }

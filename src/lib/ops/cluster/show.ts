@@ -16,6 +16,8 @@ export interface CertificateSummary {
   /** Undefined: the certificate is known only from the record. */
   readonly notBefore?: Date
   readonly notAfter: Date
+  /** Of an ADS credential, which `cluster revoke --credential` names by it. */
+  readonly sha256?: string
 }
 
 export interface ClusterView {
@@ -50,7 +52,7 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
     credential:
       store.signedBy === 'leader'
         ? recorded(recordOf(fleet, name), spiffe.adsClient(settings.trustDomain, name, generation))
-        : summary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
+        : credentialSummary(fleet.credentials.get(name), spiffe.adsClient(settings.trustDomain, name, generation)),
     // Where a leader signs, this command reads no Secret.
     unreadable:
       store.signedBy === 'leader'
@@ -62,11 +64,16 @@ export async function showCluster(store: StateStore, text: string): Promise<Clus
 /** The credential that was issued last, from the record. */
 function recorded({credentials}: OwnerRecord, name: string): CertificateSummary | undefined {
   const last = credentials.filter(({state}) => state === 'valid').at(-1)
-  return last === undefined ? undefined : {name, serial: last.serial, notAfter: new Date(last.notAfter)}
+  return last === undefined ? undefined : {name, serial: last.serial, notAfter: new Date(last.notAfter), sha256: last.sha256}
 }
 
 function summary(key: Fleet['server'], name: string): CertificateSummary | undefined {
   if (key === undefined) return undefined
   const {serial, notBefore, notAfter} = readKey(key)
   return {name, serial, notBefore, notAfter}
+}
+
+function credentialSummary(key: Fleet['server'], name: string): CertificateSummary | undefined {
+  const found = summary(key, name)
+  return key === undefined || found === undefined ? undefined : {...found, sha256: readKey(key).sha256}
 }
