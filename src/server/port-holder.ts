@@ -1,6 +1,8 @@
 /** Finds the process that listens on a port, for an error message, in /proc. Where there is none, the demo asks lsof; a server starts no program. */
 import {readFileSync, readdirSync, readlinkSync} from 'node:fs'
 import {isIPv4} from 'node:net'
+import path from 'node:path'
+import {printable} from '../lib/model/printable.js'
 
 export interface HeldPort {
   /** An IP address; of one of IPv6 only a process that listens on every address is found. */
@@ -10,13 +12,15 @@ export interface HeldPort {
 }
 
 export interface Holder {
-  readonly name: string
+  /** Undefined where it is not known. */
+  readonly name: string | undefined
   readonly pid: number
 }
 
 /** ` (held by envoy, process 4711)`, or an empty text where the process is not known. */
 export function renderHolder(holder: Holder | undefined): string {
-  return holder === undefined ? '' : ` (held by ${holder.name}, process ${holder.pid})`
+  if (holder === undefined) return ''
+  return ` (held by ${holder.name === undefined ? '' : `${holder.name}, `}process ${holder.pid})`
 }
 
 /** Undefined where the process can't be found, or there is no /proc. */
@@ -26,11 +30,34 @@ export function holderInProc(held: HeldPort): Holder | undefined {
   if (inodes.size === 0) return undefined
   for (const pid of entries('/proc').filter(name => /^\d+$/.test(name))) {
     const isHolder = entries(`/proc/${pid}/fd`).some(handle => inodes.has(inodeOf(`/proc/${pid}/fd/${handle}`)))
-    if (isHolder) return {pid: Number(pid), name: text(`/proc/${pid}/comm`).trim()}
+    if (isHolder) return {pid: Number(pid), name: nameOf(text(`/proc/${pid}/comm`).trim(), text(`/proc/${pid}/cmdline`))}
   }
 
   return undefined
 }
+
+/**
+ * The name of a process. Each Node calls itself MainThread: of that the program, its script and the subcommand are named. Other words of the
+ * command line are not, since one may be a password.
+ * @param command of /proc: words that end with a NUL each
+ */
+export function nameOf(name: string, command: string): string | undefined {
+  if (name !== 'MainThread') return name === '' ? undefined : printable(name)
+  const [program = '', ...words] = command.split('\0')
+  if (program === '') return undefined
+  const at = words.findIndex(word => SCRIPT.test(word))
+  const [script, subcommand = ''] = at < 0 ? [] : words.slice(at)
+  const shown = [
+    path.basename(program),
+    ...(script === undefined ? [] : [path.isAbsolute(script) ? `…/${script.split('/').slice(-2).join('/')}` : script]),
+    ...(/^[a-z][a-z-]{0,20}$/.test(subcommand) ? [subcommand] : []),
+  ]
+  const whole = shown.join(' ')
+  return printable(whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole)
+}
+
+const SCRIPT = /(^|\/)(atlas|goatlas|[^/]+\.[cm]?[jt]s)$/
+const LONGEST = 80
 
 /**
  * Lines of /proc/net/tcp: `sl local_address rem_address st … inode`. Addresses are hexadecimal with the bytes reversed; all zeros means
