@@ -15,7 +15,7 @@ import {renderClockWait, renderReplaced, renderRotationStatus, renderStages, ren
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
-import {rotateLeaves} from '../lib/ops/rotate.js'
+import {revokedClusters, rotateLeaves} from '../lib/ops/rotate.js'
 import {type RotationStatus, rotationStatus} from '../lib/ops/rotation/certificates.js'
 import {boundSecrets, bringAgain, requireBound} from '../lib/ops/rotation/brought-again.js'
 import {followRotation} from '../lib/ops/rotation/follow.js'
@@ -140,7 +140,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     if (flags['dry-run']) {
       const {fleet} = await loadInstallation(store)
       const {changes} = await startRotation(store, part, choices, dependencies, {dryRun: true})
-      this.message(`The ${part} would be replaced:\n${renderStages(part)}`)
+      this.message(`The ${part} would be replaced:\n${renderStages(part)}`, {isProse: true})
       this.#sayWhatFollows(fleet, part, choices.skip)
       return {rotated: [], done: false, changes: described(changes)}
     }
@@ -160,7 +160,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
         `the rotation of the ${part} has begun, and no server runs on ${store.description} to go on with it`,
         {hint: `start one with "atlas serve${sameStore(flags)}"; it goes on`},
       )
-    this.message(renderThief(part))
+    this.message(renderThief(part), {isProse: true})
     this.#sayWhatFollows(fleet, part, choices.skip)
     const held = canGoOn ? await this.#untilClockHolds(store) : undefined
     if (held !== undefined) this.message(held)
@@ -239,6 +239,13 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     )
   }
 
+  #saySkipped(fleet: Fleet): void {
+    const revoked = revokedClusters(fleet)
+    if (revoked.length === 0) return
+    const which = revoked.length === 1 ? 'which is revoked' : 'which are revoked'
+    this.message(`Nothing is issued for ${revoked.join(', ')}, ${which}: "atlas cluster restore NAME" ends that.`)
+  }
+
   async #leaves(store: StateStore, names: readonly string[], flags: RotateFlags): Promise<Rotated> {
     const options = {dryRun: flags['dry-run'], ...waitOf(flags), leaves: flags.ads ? 'credentials' : 'identities'} as const
     const {owners, changes} = await this.waitFor('the leader to issue them', rotateLeaves(store, names, dependencies, options))
@@ -250,6 +257,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     else if (options.waitMs === undefined)
       this.message(`The leader was asked to issue ${what.replace('New', 'new')} for ${owners.join(', ')}.`)
     else this.message(`${what} are issued for ${owners.join(', ')}.`)
+    if (names.length === 0) this.#saySkipped((await loadInstallation(store)).fleet)
     if (!flags['dry-run'])
       this.next(
         flags.ads

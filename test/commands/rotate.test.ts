@@ -55,7 +55,8 @@ describe('commands: rotate', function () {
       expect(issuer[4]).to.match(
         /^Until the end of the last stage a thief of the former issuer's key can make identities of every cluster; /,
       )
-      expect(issuer[4]).to.match(/after it, only towards an Envoy that was left behind or has not been connected since\.$/)
+      expect(issuer[4]).to.match(/after it, only towards an Envoy that was left behind or has not been connected since\. Where /)
+      expect(issuer[4]).to.match(/ go on with "atlas rotate --root --store [^"]+"\.$/)
 
       const root = await planOf('root')
       expect(root[0])
@@ -114,6 +115,21 @@ describe('commands: rotate', function () {
         expect(await rotated(...args), args.join(' ')).to.deep.equal(['paris'])
       expect(await rotated('--cluster', 'paris', '--cluster', 'atlas')).to.have.members(['atlas', 'paris'])
       expect(await rotated()).to.have.members(['atlas', 'paris'])
+    }))
+
+  it('says which clusters a rotation of all leaves out, since they are revoked', () =>
+    inInstallation(async run => {
+      expect((await run('rotate')).stderr).not.to.contain('revoked')
+      expect((await run('cluster', 'revoke', 'paris', '--yes')).code).to.equal(0)
+      for (const args of [[], ['--ads'], ['--dry-run']]) {
+        const {code, stderr} = await run('rotate', ...args)
+        expect(code, stderr).to.equal(0)
+        expect(stderr, args.join(' ')).to.match(
+          /^Nothing is issued for paris, which is revoked: "atlas cluster restore NAME --store [^"]+" ends that\.$/m,
+        )
+      }
+
+      expect((await run('rotate', 'atlas')).stderr).not.to.contain('revoked')
     }))
 
   it('issues ADS credentials beside those that are in use', () =>

@@ -2,6 +2,7 @@
 import {Args} from '@oclif/core'
 import {StoreCommand} from '../../lib/cli/base-command.js'
 import {type ShownCluster, renderShown, shownCluster} from '../../lib/cli/text/cluster.js'
+import {wrapText} from '../../lib/cli/text/render.js'
 import {showCluster} from '../../lib/ops/cluster/show.js'
 
 export default class ClusterShow extends StoreCommand {
@@ -14,7 +15,7 @@ export default class ClusterShow extends StoreCommand {
     const {args, flags} = await this.parse(ClusterShow)
     const view = await showCluster(await this.openStore(flags), args.name)
     const shown = shownCluster(view)
-    this.data(renderShown(shown, view))
+    this.data(wrapText(renderShown(shown, view), this.terminalWidth))
     return shown
   }
 }

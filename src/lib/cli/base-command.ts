@@ -5,6 +5,7 @@ import type {OpsDependencies} from '../ops/dependencies.js'
 import {cryptoSigner} from '../pki/signer.js'
 import type {StateStore} from '../store/store.js'
 import {type ErrorReport, exitCodes, renderError, errorReport} from './text/error.js'
+import {wrapText} from './text/render.js'
 import {type StoreFlags, type StoreNeeds, commandsInSameStore, openStore, storeFlags} from './flags/store.js'
 
 /** The system's clock and node:crypto, for the use cases. */
@@ -15,6 +16,10 @@ const QUIET_MS = 3000
 
 /** So often, milliseconds, a command looks whether its store has something to say. */
 const REPORT_MS = 500
+
+interface MessageOptions {
+  readonly isProse?: boolean
+}
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
@@ -29,9 +34,14 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) ux.stdout(printableLines(text.endsWith('\n') ? text.slice(0, -1) : text))
   }
 
-  /** A message for people, on stderr; omitted with `--json`. */
-  protected message(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${printableLines(text)}\n`)
+  /**
+   * A message for people, on stderr; omitted with `--json`.
+   * @param isProse its lines are broken at words on a terminal; not for what is to be copied
+   */
+  protected message(text: string, {isProse = false}: MessageOptions = {}): void {
+    if (this.jsonEnabled()) return
+    const width = isProse && process.stderr.isTTY ? process.stderr.columns || 80 : undefined
+    process.stderr.write(`${wrapText(printableLines(text), width)}\n`)
   }
 
   /** The next command to run. */
@@ -82,8 +92,8 @@ export abstract class StoreCommand extends BaseCommand {
   readonly #reported = new Set<string>()
 
   /** Commands in it that stand in quotes are completed, so that they can be run as they are printed. */
-  protected override message(text: string): void {
-    super.message(commandsInSameStore(text, this.#flags))
+  protected override message(text: string, options: MessageOptions = {}): void {
+    super.message(commandsInSameStore(text, this.#flags), options)
   }
 
   protected override report(error: unknown): ErrorReport {

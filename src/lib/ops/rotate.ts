@@ -4,8 +4,8 @@
  */
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
-import {type Fleet, faultOf, isBroken, isServed, recordOf} from '../model/fleet.js'
-import {OBSERVABILITY, type Owner} from '../model/names.js'
+import {type Fleet, faultOf, isBroken, isRevoked, isServed, recordOf} from '../model/fleet.js'
+import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
 import {recordOfCredential} from '../pki/read.js'
@@ -183,4 +183,9 @@ function ownersNamed(fleet: Fleet, names: readonly string[]): readonly Owner[] {
 /** The observability cluster and every cluster that is served. */
 export function allOwners(fleet: Fleet): readonly Owner[] {
   return [OBSERVABILITY, ...clusterNames(fleet).filter(name => isServed(fleet, name))]
+}
+
+/** The clusters that a rotation of all owners leaves out: nothing is issued for them before they are restored. */
+export function revokedClusters(fleet: Fleet): readonly ClusterName[] {
+  return clusterNames(fleet).filter(name => isRevoked(fleet, name))
 }

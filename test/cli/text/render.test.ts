@@ -1,6 +1,6 @@
 /** A table that is wider than its terminal: which columns come on which line, and that nothing is lost. */
 import {expect} from 'chai'
-import {renderTable} from '../../../src/lib/cli/text/render.js'
+import {renderTable, wrapText} from '../../../src/lib/cli/text/render.js'
 
 const head = ['NAME', 'STATE', 'ADDRESS', 'REMARK']
 const rows = [
@@ -62,6 +62,31 @@ describe('cli/text/render: a table', () => {
       const text = renderTable(names, [names], {width, before: 2})
       expect(text.split(/\s+/).filter(word => word !== '')).to.have.members([...names, ...names])
       if (width >= 8) for (const line of text.split('\n')) expect(line.length, text).to.be.at.most(width)
+    }
+  })
+})
+
+describe('cli/text/render: a text', () => {
+  it('is broken at words, and goes on below the words of its first line', () => {
+    const text = '1. announce: the next certificates are made\nAll Envoys trust them\n  path      Query to the Envoy downstream\nshort'
+    expect(wrapText(text, 24).split('\n')).to.deep.equal([
+      '1. announce: the next',
+      '   certificates are made',
+      'All Envoys trust them',
+      '  path      Query to the',
+      '            Envoy',
+      '            downstream',
+      'short',
+    ])
+    expect(wrapText(text)).to.equal(text)
+  })
+
+  it('loses no word, and no line is wider than the terminal unless a word is', () => {
+    const text = '  a long title of several words  and its value\n- one two three four five\n\n    blanks in front'
+    for (let width = 1; width < 60; width += 1) {
+      const wrapped = wrapText(text, width)
+      expect(wrapped.split(/\s+/)).to.deep.equal(text.split(/\s+/))
+      if (width >= 14) for (const line of wrapped.split('\n')) expect(line.length, wrapped).to.be.at.most(width)
     }
   })
 })

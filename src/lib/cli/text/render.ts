@@ -77,6 +77,25 @@ export function wrapWords(text: string, width = Infinity): string {
   return [...lines, line].join('\n')
 }
 
+/**
+ * Each line of a text as `wrapWords`. The lines that a long one is continued on begin below the words of the first: after its blanks, its
+ * number, or a first column that ends with two blanks.
+ */
+export function wrapText(text: string, width = Infinity): string {
+  return text
+    .split('\n')
+    .map(line => (line.length <= width ? line : wrapLine(line, width)))
+    .join('\n')
+}
+
+function wrapLine(line: string, width: number): string {
+  const [blanks = ''] = /^ */.exec(line) ?? []
+  const [start = ''] = /^ *(?:(?:\d+\.|[-*!●✔✘]) |\S+(?: \S+)* {2,})?/u.exec(line) ?? []
+  const first = start.length > width / 2 ? blanks : start
+  const rest = wrapWords(line.slice(first.length), Math.max(width - first.length, 1))
+  return first + rest.replaceAll('\n', `\n${' '.repeat(first.length)}`)
+}
+
 /** What was changed, each thing once. */
 export function described(changes: readonly Change[]): readonly string[] {
   return [...new Set(changes.map(change => describe(change)))]
