@@ -51,10 +51,23 @@ export function showAddresses({context, members, observability, startPage}: Netw
   if (web.login !== undefined) screen.detail(`* user ${LOGIN.user}, password ${LOGIN.password}`)
   if (others.length > 0) screen.detail(`The pages of ${others.map(({name}) => name).join(', ')} are linked from the first.`)
   screen.step('Try, in another terminal')
-  screen.command(`export ATLAS_STORE=${context.folder}/store${nodeOnPath()}`)
-  for (const command of ['status', 'cluster list', 'rotate']) screen.command(`${PROGRAM} ${command}`)
+  for (const command of commandsToTry(PROGRAM, {folder: process.cwd(), store: `${context.folder}/store${nodeOnPath()}`}))
+    screen.command(command)
   screen.command(`curl --unix-socket ${observability.admin.socketPath} http://envoy/clusters`)
   screen.step('Ctrl-C ends everything and removes its files')
+}
+
+/**
+ * As they can be pasted into another terminal, which is in another folder.
+ * @param program by name, or by a path that may begin in `folder`
+ */
+export function commandsToTry(program: string, {folder, store}: {readonly folder: string; readonly store: string}): readonly string[] {
+  const isRelative = program.includes(path.sep) && !path.isAbsolute(program)
+  return [
+    ...(isRelative ? [`cd ${shellWord(folder)}`] : []),
+    `export ATLAS_STORE=${store}`,
+    ...['status', 'cluster list', 'rotate'].map(command => `${shellWord(program)} ${command}`),
+  ]
 }
 
 /** `npm run demo` may have fetched this Node, and the user's own be too old for the commands. */

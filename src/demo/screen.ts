@@ -1,4 +1,5 @@
 /** What the demo prints: progress on stderr, proofs on stdout, colour only on a terminal. */
+import {wrapText} from '../lib/cli/text/render.js'
 import type {Proof} from './proof.js'
 
 export interface Screen {
@@ -17,6 +18,8 @@ export interface Screen {
 
 export interface Output {
   readonly isTTY?: boolean
+  /** Of a terminal. */
+  readonly columns?: number
   write(text: string): unknown
 }
 
@@ -48,16 +51,16 @@ export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Scre
   }
   return {
     step: text => {
-      line(`${paint('bold', '●')} ${paint('bold', text)}`)
+      line(`${paint('bold', '●')} ${paint('bold', wrapped(words, `● ${text}`).slice(2))}`)
     },
     detail: text => {
-      line(`  ${text}`)
+      line(wrapped(words, `  ${text}`))
     },
     command: text => {
       line(paint('dim', `  $ ${text}`))
     },
     warn: text => {
-      line(`${paint('yellow', '!')} ${text}`)
+      line(`${paint('yellow', '!')} ${wrapped(words, `! ${text}`).slice(2)}`)
     },
     progress: text => {
       if (words.isTTY === true) {
@@ -71,7 +74,8 @@ export function openScreen({words, proofs, mayColour, now}: ScreenOptions): Scre
     proof: ({name, ok, saw}) => {
       clear()
       const mark = ok ? paintProof('green', '✔') : paintProof('red', '✘')
-      proofs.write(`${mark} ${paintProof('bold', name)}: ${saw}\n`)
+      const text = wrapped(proofs, `✔ ${name}: ${saw}`).slice(2 + name.length)
+      proofs.write(`${mark} ${paintProof('bold', name)}${text}\n`)
     },
   }
 }
@@ -84,4 +88,9 @@ const plain: Paint = (_, text) => text
 
 function painter(output: Output): Paint {
   return output.isTTY === true ? (style, text) => `\u001B[${codes[style]}m${text}\u001B[0m` : plain
+}
+
+/** Broken at words, where a terminal would break it anywhere. */
+function wrapped({isTTY, columns}: Output, text: string): string {
+  return wrapText(text, isTTY === true ? columns : undefined)
 }

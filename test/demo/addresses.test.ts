@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {showPaths} from '../../src/demo/addresses.js'
+import {commandsToTry, showPaths} from '../../src/demo/addresses.js'
 import {openScreen} from '../../src/demo/screen.js'
 
 describe('demo/addresses', () => {
@@ -12,6 +12,18 @@ describe('demo/addresses', () => {
     )
     expect(text).not.to.match(/alerts|pages|configuration/)
     expect(Math.max(...text.split('\n').map(line => line.length))).to.be.at.most(100)
+  })
+
+  it('the commands to try run in another terminal: from the folder where a relative path begins', () => {
+    const place = {folder: '/home/me/my atlas', store: '/tmp/demo/store'}
+    const [first, ...others] = commandsToTry('bin/run.js', place)
+    expect(first).to.equal("cd '/home/me/my atlas'")
+    expect(others.slice(0, 2)).to.deep.equal(['export ATLAS_STORE=/tmp/demo/store', 'bin/run.js status'])
+    for (const program of ['atlas', '/srv/atlas/bin/run.js'])
+      expect(commandsToTry(program, place)).to.deep.equal([
+        'export ATLAS_STORE=/tmp/demo/store',
+        ...['status', 'cluster list', 'rotate'].map(command => `${program} ${command}`),
+      ])
   })
 })
 

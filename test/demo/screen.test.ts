@@ -38,6 +38,27 @@ describe('demo/screen', () => {
     expect(words.join('')).to.equal('\r\u001B[K  1 of 2\r\u001B[K  2 of 2\r\u001B[K  done\n')
   })
 
+  it('breaks lines at words on a terminal of 80 columns, and commands nowhere', () => {
+    const columns = 80
+    const {screen, words, proofs} = show({isTTY: true, mayColour: false, columns})
+    const text = 'the observability Envoy asked each of the downstream Envoys for its certificate and '.repeat(3).trim()
+    screen.step(text)
+    screen.detail(`queries        ${text}`)
+    screen.warn(text)
+    screen.proof({name: 'envoy-path', ok: true, saw: text})
+    for (const line of [...words, ...proofs].join('').split('\n')) expect(line.length, line).to.be.at.most(columns)
+    expect(
+      words
+        .join('')
+        .split(/\s+/)
+        .filter(word => word === 'downstream'),
+    ).to.have.length(9)
+    expect(proofs.join('')).to.match(/^✔ envoy-path: the .*\n {2}\S/)
+    words.length = 0
+    screen.command(text)
+    expect(words.join('')).to.equal(`  $ ${text}\n`)
+  })
+
   it('prints progress now and then where lines can not be replaced', () => {
     const {screen, words, clock} = show({isTTY: false})
     screen.progress('1 of 3')
@@ -49,13 +70,13 @@ describe('demo/screen', () => {
   })
 })
 
-function show({isTTY, mayColour = true}: {isTTY: boolean; mayColour?: boolean}): Shown {
+function show({isTTY, mayColour = true, columns = 200}: {isTTY: boolean; mayColour?: boolean; columns?: number}): Shown {
   const words: string[] = []
   const proofs: string[] = []
   const clock = {now: 0}
   const screen = openScreen({
-    words: {isTTY, write: text => words.push(text)},
-    proofs: {isTTY, write: text => proofs.push(text)},
+    words: {isTTY, columns, write: text => words.push(text)},
+    proofs: {isTTY, columns, write: text => proofs.push(text)},
     mayColour,
     now: () => clock.now,
   })
