@@ -1,6 +1,6 @@
 /** Slips of the pen: what a command says, and that it writes nothing. */
 import {existsSync} from 'node:fs'
-import {readFile, writeFile} from 'node:fs/promises'
+import {readFile, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {atlas, atlasJson, forAll, inFolder} from '../helpers/atlas.js'
@@ -207,5 +207,60 @@ describe('commands: mistakes', function () {
       expect(stderr).to.contain('Assumed: the observability Envoy connects to the server at atlas-ads.atlas.svc.cluster.local:6305')
       expect(stderr).to.contain(`"atlas init --ads-server HOST:PORT --store ${folder}"`)
       expect((await atlas('init', '--store', folder, '--ads-server', '127.0.0.1:6305')).stderr).to.not.contain('Assumed')
+    }))
+
+  it('the trust domain never changes', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder)
+      const changed = await atlasJson<{error: {code: string}}>('init', '--store', folder, '--trust-domain', 'other.example')
+      expect(changed.code).to.equal(4)
+      expect(changed.value.error.code).to.equal('conflict')
+    }))
+
+  it('an installation keeps its namespace: a flag or a variable that names another one moves nothing', () =>
+    inFolder(async folder => {
+      await atlas('init', '--store', folder, '--address', '203.0.113.7')
+      const settings = async (): Promise<string> => readFile(path.join(folder, 'configmap-atlas-fleet.yaml'), 'utf8')
+      const before = await settings()
+      for (const args of [[], ['--address', '203.0.113.8']]) {
+        const moved = await atlas('init', '--store', folder, '--namespace', 'elsewhere', ...args)
+        expect([moved.code, moved.stderr]).to.deep.equal([
+          4,
+          `Error: this installation is that of namespace "atlas", which is part of every name in it; it cannot become that of "elsewhere"
+  Hint: leave --namespace (or ATLAS_NAMESPACE) out, or make a new installation in another store
+`,
+        ])
+      }
+      expect(await settings()).to.equal(before)
+      expect((await atlas('init', '--store', folder, '--namespace', 'atlas')).code).to.equal(0)
+    }))
+
+  it('a certificate that signs and cannot be read is named by each command, with what brings it back', () =>
+    inFolder(async folder => {
+      const [file, at] = [path.join(folder, 'secret-atlas-issuer.yaml'), ['--store', folder]]
+      await atlas('init', ...at, '--address', '203.0.113.7')
+      await writeFile(file, 'no: [yaml')
+      const plain = (text: string): string => text.replaceAll(/\s+/g, ' ')
+      const added = await atlas('cluster', 'add', 'rome', ...at, '--address', '198.51.100.4')
+      expect(plain(added.stdout + added.stderr)).to.match(
+        /Warning: the issuer \(Secret atlas-issuer\) cannot be read \(.*secret-atlas-issuer\.yaml, .*\): what is due is not issued; restore it from a backup, or delete it and run "atlas init .*again, which makes another issuer\. The Envoy of rome cannot join before it has certificates/,
+      )
+      const rotated = await atlas('rotate', ...at)
+      expect([rotated.code, plain(rotated.stderr)]).to.satisfy(
+        ([code, text]: [number, string]) => code === 1 && /delete it and run "atlas init .*again, which makes another issuer/.test(text),
+      )
+      await rm(file)
+      await atlas('init', ...at)
+      expect((await atlas('rotate', ...at)).code).to.equal(0)
+
+      await writeFile(path.join(folder, 'secret-rome-envoy-ads.yaml'), 'no: [yaml')
+      const values = await atlas('cluster', 'values', 'rome', ...at, '--format', 'secret', '--show-secrets')
+      expect(plain(values.stderr)).to.match(/delete that object and run "atlas cluster add rome .*" again to get a new credential/)
+
+      await writeFile(path.join(folder, 'secret-atlas-ca.yaml'), 'no: [yaml')
+      const without = await atlas('cluster', 'add', 'oslo', ...at, '--address', '198.51.100.5')
+      expect(plain(without.stdout + without.stderr)).to.match(
+        /Warning: the root \(Secret atlas-ca\) cannot be read \(.*secret-atlas-ca\.yaml, .*\): nothing is issued on its own until it is restored, such as from a backup\./,
+      )
     }))
 })

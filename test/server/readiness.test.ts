@@ -179,7 +179,7 @@ describe('readiness', () => {
   it('warns of a missing root, and of every other problem', () => {
     const without = {...fleet, authority: new Map([...fleet.authority].filter(([part]) => part !== 'root'))}
     expect(readinessOf(facts({fleet: known(without), problems: [undefined, 'a', undefined, 'b']})).warnings).to.deep.equal([
-      'the root (Secret atlas-ca) is missing or broken: nothing can be signed',
+      'the root (Secret atlas-ca) is missing: nothing is issued on its own until it is restored, such as from a backup',
       'a',
       'b',
     ])

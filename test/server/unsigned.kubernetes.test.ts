@@ -77,7 +77,7 @@ describe('where nothing can be signed', function () {
     await place.kubectl(['delete', 'secret', 'atlas-ca', 'atlas-issuer', 'atlas-credential-issuer'])
     const before = await secrets()
     await controller?.start()
-    await untilSays(controller, 'the root (Secret atlas-ca) is missing or broken: nothing can be signed')
+    await untilSays(controller, 'the root (Secret atlas-ca) is missing: nothing is issued on its own until it is restored')
     // The controller has no report of its own: what it warns of is in its Lease.
     await until('status to show it, and to exit with 6', async () => {
       const {code, stdout} = await place.run(['status'], place.person)
@@ -88,7 +88,7 @@ describe('where nothing can be signed', function () {
     const added = await place.run(['cluster', 'add', 'lyon', '--address', '203.0.113.5', '--wait', '--timeout', '2s'], place.person)
     expect(added.code).to.equal(5)
     expect(added.stderr.replaceAll(/\s+/g, ' ')).to.contain(
-      'Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s. It warns: the root (Secret atlas-ca) is missing or broken: nothing can be signed',
+      'Error: the credential of lyon is not issued yet: the leader, controller, has not done it within 2 s. It warns: the root (Secret atlas-ca) is missing: nothing is issued on its own until it is restored',
     )
     await until('the Event', async () => {
       const events = await place.kubectl(['get', 'events', '--field-selector', 'involvedObject.name=lyon'])

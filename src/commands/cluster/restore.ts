@@ -27,7 +27,7 @@ export default class ClusterRestore extends StoreCommand {
     const isRevoked = before.records.get(name)?.revokedSince !== undefined
     const isDone = !flags['dry-run'] && (store.signedBy === 'caller' || wait.waitMs !== undefined || !isRevoked)
     const notRevoked = commandsInSameStore(renderNotRevoked(clusterEntry(before, name)), flags)
-    if (flags['dry-run']) this.data(isRevoked ? renderChanges(changes) : notRevoked)
+    if (flags['dry-run']) this.data(isRevoked ? `Cluster ${name} would be restored:\n${renderChanges(changes)}` : notRevoked)
     else if (!isRevoked) this.message(notRevoked)
     else {
       this.message(

@@ -46,7 +46,7 @@ export interface InitOptions extends CommitOptions, RootChoice {
 
 /**
  * Creates `atlas-fleet`, the root, and all that follows from them.
- * @throws AtlasError `conflict` when the trust domain or the root of an existing installation is to change, or its root is gone; `failed` when
+ * @throws AtlasError `conflict` when the trust domain, the namespace or the root of an existing installation is to change, or its root is gone; `failed` when
  * the settings or the root are broken, a root cannot be adopted, or another installation keeps the endpoints for Thanos Query; `invalid` for a mutual TLS port that would
  * admit no client, for lifetimes that are not shorter than those of their issuers, and for a root from outside that cannot be used
  */
@@ -169,6 +169,12 @@ function planSettings(fleet: Fleet, choices: Choices, standard: Settings): reado
       'conflict',
       `the trust domain here is "${fleet.settings.trustDomain}" and part of every certificate; it cannot become "${settings.trustDomain}"`,
       {hint: 'leave --trust-domain out, or make a new installation in another store'},
+    )
+  if (fleet.settings !== undefined && fleet.settings.namespace !== settings.namespace)
+    throw new AtlasError(
+      'conflict',
+      `this installation is that of namespace "${fleet.settings.namespace}", which is part of every name in it; it cannot become that of "${settings.namespace}"`,
+      {hint: 'leave --namespace (or ATLAS_NAMESPACE) out, or make a new installation in another store'},
     )
   requireClients(settings)
   refuseOwnAddresses(settings)

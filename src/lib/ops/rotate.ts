@@ -79,7 +79,12 @@ export function planLeaves(
       fault === undefined
         ? 'there is no issuer that could sign: Secret atlas-issuer is missing'
         : `the issuer cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
-      {hint: 'restore Secret atlas-issuer, or run "atlas init" again'},
+      {
+        hint:
+          fault === undefined
+            ? 'restore Secret atlas-issuer, or run "atlas init" again'
+            : 'restore Secret atlas-issuer from a backup, or delete it and run "atlas init" again, which makes another issuer',
+      },
     )
   }
 

@@ -1,6 +1,6 @@
 /** Which of the certificates that sign can do so now, and why one of them cannot. What is due is decided in reconcile.ts. */
 import {type AuthorityPart, type CertifiedKey, authorityParts, hasKey} from '../model/authority.js'
-import {type Fleet, isBroken} from '../model/fleet.js'
+import {type Fleet, faultOf, isBroken} from '../model/fleet.js'
 import {OBSERVABILITY, objectNames} from '../model/names.js'
 import {describeStage} from '../model/rotation.js'
 import type {Settings} from '../model/settings.js'
@@ -17,8 +17,14 @@ export function whyUnsigned(fleet: Fleet): string | undefined {
     return 'the settings (ConfigMap atlas-fleet) are missing or broken: nothing is signed'
   // Without the root, one that a rotation has made takes its place.
   if (!fleet.authority.has('root') && !fleet.authority.has('nextRoot'))
-    return 'the root (Secret atlas-ca) is missing or broken: nothing can be signed'
+    return `the root (Secret ${secretNames.root}) ${lackOf(fleet, 'root')}: nothing is issued on its own until it is restored, such as from a backup`
   return whyNotAdopted(fleet)
+}
+
+/** Why there is no certificate of a part; completes "the issuer (Secret atlas-issuer) …". */
+function lackOf(fleet: Fleet, part: AuthorityPart): string {
+  const fault = faultOf(fleet, 'authority', part)
+  return fault === undefined ? 'is missing' : `cannot be read (${fault.source ?? fault.object}, ${fault.key}: ${fault.message})`
 }
 
 /** Whether a certificate that signs is stored without its key; undefined, a missing one, is not. */
@@ -52,6 +58,8 @@ export function unsignedReasons(fleet: Fleet, {now, clockDoubt}: Clock): readonl
     if (isRootOffline(fleet) && part === 'root') return []
     if (isRootOffline(fleet) && signer === undefined && !isBroken(fleet, 'authority', part))
       return [`the ${partNames[part]} (Secret ${secretNames[part]}) is missing, and the key of the root is kept offline: ${remedies[part]}`]
+    if (signer === undefined && isBroken(fleet, 'authority', part))
+      return [`the ${partNames[part]} (Secret ${secretNames[part]}) ${lackOf(fleet, part)}: what is due is not issued; ${repairs[part]}`]
     const fault = signer && whyNotIssuer(signer, typicalSpec(settings, part), now())
     return fault === undefined
       ? []
@@ -68,6 +76,13 @@ const remedies = {
   root: '',
   issuer: ASK_FOR_ISSUER,
   credentialIssuer: 'restore it from a backup, or replace the root: "atlas rotate --root"',
+} as const satisfies Record<AuthorityPart, string>
+
+/** What to do where a Secret is there and cannot be read. A new credential issuer would cut off every Envoy, so that nothing makes one in its place. */
+const repairs = {
+  root: 'restore it from a backup',
+  issuer: 'restore it from a backup, or delete it and run "atlas init" again, which makes another issuer',
+  credentialIssuer: remedies.credentialIssuer,
 } as const satisfies Record<AuthorityPart, string>
 
 /** Of a certificate that has ended; any other that cannot sign is restored from a backup. */

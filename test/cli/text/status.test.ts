@@ -110,15 +110,13 @@ describe('cli/text/status', () => {
       expect(end(unsure)).to.equal('Whether something needs attention is not fully known: the lines above say why.')
     const absent = (...names: string[]) => names.map(name => ({...row(name), state: 'not connected' as const}))
     expect(end({proxies: [...connected.proxies, ...absent('rome')]})).to.match(
-      /^Nothing else needs attention, .* No Envoy of rome is connected\. That needs attention an hour after the first credential of a cluster that has an address\.$/,
+      /^Nothing else needs attention, .* No Envoy of rome is connected yet; "atlas cluster values NAME" has what one needs\. A cluster that has an address is named as a problem an hour after its first credential was issued\.$/,
     )
-    expect(end({proxies: absent('atlas', 'rome', 'oslo')})).to.match(
-      /^No Envoy of atlas, rome and oslo is connected\. That needs attention an hour/,
-    )
-    expect(end({proxies: absent('a', 'b', 'c', 'd', 'e', 'f', 'g')})).to.match(/^No Envoy of a, b, c, d, e and 2 more is connected\./)
+    expect(end({proxies: absent('atlas', 'rome', 'oslo')})).to.match(/^No Envoy of atlas, rome and oslo is connected yet; .* an hour/)
+    expect(end({proxies: absent('a', 'b', 'c', 'd', 'e', 'f', 'g')})).to.match(/^No Envoy of a, b, c, d, e and 2 more is connected yet;/)
     const none = 'No cluster is registered: "atlas cluster add NAME --address HOST" adds one.'
     expect(end({proxies: [row('atlas', ago(5))]})).to.equal(none)
-    expect(end({proxies: absent('atlas')})).to.match(/^No Envoy of atlas is connected\. .*\. No cluster is registered: /)
+    expect(end({proxies: absent('atlas')})).to.match(/^No Envoy of atlas is connected yet; .*\. No cluster is registered: /)
   })
 
   it('ends with what needs a person, at most 20 findings, each with its command', () => {

@@ -3,7 +3,7 @@ import {renderDuration} from '../../model/duration.js'
 import {type ClusterName, objectNames} from '../../model/names.js'
 import type {ClusterEntry} from '../../ops/cluster/list.js'
 import type {CutOff} from '../../ops/cluster/revoke.js'
-import {type StoreFlags, sameStore} from '../flags/store.js'
+import {type StoreFlags, commandsInSameStore, sameStore} from '../flags/store.js'
 import {type JoiningOptions, credentialCommand, restartCommand} from './joining.js'
 import {renderChanges} from './render.js'
 
@@ -20,7 +20,7 @@ export function renderRevoked(cutOff: CutOff, {flags, reissue, progress}: Revoke
   const what = subjectOf(cutOff)
   if (changes.length === 0) return `Nothing changed: ${what} is revoked already.`
   const done = {asked: 'The leader was asked to revoke', done: 'Revoked:', 'would be': 'This would be revoked:'}[progress]
-  return [
+  const lines = [
     `${done} ${what}\n${renderChanges(changes)}`,
     ...(credential === undefined
       ? [
@@ -38,7 +38,8 @@ export function renderRevoked(cutOff: CutOff, {flags, reissue, progress}: Revoke
           `Warning: a new credential is put into Secret ${objectNames.credential(name)} at once. A pipeline that copies this Secret gives it to a thief who holds the cluster.`,
         ]
       : []),
-  ].join('\n')
+  ]
+  return commandsInSameStore(lines.join('\n'), flags)
 }
 
 /** What is asked before it is done. */

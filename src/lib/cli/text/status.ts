@@ -73,7 +73,7 @@ function withoutFindings(proxies: readonly ProxyStatus[]): string {
     absent.length === 0
       ? []
       : [
-          `No Envoy of ${listed(shown)} is connected. That needs attention an hour after the first credential of a cluster that has an address.`,
+          `No Envoy of ${listed(shown)} is connected yet; "atlas cluster values NAME" has what one needs. A cluster that has an address is named as a problem an hour after its first credential was issued.`,
         ]
   if (proxies.some(isDownstream))
     return [absent.length === 0 ? `Nothing ${EVIDENCE}` : `Nothing else ${EVIDENCE}`, ...waits.reverse()].join(' ')

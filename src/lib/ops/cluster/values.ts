@@ -85,7 +85,9 @@ function credentialOf(fleet: Fleet, owner: Owner): Credential {
     throw new AtlasError(
       'failed',
       `the ADS credential of ${owner} cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
-      {hint: 'fix it there, or delete that object and run "atlas cluster add" again to get a new credential'},
+      {
+        hint: `fix it there, or delete that object and run ${owner === OBSERVABILITY ? '"atlas init"' : `"atlas cluster add ${owner}"`} again to get a new credential`,
+      },
     )
   requireServed(fleet, owner)
   const credential = fleet.credentials.get(owner)
