@@ -10,7 +10,7 @@ import {expect} from 'chai'
 const program = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 describe('cli: compiled code', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
   let home = ''
   beforeEach(async () => (home = await mkdtemp(path.join(tmpdir(), 'atlas-home-'))))
   afterEach(async () => rm(home, {recursive: true, force: true}))

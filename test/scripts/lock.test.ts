@@ -27,7 +27,7 @@ describe('withLock', () => {
   })
 
   it('admits six processes one after the other', async function () {
-    this.timeout(20_000)
+    this.timeout(60_000)
     const counter = join(folder, 'counter')
     writeFileSync(counter, '0')
     const script = `

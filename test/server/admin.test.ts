@@ -135,7 +135,7 @@ describe('the admin port', () => {
     }
 
     for (const socket of slow) socket.destroy()
-  }).timeout(20_000)
+  }).timeout(60_000)
 
   it('refuses other paths and methods', async () => {
     expect((await get('/')).status).to.equal(404)

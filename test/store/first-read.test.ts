@@ -13,7 +13,7 @@ import {memoryStore} from '../helpers/memory-store.js'
 import {until} from './recorder.js'
 
 describe('store: the first read of a watch', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
 
   it('loses no change that another process makes meanwhile', async () => {
     const store = memoryStore()

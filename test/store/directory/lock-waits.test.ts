@@ -13,7 +13,7 @@ import {folderOf, quickTimes} from './folder.js'
 const endpoints = {kind: 'endpoints', value: {text: 'endpoints: []\n# new\n'}} as const
 
 describe('store/directory: a writer that does not end', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
   const folder = folderOf()
   let child: ChildProcess | undefined
 

@@ -16,7 +16,7 @@ sys.stdin.read()
 `
 
 describe('store/directory: a file that can not be read for a moment', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
   const folder = folderOf()
   let child: ChildProcess | undefined
   afterEach(() => child?.kill('SIGKILL'))
