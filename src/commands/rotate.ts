@@ -74,6 +74,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
       description: 'the same as NAMES: a cluster whose certificate to renew; may be repeated',
       helpValue: 'NAME',
       multiple: true,
+      multipleNonGreedy: true,
     }),
     issuer: Flags.boolean({description: 'replace the issuer, in stages', exclusive: ['ads', 'root', 'status']}),
     root: Flags.boolean({description: 'replace the root and both issuers, in stages', exclusive: ['ads', 'issuer', 'status']}),

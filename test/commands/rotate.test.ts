@@ -83,6 +83,7 @@ describe('commands: rotate', function () {
         [2, /are about every cluster, and take no name; got "paris"/, '--issuer', 'paris'],
         [2, /are about every cluster, and take no name; got "paris"/, '--root', '--cluster', 'paris'],
         [2, /the arguments name "paris", and --cluster names "atlas" .* name each cluster once/, 'paris', '--cluster', 'atlas'],
+        [2, /the arguments name "atlas", and --cluster names "paris" .* name each cluster once/, '--cluster', 'paris', 'atlas'],
         [2, /--cluster is empty/, '--cluster', ''],
         [3, /there is no cluster "oslo"/, '--cluster', 'oslo'],
         [2, /--skip belongs to --issuer or --root/, '--skip', 'paris'],

@@ -6,6 +6,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import type {Fault} from '../helpers/kubernetes/fault.js'
 import {type FaultProxy, type Seen, faultProxy} from '../helpers/kubernetes/fault-proxy.js'
+import type {Kubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 import {type Installation, openInstallation} from './installation.js'
 import {untilReachable, untilSynced} from './look.js'
@@ -47,6 +48,16 @@ export async function openFaultyLeader(): Promise<FaultyLeader> {
     times,
     settings: {timeouts: {...settings.timeouts, healthTimeout: HEALTH_TIMEOUT}},
   })
+  try {
+    return await withFaults(kubernetes, network)
+  } catch (error) {
+    await network.close()
+    throw error
+  }
+}
+
+/** From now on both that stand for election reach the API server through the proxy. */
+async function withFaults(kubernetes: Kubernetes, network: Installation): Promise<FaultyLeader> {
   const proxy = await faultProxy(kubernetes)
   network.onClose(proxy.close)
   const account = await proxy.kubeconfigOf(await kubernetes.serviceAccountKubeconfig(network.namespace, 'atlas-controller'))
@@ -54,7 +65,6 @@ export async function openFaultyLeader(): Promise<FaultyLeader> {
     await controller.start({kubeconfig: account})
     await controller.untilReady()
   }
-  // From now on both that stand for election reach the API server through the proxy.
   for (const controller of network.controllers) {
     await controller.stop()
     await lead(controller)

@@ -216,7 +216,9 @@ describe('e2e: certificates that are refused', function () {
     const [name] = readKey(stolen.ended).uris
     const refused = network.observability.logged('connection', mark).filter(({failure}) => failure?.includes('certificate_has_expired'))
     expect(refused.map(({peer}) => peer)).to.deep.equal([name])
-    const told = serverLog(network).filter(({reason}) => reason === 'credential-expired')
+    const toldOf = () => serverLog(network).filter(({reason}) => reason === 'credential-expired')
+    await until(network, 'the line of the server', () => toldOf().length > 0)
+    const told = toldOf()
     expect(told.map(({cluster}) => cluster)).to.deep.equal([bonn])
     expect(told[0]?.['message']).to.match(/; apply the newest one, of Secret bonn-envoy-ads \(atlas cluster values bonn --format secret\)$/)
   })

@@ -21,7 +21,7 @@ const paris = parseClusterName('paris')
 const [ADS_CONNECTION, SUPERSEDED] = [2, 3]
 
 /** Seconds: the life of a credential at half of which the server issues the next one. */
-const SHORT = 8
+const SHORT = 16
 
 describe('e2e: a replaced ADS credential', function () {
   this.timeout(60_000)
@@ -90,8 +90,8 @@ describe('e2e: a replaced ADS credential', function () {
     const live = async (credential: number): Promise<unknown> => init(network.store, {lifetimes: {credential}}, dependencies)
     await live(SHORT)
     await rotateLeaves(network.store, [paris], dependencies, {leaves: 'credentials'})
-    await live(defaultSettings.lifetimes.credential)
     const short = await stored()
+    await live(defaultSettings.lifetimes.credential)
     await until(network, 'the server to issue the next one', async () => (await stored()).sha256 !== short.sha256)
     const next = await stored()
     // Certificates have whole seconds.

@@ -18,7 +18,7 @@ export interface Typed {
 /** Stops at the first command that fails, and after a minute. */
 export async function onTerminal(
   commands: string,
-  {cwd, env, typed}: {readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly typed?: Typed},
+  {cwd, env, typed, signal}: {readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly typed?: Typed; readonly signal?: AbortSignal},
 ): Promise<Seen> {
   // `script` gives its command a terminal; util-linux and Debian have it in the base system.
   const command = `stty columns 250; bash -eu -o pipefail -c ${quoted(commands)}`
@@ -28,6 +28,7 @@ export async function onTerminal(
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: 240_000,
     killSignal: 'SIGKILL',
+    ...(signal !== undefined && {signal}),
   })
   let raw = ''
   let isTyped = typed === undefined

@@ -39,12 +39,12 @@ export function keptByAnother(present: Endpoints, thanosNamespace: string, name:
  */
 export function rightToGroups(settings: Pick<Settings, 'groups' | 'namespace' | 'thanosNamespace'>, groups: readonly string[]): string {
   const {namespace, thanosNamespace} = settings
-  const byChart = `set groups: [${groups.join(',')}] in the values of chart atlas, for the right to write them`
+  const byChart = `set groups: [${groups.join(',')}] in the values of chart atlas`
   if (namespace === thanosNamespace) return byChart
   const names = groups.filter(group => !settings.groups.includes(group)).map(group => `"${objectNames.groupEndpoints(group)}"`)
   const verbs = ['get', 'list', 'watch', 'update', 'patch', 'delete'].map(verb => `"${verb}"`)
   const rule = `- {apiGroups: [""], resources: ["configmaps"], resourceNames: [${names.join(', ')}], verbs: [${verbs.join(', ')}]}`
-  return `${byChart} (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${rule})`
+  return `${byChart}, for the right to write them (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${rule})`
 }
 
 function namespaceIn(mark: string): string {

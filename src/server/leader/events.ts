@@ -203,7 +203,7 @@ function newsOfGroups(was: Cluster | undefined, {name, groups}: Cluster, setting
   const fresh = groups.filter(group => !listed.includes(group) && was?.groups.includes(group) !== true)
   if (fresh.length === 0) return []
   const needed = [...new Set([...listed, ...groups])].sort()
-  const message = `not listed in the settings, so without an endpoints file and a DNS name: group ${fresh.join(', ')}; ${rightToGroups(settings, needed)}, then run atlas init --groups ${needed.join(',')}`
+  const message = `not listed in the settings, so without an endpoints file and a DNS name: group ${fresh.join(', ')}; run atlas init --groups ${needed.join(',')}, and before that ${rightToGroups(settings, needed)}`
   return [[name, {type: 'Warning', reason: 'NoEffect', message}]]
 }
 

@@ -105,7 +105,7 @@ describe('Events', () => {
     expect(lines).to.deep.equal([
       'Service/paris NoEffect a',
       'Service/paris NoEffect b',
-      'Service/paris NoEffect not listed in the settings, so without an endpoints file and a DNS name: group europe; set groups: [asia,europe] in the values of chart atlas, for the right to write them, then run atlas init --groups asia,europe',
+      'Service/paris NoEffect not listed in the settings, so without an endpoints file and a DNS name: group europe; run atlas init --groups asia,europe, and before that set groups: [asia,europe] in the values of chart atlas',
     ])
   })
 
