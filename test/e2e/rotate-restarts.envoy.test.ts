@@ -66,7 +66,7 @@ describe('e2e: a rotation of a root whose key is lost, with restarts in each sta
     await until(network, 'status to name it', lost)
     const {code, stderr} = await atlasIn(network, 'rotate', '--issuer')
     expect(code).to.equal(1)
-    expect(stderr).to.match(/the root \(Secret atlas-ca\) is missing .*without the root a new one can be made \("atlas rotate --root/s)
+    expect(stderr).to.match(/the root \(Secret atlas-ca\) is missing: .*without the root a new one can be made \("atlas rotate --root/s)
   })
 
   it('announce', async () => {

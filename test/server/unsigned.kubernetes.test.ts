@@ -82,7 +82,7 @@ describe('where nothing can be signed', function () {
     await until('status to show it, and to exit with 6', async () => {
       const {code, stdout} = await place.run(['status'], place.person)
       return (
-        code === 6 && /- leader controller: the root \(Secret atlas-ca\) is missing .*\n {2}Next: kubectl .*logs controller/.test(stdout)
+        code === 6 && /- leader controller: the root \(Secret atlas-ca\) is missing: .*\n {2}Next: kubectl .*logs controller/.test(stdout)
       )
     })
     const added = await place.run(['cluster', 'add', 'lyon', '--address', '203.0.113.5', '--wait', '--timeout', '2s'], place.person)
