@@ -89,7 +89,9 @@ async function make(program, report) {
 
 function describeFailure(program, error, report) {
   const {log} = report.read()
-  const last = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10)
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+  // Where in this program an error was thrown is in the log; on the screen it would push out what failed.
+  const last = lines.filter(line => !/^\s+at /.test(line)).slice(-10)
   return [
     `${program.name} ${program.version} can't be downloaded or built: ${error.message}`,
     `Its log, ${log}, ends with:`,

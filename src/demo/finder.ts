@@ -62,7 +62,7 @@ export async function awaitFirst<N extends ProgramName>(names: readonly [N, ...N
 
 /** Shows why a program is missing and how to get it. */
 export function warnMissing(name: ProgramName, why: string, screen: Screen): void {
-  screen.warn(`${why}; to get it: ${programs[name].remedy}`)
+  screen.warn(`${why.replace(/\.$/, '')}; to get it: ${programs[name].remedy}`)
 }
 
 function progressOf(name: ProgramName, pending: Pending): string {

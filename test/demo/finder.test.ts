@@ -51,6 +51,8 @@ describe('demo/finder', () => {
       expect(settled).to.deep.equal({name: 'oauth2-proxy', state: {kind: 'missing', why: 'no network'}})
       warnMissing('oauth2-proxy', 'no network', finder.screen)
       expect(shown()).to.contain('! no network; to get it: install oauth2-proxy')
+      warnMissing('oauth2-proxy', 'no network.\nFix that.', finder.screen)
+      expect(shown()).to.contain('! no network.\nFix that; to get it: install oauth2-proxy')
     }))
 })
 

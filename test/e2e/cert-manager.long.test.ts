@@ -3,7 +3,7 @@
  * with each rotation policy, and several kinds of key.
  */
 import {expect} from 'chai'
-import {createPublicKey} from 'node:crypto'
+import {X509Certificate, createPublicKey} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Fleet} from '../../src/lib/model/fleet.js'
 import {
@@ -11,6 +11,7 @@ import {
   askedRoots,
   certificateObjects,
   describeAsked,
+  livingFor,
   renewNow,
   renewedAfter,
   startCertManager,
@@ -70,11 +71,11 @@ describe('e2e: a root of cert-manager', () => {
       }
 
       /** The certificate and the key that cert-manager keeps now. */
-      async function kept(): Promise<{certificate: string; key: string}> {
-        const secret = await network.get(`secrets/${AUTHORITY_SECRET}`)
+      async function kept(name = AUTHORITY_SECRET): Promise<{certificate: string; key: string; above: string}> {
+        const secret = await network.get(`secrets/${name}`)
         const text = (field: string): string => Buffer.from(secret?.data?.[field] ?? '', 'base64').toString()
         const [own = ''] = /-----BEGIN[^-]+-----[^-]+-----END[^-]+-----\n/.exec(text('tls.crt')) ?? []
-        return {certificate: own, key: text('tls.key')}
+        return {certificate: own, key: text('tls.key'), above: text('ca.crt')}
       }
 
       const publicKey = (pem: string): string => createPublicKey(pem).export({type: 'spki', format: 'pem'}).toString()
@@ -142,6 +143,44 @@ describe('e2e: a root of cert-manager', () => {
         expect(beginnings).to.deep.equal([])
         expect(trusted.roots).to.deep.equal([certificate])
       })
+
+      it('a renewal that lives for an hour is refused, named on its Secret, and changes nothing; the next one, which lives long, is one rotation', async () => {
+        const {certificate} = await kept()
+        const recorder = await recordRotation(network.store)
+        await network.kubectl(['patch', 'certificate', 'authority', '--type=merge', '-p', livingFor(1, {anyAge: false})])
+        await until(network, 'cert-manager to issue it again', async () => (await kept()).certificate !== certificate)
+        const events = ['get', 'events', '-o', 'jsonpath={range .items[?(@.reason=="NotTaken")]}{.message}{end}']
+        const isNamed = async (): Promise<boolean> => /Secret atlas-authority .*goatlas\.io\/any-age/.test(await network.kubectl(events))
+        await until(network, 'an Event on the Secret', isNamed)
+        expect([recorder.fleet().rotation, isRoot(recorder.fleet(), certificate)]).to.deep.equal([undefined, true])
+
+        await network.kubectl(['patch', 'certificate', 'authority', '--type=merge', '-p', livingFor(87_600, {anyAge: false})])
+        await untilRotatedTo(recorder, async () => (await kept()).certificate)
+        recorder.stop()
+        expect(recorder.history().beginnings).to.have.length(1)
+        expect(recorder.history().trusted.roots).to.deep.equal([certificate, (await kept()).certificate])
+      })
+
+      if (asked.issuer === 'company')
+        it('a CA of the company that is renewed changes nothing until the intermediate is issued again below it, which is one rotation', async () => {
+          const [{certificate}, former] = [await kept(), await kept('company')]
+          const recorder = await recordRotation(network.store)
+          await network.kubectl(renewNow(new Date(), 'company'))
+          await until(network, 'the CA to be renewed', async () => (await kept('company')).certificate !== former.certificate)
+          await sleep(2000)
+          expect([recorder.fleet().rotation, (await kept()).certificate]).to.deep.equal([undefined, certificate])
+
+          await network.kubectl(renewNow(new Date()))
+          await until(network, 'the intermediate to be issued again', async () => (await kept()).certificate !== certificate)
+          const [present, ca] = [await kept(), await kept('company')]
+          expect(present.above).to.equal(ca.certificate).and.not.equal(former.certificate)
+          expect(new X509Certificate(present.certificate).checkIssued(new X509Certificate(ca.certificate))).to.equal(true)
+          await untilRotatedTo(recorder, async () => (await kept()).certificate)
+          recorder.stop()
+          expect(recorder.history().beginnings).to.have.length(1)
+          expect(recorder.history().trusted.roots).to.deep.equal([certificate, present.certificate])
+          await untilReachable(network)
+        })
 
       it('renewals during a rotation wait for its end; the last one is then the root', async () => {
         const recorder = await recordRotation(network.store)

@@ -62,7 +62,7 @@ describe('e2e: leaves, the issuer and the root are replaced under load, with a s
     network = await openNetwork({
       clusters: [lyon, oslo, paris],
       // Each stage lasts for as long at least, so that the server can be killed in it.
-      times: {rotation: '3s', 'clock-held': '1s', ...ended},
+      times: {rotation: '6s', 'clock-held': '1s', ...ended},
       settings: address => ({
         addresses: parseAddresses(`${address},${addressOfSecond(address)}`),
         timeouts: {adsConnection: ADS_CONNECTION, healthTimeout: HEALTH_TIMEOUT},

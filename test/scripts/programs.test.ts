@@ -217,6 +217,9 @@ describe('ensurePrograms', () => {
     expect(found).to.deep.equal({})
     expect(failed['fake']).to.include('no such package').and.to.include('ATLAS_FAKE')
     expect(JSON.parse(readFileSync(statusFile(), 'utf8'))).to.include({state: 'failed', message: failed['fake']})
+    expect(failed['fake'], 'no stack')
+      .to.match(/Its log, .* ends with:\n {2}/)
+      .and.not.match(/\n\s+at /)
     expect(existsSync(join(folder, 'cache', 'programs', 'fake-1'))).to.equal(false)
   })
 
