@@ -249,7 +249,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
 
   async #leaves(store: StateStore, names: readonly string[], flags: RotateFlags): Promise<Rotated> {
     const options = {dryRun: flags['dry-run'], ...waitOf(flags), leaves: flags.ads ? 'credentials' : 'identities'} as const
-    const {owners, changes} = await this.waitFor('the leader to issue them', rotateLeaves(store, names, dependencies, options))
+    const {owners, changes, after} = await this.waitFor('the leader to issue them', rotateLeaves(store, names, dependencies, options))
     const what = flags.ads ? 'New ADS credentials' : 'New certificates'
     if (flags['dry-run']) {
       this.message(`${what} would be issued:`)
@@ -258,7 +258,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     else if (options.waitMs === undefined)
       this.message(`The leader was asked to issue ${what.replace('New', 'new')} for ${owners.join(', ')}.`)
     else this.message(`${what} are issued for ${owners.join(', ')}.`)
-    if (names.length === 0) this.#saySkipped((await loadInstallation(store)).fleet)
+    if (names.length === 0) this.#saySkipped(after)
     if (!flags['dry-run'])
       this.next(
         flags.ads

@@ -32,6 +32,9 @@ export function keptByAnother(present: Endpoints, thanosNamespace: string, name:
   })
 }
 
+/** What Atlas does with a ConfigMap of endpoints, as chart `atlas` gives its controller for those in Thanos's namespace. */
+export const keeperVerbs = ['get', 'list', 'watch', 'update', 'patch', 'delete'] as const
+
 /**
  * How the right to write the endpoints of groups is given: by a value of chart `atlas`, or by a rule for those that the settings do not list
  * yet, as a line of YAML that can be pasted. No rule is needed where Thanos is in Atlas's own namespace.
@@ -42,7 +45,7 @@ export function rightToGroups(settings: Pick<Settings, 'groups' | 'namespace' | 
   const byChart = `set groups: [${groups.join(',')}] in the values of chart atlas`
   if (namespace === thanosNamespace) return byChart
   const names = groups.filter(group => !settings.groups.includes(group)).map(group => `"${objectNames.groupEndpoints(group)}"`)
-  const verbs = ['get', 'list', 'watch', 'update', 'patch', 'delete'].map(verb => `"${verb}"`)
+  const verbs = keeperVerbs.map(verb => `"${verb}"`)
   const rule = `- {apiGroups: [""], resources: ["configmaps"], resourceNames: [${names.join(', ')}], verbs: [${verbs.join(', ')}]}`
   return `${byChart}, for the right to write them (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${rule})`
 }

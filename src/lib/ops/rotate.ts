@@ -20,6 +20,7 @@ import type {Settings} from '../model/settings.js'
 import {identityLeaf, serverLeaf} from './due.js'
 import {evidenceIn} from './rotation/evidence.js'
 import {whyHeld} from './rotation/held.js'
+import {REMAKE_ISSUER} from './signing.js'
 import {planTrust} from './trust.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
@@ -83,7 +84,7 @@ export function planLeaves(
         hint:
           fault === undefined
             ? 'restore Secret atlas-issuer, or run "atlas init" again'
-            : 'restore Secret atlas-issuer from a backup, or delete it and run "atlas init" again, which makes another issuer',
+            : `restore Secret atlas-issuer from a backup, or ${REMAKE_ISSUER}`,
       },
     )
   }

@@ -1,4 +1,5 @@
 /** The rights that commands need, and what a user who lacks some is told: all of them at once, and the Role of chart `atlas` that has them. */
+import {keeperVerbs} from '../../model/endpoints.js'
 import {objectNames} from '../../model/names.js'
 import {ApiError, type Denial, type RequestInfo, hintFor} from './api-error.js'
 import type {Client} from './client.js'
@@ -51,11 +52,8 @@ export function withKeepersRule(error: unknown): unknown {
   const {denial, status, retryAfterMs, code, message} = error
   const {request} = denial
   if (request.name === undefined || request.verb === 'create') return error
-  return new ApiError({code: status, retryAfterMs}, {code, message, hint: hintFor(KEEPING.map(verb => ({...request, verb}))), denial})
+  return new ApiError({code: status, retryAfterMs}, {code, message, hint: hintFor(keeperVerbs.map(verb => ({...request, verb}))), denial})
 }
-
-/** As chart `atlas` gives its controller for the ConfigMaps in Thanos's namespace. */
-const KEEPING: readonly RequestInfo['verb'][] = ['get', 'list', 'watch', 'update', 'patch', 'delete']
 
 /** Whether the user has a right; true where the API server does not tell, since the request itself will. */
 export async function isAllowed(client: Client, {verb, resource, group, name}: Right): Promise<boolean> {
