@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process'
-import {cp, readFile, rm, writeFile} from 'node:fs/promises'
+import {readFile, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {expect} from 'chai'
 import {dependencies} from '../../src/lib/cli/base-command.js'
@@ -9,6 +9,7 @@ import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {init} from '../../src/lib/ops/init.js'
 import {openDirectory} from '../../src/lib/store/open.js'
 import {atlas, atlasBin, atlasJson, inFolder} from '../helpers/atlas.js'
+import {copyLive} from '../helpers/live-files.js'
 
 interface StatusJson {
   servers: {ready: boolean}[]
@@ -57,7 +58,7 @@ describe('commands: serve, status and rotate', function () {
         )
         expect((await atlas('cluster', 'list', '--store', store)).stdout).to.match(/paris +unreadable +no +198\.51\.100\.4 /)
 
-        await cp(store, path.join(folder, 'copy'), {recursive: true})
+        await copyLive(store, path.join(folder, 'copy'))
         expect((await atlas('status', '--store', path.join(folder, 'copy'))).code).to.equal(5)
 
         const second = await atlas('serve', '--store', store, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0')

@@ -1,7 +1,6 @@
 /** The gravest defects of goatlas, D1 to D5: a running network has none of them. */
 import {randomInt} from 'node:crypto'
 import {expect} from 'chai'
-import {readFile, readdir, stat} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import path from 'node:path'
 import {fromBinary} from '@bufbuild/protobuf'
@@ -16,6 +15,7 @@ import {OBSERVABILITY, type Owner, parseClusterName} from '../../src/lib/model/n
 import {readKey} from '../../src/lib/pki/read.js'
 import {joining} from '../../src/lib/ops/cluster/values.js'
 import {typeUrls} from '../../src/lib/xds/type-url.js'
+import {liveFiles} from '../helpers/live-files.js'
 import {connect} from '../server/support/client.js'
 import {bootstrapOf} from './envoy.js'
 import {oneCall} from './backend.js'
@@ -112,12 +112,10 @@ describe('e2e: defects of goatlas', function () {
     for (const {envoy} of network.members.values()) without(JSON.stringify(await bootstrapOf(envoy)), `bootstrap of ${envoy.owner}`)
     without(JSON.stringify(await statusIn(network)), 'status')
     for (const folder of ['store', 'logs', 'envoy'])
-      for (const file of await readdir(path.join(network.folder, folder), {recursive: true, withFileTypes: true})) {
-        if (!file.isFile()) continue
-        const name = path.join(file.parentPath, file.name)
-        const mayHold = file.name.startsWith('secret-') || file.name === 'tls.key'
-        if (mayHold) expect((await stat(name)).mode & 0o777, name).to.equal(0o600)
-        else without(await readFile(name, 'utf8'), name)
+      for (const {name, mode, content} of await liveFiles(path.join(network.folder, folder))) {
+        const mayHold = name.startsWith('secret-') || name === 'tls.key'
+        if (mayHold) expect(mode, name).to.equal(0o600)
+        else without(content.toString(), name)
       }
   })
 
