@@ -5,11 +5,11 @@ import type {DemoResult} from '../../src/demo/demo.js'
 import {withDemo} from './run-demo.js'
 
 describe('atlas demo, with Thanos and Prometheus', function () {
-  this.timeout(300_000)
+  this.timeout(900_000)
 
   it('runs every proof, and leaves nothing behind', () =>
     withDemo(['--once', '--json'], 'with Thanos', async run => {
-      const {code} = await run.ends(290_000)
+      const {code} = await run.ends(840_000)
       const {proofs, leftOut} = JSON.parse(run.stdout()) as DemoResult
       expect(proofs.filter(({ok}) => !ok)).to.deep.equal([])
       expect(proofs.map(({name}) => name)).to.deep.equal([
@@ -41,7 +41,7 @@ describe('atlas demo, with Thanos and Prometheus', function () {
   it('runs twice at once', () =>
     withDemo(['--once', '--json', '--clusters', '1'], 'with Thanos', async first =>
       withDemo(['--once', '--json', '--clusters', '1'], 'with Thanos', async second => {
-        const codes = await Promise.all([first.ends(290_000), second.ends(290_000)])
+        const codes = await Promise.all([first.ends(840_000), second.ends(840_000)])
         expect(codes).to.deep.equal([{code: 0}, {code: 0}])
       }),
     ))

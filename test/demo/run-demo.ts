@@ -1,6 +1,6 @@
 /** Runs `atlas demo` as a process, in a temporary folder of its own, so that a test sees the files that it leaves behind. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
-import {mkdir, mkdtemp, readdir, realpath, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, realpath, rename, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {programs} from '../../src/demo/lab/catalogue.js'
@@ -30,9 +30,18 @@ export type Monitoring = 'with Thanos' | 'without Thanos'
 const CACHE = 'cache'
 const never = new AbortController().signal
 
-/** Calls `use` with a running demo, and removes its folder afterwards in any case. */
-export async function withDemo<T>(args: readonly string[], monitoring: Monitoring, use: (run: DemoRun) => Promise<T>): Promise<T> {
+/**
+ * Calls `use` with a running demo, and removes its folder afterwards in any case.
+ * @param announced what is said of programs before the demo looks for them, as `DemoRun.announce` takes it
+ */
+export async function withDemo<T>(
+  args: readonly string[],
+  monitoring: Monitoring,
+  use: (run: DemoRun) => Promise<T>,
+  announced: Readonly<Record<string, object>> = {},
+): Promise<T> {
   const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'atlas-test-demo-')))
+  for (const [program, status] of Object.entries(announced)) await announce(folder, program, status)
   const child = spawn(process.execPath, [atlasBin, 'demo', ...args], {
     env: await environment(folder, monitoring),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,27 +67,32 @@ function observe(child: ChildProcess, folder: string): DemoRun {
     child,
     stdout: () => stdout,
     stderr: () => stderr,
-    prints: async (text, timeoutMs = 60_000) => {
+    prints: async (text, timeoutMs = 120_000) => {
       const probe = async (): Promise<true | undefined> => {
         if (child.exitCode !== null && !stderr.includes(text)) throw new Error(`it has ended: ${stderr}`)
         return stderr.includes(text) ? true : undefined
       }
       await waitFor(`the demo to print "${text}"`, probe, {signal: never, timeoutMs})
     },
-    ends: async (timeoutMs = 30_000) => {
+    ends: async (timeoutMs = 90_000) => {
       const late = new Promise<never>((_, reject) => {
         setTimeout(() => reject(new Error(`it did not end:\n${stdout}${stderr}`)), timeoutMs).unref()
       })
       return Promise.race([ended, late])
     },
-    announce: async (program, status) => {
-      const file = path.join(folder, CACHE, 'programs', `${program}.json`)
-      await mkdir(path.dirname(file), {recursive: true})
-      await writeFile(file, JSON.stringify({pid: process.pid, updated: new Date().toISOString(), ...status}))
-    },
+    announce: async (program, status) => announce(folder, program, status),
     processes: () => processesBelow(folder),
     files: async () => (await readdir(folder)).filter(name => name !== CACHE),
   }
+}
+
+/** The demo finds the status whole, and for ten minutes as new as one that is renewed every second. */
+async function announce(folder: string, program: string, status: object): Promise<void> {
+  const file = path.join(folder, CACHE, 'programs', `${program}.json`)
+  await mkdir(path.dirname(file), {recursive: true})
+  const updated = new Date(Date.now() + 600_000).toISOString()
+  await writeFile(`${file}.new`, JSON.stringify({pid: process.pid, updated, ...status}))
+  await rename(`${file}.new`, file)
 }
 
 /** Every process of a demo has its folder in its command line or is the demo itself. */

@@ -132,9 +132,8 @@ describe('e2e: defects of goatlas', function () {
       ])
     }
 
-    const [ads, alerts] = [await freePort(), await freePort()]
-    const downstream = [await freePort(), await freePort(), await freePort(), await freePort()] as const
-    const [thanosPort] = downstream
+    const [ads, alerts, thanosPort, ...others] = await freePorts(6)
+    const downstream = [thanosPort, ...others]
     const open = [
       {
         owner: OBSERVABILITY,
@@ -186,9 +185,10 @@ function tracesOf(text: string): readonly string[] {
   return [text, ...['', 'x', 'xx'].map(shift => Buffer.from(`${shift}${text}`).toString('base64').slice(4, -4))]
 }
 
-/** A port that is free on every address, and that no other test is given meanwhile: it is below those that the kernel gives to connections. */
-async function freePort(): Promise<number> {
-  for (;;) {
+/** Different ports that are free on every address, and that no other test is given meanwhile: they are below those that the kernel gives to connections. */
+async function freePorts(count: number): Promise<readonly [number, number, number, ...number[]]> {
+  const found = new Set<number>()
+  while (found.size < count) {
     const port = randomInt(30_100, 32_700)
     const server = createServer()
     const isFree = await new Promise<boolean>(resolve => {
@@ -197,6 +197,9 @@ async function freePort(): Promise<number> {
     })
     if (!isFree) continue
     await new Promise(resolve => server.close(resolve))
-    return port
+    found.add(port)
   }
+
+  const [first = 0, second = 0, third = 0, ...others] = found
+  return [first, second, third, ...others]
 }

@@ -2,7 +2,7 @@
 import http2 from 'node:http2'
 import {expect} from 'chai'
 import {issuersIn} from '../../src/demo/lab/certificates.js'
-import {probeTls, tlsOptions} from '../../src/demo/lab/tls-probe.js'
+import {probeTls, probeUntilAlert, tlsOptions} from '../../src/demo/lab/tls-probe.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -79,7 +79,7 @@ describe('e2e: internal TLS of web pages', function () {
       }
 
     for (const port of internalPorts) {
-      expect(await probeTls(target(port), {}), String(port)).to.include({bytes: 0, alert: 'certificate required'})
+      expect(await probeUntilAlert(target(port), {}), String(port)).to.include({bytes: 0, alert: 'certificate required'})
       const plain = await ask({host: network.address, port}, '/', {headers: {host: HOST}}).then(
         ({status}) => status,
         () => 'no answer',

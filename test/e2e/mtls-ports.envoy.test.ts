@@ -1,6 +1,6 @@
 /** Every mutual-TLS port of the table in docs/explanation/security.md, on a running network: which client each admits, and which it refuses. */
 import {expect} from 'chai'
-import {probeTls} from '../../src/demo/lab/tls-probe.js'
+import {probeTls, probeUntilAlert} from '../../src/demo/lab/tls-probe.js'
 import {type Forged, credentialIn, forge, identityIn} from '../../src/demo/lab/certificates.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
 import type {Fleet} from '../../src/lib/model/fleet.js'
@@ -47,7 +47,7 @@ describe('e2e: mutual-TLS ports', function () {
       expect(failure, who).to.match(reason)
     }
 
-    const old = await probeTls(target, {certificate: rightful, maxVersion: 'TLSv1.2'})
+    const old = await probeUntilAlert(target, {certificate: rightful, maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
     expect((await probeTls(target, {certificate: rightful})).bytes).to.be.greaterThan(0)
   }
@@ -80,7 +80,7 @@ describe('e2e: mutual-TLS ports', function () {
     const serverOwn = {certificate: fleet.server ?? expect.fail('no server certificate')}
     for (const client of [{}, {certificate: forged.credential(OBSERVABILITY)}, {certificate: forged.observability}, serverOwn])
       expect((await probeTls(target, client)).bytes).to.equal(0)
-    const old = await probeTls(target, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
+    const old = await probeUntilAlert(target, {certificate: credentialIn(fleet, OBSERVABILITY), maxVersion: 'TLSv1.2'})
     expect(old).to.include({bytes: 0, alert: 'protocol version'})
     expect((await probeTls(target, {certificate: credentialIn(fleet, OBSERVABILITY)})).bytes).to.be.greaterThan(0)
     for (const wanted of ['tls-certificate-missing', 'tls-certificate-untrusted', 'tls-protocol'])

@@ -2,7 +2,7 @@
 import type {Socket} from 'node:net'
 import {createServer} from 'node:tls'
 import type {TlsTarget, TlsProbe, TlsClient} from '../../src/demo/lab/tls-probe.js'
-import {probeTls} from '../../src/demo/lab/tls-probe.js'
+import {probeUntilAlert} from '../../src/demo/lab/tls-probe.js'
 import {issuersIn, settingsIn} from '../../src/demo/lab/certificates.js'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {CertifiedKey} from '../../src/lib/model/authority.js'
@@ -41,7 +41,7 @@ export function serverPort({address}: Scene, fleet: Fleet): TlsTarget {
 /** Connects to a port of an Envoy, and waits for the entry in its log of connections. */
 export async function probeLogged(network: Scene, target: EnvoyPort, client: TlsClient): Promise<TlsProbe & {readonly failure: string}> {
   const mark = target.envoy.mark()
-  const result = await probeTls(target, client)
+  const result = await probeUntilAlert(target, client)
   // An Envoy older than 1.40 writes null where a newer one omits an empty value.
   const reasons = (): unknown[] => target.envoy.logged('connection', mark).map(({failure: reason}) => reason)
   const failure = (): string => reasons().find(reason => typeof reason === 'string') ?? ''
@@ -50,7 +50,7 @@ export async function probeLogged(network: Scene, target: EnvoyPort, client: Tls
 }
 
 export interface Impostor {
-  /** Handshakes that the client ended, by the TLS error. */
+  /** Handshakes that the client ended with a TLS alert, by the error; not those of a connection that broke, as one does on which the client waited too long. */
   refusals(): readonly string[]
   /** Connections whose client accepted the certificate. */
   believers(): number
@@ -71,7 +71,9 @@ export async function impersonate({host, port}: HostPort, {certificate, key}: Ce
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2'],
   })
-  server.on('tlsClientError', ({code = ''}: NodeJS.ErrnoException) => refusals.push(code))
+  server.on('tlsClientError', ({code = ''}: NodeJS.ErrnoException) => {
+    if (code.includes('ALERT')) refusals.push(code)
+  })
   server.on('secureConnection', socket => {
     believers += 1
     socket.on('error', () => undefined)

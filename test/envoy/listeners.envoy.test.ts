@@ -42,7 +42,7 @@ const as = (shows: CertifiedKey | undefined, servername = SERVER_NAME) => ({
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: listeners under many, silent and eager clients`, function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     const closing: (() => Promise<void> | void)[] = []
     let envoy: RunningEnvoy
     let listeners: readonly JsonObject[]
@@ -114,9 +114,12 @@ for (const version of ['1.36', '1.40'] as const)
       const others = Array.from({length: 25}, (_each, index) => credential(`other-${String(index)}`))
       for (const other of others) expect(await statusesOf(other, 1)).to.deep.equal(['0'])
 
+      const begun = performance.now()
       const eager = [...(await statusesOf(credential('lyon'), 200)), ...(await statusesOf(credential('lyon'), 200))]
       const passed = eager.filter(status => status === '0').length
-      expect(passed).to.be.within(256, 320)
+      const seconds = (performance.now() - begun) / 1000
+      // 256 at once, and 4 in each second.
+      expect(passed).to.be.within(256, 256 + 4 * (seconds + 1))
       expect(eager.filter(status => status === '8')).to.have.length(400 - passed)
       for (const other of others) expect(await statusesOf(other, 1)).to.deep.equal(['0'])
       await until('a stream that was admitted to be logged', () => envoy.logged('request').some(({grpc_status: status}) => status === 'OK'))
@@ -201,7 +204,7 @@ function connect({certificate, key}: CertifiedKey): http2.ClientHttp2Session {
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 45_000
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
     await new Promise(resolve => setTimeout(resolve, 50))

@@ -33,7 +33,7 @@ const identity = (owner: Owner): CertifiedKey => issue(identitySpec(defaultSetti
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: names`, function () {
-    this.timeout(90_000)
+    this.timeout(240_000)
     let dns: DnsServer
     const closing: (() => Promise<void> | void)[] = []
     beforeEach(async () => {
@@ -74,11 +74,11 @@ for (const version of ['1.36', '1.40'] as const)
 
         dns.set(NAME, {A: at(second)})
         closeFirst()
-        await until('the second address', async () => (await answeredBy()) === second, 30)
+        await until('the second address', async () => (await answeredBy()) === second)
         for (const records of ['servfail', 'silent'] as const) {
           dns.set(NAME, {A: records, AAAA: records})
           const before = dns.queries().length
-          await until(`a query that is answered with ${records}`, () => dns.queries().length >= before + 4, 30)
+          await until(`a query that is answered with ${records}`, () => dns.queries().length >= before + 4)
           expect(await answeredBy(), records).to.equal(second)
         }
       })
@@ -89,13 +89,13 @@ for (const version of ['1.36', '1.40'] as const)
         await start(parisOwner, local, often)
         await until('the first address', async () => (await answeredBy()) === first)
         dns.set(NAME, {A: at(second)})
-        await until('the second address', async () => (await answeredBy()) === second, 30)
+        await until('the second address', async () => (await answeredBy()) === second)
         for (let call = 0; call < 20; call += 1) expect(await answeredBy()).to.equal(second)
         for (const records of ['nxdomain', 'nodata'] as const) {
           dns.set(NAME, {A: records, AAAA: records})
-          await until(`no endpoint with ${records}`, async () => (await answeredBy()) === undefined, 30)
+          await until(`no endpoint with ${records}`, async () => (await answeredBy()) === undefined)
           dns.set(NAME, {A: at(second)})
-          await until('the second address again', async () => (await answeredBy()) === second, 30)
+          await until('the second address again', async () => (await answeredBy()) === second)
         }
       })
 
@@ -104,7 +104,7 @@ for (const version of ['1.36', '1.40'] as const)
         for (const AAAA of ['nodata', 'servfail', 'silent', at('::1'), {...at('::1'), delayMs: 3000}] as const) {
           dns.set(NAME, {A: at(first), AAAA})
           const envoy = await start(parisOwner, local)
-          await until(`an answer with AAAA ${JSON.stringify(AAAA)}`, async () => (await answeredBy()) === first, 30)
+          await until(`an answer with AAAA ${JSON.stringify(AAAA)}`, async () => (await answeredBy()) === first)
           await envoy.stop()
         }
       })
@@ -128,13 +128,13 @@ for (const version of ['1.36', '1.40'] as const)
         for (const records of wrong) {
           dns.set(NAME, {A: records, AAAA: records})
           const before = dns.queries().length
-          await until(`queries that are answered with ${records}`, () => dns.queries().length >= before + 4, 30)
+          await until(`queries that are answered with ${records}`, () => dns.queries().length >= before + 4)
           expect(await answeredBy(), records).to.equal(first)
         }
 
         dns.set(NAME, {A: at(second)})
         closeFirst()
-        await until('the second address alone', async () => (await answeredBy()) === second && (await answeredBy()) === second, 30)
+        await until('the second address alone', async () => (await answeredBy()) === second && (await answeredBy()) === second)
       })
     })
   })
@@ -158,9 +158,10 @@ const resolver = {
   },
 }
 
-async function until(what: string, isTrue: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
+async function until(what: string, isTrue: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const end = Date.now() + seconds * 1000
-  while (!(await isTrue())) {
+  // A call that is not answered is no answer yet.
+  while (!(await Promise.resolve(isTrue()).catch(() => false))) {
     if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}`)
     await new Promise(resolve => setTimeout(resolve, 50))
   }

@@ -44,7 +44,7 @@ export async function startEnvoy(
     },
   }
   try {
-    await untilAnswers(admin, child, {seconds: 20, isIncomplete})
+    await untilAnswers(admin, child, {seconds: 45, isIncomplete})
   } catch (error) {
     await running.stop()
     throw new Error(`${String(error)}\n${output.slice(-3000)}`, {cause: error})
@@ -69,9 +69,11 @@ async function untilAnswers(
   throw new Error(`Envoy was not ready within ${String(seconds)} s`)
 }
 
+/** Of the complete lines: the end of the last one may still be on its way. */
 function linesOf(output: string): readonly Record<string, unknown>[] {
   return output
     .split('\n')
+    .slice(0, -1)
     .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line) as Record<string, unknown>)
 }

@@ -137,6 +137,7 @@ describe('pages: cleaned in both directions, in a browser', function () {
     await page.goto(byHost('prom', 'lyon'))
     expect((await answered).status()).to.equal(200)
     const frame = page.frames()[1] ?? expect.fail('no frame')
+    await frame.waitForURL(/^chrome-error:/, {waitUntil: 'commit'})
     expect(frame.url()).to.match(/^chrome-error:/)
 
     // The same frame is shown in a page of its own host, so that the refusal above is one.

@@ -4,7 +4,7 @@ import type {BrowserContext, Page} from 'playwright-core'
 import {newVisitor} from './support/browser.js'
 import {namedIn, requestsOf, strays} from './support/crawl.js'
 import {ALERT} from './support/programs.js'
-import {openGraph, openPrometheus, placeOf, query, untilRow, walkMenu} from './support/prometheus-ui.js'
+import {openGraph, openPrometheus, query, untilAt, untilRow, walkMenu} from './support/prometheus-ui.js'
 import {type Pages, askAt, byPath, sharedPages, ways} from './support/scene.js'
 
 describe('pages: Prometheus 3', function () {
@@ -41,7 +41,7 @@ describe('pages: Prometheus 3', function () {
         await untilRow(page, /^up\{.*job="itself".*\}1$/)
         await query(page, 'vector(42)')
         await openGraph(page)
-        expect(placeOf(page, base)).to.match(/^query\?g0\.expr=vector%2842%29&.*g0\.tab=graph/)
+        await untilAt(page, base, /^query\?g0\.expr=vector%2842%29&.*g0\.tab=graph/)
       })
 
       it('show all that is in the menu, ask for nothing outside and link to nothing outside', async () => {
@@ -70,7 +70,7 @@ describe('pages: Prometheus 3', function () {
         await page.getByText(ALERT, {exact: true}).first().waitFor()
         await page.goBack()
         await untilRow(page, /7$/)
-        expect(placeOf(page, base)).to.match(/^query\?g0\.expr=vector%287%29/)
+        await untilAt(page, base, /^query\?g0\.expr=vector%287%29/)
       })
 
       it('of each replica are at its number, and go on there', async () => {
@@ -81,7 +81,7 @@ describe('pages: Prometheus 3', function () {
           await page.getByText(`prometheus: prometheus-paris-${replica}`).first().waitFor()
           await page.getByRole('banner').getByRole('link', {name: 'Alerts'}).click()
           await page.getByText(ALERT, {exact: true}).first().waitFor()
-          expect(placeOf(page, own)).to.equal('alerts')
+          await untilAt(page, own, 'alerts')
         }
       })
     })

@@ -22,7 +22,7 @@ describe('pages: the start page', function () {
     await page.goto(start)
     for (const name of ['observability cluster', 'lyon', 'paris']) await page.getByText(name, {exact: true}).first().waitFor()
     await page.getByRole('link', {name: 'Prometheus of paris, replica 1'}).first().click()
-    expect(page.url()).to.equal(`${byHost('prom', 'paris')}1/query`)
+    await page.waitForURL(`${byHost('prom', 'paris')}1/query`, {waitUntil: 'commit'})
     await visitor.close()
   })
 

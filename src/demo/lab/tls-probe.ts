@@ -30,7 +30,26 @@ export interface TlsProbe {
  * Completes a handshake, sends HTTP/2's client preface, and waits for the first byte or the end of the connection.
  * @throws Error when the server can't be reached, or its certificate can't be verified
  */
-export async function probeTls(target: TlsTarget, client: TlsClient, timeoutMs = 5000): Promise<TlsProbe> {
+export async function probeTls(target: TlsTarget, client: TlsClient): Promise<TlsProbe> {
+  return probe(target, client, VERIFICATION_MS)
+}
+
+/**
+ * As `probeTls`, for a client that is refused with an alert. On a busy machine the server may verify the certificate later than the client sends
+ * its first bytes, which turn the alert into a reset: then the client connects again, and waits for longer before it sends them.
+ */
+export async function probeUntilAlert(target: TlsTarget, client: TlsClient): Promise<TlsProbe> {
+  let last = await probe(target, client, VERIFICATION_MS)
+  for (const waitMs of LATE_VERIFICATION_MS) {
+    if (last.alert !== undefined || last.bytes > 0) return last
+    last = await probe(target, client, waitMs)
+  }
+
+  return last
+}
+
+async function probe(target: TlsTarget, client: TlsClient, waitMs: number): Promise<TlsProbe> {
+  const timeoutMs = waitMs + ANSWER_MS
   const socket = connect({...tlsOptions(target, client), host: target.host, port: target.port, ALPNProtocols: ['h2']})
   let bytes = 0
   let serial: string | undefined
@@ -44,7 +63,7 @@ export async function probeTls(target: TlsTarget, client: TlsClient, timeoutMs =
     }
     socket.once('secureConnect', () => {
       serial = socket.getPeerCertificate().serialNumber.toLowerCase()
-      void greet(socket)
+      void greet(socket, waitMs)
     })
     socket.on('data', (chunk: Buffer) => {
       bytes += chunk.length
@@ -86,12 +105,18 @@ const GREETING = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
  */
 const VERIFICATION_MS = 150
 
+/** The same in further tries, for a server that gets its turn late. */
+const LATE_VERIFICATION_MS = [1000, 5000]
+
+/** How long the client waits for an answer to its first bytes. */
+const ANSWER_MS = 10_000
+
 interface TlsError extends NodeJS.ErrnoException {
   readonly reason?: string
 }
 
-async function greet(socket: TLSSocket): Promise<void> {
-  await sleep(VERIFICATION_MS)
+async function greet(socket: TLSSocket, waitMs: number): Promise<void> {
+  await sleep(waitMs)
   if (!socket.destroyed) socket.write(GREETING)
 }
 

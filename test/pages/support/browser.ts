@@ -5,7 +5,7 @@ import {type HostPort, renderHostPort} from '../../../src/lib/model/address.js'
 import {programAt} from './programs.js'
 
 /** How long a page may take to show something on a busy machine. */
-export const PATIENCE_MS = 30_000
+export const PATIENCE_MS = 60_000
 
 /** @param everything where all host names and ports lead; addresses stay what they are */
 export async function openBrowser(everything: HostPort): Promise<Browser> {

@@ -3,10 +3,12 @@ import {expect} from 'chai'
 import type {Page} from 'playwright-core'
 import {ALERT, RECORDED} from './programs.js'
 
-/** The path, query and fragment of the page's address below `base`; its whole address where it has left `base`. */
-export function placeOf(page: Page, base: string): string {
-  const url = page.url()
-  return url.startsWith(base) ? url.slice(base.length) : url
+/** Waits until the page is at this place, the path, query and fragment of its address below `base`: the browser may tell of it later than of what it shows. */
+export async function untilAt(page: Page, base: string, place: RegExp | string): Promise<void> {
+  const at = (): string => (page.url().startsWith(base) ? page.url().slice(base.length) : page.url())
+  const isThere = (): boolean => (typeof place === 'string' ? at() === place : place.test(at()))
+  await page.waitForURL(isThere, {waitUntil: 'commit'}).catch(() => undefined)
+  expect(at()).to.match(typeof place === 'string' ? new RegExp(`^${place}$`) : place)
 }
 
 /** Opens the start page, which sends to `query`. */
@@ -41,7 +43,7 @@ export async function walkMenu(page: Page, base: string, look: () => Promise<voi
   const banner = page.getByRole('banner')
   await banner.getByRole('link', {name: 'Alerts'}).click()
   await page.getByText(ALERT, {exact: true}).first().waitFor()
-  expect(placeOf(page, base)).to.equal('alerts')
+  await untilAt(page, base, 'alerts')
   await look()
   for (const [entry, at, shows] of [
     ['Target health', 'targets', '1 / 1 up'],
@@ -56,7 +58,7 @@ export async function walkMenu(page: Page, base: string, look: () => Promise<voi
     await banner.getByText(/^Status/).click()
     await page.getByRole('menuitem', {name: entry}).click()
     await page.getByText(shows).first().waitFor()
-    expect(placeOf(page, base), entry).to.equal(at)
+    await untilAt(page, base, at)
     await look()
   }
 }
