@@ -16,7 +16,8 @@ describe('a change', () => {
   let clients: Map<string, DeltaClient>
 
   beforeEach(async () => {
-    network = await startNetwork(owners.slice(1))
+    // Much longer than this process pauses between two changes of a burst, and shorter than the quiet time that `responsesTo` waits for.
+    network = await startNetwork(owners.slice(1), {times: {gatherMs: 100}})
     clients = new Map(owners.map(owner => [owner, (owner === 'atlas' ? network.direct(owner) : network.relay(owner)).delta()]))
     for (const [owner, client] of clients) {
       subscribe(client, owner)
@@ -130,6 +131,7 @@ describe('a change', () => {
     await network.restart()
     const again = network.relay('c3').delta()
     subscribe(again, 'c3')
+    await eventually(() => proxy()?.includes('is not PEM') === true, 'it is frozen')
     expect(await again.next(300).catch(() => undefined)).to.equal(undefined)
     expect(proxy()).to.match(/is not PEM/)
     network.store.write({kind: 'identity', owner: name, value: good})

@@ -16,6 +16,7 @@ import {type Serving, serve} from '../../src/server/serve.js'
 import {testCluster} from '../helpers/fleet.js'
 import {type Connection, type DeltaClient, connect} from '../server/support/client.js'
 import {eventually, need, settle, subscribe, types} from '../server/support/network.js'
+import {until} from '../store/recorder.js'
 
 const dependencies = {now: () => new Date(), signer: cryptoSigner}
 const paris = parseClusterName('paris')
@@ -137,7 +138,9 @@ describe('a server on a store', () => {
         () => atlas.responses.some(response => response.resources.some(({name}) => name === 'thanos/paris')),
         'the Envoy or the report has it',
       )
-      await settle(atlas)
+      // The leader has issued what the cluster needs.
+      await until(async () => (await store.load()).credentials.has(paris))
+      await settle(atlas, 400)
       const before = atlas.responses.length
       const file = need((await readdir(directory)).find(name => name === 'service-paris.yaml'))
       const text = await readFile(path.join(directory, file), 'utf8')

@@ -87,7 +87,7 @@ describe('a stream', () => {
   it('whose client does not read is reset after its end', async () => {
     network = await startNetwork(
       Array.from({length: 50}, (_, index) => `c${index}`),
-      {times: {maxAgeMs: 200, resetAfterMs: 100}},
+      {times: {maxAgeMs: 1000, resetAfterMs: 100}},
     )
     const {session, open} = await rawConnection(network, 'atlas')
     const stuck = open()
@@ -113,7 +113,7 @@ describe('a stream', () => {
   })
 
   it('is ended at its greatest age, in good order', async () => {
-    network = await startNetwork(['paris'], {times: {maxAgeMs: 150}})
+    network = await startNetwork(['paris'], {times: {maxAgeMs: 1000}})
     const connection = network.direct('paris')
     const stream = connection.delta()
     subscribe(stream, 'paris')
@@ -145,7 +145,7 @@ describe('a stream', () => {
   })
 
   it('of a cluster that sends requests too fast is read later, and not ended', async () => {
-    network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 20}})
+    network = await startNetwork(['paris', 'rome'], {limits: {requestBurst: 20, requestsPerSecond: 2}})
     const greedy = network.direct('paris').delta()
     greedy.send({node: nodeOf('paris'), typeUrl: types.cluster})
     for (let count = 0; count < 50; count += 1) greedy.send({typeUrl: types.secret, resourceNamesSubscribe: [`s${count}`]})
@@ -155,6 +155,8 @@ describe('a stream', () => {
     await modest.next()
     expect(isDone(), 'the other cluster does not wait for it').to.equal(false)
     const metrics = async (): Promise<string> => (await fetch(`${network.serving.adminAddress}/metrics`)).text()
+    // It would take 20 s.
+    network.clock.ahead += 60_000
     await eventually(isDone, 'the last request is answered')
     expect(await metrics()).to.match(/atlas_ads_throttled_total [1-9]/)
   })
@@ -171,7 +173,7 @@ describe('a stream', () => {
   })
 
   it('may carry any bytes, and the server goes on', async () => {
-    network = await startNetwork(['paris'], {limits: {streamsPerCluster: 1000}, times: {firstRequestMs: 50}})
+    network = await startNetwork(['paris'], {limits: {streamsPerCluster: 1000}})
     const {session, open} = await rawConnection(network, 'paris')
     const nested = (depth: number): Buffer => {
       let value = Buffer.from([0x08, 0])

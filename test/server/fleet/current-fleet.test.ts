@@ -226,17 +226,20 @@ describe('a server whose store fails or is slow', () => {
     const stream = network.direct('atlas').delta()
     subscribe(stream, 'atlas')
     await settleAll(network, [stream])
-    network.store.delay = 1000
+    const {commit} = network.store
+    const written = Promise.withResolvers<undefined>()
+    network.store.commit = async (base, changes) => {
+      await written.promise
+      return commit(base, changes)
+    }
     network.store.write({kind: 'registration', name: rome, value: testCluster('rome')})
     network.store.write({kind: 'registration', name: paris, value: testCluster('paris', {addresses: [parseAddress('10.9.9.9')]})})
     const names: string[] = []
-    await eventually(
-      () => stream.responses.some(response => response.resources.some(({name}) => name === 'thanos/rome')),
-      'rome is served',
-      500,
-    )
+    await eventually(() => stream.responses.some(response => response.resources.some(({name}) => name === 'thanos/rome')), 'rome is served')
     for (const response of stream.responses) names.push(...response.resources.map(({name}) => name))
     expect(names).to.include('thanos/paris')
-    network.store.delay = 0
+    expect(network.store.fleet().credentials.has(rome)).to.equal(false)
+    written.resolve(undefined)
+    await eventually(() => network.store.fleet().credentials.has(rome), 'what is due is written')
   })
 })

@@ -143,6 +143,8 @@ describe('the pages port', () => {
     const {session} = open(observability())
     expect((await ask(session, '/')).status).to.equal(200)
     const {authority, trust} = network.store.fleet()
+    // The leader can not put the former issuer back meanwhile.
+    network.store.conflicts = Infinity
     const other = issue(issuerSpec(defaultSettings), need(authority.get('root')), new Date(), cryptoSigner)
     const server = issue(serverSpec(defaultSettings), other, new Date(), cryptoSigner)
     network.store.write({kind: 'trust', value: {...need(trust), issuers: [other.certificate]}}, {kind: 'server', value: server})

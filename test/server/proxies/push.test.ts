@@ -70,12 +70,12 @@ describe('pushes', () => {
     push(emptyFleet, [registered()])
     const begin = performance.now()
     // Changes come faster than `gatherMs` all the time: without a longest time nothing would be pushed.
-    while (pushes.length < 2 && performance.now() - begin < 2000) {
+    while (pushes.length < 2 && performance.now() - begin < 20_000) {
       push(emptyFleet, [registered(rome)])
       await new Promise(resolve => setImmediate(resolve))
     }
 
-    expect(performance.now() - begin).to.be.within(40, 1000)
+    expect(performance.now() - begin).to.be.within(40, 10_000)
   })
 
   it('never delay a removal, a suspension or a revocation', () => {

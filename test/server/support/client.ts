@@ -44,6 +44,9 @@ export interface TestStream<Request, Response> {
   cancel(): void
 }
 
+/** A wait for a response counts turns of the event loop this long, milliseconds: in a pause of this process neither client nor server does anything. */
+const TURN = 10
+
 let serial = 0
 
 export function connect({address, roots, key, serverName = 'ads.atlas.internal', metadata = {}}: ClientOptions): Connection {
@@ -113,12 +116,10 @@ function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>):
     status,
     send: request => call.write(request),
     async next(timeoutMs = 20_000) {
-      const deadline = Date.now() + timeoutMs
-      while (responses.length <= taken) {
-        const left = deadline - Date.now()
+      for (let left = timeoutMs; responses.length <= taken; left -= TURN) {
         if (left <= 0) throw new Error(`no response within ${timeoutMs} ms`)
         await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, left)
+          const timer = setTimeout(resolve, Math.min(TURN, left))
           wake = () => {
             clearTimeout(timer)
             resolve()

@@ -7,8 +7,6 @@ import type {StateStore, Watcher} from '../../../src/lib/store/store.js'
 export interface TestStore extends StateStore {
   /** As another process writes it: a commit of its own. */
   write(...changes: readonly Change[]): void
-  /** Every commit takes this long, milliseconds. */
-  delay: number
   /** So many commits fail with a conflict. */
   conflicts: number
   commits: number
@@ -37,7 +35,6 @@ export function testStore(): TestStore {
   }
 
   const store: TestStore = {
-    delay: 0,
     conflicts: 0,
     commits: 0,
     description: 'the test store',
@@ -63,8 +60,6 @@ export function testStore(): TestStore {
       return fleet
     },
     async commit(_base, changes) {
-      check()
-      if (store.delay > 0) await new Promise(resolve => setTimeout(resolve, store.delay))
       check()
       if (store.conflicts > 0) {
         store.conflicts -= 1
