@@ -1,9 +1,13 @@
 /** A store keeps in memory nothing of a cluster that was removed, the private key of its credential least of all. */
 import {expect} from 'chai'
+import {entriesOf} from '../../src/lib/manifest/decode.js'
+import {shardOf} from '../../src/lib/manifest/layout.js'
 import {type Change, reduceAll} from '../../src/lib/model/change.js'
-import type {Fleet} from '../../src/lib/model/fleet.js'
-import {parseClusterName} from '../../src/lib/model/names.js'
+import type {Fleet, ObjectKey} from '../../src/lib/model/fleet.js'
+import {objectNames, parseClusterName} from '../../src/lib/model/names.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
+import {type Known, openDecode, openKnown} from '../../src/lib/store/diff.js'
+import type {StoredObject} from '../../src/lib/store/objects.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testDependencies, testFleet} from '../helpers/dependencies.js'
 import {changesOf} from '../helpers/fleet-changes.js'
@@ -36,6 +40,29 @@ async function remove(store: StateStore): Promise<void> {
 }
 
 describe('a store forgets', () => {
+  it('what was decoded ahead and is gone before it is compared: an object, by its event or by a list, and an entry of one that stays', async () => {
+    const store = memoryStore()
+    const fleet = testFleet(dependencies, ['paris'])
+    await store.commit(await store.load(), changesOf(fleet))
+    const object = (key: ObjectKey): StoredObject => ({key, revision: '1', manifest: store.get(key)})
+    const [registration, records] = [object('Service/paris'), object(`ConfigMap/${objectNames.records(shardOf(paris))}`)]
+    const emptied: StoredObject = {...records, revision: '2', manifest: records.manifest && {...records.manifest, data: {}}}
+    const rows: readonly (readonly [StoredObject, (known: Known) => unknown])[] = [
+      [registration, known => known.some([{key: registration.key, object: undefined}], fleet)],
+      [registration, known => known.all([records], fleet)],
+      [records, known => known.some([{key: records.key, object: emptied}], fleet)],
+    ]
+    for (const [ahead, compare] of rows) {
+      const decode = openDecode()
+      const entry = entriesOf(ahead.manifest ?? expect.fail('no object'))[0] ?? expect.fail('no entry')
+      expect([...decode.ahead([ahead])]).to.have.length(1)
+      const first = decode.entry(entry, ahead)
+      expect(decode.entry(entry, ahead), 'kept until it is compared').to.equal(first)
+      compare(openKnown(decode))
+      expect(decode.entry(entry, ahead), 'decoded again, since it was forgotten').not.to.equal(first)
+    }
+  })
+
   for (const remover of ['itself', 'another process'] as const)
     it(`the credential, identity and registration of a cluster that was removed by ${remover}`, async () => {
       const stop = new AbortController()

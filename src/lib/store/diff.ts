@@ -31,22 +31,31 @@ export interface Decode {
   entry(entry: Entry, object: StoredObject): Change
   /** Decodes the entries of objects that a watcher is about to compare. The caller iterates with pauses. */
   ahead(objects: readonly StoredObject[]): Generator<undefined, void>
-  /** An entry is gone: a name that was seen once must cost no memory for good. */
-  forget(subject: Subject): void
+  /**
+   * Drops what an object held beside these entries, such as what was decoded ahead and is gone already: a name that was seen once must cost
+   * no memory for good.
+   */
+  keepOnly(key: ObjectKey, subjects: {has(subject: Subject): boolean}): void
+  /** Drops all objects but these. */
+  keepObjects(keys: ReadonlySet<ObjectKey>): void
 }
+
+/** The entries of one object, as they were decoded last. */
+type Decoded = Map<Subject, {readonly text: string; readonly change: Change}>
 
 /** Decodes each version of an entry once, for all watchers of a store, so that they share the values. */
 export function openDecode(): Decode {
-  const last = new Map<Subject, {readonly text: string; readonly change: Change}>()
+  const last = new Map<ObjectKey, Decoded>()
 
   function decoded(entry: Entry, {key, source}: StoredObject): Change {
     const {subject, text} = entry
-    const before = last.get(subject)
+    const ofObject = last.get(key) ?? (new Map() as Decoded)
+    const before = ofObject.get(subject)
     if (before?.text === text) return before.change
     const change = decodeEntry(entry, key, source)
     // A fault names its file, which may change while the text does not.
-    if (change.kind === 'fault') last.delete(subject)
-    else last.set(subject, {text, change})
+    if (change.kind === 'fault') ofObject.delete(subject)
+    else last.set(key, ofObject.set(subject, {text, change}))
     return change
   }
 
@@ -59,11 +68,19 @@ export function openDecode(): Decode {
           yield
         }
     },
-    forget(subject) {
-      last.delete(subject)
+    keepOnly(key, subjects) {
+      const ofObject = last.get(key)
+      if (ofObject === undefined) return
+      for (const subject of ofObject.keys()) if (!subjects.has(subject)) ofObject.delete(subject)
+      if (ofObject.size === 0) last.delete(key)
+    },
+    keepObjects(keys) {
+      for (const key of last.keys()) if (!keys.has(key)) last.delete(key)
     },
   }
 }
+
+const NONE: ReadonlySet<Subject> = new Set()
 
 /** Remembers the entries of each object, so that reading it again gives only what has changed. */
 export function openKnown(decode: Decode): Known {
@@ -92,7 +109,7 @@ export function openKnown(decode: Decode): Known {
     )
     const gone = [...(before?.entries.values() ?? [])].filter(entry => !entries.has(entry.subject))
     const changes = changed.map(entry => decode.entry(entry, object))
-    for (const {subject} of gone) decode.forget(subject)
+    decode.keepOnly(object.key, entries)
     // A broken entry is decoded again only when its text changes; its own fault is no reason to.
     keep(object.key, {revision: object.revision, entries, faults: new Set()})
     return [...changes, ...gone.map(entry => entry.removal), ...healed(object.key, before, fleet, subject => !entries.has(subject))]
@@ -123,11 +140,11 @@ export function openKnown(decode: Decode): Known {
   }
 
   function forget(key: ObjectKey, fleet: Fleet): readonly Change[] {
+    decode.keepOnly(key, NONE)
     const before = known.get(key)
     if (before === undefined) return []
     known.delete(key)
     unread.delete(key)
-    for (const subject of before.entries.keys()) decode.forget(subject)
     return [
       ...[...before.entries.values()].map(entry => entry.removal),
       ...healed(key, before, fleet, () => true),
@@ -139,6 +156,7 @@ export function openKnown(decode: Decode): Known {
     unseen: objects => objects.filter(({key, revision}) => known.get(key)?.revision !== revision),
     all(objects, fleet) {
       const present = new Set(objects.map(object => object.key))
+      decode.keepObjects(present)
       const gone = [...known.keys()].filter(key => !present.has(key)).flatMap(key => forget(key, fleet))
       const [good, bad] = [objects.filter(isReadable), objects.filter(object => !isReadable(object))]
       let after = reduceAll(fleet, gone)
