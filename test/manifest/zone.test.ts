@@ -61,6 +61,15 @@ describe('manifest/zone', () => {
     expect(serialIn(renderZone(two, '', now))).to.equal(NOW)
   })
 
+  it('the serial goes on above one that was served before, where the zone was deleted or put back since', () => {
+    for (const previous of [undefined, '', first])
+      expect(serialIn(renderZone(fleetOf([]), previous, now, NOW + 40)), previous).to.equal(NOW + 41)
+    expect(serialIn(renderZone(fleetOf([]), undefined, now, NOW - 40))).to.equal(NOW)
+    expect(serialIn(renderZone(fleetOf([]), first, now, NOW - 40))).to.equal(NOW + 1)
+    expect(renderZone(two, first, now, NOW + 40), 'nothing different').to.equal(first)
+    expect(serialIn(renderZone(fleetOf([]), first, now, 4_294_967_295)), 'one that can not go up').to.equal(NOW + 1)
+  })
+
   it('follows namespace and cluster domain', () => {
     const zone = renderZone(fleetOf([testCluster('paris')], {namespace: 'observing', clusterDomain: 'corp.example'}), undefined, now)
     expect(endpointsIn(zone, THANOS)).to.deep.equal(['paris-thanos-sidecar0.observing.svc.corp.example:10901'])

@@ -14,13 +14,14 @@ import {whyNameTooLong} from './text-limits.js'
 
 /**
  * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs. CoreDNS reloads a zone only when its serial
- * changes, so every text that differs has a higher serial: `max(previous + 1, now)`.
+ * changes, so every text that differs has a higher serial: `max(previous + 1, now)`, where `previous` is also `servedSerial`.
  *
  * Records of a cluster whose registration can't be read, and never could, stay as they are in `previous`: unknown is not removed. A name
  * whose answer would be too long (text-limits.ts) keeps its records, too; where another program wrote `previous`, the zone stays then.
  * @param previous the text in force, of any origin: the 2021 program's, a chart's, an earlier one of this function
+ * @param servedSerial the highest serial that the zone is known to have had, before it was deleted or put back to an earlier text
  */
-export function renderZone(fleet: Fleet, previous: string | undefined, now: Date): string {
+export function renderZone(fleet: Fleet, previous: string | undefined, now: Date, servedSerial?: number): string {
   const {settings} = fleet
   if (settings === undefined) return previous ?? ''
   const names = zoneNames(fleet, settings, previous)
@@ -32,7 +33,7 @@ export function renderZone(fleet: Fleet, previous: string | undefined, now: Date
     .join('\n')
   const serial = previous === undefined ? undefined : serialIn(previous)
   if (previous !== undefined && serial !== undefined && isZoneOf(previous, headOf(settings, serial), records)) return previous
-  return textOf(settings, nextSerial(serial, now), records)
+  return textOf(settings, nextSerial([serial, servedSerial], now), records)
 }
 
 /** A name in the zone. */
@@ -165,7 +166,7 @@ function heldRecords(fleet: Fleet, previous: string): readonly string[] {
   )
 }
 
-function nextSerial(previous: number | undefined, now: Date): number {
-  const time = Math.floor(now.getTime() / 1000)
-  return previous === undefined || previous >= SERIAL_MAX ? time : Math.max(previous + 1, time)
+function nextSerial(earlier: readonly (number | undefined)[], now: Date): number {
+  const following = earlier.filter(serial => serial !== undefined && serial < SERIAL_MAX).map(serial => Number(serial) + 1)
+  return Math.max(Math.floor(now.getTime() / 1000), ...following)
 }

@@ -21,6 +21,7 @@ export interface DerivedPlan {
  * @param owners whose objects are looked at; an owner of which nothing else is known has none, and loses those that it still has
  * @param withEndpoints whether the DNS zone is looked at, too
  * @param withZone whether anything reads the zone: if not, the one that Atlas has written is removed. One that is too long is not written
+ * @param servedSerial the highest serial that the zone is known to have had
  */
 export function planDerived(
   fleet: Fleet,
@@ -29,10 +30,16 @@ export function planDerived(
     owners,
     withEndpoints,
     withZone = true,
-  }: {readonly owners: readonly Owner[]; readonly withEndpoints: boolean; readonly withZone?: boolean | undefined},
+    servedSerial,
+  }: {
+    readonly owners: readonly Owner[]
+    readonly withEndpoints: boolean
+    readonly withZone?: boolean | undefined
+    readonly servedSerial?: number | undefined
+  },
   dependencies: OpsDependencies,
 ): DerivedPlan {
-  const zone = withEndpoints && withZone ? wantedZone(fleet, settings, dependencies.now()) : []
+  const zone = withEndpoints && withZone ? wantedZone(fleet, settings, dependencies.now(), servedSerial) : []
   const needed = new Map<ObjectKey, string>([...owners.flatMap(owner => [...derivedOf(fleet, settings, owner)]), ...zone])
   const written = [...needed]
     .filter(([object, text]) => fleet.derived.get(object) !== text && !isHeld(fleet, object, dependencies.now()))
@@ -68,8 +75,14 @@ export function ownersOfUnmarkedObjects(fleet: Fleet): readonly Owner[] {
   return [...(byMark(fleet.derived).get(false) ?? [])].flatMap(object => ownersOfDerived(object))
 }
 
-function wantedZone(fleet: Fleet, settings: Settings, now: Date): readonly (readonly [ObjectKey, string])[] {
-  return whyNoZone(fleet, settings) === undefined ? [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), now))] : []
+function wantedZone(
+  fleet: Fleet,
+  settings: Settings,
+  now: Date,
+  servedSerial: number | undefined,
+): readonly (readonly [ObjectKey, string])[] {
+  if (whyNoZone(fleet, settings) !== undefined) return []
+  return [derivedZone(renderZone(fleet, zoneIn(fleet.derived.get(ZONE)), now, servedSerial))]
 }
 
 const byMark = indexBy<ObjectKey, string, boolean>((_, text) => isMarked(text))

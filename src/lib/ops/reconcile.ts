@@ -47,6 +47,8 @@ export interface ReconcileScope {
   readonly withEndpoints?: boolean
   /** Whether the DNS zone is kept, where derived objects are; true by default. */
   readonly withZone?: boolean | undefined
+  /** The highest serial that the zone is known to have had; a zone that differs has a higher one. */
+  readonly servedSerial?: number | undefined
   /** Whose certificates are replaced because of their age; all by default. */
   readonly renewals?: Renewals
   /** By which a rotation of the issuer or the root goes on; without it no rotation begins or goes on. */
@@ -62,7 +64,7 @@ export interface ReconcileScope {
  * of an unknown issuer, and replaced again and again.
  */
 export function planReconcile(fleet: Fleet, dependencies: OpsDependencies, scope: ReconcileScope = {}): readonly Change[] {
-  const {owners = knownOwners(fleet), withDerived = false, withEndpoints = true, withZone, renewals = allRenewals, evidence} = scope
+  const {owners = knownOwners(fleet), withDerived = false, withEndpoints = true, renewals = allRenewals, evidence} = scope
   const used = scope.used ?? (evidence && usedCredentials(evidence))
   const {settings} = fleet
   if (settings === undefined || whyUnsigned(fleet) !== undefined) return []
@@ -80,7 +82,7 @@ export function planReconcile(fleet: Fleet, dependencies: OpsDependencies, scope
 
   // A Service is made before the endpoints list it, and removed after they do not list it any more.
   const derived = withDerived
-    ? planDerived(plan.fleet, settings, {owners, withEndpoints, withZone}, dependencies)
+    ? planDerived(plan.fleet, settings, {...scope, owners, withEndpoints}, dependencies)
     : {written: [], removed: []}
   plan.add(derived.written)
   // Only in a Kubernetes cluster may another installation use the same namespace for its endpoints.

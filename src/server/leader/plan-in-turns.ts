@@ -12,14 +12,15 @@ import {inShortTurns} from '../../lib/store/short-turns.js'
 /** Owners that are planned for without a look at the clock. */
 const OWNERS_AT_ONCE = 8
 
-type InTurnsScope = Required<Pick<ReconcileScope, 'renewals' | 'withDerived'>> & Pick<ReconcileScope, 'evidence' | 'used' | 'withZone'>
+type InTurnsScope = Required<Pick<ReconcileScope, 'renewals' | 'withDerived'>> &
+  Pick<ReconcileScope, 'evidence' | 'servedSerial' | 'used' | 'withZone'>
 
 /** As `planReconcile`: signing for a whole fleet takes seconds. */
 export async function planInTurns(
   fleet: Fleet,
   dependencies: OpsDependencies,
   only: ReadonlySet<Owner> | 'all',
-  {withDerived, withZone, renewals, evidence, used}: InTurnsScope,
+  {withDerived, withZone, servedSerial, renewals, evidence, used}: InTurnsScope,
 ): Promise<readonly Change[]> {
   function* parts(): Generator<readonly Change[], void> {
     const owners = only === 'all' ? knownOwners(fleet) : inOrder(only)
@@ -29,7 +30,7 @@ export async function planInTurns(
       const isLast = from + OWNERS_AT_ONCE >= owners.length
       // The endpoints for Thanos Query come once, after everything that they point to.
       const scope = {
-        ...{owners: owners.slice(from, from + OWNERS_AT_ONCE), withDerived, withZone, renewals, used, withEndpoints: isLast},
+        ...{owners: owners.slice(from, from + OWNERS_AT_ONCE), withDerived, withZone, servedSerial, renewals, used, withEndpoints: isLast},
         // A rotation goes on once in each pass: its evidence is about the whole fleet.
         evidence: from === 0 ? evidence : undefined,
       }

@@ -27,6 +27,7 @@ import {type RenewalGate, type RenewalSources, type RenewalTimes, defaultRenewal
 import {openUnsignedLog} from './unsigned-log.js'
 import {type WriteConflictTimes, defaultWriteConflictTimes} from './write-conflicts.js'
 import {openWriter} from './writer.js'
+import {type ZoneSerial, openZoneSerial} from './zone-serial.js'
 
 /** All durations in milliseconds. */
 export interface ReconcilerTimes extends NextPassTimes, PauseTimes, RenewalTimes, RequestTimes, RetryTimes, WriteConflictTimes {}
@@ -106,6 +107,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
   let firstPassBy = 0
   const renewals = openRenewals(from.renewals, dependencies, times)
   const writer = openWriter({store, dependencies, log, times, refused})
+  const zoneSerial = openZoneSerial()
 
   const longestWait = (): number => (isUrgent ? times.urgentMs : Infinity)
 
@@ -140,7 +142,7 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     idle.began()
     logUnsigned(base)
     try {
-      const sources = {...from, fleet, store, dependencies, times}
+      const sources = {...from, fleet, store, dependencies, times, zoneSerial}
       const planned = await planPass(base, owners, sources, {renewed: await renewals.take(base), replicas})
       const missing = writer.take(base, planned, owners)
       const isDone = await writer.write(base, missing, fleet.stored)
@@ -206,6 +208,8 @@ export function openReconciler({fleet, store, dependencies, log, times, reconcil
     alertmanagersFound: () => lookSoon(['atlas']),
 
     changed(update) {
+      // Also while another server leads: its zone is the one that name servers have.
+      zoneSerial.look(update.after)
       if (!isStarted) return
       idle.changed(update)
       for (const change of update.changes) {
@@ -247,7 +251,10 @@ async function planPass(
     times,
     withZone,
     planAlertmanagers,
-  }: Pick<ReconcilerDependencies, 'dependencies' | 'fleet' | 'planAlertmanagers' | 'store' | 'times' | 'withZone'>,
+    zoneSerial,
+  }: Pick<ReconcilerDependencies, 'dependencies' | 'fleet' | 'planAlertmanagers' | 'store' | 'times' | 'withZone'> & {
+    readonly zoneSerial: ZoneSerial
+  },
   {renewed, replicas}: {readonly renewed: Awaited<ReturnType<RenewalGate['take']>>; readonly replicas: readonly string[] | undefined},
 ): Promise<readonly Change[]> {
   const lost = planProtected(base, fleet.protection())
@@ -257,7 +264,9 @@ async function planPass(
   const asked = [...lost, ...answers, ...shared, ...planAlertmanagers(base)]
   if (owners !== 'all') for (const owner of renewed.owners) owners.add(owner)
   const evidence = shared.length === 0 ? renewed.evidence : undefined
-  const scope = {withDerived: store.keepsDerived, withZone, renewals: renewed, evidence, used: evidence && renewed.used}
+  zoneSerial.look(base)
+  const servedSerial = zoneSerial.highest()
+  const scope = {withDerived: store.keepsDerived, withZone, servedSerial, renewals: renewed, evidence, used: evidence && renewed.used}
   return [...asked, ...(await planInTurns(reduceAll(base, asked), dependencies, owners, scope))]
 }
 

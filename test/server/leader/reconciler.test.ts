@@ -1,8 +1,11 @@
 /** The reconciler alone: what it learns during a pass is not lost at the end of the pass. */
 import {expect} from 'chai'
+import {zoneIn} from '../../../src/lib/manifest/derived.js'
+import {serialIn} from '../../../src/lib/manifest/zone.js'
 import type {Change} from '../../../src/lib/model/change.js'
 import {AtlasError} from '../../../src/lib/model/errors.js'
 import {type ClusterName, type ObjectKey, objectKey, parseClusterName} from '../../../src/lib/model/names.js'
+import {ZONE} from '../../../src/lib/ops/derive.js'
 import type {OpsDependencies} from '../../../src/lib/ops/dependencies.js'
 import {REQUESTS} from '../../../src/lib/ops/replicas.js'
 import {RefusedCommit} from '../../../src/lib/store/commit.js'
@@ -228,6 +231,24 @@ describe('the reconciler', () => {
     store.commit = commit
     reconciler.lead(true)
     await eventually(() => store.fleet().records.get(rome)?.suspendedSince !== undefined, 'rome is suspended')
+  })
+
+  it('writes a zone that was deleted again with a serial above all that it had', async () => {
+    await open(['paris'])
+    reconciler.living([])
+    await reconciler.start()
+    const serial = (): number | undefined => serialIn(zoneIn(store.fleet().derived.get(ZONE)) ?? '')
+    await eventually(() => serial() !== undefined, 'the zone is written')
+    const first = serial() ?? 0
+    // The clock of this test stands still, so that each change within its second counts the serial up.
+    const names = ['lyon', 'tokyo', 'oslo'].map(name => parseClusterName(name))
+    for (const [index, name] of names.entries()) {
+      store.write({kind: 'registration', name, value: testCluster(name)})
+      await eventually(() => serial() === first + 1 + index, `the zone has ${name}`)
+    }
+    store.write({kind: 'derived', object: ZONE, value: undefined})
+    await eventually(() => serial() !== undefined, 'the zone is written again')
+    expect(serial()).to.equal(first + names.length + 1)
   })
 
   it('writes the list of living servers, also when it learns of one during a pass that finds nothing to do', async () => {
