@@ -5,6 +5,7 @@ import {parseAddresses, renderHostPort} from '../../src/lib/model/address.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {ask, serveRecording} from '../helpers/http1.js'
+import {freePort} from '../helpers/serving.js'
 import type {Place} from './envoy.js'
 import {until, untilReachable, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
@@ -28,21 +29,23 @@ describe('e2e: several addresses of a cluster', function () {
   }
   const second = async () => another({address: network.spareAddress(1), nodeId: 'paris-1'})
 
-  async function useAddresses(...addresses: readonly string[]): Promise<void> {
-    const input = {request: {addresses: parseAddresses(addresses.join(','))}, defaults: targetsOf(defaultStack)}
-    await addCluster(network.store, 'paris', input, dependencies)
+  /** @param port to which the observability Envoy connects, instead of 11901 */
+  async function useAddresses(addresses: readonly string[], port = 11_901): Promise<void> {
+    const ports = port === 11_901 ? [] : [[11_901, port] as const]
+    const request = {addresses: parseAddresses(addresses.join(',')), ports: new Map(ports)}
+    await addCluster(network.store, 'paris', {request, defaults: targetsOf(defaultStack)}, dependencies)
     await until(network, 'the addresses', async () => {
       const clusters = await network.observability.page('/clusters')
       return addresses.every(
-        each => clusters.includes(`thanos/paris::${renderHostPort({host: each, port: 11_901})}::health_flags::healthy`) || each === NOWHERE,
+        host => clusters.includes(`thanos/paris::${renderHostPort({host, port})}::health_flags::healthy`) || host === nowhere(),
       )
     })
   }
 
   /** Requests that reached an address, by Envoy's own count. */
-  async function requestsTo(address: string): Promise<number> {
+  async function requestsTo(host: string, port = 11_901): Promise<number> {
     const clusters = await network.observability.page('/clusters')
-    const prefix = `thanos/paris::${renderHostPort({host: address, port: 11_901})}::rq_success::`
+    const prefix = `thanos/paris::${renderHostPort({host, port})}::rq_success::`
     return Number(
       clusters
         .split('\n')
@@ -51,14 +54,14 @@ describe('e2e: several addresses of a cluster', function () {
     )
   }
 
-  const NOWHERE = '127.64.1.249'
+  const nowhere = (): string => network.spareAddress(1).replace(/200$/, '249')
   const IPV6 = '::1'
 
   it('the first that answers gets every request, and the next one when it dies; the first has them again when it is back', async () => {
     const first = network.member('paris')
     const other = await second()
     const [one, two] = [first.address, network.spareAddress(1)]
-    await useAddresses(NOWHERE, one, two)
+    await useAddresses([nowhere(), one, two])
     await until(network, 'the first that answers', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
     const before = await requestsTo(two)
     for (let turn = 0; turn < 20; turn += 1) expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
@@ -80,15 +83,23 @@ describe('e2e: several addresses of a cluster', function () {
 
   it('three that are all alive, the last of them at IPv6, are used in their order: the next one only when those before it are dead', async () => {
     const first = network.member('paris')
-    const others = [await second(), await another({address: IPV6, nodeId: 'paris-2'})]
+    await first.envoy.kill()
+    // There is one address of IPv6 for all tests on this machine, so that each port of it may be in use.
+    const port = await freePort(IPV6)
+    const others = [11_902, 11_903, 11_904].map(async each => [each, await freePort(IPV6)] as const)
+    const ports = new Map([[11_901, port], ...(await Promise.all(others))])
     const addresses = [first.address, network.spareAddress(1), IPV6]
-    await useAddresses(...addresses)
-    const envoys = [first.envoy, ...others]
+    const envoys = [
+      await another({address: first.address, nodeId: 'paris-2', ports}),
+      await another({address: network.spareAddress(1), nodeId: 'paris-3', ports}),
+      await another({address: network.spareAddress(1).replace(/200$/, '201'), bindAddress: IPV6, nodeId: 'paris-4', ports}),
+    ]
+    await useAddresses(addresses, port)
     for (const [index, address] of addresses.entries()) {
-      const counts = async () => Promise.all(addresses.map(requestsTo))
+      const counts = async () => Promise.all(addresses.map(async each => requestsTo(each, port)))
       await until(network, `requests to ${address}`, async () => {
-        const before = await requestsTo(address)
-        return (await whoAnswers(network, 'paris')) === 'paris/0' && (await requestsTo(address)) > before
+        const before = await requestsTo(address, port)
+        return (await whoAnswers(network, 'paris')) === 'paris/0' && (await requestsTo(address, port)) > before
       })
       const before = await counts()
       for (let turn = 0; turn < 10; turn += 1) expect(await whoAnswers(network, 'paris')).to.equal('paris/0')
@@ -98,6 +109,7 @@ describe('e2e: several addresses of a cluster', function () {
     }
     await first.envoy.start()
     await first.envoy.untilReady()
+    await useAddresses([first.address])
     await until(network, 'the first again', async () => (await whoAnswers(network, 'paris')) === 'paris/0')
   })
 

@@ -3,9 +3,9 @@ import {once} from 'node:events'
 import {type AddressInfo, createServer} from 'node:net'
 import {setTimeout} from 'node:timers/promises'
 
-/** A port of 127.0.0.1 that has just been free. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
+/** A port of a host that has just been free. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer().listen(0, host)
   await once(server, 'listening')
   const {port} = server.address() as AddressInfo
   server.close()
