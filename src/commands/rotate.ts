@@ -10,7 +10,7 @@ import {type WrittenRequests, renderKeysLeft, writeRequests} from '../lib/cli/re
 import {requireNotStore} from '../lib/cli/own-directory.js'
 import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
-import {renderByHand, renderLeftBehind, renderRotation} from '../lib/cli/text/rotation-progress.js'
+import {haveRootsEnded, renderByHand, renderLeftBehind, renderRotation} from '../lib/cli/text/rotation-progress.js'
 import {renderClockWait, renderReplaced, renderRotationStatus, renderStages, renderThief} from '../lib/cli/text/rotation.js'
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
@@ -141,7 +141,8 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     if (flags['dry-run']) {
       const {fleet} = await loadInstallation(store)
       const {changes} = await startRotation(store, part, choices, dependencies, {dryRun: true})
-      this.message(`The ${part} would be replaced:\n${renderStages(part)}`, {isProse: true})
+      const hasEnded = part === 'root' && fleet.rotation === undefined && haveRootsEnded(fleet, dependencies.now())
+      this.message(`The ${part} would be replaced:\n${renderStages(part, {hasEnded})}`, {isProse: true})
       this.#sayWhatFollows(fleet, part, choices.skip)
       return {rotated: [], done: false, changes: described(changes)}
     }

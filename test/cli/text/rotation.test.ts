@@ -1,7 +1,7 @@
 /** `rotate` as text: what a rotation waits for and what a person does about it, and how long the clock of a server that was just started holds it up. */
 import {expect} from 'chai'
 import {renderByHand, renderLeftBehind, renderRotation} from '../../../src/lib/cli/text/rotation-progress.js'
-import {renderClockWait, renderThief} from '../../../src/lib/cli/text/rotation.js'
+import {renderClockWait, renderStages, renderThief} from '../../../src/lib/cli/text/rotation.js'
 import type {CertifiedKey} from '../../../src/lib/model/authority.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
 import {type Owner, OBSERVABILITY, parseClusterName} from '../../../src/lib/model/names.js'
@@ -107,8 +107,18 @@ describe('cli/text/rotation', () => {
     expect(renderByHand(fleet(root), later)).to.match(
       /^The present root has ended, .*By hand: in stage 3 of 4 \(leaves\), and again in stage 4 of 4 .*observability Envoy first/s,
     )
+    expect(renderByHand(fleet(root), later)).to.match(/\nThe second round is not urgent, .* because .* carry the former root, too: /)
+    expect(usual).not.to.contain('round')
     expect(renderByHand(fleet(undefined), now)).to.equal(usual)
     expect(renderByHand(fleet(undefined), later)).to.equal(renderByHand(fleet(root), later))
+  })
+
+  it('says in the plan of a root that has ended which stages wait for nobody, and where the two rounds by hand are', () => {
+    const [announce, credentials, leaves, retire] = renderStages('root', {hasEnded: true}).split('\n')
+    expect(announce).to.match(/^1\. announce: .*; no Envoy is waited for/)
+    expect(credentials).to.match(/^2\. credentials: .*; no Envoy is waited for$/)
+    expect(leaves).to.match(/^3\. leaves: .* the first round by hand: .*, that of the observability Envoy first$/)
+    expect(retire).to.match(/^4\. retire: .* each must be applied, .*: the second round by hand$/)
   })
 
   it('says of the former issuer’s key what a thief can do until the root is replaced, too; of the former root’s key nothing is left then', () => {

@@ -35,13 +35,18 @@ export function renderLeftBehind(part: RotationPart, skipped: readonly string[])
   return `Left behind: ${skipped.join(', ')}. ${who} is cut off from ${stage} on, once its connections are renewed: requests to it and alerts from it fail, until ${until}. No other cluster is affected.`
 }
 
+/** Whether every root in force has ended, so that no Envoy can connect. */
+export function haveRootsEnded({trust}: Pick<Fleet, 'trust'>, now: Date): boolean {
+  const roots = anchorsOf(trust?.roots ?? [])
+  return roots.length > 0 && roots.every(({facts}) => facts.notAfter <= now)
+}
+
 /**
  * What a rotation of the root asks of people, and in which order.
  * @param fleet before the rotation begins
  */
-export function renderByHand({trust}: Pick<Fleet, 'trust'>, now: Date): string {
-  const roots = anchorsOf(trust?.roots ?? [])
-  const isOver = roots.length > 0 && roots.every(({facts}) => facts.notAfter <= now)
+export function renderByHand(fleet: Pick<Fleet, 'trust'>, now: Date): string {
+  const isOver = haveRootsEnded(fleet, now)
   const stage = (name: RotationStage): string => describeStage({part: 'root', stage: name})
   const [when, order] = isOver
     ? [stage('leaves'), `, that of the observability Envoy first: every other one connects through it`]
@@ -49,8 +54,13 @@ export function renderByHand({trust}: Pick<Fleet, 'trust'>, now: Date): string {
   return [
     ...(isOver ? ['The present root has ended, so that no Envoy can connect: the first two stages do not wait.'] : []),
     `By hand: in ${when}, and again in ${stage('retire')}, the new ADS credential of each Envoy is to be applied${order}. "atlas rotate --status" lists them when it is time. The rotation ends once the Envoy of every cluster is connected with its last one.`,
+    ...(isOver ? [SECOND_ROUND] : []),
   ].join('\n')
 }
+
+/** Why the credentials of the first round are not the last ones, though the former root is of no use any more. */
+const SECOND_ROUND =
+  'The second round is not urgent, because everything works after the first one. It is needed because the credentials of the first one carry the former root, too: that it has ended is known by the clock of the leader alone, and were that wrong, an Envoy without the former root would be cut off.'
 
 const IS_ABSENT = /^([a-z0-9-]+) has no connected Envoy/
 const REFUSES = /^([a-z0-9-]+) \(.*\) has not acknowledged .*: it refused it \(/

@@ -103,9 +103,13 @@ export function renderReplaced(part: RotationPart, skipped: readonly string[]): 
   return `The ${part} is replaced. Neither a bundle nor a server trusts the former one any more, ${connected}. An Envoy that is not connected now trusts it until it connects.`
 }
 
-/** What each stage does and waits for, and how long that takes at least. */
-export function renderStages(part: RotationPart): string {
-  const stages = stagesOf(part).map((stage, index) => `${index + 1}. ${stage}: ${stageTexts[part][stage]}`)
+/**
+ * What each stage does and waits for, and how long that takes at least.
+ * @param hasEnded whether the root that is replaced has ended
+ */
+export function renderStages(part: RotationPart, {hasEnded = false}: {readonly hasEnded?: boolean} = {}): string {
+  const texts = hasEnded ? endedRootTexts : stageTexts[part]
+  const stages = stagesOf(part).map((stage, index) => `${index + 1}. ${stage}: ${texts[stage]}`)
   return [...stages, least[part], renderThief(part)].join('\n')
 }
 
@@ -140,6 +144,14 @@ const stageTexts: Readonly<Record<RotationPart, Readonly<Record<RotationStage, s
     retire:
       'the former root and issuers leave every bundle, and ADS credentials without the former root are issued; each must be applied, and each Envoy must connect with it',
   },
+}
+
+/** No Envoy can connect: the first stages do not wait, and what is applied by hand connects it again. */
+const endedRootTexts: Readonly<Record<RotationStage, string>> = {
+  announce: 'the next certificates are made; no Envoy is waited for, since none can connect',
+  credentials: 'ADS credentials that carry both roots are issued; no Envoy is waited for',
+  leaves: `${leaves}; before that, the first round by hand: the ADS credential of each must be applied ("atlas cluster values NAME" prints how), that of the observability Envoy first`,
+  retire: `${stageTexts.root.retire}: the second round by hand`,
 }
 
 const least: Readonly<Record<RotationPart, string>> = {
