@@ -11,6 +11,7 @@ export interface Recorder {
   readonly changes: readonly Change[]
   readonly failures: readonly AtlasError[]
   readonly recoveries: number
+  readonly warnings: readonly string[]
   /** Forgets the changes so far. */
   clear(): void
   stop(): void
@@ -18,7 +19,13 @@ export interface Recorder {
 
 export async function record(store: StateStore): Promise<Recorder> {
   const abort = new AbortController()
-  const state = {changes: [] as Change[], failures: [] as AtlasError[], recoveries: 0, fleet: undefined as unknown as Fleet}
+  const state = {
+    changes: [] as Change[],
+    failures: [] as AtlasError[],
+    recoveries: 0,
+    warnings: [] as string[],
+    fleet: undefined as unknown as Fleet,
+  }
   state.fleet = await store.watch(
     {
       changed(changes) {
@@ -26,6 +33,7 @@ export async function record(store: StateStore): Promise<Recorder> {
         state.changes.push(...changes.filter(change => change.kind !== 'revision'))
       },
       failed: error => state.failures.push(error),
+      warned: message => state.warnings.push(message),
       recovered: () => (state.recoveries += 1),
     },
     abort.signal,

@@ -31,6 +31,8 @@ export interface Observer {
   saw(keys: readonly ObjectKey[]): void
   /** The place can't be observed; may be called again and again while that is so. */
   lost(error: AtlasError): void
+  /** Something was found, and repaired where it could be, that a person must know of. @param message a sentence */
+  warned(message: string): void
   /** The place was put back to an earlier state. What `saw` names after this call is as it is now. */
   restored(message: string): void
   /** The place can be observed again, and all that was missed has been reported. */

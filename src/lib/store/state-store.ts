@@ -141,6 +141,7 @@ export function stateStoreOver(objects: ObjectStore): StateStore {
               watch.isLost = true
               fail(watch, error)
             }),
+          warned: message => watch.watcher.warned?.(message),
           restored: message => later(() => watch.watcher.restored?.(message)),
           found: () =>
             later(async () => {

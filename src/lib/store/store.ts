@@ -11,6 +11,8 @@ export interface Watcher {
   changed(changes: readonly Change[]): void
   /** The store can't be read, or has lost `atlas-fleet`: the last known state stays in effect. Once per outage. */
   failed(error: AtlasError): void
+  /** The store has found, and repaired where it could, something that a person must know of; from the first read on. @param message a sentence */
+  warned?(message: string): void
   /** The store was put back to an earlier state, as from a backup: the changes that follow lead to it. @param message a sentence */
   restored?(message: string): void
   /** The outage is over; `changed` has been called with the changes that it hid. */

@@ -144,6 +144,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
             isReachable = false
             log.error('can not read the store; serving the last known fleet', {store: store.description, error: error.message})
           }),
+        warned: message => log.warn(message),
         restored: message =>
           onceKnown(() => {
             protection.wentBack(stored, stored.records)

@@ -64,6 +64,45 @@ describe('store/directory: files', () => {
     expect(watch.changes).to.deep.equal([])
   })
 
+  it('with keys that others could read are named once, with what replaces the keys', async () => {
+    const expose = async (...names: string[]): Promise<void> => {
+      for (const name of names) await chmod(folder.file(name), 0o644)
+    }
+    const replacedBy = async (...names: string[]): Promise<string> => {
+      await expose(...names)
+      const store = folder.open()
+      await store.load()
+      const [warning = '', ...others] = store.warnings()
+      for (const name of names.slice(0, 3)) expect(warning).to.contain(`${name} (0644)`)
+      expect(warning).to.contain(`in ${folder.directory} had a mode for other users`).and.to.contain('the mode is 0600 again')
+      await store.load()
+      expect([others, store.warnings()]).to.deep.equal([[], [warning]])
+      return /"([^"]+)" \(docs/.exec(warning)?.[1] ?? warning
+    }
+
+    const ofShard = (await folder.names()).find(name => name.startsWith('secret-atlas-identities-')) ?? ''
+    expect(await replacedBy(ofShard)).to.equal('atlas rotate --issuer')
+    expect(await replacedBy('secret-atlas-ads-tls.yaml', 'secret-atlas-issuer.yaml')).to.equal('atlas rotate --issuer')
+    expect(await replacedBy('secret-paris-envoy-ads.yaml')).to.equal('atlas cluster revoke paris --reissue')
+    expect(await replacedBy('secret-lyon-envoy-ads.yaml', 'secret-paris-envoy-ads.yaml')).to.equal('atlas rotate --root')
+    for (const name of ['secret-atlas-ca.yaml', 'secret-atlas-credential-issuer.yaml', 'secret-atlas-envoy-ads.yaml'])
+      expect(await replacedBy(name), name).to.equal('atlas rotate --root')
+    const secrets = (await folder.names()).filter(name => name.startsWith('secret-'))
+    expect(await replacedBy(...secrets)).to.equal('atlas rotate --root')
+    await expose('service-paris.yaml', 'configmap-atlas-fleet.yaml')
+    const store = folder.open()
+    await store.load()
+    expect(store.warnings()).to.deep.equal([])
+    // A server logs it, at its start and later.
+    await expose('secret-atlas-ca.yaml')
+    const watch = await folder.watching()
+    expect(watch.warnings).to.have.length(1)
+    await expose('secret-atlas-issuer.yaml')
+    await until(() => watch.warnings.length === 2)
+    expect(watch.warnings[1]).to.contain('secret-atlas-issuer.yaml (0644);')
+    expect(watch.changes).to.deep.equal([])
+  })
+
   it('are read, written and removed under whatever name they have', async () => {
     await rename(folder.file('service-paris.yaml'), folder.file('Paris (old).yaml'))
     await rename(folder.file('configmap-atlas-fleet.yaml'), folder.file('settings.yaml'))

@@ -6,6 +6,7 @@ import {AtlasError, accessHint, messageOf} from '../../model/errors.js'
 import type {ObjectStore, Sighting, StoredObject} from '../objects.js'
 import {stateStoreOver} from '../state-store.js'
 import type {ServerAddress, StateStore} from '../store.js'
+import {openExposures} from './exposed.js'
 import {openFiles} from './files.js'
 import {writeGitignore} from './gitignore.js'
 import {type LockOwner, livingOwner, tryLock} from './lock.js'
@@ -26,7 +27,8 @@ export function directoryStore(directory: string, options: DirectoryOptions): St
 }
 
 function directoryObjects(directory: string, {create, times}: DirectoryOptions): ObjectStore {
-  const files = openFiles(directory, {create})
+  const exposures = openExposures(directory)
+  const files = openFiles(directory, {create, exposures})
   const description = `directory ${directory}`
   const waits = openLockWaits(directory, times)
   /** Whether every user of this machine may write there. */
@@ -91,7 +93,8 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
       }
     },
 
-    async observe({look}, signal) {
+    async observe({look, warned}, signal) {
+      exposures.follow(warned, signal)
       const follower = files.follow()
       signal.addEventListener('abort', follower.stop, {once: true})
       const observation = observe(directory, times, look, signal)
@@ -126,6 +129,7 @@ function directoryObjects(directory: string, {create, times}: DirectoryOptions):
 
     warnings: () => [
       ...waits.warnings(),
+      ...exposures.warnings(),
       ...(isOpenToAll ? [`every user of this machine may write into the ${description}, and make Atlas sign for them: chmod o-w it`] : []),
     ],
 

@@ -11,6 +11,7 @@ import {renderYaml} from '../../manifest/yaml.js'
 import {AtlasError} from '../../model/errors.js'
 import {type ObjectKey, objectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
+import {type Exposures, openExposures} from './exposed.js'
 import {type Follower, type KnownFile, openKnownFiles} from './known-files.js'
 import {conventionalName, isUnread, readObjectFile, revisionOf, sourceOf} from './object-file.js'
 import {errnoOf, missing, remove, replace, unreachable} from './write.js'
@@ -38,8 +39,14 @@ export interface Files {
   write(key: ObjectKey, manifest: Manifest | undefined): Promise<string | undefined>
 }
 
-/** @param options.create whether a directory that does not exist counts as empty */
-export function openFiles(directory: string, {create}: {readonly create: boolean}): Files {
+/**
+ * @param options.create whether a directory that does not exist counts as empty
+ * @param options.exposures is told of files with keys that other users could read
+ */
+export function openFiles(
+  directory: string,
+  {create, exposures = openExposures(directory)}: {readonly create: boolean; readonly exposures?: Pick<Exposures, 'add' | 'tell'>},
+): Files {
   const known = openKnownFiles()
   /** When the last complete scan began. */
   let scannedAt = Number.NEGATIVE_INFINITY
@@ -56,7 +63,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
   }
 
   async function refresh(names: Iterable<string>): Promise<void> {
-    await inBatches([...names], async name => known.set(name, await look(name)))
+    await inBatches([...names], async name => known.set(name, await look(name))).finally(exposures.tell)
   }
 
   async function catchUp(maxAgeMs: number): Promise<readonly string[]> {
@@ -102,7 +109,7 @@ export function openFiles(directory: string, {create}: {readonly create: boolean
     const stamp = stampOf(stat)
     if (before?.stamp === stamp) return before
     const now = BigInt(Date.now())
-    const object = await readObjectFile(file, stat, before?.object)
+    const object = await readObjectFile(file, stat, before?.object, exposures.add)
     // A file that could not be read is read again each time: too many open files, or a server of files that is away, change no time of it.
     return {stamp: isUnread(object) || now - stat.ctimeMs < RACY_MS ? '' : stamp, object}
   }

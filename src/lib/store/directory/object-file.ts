@@ -9,6 +9,7 @@ import {parseYaml} from '../../manifest/yaml.js'
 import {AtlasError, messageOf, quote} from '../../model/errors.js'
 import {type ObjectKey, objectKey, parseObjectKey} from '../../model/names.js'
 import type {StoredObject} from '../objects.js'
+import type {ExposedFile} from './exposed.js'
 import {errnoOf} from './write.js'
 
 /** Larger files are refused; Kubernetes refuses objects above about 1.5 MiB. */
@@ -38,8 +39,20 @@ export function isUnread({revision}: StoredObject): boolean {
   return revision.startsWith(UNREAD)
 }
 
-/** The object in a file, or why it can't be read. @param before what the file held when last seen */
-export async function readObjectFile(file: string, stat: BigIntStats, before: StoredObject | undefined): Promise<StoredObject> {
+/** The permissions of users other than the owner to read a file or to write it. */
+const OTHERS = 0o066n
+
+/**
+ * The object in a file, or why it can't be read. A file with a key is closed to other users.
+ * @param before what the file held when last seen
+ * @param exposed called with a file with a key that others could read or write
+ */
+export async function readObjectFile(
+  file: string,
+  stat: BigIntStats,
+  before: StoredObject | undefined,
+  exposed: (found: ExposedFile) => void,
+): Promise<StoredObject> {
   const name = path.basename(file)
   const broken = (revision: string, why: string): StoredObject => ({
     key: before?.key ?? guessKey(name),
@@ -61,7 +74,14 @@ export async function readObjectFile(file: string, stat: BigIntStats, before: St
     handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     const bytes = await handle.readFile()
     const object = parseObject(bytes, before, broken)
-    if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) await handle.chmod(0o600).catch(() => undefined)
+    if (isSecret(object, bytes) && (stat.mode & 0o077n) !== 0n) {
+      const isClosed = await handle.chmod(0o600).then(
+        () => true,
+        () => false,
+      )
+      if ((stat.mode & OTHERS) !== 0n) exposed({source: sourceOf(name), key: object.key, mode: Number(stat.mode & 0o777n), isClosed})
+    }
+
     return object
   } catch (error) {
     return broken(`${UNREAD}${stat.ino}:${stat.ctimeNs}`, `it can't be read: ${errnoOf(error) ?? messageOf(error)}`)
