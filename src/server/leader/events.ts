@@ -1,7 +1,6 @@
 /** Kubernetes Events, recorded by the leader on the objects that they are about: what happens to clusters, and which objects are broken. */
 import {objectKeyOf} from '../../lib/manifest/kinds.js'
 import {renderAddresses} from '../../lib/model/address.js'
-import type {OwnerRecord} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
 import {type Cluster, dialledPort, downstreamPorts} from '../../lib/model/cluster.js'
 import {rightToGroups} from '../../lib/model/endpoints.js'
@@ -21,6 +20,7 @@ import type {ObjectEvent, StateStore} from '../../lib/store/store.js'
 import {type Log, bounded} from '../log.js'
 import {openMinuteBudget} from '../minute-budget.js'
 import type {FleetUpdate} from '../fleet/current-fleet.js'
+import {newsOfRecord} from '../fleet/record-news.js'
 
 export interface EventRecorder {
   /** This server begins to lead: records what is broken, in Events that an earlier leader has recorded as a rule. */
@@ -165,7 +165,11 @@ type NewsOf = readonly (readonly [Owner, News])[]
 
 /** What a change in the store means for a cluster. */
 function newsOf(before: Fleet, after: Fleet, change: Change): NewsOf {
-  if (change.kind === 'record') return newsOfRecord(change.owner, before.records.get(change.owner), change.value)
+  if (change.kind === 'record') {
+    const news = newsOfRecord(before.records.get(change.owner), change.value)
+    return news === undefined ? [] : [[change.owner, news]]
+  }
+
   if (change.kind === 'credential') {
     if (change.owner === OBSERVABILITY) return []
     const isFirst = !before.credentials.has(change.owner) && !isBroken(before, 'credential', change.owner)
@@ -217,39 +221,6 @@ function placeOf(cluster: Cluster): string {
   if (cluster.addresses.length === 0)
     return `the observability Envoy connects to it once it has an address: atlas cluster add ${cluster.name} --address HOST`
   return `the observability Envoy connects to ${renderAddresses(cluster.addresses)}, port ${dialledPort(cluster, downstreamPorts.thanos)}`
-}
-
-/** A record follows the registration: it shows when the registration was deleted, and when it was restored. */
-function newsOfRecord(owner: Owner, before: OwnerRecord | undefined, after: OwnerRecord | undefined): NewsOf {
-  if (before?.registration === undefined || after === undefined) return []
-  if (after.registration === undefined)
-    return [[owner, {type: 'Normal', reason: 'Removed', message: 'removed for good: its certificates are no longer accepted'}]]
-  const revocation = newsOfRevocation(before, after)
-  if (revocation !== undefined) return [[owner, revocation]]
-  if (before.suspendedSince === after.suspendedSince || after.revokedSince !== undefined) return []
-  if (after.suspendedSince === undefined)
-    return [[owner, {type: 'Normal', reason: 'Restored', message: 'registered again, with the certificates that it had'}]]
-  const message = `its registration was deleted at ${after.suspendedSince}, and its connections are refused; register it again to restore it`
-  return [[owner, {type: 'Warning', reason: 'Suspended', message}]]
-}
-
-function newsOfRevocation(before: OwnerRecord, after: OwnerRecord): News | undefined {
-  const {owner} = after
-  if (before.revokedSince !== undefined && after.revokedSince === undefined)
-    return {
-      type: 'Normal',
-      reason: 'Restored',
-      message: `no longer revoked: certificates of generation ${after.generation} are issued for it`,
-    }
-  if (after.generation > before.generation) {
-    const next = after.revokedSince === undefined ? 'new ones are issued' : `nothing is issued before "atlas cluster restore ${owner}"`
-    return {type: 'Warning', reason: 'Revoked', message: `its certificates of generation ${before.generation} are refused; ${next}`}
-  }
-
-  const valid = new Set(before.credentials.filter(({state}) => state === 'valid').map(({sha256}) => sha256))
-  const revoked = after.credentials.filter(({sha256, state}) => state === 'revoked' && valid.has(sha256)).map(({sha256}) => sha256)
-  if (revoked.length === 0) return undefined
-  return {type: 'Warning', reason: 'CredentialRevoked', message: `refused from now on: its ADS credential ${revoked.join(', ')}`}
 }
 
 /** The connected Envoys of each cluster, by the reports of the servers that are alive. */
