@@ -12,6 +12,7 @@ import {fetchReport} from '../lib/cli/server-report.js'
 import {described, renderChanges} from '../lib/cli/text/render.js'
 import {haveRootsEnded, renderByHand, renderLeftBehind, renderRotation} from '../lib/cli/text/rotation-progress.js'
 import {renderClockWait, renderReplaced, renderRotationStatus, renderStages, renderThief} from '../lib/cli/text/rotation.js'
+import {renderTime} from '../lib/model/duration.js'
 import {AtlasError, messageOf, quote} from '../lib/model/errors.js'
 import type {Fleet} from '../lib/model/fleet.js'
 import type {RotationPart} from '../lib/model/rotation.js'
@@ -76,8 +77,15 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
       multiple: true,
       multipleNonGreedy: true,
     }),
-    issuer: Flags.boolean({description: 'replace the issuer, in stages', exclusive: ['ads', 'root', 'status']}),
-    root: Flags.boolean({description: 'replace the root and both issuers, in stages', exclusive: ['ads', 'issuer', 'status']}),
+    issuer: Flags.boolean({
+      description:
+        'replace the issuer, in stages; asks nothing, because nothing is to be applied in a cluster: servers do the same at two thirds of its life',
+      exclusive: ['ads', 'root', 'status'],
+    }),
+    root: Flags.boolean({
+      description: 'replace the root and both issuers, in stages; asks first, because every cluster needs work (--yes does not ask)',
+      exclusive: ['ads', 'issuer', 'status'],
+    }),
     skip: Flags.string({
       description:
         'with --issuer or --root: do not wait for this cluster. It is cut off until its Envoy connects again or, with --root, until its new credential is applied there',
@@ -232,7 +240,7 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
 
   async #confirmRoot(fleet: Fleet, flags: RotateFlags): Promise<void> {
     const [root] = rotationStatus(fleet, []).certificates
-    const age = root?.from === undefined ? '' : ` The present root is of ${root.from.slice(0, 16).replace('T', ' ')} UTC.`
+    const age = root?.from === undefined ? '' : ` The present root is of ${renderTime(root.from)}.`
     const consequence = `A new root asks for work in every cluster: twice, its new ADS credential must be applied there.${age}`
     await confirmByName(
       'root',

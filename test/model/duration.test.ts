@@ -1,5 +1,5 @@
 import {expect} from 'chai'
-import {parseDuration, renderAge, renderDuration} from '../../src/lib/model/duration.js'
+import {parseDuration, renderAge, renderDuration, renderTime} from '../../src/lib/model/duration.js'
 import {thrownBy} from '../helpers/thrown.js'
 
 describe('model/duration', () => {
@@ -23,6 +23,11 @@ describe('model/duration', () => {
       expect(thrownBy(() => parseDuration(text)).message).to.contain('such as 30d')
     })
   }
+
+  it('renderTime() has the zone', () => {
+    expect(renderTime('2026-12-01T05:06:07.890Z')).to.equal('2026-12-01T05:06Z')
+    expect(renderTime(new Date('2026-12-01T05:06:07+02:00'))).to.equal('2026-12-01T03:06Z')
+  })
 
   it('renderAge() names the two largest units', () => {
     expect(renderAge(0.4)).to.equal('now')

@@ -1,4 +1,4 @@
-/** Durations as people write them: 30d, 12h, 5m, 90s, 200ms. */
+/** Durations and times as people write and read them: 30d, 12h, 5m, 90s, 200ms; 2026-12-01T05:06Z. */
 import {invalid} from './errors.js'
 
 const seconds: Readonly<Record<string, number>> = {ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, y: 31_536_000}
@@ -20,6 +20,11 @@ export function renderDuration(duration: number): string {
   const units = ['y', 'd', 'h', 'm', 's'].filter(unit => duration % (seconds[unit] ?? 1) === 0)
   const unit = units[0]
   return unit === undefined ? `${Math.round(duration * 1000)}ms` : `${duration / (seconds[unit] ?? 1)}${unit}`
+}
+
+/** For a reader: ISO 8601 to the minute, with its zone, such as `2026-12-01T05:06Z`. @param time ISO 8601, UTC, where it is a text */
+export function renderTime(time: Date | string): string {
+  return `${(typeof time === 'string' ? time : time.toISOString()).slice(0, 16)}Z`
 }
 
 /** For a reader: the two largest units, such as `2d 3h`; `now` below a second. */

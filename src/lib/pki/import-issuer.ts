@@ -5,6 +5,7 @@
  */
 import type {X509Certificate} from 'node:crypto'
 import {type AuthorityPart, type CertifiedKey, type TrustBundle, keptElsewhere} from '../model/authority.js'
+import {renderTime} from '../model/duration.js'
 import {AtlasError, quote} from '../model/errors.js'
 import type {RotationPart} from '../model/rotation.js'
 import type {Settings} from '../model/settings.js'
@@ -174,7 +175,7 @@ function importIssuer(
     throw refuse('it is signed over MD5 or SHA-1, which verifiers refuse', 'have it signed over SHA-256 (openssl: -sha256)')
   if (!anyAge && facts.notAfter.getTime() < now.getTime() + leftDays * 86_400_000)
     throw refuse(
-      `it ends on ${facts.notAfter.toISOString().slice(0, 10)}, within ${leftDays} days`,
+      `it ends on ${renderTime(facts.notAfter)}, within ${leftDays} days`,
       'have it signed for a longer time; --yes takes this one',
     )
   return issuer
@@ -202,10 +203,7 @@ export function importAgain(
       SIGN_AS_ASKED,
     )
   if (after.notAfter <= before.notAfter)
-    throw refuse(
-      `it ends on ${after.notAfter.toISOString().slice(0, 10)}, no later than the issuer itself`,
-      'have it signed for a longer time',
-    )
+    throw refuse(`it ends on ${renderTime(after.notAfter)}, no later than the issuer itself`, 'have it signed for a longer time')
   return issuer
 }
 

@@ -4,6 +4,7 @@
  */
 import type {X509Certificate} from 'node:crypto'
 import {type CertifiedKey, keptElsewhere} from '../model/authority.js'
+import {renderTime} from '../model/duration.js'
 import {AtlasError, quote} from '../model/errors.js'
 import type {SecretText} from '../model/secret.js'
 import type {Settings} from '../model/settings.js'
@@ -59,7 +60,7 @@ export function importRoot(
   if (forbidden !== undefined) throw refuse(`it ${forbidden}`)
   if (!anyAge && facts.notAfter.getTime() < now.getTime() + ROOT_LEFT_DAYS * 86_400_000)
     throw refuse(
-      `it ends on ${facts.notAfter.toISOString().slice(0, 10)}, within a year, and each new root asks for work in every cluster`,
+      `it ends on ${renderTime(facts.notAfter)}, within a year, and each new root asks for work in every cluster`,
       'take one that lives longer; --yes, or on a Secret its annotation goatlas.io/any-age: "true", takes this one',
     )
   return root

@@ -1,5 +1,5 @@
 /** The start page as HTML, part by part, without a script: what is wrong, the clusters with their links, the servers. Pure. */
-import {renderAge} from '../../lib/model/duration.js'
+import {renderAge, renderTime} from '../../lib/model/duration.js'
 import type {Fleet} from '../../lib/model/fleet.js'
 import {OBSERVABILITY, type PageKind} from '../../lib/model/names.js'
 import {defaultSettings} from '../../lib/model/settings.js'
@@ -63,7 +63,7 @@ function head(rows: readonly ClusterRow[], status: ShownStatus, now: Date): Mark
 <header>
 <h1>Atlas</h1>
 <p>${[count, ...(counted.length === 0 ? [] : [`: ${counted.join(', ')}`])]}. ${attentionOf(status)}</p>
-<p class="dim">As of <time datetime="${time}">${time.replace('T', ' ').slice(0, 19)} UTC</time>, as <code>atlas status</code> shows it; <a href="/status.json">the whole document as JSON</a>.</p>
+<p class="dim">As of <time datetime="${time}">${renderTime(now)}</time>, as <code>atlas status</code> shows it; <a href="/status.json">the whole document as JSON</a>.</p>
 </header>
 <main>
 `

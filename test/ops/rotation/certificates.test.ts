@@ -43,6 +43,10 @@ describe('rotate --status, of the root', function () {
     expect(roots(fleet), 'without a word about keys').to.deep.equal([{origin: 'atlas', key: undefined}])
   })
 
+  it('shows from when until when each certificate is valid, with the zone', () => {
+    expect(shown(fleet)).to.match(/\nissuer .* \d{4}-\d\d-\d\dT\d\d:\d\dZ {2}\d{4}-\d\d-\d\dT\d\d:\d\dZ {2}/)
+  })
+
   it('names one whose key is kept offline, and that the issuer is replaced by hand', () => {
     const root = {...fleet.authority.get('root')!, key: keptElsewhere}
     const offline = offlineRootsOf({authority: new Map([...fleet.authority, ['root', root] as const])})

@@ -2,6 +2,7 @@
 import {ENDPOINTS_KEY} from '../../manifest/endpoints.js'
 import {encodeSettings} from '../../manifest/settings.js'
 import {renderAddresses, renderHostPort} from '../../model/address.js'
+import {renderTime} from '../../model/duration.js'
 import {dialledAddresses} from '../../model/fleet.js'
 import {OBSERVABILITY, objectNames} from '../../model/names.js'
 import {type Settings, adsServersOf} from '../../model/settings.js'
@@ -118,7 +119,7 @@ function renderAdoption({root, clusters, assumed, unread}: Adoption, {dryRun}: {
   const count = clusters.length === 1 ? 'one cluster' : `${clusters.length} clusters`
   return [
     dryRun ? 'Would be adopted from the 2021 program:' : 'Adopted from the 2021 program:',
-    `  its root certificate (${root.subject}), re-issued with the same key; the old certificate stays trusted, and both end on ${root.notAfter.slice(0, 10)}`,
+    `  its root certificate (${root.subject}), re-issued with the same key; the old certificate stays trusted, and both end on ${renderTime(root.notAfter)}`,
     `  ${count}${clusters.length === 0 ? '' : `: ${clusters.join(', ')}`}; their Services stay as they are`,
     ...assumed.map(
       name =>

@@ -1,5 +1,5 @@
 /** `rotate` for a terminal: the table of certificates, and what `--dry-run` says of stages. How far a rotation is: rotation-progress.ts. */
-import {renderAge} from '../../model/duration.js'
+import {renderAge, renderTime} from '../../model/duration.js'
 import {quote} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
 import {printable} from '../../model/printable.js'
@@ -22,8 +22,8 @@ export function renderRotationStatus({rotation, certificates}: RotationStatus, n
     row.generation === undefined ? '-' : String(row.generation),
     row.serial?.slice(0, 12) ?? '-',
     issuerOf(row),
-    day(row.from),
-    day(row.until),
+    timeOr(row.from),
+    timeOr(row.until),
     renewal(row, now),
     havers(row),
   ])
@@ -160,8 +160,8 @@ const least: Readonly<Record<RotationPart, string>> = {
   root: 'It takes as long as applying the credentials takes; an Envoy connects again with a new one within the hour that its ADS stream may be old.',
 }
 
-function day(time: string | undefined): string {
-  return time === undefined ? '-' : `${time.slice(0, 10)} ${time.slice(11, 16)}`
+function timeOr(time: string | undefined): string {
+  return time === undefined ? '-' : renderTime(time)
 }
 
 function renewal({renewedFrom, kind}: CertificateRow, now: Date): string {
