@@ -7,7 +7,7 @@ import {AtlasError, accessHint, messageOf} from '../model/errors.js'
 import type {Joining, OutputFile} from '../ops/cluster/values.js'
 import {ignoreKeys} from '../store/directory/gitignore.js'
 import {errnoOf, makeFolder, replace} from '../store/directory/write.js'
-import {type BootstrapFlags, bootstrapOptions} from './flags/bootstrap.js'
+import {type BootstrapFlags, bootstrapOptions, requireMeant} from './flags/bootstrap.js'
 import {refuseEmpty} from './flags/common.js'
 import {flagsOf, withKept} from './flags/kept-bootstrap.js'
 import {envoyCommand} from './text/shell.js'
@@ -23,6 +23,7 @@ export async function writeBootstrap({owner, bootstrap}: Joining, named: Bootstr
       hint: 'name it with --output DIR',
     })
   refuseEmpty(named, ['output', 'envoy-directory'])
+  requireMeant(named, owner)
   const directory = path.resolve(named.output)
   const present = await presentIn(directory)
   const before = present === 'unknown' || present?.node.cluster !== owner ? undefined : present

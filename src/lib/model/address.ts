@@ -134,7 +134,10 @@ export function isDnsName(text: string): boolean {
 /** The first two labels of a name of SRV records (RFC 2782). Such a name has no address. */
 const SRV_NAME = /^_[^.]*\._[^.]*\./
 
-/** A name to connect to: as `isDnsName`, and with `_`, which Docker Compose, Docker Swarm and others give to their services. */
+/**
+ * A name to connect to: as `isDnsName`, and with `_`, which Docker Compose, Docker Swarm and others give to their services. RFC 1123 has no
+ * such host name, but DNS does (RFC 2181, 11), Envoy looks it up, and no certificate holds it: Envoys verify each other by names of Atlas.
+ */
 function isHostName(text: string): boolean {
   return !SRV_NAME.test(text) && isDnsName(text.replaceAll('_', 'x'))
 }

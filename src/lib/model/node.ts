@@ -3,9 +3,11 @@
  * (docs/explanation/security.md).
  */
 import {parseAddress} from './address.js'
+import {downstreamPorts} from './cluster.js'
 import {parseUpstreamTls, type UpstreamTls} from './endpoint-tls.js'
 import {AtlasError, invalid} from './errors.js'
-import {type Owner, parseOwner} from './names.js'
+import {OBSERVABILITY, type Owner, parseOwner} from './names.js'
+import {ALERTS_PORT} from './settings.js'
 
 export interface Node {
   readonly cluster: Owner
@@ -81,6 +83,11 @@ export function parseNodeId(text: string): string {
   if (text.length === 0 || text.length > NODE_ID_MAX || !/^[\x21-\x7E]+$/.test(text))
     throw invalid('node.id', `1 to ${NODE_ID_MAX} printable characters without blanks`, text)
   return text
+}
+
+/** The standard ports of an owner's Envoys that can be moved; 9902, for probes and statistics, is set in the bootstrap. */
+export function listenerPorts(owner: Owner): readonly number[] {
+  return owner === OBSERVABILITY ? [10_900, 10_901, 10_902, ALERTS_PORT, 10_904] : [ALERTS_PORT, ...Object.values(downstreamPorts)]
 }
 
 /** The port that the node listens on for `port`. */

@@ -6,7 +6,8 @@ import {type HostPort, parseAddress, parseHostPort, parsePort} from '../../model
 import {type UpstreamTls, isCertificatesName, parseUpstreamTls} from '../../model/endpoint-tls.js'
 import {AtlasError, invalid} from '../../model/errors.js'
 import {parseIpAddress} from '../../model/ip-address.js'
-import {parseNodeId} from '../../model/node.js'
+import type {Owner} from '../../model/names.js'
+import {listenerPorts, parseNodeId} from '../../model/node.js'
 import {DEFAULT_OPEN_FILES, USUAL_OPEN_FILES} from '../../model/open-files.js'
 import {type FlagsOf, parsed, present} from './common.js'
 
@@ -15,7 +16,7 @@ const helpGroup = 'BOOTSTRAP'
 export const bootstrapFlags = {
   output: Flags.string({description: 'directory to write the bootstrap and its files into, mode 0600', helpGroup, helpValue: 'DIR'}),
   'envoy-directory': Flags.string({
-    description: 'directory of the files on the machine that Envoy runs on (default: the full path of --output)',
+    description: 'directory of the files on the machine that Envoy runs on, a full path (default: the full path of --output)',
     helpGroup,
     helpValue: 'DIR',
   }),
@@ -27,7 +28,7 @@ export const bootstrapFlags = {
   'bind-address': Flags.string({description: 'address of its listeners with mutual TLS (default 0.0.0.0)', helpGroup, helpValue: 'IP'}),
   'local-address': Flags.string({description: 'address of its plaintext listeners (default 127.0.0.1)', helpGroup, helpValue: 'IP'}),
   port: Flags.string({
-    description: 'port to listen on instead of a standard one, such as 11901=21901; may be repeated; "off" for none',
+    description: 'port to listen on instead of a standard one of that Envoy, such as 11901=21901; may be repeated; "off" for none',
     helpGroup,
     helpValue: 'PORT=LISTENED',
     multiple: true,
@@ -85,6 +86,29 @@ export function bootstrapOptions(
       ),
     }),
   }
+}
+
+/**
+ * Refuses in the flags of this command what Envoy would take and not use. Files that were written before keep what they have.
+ * @param named the flags as given, without those that are kept
+ * @throws AtlasError `invalid` for a directory that is no full path, a port on which no Envoy of `owner` listens, or one that is named twice
+ */
+export function requireMeant(named: BootstrapFlags, owner: Owner): void {
+  const directory = named['envoy-directory']
+  if (directory?.startsWith('/') === false)
+    throw invalid(
+      '--envoy-directory',
+      'the full path of the directory, such as /etc/envoy',
+      directory,
+      'it is a place on the machine that Envoy runs on, and Envoy would look for it below the folder that it was started in',
+    )
+  const ports = [...(parsed(entriesOf(named.port, '--port'), listenedPairs) ?? [])].map(([port]) => port)
+  const known = listenerPorts(owner)
+  const other = ports.find(port => !known.includes(port))
+  if (other !== undefined)
+    throw invalid('--port', `PORT=LISTENED, PORT one on which the Envoy of ${owner} listens: ${known.join(', ')}`, String(other))
+  const twice = ports.find((port, index) => ports.indexOf(port) !== index)
+  if (twice !== undefined) throw invalid('--port', 'each port once', `${twice} twice`)
 }
 
 /**
@@ -148,12 +172,15 @@ function parseIp(text: string, flag: string): string {
 }
 
 function parseListenedPorts(entries: readonly string[]): ReadonlyMap<number, number> {
-  const pairs = entries
+  return new Map(listenedPairs(entries))
+}
+
+function listenedPairs(entries: readonly string[]): readonly (readonly [number, number])[] {
+  return entries
     .flatMap(entry => entry.split(','))
     .map((entry): [number, number] => {
       const [from = '', to = '', ...rest] = entry.trim().split('=')
       if (rest.length > 0 || !entry.includes('=')) throw invalid('--port', 'PORT=LISTENED, such as 11901=21901', entry)
       return [parsePort(from, '--port'), parsePort(to, '--port')]
     })
-  return new Map(pairs)
 }
