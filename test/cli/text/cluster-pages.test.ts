@@ -14,17 +14,22 @@ describe('cli/text/cluster-pages', () => {
     expect(pageAddresses(paris, {...on, webDomain: undefined})?.alertmanager).to.deep.equal({path: '/alertmanager/paris/'})
     expect(pageAddresses(paris, {webDomain: undefined, pagesByPath: false})).to.equal(undefined)
     expect(pageAddresses({...paris, addresses: []}, on)).to.equal(undefined)
-    expect(pageAddressFields(pageAddresses(paris, on))).to.include({'prom page': 'https://paris.prom.web.example/, /prom/paris/'})
+    expect(pageAddressFields(pageAddresses(paris, on))).to.include({
+      'prom page': 'paris.prom.web.example/, /prom/paris/',
+      pages:
+        'on port 10904 of the observability Envoy, by http; with https where an ingress or login proxy in front of it has a certificate',
+    })
     expect(pageAddressFields(undefined)).to.deep.equal({})
   })
 
   it('of Thanos are the metrics of a sidecar, which has no page at its root; those of another Thanos are where the registration says', () => {
     const on = {webDomain: 'web.example', pagesByPath: true}
-    const [url, path] = ['https://paris.thanos.web.example/', '/thanos/paris/']
+    const [name, path] = ['paris.thanos.web.example/', '/thanos/paris/']
+    const url = `https://${name}`
     const sidecar = pageAddresses(paris, on)
     expect(sidecar?.thanos).to.deep.equal({url: `${url}metrics`, path: `${path}metrics`, metricsOnly: true})
     expect(pageAddressFields(sidecar))
-      .to.include({'thanos metrics': `${url}metrics, ${path}metrics`})
+      .to.include({'thanos metrics': `${name}metrics, ${path}metrics`})
       .and.not.have.property('thanos page')
     const withPages = [
       {...defaultPages, thanosHttpPort: 19_192},
@@ -33,7 +38,7 @@ describe('cli/text/cluster-pages', () => {
     for (const pages of withPages) {
       const query = pageAddresses({...paris, pages}, on)
       expect(query?.thanos).to.deep.equal({url, path})
-      expect(pageAddressFields(query)).to.include({'thanos page': `${url}, ${path}`})
+      expect(pageAddressFields(query)).to.include({'thanos page': `${name}, ${path}`})
     }
   })
 

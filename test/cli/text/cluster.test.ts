@@ -26,8 +26,10 @@ describe('cli/text/cluster', () => {
     const cluster = {name: '#', state: '#', generation: 1, sni: '#', sidecars: ['#']}
     const shown = renderShown({...cluster, fields, pageAddresses}, {identity: 'unread'})
     const columnsOf = (text: string): readonly number[] => [...new Set(text.split('\n').map(line => line.indexOf('#')))]
-    // The certificate, of which nothing is known, has another text.
-    expect(columnsOf(shown.replace(/\nADS credential .*$/, ''))).to.deep.equal(['allow-local-targets  '.length])
+    // The certificate, of which nothing is known, has another text, and so has the line on where pages are.
+    expect(columnsOf(shown.replace(/\nADS credential .*$/, '').replace('on port 10904', '#'))).to.deep.equal([
+      'allow-local-targets  '.length,
+    ])
     expect(columnsOf(renderFields(fields))).to.deep.equal(['  allow-local-targets  '.length])
   })
 })

@@ -34,18 +34,20 @@ export function pageAddresses(
   return Object.fromEntries(pageKinds.map(kind => [kind, addressOf(kind)])) as Record<PageKind, PageAddressJson>
 }
 
-/** A line for each kind of page. */
+/** What a person needs beside the names and paths: Atlas does not know what is in front of the observability Envoy, and at which port. */
+const REACHED =
+  'on port 10904 of the observability Envoy, by http; with https where an ingress or login proxy in front of it has a certificate'
+
+/** A line for each kind of page, host names without a scheme; and one for where they are. */
 export function pageAddressFields(addresses: Readonly<Record<PageKind, PageAddressJson>> | undefined): Readonly<Record<string, string>> {
   if (addresses === undefined) return {}
-  return Object.fromEntries(
-    pageKinds.map(kind => {
-      const {url, path, refused, metricsOnly} = addresses[kind]
-      return [
-        `${kind} ${metricsOnly === true ? 'metrics' : 'page'}`,
-        refused === undefined ? [url, path].filter(each => each !== undefined).join(', ') : `refused: ${refused}`,
-      ]
-    }),
-  )
+  const fields = pageKinds.map((kind): [string, string] => {
+    const {url, path, refused, metricsOnly} = addresses[kind]
+    const places = [url?.replace(/^https:\/\//, ''), path].filter(each => each !== undefined)
+    return [`${kind} ${metricsOnly === true ? 'metrics' : 'page'}`, refused === undefined ? places.join(', ') : `refused: ${refused}`]
+  })
+  const isShown = pageKinds.some(kind => addresses[kind].refused === undefined)
+  return Object.fromEntries([...fields, ...(isShown ? [['pages', REACHED]] : [])])
 }
 
 /** What the registration says of its pages where that is not the default, named as the flags of `cluster add`. */
