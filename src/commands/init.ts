@@ -48,16 +48,21 @@ Without --ca-key its key stays offline: --request writes what it is to sign, and
   ]
   static override flags = {
     ...settingsFlags,
+    'if-missing': Flags.boolean({description: 'change nothing if Atlas is already set up; all other flags are then ignored'}),
+    ...dryRunFlag,
     ...outsideFlags,
-    yes: Flags.boolean({char: 'y', description: 'take certificates from files, such as --ca-cert or --issuer-cert, even if they end soon'}),
+    yes: Flags.boolean({
+      helpGroup: 'OUTSIDE CERTIFICATE',
+      char: 'y',
+      description: 'take certificates from files, such as --ca-cert or --issuer-cert, even if they end soon',
+    }),
     'ca-secret': Flags.string({
+      helpGroup: 'OUTSIDE CERTIFICATE',
       description:
         'Secret, such as one of cert-manager, with label goatlas.io/authority=root, whose certificate becomes the root; it is watched later',
       helpValue: 'NAME',
       exclusive: ['ca-cert', 'request', 'certificate', 'issuer-cert', 'credential-issuer-cert'],
     }),
-    'if-missing': Flags.boolean({description: 'change nothing if Atlas is already set up; all other flags are then ignored'}),
-    ...dryRunFlag,
   }
 
   async run(): Promise<InitJson | WrittenRequests['json']> {

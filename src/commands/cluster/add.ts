@@ -20,8 +20,9 @@ The addresses of the sidecars are those of the monitoring stack (--stack), unles
   static override deprecateAliases = true
   static override args = {name: Args.string({description: 'name of the cluster: lower-case letters, digits and "-"', required: true})}
   static override examples = [
+    {description: 'A cluster with kube-prometheus-stack; its address can be set later', command: '<%= config.bin %> cluster add paris'},
     {
-      description: 'A cluster with kube-prometheus-stack and two replicas',
+      description: 'Its address, and that Prometheus has two replicas',
       command: '<%= config.bin %> cluster add paris --address 198.51.100.4 --replicas 2',
     },
     {

@@ -12,6 +12,11 @@ import {type Stack, parseStack, targetsOf} from '../../model/stack.js'
 import {parseNamedTarget, parseTargetName, sidecars} from '../../model/thanos-target.js'
 import {type FlagsOf, joined, parsed, present} from './common.js'
 
+/** The groups of flags that most clusters do not need, below those that they do. */
+const THANOS = 'THANOS ENDPOINT'
+const PAGES = 'WEB PAGE'
+
+/** In the order of `--help`. */
 export const clusterFlags = {
   address: Flags.string({
     aliases: ['external-ip'],
@@ -19,12 +24,6 @@ export const clusterFlags = {
     helpValue: 'HOST',
     multiple: true,
   }),
-  port: Flags.string({
-    description: 'external port instead of 11901 to 11904, such as 11901=30901; may be repeated',
-    helpValue: 'PORT=EXTERNAL',
-    multiple: true,
-  }),
-  replicas: Flags.string({description: 'number of Prometheus replicas, each with a Thanos sidecar (default 1)', helpValue: 'N'}),
   stack: Flags.string({
     description:
       'monitoring stack whose Service names to use: kube-prometheus, kube-prometheus-stack[=RELEASE], rancher-monitoring[=RELEASE], or kube-thanos[=NAMESPACE] for its Thanos Query in front of kube-prometheus (default kube-prometheus-stack); values of a chart that change its names follow after commas: nameOverride=NAME, fullnameOverride=NAME, cleanPrometheusOperatorObjectNames',
@@ -39,44 +38,68 @@ export const clusterFlags = {
     description: 'DNS domain of the downstream cluster, for the names of --stack (default cluster.local)',
     helpValue: 'DOMAIN',
   }),
-  thanos: Flags.string({
-    description:
-      'address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the number of the replica. With a name in front, a further target (Ruler, Store gateway, Query and so on) beside the sidecars, such as ruler=HOST:PORT, with two replicas ruler*2=HOST-{replica}:PORT; may be repeated. Further targets replace the present ones; "none" removes these, and leaves the sidecars (--replicas 0 for no sidecars)',
-    helpValue: '[TARGET[*N]=]HOST:PORT',
+  replicas: Flags.string({description: 'number of Prometheus replicas, each with a Thanos sidecar (default 1)', helpValue: 'N'}),
+  port: Flags.string({
+    description: 'external port instead of 11901 to 11904, such as 11901=30901; may be repeated',
+    helpValue: 'PORT=EXTERNAL',
     multiple: true,
-  }),
-  'thanos-tls': Flags.string({
-    description:
-      'reach the Thanos sidecars, or a target, with TLS: the name of certificates that the downstream Envoy has (value upstreamTls of chart envoy), and the name on the server certificate where that is not the host, such as openshift:prometheus-grpc or store=internal; "none" for plaintext; may be repeated',
-    helpValue: '[TARGET=]NAME[:SERVERNAME]',
-    multiple: true,
-  }),
-  prometheus: Flags.string({description: 'address of Prometheus, in the same form', helpValue: 'HOST:PORT'}),
-  alertmanager: Flags.string({description: 'address of Alertmanager, in the same form', helpValue: 'HOST:PORT'}),
-  'thanos-http-port': Flags.string({
-    description: "port of the Thanos sidecar's web pages, on the host of --thanos (default 10902)",
-    helpValue: 'PORT',
-  }),
-  'page-path': Flags.string({
-    description:
-      'path below which a page stands at its own address, such as prom=/prometheus; KIND is prom, alertmanager or thanos; may be repeated',
-    helpValue: 'KIND=PATH',
-    multiple: true,
-  }),
-  'allow-admin': Flags.boolean({
-    allowNo: true,
-    description: 'pass on the paths of pages that administer, stop, profile or write (/api/v1/admin/, /-/quit, /debug/ and so on)',
-  }),
-  'allow-silences': Flags.boolean({allowNo: true, description: 'let users of the pages create and remove silences (default yes)'}),
-  'allow-local-targets': Flags.boolean({
-    allowNo: true,
-    description: "let pages stand on the downstream Envoy's own machine (loopback and link-local addresses)",
   }),
   group: Flags.string({
     description:
       'group of the cluster, for a Thanos Query of that group (init --groups); may be repeated; the groups replace the present ones, "none" removes all',
     helpValue: 'GROUP',
     multiple: true,
+  }),
+  thanos: Flags.string({
+    helpGroup: THANOS,
+    description:
+      'address at which the downstream Envoy reaches the Thanos sidecar; {replica} is replaced by the number of the replica. With a name in front, a further target (Ruler, Store gateway, Query and so on) beside the sidecars, such as ruler=HOST:PORT, with two replicas ruler*2=HOST-{replica}:PORT; may be repeated. Further targets replace the present ones; "none" removes these, and leaves the sidecars (--replicas 0 for no sidecars)',
+    helpValue: '[TARGET[*N]=]HOST:PORT',
+    multiple: true,
+  }),
+  'thanos-tls': Flags.string({
+    helpGroup: THANOS,
+    description:
+      'reach the Thanos sidecars, or a target, with TLS: the name of certificates that the downstream Envoy has (value upstreamTls of chart envoy), and the name on the server certificate where that is not the host, such as openshift:prometheus-grpc or store=internal; "none" for plaintext; may be repeated',
+    helpValue: '[TARGET=]NAME[:SERVERNAME]',
+    multiple: true,
+  }),
+  prometheus: Flags.string({
+    helpGroup: PAGES,
+    description: 'address at which the downstream Envoy reaches Prometheus (default: that of --stack)',
+    helpValue: 'HOST:PORT',
+  }),
+  alertmanager: Flags.string({
+    helpGroup: PAGES,
+    description: 'address at which the downstream Envoy reaches Alertmanager (default: that of --stack)',
+    helpValue: 'HOST:PORT',
+  }),
+  'thanos-http-port': Flags.string({
+    helpGroup: PAGES,
+    description: "port of the Thanos sidecar's web pages, on the host of --thanos (default 10902)",
+    helpValue: 'PORT',
+  }),
+  'page-path': Flags.string({
+    helpGroup: PAGES,
+    description:
+      'path below which a page stands at its own address, such as prom=/prometheus; KIND is prom, alertmanager or thanos; may be repeated',
+    helpValue: 'KIND=PATH',
+    multiple: true,
+  }),
+  'allow-admin': Flags.boolean({
+    helpGroup: PAGES,
+    allowNo: true,
+    description: 'pass on the paths of pages that administer, stop, profile or write (/api/v1/admin/, /-/quit, /debug/ and so on)',
+  }),
+  'allow-silences': Flags.boolean({
+    helpGroup: PAGES,
+    allowNo: true,
+    description: 'let users of the pages create and remove silences (default yes)',
+  }),
+  'allow-local-targets': Flags.boolean({
+    helpGroup: PAGES,
+    allowNo: true,
+    description: "let pages stand on the downstream Envoy's own machine (loopback and link-local addresses)",
   }),
 }
 

@@ -9,40 +9,49 @@ import {requireOwn} from '../own-directory.js'
 import {requestFiles} from '../request-files.js'
 import {type FlagsOf, refuseEmpty} from './common.js'
 
+const helpGroup = 'OUTSIDE CERTIFICATE'
+
 export const outsideFlags = {
   'ca-cert': Flags.string({
+    helpGroup,
     description:
       'PEM file with a CA certificate that becomes the root, such as an intermediate of your company with a path length of 1 or more; the chain behind it may follow',
     helpValue: 'FILE',
   }),
   'ca-key': Flags.string({
+    helpGroup,
     description: 'PEM file with its private key, without a passphrase; without it, bring both issuers too',
     helpValue: 'FILE',
     dependsOn: ['ca-cert'],
   }),
   request: Flags.string({
+    helpGroup,
     description:
       'for a root that is kept offline: write keys and certificate requests for the issuers below it into this directory, and change nothing',
     helpValue: 'DIR',
     exclusive: ['ca-cert', 'certificate', 'issuer-cert', 'credential-issuer-cert', 'dry-run'],
   }),
   certificate: Flags.string({
+    helpGroup,
     description: 'take the keys and the signed certificates from the directory of --request',
     helpValue: 'DIR',
     exclusive: ['issuer-cert', 'credential-issuer-cert'],
   }),
   'issuer-cert': Flags.string({
+    helpGroup,
     description: 'PEM file with the certificate of the issuer, signed by the root; or, without --ca-cert, of the CA of both',
     helpValue: 'FILE',
     dependsOn: ['issuer-key'],
   }),
-  'issuer-key': Flags.string({description: 'PEM file with its private key', helpValue: 'FILE', dependsOn: ['issuer-cert']}),
+  'issuer-key': Flags.string({helpGroup, description: 'PEM file with its private key', helpValue: 'FILE', dependsOn: ['issuer-cert']}),
   'credential-issuer-cert': Flags.string({
+    helpGroup,
     description: 'PEM file with the certificate of the credential issuer, signed by the root; or, without --ca-cert, of the CA of both',
     helpValue: 'FILE',
     dependsOn: ['credential-issuer-key'],
   }),
   'credential-issuer-key': Flags.string({
+    helpGroup,
     description: 'PEM file with its private key',
     helpValue: 'FILE',
     dependsOn: ['credential-issuer-cert'],

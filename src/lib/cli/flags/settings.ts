@@ -21,6 +21,13 @@ import {
 import type {Choices} from '../../ops/init.js'
 import {type FlagsOf, joined, parsed, present} from './common.js'
 
+/** The groups of flags that a first installation does not need. */
+const THANOS = 'THANOS QUERY'
+const ALERTS = 'ALERT'
+const PAGES = 'WEB PAGE'
+const INTERNAL = 'INTERNAL PORT'
+
+/** In the order of `--help`. */
 export const settingsFlags = {
   address: Flags.string({
     description: 'where downstream Envoys connect to the observability Envoy: IP address or DNS name; may be repeated',
@@ -28,27 +35,9 @@ export const settingsFlags = {
     multiple: true,
   }),
   'ads-port': Flags.string({description: 'port for ADS at --address (default 10900)', helpValue: 'PORT'}),
-  'alerts-port': Flags.string({description: 'port for alerts at --address (default 10903)', helpValue: 'PORT'}),
-  alertmanager: Flags.string({
-    description:
-      'an Alertmanager of the observability cluster, to which every downstream Prometheus sends its alerts; may be repeated; "none" for an empty list',
-    helpValue: 'HOST:PORT',
-    multiple: true,
-  }),
-  'alertmanager-selector': Flags.string({
-    description:
-      'in Kubernetes, the Alertmanagers by labels of their EndpointSlices, such as monitoring/kubernetes.io/service-name=alertmanager-operated; "off" for none',
-    helpValue: 'NAMESPACE/LABEL=VALUE',
-  }),
   'ads-server': Flags.string({
     description:
       'where the observability Envoy connects to "atlas serve"; may be repeated (default atlas-ads.<namespace>.svc.<cluster domain>:6305)',
-    helpValue: 'HOST:PORT',
-    multiple: true,
-  }),
-  'pages-server': Flags.string({
-    description:
-      'where the observability Envoy asks "atlas serve" for its web pages; may be repeated (default: the next port of each --ads-server, as a rule 6306)',
     helpValue: 'HOST:PORT',
     multiple: true,
   }),
@@ -56,52 +45,81 @@ export const settingsFlags = {
     description: 'SPIFFE trust domain, part of every certificate; cannot be changed later (default atlas.internal)',
     helpValue: 'DOMAIN',
   }),
-  'thanos-namespace': Flags.string({description: 'namespace of Thanos Query (default atlas)', helpValue: 'NAMESPACE'}),
   'cluster-domain': Flags.string({description: 'DNS domain of the observability cluster (default cluster.local)', helpValue: 'DOMAIN'}),
+  set: Flags.string({
+    description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${settingNames.join(', ')}`,
+    helpValue: 'NAME=DURATION',
+    multiple: true,
+  }),
+  'thanos-namespace': Flags.string({helpGroup: THANOS, description: 'namespace of Thanos Query (default atlas)', helpValue: 'NAMESPACE'}),
   'endpoint-template': Flags.string({
+    helpGroup: THANOS,
     description: 'address of a replica for Thanos Query, with {service}, {namespace} and {clusterDomain}',
     helpValue: 'TEMPLATE',
   }),
   'extra-endpoints': Flags.string({
+    helpGroup: THANOS,
     description:
       'file with further endpoints of Thanos Query, in the format of its --endpoint.sd-config-file, or the list itself as JSON; copied into the endpoints files; "off" for none',
     helpValue: 'FILE',
   }),
   groups: Flags.string({
+    helpGroup: THANOS,
     description:
       'groups of clusters (cluster add --group), each with an endpoints file and a DNS name of its own, such as europe,asia; replaces the current list; "none" for an empty list',
     helpValue: 'GROUP,…',
   }),
+  'alerts-port': Flags.string({helpGroup: ALERTS, description: 'port for alerts at --address (default 10903)', helpValue: 'PORT'}),
+  alertmanager: Flags.string({
+    helpGroup: ALERTS,
+    description:
+      'an Alertmanager of the observability cluster, to which every downstream Prometheus sends its alerts; may be repeated; "none" for an empty list',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+  }),
+  'alertmanager-selector': Flags.string({
+    helpGroup: ALERTS,
+    description:
+      'in Kubernetes, the Alertmanagers by labels of their EndpointSlices, such as monitoring/kubernetes.io/service-name=alertmanager-operated; "off" for none',
+    helpValue: 'NAMESPACE/LABEL=VALUE',
+  }),
+  'web-domain': Flags.string({
+    helpGroup: PAGES,
+    description:
+      'domain of the web pages: Prometheus of cluster paris is then at https://paris.prom.DOMAIN/; needs wildcard names in DNS; "off" for none',
+    helpValue: 'DOMAIN',
+  }),
+  'pages-by-path': Flags.boolean({
+    helpGroup: PAGES,
+    description:
+      'web pages by path too, such as /prom/paris/: one origin, so that the page of a stolen cluster can script those of all others',
+    allowNo: true,
+  }),
+  'pages-server': Flags.string({
+    helpGroup: PAGES,
+    description:
+      'where the observability Envoy asks "atlas serve" for its web pages; may be repeated (default: the next port of each --ads-server, as a rule 6306)',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+  }),
+  'internal-tls': Flags.string({
+    helpGroup: INTERNAL,
+    description:
+      'internal port of the observability Envoy that requires mutual TLS: 10901, 10902 or 10904; may be repeated; "off" for none',
+    helpValue: 'PORT',
+    multiple: true,
+  }),
   client: Flags.string({
+    helpGroup: INTERNAL,
     description:
       'client allowed on internal ports that speak mutual TLS: thanos (10901 alone) or ingress:10904 (only the ports named, separated by commas); replaces the current list; may be repeated; "none" for an empty list. Its certificate is in Secret atlas-client-<name>',
     helpValue: 'NAME[:PORT,…]',
     multiple: true,
   }),
   'client-directory': Flags.string({
+    helpGroup: INTERNAL,
     description: 'where Thanos Query mounts its Secret atlas-client-<name>, for the endpoints file (default /etc/atlas-client)',
     helpValue: 'DIR',
-  }),
-  'internal-tls': Flags.string({
-    description:
-      'internal port of the observability Envoy that requires mutual TLS: 10901, 10902 or 10904; may be repeated; "off" for none',
-    helpValue: 'PORT',
-    multiple: true,
-  }),
-  'web-domain': Flags.string({
-    description:
-      'domain of the web pages: Prometheus of cluster paris is then at https://paris.prom.DOMAIN/; needs wildcard names in DNS; "off" for none',
-    helpValue: 'DOMAIN',
-  }),
-  'pages-by-path': Flags.boolean({
-    description:
-      'web pages by path too, such as /prom/paris/: one origin, so that the page of a stolen cluster can script those of all others',
-    allowNo: true,
-  }),
-  set: Flags.string({
-    description: `set a lifetime or a timeout, such as identity=30d; may be repeated; names: ${settingNames.join(', ')}`,
-    helpValue: 'NAME=DURATION',
-    multiple: true,
   }),
 }
 

@@ -13,18 +13,18 @@ import {shellWord} from '../text/shell.js'
 import {type FlagsOf, present, refuseEmpty} from './common.js'
 
 export const storeFlags = {
-  store: Flags.string({
-    description: 'directory with the state, one manifest per file, instead of a Kubernetes cluster',
-    env: 'ATLAS_STORE',
-    helpGroup: 'STORE',
-    helpValue: 'DIR',
-  }),
   namespace: Flags.string({
     char: 'n',
     description: "namespace of Atlas (default: the pod's own inside a cluster, otherwise atlas)",
     env: 'ATLAS_NAMESPACE',
     helpGroup: 'STORE',
     helpValue: 'NAMESPACE',
+  }),
+  store: Flags.string({
+    description: 'directory with the state, one manifest per file, instead of a Kubernetes cluster',
+    env: 'ATLAS_STORE',
+    helpGroup: 'STORE',
+    helpValue: 'DIR',
   }),
   context: Flags.string({description: 'context of the kubeconfig (default: the current one)', helpGroup: 'STORE', helpValue: 'NAME'}),
   kubeconfig: Flags.string({
