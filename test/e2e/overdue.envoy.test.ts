@@ -59,7 +59,7 @@ describe('e2e: certificates that have ended', function () {
     expect(readKey(after.authority.get('issuer') ?? expect.fail('no issuer')).sha256).not.to.equal(issuer.sha256)
     for (const owner of owners) {
       const envoy = owner === OBSERVABILITY ? network.observability : network.member(paris).envoy
-      // The server goes on to issue it again every few seconds: what the store has is read anew for each look.
+      // The server goes on to issue it again every few seconds: what the store has is read again for each look.
       await until(network, `${owner} to show its new identity, which is valid`, async () => {
         const {serial, notAfter} = readKey(identityIn(await network.store.load(), owner))
         const isShown = (await certificatesOf(envoy.admin)).some(certificate => certificate.serial === plainSerial(serial))

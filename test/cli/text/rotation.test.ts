@@ -113,7 +113,7 @@ describe('cli/text/rotation', () => {
     expect(renderByHand(fleet(undefined), later)).to.equal(renderByHand(fleet(root), later))
   })
 
-  it('says in the plan of a root that has ended which stages wait for nobody, and where the two rounds by hand are', () => {
+  it('says in the plan of a root that has ended which stages wait for no Envoy, and where the two rounds by hand are', () => {
     const [announce, credentials, leaves, retire] = renderStages('root', {hasEnded: true}).split('\n')
     expect(announce).to.match(/^1\. announce: .*; no Envoy is waited for/)
     expect(credentials).to.match(/^2\. credentials: .*; no Envoy is waited for$/)
