@@ -47,7 +47,7 @@ export function pageAddressFields(addresses: Readonly<Record<PageKind, PageAddre
     return [`${kind} ${metricsOnly === true ? 'metrics' : 'page'}`, refused === undefined ? places.join(', ') : `refused: ${refused}`]
   })
   const isShown = pageKinds.some(kind => addresses[kind].refused === undefined)
-  return Object.fromEntries([...fields, ...(isShown ? [['pages', REACHED]] : [])])
+  return Object.fromEntries(isShown ? [...fields, ['pages', REACHED] as const] : fields)
 }
 
 /** What the registration says of its pages where that is not the default, named as the flags of `cluster add`. */
