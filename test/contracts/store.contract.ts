@@ -140,7 +140,7 @@ export function storeContract(name: string, create: () => Promise<Place>, {isClu
       })
 
       it('clusters added by two stores at once: one key each, no update lost', async function () {
-        this.timeout(60_000)
+        this.timeout(180_000)
         const writers = [stage.place.open(), stage.place.open()]
         const real = {now: () => new Date(), signer: cryptoSigner}
         await stage.store.commit(await stage.store.load(), changesOf(testFleet(testDependencies(), [])).slice(0, 4))

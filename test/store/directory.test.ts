@@ -16,7 +16,7 @@ const create = async (): Promise<Place> => {
   const directory = path.join(folder, 'store')
   const fileOf = (key: string): string => path.join(directory, `${key.toLowerCase().replace('/', '-')}.yaml`)
   return {
-    open: () => openDirectory({directory, create: true, times: {quietMs: 30, retryMs: 20}}),
+    open: () => openDirectory({directory, create: true, times: {quietMs: 30, retryMs: 20, lockMs: 120_000}}),
     seed: async fleet => seed(directory, fleet),
     async get(key) {
       const text = await readFile(fileOf(key), 'utf8').catch(() => undefined)

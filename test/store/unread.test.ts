@@ -14,6 +14,7 @@ import {openDirectory} from '../../src/lib/store/open.js'
 import type {StateStore} from '../../src/lib/store/store.js'
 import {testCluster} from '../helpers/fleet.js'
 import {testFleet, testDependencies} from '../helpers/dependencies.js'
+import {until} from './recorder.js'
 
 const paris = parseClusterName('paris')
 /** A cluster whose identity is in the same shard as that of paris. */
@@ -56,7 +57,9 @@ describe('store: objects that can not be read', () => {
     const after = await store.commit(fleet, planReconcile(fleet, testDependencies()))
     expect(after.credentials.has(mate) && after.credentials.has(parseClusterName('lyon'))).to.equal(true)
     expect(after.identities.has(parseClusterName('lyon'))).to.equal(true)
-    expect(told.filter(change => change.kind === 'fault' && change.subject === `identity/${mate}`)).to.have.length(1)
+    const toldOfMate = (): readonly Change[] => told.filter(change => change.kind === 'fault' && change.subject === `identity/${mate}`)
+    await until(() => toldOfMate().length > 0)
+    expect(toldOfMate()).to.have.length(1)
     stop.abort()
   })
 

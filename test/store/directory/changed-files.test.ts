@@ -59,7 +59,8 @@ describe('store/directory: a watch reads', () => {
   })
 
   it('what a commit of its own process has come upon before', async () => {
-    const store = folder.open({quietMs: 200})
+    // The commit ends before the quiet time does.
+    const store = folder.open({quietMs: 3000})
     const watch = await folder.watching(store)
     await unlink(folder.file('service-lyon.yaml'))
     await rename(folder.file('secret-lyon-envoy-ads.yaml'), folder.file('keys.yaml'))

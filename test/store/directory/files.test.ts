@@ -129,7 +129,8 @@ describe('store/directory: files', () => {
   it('that hold the same object are refused, both by name, until one is gone', async () => {
     const watch = await folder.watching()
     await folder.write('paris-copy.yaml', await folder.read('service-paris.yaml'))
-    await until(() => watch.fleet.faults.size > 0)
+    // A file is empty between its creation and its writing, and may be read then.
+    await until(() => faultsOf(watch.fleet).join() === 'registration/paris')
     for (const found of [watch.fleet, await load()]) {
       const fault = found.faults.get('registration/paris')
       expect(faultsOf(found)).to.deep.equal(['registration/paris'])
@@ -151,7 +152,7 @@ describe('store/directory: files', () => {
     const watch = await folder.watching()
     await folder.write('service-paris.yaml', 'kind: [')
     await folder.write('new.yaml', text)
-    await until(() => watch.fleet.faults.size > 0)
+    await until(() => faultsOf(watch.fleet).join() === 'object/File/service-paris.yaml')
     for (const found of [watch.fleet, await load()]) {
       expect(faultsOf(found)).to.deep.equal(['object/File/service-paris.yaml'])
       expect(found.registrations.has(paris)).to.equal(true)
@@ -192,7 +193,7 @@ describe('store/directory: files', () => {
       const text = await folder.read('service-paris.yaml')
       const watch = await folder.watching()
       await make(folder.file('service-paris.yaml'))
-      await until(() => watch.fleet.faults.size > 0)
+      await until(() => says.test(watch.fleet.faults.get('registration/paris')?.message ?? ''))
       for (const found of [watch.fleet, await load()]) {
         expect(faultsOf(found)).to.deep.equal(['registration/paris'])
         expect(found.faults.get('registration/paris')).to.include({source: 'service-paris.yaml', object: 'Service/paris'})

@@ -12,7 +12,7 @@ import {serverAt, unmoved} from '../../helpers/server.js'
 const now = (): string => new Date().toISOString()
 
 describe('store/directory: processes', function () {
-  this.timeout(40_000)
+  this.timeout(180_000)
   const folder = folderOf(testFleet(testDependencies(now()), []))
   const workers: Worker[] = []
   const started = (...args: string[]): Worker => {

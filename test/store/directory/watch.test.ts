@@ -16,6 +16,8 @@ import {serverAt, unmoved} from '../../helpers/server.js'
 const run = promisify(execFile)
 const paris = parseClusterName('paris')
 const SETTLED = 150
+/** A quiet time that no pause between two steps of a writer reaches, milliseconds. */
+const PATIENT = 2500
 const elsewhere = (text: string, host: string): string => text.replaceAll('198.51.100.4', host)
 const hostOf = (watch: Recorder, name: ClusterName = paris): string | undefined => watch.fleet.registrations.get(name)?.addresses[0]?.host
 const removals = (watch: Recorder): readonly Change[] =>
@@ -34,7 +36,7 @@ describe('store/directory: a watch sees', () => {
   })
 
   it('a file that is saved as vim saves it', async () => {
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: PATIENT, patienceMs: 60_000}))
     const text = elsewhere(await folder.read('service-paris.yaml'), '198.51.100.5')
     await folder.write('.service-paris.yaml.swp', 'swap')
     await folder.write('4913', '')
@@ -50,7 +52,7 @@ describe('store/directory: a watch sees', () => {
   })
 
   it('a file that is cut and written slowly, when it is done', async () => {
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: PATIENT, patienceMs: 60_000}))
     const text = elsewhere(await folder.read('service-paris.yaml'), '198.51.100.5')
     const handle = await open(folder.file('service-paris.yaml'), 'w')
     for (let from = 0; from < text.length; from += 100) {
@@ -114,13 +116,15 @@ describe('store/directory: a watch of a directory that', () => {
   const folder = folderOf()
 
   it('is removed and created again fails, changes nothing, recovers, and sees what comes then', async () => {
-    const watch = await folder.watching()
+    // Its files are removed one by one, and are not read meanwhile.
+    const store = folder.open({...quickTimes, quietMs: PATIENT, patienceMs: 60_000})
+    const watch = await folder.watching(store)
     const before = plain(watch.fleet)
     await run('cp', ['-a', folder.directory, `${folder.directory}-copy`])
     await rm(folder.directory, {recursive: true})
     await until(() => watch.failures.length > 0)
-    expect((await rejectedBy(folder.store.load())).code).to.equal('unreachable')
-    await sleep(SETTLED)
+    expect((await rejectedBy(store.load())).code).to.equal('unreachable')
+    await sleep(PATIENT + SETTLED)
     expect([watch.failures.length, watch.changes.length]).to.deep.equal([1, 0])
     await rename(`${folder.directory}-copy`, folder.directory)
     await until(() => watch.recoveries > 0)
@@ -134,11 +138,12 @@ describe('store/directory: a watch of a directory that', () => {
   it('is emptied is lost, and not a fleet without clusters', async () => {
     const watch = await folder.watching()
     const before = plain(watch.fleet)
-    await run('sh', ['-c', 'mkdir ../kept && mv *.yaml ../kept'], {cwd: folder.directory})
+    // The settings go first and come last: whatever is read between two of these moves is a directory without them.
+    await run('sh', ['-c', 'mkdir ../kept && mv configmap-atlas-fleet.yaml .. && mv *.yaml ../kept'], {cwd: folder.directory})
     await until(() => watch.failures.length > 0)
     expect(watch.failures[0]?.message).to.contain('atlas-fleet')
     expect(plain(watch.fleet)).to.deep.equal(before)
-    await run('sh', ['-c', 'mv ../kept/*.yaml .'], {cwd: folder.directory})
+    await run('sh', ['-c', 'mv ../kept/*.yaml . && mv ../configmap-atlas-fleet.yaml .'], {cwd: folder.directory})
     await until(() => watch.recoveries > 0)
     expect(plain(watch.fleet)).to.deep.equal(before)
   })
@@ -197,7 +202,7 @@ describe('store/directory: a watch of a git checkout', () => {
     await unlink(folder.file('service-c-39.yaml'))
     await git('commit', '-q', '-a', '-m', 'two')
     await git('checkout', '-q', 'main')
-    const watch = await folder.watching(folder.open({...quickTimes, quietMs: 1000}))
+    const watch = await folder.watching(folder.open({...quickTimes, quietMs: PATIENT, patienceMs: 60_000}))
     expect(plain(watch.fleet)).to.deep.equal(plain(many))
     await git('checkout', '-q', 'moved')
     await until(() => watch.changes.length >= 31)
