@@ -71,7 +71,7 @@ describe('demo/mtls-ports', () => {
 
   it('calls gRPC through a mutual-TLS port', async () => {
     const port = await openPort({asks: true})
-    const call = {path: '/a/b', message: new Uint8Array(), timeoutMs: 5000, until: 'end' as const}
+    const call = {path: '/a/b', message: new Uint8Array(), timeoutMs: 20_000, until: 'end' as const}
     const answer = await callOnce(openTls(port, tlsOptions(port, {certificate: identity(ours)})), call)
     expect(answer.grpcStatus).to.equal(12)
   })

@@ -9,7 +9,7 @@ import {type Block, blocksOf, shell} from '../helpers/page.js'
 import {readiness, servingFlags} from '../helpers/serving.js'
 
 describe('docs/how-to/back-up-and-restore.md, for a directory', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   afterEach(() => {
     for (const child of running.splice(0)) child.kill('SIGKILL')
   })

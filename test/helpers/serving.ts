@@ -1,16 +1,33 @@
 /** For servers that a test starts as processes: a free port, and waiting until the server is ready. */
-import {once} from 'node:events'
-import {type AddressInfo, createServer} from 'node:net'
+import {randomInt} from 'node:crypto'
+import {createServer} from 'node:net'
 import {setTimeout} from 'node:timers/promises'
+
+/**
+ * Ports that neither the kernel gives to a connection or to a server that names none (from 32768 on), nor the layout `one` of
+ * src/demo/lab/sites.ts uses (from 20000 on): until a program binds the port that was found free, none takes it by chance.
+ */
+const [FIRST, END] = [14_000, 20_000]
 
 /** A port of a host that has just been free. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = anyPort()
+    if (await isFree(host, port)) return port
+  }
+}
+
+/** A port that no program is likely to have. */
+export function anyPort(): number {
+  return randomInt(FIRST, END)
+}
+
+async function isFree(host: string, port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)))
+    server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)))
+  })
 }
 
 /** Flags of `serve` for ports of 127.0.0.1 that are free, and the URL of its admin port. */

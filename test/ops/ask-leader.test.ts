@@ -36,18 +36,18 @@ describe('ops/ask-leader', () => {
     await store.commit(await store.load(), [
       {kind: 'answer', id: 'r', value: {kind: 'remove', owners: [paris], state: 'done', answeredAt: at}},
     ])
-    expect(await said(store, 3000)).to.equal('')
+    expect(await said(store, 20_000)).to.equal('')
   })
 
   it('an answer to other owners than those that were asked for is reported', async () => {
     const store = await storeWith(place, {kind: 'answer', id: 'r', value: {kind: 'remove', owners: [lyon], state: 'done', answeredAt: at}})
-    expect(await said(store, 3000)).to.contain('the leader did: remove lyon')
+    expect(await said(store, 20_000)).to.contain('the leader did: remove lyon')
   })
 
   it('an answer to a rotation that leaves another cluster behind, or goes to another root, is reported', async () => {
     const answer = {kind: 'rotate-root', owners: [], state: 'done', answeredAt: at} as const
     const asked = {id: 'r', kind: 'rotate-root', owners: [], nextRoot: 'ab'.repeat(32)} as const
-    const patience = {waitMs: 3000, dependencies}
+    const patience = {waitMs: 20_000, dependencies}
     const outcome = async (...changed: readonly Change[]): Promise<string> =>
       waitForAnswer(await storeWith(place, ...changed), asked, 'no rotation', patience).then(() => '', String)
     const changed = async (details: object): Promise<string> =>
@@ -61,6 +61,6 @@ describe('ops/ask-leader', () => {
 
   it('a leader of an earlier version answers in the request', async () => {
     const store = await storeWith({kind: 'request', id: 'r', value: {...request, state: 'failed', answeredAt: at, message: 'no'}})
-    expect(await said(store, 3000)).to.contain('paris is not removed yet: no')
+    expect(await said(store, 20_000)).to.contain('paris is not removed yet: no')
   })
 })

@@ -13,7 +13,7 @@ const child = path.join(import.meta.dirname, '../../scripts/setup/child.mjs')
 const signal = new AbortController().signal
 
 describe('runInForeground', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
 
   for (const killed of ['SIGKILL', 'SIGTERM'] as const)
     it(`ends its program when npm, its parent, gets ${killed}`, async () => {
@@ -43,7 +43,7 @@ describe('runInForeground', function () {
       abort.abort()
       expect(await running).to.equal(how === 'at its limit' ? PAST_LIMIT : 'AbortError')
       try {
-        await waitFor('the pipes to be closed', async () => (openPipes() > pipes ? undefined : true), {signal, timeoutMs: 5000})
+        await waitFor('the pipes to be closed', async () => (openPipes() > pipes ? undefined : true), {signal, timeoutMs: 20_000})
         expect(isAlive(pid)).to.equal(true)
       } finally {
         process.kill(pid)

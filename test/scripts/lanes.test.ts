@@ -39,7 +39,7 @@ describe('a lane', function () {
       ignore: [],
       programs: [],
       platforms: undefined,
-      testSeconds: 2,
+      testSeconds: 30,
       usualMinutes: 1,
       laneMinutes: 1,
       ...more,

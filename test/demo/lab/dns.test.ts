@@ -1,8 +1,8 @@
 import {expect} from 'chai'
 import {Resolver} from 'node:dns/promises'
-import {createSocket} from 'node:dgram'
 import fc from 'fast-check'
 import {answerQuery, serveDns} from '../../../src/demo/lab/dns.js'
+import {anyPort} from '../../helpers/serving.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 
 const zone = {suffix: 'atlas.svc.cluster.local', address: '127.63.1.1'}
@@ -11,11 +11,15 @@ const name = 'paris-thanos-sidecar0.atlas.svc.cluster.local'
 describe('demo/dns', () => {
   let server: {close(): Promise<void>}
   let port: number
-  const resolver = new Resolver({timeout: 2000, tries: 1})
+  const resolver = new Resolver({timeout: 20_000, tries: 1})
 
   before(async () => {
-    port = await freeUdpPort()
-    server = await serveDns({host: '127.0.0.1', port}, zone)
+    let serving: typeof server | undefined
+    do {
+      port = anyPort()
+      serving = await serveDns({host: '127.0.0.1', port}, zone).catch(() => undefined)
+    } while (serving === undefined)
+    server = serving
     resolver.setServers([`127.0.0.1:${port}`])
   })
   after(async () => {
@@ -69,14 +73,4 @@ async function rejection(promise: Promise<unknown>): Promise<NodeJS.ErrnoExcepti
     },
     (error: unknown) => error as NodeJS.ErrnoException,
   )
-}
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4')
-  await new Promise<void>(resolve => {
-    socket.bind({address: '127.0.0.1', port: 0}, resolve)
-  })
-  const {port} = socket.address()
-  await new Promise<void>(resolve => socket.close(() => resolve()))
-  return port
 }

@@ -1,8 +1,8 @@
 import {expect} from 'chai'
-import {createServer} from 'node:net'
 import {type Channel, callOnce, frame, openPlain} from '../../../src/demo/lab/grpc.js'
 import {ANSWERED_BY, type StandIn, healthCall, isServing, serveStandIn, watchCall} from '../../../src/demo/lab/health.js'
 import {startLoad} from '../../../src/demo/lab/load.js'
+import {freePort} from '../../helpers/serving.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 
 describe('demo/grpc', () => {
@@ -33,7 +33,7 @@ describe('demo/grpc', () => {
   })
 
   it('takes the first message of a stream that stays open', async () => {
-    const answer = await channel.call({...watchCall('x', 2000), until: 'message'})
+    const answer = await channel.call({...watchCall('x', 20_000), until: 'message'})
     expect(isServing(answer.messages[0])).to.equal(true)
   })
 
@@ -51,7 +51,7 @@ describe('demo/grpc', () => {
   })
 
   it('fails when no server listens', async () => {
-    const error = await callOnce(openPlain({host: '127.0.0.1', port: await freePort()}), healthCall('x')).catch((caught: unknown) => caught)
+    const error = await callOnce(openPlain({host: '127.0.0.1', port: 1}), healthCall('x')).catch((caught: unknown) => caught)
     expect(String(error)).to.contain('ECONNREFUSED')
   })
 
@@ -116,13 +116,3 @@ describe('demo/grpc', () => {
     expect(slowestMs).to.be.greaterThan(80)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const {port} = server.address() as {port: number}
-  await new Promise(resolve => server.close(resolve))
-  return port
-}

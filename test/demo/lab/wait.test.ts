@@ -15,7 +15,7 @@ describe('demo/wait', () => {
         if (count < 3) throw new Error('not yet')
         return count
       },
-      {signal, timeoutMs: 1000, everyMs: 1},
+      {signal, timeoutMs: 30_000, everyMs: 1},
     )
     expect(value).to.equal(3)
   })

@@ -30,6 +30,7 @@ describe('the end of a rotation, as a command waits for it', () => {
 
   it('is there when the bundle has one issuer and the record is gone', async () => {
     const following = follow(20_000)
+    while (seen.length === 0) await new Promise(setImmediate)
     const fleet = await store.load()
     const trust = fleet.trust!
     await store.commit(fleet, [{kind: 'rotation', value: undefined}])
