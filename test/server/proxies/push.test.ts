@@ -1,4 +1,5 @@
 /** Which streams a change is pushed to, and when: the debounce, what never waits, and turns short enough for other work. */
+import {mock} from 'node:test'
 import {expect} from 'chai'
 import type {Change} from '../../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../../src/lib/model/fleet.js'
@@ -27,7 +28,13 @@ describe('pushes', () => {
 
   afterEach(() => {
     pusher.close()
+    mock.restoreAll()
   })
+
+  /** A turn ends after some milliseconds, which do not pass: all streams are updated in one. */
+  function inOneTurn(): void {
+    mock.method(performance, 'now', () => 0)
+  }
 
   function push(fleet: Fleet, changes: readonly Change[]): void {
     const before = current
@@ -42,6 +49,7 @@ describe('pushes', () => {
   const updated = (): readonly Owner[] => updates.map(([owner]) => owner)
 
   it('send the first change after a quiet time at once, to the streams concerned, the observability cluster first', () => {
+    inOneTurn()
     push(emptyFleet, [registered()])
     expect(updated()).to.deep.equal(['atlas', 'paris'])
   })
@@ -56,6 +64,7 @@ describe('pushes', () => {
   })
 
   it('gather the changes that follow, and send the newest fleet', async () => {
+    inOneTurn()
     push(emptyFleet, [registered()])
     const fleets = Array.from({length: 10}, () => ({...emptyFleet}))
     for (const fleet of fleets) push(fleet, [registered(rome)])
@@ -79,6 +88,7 @@ describe('pushes', () => {
   })
 
   it('never delay a removal, a suspension or a revocation', () => {
+    inOneTurn()
     push(emptyFleet, [registered()])
     push(emptyFleet, [registered(rome)])
     expect(updated()).to.have.length(2)
@@ -90,6 +100,7 @@ describe('pushes', () => {
   })
 
   it('delay an ordinary record', () => {
+    inOneTurn()
     push(emptyFleet, [registered()])
     push(emptyFleet, [{kind: 'record', owner: rome, value: {owner: rome, generation: 1, credentials: [], denied: []}}])
     expect(updated()).to.have.length(2)
@@ -110,12 +121,13 @@ describe('pushes', () => {
 
   it('take turns when there are many streams, and later streams get the newest fleet', async () => {
     const seen: Fleet[] = []
+    let time = 0
+    mock.method(performance, 'now', () => time)
     for (let count = 0; count < 50; count += 1)
       pusher.subscribe({
         cluster: paris,
         update(fleet) {
-          const until = performance.now() + 1
-          while (performance.now() < until);
+          time += 1
           seen.push(fleet)
         },
       })
