@@ -32,7 +32,7 @@ export const lanes = [
     ignore: ['test/**/*.{envoy,kubernetes,real,long}.test.ts'],
     programs: [],
     platforms: undefined,
-    testSeconds: 30,
+    testSeconds: 60,
     usualMinutes: 6,
     laneMinutes: 40,
   },

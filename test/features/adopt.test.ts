@@ -34,7 +34,7 @@ const [first, second, third] = ['downstream1', 'downstream2', 'downstream3'].map
 ]
 
 describe('taking over a 2021 installation', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
   let goatlas: GoatlasAuthority
   before(() => {
     goatlas = goatlasAuthority()

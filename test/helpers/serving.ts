@@ -8,12 +8,16 @@ import {setTimeout} from 'node:timers/promises'
  * src/demo/lab/sites.ts uses (from 20000 on): until a program binds the port that was found free, none takes it by chance.
  */
 const [FIRST, END] = [14_000, 20_000]
+/** Those that this process has been given, none of them twice. */
+const given = new Set<number>()
 
-/** A port of a host that has just been free. */
+/** A port of a host that has just been free. @throws Error where this machine does not have that address */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (;;) {
     const port = anyPort()
-    if (await isFree(host, port)) return port
+    if (given.has(port) || !(await isFree(host, port))) continue
+    given.add(port)
+    return port
   }
 }
 

@@ -132,7 +132,7 @@ describe('pki/read: alternative names', () => {
       }),
       {numRuns: 500},
     )
-  }).timeout(20_000)
+  }).timeout(120_000)
 })
 
 describe('pki/fields', () => {

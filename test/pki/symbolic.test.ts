@@ -66,7 +66,7 @@ describe('pki/symbolic', () => {
       }),
       {numRuns: 200},
     )
-  }).timeout(20_000)
+  }).timeout(120_000)
 })
 
 describe('pki/signer: serials', () => {

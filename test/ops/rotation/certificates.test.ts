@@ -17,7 +17,7 @@ import {makeCa} from '../../helpers/outside-ca.js'
 import {ModelNetwork} from './model-network.js'
 
 describe('rotate --status, of the root', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
   const folder = mkdtempSync(path.join(tmpdir(), 'atlas-certificates-'))
   after(() => rmSync(folder, {recursive: true}))
   const dependencies = testDependencies()

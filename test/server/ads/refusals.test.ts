@@ -81,5 +81,5 @@ describe('refused streams on the connection of the relay', () => {
     const codes = await Promise.all(refused.map(async stream => (await stream.status).code))
     expect(new Set(codes)).to.deep.equal(new Set([7]))
     await network.stop()
-  }).timeout(30_000)
+  }).timeout(120_000)
 })
