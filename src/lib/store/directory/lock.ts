@@ -101,9 +101,22 @@ async function takeAway(file: string, dead: LockOwner): Promise<LockOwner | unde
   return other
 }
 
+/** A release that failed, such as in a directory that may not be written to, is tried again after this time, milliseconds. */
+const RELEASE_AGAIN = 250
+
+/** As long as this process lives no other one takes the lock away: a lock that stayed would be waited for without end. */
 async function release(file: string, owner: LockOwner): Promise<void> {
-  const present = await ownerOf(file)
-  if (present?.token === owner.token) await unlink(file).catch(() => undefined)
+  if (!(await isReleased(file, owner))) setTimeout(() => void release(file, owner), RELEASE_AGAIN).unref()
+}
+
+async function isReleased(file: string, owner: LockOwner): Promise<boolean> {
+  try {
+    const present = await ownerOf(file)
+    if (present?.token === owner.token) await unlink(file)
+    return true
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT'
+  }
 }
 
 /** Undefined: there is no lock. A file that Atlas hasn't written is a lock without a living owner, with a token made of its text. */
