@@ -29,8 +29,19 @@ export interface Seen {
   readonly byFile: readonly string[]
   readonly byDns: readonly string[]
   readonly byGroup: readonly string[]
+  /** The clusters of the stores that each lists, joined, at several times. */
+  readonly stores: readonly {readonly byFile: string; readonly byDns: string; readonly byGroup: string}[]
   /** Of every zone so far. */
   readonly serials: readonly number[]
+}
+
+/** What the Thanos Query with the file answers, while the user's own group in it has one living member, and when that dies. */
+export interface WithGroup {
+  /** The clusters that answer while one of the members of the group is alive. */
+  readonly withGroup: readonly string[]
+  /** Those of each query from the death of the last member on, and milliseconds until it was answered. */
+  readonly dying: readonly {readonly clusters: readonly string[]; readonly ms: number}[]
+  readonly withDeadGroup: readonly string[]
 }
 
 /** The resolver of the probe's network, which is the name server of chart `atlas`. */

@@ -1,38 +1,47 @@
 /**
  * Runs inside a network of its own (helpers/own-network.ts), whose resolver is the name server of chart `atlas`: a real API server and a
  * leader, both Envoys, real sidecars, the chart's CoreDNS, and three real Thanos Queries, which find the sidecars by the endpoints file, by
- * DNS, and by the DNS name of a group. Clusters come and one goes; a line of JSON says what each Thanos Query has answered, and when.
- * There is no kubelet: this script writes the ConfigMaps into files.
+ * DNS, and by the DNS name of a group. Clusters come and one goes; a line of JSON says what each Thanos Query has answered, and when. Each
+ * name has an A record and an AAAA record, behind which nothing listens. At the end a group of Thanos's own, of which one member is alive,
+ * stands beside Atlas's endpoints. There is no kubelet: this script writes the ConfigMaps into files.
  */
 import {mkdir, readFile, rename, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {serveDns} from '../../src/demo/lab/dns.js'
+import {isDeepStrictEqual} from 'node:util'
 import {type Call, callOnce, openPlain} from '../../src/demo/lab/grpc.js'
-import {queryInstant} from '../../src/demo/lab/query-api.js'
+import type {Running} from '../../src/demo/lab/processes.js'
+import {queryInstant, storesOf} from '../../src/demo/lab/query-api.js'
 import {waitFor} from '../../src/demo/lab/wait.js'
+import {serveDnsRecords} from '../helpers/dns-server.js'
 import {readZone} from '../helpers/zone.js'
+import {dependencies} from '../../src/lib/cli/base-command.js'
 import {type HostPort, renderHostPort} from '../../src/lib/model/address.js'
 import {messageOf} from '../../src/lib/model/errors.js'
+import {parseExtraEndpoints} from '../../src/lib/model/extra-endpoints.js'
 import {objectNames, parseOwner} from '../../src/lib/model/names.js'
+import {init} from '../../src/lib/ops/init.js'
 import {objectsOf} from '../charts/support/rendered.js'
 import {openPod} from '../charts/support/pod-process.js'
 import {startCluster} from '../helpers/kubernetes/cluster.js'
 import {openKubernetes} from '../helpers/kubernetes/kubernetes.js'
 import {program} from '../helpers/kubernetes/programs.js'
 import {programAt, startPrometheus} from '../pages/support/programs.js'
-import {type Added, type Looking, RESOLVER, type Seen} from './discovery-looking.js'
+import {type Added, type Looking, RESOLVER, type Seen, type WithGroup} from './discovery-looking.js'
 import {type Installation, openInstallation} from './installation.js'
 import {untilAnswers} from './scene.js'
 
 const GROUP = 'europe'
 const ENDPOINTS = 'endpoints.yaml'
 const ZONE = 'atlas.zone'
+/** The name of three sidecars without Atlas: that of the first cluster, and a dead one of each kind of address. */
+const OWN = 'own.outside.example'
 
 const looking = JSON.parse(process.argv[2] ?? '') as Looking
 const closing: (() => Promise<unknown>)[] = []
 /** The zones and endpoints files so far, the newest last. */
 const written = {[ENDPOINTS]: [] as string[], [ZONE]: [] as string[]}
+const sidecars = new Map<string, Running>()
 let isOver = false
 
 try {
@@ -50,7 +59,7 @@ async function run(): Promise<void> {
   const spare = looking.clusters.length + 3
   const installation = await openInstallation({kubernetes, clusters: [], spare, ads: 1, controllers: 1, settings: {groups: [GROUP]}})
   closing.push(installation.close)
-  const {folder, namespace} = installation
+  const {folder} = installation
   const files = {[ENDPOINTS]: path.join(folder, ENDPOINTS), [ZONE]: path.join(folder, 'dns/etc/coredns-zone', ZONE)}
   const kubelet = Promise.all([
     follow(installation, objectNames.endpoints, ENDPOINTS, files[ENDPOINTS]),
@@ -58,9 +67,9 @@ async function run(): Promise<void> {
   ])
   closing.push(() => kubelet)
   await until(installation, 'both ConfigMaps', () => written[ENDPOINTS].length > 0 && written[ZONE].length > 0)
-  await startNames(installation, path.join(folder, 'dns'), namespace)
-
   const at = (last: number): HostPort => ({host: installation.spareAddress(spare - 1).replace(/200$/, String(last)), port: 10_902})
+  await startNames(installation, {folder: path.join(folder, 'dns'), dead: at(4).host})
+
   const [byFile, byDns, byGroup] = [at(1), at(2), at(3)]
   const dns = (name: string): readonly string[] => [
     `--endpoint=dnssrvnoa+_thanos._tcp.${name}.thanos.atlas.`,
@@ -76,7 +85,21 @@ async function run(): Promise<void> {
   const queries = {byFile, byDns, byGroup}
   const seen = async (): Promise<void> => {
     const [file = [], all = [], group = []] = await Promise.all(Object.values(queries).map(async query => clustersAt(query)))
-    print<Seen>({byFile: file, byDns: all, byGroup: group, serials: written[ZONE].map(text => readZone(text).serial)})
+    const listed = async (): Promise<Seen['stores'][number]> => {
+      const [storesByFile = '', storesByDns = '', storesByGroup = ''] = await Promise.all(Object.values(queries).map(storesAt))
+      return {byFile: storesByFile, byDns: storesByDns, byGroup: storesByGroup}
+    }
+    // A Thanos Query takes what is gone off its list a moment after it has asked it for the last time.
+    const wanted = {byFile: file.join(), byDns: all.join(), byGroup: group.join()}
+    await until(installation, 'the lists of stores', async () => isDeepStrictEqual(await listed(), wanted))
+    const stores: Seen['stores'][number][] = []
+    // A store that Thanos Query added and dropped in turns would come and go with its look-ups.
+    for (let turn = 0; turn < 4; turn += 1) {
+      stores.push(await listed())
+      await sleep(400)
+    }
+
+    print<Seen>({byFile: file, byDns: all, byGroup: group, stores, serials: written[ZONE].map(text => readZone(text).serial)})
   }
   for (const name of looking.clusters) {
     await sleep(1000 * Math.random() * Math.max(looking.zone, looking.dns, looking.file))
@@ -94,13 +117,39 @@ async function run(): Promise<void> {
   )
   await until(installation, 'the end of the group', async () => (await clustersAt(byGroup)).length === 0)
   await seen()
+  await withOwnGroup(installation, byFile, first)
+}
+
+/** Puts a group of sidecars without Atlas into the file; its only living member has the data of a cluster that was removed. */
+async function withOwnGroup(installation: Installation, query: HostPort, cluster: string): Promise<void> {
+  // With `dns+` Thanos would look up IPv6 addresses alone.
+  const extraEndpoints = parseExtraEndpoints([{address: `dnsdualstack+${OWN}:10901`, group: true}])
+  await init(installation.store, {extraEndpoints}, dependencies)
+  await until(installation, 'an answer of the group', async () => (await clustersAt(query)).includes(cluster))
+  const withGroup = await clustersAt(query)
+  await sidecars.get(cluster)?.kill()
+  const dying: {clusters: readonly string[]; ms: number}[] = []
+  await until(installation, 'the group to be missing', async () => {
+    const begin = performance.now()
+    const clusters = await clustersAt(query)
+    dying.push({clusters, ms: Math.round(performance.now() - begin)})
+    return !clusters.includes(cluster)
+  })
+  print<WithGroup>({withGroup, dying, withDeadGroup: await clustersAt(query)})
 }
 
 /** The chart's CoreDNS at port 53, as its Service has it, in front of a name server for the Services of Atlas. */
-async function startNames(installation: Installation, folder: string, namespace: string): Promise<void> {
+async function startNames(installation: Installation, {folder, dead}: {readonly folder: string; readonly dead: string}): Promise<void> {
   const services = {host: RESOLVER, port: 1054}
-  const server = await serveDns(services, {suffix: `${namespace}.svc.cluster.local`, address: installation.address})
-  closing.push(server.close)
+  const server = await serveDnsRecords(services)
+  closing.push(async () => {
+    server.close()
+  })
+  const both = (address: string) => ({A: {addresses: [address], ttl: 5}, AAAA: {addresses: ['::1'], ttl: 5}})
+  for (const name of looking.clusters)
+    server.set(`${name}-thanos-sidecar0.${installation.namespace}.svc.cluster.local`, both(installation.address))
+  const members = [sidecarOf(installation, looking.clusters[0] ?? ''), dead]
+  server.set(OWN, {A: {addresses: members, ttl: 5}, AAAA: {addresses: ['::1'], ttl: 5}})
   const objects = await objectsOf({chart: 'atlas', ci: 'coredns', set: [`coredns.forward={${renderHostPort(services)}}`]})
   const pod = await openPod(objects, 'Deployment/atlas-dns', {folder, address: RESOLVER, podName: 'dns-0'})
   const corefile = path.join(folder, 'etc/coredns/Corefile')
@@ -121,10 +170,10 @@ async function startQuery(installation: Installation, name: string, listen: Host
 
 /** Starts a Prometheus with its sidecar, registers the cluster, and starts its Envoy once it has its credential. */
 async function add(installation: Installation, name: string, {byFile, byDns}: Record<'byDns' | 'byFile', HostPort>): Promise<Added> {
-  const {addresses = [], services} = installation.requestFor(name)
-  const host = services?.thanos?.host.replace('{replica}', '0') ?? ''
+  const {addresses = []} = installation.requestFor(name)
+  const host = sidecarOf(installation, name)
   await startPrometheus(installation, {name, listen: {host, port: 9090}, version: 3})
-  await installation.startProcess({
+  const sidecar = await installation.startProcess({
     name: `${name}-sidecar`,
     program: programAt('thanos'),
     args: [
@@ -135,6 +184,7 @@ async function add(installation: Installation, name: string, {byFile, byDns}: Re
       `--tsdb.path=${path.join(installation.folder, 'data', name, 'tsdb')}`,
     ],
   })
+  sidecars.set(name, sidecar)
   await untilAnswers({host, port: 10_902}, '/-/ready', installation.crashed, 60_000)
 
   await until(installation, `the first sample of ${name}`, async () => (await clustersAt({host, port: 9090})).length === 1)
@@ -170,6 +220,11 @@ async function add(installation: Installation, name: string, {byFile, byDns}: Re
   return {added: name, endpointsWritten, zoneWritten, called, byFile: foundByFile, byDns: foundByDns}
 }
 
+/** The address of the only sidecar of a cluster. */
+function sidecarOf(installation: Installation, name: string): string {
+  return installation.requestFor(name).services?.thanos?.host.replace('{replica}', '0') ?? ''
+}
+
 /** The clusters whose Prometheus has a sample in the answer of a Thanos Query, sorted; none where it knows no endpoint at all. */
 async function clustersAt(query: HostPort): Promise<readonly string[]> {
   const series = await queryInstant(query, 'group by (prometheus) (up)').catch((error: unknown) => {
@@ -177,6 +232,14 @@ async function clustersAt(query: HostPort): Promise<readonly string[]> {
     throw error
   })
   return series.map(({labels}) => labels['prometheus'] ?? '').sort()
+}
+
+/** The clusters of the stores that a Thanos Query lists, each as often as it is listed. */
+async function storesAt(query: HostPort): Promise<string> {
+  return (await storesOf(query))
+    .map(({name}) => name.replace(/-thanos-sidecar0\..*/, ''))
+    .sort()
+    .join()
 }
 
 /** Writes a ConfigMap into a file whenever it changes, as the kubelet does, at once. */
