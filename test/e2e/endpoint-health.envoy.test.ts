@@ -8,6 +8,7 @@ import type {NamedTarget} from '../../src/lib/model/cluster.js'
 import {envoyNames, parseClusterName, sidecarName} from '../../src/lib/model/names.js'
 import {defaultStack, targetsOf} from '../../src/lib/model/stack.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
+import {serveDnsRecords} from '../helpers/dns-server.js'
 import {type GrpcReply, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {ANSWERED_BY, type Backend, oneCall, serveBackend} from './backend.js'
 import {call, queryAddress, statOf, statusIn, until, untilReachable, whoAnswers} from './look.js'
@@ -24,7 +25,7 @@ describe('e2e: health of each Thanos endpoint', function () {
   let block: string
 
   before(async () => {
-    network = await openNetwork({clusters: [], spare: 1})
+    network = await openNetwork({clusters: [], spare: 2})
     block = network.spareAddress(0).replace(/\.200$/, '')
     await network.join('paris', {replicas: 2})
     await untilReachable(network)
@@ -125,6 +126,45 @@ describe('e2e: health of each Thanos endpoint', function () {
     await until(network, 'the target', async () => (await answerOf('other')) === 'other/0')
     await register('strict', {host: `${block}.121`})
     await until(network, 'an unhealthy target', async () => (await ask('strict')).grpcMessage === 'no healthy upstream')
+  })
+
+  it('of two addresses behind one name the living one answers every call, from the death of the other on (thanos#6810)', async () => {
+    const lyon = parseClusterName('lyon')
+    const name = 'stores.test.internal'
+    const nameServer = {host: network.spareAddress(0), port: 1053}
+    const dns = await serveDnsRecords(nameServer)
+    network.onClose(async () => {
+      dns.close()
+    })
+    dns.set(name, {A: {addresses: ['130', '131'].map(last => `${block}.${last}`), ttl: 60}})
+    const [living, dying] = [await serve('130', 'living'), await serve('131', 'dying')]
+    const {addresses = []} = network.requestFor(lyon)
+    const targets = new Map([['stores', {host: name, port: 10_901, replicas: 1, health: 'grpc' as const}]])
+    const request = {addresses, replicas: 0, targets}
+    await addCluster(network.store, lyon, {request, defaults: targetsOf(defaultStack)}, dependencies)
+    const envoy = await network.makeEnvoy(lyon, {address: addresses[0]?.host ?? '', nameServer})
+    await envoy.start()
+    const authority = `${sidecarName(lyon, 0, 'stores')}.atlas.svc.cluster.local:10901`
+    const answer = async (): Promise<string> => {
+      const {headers, grpcStatus, grpcMessage} = await callOnce(openPlain(queryAddress(network)), oneCall(authority, 20_000))
+      return grpcStatus === 0 ? String(headers[ANSWERED_BY]) : `gRPC status ${grpcStatus ?? 'none'}: ${grpcMessage}`
+    }
+    const first = new Set<string>()
+    await until(network, 'both addresses', async () => first.add(await answer()).has('living') && first.has('dying'))
+
+    const healthy = async (): Promise<string> =>
+      envoy.page(`/stats?filter=^cluster\\.${envoyNames.sidecar(0, 'stores')}\\.membership_healthy`)
+    await until(network, 'two healthy ones', async () => /: 2$/m.test(await healthy()))
+    await dying.close()
+    const before = living.requests()
+    let calls = 0
+    await until(network, 'the dead one to be found out', async () => {
+      expect(await answer()).to.equal('living')
+      calls += 1
+      return /: 1$/m.test(await healthy())
+    })
+    for (let call = 0; call < 20; call += 1) expect(await answer()).to.equal('living')
+    expect(living.requests() - before).to.equal(calls + 20)
   })
 
   it('an endpoint that moves to another address fails no request, and a new one answers with its first check', async () => {
