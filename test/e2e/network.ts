@@ -29,7 +29,7 @@ export interface NetworkOptions extends SceneOptions {
   readonly found?: (folder: string) => Promise<void>
 }
 
-export interface Network extends Scene, Pick<Stage, 'close' | 'makeEnvoy' | 'onClose' | 'spareAddress' | 'startProcess'> {
+export interface Network extends Scene, Pick<Stage, 'close' | 'makeEnvoy' | 'onClose' | 'requestFor' | 'spareAddress' | 'startProcess'> {
   readonly server: () => Running
   /** The server's view of the proxies. */
   report(): Promise<Report>
