@@ -1,5 +1,7 @@
 /** The references between a chart's objects: the pods of each selector, and NetworkPolicies that admit the ports of the Services. */
 import {expect} from 'chai'
+import {openDirectory} from '../../src/lib/store/open.js'
+import {atlas, inFolder} from '../helpers/atlas.js'
 import {charts, ciNames, findObject, type KubernetesObject, objectsOf, type Pod, podsOf} from './support/rendered.js'
 
 type Labels = Readonly<Record<string, string>>
@@ -159,6 +161,33 @@ describe('the internal ports that speak mutual TLS', () => {
   it('are exposed only when values set it', async () => {
     const objects = await objectsOf({...exposed, set: ['service.clients.enabled=false']})
     expect(objects.some(({metadata}) => metadata.name === 'atlas-clients')).to.equal(false)
+  })
+})
+
+describe('further endpoints in the values of chart atlas', () => {
+  it('are taken by an installation as the chart passes them, and none are passed by default', async () => {
+    const initArgs = async (...set: string[]): Promise<readonly string[]> => {
+      const pods = podsOf(await objectsOf({chart: 'atlas', ci: 'default', set}))
+      return pods.filter(({metadata}) => metadata.name.startsWith('job-')).flatMap(({spec}) => spec.containers[0].args)
+    }
+    const tls = 'extraEndpoints[1].client_config.tls_config.ca_file=/etc/store/ca.crt'
+    const args = await initArgs(
+      'extraEndpoints[0].address=dns+store:10901',
+      'extraEndpoints[0].group=true',
+      'extraEndpoints[1].address=b:1',
+      tls,
+    )
+    const value = args[args.indexOf('--extra-endpoints') + 1] ?? ''
+    await inFolder(async store => {
+      const {code, stderr} = await atlas('init', '--store', store, '--address', '203.0.113.7', '--extra-endpoints', value)
+      expect(code, stderr).to.equal(0)
+      const {settings} = await openDirectory({directory: store}).load()
+      expect(settings?.extraEndpoints).to.deep.equal([
+        {address: 'dns+store:10901', group: true},
+        {address: 'b:1', client_config: {tls_config: {ca_file: '/etc/store/ca.crt'}}},
+      ])
+    })
+    expect(await initArgs()).not.to.include('--extra-endpoints')
   })
 })
 
