@@ -47,7 +47,7 @@ export async function startEnvoy(spec: EnvoySpec, context: DemoContext): Promise
 export async function untilEnvoyReady({owner, admin}: RunningEnvoy, signal: AbortSignal): Promise<void> {
   await waitFor(`the Envoy of ${owner} to get its configuration`, async () => ((await isReady(admin)) ? true : undefined), {
     signal,
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
   })
 }
 

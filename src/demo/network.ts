@@ -114,7 +114,7 @@ export async function startServer({atlas, supervisor, sites, signal}: DemoContex
       if (!response.ok) throw new Error(body.trim())
       return existsSync(endpoints) ? true : undefined
     },
-    {signal, timeoutMs: 30_000},
+    {signal, timeoutMs: 60_000},
   )
   return running
 }
@@ -191,7 +191,7 @@ export const WEB_DOMAIN = 'atlas.localhost'
 const THANOS_HTTP_PORT = 10_902
 
 /** Envoy retries an unreachable cluster after this time: shorter than the default, since a user is watching. */
-const pace = ['--set', 'healthInterval=1s', '--set', 'healthTimeout=1s']
+const pace = ['--set', 'healthInterval=1s']
 
 const cities = ['paris', 'lyon', 'oslo', 'rome', 'vienna', 'madrid', 'berlin', 'dublin', 'prague', 'athens', 'lisbon', 'warsaw']
 

@@ -28,7 +28,7 @@ const paris = parseClusterName('paris')
 const HOUR = 3_600_000
 
 describe('e2e: an Envoy that leaves during a rotation', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let network: Network
   let serving: Serving
   let second: TestEnvoy

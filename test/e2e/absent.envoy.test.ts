@@ -12,9 +12,10 @@ import {type Network, closeNetwork, openNetwork} from './network.js'
 const SOON_MS = 500
 /** Atlas promises that a change takes effect within this. */
 const CHANGE_MS = 1000
+const ROUNDS = 10
 
 describe('e2e: unreachable clusters', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let channel: Channel
 
@@ -62,10 +63,10 @@ describe('e2e: unreachable clusters', function () {
     await expectWithin(SOON_MS, slowestOfLyon)
   }
 
-  /** A busy machine may delay one round of three by chance; a cluster that cannot be reached would delay each of them. */
+  /** A busy machine may delay some rounds by chance; a cluster that cannot be reached would delay each of them. */
   async function expectWithin(limit: number, measure: () => Promise<number>): Promise<void> {
     const rounds = [await measure()]
-    while (rounds.every(each => each >= limit) && rounds.length < 3) rounds.push(await measure())
+    while (rounds.every(each => each >= limit) && rounds.length < ROUNDS) rounds.push(await measure())
     expect(Math.min(...rounds), `milliseconds, the least of ${rounds.join(', ')}`).to.be.lessThan(limit)
   }
 

@@ -18,7 +18,7 @@ const FORMER_ADMIN_PORT = 9901
 const pages = ['/config_dump', '/certs', '/quitquitquit', '/clusters', '/ready', '/stats/prometheus', '/drain_listeners?graceful']
 
 describe("e2e: a registration that names its Envoy's own ports", function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {

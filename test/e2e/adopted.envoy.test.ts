@@ -17,7 +17,7 @@ import {adsPort, impersonate, probeLogged, serverPort, sidecarPort} from './mtls
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 
 describe('e2e: an adopted root', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let goatlas: GoatlasAuthority
 

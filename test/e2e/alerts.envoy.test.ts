@@ -9,7 +9,7 @@ import {until, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: alerts', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   const alertmanagers: {at: HostPort; server: RecordingServer}[] = []
   const alerts: PageRequest = {method: 'POST', headers: {'content-type': 'application/json'}, body: '[{"labels":{"alertname":"x"}}]'}

@@ -28,7 +28,7 @@ const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 const owners: readonly Owner[] = [OBSERVABILITY, paris, lyon]
 
 describe('e2e: defects of goatlas', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
 

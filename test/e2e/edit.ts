@@ -1,5 +1,5 @@
 /** Breaks and repairs stored objects as an operator would: by editing a manifest's file. */
-import {readFile, unlink, writeFile} from 'node:fs/promises'
+import {readFile, rename, unlink, writeFile} from 'node:fs/promises'
 import path from 'node:path'
 import {shardOf} from '../../src/lib/manifest/layout.js'
 import {objectNames} from '../../src/lib/model/names.js'
@@ -20,8 +20,8 @@ export async function edit(network: Network, file: string, change: (text: string
   const before = await readFile(whole, 'utf8')
   const after = change(before)
   if (after === before) throw new Error(`${file} is as it was:\n${before.slice(0, 500)}`)
-  await writeFile(whole, after)
-  return async () => writeFile(whole, before)
+  await replace(network, whole, after)
+  return async () => replace(network, whole, before)
 }
 
 /** Removes a file. @returns a function that restores it */
@@ -29,5 +29,12 @@ export async function remove(network: Network, file: string): Promise<() => Prom
   const whole = path.join(network.folder, 'store', file)
   const before = await readFile(whole, 'utf8')
   await unlink(whole)
-  return async () => writeFile(whole, before)
+  return async () => replace(network, whole, before)
+}
+
+/** As editors do, so that the server never reads half of it. */
+async function replace({folder}: Network, file: string, text: string): Promise<void> {
+  const draft = path.join(folder, `draft-${path.basename(file)}`)
+  await writeFile(draft, text, {mode: 0o600})
+  await rename(draft, file)
 }

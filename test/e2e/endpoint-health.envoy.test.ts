@@ -11,7 +11,7 @@ import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {serveDnsRecords} from '../helpers/dns-server.js'
 import {type GrpcReply, callOnce, grpcCodes, openPlain} from '../../src/demo/lab/grpc.js'
 import {ANSWERED_BY, type Backend, oneCall, serveBackend} from './backend.js'
-import {call, queryAddress, statOf, statusIn, until, untilReachable, whoAnswers} from './look.js'
+import {call, queryAddress, statOf, statusIn, until, untilReachable, untilSynced, whoAnswers} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 const run = promisify(execFile)
@@ -20,7 +20,7 @@ const run = promisify(execFile)
 const AT_ONCE = 2000
 
 describe('e2e: health of each Thanos endpoint', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let block: string
 
@@ -29,6 +29,7 @@ describe('e2e: health of each Thanos endpoint', function () {
     block = network.spareAddress(0).replace(/\.200$/, '')
     await network.join('paris', {replicas: 2})
     await untilReachable(network)
+    await untilSynced(network)
   })
   after(() => closeNetwork(network))
 
@@ -176,6 +177,7 @@ describe('e2e: health of each Thanos endpoint', function () {
     const asking = (async () => {
       while (!answers.has('moving/1')) answers.add(await answerOf('moving'))
     })()
+    await until(network, 'the old address', () => answers.has('moving/0'))
     await register('moving', {host: `${block}.123`})
     await until(network, 'the new address', () => answers.has('moving/1'))
     await asking

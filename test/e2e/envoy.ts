@@ -98,7 +98,7 @@ export async function openEnvoy(making: Making): Promise<TestEnvoy> {
     },
     freeze: () => void process.kill(process_().pid, 'SIGSTOP'),
     thaw: () => void process.kill(process_().pid, 'SIGCONT'),
-    async untilReady(seconds = 15) {
+    async untilReady(seconds = 60) {
       const probe = async (): Promise<true | undefined> => ((await isReady(admin)) ? true : undefined)
       await waitFor(`${name} to be ready`, probe, {signal: supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 50})
     },

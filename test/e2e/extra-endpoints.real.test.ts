@@ -13,7 +13,7 @@ import {testFleet, testDependencies, testSettings} from '../helpers/dependencies
 import {refusedByThanos, usualExtraEndpoints} from '../helpers/extra-endpoints.js'
 
 describe('further endpoints of a real Thanos Query', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
 
   /** What Thanos Query logs with this file until it serves, or ends. */
   async function said(thanos: string, folder: string, text: string): Promise<string> {

@@ -23,7 +23,7 @@ const THANOS_HOST = `paris.thanos.${DOMAIN}`
 const names = ['thanos', 'ingress', 'stores'] as const
 
 describe('e2e: internal TLS of web pages', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
 

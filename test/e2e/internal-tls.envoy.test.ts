@@ -24,7 +24,7 @@ const STREAM_SECONDS = 120
 const [thanos, ruler] = [parseClientName('thanos'), parseClientName('ruler')]
 
 describe('e2e: internal TLS', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
 

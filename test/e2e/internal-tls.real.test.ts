@@ -32,7 +32,7 @@ const quiet = (): void => undefined
 const silent: Screen = {step: quiet, detail: quiet, command: quiet, progress: quiet, proof: quiet, warn: quiet}
 
 describe('e2e: internal TLS, with Thanos', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const undo: (() => Promise<unknown> | void)[] = []
   let network: Network
   let thanos: string
@@ -101,13 +101,13 @@ describe('e2e: internal TLS, with Thanos', function () {
 
   async function untilAnswered(): Promise<void> {
     const answered = async (): Promise<true | undefined> => ((await clusters()) === 'paris' ? true : undefined)
-    await waitFor('Thanos Query to answer with series of paris', answered, {signal: network.context.signal, timeoutMs: 45_000})
+    await waitFor('Thanos Query to answer with series of paris', answered, {signal: network.context.signal, timeoutMs: 120_000})
   }
 
   async function certificate(): Promise<Credential> {
     return waitFor('the certificate of the client', async () => (await network.context.store.load()).clients.get(client), {
       signal: network.context.signal,
-      timeoutMs: 45_000,
+      timeoutMs: 120_000,
     })
   }
 
@@ -133,7 +133,7 @@ describe('e2e: internal TLS, with Thanos', function () {
 
   async function untilSeen({certificate: crt}: Credential, mark: number): Promise<void> {
     const wanted = new X509Certificate(crt).fingerprint256.replaceAll(':', '').toLowerCase()
-    const options = {signal: network.context.signal, timeoutMs: 30_000}
+    const options = {signal: network.context.signal, timeoutMs: 120_000}
     await waitFor('a connection with that certificate', async () => (fingerprints(mark).includes(wanted) ? true : undefined), options)
   }
 
@@ -141,9 +141,12 @@ describe('e2e: internal TLS, with Thanos', function () {
     const {atlas, signal} = network.context
     await atlas.run('init', '--client', client, '--client-directory', mount)
     await place(await certificate())
-    await atlas.run('init', '--internal-tls', '10901', '--set', 'thanosConnection=3s')
+    // Watched from here on: it lacks it for some seconds, which may be over when the command has ended.
     const lacking = async (): Promise<true | undefined> => ((await clusters()) === '' ? true : undefined)
-    await waitFor('Thanos Query to lack paris', lacking, {signal, timeoutMs: 45_000})
+    const lacked = waitFor('Thanos Query to lack paris', lacking, {signal, timeoutMs: 120_000})
+    lacked.catch(() => undefined)
+    await atlas.run('init', '--internal-tls', '10901', '--set', 'thanosConnection=3s')
+    await lacked
     await untilAnswered()
   })
 
@@ -175,7 +178,7 @@ describe('e2e: internal TLS, with Thanos', function () {
       const stores = await storesOf(http())
       return stores.some(({name, error}) => name.includes('.outside.') && error === '') ? true : undefined
     }
-    await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.context.signal, timeoutMs: 45_000})
+    await waitFor('Thanos Query to know it by its other name', renamed, {signal: network.context.signal, timeoutMs: 120_000})
     await untilAnswered()
   })
 
@@ -208,7 +211,7 @@ describe('e2e: internal TLS, with Thanos', function () {
       const names = stores.map(({name}) => name)
       return names.length === 3 && names.includes(secured) && names.includes(plain) ? true : undefined
     }
-    await waitFor('Thanos Query to have all three', isAsked, {signal, timeoutMs: 45_000})
+    await waitFor('Thanos Query to have all three', isAsked, {signal, timeoutMs: 120_000})
     await untilAnswered()
   })
 })

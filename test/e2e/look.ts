@@ -52,7 +52,7 @@ export async function proxyIn(network: Scene, owner: string): Promise<ProxyStatu
 }
 
 /** Seconds in which a machine that does much else, too, gets any single step done. */
-const STEP_S = 30
+const STEP_S = 60
 
 /** Waits until `holds`; after the time limit the error has the state of the network. */
 export async function until(network: Scene, what: string, holds: () => Promise<boolean> | boolean, seconds = STEP_S): Promise<void> {

@@ -17,7 +17,7 @@ const START_PAGE = 1
 const FLEET = 200
 
 describe('e2e: 200 clusters', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {

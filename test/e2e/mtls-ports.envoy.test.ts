@@ -23,7 +23,7 @@ const serverOnly = /unsupported_certificate_purpose/
 const served = {outcome: 'served', details: 'sidecar/0,page/alertmanager,page/prom,page/prom/0,alerts'}
 
 describe('e2e: mutual-TLS ports', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
   let forged: Forged

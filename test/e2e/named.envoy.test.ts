@@ -8,7 +8,7 @@ import {hostOf, until, untilReachable} from './look.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: a cluster by its DNS name', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {
@@ -36,7 +36,7 @@ describe('e2e: a cluster by its DNS name', function () {
         () => false,
       )
     await until(network, 'paris to answer', answers)
-    const requests = startLoad([call], 5)
+    const requests = startLoad([call], 20)
     for (const name of ['two', 'three']) {
       await network.register('paris', {address: `${name}.test.internal`})
       const page = '/config_dump?resource=dynamic_active_clusters'

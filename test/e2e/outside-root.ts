@@ -23,7 +23,7 @@ const foreign = /unable_to_get_local_issuer_certificate|self.signed_certificate_
 export function describeOutsideRoot(kind: string): void {
   const newkey = keyKinds[kind] ?? []
   describe(`e2e: a root from outside, an intermediate with a key of kind ${kind}`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
     const folder = mkdtempSync(path.join(tmpdir(), 'atlas-outside-'))
     let network: Network
     let fleet: Fleet

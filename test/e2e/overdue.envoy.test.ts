@@ -23,7 +23,7 @@ const owners: readonly Owner[] = [OBSERVABILITY, paris]
 const [IDENTITY, ISSUER, ROOT] = [10, 30, 60]
 
 describe('e2e: certificates that have ended', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let network: Network
   let ending: Network
   let root: CertifiedKey

@@ -12,7 +12,7 @@ const DOMAIN = 'web.example'
 const SLOW_MS = 17_000
 
 describe('e2e: pages of clusters with names like those of replicas', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let slow: Promise<{readonly status: number; readonly body: string; readonly ms: number}>
 

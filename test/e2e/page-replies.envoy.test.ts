@@ -14,7 +14,7 @@ const DOMAIN = 'web.example'
 const HTML = {accept: 'text/html,application/xhtml+xml,*/*;q=0.8'}
 
 describe('e2e: replies of Envoys in place of a web page', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let pages: HostPort
   let prometheus: RecordingServer

@@ -32,7 +32,7 @@ interface Answered extends Received {
 
 for (const version of [envoyVersions[0], envoyVersions[envoyVersions.length - 1]] as const)
   describe(`e2e: trailers of web pages, observability Envoy ${String(version)}`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
     let network: Network
     let received: Received | undefined
     /** The stolen cluster's stream whose body is not complete. */

@@ -26,7 +26,7 @@ const everyPage = [
 ] as const
 
 describe('e2e: web pages', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let pages: HostPort
   const servers: Record<'alertmanager' | 'prom0' | 'prom1' | 'sidecar', RecordingServer> = {} as typeof servers

@@ -5,19 +5,20 @@ import {identityIn} from '../../src/demo/lab/certificates.js'
 import {OBSERVABILITY} from '../../src/lib/model/names.js'
 import {thanosCall, visit} from '../helpers/http2.js'
 import {oneCall} from './backend.js'
-import {call, hostOf, queryAddress, untilReachable, whoAnswers} from './look.js'
+import {call, hostOf, queryAddress, until, untilReachable, whoAnswers} from './look.js'
 import {sidecarPort} from './mtls-ports.js'
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: paths', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {
     network = await openNetwork({clusters: ['paris', 'lyon'], spare: 1})
     await untilReachable(network)
     await network.join('oslo', {replicas: 11})
-    await untilReachable(network, ['oslo'])
+    for (const replica of [0, 1, 2, 10])
+      await until(network, `replica ${replica} of oslo`, async () => (await whoAnswers(network, 'oslo', replica)) === `oslo/${replica}`)
   })
   after(() => closeNetwork(network))
 

@@ -15,7 +15,7 @@ import {impersonate} from './mtls-ports.js'
 const [paris, lyon] = [parseClusterName('paris'), parseClusterName('lyon')]
 
 describe('e2e: pins', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
 

@@ -48,7 +48,7 @@ const foreign: Refusals = {envoy: 'unable_to_get_local_issuer_certificate', serv
 const misnamed: Refusals = {envoy: 'SAN_matcher,_certificate_SANs_are_[X]', server: 'certificate-name'}
 
 describe('e2e: certificates that are refused', function () {
-  this.timeout(90_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
   let ports: readonly MtlsPort[]

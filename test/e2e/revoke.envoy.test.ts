@@ -17,7 +17,7 @@ import {serverPort} from './mtls-ports.js'
 
 const paris = parseClusterName('paris')
 describe('e2e: revocation', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let fleet: Fleet
   let stolen: Credential

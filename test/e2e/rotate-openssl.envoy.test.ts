@@ -35,7 +35,7 @@ const clients = [parseInternalClient(`${client}:${internalPorts.join(',')}`)]
 const every: Clients = {cluster: paris, internal: client}
 
 describe('e2e: a rotation, as openssl sees it', function () {
-  this.timeout(180_000)
+  this.timeout(360_000)
   inSteps()
   let network: Network
   let former: Fleet

@@ -87,10 +87,10 @@ export interface Stage {
 }
 
 /**
- * Faults are detected in a second or two instead of many; the scenario is the same. A check may take as long as in production: on a machine that
- * runs other tests as well, a backend in this process may not answer within some tenths of a second, and requests would fail for that alone.
+ * Faults are detected in a second or two instead of many; the scenario is the same. A check and a connection may take as long as in production: on a
+ * machine that runs other tests as well, a backend in this process may not answer within some tenths of a second, and requests would fail for that alone.
  */
-const quick: Partial<ProxyTimeouts> = {connect: 1, healthInterval: 0.5, healthTimeout: 2}
+const quick: Partial<ProxyTimeouts> = {healthInterval: 0.5}
 
 /** Settings for a scene whose servers answer ADS at `ports` of its address. */
 export function settingsFor(address: string, ports: readonly number[], {timeouts, ...choices}: Choices = {}): Choices {

@@ -23,7 +23,7 @@ const names = ['paris', 'lyon'] as const
 const routed = {11_901: 8443, 11_904: 8444} as const
 
 describe('e2e: an SNI router in front of downstream Envoys', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   inSteps()
   let network: Network
 

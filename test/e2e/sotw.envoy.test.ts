@@ -12,7 +12,7 @@ import {differenceOf, dumpOf, reportOf, settledDumpOf, until, untilReachable, un
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: state of the world', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {

@@ -1,4 +1,5 @@
 /** The start page through the real observability Envoy: what a browser gets at 10904, also while no server runs. */
+import {isDeepStrictEqual} from 'node:util'
 import {expect} from 'chai'
 import type {HostPort} from '../../src/lib/model/address.js'
 import type {ShownStatus} from '../../src/lib/ops/status.js'
@@ -11,7 +12,7 @@ import {type Network, closeNetwork, openNetwork} from './network.js'
 const DOMAIN = 'web.example'
 
 describe('e2e: the start page', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let pages: HostPort
   const get = async (path: string, request?: PageRequest): Promise<PageAnswer> => ask(pages, path, request)
@@ -27,7 +28,10 @@ describe('e2e: the start page', function () {
     await network.register('lyon')
     const rowOf = (body: string, name: string): string => body.split('\n').find(line => line.includes(`<th scope="row">${name}<`)) ?? ''
     const host = `atlas.${DOMAIN}:8443`
-    await until(network, 'lyon on the page', async () => rowOf((await get('/')).body, 'lyon') !== '')
+    await until(network, 'lyon on the page, and both Envoys', async () => {
+      const {body} = await get('/')
+      return rowOf(body, 'lyon') !== '' && ['atlas', 'paris'].every(name => rowOf(body, name).includes('>connected<'))
+    })
     const {headers, body} = await get('/', {headers: {host}})
     expect(headers['content-type']).to.equal('text/html; charset=utf-8')
     expect(rowOf(body, 'atlas')).to.include('>connected<')
@@ -47,17 +51,27 @@ describe('e2e: the start page', function () {
     })
   })
 
+  const statesIn = ({proxies}: ShownStatus): readonly string[] => proxies.map(({cluster, state}) => `${cluster} ${state}`)
+
+  /** The document of the page and that of the command, of one state of the network: it may change between the two. */
+  async function atOnce(): Promise<readonly [ShownStatus, ShownStatus]> {
+    const ofPage = async (): Promise<ShownStatus> => JSON.parse((await get('/status.json')).body) as ShownStatus
+    for (;;) {
+      const before = await ofPage()
+      const wanted = JSON.parse((await atlasIn(network, 'status', '--json')).stdout) as ShownStatus
+      const shown = await ofPage()
+      if (isDeepStrictEqual([statesIn(before), before.warnings], [statesIn(shown), shown.warnings])) return [shown, wanted]
+    }
+  }
+
   it('is there as JSON, the document of atlas status', async () => {
     await edit(network, files.registration('lyon'), text => text.replace(/^( *)annotations:\n/m, '$&$1  goatlas.io/adresses: x\n'))
     await until(network, 'a finding', async () => (await get('/status.json')).body.includes('goatlas.io/adresses'))
     // Until then the two may be asked at different moments of what this change, or the test before, has brought about.
     await untilSynced(network)
-    const shown = JSON.parse((await get('/status.json')).body) as ShownStatus
-    const wanted = JSON.parse((await atlasIn(network, 'status', '--json')).stdout) as ShownStatus
+    const [shown, wanted] = await atOnce()
     expect(Object.keys(shown)).to.deep.equal(Object.keys(wanted))
-    expect(shown.proxies.map(({cluster, state}) => [cluster, state])).to.deep.equal(
-      wanted.proxies.map(({cluster, state}) => [cluster, state]),
-    )
+    expect(statesIn(shown)).to.deep.equal(statesIn(wanted))
     const found = (status: ShownStatus): readonly string[] =>
       status.findings.map(({kind, cluster, message}) => `${kind} ${cluster}: ${message}`)
     expect(found(shown)).to.deep.equal(found(wanted))

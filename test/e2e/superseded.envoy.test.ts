@@ -24,7 +24,7 @@ const [ADS_CONNECTION, SUPERSEDED] = [2, 3]
 const SHORT = 16
 
 describe('e2e: a replaced ADS credential', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
 
   before(async () => {

@@ -11,7 +11,7 @@ import {queryAddress, statOf, until, untilReachable, whoAnswers} from './look.js
 import {type Network, closeNetwork, openNetwork} from './network.js'
 
 describe('e2e: named targets', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let network: Network
   let block: string
 

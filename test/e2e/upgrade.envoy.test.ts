@@ -26,7 +26,7 @@ if (hasCommit(BEFORE)) describe(`e2e: upgrade from commit ${BEFORE}, running`, u
 const why = hasCommit(BEFORE) ? '' : ', since this clone lacks the commit'
 
 describe(`e2e: upgrade from what commit ${BEFORE} wrote, as kept in test/golden${why}`, function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let network: Network
 
   before(async () => {
@@ -64,7 +64,7 @@ describe(`e2e: upgrade from what commit ${BEFORE} wrote, as kept in test/golden$
 })
 
 function upgradeOfRunning(this: Mocha.Suite): void {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let network: Network
 
   before(async () => {

@@ -30,7 +30,7 @@ const fleets: Readonly<Record<string, Versions>> = {
 
 for (const [name, versions] of Object.entries(fleets))
   describe(`e2e: ${name}`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
     let network: Network
 
     before(async () => {

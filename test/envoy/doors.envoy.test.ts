@@ -56,7 +56,7 @@ const credential = (owner: typeof paris | 'atlas', generation: number, by = cred
   issue(credentialSpec(settings, owner, generation), by, now, signer)
 
 describe('envoy: listeners and the client certificates that they admit, on real Envoys', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const running: Record<string, RunningEnvoy> = {}
   const servers: {close(): void}[] = []
 

@@ -16,7 +16,7 @@ const admin = {host: '127.0.47.1', port: 9901}
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: first health checks`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
 
     it('are spread, and are repeated every second while no cluster was healthy yet', async () => {
       const now = new Date()

@@ -42,7 +42,7 @@ const as = (shows: CertifiedKey | undefined, servername = SERVER_NAME) => ({
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: listeners under many, silent and eager clients`, function () {
-    this.timeout(180_000)
+    this.timeout(360_000)
     const closing: (() => Promise<void> | void)[] = []
     let envoy: RunningEnvoy
     let listeners: readonly JsonObject[]

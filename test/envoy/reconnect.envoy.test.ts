@@ -27,7 +27,7 @@ const named = /^(?:Secret|RouteConfiguration) /
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: a stream that breaks`, function () {
-    this.timeout(90_000)
+    this.timeout(240_000)
     let ads: AdsServer
     let envoy: RunningEnvoy
     beforeEach(async () => {

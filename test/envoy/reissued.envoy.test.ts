@@ -19,7 +19,7 @@ const settings = defaultSettings
 const block = '127.0.46'
 
 describe('envoy: an issuer that is issued again for the same key', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const authority = testAuthority(new Date(now.getTime() - 86_400_000), 'reissued', settings)
   const {root, issuer: former, signer} = authority
   const again = reissue(former, issuerSpec(settings), root, now, signer)

@@ -23,7 +23,7 @@ const first = build(certified(fleetOf([testCluster('paris')]), new Date()), node
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: a resource that is replaced by one of another name`, function () {
-    this.timeout(90_000)
+    this.timeout(240_000)
     let ads: AdsServer
     let envoy: RunningEnvoy
     beforeEach(async () => {

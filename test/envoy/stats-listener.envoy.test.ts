@@ -27,7 +27,7 @@ interface Rig {
 
 for (const version of ['1.36', '1.40'] as const)
   describe(`envoy ${version}: the stats listener`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
 
     it('serves two pages to GET, and no other page of the admin socket', async () =>
       withEnvoy(version, async ({admin}) => {

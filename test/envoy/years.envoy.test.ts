@@ -21,7 +21,7 @@ const block = '127.0.47'
 const STEP = 2
 
 describe('envoy: years of renewals', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   /** A network that has lived for so many days by now. */
   function begunAgo(days: number): ModelNetwork {

@@ -81,7 +81,8 @@ export async function serveRecording(at: HostPort, name: string): Promise<Record
   server.keepAliveTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(at.port, at.host, resolve)
+    // An Envoy may open a thousand connections at once, while this process is busy.
+    server.listen({...at, backlog: 4096}, resolve)
   })
   return {
     requests,

@@ -12,7 +12,7 @@ import {freePort, readiness} from '../helpers/serving.js'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 describe('the package', function () {
-  this.timeout(180_000)
+  this.timeout(360_000)
   let folder: string
   let store: string
   let packed: string[]

@@ -16,7 +16,7 @@ function elsewhere(urls: readonly string[], base: string): readonly string[] {
 }
 
 describe('pages: Alertmanager', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let pages: Pages
   let visitor: BrowserContext
   let page: Page

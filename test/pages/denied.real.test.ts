@@ -58,7 +58,7 @@ const counted: Readonly<Record<PageKind, RegExp>> = {
 }
 
 describe('pages: what is denied, on the real programs', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let pages: Pages
   let ruler: HostPort
   let untouched: readonly string[]

@@ -40,7 +40,7 @@ const acting = {
 }
 
 describe('pages: cleaned in both directions, in a browser', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let pages: Pages
   let server: RecordingServer
   let visitor: BrowserContext

@@ -14,7 +14,7 @@ import {openPrometheus, query, untilRow} from './support/prometheus-ui.js'
 import {type Pages, byHost, byPath, sharedPages} from './support/scene.js'
 
 describe('pages: behind a login proxy', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   inSteps()
   let pages: Pages
   let proxy: HostPort

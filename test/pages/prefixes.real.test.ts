@@ -37,7 +37,7 @@ const mixes: readonly Mix[] = [
 const NO_TEMPLATES = 'error reading base template: open /usr/share/prometheus/web/templates/_base.html: no such file or directory\n'
 
 describe('pages: external URLs and route prefixes', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let pages: Pages
   let visitor: BrowserContext
   let page: Page

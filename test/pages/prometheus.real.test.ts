@@ -8,7 +8,7 @@ import {openGraph, openPrometheus, query, untilAt, untilRow, walkMenu} from './s
 import {type Pages, askAt, byPath, sharedPages, ways} from './support/scene.js'
 
 describe('pages: Prometheus 3', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let pages: Pages
   let visitor: BrowserContext
   let page: Page

@@ -7,7 +7,7 @@ import {namedIn} from './support/crawl.js'
 import {type Pages, askAt, byHost, byPath, sharedPages} from './support/scene.js'
 
 describe('pages: the start page', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let pages: Pages
   const start = new URL('/', byPath('prom', 'paris')).href
 

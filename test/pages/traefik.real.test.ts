@@ -32,7 +32,7 @@ const printed = examplesOf('login-proxy.md')
   .flatMap(block => loadAll(block) as Printed[])
 
 describe('pages: behind Traefik, which asks a login proxy', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   inSteps()
   let pages: Pages
   let traefik: HostPort

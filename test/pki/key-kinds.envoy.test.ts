@@ -24,7 +24,7 @@ const accepted: Readonly<Record<string, readonly string[]>> = {
 const refused: Readonly<Record<string, readonly string[]>> = {secp256k1: ec('secp256k1'), 'brainpool-p256': ec('brainpoolP256r1')}
 
 describe('pki, kinds of keys', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('Envoy verifies below a root of each kind that is accepted, and below none on secp256k1 or a Brainpool curve', () =>
     inFolder(async folder => {

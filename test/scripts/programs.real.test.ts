@@ -14,7 +14,7 @@ import {newVisitor, openBrowser} from '../pages/support/browser.js'
 import {ALERT, type Ground, programAt, startAlertmanager, startPrometheus} from '../pages/support/programs.js'
 
 describe('programs for web pages', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const undo: (() => Promise<unknown> | void)[] = []
   let ground: Ground
   let browser: Browser

@@ -20,7 +20,7 @@ export interface Newcomer {
 /** @param query Thanos Query; without it the proof ends at the Envoys */
 export async function addWhileRunning(network: Network, {name, site, backend}: Newcomer, query: HostPort | undefined): Promise<string> {
   const others = network.members.map(({envoy}) => envoy)
-  await untilSynced(network, 10_000)
+  await untilSynced(network)
   const before = await picture(network, others)
   const begin = performance.now()
   const member = await joinCluster(network, name, site, backend)
@@ -33,7 +33,7 @@ export async function addWhileRunning(network: Network, {name, site, backend}: N
       network.members.map(each => each.name),
     )
   const answered = performance.now() - begin
-  await untilSynced(network, 10_000)
+  await untilSynced(network)
   const after = await picture(network, others)
   const idleBytes = judgeOthers(before, after)
   const gained = judgeObservability(before, after, member)

@@ -74,7 +74,7 @@ async function untilShown({context}: Network, path: string): Promise<void> {
     if (status === 200) return true
     throw new Error(`it answers ${status}`)
   }
-  await waitFor(`${path} to be shown`, probe, {signal: context.signal, timeoutMs: 30_000})
+  await waitFor(`${path} to be shown`, probe, {signal: context.signal, timeoutMs: 60_000})
 }
 
 /** Follows at most two redirects, all of which must stay at this address. */

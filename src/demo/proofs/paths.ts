@@ -39,7 +39,7 @@ export async function untilReachable(network: Network, {name, authority}: Member
       if (answer.grpcStatus === grpcCodes.ok) return true
       throw new Error(`gRPC status ${answer.grpcStatus ?? 'none'} ${answer.grpcMessage}`)
     },
-    {signal: network.context.signal, timeoutMs: 30_000},
+    {signal: network.context.signal, timeoutMs: 60_000},
   )
 }
 

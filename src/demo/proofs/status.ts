@@ -12,7 +12,7 @@ export async function askStatus({context}: Network): Promise<Status> {
  * Waits until every owner has a proxy that has acknowledged its whole configuration.
  * @returns that status
  */
-export async function untilSynced(network: Network, timeoutMs: number): Promise<Status> {
+export async function untilSynced(network: Network): Promise<Status> {
   const owners = [network.observability, ...network.members.map(({envoy}) => envoy)].map(({owner}) => owner)
   return waitFor(
     'every proxy to be synced',
@@ -22,6 +22,6 @@ export async function untilSynced(network: Network, timeoutMs: number): Promise<
       if (lagging.length === 0) return status
       throw new Error(`not yet: ${lagging.join(', ')}`)
     },
-    {signal: network.context.signal, timeoutMs},
+    {signal: network.context.signal, timeoutMs: 60_000},
   )
 }
