@@ -17,8 +17,11 @@ const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggr
 const LIMIT = 10
 
 export interface Victim {
-  /** Waits until the cluster is cut off, at most for the promised time. */
-  untilCutOff(): Promise<void>
+  /**
+   * Waits until the cluster is cut off, at most for the promised time, and then until its Envoy has connected again in vain, which it does when it wants.
+   * @returns after how many seconds it was cut off
+   */
+  untilCutOff(): Promise<number>
   close(): void
 }
 
@@ -57,15 +60,17 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
       const isGone = async (): Promise<boolean> =>
         !(await statusIn(scene)).proxies.some(proxy => proxy.cluster === cluster && proxy.connectedSince !== undefined)
       await wait('its stream to end', isGone)
+      // Its route goes first, then its Envoy cluster.
+      await wait('its Envoy cluster to be gone', async () => !(await dumpOf(scene.observability)).includes(`thanos/${cluster}`))
+      const seconds = (performance.now() - begin) / 1000
       const mark = scene.observability.mark()
       const came = async (): Promise<boolean> =>
         scene.observability
           .logged('request', mark)
           .some(({details, peer}) => details === 'rbac_access_denied_matched_policy[denied]' && peer?.includes(`/${cluster}/`) === true)
-      await wait('its Envoy to be refused when it reconnects', came)
+      await until(scene, 'its Envoy to be refused when it reconnects', came)
       expect(await isGone()).to.equal(true)
-      // Its route goes first, then its Envoy cluster.
-      await wait('its Envoy cluster to be gone', async () => !(await dumpOf(scene.observability)).includes(`thanos/${cluster}`))
+      return seconds
     },
   }
 }

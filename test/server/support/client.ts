@@ -36,7 +36,7 @@ export type SotwClient = TestStream<MessageInitShape<typeof DiscoveryRequestSche
 export interface TestStream<Request, Response> {
   readonly responses: readonly Response[]
   send(request: Request): void
-  /** Resolves with the next response that was not taken yet. */
+  /** Resolves with the next response that was not taken yet. @throws Error after the time limit, and when the stream has ended without one */
   next(timeoutMs?: number): Promise<Response>
   /** Resolves with what ended the stream. */
   readonly status: Promise<StatusObject>
@@ -98,6 +98,7 @@ export function connect({address, roots, key, serverName = 'ads.atlas.internal',
 function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>): TestStream<Request, Response> {
   const responses: Response[] = []
   let taken = 0
+  let isOver = false
   let wake: (() => void) | undefined
   call.on('data', (response: Response) => {
     responses.push(response)
@@ -106,6 +107,7 @@ function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>):
   call.on('error', () => undefined)
   const status = new Promise<StatusObject>(resolve => {
     call.on('status', found => {
+      isOver = true
       resolve(found)
       wake?.()
     })
@@ -117,6 +119,8 @@ function stream<Request, Response>(call: ClientDuplexStream<unknown, Response>):
     send: request => call.write(request),
     async next(timeoutMs = 20_000) {
       for (let left = timeoutMs; responses.length <= taken; left -= TURN) {
+        // A timer would keep the process from ending.
+        if (isOver) throw new Error('the stream has ended, and there was no further response')
         if (left <= 0) throw new Error(`no response within ${timeoutMs} ms`)
         await new Promise<void>(resolve => {
           const timer = setTimeout(resolve, Math.min(TURN, left))
