@@ -19,7 +19,7 @@ export interface UnderLoad<T> {
 /** Longer than any proof takes. */
 const STREAM_MS = 120_000
 /** How often each kind of call is made to each cluster, and PromQL is asked. */
-const [CALL_EVERY_MS, QUERY_EVERY_MS] = [20, 100]
+const [CALL_EVERY_MS, QUERY_EVERY_MS] = [40, 200]
 /** How long the load runs before the work and after it. */
 const AROUND_MS = 1500
 
