@@ -36,7 +36,7 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
   const target = adsPort(scene, fleet)
   const old = openTls(target, tlsOptions(target, {certificate: stolen}))
   // Without a node the server answers that it is missing: the port has admitted the client.
-  expect(await askOn(old, target.servername)).to.equal(3)
+  expect(await askOn(old, target.servername, 30_000)).to.equal(3)
   return {
     close() {
       for (const channel of [old, query]) channel.close()
@@ -76,9 +76,9 @@ export async function openVictim(scene: Scene, fleet: Fleet, cluster: string, se
 }
 
 /** Requests configuration on an open connection. @returns the gRPC status; `open` once a response came */
-async function askOn(channel: Channel, authority: string): Promise<number | string> {
+async function askOn(channel: Channel, authority: string, timeoutMs = 1500): Promise<number | string> {
   try {
-    const answer = await channel.call({authority, path: METHOD, message: new Uint8Array(), timeoutMs: 1500, until: 'message'})
+    const answer = await channel.call({authority, path: METHOD, message: new Uint8Array(), timeoutMs, until: 'message'})
     return answer.grpcStatus ?? 'open'
   } catch (error) {
     return String(error)
