@@ -81,6 +81,21 @@ describe('cli/text/render: a text', () => {
     expect(wrapText(text)).to.equal(text)
   })
 
+  it('breaks no command in quotes and no quoted path, so that each can be copied', () => {
+    const command = '"atlas cluster revoke paris --reissue --store /srv/a-long-name/state"'
+    const text = `If it was stolen, go on (${command}), or write to '/srv/my folder/state' with "atlas status".`
+    expect(wrapText(text, 40).split('\n')).to.deep.equal([
+      'If it was stolen, go on',
+      `(${command}),`,
+      "or write to '/srv/my folder/state' with",
+      '"atlas status".',
+    ])
+    for (let width = 1; width < 120; width += 1)
+      for (const whole of [command, "'/srv/my folder/state'", '"atlas status"']) expect(wrapText(text, width)).to.contain(whole)
+    // What is no command stays words: an apostrophe begins no path.
+    expect(wrapText(`the cluster's name "of two words" isn't '`, 14).split('\n').length).to.be.greaterThan(2)
+  })
+
   it('loses no word, and no line is wider than the terminal unless a word is', () => {
     const text = '  a long title of several words  and its value\n- one two three four five\n\n    blanks in front'
     for (let width = 1; width < 60; width += 1) {

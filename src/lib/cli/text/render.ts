@@ -63,8 +63,24 @@ function joinCells(row: readonly string[], columns: readonly number[], widths: r
     .trimEnd()
 }
 
-/** The text on lines of at most `width` characters, broken at blanks; a word that is longer has a line of its own. */
+/** A command in double quotes, or a path that is quoted for a shell: a line's end in it would be copied with it. */
+const COPIED = /"(?:atlas|curl|docker|envoy|helm|kubectl|npm|openssl) [^"\n]*"|(?<=^|[ (])'[^'\n]*\/[^'\n]*'/g
+
+/** Stands for a blank at which no line is broken; no text has it, because it has no meaning. */
+const BLANK = '\uE000'
+
+/**
+ * The text on lines of at most `width` characters, broken at blanks; a word that is longer has a line of its own. What is to be copied is one
+ * word.
+ */
 export function wrapWords(text: string, width = Infinity): string {
+  return wrapParts(
+    text.replaceAll(COPIED, part => part.replaceAll(' ', BLANK)),
+    width,
+  ).replaceAll(BLANK, ' ')
+}
+
+function wrapParts(text: string, width: number): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
