@@ -127,7 +127,7 @@ describe('a server on a store', () => {
       await start(openDirectory({directory}), path.join(folder, 'endpoints.yaml'))
       expect(serving.readiness().warnings.join()).to.include(`can not be written to ${folder}/endpoints.yaml`)
       await mkdir(folder)
-      await eventually(() => serving.readiness().warnings.length === 0, 'the file is written', 30_000)
+      await eventually(() => serving.readiness().warnings.length === 0, 'the file is written')
     }).timeout(60_000)
 
     it('a registration broken by hand costs no Envoy anything, and is named with its file', async () => {

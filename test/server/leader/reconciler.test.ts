@@ -203,7 +203,7 @@ describe('the reconciler', () => {
     refuseRecordOf(rome, 20)
     askToRemove(rome)
     // 20 tries, 50 ms apart.
-    await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done', 15_000)
+    await eventually(() => store.fleet().requests.get('remove-1')?.state === 'done', 'the request is done')
   }).timeout(60_000)
 
   it('says nothing any more of what it could not do as the leader, and does it at once when it leads again', async () => {

@@ -111,7 +111,7 @@ export async function settle(client: DeltaClient, quietMs = 150): Promise<number
 }
 
 /** As `settle` for several, until the server's report says that each has acknowledged everything. */
-export async function settleAll(network: Network, clients: readonly DeltaClient[], timeoutMs = 25_000): Promise<void> {
+export async function settleAll(network: Network, clients: readonly DeltaClient[], timeoutMs = 30_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   const isDone = (): boolean => {
     const {proxies} = network.serving.report()
@@ -128,7 +128,7 @@ export function need<T>(value: T | undefined): T {
   return value
 }
 
-export async function eventually(check: () => boolean, what: string, timeoutMs = 25_000): Promise<void> {
+export async function eventually(check: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`)

@@ -24,7 +24,7 @@ describe('store/kubernetes: election', () => {
     try {
       await until(() => election.leads())
       api.remove({namespace: 'atlas', resource: 'leases'}, 'atlas')
-      await until(() => api.get({namespace: 'atlas', resource: 'leases'}, 'atlas') !== undefined && election.leads(), 15_000)
+      await until(() => api.get({namespace: 'atlas', resource: 'leases'}, 'atlas') !== undefined && election.leads())
       expect(led).to.deep.equal([true, false, true])
     } finally {
       await election.stop()

@@ -124,9 +124,9 @@ async function story(number: number): Promise<void> {
   const stored = async (): Promise<unknown> => plain(await open().load())
   const same = async (): Promise<boolean> => JSON.stringify(plain(watch.fleet)) === JSON.stringify(await stored())
   try {
-    await until(same, 15_000)
+    await until(same)
     await own.commit(watch.fleet, changes())
-    await until(same, 15_000)
+    await until(same)
   } catch (error) {
     expect(plain(watch.fleet)).to.deep.equal(await stored())
     throw error
