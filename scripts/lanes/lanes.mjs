@@ -56,7 +56,7 @@ export const lanes = [
       ...['prometheus-operator', 'operator-crds', 'prometheus-3', 'alertmanager', 'thanos', 'cert-manager', 'cert-manager-crds', 'traefik'],
     ],
     platforms: ['linux'],
-    testSeconds: 60,
+    testSeconds: 180,
     usualMinutes: 18,
     laneMinutes: 45,
     apart: {folders: ['test/e2e', 'test/server', 'test/store'], share: 0.6},

@@ -182,9 +182,9 @@ for (const major of majors)
     it('runs before everything else, with an account that is deleted afterwards', async () => {
       const namespace = await kubernetes.newNamespace('charts')
       const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs/atlas-init`
-      const installing = helm('install', 'atlas', {namespace, release: 'atlas', major}, [], ['--timeout', '50s'])
+      const installing = helm('install', 'atlas', {namespace, release: 'atlas', major}, [], ['--timeout', '140s'])
       const probe = async (): Promise<true | undefined> => ((await kubernetes.request('GET', jobs)).status === 200 ? true : undefined)
-      await waitFor("the hook's Job", probe, {signal: new AbortController().signal, timeoutMs: 45_000})
+      await waitFor("the hook's Job", probe, {signal: new AbortController().signal, timeoutMs: 120_000})
       expect(Object.keys(await versionsIn(namespace)), 'nothing but the hook').to.have.members([
         'Job/atlas-init',
         'Role/atlas-init',

@@ -32,7 +32,7 @@ describe("chart atlas's name server", () => {
         await bindTo(path.join(folder, 'etc/coredns/Corefile'), address)
         await supervisor.start(pod.command(program('coredns'), 'coredns'))
         const until = async <T>(what: string, probe: () => Promise<T | undefined>): Promise<T> =>
-          waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 45_000, everyMs: 100})
+          waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 90_000, everyMs: 100})
         for (const page of [':8080/health', ':8181/ready', ':9153/metrics'])
           await until(page, async () => ((await fetch(`http://${address}${page}`)).ok ? true : undefined))
 

@@ -73,8 +73,8 @@ describe('the accounts of chart atlas (D29)', () => {
     ]
     for (const [who, verb, what] of granted)
       await waitFor(`${who} to have its role`, async () => ((await can(who, verb, what)) === 'yes' ? true : undefined), {
-        signal: AbortSignal.timeout(30_000),
-        timeoutMs: 30_000,
+        signal: new AbortController().signal,
+        timeoutMs: 90_000,
       })
   })
   after(async () => removeServices(kubernetes, namespace))
@@ -270,7 +270,7 @@ describe('the accounts of chart atlas (D29)', () => {
     // The API server applies a new policy after a moment.
     const refused = async (): Promise<true | undefined> =>
       (await as('admin', ['PATCH', 'v1/services/grafana?dryRun=All', {metadata: {labels: {a: 'b'}}}])) === 403 ? true : undefined
-    await waitFor('the policy', refused, {signal: new AbortController().signal, timeoutMs: 30_000})
+    await waitFor('the policy', refused, {signal: new AbortController().signal, timeoutMs: 90_000})
     await may(
       'admin',
       ['POST', 'v1/services', registration('lyon')],
@@ -306,7 +306,7 @@ describe('the accounts of chart atlas (D29)', () => {
     const annotate = ['annotate', 'service', 'atlas-external', 'cloud=here', '--overwrite', '--namespace', namespace]
     const noted = async (): Promise<true | undefined> =>
       (await kubernetes.kubectl(annotate, {kubeconfig: cloud})).code === 0 ? true : undefined
-    await waitFor('its Role', noted, {signal: new AbortController().signal, timeoutMs: 45_000})
+    await waitFor('its Role', noted, {signal: new AbortController().signal, timeoutMs: 90_000})
   })
 
   it('of an operator with that Role, without the policy (clusterAdminPolicy.enabled=false): none is rendered', async () => {

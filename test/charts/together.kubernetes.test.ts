@@ -30,7 +30,7 @@ interface Stage {
 }
 
 describe('the charts together', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('start in an empty namespace, accept a cluster that an operator without a right to any key adds, and route its requests', async () => {
     const kubernetes = await sharedKubernetes()
@@ -57,6 +57,13 @@ describe('the charts together', function () {
           kubernetes,
           objects.filter(({kind}) => kind !== 'Job' && kind !== 'Pod'),
         )
+        // Of one right of each account the others follow: its Role and RoleBinding are known.
+        for (const [account, verb, resource] of [
+          ['init', 'create', 'secrets'],
+          ['ads', 'list', 'services'],
+          ['controller', 'create', 'secrets'],
+        ] as const)
+          await kubernetes.untilAllowed(await kubernetes.serviceAccountKubeconfig(namespace, `atlas-${account}`), verb, resource)
         await init(stage)
         const servers = await Promise.all([
           startServer(stage, 'StatefulSet/atlas-ads', 'atlas-ads-0', ads),
@@ -285,5 +292,5 @@ async function atlas({supervisor, namespace}: Stage, kubeconfig: string, args: r
 }
 
 async function until<T>({supervisor}: Stage, what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  return waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 30_000, everyMs: 200})
+  return waitFor(what, probe, {signal: supervisor.crashed, timeoutMs: 90_000, everyMs: 200})
 }

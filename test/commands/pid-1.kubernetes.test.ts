@@ -26,24 +26,23 @@ const waiting = [
 ]
 
 describe('commands: as PID 1', function () {
-  this.timeout(120_000)
-  let silent: SilentServer
-  before(async () => {
-    silent = await silentServer()
-  })
-  after(() => silent.close())
-
+  this.timeout(240_000)
   for (const [signal, code] of signals) {
     it(`every command that waits for the API server ends at once on ${signal}, with exit code ${code}`, () =>
       inFolder(async folder => {
         const kubeconfig = path.join(folder, 'config')
-        await writeFile(kubeconfig, dump(kubeconfigOf(silent.port)))
         for (const args of waiting) {
-          const connected = silent.nextConnection()
-          const child = await startAsPid1([...args, '--kubeconfig', kubeconfig])
-          await connected
-          child.signal(signal)
-          expect(await child.ended, `${args.join(' ')}: ${child.output()}`).to.equal(code)
+          // Each has a server of its own: a late connection of the command before is none of this one.
+          const silent = await silentServer()
+          try {
+            await writeFile(kubeconfig, dump(kubeconfigOf(silent.port)))
+            const child = await startAsPid1([...args, '--kubeconfig', kubeconfig])
+            await silent.connected
+            child.signal(signal)
+            expect(await child.ended, `${args.join(' ')}: ${child.output()}`).to.equal(code)
+          } finally {
+            silent.close()
+          }
         }
       }))
   }
@@ -63,12 +62,16 @@ describe('commands: as PID 1', function () {
   it('serve that waits for the API server ends on the first signal', () =>
     inFolder(async folder => {
       const kubeconfig = path.join(folder, 'config')
-      await writeFile(kubeconfig, dump(kubeconfigOf(silent.port)))
-      const connected = silent.nextConnection()
-      const server = await startAsPid1(['serve', '--kubeconfig', kubeconfig, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'])
-      await connected
-      server.signal('SIGINT')
-      expect(await server.ended, server.output()).to.equal(0)
+      const silent = await silentServer()
+      try {
+        await writeFile(kubeconfig, dump(kubeconfigOf(silent.port)))
+        const server = await startAsPid1(['serve', '--kubeconfig', kubeconfig, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'])
+        await silent.connected
+        server.signal('SIGINT')
+        expect(await server.ended, server.output()).to.equal(0)
+      } finally {
+        silent.close()
+      }
     }))
 })
 
@@ -134,8 +137,8 @@ async function pidOfForked(child: ChildProcess): Promise<number> {
 
 interface SilentServer {
   readonly port: number
-  /** Resolves at the next connection. */
-  nextConnection(): Promise<void>
+  /** Resolves at the first connection. */
+  readonly connected: Promise<void>
   close(): void
 }
 
@@ -146,10 +149,11 @@ async function silentServer(): Promise<SilentServer> {
     sockets.add(socket)
     socket.on('error', () => undefined).once('close', () => sockets.delete(socket))
   })
+  const connected = new Promise<void>(resolve => server.once('connection', () => resolve()))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
     port: (server.address() as AddressInfo).port,
-    nextConnection: () => new Promise(resolve => server.once('connection', () => resolve())),
+    connected,
     close: () => {
       server.close()
       for (const socket of sockets) socket.destroy()

@@ -71,7 +71,7 @@ describe('a command that a cluster refuses', () => {
   /** The API server knows a new Role after a moment. */
   const untilAllowed = async (kubeconfig: string, ...args: readonly string[]): Promise<Ran> => {
     let ran = await run(kubeconfig, ...args)
-    for (const end = Date.now() + 10_000; ran.code !== 0 && Date.now() < end;) ran = await run(kubeconfig, ...args)
+    for (const end = Date.now() + 90_000; ran.code !== 0 && Date.now() < end;) ran = await run(kubeconfig, ...args)
     expect(ran.code, ran.stderr).to.equal(0)
     return ran
   }

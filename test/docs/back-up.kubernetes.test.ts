@@ -142,7 +142,7 @@ describe('docs/how-to/back-up-and-restore.md, for Kubernetes', () => {
   async function collectorHasPassed(): Promise<void> {
     const ownerReferences = [{apiVersion: 'v1', kind: 'Service', name: 'nobody', uid: '00000000-0000-4000-8000-000000000000'}]
     await apply([{...configMap('orphan', {}), metadata: {name: 'orphan', ownerReferences}}])
-    const end = Date.now() + 30_000
+    const end = Date.now() + 150_000
     while ((await allStored()).has('ConfigMap/orphan')) {
       if (Date.now() > end) throw new Error('the garbage collector does not run')
       await setTimeout(50)

@@ -87,7 +87,7 @@ describe('docs/how-to/dns.md', () => {
         resolver.setServers([`${address}:1053`])
         const answered = await waitFor('an answer', async () => resolver.resolveSrv(`_thanos._tcp.${zoneName()}`), {
           signal: supervisor.crashed,
-          timeoutMs: 45_000,
+          timeoutMs: 90_000,
         })
         expect(answered.map(({name: target, port}) => `${target}:${port}`).sort()).to.deep.equal(targets)
       }

@@ -25,7 +25,7 @@ const page = fileURLToPath(new URL('../../docs/how-to/gitops.md', import.meta.ur
 
 describe('docs/how-to/gitops.md', function () {
   // The CRDs are large.
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('the Kustomize example changes what it says, and a server takes the result', async () => {
     const kubernetes = await sharedKubernetes()

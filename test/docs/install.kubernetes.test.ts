@@ -107,7 +107,7 @@ describe('docs/how-to/install.md', function () {
     const {cluster, existingSecret} = JSON.parse(stdout) as {cluster: string; existingSecret: string}
     expect(cluster).to.equal('paris')
     await run(`kubectl --context paris --namespace atlas get secret ${existingSecret}`)
-    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=30s')
+    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=180s')
   })
 
   it('upgrades and goes back, and the fleet is as it was', async () => {

@@ -12,7 +12,7 @@ const page = readFileSync(fileURLToPath(new URL('../../docs/how-to/internal-tls.
 const [pod = '', values = ''] = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(match => match[1] ?? '')
 
 describe('docs/how-to/internal-tls.md', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('its commands do what it says, in their order', () =>
     inFolder(async store => {

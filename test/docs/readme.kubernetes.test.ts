@@ -100,7 +100,7 @@ describe('README.md, "Install it from a checkout"', function () {
     const [, image = ''] = /--tag (\S+)/.exec(all) ?? []
     const deployed = 'kubectl --namespace atlas get deployment atlas-controller --output jsonpath={.spec.template.spec.containers[0].image}'
     expect((await run(deployed)).stdout).to.equal(image)
-    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=30s')
+    await run('kubectl --namespace monitoring wait --for=create configmap/atlas-thanos-endpoints --timeout=180s')
   })
 
   it('installs the Envoy of that cluster, with the Secret that it names, and makes its address known', async () => {

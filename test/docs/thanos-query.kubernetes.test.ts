@@ -24,7 +24,7 @@ import {programAt} from '../pages/support/programs.js'
 const charts = ['thanos-community', 'bitnami/thanos', 'kube-thanos']
 
 describe('docs/how-to/thanos-query.md', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let blocks: readonly Block[]
   let folder: string
   let supervisor: Supervisor
@@ -75,7 +75,7 @@ describe('docs/how-to/thanos-query.md', function () {
         flags.map(flag => flag.replace(file, own)),
       )
       const probe = async (): Promise<true | undefined> => ((await said()).includes('paris-thanos-sidecar0.atlas.svc') ? true : undefined)
-      await waitFor('Thanos Query to ask the endpoint of paris', probe, {signal: supervisor.crashed, timeoutMs: 30_000})
+      await waitFor('Thanos Query to ask the endpoint of paris', probe, {signal: supervisor.crashed, timeoutMs: 90_000})
     })
 
   it('the Prometheus operator starts the ThanosRuler with the flags of the page, and a real Ruler takes them', async () => {
@@ -98,7 +98,7 @@ describe('docs/how-to/thanos-query.md', function () {
             ({args}) => args?.[0] === 'rule',
           )?.args
         },
-        {signal: supervisor.crashed, timeoutMs: 60_000},
+        {signal: supervisor.crashed, timeoutMs: 120_000},
       )
       expect(flags).to.deep.equal(flagsOf(heading))
 

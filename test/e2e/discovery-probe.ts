@@ -101,6 +101,10 @@ async function run(): Promise<void> {
 
     print<Seen>({byFile: file, byDns: all, byGroup: group, stores, serials: written[ZONE].map(text => readZone(text).serial)})
   }
+  const untilFound = async (count: number): Promise<void> =>
+    until(installation, `${count} clusters, by file and by DNS`, async () =>
+      (await Promise.all([clustersAt(byFile), clustersAt(byDns)])).every(found => found.length === count),
+    )
   for (const name of looking.clusters) {
     await sleep(1000 * Math.random() * Math.max(looking.zone, looking.dns, looking.file))
     print<Added>(await add(installation, name, queries))
@@ -109,13 +113,12 @@ async function run(): Promise<void> {
   const [first = '', ...others] = looking.clusters
   await installation.kubectl(['label', 'service', first, `group.goatlas.io/${GROUP}=`])
   await until(installation, 'the group', async () => (await clustersAt(byGroup)).length === 1)
+  await untilFound(looking.clusters.length)
   await seen()
   const {code, stderr} = await installation.run(['cluster', 'remove', first, '--yes', '--wait'])
   if (code !== 0) throw new Error(stderr)
-  await until(installation, 'the end of the cluster', async () =>
-    (await Promise.all([clustersAt(byFile), clustersAt(byDns)])).every(found => found.length === others.length),
-  )
   await until(installation, 'the end of the group', async () => (await clustersAt(byGroup)).length === 0)
+  await untilFound(others.length)
   await seen()
   await withOwnGroup(installation, byFile, first)
 }
@@ -259,7 +262,7 @@ async function follow(installation: Installation, name: string, key: keyof typeo
 
 async function until({crashed}: Installation, what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
   const probe = async (): Promise<true | undefined> => ((await holds()) ? true : undefined)
-  await waitFor(what, probe, {signal: crashed, timeoutMs: 60_000, everyMs: 20})
+  await waitFor(what, probe, {signal: crashed, timeoutMs: 90_000, everyMs: 20})
 }
 
 function print<T extends object>(line: T): void {

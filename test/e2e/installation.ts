@@ -176,7 +176,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
 
   const issued = async (owner: Owner): Promise<void> => {
     const probe = async (): Promise<true | undefined> => ((await store.load()).credentials.has(owner) ? true : undefined)
-    await waitFor(`the credential of ${owner}`, probe, {signal: supervisor.crashed, timeoutMs: 45_000, everyMs: 30})
+    await waitFor(`the credential of ${owner}`, probe, {signal: supervisor.crashed, timeoutMs: 60_000, everyMs: 30})
   }
   await issued('atlas')
   const observability = await stage.makeObservability()
@@ -203,7 +203,7 @@ async function start(options: InstallationOptions, {stage, store, namespace}: Gr
 
     async register(name, registration = {}) {
       const input = {request: stage.requestFor(name, registration), defaults: targetsOf(defaultStack)}
-      await addCluster(store, name, input, dependencies, {waitMs: 20_000})
+      await addCluster(store, name, input, dependencies, {waitMs: 60_000})
     },
 
     async enter(name, registration = {}) {

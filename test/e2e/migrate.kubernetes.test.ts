@@ -23,7 +23,7 @@ import {NEW_PORT, type OldAndNew, names, openOldAndNew} from './old-and-new.js'
 const QUIET = 2000
 
 describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   inSteps()
   let stage: OldAndNew
   let kept: Channel | undefined
@@ -122,7 +122,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     expectRecords(after)
     const endpoints = after.get('ConfigMap/atlas-thanos-endpoints')?.data?.['endpoints.yaml']
     for (const endpoint of endpointsIn(goatlasZone, '_thanos._tcp.sidecars.thanos.atlas.')) expect(endpoints).to.contain(endpoint)
-    stage.expectAnswers(mark, ...names)
+    await stage.expectAnswers(mark, ...names)
   })
 
   it('no program writes while nothing happens', async () => {
@@ -154,7 +154,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     stage.expectUntouched(after, 'downstream2', 'downstream3')
     expectRecords(after)
     await sleep(1000)
-    stage.expectAnswers(mark, ...names)
+    await stage.expectAnswers(mark, ...names)
     expect(names.map(name => stage.wayOf(name))).to.deep.equal(['new', 'old', 'old'])
     await stage.until('it to be synced', async () => /downstream1 .*synced/.test(await stage.play('5. Move a cluster', /^atlas status/)))
     const {nodePort} = (
@@ -183,7 +183,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
     await sleep(2 * QUIET)
     expect(stage.wayOf('downstream1')).to.equal('old')
     await stage.move('again')
-    stage.expectAnswers(mark, ...names)
+    await stage.expectAnswers(mark, ...names)
   })
 
   it('everything goes back to its old state, and every request is answered', async () => {
@@ -199,7 +199,7 @@ describe('e2e: docs/how-to/migrate-from-goatlas.md, there and back', function ()
       if (key !== 'Service/downstream1') expect(said(after.get(key)), key).to.deep.equal(said(object))
     expect([...after.keys()]).to.have.members([...stage.atFirst.keys()])
     expect(after.get('Service/downstream1')?.spec).to.deep.equal(stage.atFirst.get('Service/downstream1')?.spec)
-    stage.expectAnswers(mark, ...names)
+    await stage.expectAnswers(mark, ...names)
     expect(await stage.play('3. Take it over', /^atlas init(?!.*--dry-run)/)).to.contain('Adopted from the 2021 program')
     const headings = ['Before you begin', '1. Keep a copy', '2. Stop the old controller', '3. Take it over', '4. Install Atlas beside it']
     expect(stage.unplayed([...headings, 'Move one cluster back', heading])).to.deep.equal([])

@@ -229,7 +229,7 @@ class Stage {
     return running
   }
 
-  async #until(what: string, holds: () => Promise<boolean> | boolean, seconds = 30): Promise<void> {
+  async #until(what: string, holds: () => Promise<boolean> | boolean, seconds = 90): Promise<void> {
     const options = {signal: this.#ground.supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 50}
     await waitFor(what, async () => ((await holds()) ? true : undefined), options)
   }

@@ -41,8 +41,8 @@ export interface OldAndNew extends Migration {
   move(how: 'again' | 'first'): Promise<void>
   /** The path of the last request to a cluster. */
   wayOf(name: string): string
-  /** Expects that every request to these clusters since `mark` was answered by the cluster's own sidecar. */
-  expectAnswers(mark: number, ...clusters: readonly Name[]): void
+  /** Expects that every request to these clusters since `mark` was answered by the cluster's own sidecar; waits for the first to each. */
+  expectAnswers(mark: number, ...clusters: readonly Name[]): Promise<void>
   /** Expects that no program has written the Services of these clusters since the beginning. */
   expectUntouched(objects: Objects, ...clusters: readonly Name[]): void
 }
@@ -170,11 +170,10 @@ function stageOf({migration, addresses, sidecar, ...parts}: Parts): OldAndNew {
       await migration.until('the first cluster to be asked the new way', () => wayOf('downstream1') === 'new')
     },
 
-    expectAnswers(mark, ...clusters) {
+    async expectAnswers(mark, ...clusters) {
       for (const name of clusters) {
-        const asked = query.asked(name, mark)
-        expect(asked, name).not.to.have.length(0)
-        const wrong = asked.filter(({by}) => by !== `${name}/0`)
+        await migration.until(`a request to ${name}`, () => query.asked(name, mark).length > 0)
+        const wrong = query.asked(name, mark).filter(({by}) => by !== `${name}/0`)
         expect(wrong, name).to.deep.equal([])
       }
     },

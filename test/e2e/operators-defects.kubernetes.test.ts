@@ -7,13 +7,14 @@ import {dependencies} from '../../src/lib/cli/base-command.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {ANSWERED_BY, oneCall} from './backend.js'
+import type {TestEnvoy} from './envoy.js'
 import {type Installation, registrationOf} from './installation.js'
 import {load} from './load.js'
 import {differenceOf, dumpOf, proxyIn, queryAddress, settledDumpOf, until, untilReachable, untilSynced, updatesOf} from './look.js'
 import {sharedInstallation} from './shared-installation.js'
 
 describe('e2e: defects of goatlas, on Kubernetes', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let network: Installation
 
   before(async () => {
@@ -32,6 +33,18 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     )
   const eventsOf = async (name: string): Promise<string> =>
     network.kubectl(['get', 'events', '--field-selector', `involvedObject.name=${name}`])
+
+  /** Accepted and rejected responses of an Envoy, once none has come for longer than the time between two reports. */
+  async function settledUpdatesOf(envoy: TestEnvoy): Promise<Readonly<Record<string, number>>> {
+    let updates = await updatesOf(envoy)
+    await until(network, `${envoy.nodeId} to be sent nothing more`, async () => {
+      const before = updates
+      await sleep(1500)
+      updates = await updatesOf(envoy)
+      return isDeepStrictEqual(before, updates)
+    })
+    return updates
+  }
 
   /** Removes a cluster, so that the next test finds the installation as this one did. */
   async function remove(...names: readonly string[]): Promise<void> {
@@ -93,6 +106,7 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
 
   it('D19: neither a cluster called atlas nor one of the same name in another namespace touches the configuration or values of another', async () => {
     await untilSynced(network)
+    await settledUpdatesOf(network.observability)
     const [before, values] = [await settledDumpOf(network, network.observability), await network.get('secrets/atlas-envoy-values')]
     const other = await network.kubernetes.newNamespace('other')
     const elsewhere = await network.kubernetes.kubectl(['apply', '-n', other, '-f', '-'], {
@@ -117,15 +131,16 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
     await apply('zug')
     await until(network, 'all of the later one', async () => (await network.fleet()).derived.has('Service/zug-thanos-sidecar0'))
     await until(network, 'its credential', async () => (await network.get('secrets/zug-envoy-ads'))?.metadata.name === 'zug-envoy-ads')
-    const leader = await network.leader()
-    await until(network, 'it to be told', async () => JSON.stringify(await leader.readiness()).includes('aarau-thanos-sidecar0'))
+    // Asked each time: on a busy machine another one may lead meanwhile.
+    const told = async (): Promise<readonly string[]> => (await (await network.leader()).readiness()).warnings
+    await until(network, 'it to be told', async () => (await told()).join().includes('aarau-thanos-sidecar0'))
     expect((await network.get('services/aarau-thanos-sidecar0'))?.spec?.['selector'], "somebody else's stays").to.deep.equal({
       app: 'aarau-thanos-sidecar0',
     })
     // It is retried without a change of the registration.
     await network.kubectl(['delete', 'service', 'aarau-thanos-sidecar0'])
     await until(network, 'it to be made', async () => (await network.fleet()).derived.has('Service/aarau-thanos-sidecar0'))
-    await until(network, 'nothing to be told any more', async () => (await leader.readiness()).warnings.length === 0)
+    await until(network, 'nothing to be told any more', async () => (await told()).length === 0)
     await remove('aarau', 'zug')
   })
 
@@ -156,8 +171,8 @@ describe('e2e: defects of goatlas, on Kubernetes', function () {
   it('D28: a cluster gets only what concerns it, and objects of other programs cause no write', async () => {
     const {envoy} = network.member('lyon')
     await untilSynced(network)
-    await settledDumpOf(network, envoy)
-    const [updates, before] = [await updatesOf(envoy), await proxyIn(network, 'lyon')]
+    const updates = await settledUpdatesOf(envoy)
+    const before = await proxyIn(network, 'lyon')
     await apply('nice')
     await untilServed('nice')
     await remove('nice')

@@ -17,7 +17,7 @@ const times = {
 const GONE = 6000
 
 describe('e2e: the API server is away', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let kubernetes: Kubernetes
   let network: Installation
 

@@ -84,7 +84,7 @@ export function makeReplica({name, role, namespace, listen, admin, accounts, sup
       return performance.now() - begin
     },
 
-    async untilReady(seconds = 20) {
+    async untilReady(seconds = 60) {
       const probe = async (): Promise<true | undefined> => ((await page('/readyz')).ok ? true : undefined)
       await waitFor(`${name} to be ready`, probe, {signal: supervisor.crashed, timeoutMs: seconds * 1000, everyMs: 40})
     },

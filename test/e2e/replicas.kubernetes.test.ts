@@ -10,21 +10,23 @@ import {isDeepStrictEqual} from 'node:util'
 import type {Running} from '../../src/demo/lab/processes.js'
 import {dependencies} from '../../src/lib/cli/base-command.js'
 import {renderHostPort} from '../../src/lib/model/address.js'
+import type {Report} from '../../src/lib/model/report.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import type {Status} from '../../src/lib/ops/status.js'
+import {openAccess} from '../../src/lib/store/kubernetes/access.js'
+import {openClient} from '../../src/lib/store/kubernetes/client.js'
+import {historyOf} from '../store/kubernetes/lease-history.js'
 import {type Installation, registrationOf} from './installation.js'
 import {load} from './load.js'
 import {dumpOf, statOf, until, untilSynced} from './look.js'
 import type {Replica} from './replica.js'
 import {sharedInstallation} from './shared-installation.js'
 
-/** Seconds within which another replica has taken over on the slowest machine. A quiet one takes a Lease (3 s here) and a look (0.6 s). */
-const TAKEN_OVER_S = 40
-/** A Lease that is not given back stays held for at least this long after its holder's end: its 3 s less one renewal, milliseconds. */
-const HELD_MS = 2300
+/** Seconds within which another replica has taken over on the slowest machine. A quiet one takes a Lease (5 s here) and a look (0.6 s). */
+const TAKEN_OVER_S = 90
 
 describe('e2e: replicas of the server', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let network: Installation
 
   before(async () => {
@@ -114,11 +116,24 @@ describe('e2e: replicas of the server', function () {
     return Object.fromEntries(all.flatMap(({proxies}) => proxies).map(({id, connectedSince}) => [id, connectedSince]))
   }
 
-  /** A busy machine may delay one round of three by chance; a Lease that is not given back would delay each of them. */
-  async function expectAtOnce(handOver: () => Promise<number>): Promise<void> {
-    const rounds = [await handOver()]
-    while (rounds.every(each => each >= HELD_MS) && rounds.length < 3) rounds.push(await handOver())
-    expect(Math.min(...rounds), `milliseconds, the least of ${rounds.join(', ')}`).to.be.lessThan(HELD_MS)
+  /**
+   * Stops the leader. The Lease is nobody's before it is another one's: the other one took what was given back, and did not wait until a Lease
+   * ran out. How long it took says less: a busy machine delays either.
+   * @returns when it was given back
+   */
+  async function handOver(leader: Replica): Promise<string> {
+    const client = openClient(await openAccess({kubeconfig: network.kubernetes.kubeconfig, namespace: network.namespace}))
+    const history = await historyOf(client)
+    try {
+      const others = (): readonly string[] => history.holders().filter(holder => holder !== leader.name)
+      await leader.stop()
+      await until(network, 'another one to lead', () => others().some(holder => holder !== ''), TAKEN_OVER_S)
+      expect(others()[0], 'who holds the Lease next').to.equal('')
+      return history.givenBackAt()?.toISOString() ?? expect.fail('it was not given back')
+    } finally {
+      history.stop()
+      client.close()
+    }
   }
 
   /** Registers a cluster as kubectl would, and waits for its credential. */
@@ -148,18 +163,11 @@ describe('e2e: replicas of the server', function () {
   })
 
   it('SIGTERM of the leader gives the Lease back at once', async () => {
-    const handOver = async (): Promise<number> => {
-      const leader = await network.leader()
-      const begin = performance.now()
-      const ended = leader.stop()
-      await until(network, 'another one to lead', async () => (await network.leader()).name !== leader.name)
-      const taken = performance.now() - begin
-      await ended
-      await leader.start()
-      await leader.untilReady()
-      return taken
-    }
-    await expectAtOnce(handOver)
+    const leader = await network.leader()
+    await handOver(leader)
+    expect((await network.leader()).name).not.to.equal(leader.name)
+    await leader.start()
+    await leader.untilReady()
     await signed('turin')
     await remove('turin')
   })
@@ -197,19 +205,20 @@ describe('e2e: replicas of the server', function () {
     }
     await untilSynced(network)
     await signed('turin')
-    await expectAtOnce(async () => {
-      const leader = await network.leader()
-      expect(names([first, second])).to.include(leader.name)
-      const begin = performance.now()
-      const ended = leader.stop()
-      await until(network, 'the other one to lead', async () => (await network.leader()) !== leader)
-      const taken = performance.now() - begin
-      await ended
-      await leader.start({role: 'all'})
-      await leader.untilReady()
-      await untilSynced(network)
-      return taken
-    })
+    const leader = await network.leader()
+    expect(names([first, second])).to.include(leader.name)
+    const where = await places()
+    const givenBack = await handOver(leader)
+    expect(await network.leader()).not.to.equal(leader)
+    const other = leader === first ? second : first
+    const moved = [...where].filter(([, replica]) => replica === leader).map(([id]) => id)
+    const there = async (): Promise<Report['proxies']> => (await other.report()).proxies.filter(({id}) => moved.includes(id))
+    await until(network, 'its Envoys to be at the other one', async () => (await there()).length === moved.length)
+    for (const {id, connectedSince} of await there())
+      expect(connectedSince >= givenBack, `${id} since ${connectedSince}, the Lease given back ${givenBack}`).to.equal(true)
+    await leader.start({role: 'all'})
+    await leader.untilReady()
+    await untilSynced(network)
     expect(await requests.stop()).to.be.greaterThan(100)
 
     for (const replica of [first, second]) {
@@ -236,7 +245,8 @@ describe('e2e: replicas of the server', function () {
       const {warnings, servers} = await network.status()
       return warnings.join().includes(words) && servers.some(({address}) => address === renderHostPort(third.listen))
     })
-    const told = second.log().filter(({msg}) => String(msg).startsWith('can not take part in leader election'))
+    // Its log is of all its runs: an API server that answers late shows there, too.
+    const told = second.log().filter(({msg, error}) => msg === 'can not take part in leader election' && String(error).includes(words))
     expect(told, 'once').to.have.length(1)
 
     await third.stop()

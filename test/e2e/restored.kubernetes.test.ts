@@ -21,7 +21,7 @@ const local = {host: '127.0.0.1', port: 0}
 const registration = (name: string): Change => ({kind: 'registration', name: parseClusterName(name), value: testCluster(name)})
 
 describe('e2e: etcd is restored from an older copy', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let kubernetes: Kubernetes
   let namespace = ''
   const stores: StateStore[] = []
@@ -61,8 +61,8 @@ describe('e2e: etcd is restored from an older copy', function () {
   })
 
   it('both servers name it and take up every change without a restart; what was revoked stays revoked', async () => {
-    await until(() => known().every(names => names === 'atlas,lyon,paris'), 20_000)
-    await until(async () => (await (await open()).load()).credentials.has(lyon), 20_000)
+    await until(() => known().every(names => names === 'atlas,lyon,paris'), 60_000)
+    await until(async () => (await (await open()).load()).credentials.has(lyon), 60_000)
     const {folder} = kubernetes.cluster
     const [data, copy] = [path.join(folder, 'etcd'), path.join(folder, 'copy')]
     await stop()
@@ -74,7 +74,7 @@ describe('e2e: etcd is restored from an older copy', function () {
       const base = await store.load()
       await store.commit(base, [registration('rome'), ...planRemoval(base, lyon, dependencies)]).catch(() => undefined)
       return known().every(names => names === 'atlas,paris,rome')
-    }, 30_000)
+    }, 60_000)
     // The revision that the copy is at is left far behind.
     for (let index = 0; index < 30; index += 1)
       await kubernetes.request('POST', `/api/v1/namespaces/${namespace}/configmaps`, {metadata: {name: `other-${index}`}})
@@ -84,13 +84,13 @@ describe('e2e: etcd is restored from an older copy', function () {
     await start()
 
     // rome was added after the copy, and is gone; lyon is registered again.
-    await until(() => known().every(names => names === 'atlas,lyon,paris'), 40_000)
+    await until(() => known().every(names => names === 'atlas,lyon,paris'), 90_000)
     for (const server of servers) expect(server.readiness().warnings.join()).to.contain('the cluster was found at an earlier state')
     await until(async () => {
       const record = (await store.load()).records.get(lyon)
       return record?.generation === 2 && record.denied.length === 2
-    }, 30_000)
+    }, 60_000)
     await commit(registration('oslo'))
-    await until(() => known().every(names => names === 'atlas,lyon,oslo,paris'), 20_000)
+    await until(() => known().every(names => names === 'atlas,lyon,oslo,paris'), 60_000)
   })
 })

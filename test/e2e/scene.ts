@@ -177,7 +177,7 @@ export async function openStage(options: SceneOptions, store: (folder: string) =
 }
 
 /** Waits until a server's admin port answers 200. */
-export async function untilAnswers(admin: HostPort, page: string, signal: AbortSignal, timeoutMs = 20_000): Promise<void> {
+export async function untilAnswers(admin: HostPort, page: string, signal: AbortSignal, timeoutMs = 60_000): Promise<void> {
   const probe = async (): Promise<true | undefined> => {
     const response = await fetch(`http://${renderHostPort(admin)}${page}`, {signal: AbortSignal.timeout(2000)})
     return response.ok ? true : undefined

@@ -12,7 +12,7 @@ export async function sharedInstallation(): Promise<Installation> {
 /** Shorter than the defaults: the election, the time between reports, the time until a replica counts as dead. */
 const times = {
   report: '300ms',
-  ...{lease: '3s', renew: '2s', 'lease-renew': '500ms', 'lease-retry': '500ms'},
+  ...{lease: '5s', renew: '3500ms', 'lease-renew': '500ms', 'lease-retry': '500ms'},
   ...{replica: '4s', 'replica-renew': '1200ms', 'replica-look': '800ms'},
 }
 

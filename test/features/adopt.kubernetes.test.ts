@@ -12,7 +12,7 @@ import {createGoatlas} from '../helpers/kubernetes/goatlas.js'
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 
 describe('a 2021 installation on a real API server', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('is adopted from what kubectl prints of it', () =>
     inFolder(async folder => {

@@ -9,7 +9,7 @@ import {releaseOnce} from '../helpers/release.js'
 import {readiness, servingFlags} from '../helpers/serving.js'
 
 describe('the image', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let image: ImageRoot
   before(async () => {
     image = makeImageRoot((await releaseOnce()).context)
@@ -80,9 +80,11 @@ describe('the image', function () {
   it('finds its cluster as a pod, and serves from it', async () => {
     const kubernetes = await sharedKubernetes()
     const namespace = await kubernetes.newNamespace('image')
-    const {server, ca, credential} = await readKubeconfig(await kubernetes.serviceAccountKubeconfig(namespace, 'atlas'))
+    const kubeconfig = await kubernetes.serviceAccountKubeconfig(namespace, 'atlas')
+    const {server, ca, credential} = await readKubeconfig(kubeconfig)
     const binding = ['--clusterrole=cluster-admin', `--serviceaccount=${namespace}:atlas`, '--namespace', namespace]
     expect((await kubernetes.kubectl(['create', 'rolebinding', 'atlas', ...binding])).code).to.equal(0)
+    await kubernetes.untilAllowed(kubeconfig, 'create', 'secrets')
     const account = join(image.root, 'var/run/secrets/kubernetes.io/serviceaccount')
     mkdirSync(account, {recursive: true})
     const files = {token: 'token' in credential ? credential.token : '', 'ca.crt': ca, namespace}

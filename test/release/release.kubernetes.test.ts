@@ -24,7 +24,7 @@ const earlier = join(checkout, 'dist/release', `of-a-test-${process.pid}.txt`)
 const orphan = join(checkout, 'dist/lib', `of-a-test-${process.pid}.js`)
 
 describe('a release', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let made: string
   let context: string
   const read = (name: string) => readFileSync(join(made, name), 'utf8')

@@ -27,7 +27,7 @@ describe('the Alertmanagers in Kubernetes', function () {
   inSteps()
   this.timeout(240_000)
   let kubernetes: Kubernetes
-  let [namespace, monitoring] = ['', '']
+  let [namespace, monitoring, kubeconfig] = ['', '', '']
   let [admin, account]: (StateStore | undefined)[] = []
   let server: Serving | undefined
 
@@ -36,7 +36,7 @@ describe('the Alertmanagers in Kubernetes', function () {
     namespace = await kubernetes.newNamespace('alerts')
     monitoring = await kubernetes.newNamespace('monitoring')
     admin = await openCluster({cluster: {kubeconfig: kubernetes.kubeconfig, namespace}, secrets: 'all'})
-    const kubeconfig = await kubernetes.serviceAccountKubeconfig(namespace, 'atlas-controller')
+    kubeconfig = await kubernetes.serviceAccountKubeconfig(namespace, 'atlas-controller')
     await grant(namespace, 'atlas', [
       {apiGroups: ['', 'events.k8s.io'], resources: ['*'], verbs: ['*']},
       {apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['*']},
@@ -159,6 +159,9 @@ describe('the Alertmanagers in Kubernetes', function () {
 
   it('a lost right removes nothing, a list in the settings counts alone, and without a selector the list is removed', async () => {
     await request('DELETE', `/apis/rbac.authorization.k8s.io/v1/namespaces/${monitoring}/rolebindings/${ROLE}`)
+    // A watch that begins before the API server's authorizer has heard of it goes on.
+    const slices = `/apis/discovery.k8s.io/v1/namespaces/${monitoring}/endpointslices`
+    await until(async () => (await kubernetes.request('GET', slices, undefined, {kubeconfig})).status === 403, LIMIT)
     await start()
     await until(async () => (await readyz()).includes('can not be looked up'), LIMIT)
     expect(await isList('am-0', 'am-2', 'am-3')).to.equal(true)

@@ -9,7 +9,7 @@ import {type Namespace, applyRights, openNamespace} from '../e2e/installation.js
 import {sharedKubernetes} from '../helpers/kubernetes/shared.js'
 
 describe('a leader whose clock differs from the API server’s', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   const undo: (() => Promise<void> | void)[] = []
   let place: Namespace
   let store: StateStore
@@ -46,18 +46,18 @@ describe('a leader whose clock differs from the API server’s', function () {
   const until = async (what: string, holds: () => Promise<boolean> | boolean): Promise<void> => {
     await waitFor(what, async () => ((await holds()) ? true : undefined), {
       signal: new AbortController().signal,
-      timeoutMs: 45_000,
+      timeoutMs: 90_000,
       everyMs: 50,
     })
   }
 
   it('signs nothing; /readyz, an Event and the command name the reason', async () => {
-    expect(store.serverTime()).to.be.closeTo(Date.now(), 5000)
+    await until('the time of the API server', () => Math.abs((store.serverTime() ?? 0) - Date.now()) < 5000)
     await until('the warning', () => serving.readiness().warnings.includes(reason))
     const added = await place.run(['cluster', 'add', 'paris', '--address', '203.0.113.4', '--wait', '--timeout', '50s'], place.person)
     expect(added.code, 'before its time is up').to.equal(1)
     expect(added.stderr.replaceAll(/\s+/g, ' ')).to.contain(`reports: ${reason}`)
-    const rotated = await place.run(['rotate', '--wait', '--timeout', '10s'], place.person)
+    const rotated = await place.run(['rotate', '--wait', '--timeout', '50s'], place.person)
     expect(rotated.code).to.equal(1)
     expect(rotated.stderr.replaceAll(/\s+/g, ' ')).to.contain(reason)
     await until('the Event', async () => (await place.kubectl(['get', 'events'])).includes(reason))

@@ -21,7 +21,7 @@ const IDLE = 4000
 const QUIET = 1000
 
 describe('an idle fleet', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
 
   it(`of ${CLUSTERS} clusters: no request but for Leases, and for one object after each watch without an event`, async () => {
     const kubernetes = await sharedKubernetes()

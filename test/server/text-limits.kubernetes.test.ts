@@ -23,7 +23,7 @@ import {inSteps} from '../helpers/steps.js'
 import {until} from '../store/recorder.js'
 
 /** Milliseconds. */
-const LIMIT = 60_000
+const LIMIT = 120_000
 const local = {host: '127.0.0.1', port: 0}
 /** Service names of 59 characters, long addresses and a long domain, so that few replicas are enough. */
 const large = testCluster('x'.repeat(42), {addresses: [parseAddress('198.51.100.4')], replicas: 400})
@@ -103,13 +103,14 @@ describe('a fleet that is too large for the DNS zone and the endpoints file', fu
     await until(async () => has('paris'), LIMIT)
     const complete = await texts()
 
-    await register(large, testCluster('lyon'))
+    // Alone: the server may see two registrations one after the other, and write the texts in between.
+    await register(large)
     await until(async () => {
       const said = await readyz()
       return said.includes(zoneLimit) && said.includes(endpointsLimit)
     }, LIMIT)
     // Added while both limits are passed.
-    await register(testCluster('rome'))
+    await register(testCluster('lyon'), testCluster('rome'))
     await until(async () => {
       const {derived, credentials} = await store.load()
       const services = [...derived.keys()].filter(object => object.startsWith('Service/'))

@@ -6,7 +6,7 @@ import {atlas, atlasBin, inFolder} from '../helpers/atlas.js'
 import {readiness} from '../helpers/serving.js'
 
 describe('server: a machine without IPv6', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
 
   it('serve with the addresses of the charts ([::]) listens on every IPv4 address', () =>
     inFolder(async folder => {

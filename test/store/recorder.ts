@@ -42,7 +42,7 @@ export async function record(store: StateStore): Promise<Recorder> {
 }
 
 /** Resolves when `isSo`; fails after `limitMs`. */
-export async function until(isSo: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
+export async function until(isSo: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
   const deadline = Date.now() + limitMs
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${isSo.toString()}`)

@@ -98,7 +98,7 @@ export async function startCertManager(kubernetes: Kubernetes): Promise<() => Pr
   }
 
   const names = ['certificaterequests', 'certificates', 'issuers', 'clusterissuers'].map(kind => `crd/${kind}.cert-manager.io`)
-  const waited = await kubernetes.kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...names])
+  const waited = await kubernetes.kubectl(['wait', '--for=condition=Established', '--timeout=55s', ...names])
   if (waited.code !== 0) throw new Error(waited.stderr)
   const child = spawn(
     program('cert-manager'),

@@ -11,7 +11,7 @@ export async function installCrds(kubernetes: Kubernetes): Promise<void> {
   const {code, stderr} = await kubernetes.kubectl(['apply', '--server-side', '-f', file])
   if (code !== 0) throw new Error(stderr)
   const names = (loadAll(await readFile(file, 'utf8')) as {metadata: {name: string}}[]).map(({metadata}) => `crd/${metadata.name}`)
-  const end = Date.now() + 30_000
+  const end = Date.now() + 90_000
   for (;;) {
     // kubectl wait fails at once for a CRD without a condition.
     const waited = await kubernetes.kubectl(['wait', '--for=condition=Established', ...names, '--timeout=10s'])

@@ -38,6 +38,7 @@ describe('the fault proxy', () => {
     const list = ['get', 'configmaps', '-o', 'name', '-n', namespaceIn(maps)]
     const {code, stdout} = await kubernetes.kubectl(list, {kubeconfig: proxy.kubeconfig})
     expect([code, stdout]).to.deep.equal([0, 'configmap/a\n'])
+    while (proxy.requests({isOpen: true}).length > 0) await sleep(5)
     const [seen, ...more] = proxy.requests({method: 'GET', path: maps})
     expect(more).to.have.length(0)
     expect(seen).to.deep.include({isWatch: false, nth: 1, status: 200, isOpen: false})
@@ -83,6 +84,7 @@ describe('the fault proxy', () => {
     expect(performance.now() - start).to.be.greaterThan(290)
     proxy.play(() => ({kind: 'hang'}))
     const hanging = outcome(through('GET', maps))
+    while (proxy.requests({isOpen: true}).length === 0) await sleep(5)
     expect(await Promise.race([hanging, sleep(300, 'hangs')])).to.equal('hangs')
     expect(proxy.requests({isOpen: true})).to.have.length(1)
     proxy.cutAll()

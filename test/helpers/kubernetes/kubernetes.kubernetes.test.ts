@@ -54,7 +54,7 @@ describe('the shared cluster', () => {
       const subject = kind === 'user' ? '--user=jane' : `--serviceaccount=${namespace}:jane`
       await kubernetes.kubectl(['create', 'rolebinding', 'reader', '--role=reader', subject, '-n', namespace])
       // The API server's authorizer hears of a role by a watch of its own.
-      for (let tries = 0; tries < 100 && (await list()).code !== 0; tries += 1) await sleep(200)
+      for (let tries = 0; tries < 300 && (await list()).code !== 0; tries += 1) await sleep(200)
       expect((await list()).code).to.equal(0)
       expect((await kubernetes.request('GET', '/version', undefined, {kubeconfig})).status).to.equal(200)
     })
@@ -84,7 +84,8 @@ describe('the shared cluster', () => {
     await kubernetes.request('POST', maps, {metadata: {name: 'owned', ownerReferences}})
     await kubernetes.request('DELETE', `${maps}/owner`)
     let status = 200
-    for (const end = Date.now() + 30_000; status === 200 && Date.now() < end;) ({status} = await kubernetes.request('GET', `${maps}/owned`))
+    for (const end = Date.now() + 150_000; status === 200 && Date.now() < end;)
+      ({status} = await kubernetes.request('GET', `${maps}/owned`))
     expect(status).to.equal(404)
   })
 })

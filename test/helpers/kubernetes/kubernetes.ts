@@ -1,6 +1,7 @@
 /** A cluster for tests: namespaces, kubectl, Helm, raw requests, users with and without rights. */
 import {randomBytes} from 'node:crypto'
 import path from 'node:path'
+import {waitFor} from '../../../src/demo/lab/wait.js'
 import {certify} from './certificates.js'
 import type {Cluster} from './cluster.js'
 import {readKubeconfig, writeKubeconfig} from './kubeconfig.js'
@@ -27,6 +28,8 @@ export interface Kubernetes {
   userKubeconfig(name: string, options: {readonly namespace: string; readonly groups?: readonly string[]}): Promise<string>
   /** Creates a ServiceAccount if it does not exist, and a token for an hour. @returns the path of a kubeconfig (0600) */
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>
+  /** Waits until the API server's authorizer, which hears of Roles by a watch of its own, lets the user of `kubeconfig` do this. */
+  untilAllowed(kubeconfig: string, verb: string, resource: string): Promise<void>
   /** From now on owned objects are deleted with their owners, and deleted namespaces end. */
   startControllers(): Promise<void>
 }
@@ -77,6 +80,14 @@ export function openKubernetes(cluster: Cluster): Kubernetes {
       const answer = await request<{status: {token: string}}>('POST', `${accounts}/${name}/token`, asked)
       const {token} = expectCreated(answer).status
       return writeKubeconfig(fileOf(name), {server: url, ca: ca.certificate, name, namespace, credential: {token}})
+    },
+    async untilAllowed(of, verb, resource) {
+      const {namespace = 'default'} = await readKubeconfig(of)
+      const probe = async (): Promise<true | undefined> => {
+        const {stdout} = await run('kubectl', ['auth', 'can-i', verb, resource, '--namespace', namespace], {env: environment(of)})
+        return stdout.trim() === 'yes' ? true : undefined
+      }
+      await waitFor(`the right to ${verb} ${resource}`, probe, {signal: new AbortController().signal, timeoutMs: 60_000})
     },
     startControllers: async () => cluster.controllers.start(),
   }

@@ -15,7 +15,7 @@ export async function startOperator(
 ): Promise<void> {
   for (const args of [
     ['apply', '--server-side', '-f', program('operator-crds')],
-    ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'],
+    ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=55s'],
   ]) {
     const {code, stderr} = await kubernetes.kubectl(args)
     if (code !== 0) throw new Error(stderr)

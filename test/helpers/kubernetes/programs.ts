@@ -30,13 +30,13 @@ export function program(name: ProgramName): string {
   return known
 }
 
-/** Runs a program to its end; after a minute it is killed (code null). */
+/** Runs a program to its end; after two and a half minutes it is killed (code null). */
 export async function run(
   name: ProgramName,
   args: readonly string[],
   how: {readonly env: NodeJS.ProcessEnv; readonly input?: string | undefined},
 ): Promise<Ran> {
-  const child = spawn(program(name), args, {env: how.env, stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL'})
+  const child = spawn(program(name), args, {env: how.env, stdio: ['pipe', 'pipe', 'pipe'], timeout: 150_000, killSignal: 'SIGKILL'})
   const ran = ranOf(child)
   // A program that does not read its input closes the pipe.
   child.stdin.on('error', () => undefined)

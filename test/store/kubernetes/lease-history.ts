@@ -20,22 +20,28 @@ export interface LeaseHistory {
   writes(): readonly LeasedWrite[]
   /** The holders so far, one after the other. */
   holders(): readonly string[]
+  /** When the Lease was given back last, by the clock of its holder; undefined: it was not. */
+  givenBackAt(): Date | undefined
   stop(): void
 }
 
 interface Seen extends RawObject {
   readonly metadata: RawObject['metadata'] & {readonly annotations?: Readonly<Record<string, string>>}
-  readonly spec?: {readonly holderIdentity?: string}
+  readonly spec?: {readonly holderIdentity?: string; readonly renewTime?: string}
 }
 
 /** Records from now on, until `stop`. */
 export async function historyOf(client: Client): Promise<LeaseHistory> {
   const ended = new AbortController()
-  const leases: {readonly revision: number; readonly holder: string}[] = []
+  const leases: {readonly revision: number; readonly holder: string; readonly at: string}[] = []
   const writes: {readonly revision: number; readonly object: string; readonly writer: string}[] = []
   await follow(client, ['coordination.k8s.io', 'leases'], ended.signal, ({metadata, spec}) => {
     if (metadata.name === 'atlas')
-      leases.push({revision: Number(metadata.resourceVersion), holder: (spec?.holderIdentity ?? '').replace(/_[^_]*$/, '')})
+      leases.push({
+        revision: Number(metadata.resourceVersion),
+        holder: (spec?.holderIdentity ?? '').replace(/_[^_]*$/, ''),
+        at: spec?.renewTime ?? '',
+      })
   })
   await follow(client, ['', 'services'], ended.signal, ({metadata}) => {
     const writer = /^(.*)\.example\.net$/.exec(metadata.annotations?.['goatlas.io/addresses'] ?? '')?.[1]
@@ -44,6 +50,10 @@ export async function historyOf(client: Client): Promise<LeaseHistory> {
   return {
     writes: () => writes.map(write => ({...write, holder: leases.findLast(({revision}) => revision < write.revision)?.holder ?? ''})),
     holders: () => leases.map(({holder}) => holder).filter((holder, index, all) => holder !== all[index - 1]),
+    givenBackAt() {
+      const last = leases.findLast(({holder}) => holder === '')
+      return last === undefined ? undefined : new Date(last.at)
+    },
     stop: () => ended.abort(),
   }
 }

@@ -15,7 +15,7 @@ import {testCluster} from '../../helpers/fleet.js'
 import type {Seen} from '../../helpers/kubernetes/fault-proxy.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {type TestDependencies, testFleet, testSettings, testDependencies} from '../../helpers/dependencies.js'
-import {until} from '../recorder.js'
+import {sleep, until} from '../recorder.js'
 import {openNamespace} from './place.js'
 import {type StoredAs, stageOf} from './stage.js'
 
@@ -68,16 +68,26 @@ describe('store/kubernetes: writes', () => {
   it('writes sixteen objects at a time; a refused object delays only its owner, and is written later', async () => {
     const names = Array.from({length: 24}, (_, index) => `c-${index}`)
     await begin(names)
-    let [open, most] = [0, 0]
+    let [open, most, waiting] = [0, 0, 0]
+    // Credentials wait for each other: on a slow machine they come one by one.
+    const {promise: together, resolve: release} = Promise.withResolvers<undefined>()
     const refusal = {
       message: 'secrets "c-7-envoy-ads" is forbidden: admission webhook "keys.example.net" denied the request: not on Mondays',
     }
     stage.proxy.play(async seen => {
       if (seen.method === 'GET') return undefined
+      // Answered at once, and followed by another one.
+      if (seen.body.includes('"c-7-envoy-ads"')) return {kind: 'answer', status: 403, body: {kind: 'Status', code: 403, ...refusal}}
       open += 1
       most = Math.max(most, open)
+      if (/"c-\d+-envoy-ads"/.test(seen.body)) {
+        waiting += 1
+        if (waiting === 1) void sleep(20_000).then(() => release(undefined))
+        if (waiting === 15) void sleep(50).then(() => release(undefined))
+        await together
+      }
+
       setTimeout(() => (open -= 1), 40)
-      if (seen.body.includes('"c-7-envoy-ads"')) return {kind: 'answer', status: 403, body: {kind: 'Status', code: 403, ...refusal}}
       return {kind: 'delay', ms: 50}
     })
     const error = await rejectedBy(reconcile(store, dependencies))
