@@ -117,7 +117,7 @@ describe('e2e: replicas of the server', function () {
   }
 
   /**
-   * Stops the leader. The Lease is nobody's before it is another one's: the other one took what was given back, and did not wait until a Lease
+   * Stops the leader. The Lease has no holder before it has another one: the other one took what was given back, and did not wait until a Lease
    * ran out. How long it took says less: a busy machine delays either.
    * @returns when it was given back
    */

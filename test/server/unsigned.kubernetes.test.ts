@@ -25,7 +25,7 @@ describe('where nothing can be signed', function () {
     await applyRights(kubernetes, namespace, 1)
     supervisor = await openSupervisor(kubernetes.cluster.folder, {removeFolder: false})
     undo.push(async () => supervisor.stopAll(2000))
-    // The leader is stopped in good order, and nobody waits for a Lease to run out.
+    // The leader is stopped in good order, so no test waits for a Lease to run out.
     const times = {'lease-renew': '500ms', 'lease-retry': '500ms'}
     servers = await openServers(kubernetes, namespace, {address: ownAddress(), supervisor, times})
     ;[controller, ads] = [servers.another('controller', 'controller'), servers.another('atlas-ads-0', 'ads')]
