@@ -185,7 +185,8 @@ describe('servers that share a namespace', function () {
   })
 
   it('keep leading when the response to a renewal is lost, and write nothing after their end', async () => {
-    const store = await stage.open({...electionTimes, leaseRenewMs: 50, leaseRetryMs: 50})
+    // Only what the test cuts is lost: a renewal has two seconds for its answer.
+    const store = await stage.open({...electionTimes, leaseMs: 8000, renewMs: 6000, leaseRenewMs: 50, leaseRetryMs: 50})
     const [watch, told] = [await record(store), await takePart(store, 'a')]
     await until(() => told.leading.at(-1) === true)
     let lost = 0
