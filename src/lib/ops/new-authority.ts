@@ -90,5 +90,5 @@ function offeredIn({offeredRoots}: Fleet, {rootSecret}: RootChoice): Outside | u
     throw new AtlasError('conflict', `${others.length + 1} Secrets offer a root (label goatlas.io/authority)`, {
       hint: 'leave the label on one',
     })
-  return offered === undefined ? undefined : {...offered, name: `the certificate in Secret ${rootSecret ?? secret ?? ''}`}
+  return offered === undefined ? undefined : {...offered, name: `the certificate in Secret ${rootSecret ?? secret ?? ''}`, from: 'secret'}
 }

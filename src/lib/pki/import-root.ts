@@ -6,6 +6,7 @@ import type {X509Certificate} from 'node:crypto'
 import {type CertifiedKey, keptElsewhere} from '../model/authority.js'
 import {renderTime} from '../model/duration.js'
 import {AtlasError, quote} from '../model/errors.js'
+import {annotations, labels} from '../model/names.js'
 import type {SecretText} from '../model/secret.js'
 import type {Settings} from '../model/settings.js'
 import {fieldOf, readFields} from './fields.js'
@@ -27,6 +28,8 @@ export interface OutsideCertificate {
   readonly above?: string
   /** For messages, such as "the certificate in ca.pem". */
   readonly name: string
+  /** Where it comes from, for what a person is to do about it; by default from files that the flags of a command name. */
+  readonly from?: 'secret' | undefined
 }
 
 /** A root must have so much of its life left, unless an operator takes less: each new root asks for work in every cluster. */
@@ -38,7 +41,7 @@ export const ROOT_LEFT_DAYS = 365
  * @throws AtlasError `invalid` with the reason for which it is refused; it never carries a byte of the key
  */
 export function importRoot(
-  {certificate, key, above, name}: OutsideCertificate,
+  {certificate, key, above, name, from = 'files'}: OutsideCertificate,
   settings: Settings,
   {now, anyAge}: {readonly now: Date; readonly anyAge: boolean},
 ): CertifiedKey {
@@ -50,20 +53,32 @@ export function importRoot(
   const fault = whyUnusable(facts, ['server', 'client'], now)
   if (fault !== undefined) throw refuse(`it ${fault}`)
   if (facts.pathLength === 0)
-    throw refuse(
-      'it has the path length 0, and 1 is needed, because Atlas makes two issuers below it',
-      'ask for an intermediate certificate with the path length 1; or bring two of one CA with the path length 0, with --issuer-cert, --issuer-key, --credential-issuer-cert and --credential-issuer-key in place of --ca-cert; or leave the root to Atlas',
-    )
+    throw refuse('it has the path length 0, and 1 is needed, because Atlas makes two issuers below it', remedies[from].pathLength)
   const broken = whyBroken(withAbove(chain, above, name), now, {below: 1})
-  if (broken !== undefined) throw refuse(broken, 'put behind the certificate those that signed it, each followed by its signer, or none')
+  if (broken !== undefined) throw refuse(broken, remedies[from].chain)
   const forbidden = whyForbidden(own, chain, settings)
   if (forbidden !== undefined) throw refuse(`it ${forbidden}`)
   if (!anyAge && facts.notAfter.getTime() < now.getTime() + ROOT_LEFT_DAYS * 86_400_000)
     throw refuse(
       `it ends on ${renderTime(facts.notAfter)}, within a year, and each new root asks for work in every cluster`,
-      'take one that lives longer; --yes, or on a Secret its annotation goatlas.io/any-age: "true", takes this one',
+      remedies[from].age,
     )
   return root
+}
+
+/** What a person does about a root that is refused. No command takes one that a watched Secret offers: its certificate, or the Secret itself, is changed. */
+const remedies: Readonly<Record<'files' | 'secret', Readonly<Record<'age' | 'chain' | 'pathLength', string>>>> = {
+  files: {
+    age: 'take one that lives longer; --yes takes this one',
+    chain: 'put behind the certificate those that signed it, each followed by its signer, or none',
+    pathLength:
+      'ask for an intermediate certificate with the path length 1; or bring two of one CA with the path length 0, with --issuer-cert, --issuer-key, --credential-issuer-cert and --credential-issuer-key in place of --ca-cert; or leave the root to Atlas',
+  },
+  secret: {
+    age: `have one that lives longer issued into the Secret (cert-manager: spec.duration of its Certificate); or annotate the Secret with ${annotations.anyAge}: "true" to take this one`,
+    chain: `put behind the certificate in tls.crt those that signed it, each followed by its signer, or none; ca.crt holds what stands above the last one`,
+    pathLength: `have an intermediate certificate with the path length 1 issued into the Secret, by an issuer that may sign one; or take the label ${labels.authority} off the Secret and bring files`,
+  },
 }
 
 const TEXT_MAX = 65_536

@@ -195,10 +195,14 @@ describe('a rotation to a root from outside', () => {
       return refusedOffer(fleet, network.dependencies.now())?.refused
     }
     expect(refused()).to.equal(undefined)
-    expect(refused(offer('a', short))).to.contain('the certificate in Secret a cannot be the root: it has the path length 0')
+    expect(refused(offer('a', short)))
+      .to.contain('the certificate in Secret a cannot be the root: it has the path length 0')
+      .and.contain('with the path length 1 issued into the Secret')
     expect(refused(offer('a', young)))
       .to.contain('within a year')
-      .and.contain('its annotation goatlas.io/any-age: "true", takes this one')
+      .and.contain('annotate the Secret with goatlas.io/any-age: "true"')
+    // No flag of a command changes what a Secret offers.
+    for (const root of [short, young]) expect(refused(offer('a', root))).not.to.match(/--[a-z]/)
     expect(refused(offer('a', own), offer('b', other))).to.contain('the Secrets a and b both offer a root')
     const taken = reduceAll(network.fleet, [offer('a', young, {anyAge: true})])
     expect(planReconcile(taken, network.dependencies, {evidence: network.evidence()})[0]).to.include({kind: 'rotation'})

@@ -21,7 +21,7 @@ export function offerIn({offeredRoots, trust}: Fleet, settings: Settings, now: D
   const name = `the certificate in Secret ${secret}`
   try {
     const own = renderCertificates(parseCertificates(offered.certificate, name).slice(0, 1))
-    return trust?.roots.includes(own) === true ? undefined : {root: importRoot({...offered, name}, settings, {now, anyAge})}
+    return trust?.roots.includes(own) === true ? undefined : {root: importRoot({...offered, name, from: 'secret'}, settings, {now, anyAge})}
   } catch (error) {
     if (error instanceof AtlasError) return {secret, refused: error.hint === undefined ? error.message : `${error.message}; ${error.hint}`}
     throw error
