@@ -31,6 +31,11 @@ interface ConfigMap {
   readonly data?: Readonly<Record<string, string>>
 }
 
+interface Role {
+  readonly metadata: {readonly name: string}
+  readonly rules: readonly {readonly resourceNames?: readonly string[]}[]
+}
+
 describe('groups of clusters', function () {
   inSteps()
   this.timeout(240_000)
@@ -94,7 +99,7 @@ describe('groups of clusters', function () {
     apiGroups: [''],
     resources: ['configmaps'],
     resourceNames: ['atlas-thanos-endpoints-asia'],
-    verbs: ['get', 'list', 'watch', 'update', 'patch', 'delete'],
+    verbs: ['create', 'get', 'list', 'watch', 'update', 'patch', 'delete'],
   }
 
   const zonePath = (): string => `/api/v1/namespaces/${namespace}/configmaps/atlas-coredns`
@@ -146,11 +151,14 @@ describe('groups of clusters', function () {
     expect(ruleIn(await readyz())).to.deep.equal(ruleOfAsia)
   })
 
-  it('the printed rule, pasted into that Role, is all that was missing', async () => {
+  it('the printed rule, pasted into a Role without the chart, is all that was missing: nothing else allows to create a ConfigMap', async () => {
     const rules = `/apis/rbac.authorization.k8s.io/v1/namespaces/${thanos}/roles`
-    const {items} = (await kubernetes.request<{readonly items: readonly {readonly metadata: {readonly name: string}}[]}>('GET', rules)).body
-    const [name = ''] = items.map(({metadata}) => metadata.name).filter(each => each.endsWith('-endpoints'))
-    const patch = [{op: 'add', path: '/rules/-', value: ruleIn(await readyz())}]
+    const {items} = (await kubernetes.request<{readonly items: readonly Role[]}>('GET', rules)).body
+    const {metadata, rules: byChart} = items.find(each => each.metadata.name.endsWith('-endpoints')) ?? expect.fail('no Role')
+    const {name} = metadata
+    const named = byChart.filter(({resourceNames}) => resourceNames !== undefined)
+    expect(named.length, 'the chart allows to create any').to.equal(byChart.length - 1)
+    const patch = [{op: 'replace', path: '/rules', value: [...named, ruleIn(await readyz())]}]
     const {status: code} = await kubernetes.request('PATCH', `${rules}/${name}`, patch, {contentType: 'application/json-patch+json'})
     expect(code).to.equal(200)
     await until(async () => (await file('asia'))?.includes('tokyo-thanos-sidecar0') === true, LIMIT)

@@ -32,8 +32,16 @@ export function keptByAnother(present: Endpoints, thanosNamespace: string, name:
   })
 }
 
-/** What Atlas does with a ConfigMap of endpoints, as chart `atlas` gives its controller for those in Thanos's namespace. */
-export const keeperVerbs = ['get', 'list', 'watch', 'update', 'patch', 'delete'] as const
+/**
+ * The rule of a Role for ConfigMaps of endpoints in Thanos's namespace, as a line of YAML that can be pasted. Atlas creates them by server-side
+ * apply, whose request names the object: unlike a plain create, it can be allowed for some names alone.
+ */
+export function keepersRule(names: readonly string[]): string {
+  const [named, verbs] = [names, keeperVerbs].map(list => list.map(each => `"${each}"`).join(', '))
+  return `- {apiGroups: [""], resources: ["configmaps"], resourceNames: [${named ?? ''}], verbs: [${verbs ?? ''}]}`
+}
+
+const keeperVerbs = ['create', 'get', 'list', 'watch', 'update', 'patch', 'delete'] as const
 
 /**
  * How the right to write the endpoints of groups is given: by a value of chart `atlas`, or by a rule for those that the settings do not list
@@ -44,10 +52,8 @@ export function rightToGroups(settings: Pick<Settings, 'groups' | 'namespace' | 
   const {namespace, thanosNamespace} = settings
   const byChart = `set groups: [${groups.join(',')}] in the values of chart atlas`
   if (namespace === thanosNamespace) return byChart
-  const names = groups.filter(group => !settings.groups.includes(group)).map(group => `"${objectNames.groupEndpoints(group)}"`)
-  const verbs = keeperVerbs.map(verb => `"${verb}"`)
-  const rule = `- {apiGroups: [""], resources: ["configmaps"], resourceNames: [${names.join(', ')}], verbs: [${verbs.join(', ')}]}`
-  return `${byChart}, for the right to write them (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${rule})`
+  const names = groups.filter(group => !settings.groups.includes(group)).map(group => objectNames.groupEndpoints(group))
+  return `${byChart}, for the right to write them (without the chart, by this rule in the Role of the controller in namespace ${thanosNamespace}: ${keepersRule(names)})`
 }
 
 function namespaceIn(mark: string): string {

@@ -29,7 +29,7 @@ export interface OutsideCertificate {
   /** For messages, such as "the certificate in ca.pem". */
   readonly name: string
   /** Where it comes from, for what a person is to do about it; by default from files that the flags of a command name. */
-  readonly from?: 'secret' | undefined
+  readonly from?: 'files' | 'secret'
 }
 
 /** A root must have so much of its life left, unless an operator takes less: each new root asks for work in every cluster. */

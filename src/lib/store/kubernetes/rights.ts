@@ -1,5 +1,5 @@
 /** The rights that commands need, and what a user who lacks some is told: all of them at once, and the Role of chart `atlas` that has them. */
-import {keeperVerbs} from '../../model/endpoints.js'
+import {keepersRule} from '../../model/endpoints.js'
 import {objectNames} from '../../model/names.js'
 import {ApiError, type Denial, type RequestInfo, hintFor} from './api-error.js'
 import type {Client} from './client.js'
@@ -51,8 +51,9 @@ export function withKeepersRule(error: unknown): unknown {
   if (!(error instanceof ApiError) || error.denial === undefined) return error
   const {denial, status, retryAfterMs, code, message} = error
   const {request} = denial
-  if (request.name === undefined || request.verb === 'create') return error
-  return new ApiError({code: status, retryAfterMs}, {code, message, hint: hintFor(keeperVerbs.map(verb => ({...request, verb}))), denial})
+  if (request.name === undefined) return error
+  const hint = `this rule in a Role of namespace ${request.namespace} would allow it:\n  ${keepersRule([request.name])}`
+  return new ApiError({code: status, retryAfterMs}, {code, message, hint, denial})
 }
 
 /** Whether the user has a right; true where the API server does not tell, since the request itself will. */
