@@ -6,6 +6,7 @@ import type {Address} from '../model/address.js'
 import {type Cluster, isPending} from '../model/cluster.js'
 import {AtlasError, quote} from '../model/errors.js'
 import {type Fleet, clusterOf, dialledAddresses} from '../model/fleet.js'
+import {byKey} from '../model/listing.js'
 import {
   OBSERVABILITY,
   type ObjectKey,
@@ -184,6 +185,6 @@ function readSecret(manifest: Manifest): string | undefined {
 
 /** Labels in one order, so that equal parts are equal texts. */
 function textOf({labels: own, ...rest}: Owned): string {
-  const sorted = Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const sorted = Object.fromEntries(Object.entries(own).sort(byKey))
   return JSON.stringify({labels: sorted, ...rest})
 }

@@ -6,6 +6,7 @@ import {hash} from 'node:crypto'
 import {AtlasError} from '../model/errors.js'
 import type {Fleet, ObjectKey, Subject} from '../model/fleet.js'
 import {type Change, type EntryKind, type ValueOf, changeOf, subjectOf} from '../model/kinds.js'
+import {byKey} from '../model/listing.js'
 import {type DerivedName, SHARDS, objectKey, parseObjectKey} from '../model/names.js'
 import {type Manifest, decodeBase64, encodeBase64, frameOf, keyOf, secretData} from './manifest.js'
 import {at} from './path.js'
@@ -195,7 +196,7 @@ function encodeEntry(
   const isSecret = kind === 'Secret'
   const {[entry]: _, ...others} = isSecret ? secretData(existing) : (existing?.data ?? {})
   const all = {...others, ...(text !== undefined && {[entry]: isSecret ? encodeBase64(text) : text})}
-  const data = Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const data = Object.fromEntries(Object.entries(all).sort(byKey))
   const {stringData: _plain, ...frame} = frameOf(existing, [kind, name], namespace)
   return isSecret ? {...frame, type: 'Opaque', data} : {...frame, data}
 }

@@ -5,6 +5,7 @@
 import type {CredentialRecord, OwnerRecord} from '../model/authority.js'
 import {type Fleet, clustersOf} from '../model/fleet.js'
 import {indexBy} from '../model/index-by.js'
+import {someOf} from '../model/listing.js'
 import {OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport} from '../model/report.js'
 import {type Settings, defaultSettings} from '../model/settings.js'
@@ -114,8 +115,7 @@ export function endingCredentials(
   })
   const [...clusters] = new Set(ending)
   if (clusters.length === 0) return undefined
-  const more = clusters.length > ENDING_NAMED ? ` and ${clusters.length - ENDING_NAMED} more` : ''
-  return `Envoys come with an ADS credential that ends soon and was replaced: ${clusters.sort().slice(0, ENDING_NAMED).join(', ')}${more}; "atlas status" has the command for each`
+  return `Envoys come with an ADS credential that ends soon and was replaced: ${someOf(clusters.sort(), ENDING_NAMED)}; "atlas status" has the command for each`
 }
 
 /** Clusters that are named in one warning. */

@@ -9,6 +9,7 @@ import {neededInsteadOf} from '../model/envoy-version.js'
 import {heapNeeded, isHeapEnough} from '../model/heap.js'
 import {OBSERVABILITY, type Owner, objectKey} from '../model/names.js'
 import {renderHostPort} from '../model/address.js'
+import {someOf} from '../model/listing.js'
 import {pageTarget, refusalOf} from '../model/page.js'
 import {DEFAULT_WORKERS, USUAL_OPEN_FILES, addressesOf, openFilesNeeded} from '../model/open-files.js'
 import type {ProxyReport} from '../model/report.js'
@@ -92,11 +93,11 @@ function missingCertificates(fleet: Fleet, proxies: readonly ProxyReport[]): rea
     for (const {name, tls} of thanosEndpointsOf(cluster))
       if (tls !== undefined && !upstreamTls.includes(tls.certificates))
         needed.set(tls.certificates, [...(needed.get(tls.certificates) ?? []), name])
-    return [...needed].map(([certificates, [first = '', ...others]]) => ({
+    return [...needed].map(([certificates, names]) => ({
       kind: 'upstream tls' as const,
       cluster: owner,
       proxy: id,
-      message: `${owner} ${id} has no certificates "${certificates}", so it does not connect to ${first}${others.length === 0 ? '' : ` and ${others.length} more`}, which the registration reaches with TLS`,
+      message: `${owner} ${id} has no certificates "${certificates}", so it does not connect to ${someOf(names, 1)}, which the registration reaches with TLS`,
     }))
   })
 }
@@ -164,11 +165,11 @@ function unlistedGroups(fleet: Fleet): readonly Finding[] {
   const groups = [...settings.groups, ...members.keys()].sort()
   return [...members]
     .sort()
-    .map(([group, [first, ...others]]) => ({
+    .map(([group, names]) => ({
       kind: 'group' as const,
-      ...(first !== undefined && {cluster: first}),
+      ...(names[0] !== undefined && {cluster: names[0]}),
       groups,
       right: rightToGroups(settings, groups),
-      message: `group ${group} (${[first, ...(others.length === 0 ? [] : [`${others.length} more`])].join(' and ')}) is not listed in the settings, so it has neither an endpoints file nor a DNS name`,
+      message: `group ${group} (${someOf(names, 1)}) is not listed in the settings, so it has neither an endpoints file nor a DNS name`,
     }))
 }

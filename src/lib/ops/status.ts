@@ -1,6 +1,7 @@
 /** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
 import {AtlasError} from '../model/errors.js'
 import {type Fault, type Fleet, clustersOf, isRemoved, isRevoked, isServed} from '../model/fleet.js'
+import {byText, someOf} from '../model/listing.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
 import type {Rotation} from '../model/rotation.js'
@@ -161,13 +162,9 @@ function leftWithSilentServers(fleet: Fleet, servers: readonly Liveness[], now: 
     )
     const clusters = [...new Set(left.map(({cluster}) => cluster))].sort()
     if (clusters.length === 0) return []
-    const named =
-      clusters.length > NAMED_MAX
-        ? `${clusters.slice(0, NAMED_MAX).join(', ')} and ${clusters.length - NAMED_MAX} more`
-        : clusters.join(', ')
     return [
       warning(
-        `server ${replica} does not renew its Lease any more, and Envoys that were connected to it have come to no other server: ${named}. If it runs and cannot reach the API server, they still get from it what it had, and no revocation reaches them: look for its Pod, and delete it.`,
+        `server ${replica} does not renew its Lease any more, and Envoys that were connected to it have come to no other server: ${someOf(clusters, NAMED_MAX)}. If it runs and cannot reach the API server, they still get from it what it had, and no revocation reaches them: look for its Pod, and delete it.`,
         replica,
       ),
     ]
@@ -312,12 +309,12 @@ function until<K extends string>(key: K, value: string | undefined): Partial<Rec
 }
 
 function byReplica({replica: a = ''}: ReportSource, {replica: b = ''}: ReportSource): number {
-  return a < b ? -1 : 1
+  return byText(a, b)
 }
 
 /** The observability cluster first, then by name and id. */
 function byCluster(a: ProxyStatus, b: ProxyStatus): number {
-  if (a.cluster === b.cluster) return a.id < b.id ? -1 : 1
+  if (a.cluster === b.cluster) return byText(a.id, b.id)
   if (a.cluster === 'atlas' || b.cluster === 'atlas') return a.cluster === 'atlas' ? -1 : 1
-  return a.cluster < b.cluster ? -1 : 1
+  return byText(a.cluster, b.cluster)
 }

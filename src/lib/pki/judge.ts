@@ -1,6 +1,7 @@
 /** Compares a certificate with its spec: why, and from when on, it is to be replaced. Replacing it is the caller's. */
 import type {CertifiedKey, Credential} from '../model/authority.js'
 import {AtlasError, quote} from '../model/errors.js'
+import {withMore} from '../model/listing.js'
 import type {CertificateSpec} from './certificate-specs.js'
 import {CLOCK_SKEW, endOf, renewAt} from './rotation.js'
 import {type SignedFacts, anchorsOf, readCertifiedKey, rootsSigned} from './signed.js'
@@ -187,6 +188,8 @@ function sameSet(a: readonly string[], b: readonly string[]): boolean {
 /** Quoted and at most five: a certificate from outside may carry any number of names. */
 function list(names: readonly string[]): string {
   if (names.length === 0) return 'nothing'
-  const shown = names.slice(0, 5).map(name => quote(name))
-  return names.length > 5 ? `${shown.join(', ')} and ${names.length - 5} more` : shown.join(', ')
+  return withMore(
+    names.slice(0, 5).map(name => quote(name)),
+    names.length - 5,
+  )
 }

@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto'
 import {clone, create, toBinary, type DescField, type DescMessage, type Message, type MessageShape} from '@bufbuild/protobuf'
 import {type Any, AnySchema} from '@bufbuild/protobuf/wkt'
+import {byKey} from '../model/listing.js'
 import {remember} from '../model/remember.js'
 import type {Resource} from './snapshot.js'
 
@@ -81,11 +82,6 @@ function sortedJson(value: unknown): unknown {
       .sort(byKey)
       .map(([key, entry]) => [key, sortedJson(entry)]),
   )
-}
-
-/** By code unit: the same in every locale. */
-function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** The fields that are maps, or can contain one at any depth. */

@@ -7,7 +7,7 @@ import {backOff} from '../../lib/model/back-off.js'
 import {type Change, reduceAll} from '../../lib/model/change.js'
 import {AtlasError} from '../../lib/model/errors.js'
 import {type Fleet, emptyFleet} from '../../lib/model/fleet.js'
-import type {Owner} from '../../lib/model/names.js'
+import {someOf} from '../../lib/model/listing.js'
 import type {Records} from '../../lib/ops/protect.js'
 import {withRecovered} from '../../lib/pki/recover.js'
 import type {StateStore, Watcher} from '../../lib/store/store.js'
@@ -68,11 +68,6 @@ const PUT_BACK =
 /** So many names are logged. */
 const NAMED = 10
 
-function listed(owners: readonly Owner[]): string {
-  const more = owners.length - NAMED
-  return `${owners.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-}
-
 /** Nothing is read before `follow`. @param now the time by which denials end */
 export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes, now: () => Date): CurrentFleet {
   let [stored, served]: [Fleet, Fleet] = [emptyFleet, emptyFleet]
@@ -125,7 +120,7 @@ export function openCurrentFleet(store: StateStore, log: Log, times: FleetTimes,
         // A store can go back without a lower resource version: etcd's --bump-revision, or a directory that was copied back.
         const owners = protection.look(stored, {before, after: served})
         if (owners.length > 0) {
-          log.error(PUT_BACK, {store: store.description, clusters: listed(owners)})
+          log.error(PUT_BACK, {store: store.description, clusters: someOf(owners, NAMED)})
           served = toServe(known)
         }
 

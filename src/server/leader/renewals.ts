@@ -1,6 +1,7 @@
 /** Which renewals the leader lets through in each pass (ops/renewals.ts), and what is reported while they wait. */
 import {renderDuration} from '../../lib/model/duration.js'
 import type {Fleet} from '../../lib/model/fleet.js'
+import {someOf} from '../../lib/model/listing.js'
 import type {Owner} from '../../lib/model/names.js'
 import type {Rotation} from '../../lib/model/rotation.js'
 import type {Clock} from '../../lib/ops/dependencies.js'
@@ -92,8 +93,7 @@ export function openRenewals(
     failure() {
       const late = plan?.late ?? []
       if (late.length === 0) return undefined
-      const more = late.length > NAMES_MAX ? ` and ${late.length - NAMES_MAX} more` : ''
-      return `renewals wait: ${late.slice(0, NAMES_MAX).join(', ')}${more} did not acknowledge a new identity within ${renderDuration(acknowledgeMs / 1000)}. Certificates in the last sixth of their life are renewed all the same`
+      return `renewals wait: ${someOf(late, NAMES_MAX)} did not acknowledge a new identity within ${renderDuration(acknowledgeMs / 1000)}. Certificates in the last sixth of their life are renewed all the same`
     },
   }
 }

@@ -4,6 +4,7 @@ import {isDnsName, parseAddresses, parsePort} from '../../model/address.js'
 import {type Pages, type ServiceTarget, parsePorts, parseReplicas, parseServiceTarget} from '../../model/cluster.js'
 import {parseEndpointTls} from '../../model/endpoint-tls.js'
 import {invalid} from '../../model/errors.js'
+import {byKey} from '../../model/listing.js'
 import {REPLICAS_MAX, pageKinds, parseClusterName} from '../../model/names.js'
 import {parsePagePath} from '../../model/page.js'
 import {parseGroups} from '../../model/settings.js'
@@ -167,7 +168,7 @@ function targetsIn(entries: readonly string[] = [], cluster: string): ClusterReq
     return [parseTargetName(name, parseClusterName(cluster)), parseNamedTarget(address, {replicas}, `--thanos ${name}`)] as const
   })
   if (new Set(targets.map(([name]) => name)).size < targets.length) throw invalid('--thanos', 'each target once', named.join(' '))
-  return new Map(targets.sort(([a], [b]) => (a < b ? -1 : 1)))
+  return new Map(targets.sort(byKey))
 }
 
 function tlsIn(entries: readonly string[]): ClusterRequest['tls'] {

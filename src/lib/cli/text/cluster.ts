@@ -4,6 +4,7 @@ import {type Cluster, type Pages, downstreamPorts, renderPorts, type ServiceTarg
 import {type EndpointTls, renderEndpointTls} from '../../model/endpoint-tls.js'
 import {rightToGroups} from '../../model/endpoints.js'
 import {dialledAddresses, isBroken} from '../../model/fleet.js'
+import {someOf} from '../../model/listing.js'
 import type {PageKind} from '../../model/names.js'
 import {type Settings, defaultSettings} from '../../model/settings.js'
 import type {AddResult} from '../../ops/cluster/add.js'
@@ -130,8 +131,7 @@ function remarkOf({name, state, fault}: ListedClusterJson): string {
 const SHOWN_MAX = 3
 
 function addressCell(addresses: readonly string[] = []): string {
-  const [shown, more] = [addresses.slice(0, SHOWN_MAX).join(','), addresses.length - SHOWN_MAX]
-  return shown === '' ? '-' : more > 0 ? `${shown} and ${more} more` : shown
+  return addresses.length === 0 ? '-' : someOf(addresses, SHOWN_MAX, ',')
 }
 
 /** The ports of a downstream Envoy that follow each other: `11901-11904`. */

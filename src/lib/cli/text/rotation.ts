@@ -2,6 +2,7 @@
 import {renderAge, renderTime} from '../../model/duration.js'
 import {quote} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
+import {withMore} from '../../model/listing.js'
 import {printable} from '../../model/printable.js'
 import {type RotationPart, type RotationStage, stagesOf} from '../../model/rotation.js'
 import type {CertificateRow, RotationStatus} from '../../ops/rotation/certificates.js'
@@ -55,7 +56,7 @@ const LACKS_SHOWN = 20
 /** Which connected Envoys lack it. Issuers come in one bundle: who has not acknowledged the present one may have each of them. */
 function lackOf({kind, role, owner, proxies}: CertificateRow): readonly string[] {
   if (proxies === undefined || proxies.lacking.length === 0) return []
-  const names = proxies.lacking.map(printable).join(', ')
+  const names = proxies.lacking.map(each => printable(each))
   const more = proxies.connected - proxies.having - proxies.lacking.length
   const what =
     kind === 'root'
@@ -63,7 +64,7 @@ function lackOf({kind, role, owner, proxies}: CertificateRow): readonly string[]
       : owner === '-'
         ? 'The present trust bundle is not acknowledged by'
         : `Without the ${kind} of ${owner}`
-  return [`${what}: ${names}${more > 0 ? ` and ${more} more` : ''}.`]
+  return [`${what}: ${withMore(names, more)}.`]
 }
 
 /** What is special about a root; empty for one that Atlas has made, and whose key it has. */

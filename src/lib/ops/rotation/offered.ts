@@ -2,6 +2,7 @@
 import type {CertifiedKey} from '../../model/authority.js'
 import {AtlasError} from '../../model/errors.js'
 import type {Fleet} from '../../model/fleet.js'
+import {byKey} from '../../model/listing.js'
 import type {Settings} from '../../model/settings.js'
 import {importRoot} from '../../pki/import-root.js'
 import {parseCertificates, renderCertificates} from '../../pki/pem.js'
@@ -10,7 +11,7 @@ export type Offer = {readonly root: CertifiedKey} | {readonly secret: string; re
 
 /** Undefined where no Secret offers a root, or the one that is offered is trusted already. */
 export function offerIn({offeredRoots, trust}: Fleet, settings: Settings, now: Date): Offer | undefined {
-  const [first, second] = [...offeredRoots].sort(([a], [b]) => (a < b ? -1 : 1))
+  const [first, second] = [...offeredRoots].sort(byKey)
   if (first === undefined) return undefined
   const [secret, {anyAge, ...offered}] = first
   if (second !== undefined) {

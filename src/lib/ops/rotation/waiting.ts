@@ -4,6 +4,7 @@
  */
 import type {CertifiedKey, TrustBundle} from '../../model/authority.js'
 import {type Fleet, isAtFault, isServed, servedNames} from '../../model/fleet.js'
+import {byText} from '../../model/listing.js'
 import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import type {ProxyReport} from '../../model/report.js'
 import type {Rotation} from '../../model/rotation.js'
@@ -73,10 +74,6 @@ function inOrder(ofFleet: readonly string[], ofOwners: readonly OwnersReason[]):
   const ofObservability = ordered.filter(({owner}) => owner === OBSERVABILITY)
   const ofClusters = ordered.filter(({owner}) => owner !== OBSERVABILITY)
   return [...ofObservability.map(({reason}) => reason), ...ofFleet, ...ofClusters.map(({reason}) => reason)]
-}
-
-function byText(one: string, other: string): number {
-  return one < other ? -1 : +(one > other)
 }
 
 /** Whether an Envoy has had time to take its present identity: identities are issued in turns, and it may have connected just now. */
