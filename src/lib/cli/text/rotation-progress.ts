@@ -1,28 +1,29 @@
 /** How far a rotation is, and what a person does about it: what it waits for, what it leaves behind, what is to be applied by hand. */
 import {renderAge} from '../../model/duration.js'
 import type {Fleet} from '../../model/fleet.js'
-import {OBSERVABILITY} from '../../model/names.js'
+import {OBSERVABILITY, type Owner} from '../../model/names.js'
 import {printable} from '../../model/printable.js'
 import {type Rotation, type RotationPart, type RotationStage, describeStage} from '../../model/rotation.js'
+import {readWaited} from '../../ops/rotation/waited.js'
 import {anchorsOf} from '../../pki/signed.js'
 
 /** Where a rotation is and what it waits for, for people who watch it. */
 export function renderRotation(rotation: Rotation, now: Date): string {
   const {part, since, skipped, waitingFor} = rotation
+  const waited = waitingFor.map(each => readWaited(each))
+  const absent = waited.filter(each => each.is === 'without an Envoy')
+  const refusing = waited.filter(each => each.is === 'lacking').filter(({refused}) => refused !== undefined)
   const seconds = Math.max(0, (now.getTime() - Date.parse(since)) / 1000)
   return [
     `The ${part} is being rotated: ${describeStage(rotation)}, ${seconds < 1 ? 'just begun' : `for ${renderAge(seconds)}`}.`,
     ...(skipped.length === 0 ? [] : [renderLeftBehind(part, skipped)]),
     ...waitingFor.map(each => `- ${printable(each)}`),
-    ...inOrder(waitingFor),
-    ...withoutThem(part, clustersIn(waitingFor, REFUSES), {
+    ...inOrder(absent),
+    ...withoutThem(part, clustersOf(refusing), {
       one: name => `Repair the Envoy of ${name} ("atlas status" shows it; a restart makes it ask again)`,
       several: 'Repair the Envoy of each cluster that refuses something ("atlas status" shows them; a restart makes them ask again)',
     }),
-    ...withoutThem(part, clustersIn(waitingFor, IS_ABSENT), {
-      one: name => `Start the Envoy of ${name}`,
-      several: 'Start the Envoy of each cluster',
-    }),
+    ...withoutThem(part, clustersOf(absent), {one: name => `Start the Envoy of ${name}`, several: 'Start the Envoy of each cluster'}),
   ].join('\n')
 }
 
@@ -62,20 +63,16 @@ export function renderByHand(fleet: Pick<Fleet, 'trust'>, now: Date): string {
 const SECOND_ROUND =
   'The second round is not urgent, because everything works after the first one. It is needed because the credentials of the first one carry the former root, too: that it has ended is known by the clock of the leader alone, and were that wrong, an Envoy without the former root would be cut off.'
 
-const IS_ABSENT = /^([a-z0-9-]+) has no connected Envoy/
-const REFUSES = /^([a-z0-9-]+) \(.*\) has not acknowledged .*: it refused it \(/
-
 /** Each once. The observability cluster is not among them: no rotation goes on without it, and `--skip` does not take it. */
-function clustersIn(waitingFor: readonly string[], pattern: RegExp): readonly string[] {
-  const names = waitingFor.flatMap(each => pattern.exec(each)?.[1] ?? [])
-  return [...new Set(names)].filter(name => name !== OBSERVABILITY)
+function clustersOf(waited: readonly {readonly owner: Owner}[]): readonly Owner[] {
+  return [...new Set(waited.map(({owner}) => owner))].filter(owner => owner !== OBSERVABILITY)
 }
 
 /** Where credentials are to be applied before any Envoy can connect. */
-function inOrder(waitingFor: readonly string[]): readonly string[] {
-  const isObservability = waitingFor.some(each => each.startsWith(`${OBSERVABILITY} has no connected Envoy: `))
-  const others = waitingFor.some(each => IS_ABSENT.test(each) && !each.startsWith(`${OBSERVABILITY} `) && each.includes(': apply '))
-  return isObservability && others ? ['Begin with the observability Envoy: every other one connects through it.'] : []
+function inOrder(absent: readonly {readonly owner: Owner; readonly todo?: string | undefined}[]): readonly string[] {
+  const byHand = absent.filter(({todo}) => todo !== undefined)
+  const isBoth = byHand.some(({owner}) => owner === OBSERVABILITY) && clustersOf(byHand).length > 0
+  return isBoth ? ['Begin with the observability Envoy: every other one connects through it.'] : []
 }
 
 /** What a person can do about clusters beside repairing them. */

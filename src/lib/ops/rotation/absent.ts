@@ -6,6 +6,7 @@ import type {AbsentNode, ProxyReport, ReplicaReport} from '../../model/report.js
 import type {Rotation} from '../../model/rotation.js'
 import {readKey} from '../../pki/read.js'
 import {CLOCK_SKEW, issuedAt} from '../../pki/rotation.js'
+import {describeWaited, readWaited} from './waited.js'
 
 /**
  * For so long at most a stage waits for a node that was connected and is not, milliseconds. It may run on with what it has, and would be cut off; but
@@ -58,7 +59,7 @@ export function waitingForAbsent(
       const isLacking = wasLacking(rotation, node) || lacksIdentity(fleet, rotation, node)
       if (!isLacking && !connected.has(node.cluster)) return []
       const until = (isLacking ? left : Math.min(left, stageBegan)) + ABSENT_COUNTS
-      return until > now.getTime() ? [{owner: node.cluster, reason: hasUntil(node, until)}] : []
+      return until > now.getTime() ? [{owner: node.cluster, reason: describeWaited(isAway(node, until))}] : []
     })
 }
 
@@ -67,9 +68,15 @@ export function waitingForAbsent(
  * since it left.
  */
 function wasLacking({waitingFor, since}: Rotation, node: AbsentNode): boolean {
-  const name = printable(`${nameOf(node)} `)
-  const inFirstHour = printable(hasUntil(node, Date.parse(since) + ABSENT_COUNTS))
-  return waitingFor.some(each => each.startsWith(name) && each !== inFirstHour)
+  const inFirstHour = Date.parse(since) + ABSENT_COUNTS
+  return waitingFor
+    .map(each => readWaited(each))
+    .some(
+      waited =>
+        (waited.is === 'lacking' || (waited.is === 'away' && waited.until !== inFirstHour)) &&
+        waited.owner === node.cluster &&
+        waited.node === printable(node.id),
+    )
 }
 
 /** Whether the stage issued the identity of a node's cluster after the node had left, by clocks that may differ. */
@@ -78,16 +85,9 @@ function lacksIdentity({identities}: Pick<Fleet, 'identities'>, {stage}: Rotatio
   return identity !== undefined && issuedAt(readKey(identity)) > Date.parse(since) - CLOCK_SKEW * 1000
 }
 
-function hasUntil(node: AbsentNode, until: number): string {
-  return `${nameOf(node)} has until ${new Date(until).toISOString()}${TO_CONNECT}`
+function isAway({cluster, id}: AbsentNode, until: number) {
+  return {is: 'away', owner: cluster, node: id, until} as const
 }
-
-function nameOf({cluster, id}: AbsentNode): string {
-  return `${cluster} (${id})`
-}
-
-/** How such a sentence ends: it needs no person. */
-export const TO_CONNECT = ' to connect again: it was connected, and may run on with what it has'
 
 function keyOf({cluster, id}: Pick<AbsentNode, 'cluster' | 'id'>): string {
   return `${cluster}/${id}`

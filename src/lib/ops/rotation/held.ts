@@ -11,6 +11,7 @@ import {type Leaf, isSucceededLeaf} from '../due.js'
 import {waitingForAbsent} from './absent.js'
 import type {Evidence} from './evidence.js'
 import {stageChecks} from './stage-checks.js'
+import {describeWaited} from './waited.js'
 import {haveSignersEnded, issuableOwners, ownersIn} from './waiting.js'
 
 /**
@@ -67,9 +68,11 @@ function refusers(fleet: Fleet, {proxies, absent, servers}: Evidence, now: Date)
   const judged = proxies.filter(({cluster}) => isServed(fleet, cluster) && !rotation.skipped.includes(cluster))
   const {credentials} = stageChecks
   return [
-    ...judged.flatMap(proxy => credentials.proxy(fleet, trust, proxy).map(what => `${proxy.cluster} (${proxy.id}) ${what}`)),
+    ...judged.flatMap(proxy =>
+      credentials.proxy(fleet, trust, proxy).map(lack => describeWaited({is: 'lacking', owner: proxy.cluster, node: proxy.id, ...lack})),
+    ),
     ...credentials.fleet({fleet, trust, servers, owners: issuableOwners(fleet, rotation)}),
-    ...owners.filter(owner => !connected.has(owner)).map(owner => `${owner} has no connected Envoy`),
+    ...owners.filter(owner => !connected.has(owner)).map(owner => describeWaited({is: 'without an Envoy', owner})),
     ...waitingForAbsent(fleet, rotation, absent, {owners, connected, now}).map(({reason}) => reason),
   ]
 }

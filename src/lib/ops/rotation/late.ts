@@ -1,20 +1,13 @@
 /** Whether a rotation waits for so long that a person should look. */
 import type {Fleet} from '../../model/fleet.js'
 import {describeStage} from '../../model/rotation.js'
-import {TO_CONNECT} from './absent.js'
+import {isPlanned} from './waited.js'
 
 /**
  * How long the clients of the internal ports have to take up a replaced Secret, milliseconds: kubelet refreshes the files within two
  * minutes, and what a client has loaded cannot be seen from here.
  */
 export const CLIENTS_GRACE = 3_600_000
-
-/** A sentence of `Rotation.waitingFor` about the time that a client of the internal ports has. */
-export function clientHasUntil(name: string, end: number): string {
-  return `client ${name} has until ${new Date(end).toISOString()}${TO_TAKE_UP}`
-}
-
-const TO_TAKE_UP = ' to take up its new certificate'
 
 /** An Envoy that is connected acknowledges within seconds, and one that was cut off comes back within minutes. Milliseconds. */
 const LATE = 15 * 60_000
@@ -30,11 +23,7 @@ export function lateRotation(fleet: Fleet, now: Date): string | undefined {
   const {rotation} = fleet
   if (rotation === undefined || rotationWaits(fleet, now) < LATE) return undefined
   // The hour that clients of the internal ports have, and nodes that were connected, is planned: it needs no person.
-  if (
-    rotation.waitingFor.every(each => each.endsWith(TO_TAKE_UP) || each.endsWith(TO_CONNECT)) &&
-    rotationWaits(fleet, now) < LATE + CLIENTS_GRACE
-  )
-    return undefined
+  if (rotation.waitingFor.every(each => isPlanned(each)) && rotationWaits(fleet, now) < LATE + CLIENTS_GRACE) return undefined
   const [first = '', ...others] = rotation.waitingFor
   const more = others.length === 0 ? '' : `; and ${others.length} more`
   return `the rotation of the ${rotation.part} waits at ${describeStage(rotation)} since ${rotation.since}: ${first}${more}`

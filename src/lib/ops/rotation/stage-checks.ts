@@ -11,6 +11,7 @@ import {CLOCK_SKEW} from '../../pki/rotation.js'
 import {trustDigest} from '../../pki/trust-digest.js'
 import type {Evidence} from './evidence.js'
 import {isSucceeded, successorsIn} from './signers.js'
+import type {Lack} from './waited.js'
 
 /** What is stored, and what servers use. */
 export interface FleetFacts {
@@ -23,8 +24,8 @@ export interface FleetFacts {
 export interface StageChecks {
   /** What servers and the store lack. */
   fleet(facts: FleetFacts): readonly string[]
-  /** What one connected Envoy lacks; completes "paris (paris-0) …". */
-  proxy(fleet: Fleet, trust: TrustBundle, proxy: ProxyReport): readonly string[]
+  /** What one connected Envoy lacks. */
+  proxy(fleet: Fleet, trust: TrustBundle, proxy: ProxyReport): readonly Lack[]
 }
 
 const announced: StageChecks = {
@@ -35,7 +36,7 @@ const announced: StageChecks = {
   proxy: (_, trust, proxy) => {
     const lacks = proxy.trust !== trustSecret(trust).version
     const lacksAds = proxy.cluster === OBSERVABILITY && proxy.adsTrust !== adsTrustSecret(trust).version
-    return lacks || lacksAds ? [`has not acknowledged the present trust bundle${reasonOf(proxy)}`] : []
+    return lacks || lacksAds ? [{what: 'has not acknowledged the present trust bundle', ...reasonOf(proxy)}] : []
   },
 }
 
@@ -56,7 +57,7 @@ const credentials: StageChecks = {
     const record = recordOf(fleet, cluster).credentials.find(({sha256}) => sha256 === credential.sha256)
     const wanted = recordOf(fleet, cluster).credentials.find(({sha256}) => sha256 === readKey(present).sha256)
     if (isLater(record, wanted) && record?.rootsDigest === wanted?.rootsDigest) return lacking
-    return [...lacking, `is connected with a credential that does not carry the present roots: ${applyCredential(cluster)}`]
+    return [...lacking, {what: `is connected with a credential that does not carry the present roots: ${applyCredential(cluster)}`}]
   },
 }
 
@@ -124,10 +125,10 @@ function withoutIdentities(facts: FleetFacts): readonly string[] {
     .map(({name}) => `server ${name} does not have every new identity yet`)
 }
 
-function lackingIdentity({identities}: Fleet, proxy: ProxyReport): readonly string[] {
+function lackingIdentity({identities}: Fleet, proxy: ProxyReport): readonly Lack[] {
   const identity = identities.get(proxy.cluster)
   if (identity === undefined || proxy.identity?.version === identitySecret(identity).version) return []
-  return [`has not acknowledged its new identity${reasonOf(proxy)}`]
+  return [{what: 'has not acknowledged its new identity', ...reasonOf(proxy)}]
 }
 
 function retired({rotation}: Fleet): StageChecks {
@@ -146,10 +147,8 @@ function isCredentialIssued(fleet: Fleet, owner: Owner): boolean {
 }
 
 /** Why an Envoy may not have acknowledged: it refused its secrets, or nothing is sent to it. */
-function reasonOf({types, frozen}: ProxyReport): string {
-  if (frozen !== undefined) return `: nothing is sent to it (${frozen})`
-  const nack = types.find(({type}) => type === 'Secret')?.nack
-  return nack === undefined ? '' : `: it refused it (${nack})`
+function reasonOf({types, frozen}: ProxyReport): Pick<Lack, 'frozen' | 'refused'> {
+  return frozen === undefined ? {refused: types.find(({type}) => type === 'Secret')?.nack} : {frozen}
 }
 
 /** What a person does with a new ADS credential. In Kubernetes that of the observability Envoy is in its own cluster, where kubelet refreshes its files. */

@@ -14,9 +14,10 @@ import {issuedAt} from '../../pki/rotation.js'
 import type {Clock} from '../dependencies.js'
 import {type OwnersReason, waitingForAbsent} from './absent.js'
 import type {Evidence} from './evidence.js'
-import {CLIENTS_GRACE, clientHasUntil} from './late.js'
+import {CLIENTS_GRACE} from './late.js'
 import {isSucceeded, successorsIn} from './signers.js'
 import {applyCredential, stageChecks} from './stage-checks.js'
+import {type Lack, describeWaited} from './waited.js'
 
 /**
  * In this last part of the life of the issuer that goes, a rotation of the issuer no longer waits for downstream clusters: not for those
@@ -50,15 +51,18 @@ export function waitingFor(
   const stage = stageChecks[rotation.stage]
   const lacking = stage.fleet({fleet, trust, servers, owners: issuableOwners(fleet, rotation)})
   if (isAgeAReason && haveSignersEnded(fleet, trust, now) && rotation.stage !== 'leaves' && rotation.stage !== 'retire') return lacking
-  const remedy = (owner: Owner): string => (rotation.part === 'root' && rotation.stage !== 'announce' ? `: ${applyCredential(owner)}` : '')
+  const isByHand = rotation.part === 'root' && rotation.stage !== 'announce'
   // Before the observability Envoy shows clients a certificate below the next root, and before it refuses those that the former issuer signed.
   const areClientsAffected = rotation.stage === 'credentials' || rotation.stage === 'leaves'
   const ofOwners: readonly OwnersReason[] = [
-    ...(isAbsenceOver ? [] : absent.map(owner => ({owner, reason: `${owner} has no connected Envoy${remedy(owner)}`}))),
+    ...(isAbsenceOver
+      ? []
+      : absent.map(owner => ({
+          owner,
+          reason: describeWaited({is: 'without an Envoy', owner, todo: isByHand ? applyCredential(owner) : undefined}),
+        }))),
     ...(isAbsenceOver ? [] : waitingForAbsent(fleet, rotation, left, {owners, connected, now})),
-    ...present.flatMap(proxy =>
-      stage.proxy(fleet, trust, proxy).map(what => ({owner: proxy.cluster, reason: `${proxy.cluster} (${proxy.id}) ${what}`})),
-    ),
+    ...present.flatMap(proxy => stage.proxy(fleet, trust, proxy).map(lack => lacks(proxy, lack))),
     ...(rotation.stage === 'leaves' ? relayedByFormer(fleet, proxies) : []),
   ]
   return inOrder([...lacking, ...(areClientsAffected ? clientsIn(fleet, now) : [])], ofOwners)
@@ -92,10 +96,11 @@ function relayedByFormer(fleet: Fleet, proxies: readonly ProxyReport[]): readonl
   if (observability === undefined) return []
   return proxies
     .filter(({cluster, relayedBy}) => isServed(fleet, cluster) && relayedBy !== undefined && relayedBy !== readKey(observability).sha256)
-    .map(({cluster, id}) => ({
-      owner: cluster,
-      reason: `${cluster} (${id}) is connected through a connection that the observability Envoy began with its former identity`,
-    }))
+    .map(proxy => lacks(proxy, {what: 'is connected through a connection that the observability Envoy began with its former identity'}))
+}
+
+function lacks({cluster, id}: ProxyReport, lack: Lack): OwnersReason {
+  return {owner: cluster, reason: describeWaited({is: 'lacking', owner: cluster, node: id, ...lack})}
 }
 
 /** What is issued for a cluster that is left behind needs nothing of that cluster, and must not keep what retires. */
@@ -127,7 +132,7 @@ function clientsIn(fleet: Fleet, now: Date): readonly string[] {
   return [...fleet.clients].flatMap(([name, client]) => {
     if (isSucceeded(client, {signer: issuer, roots})) return [`the certificate of client ${name} is not issued yet`]
     const end = issuedAt(readKey(client)) + CLIENTS_GRACE
-    return end > now.getTime() ? [clientHasUntil(name, end)] : []
+    return end > now.getTime() ? [describeWaited({is: 'client', client: name, until: end})] : []
   })
 }
 
