@@ -128,6 +128,18 @@ export class ModelNetwork {
     return changes
   }
 
+  /** Passes, between which everything is taken up, until a stage begins: nothing of it is done then. */
+  reach(stage: RotationStage, passes = 60): void {
+    for (let pass = 0; pass < passes; pass += 1) {
+      this.pass()
+      if (this.stage === stage) return
+      this.serve()
+      this.acknowledge()
+    }
+
+    throw new Error(`${stage} has not begun after ${passes} passes: ${this.waiting.join('; ')}`)
+  }
+
   /** Passes until nothing is planned any more, between which everything is taken up. */
   settle(passes = 60): void {
     for (let pass = 0; pass < passes; pass += 1) {
@@ -137,7 +149,7 @@ export class ModelNetwork {
       this.dependencies.pass(2)
     }
 
-    throw new Error(`not settled after ${passes} passes: ${this.fleet.rotation?.waitingFor.join('; ') ?? 'no rotation'}`)
+    throw new Error(`not settled after ${passes} passes: ${this.fleet.rotation === undefined ? 'no rotation' : this.waiting.join('; ')}`)
   }
 
   /** Throws where an Envoy that is connected would refuse what another one, or a server, shows, or be refused by a server. */

@@ -142,11 +142,7 @@ describe('a rotation', () => {
 
   it('waits for each server to have every new identity: an Envoy that moves to one that lags would show its former one again', () => {
     network.begin('issuer')
-    network.pass()
-    network.serve()
-    network.acknowledge()
-    network.pass()
-    expect(network.stage).to.equal('leaves')
+    network.reach('leaves')
     const lagging = network.servers.get('ads-1')!
     for (let pass = 0; pass < 20; pass += 1) {
       network.serve()
@@ -170,11 +166,7 @@ describe('a rotation', () => {
     const many = Array.from({length: 30}, (_, index) => `c${index}`)
     network = new ModelNetwork(testDependencies(), many)
     network.begin('issuer')
-    network.pass()
-    network.serve()
-    network.acknowledge()
-    network.pass()
-    expect(network.stage).to.equal('leaves')
+    network.reach('leaves')
     const issued = (): number => network.pass().filter(({kind}) => kind === 'identity').length
     expect(issued()).to.equal(3)
     expect(issued(), 'not before it is acknowledged').to.equal(0)
@@ -276,11 +268,7 @@ describe('a rotation', () => {
     for (const envoy of network.envoys) envoy.isConnected = false
     network.begin('root')
     network.serve()
-    for (let pass = 0; pass < 30 && network.stage !== 'leaves'; pass += 1) {
-      network.pass()
-      network.serve()
-    }
-
+    network.reach('leaves')
     for (let pass = 0; pass < 30 && network.pass().length > 0; pass += 1) network.serve()
     expect(network.stage).to.equal('leaves')
     expect(network.waiting).to.deep.equal(
@@ -381,12 +369,7 @@ describe('a rotation', () => {
     network.dependencies.pass(day)
     network.settle()
     network.apply()
-    while (network.stage !== 'leaves') {
-      network.pass()
-      network.serve()
-      network.acknowledge()
-    }
-
+    network.reach('leaves')
     Object.assign(network.envoy('lyon'), {files, stream})
     network.settle()
     expect(network.stage).to.equal('leaves')
