@@ -1,18 +1,20 @@
-/** The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's. */
-import {AtlasError} from '../model/errors.js'
-import {type Fault, type Fleet, clustersOf, isRemoved, isRevoked, isServed} from '../model/fleet.js'
-import {byText, someOf} from '../model/listing.js'
+/**
+ * The state of the proxies: the servers' reports, put together with the fleet in the store. Fetching a report is the caller's; what is wrong with
+ * the servers themselves: server-problems.ts.
+ */
+import {type Fault, type Fleet, clustersOf, isRevoked, isServed} from '../model/fleet.js'
+import {byText} from '../model/listing.js'
 import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {ProxyReport, RefusalReport, TypeReport} from '../model/report.js'
 import type {Rotation} from '../model/rotation.js'
 import {readKey} from '../pki/read.js'
-import type {Heartbeat, StateStore} from '../store/store.js'
+import type {StateStore} from '../store/store.js'
 import {clusterNames} from './cluster/list.js'
 import type {Finding, FindingJson} from './finding.js'
 import {findingOfFault, findingsOf} from './findings.js'
 import {loadInstallation} from './installation.js'
-import {type Liveness, hasTwin, holderName, leaderIn, livenessIn, WATCHED} from './leases.js'
-import {absentIn, isAwaited} from './rotation/absent.js'
+import {holderName, leaderIn, livenessIn, WATCHED} from './leases.js'
+import {type Problem, livingServers, noServer, problemsOf, warning} from './server-problems.js'
 import {type FetchReport, type ReportSource, latestProxies, loadReports, reportedIn} from './server-reports.js'
 
 /**
@@ -123,90 +125,6 @@ async function statusOfReplicas(
   const leader = servers && leaderIn(servers)
   const found = statusOf(fleet, reported, now, [...problems, ...unreported])
   return {...found, ...(leader?.isAlive === true && {leader: holderName(leader.heartbeat)})}
-}
-
-function problemsOf(fleet: Fleet, servers: readonly Liveness[], now: Date): readonly Problem[] {
-  const leader = leaderIn(servers)
-  const age = leader === undefined ? '' : ` (Lease atlas was not renewed for ${leader.silence} s)`
-  const noLeader = `no leader${age}. Certificates are not renewed, changes are not applied, and this list may include dead servers.`
-  const twins = servers.map(({heartbeat}) => heartbeat).filter(heartbeat => hasTwin(heartbeat, now))
-  const silent = servers.filter(
-    ({heartbeat: {replica}, isAlive}) => replica !== undefined && fleet.replicas?.includes(replica) === true && !isAlive,
-  )
-  return [
-    ...(leader?.isAlive === true ? warningsOfLeader(fleet, leader.heartbeat) : [{kind: 'no leader', message: noLeader} as const]),
-    ...leftWithSilentServers(fleet, servers, now),
-    ...twins.map(({replica = ''}) =>
-      warning(`two servers have the name ${replica}, so the proxies of one of them are not shown.`, replica),
-    ),
-    ...silent.map(({heartbeat: {replica = ''}, silence}) =>
-      warning(`server ${replica} has not renewed its Lease for ${silence} s, so the state of its proxies may be old.`, replica),
-    ),
-  ]
-}
-
-/**
- * Envoys that were connected to a server which is not among the living ones any more, and that have come to no other since. Such a server has ended,
- * or it is cut off from the API server alone and goes on serving what it had: to stop would leave an Envoy that restarts without configuration.
- */
-function leftWithSilentServers(fleet: Fleet, servers: readonly Liveness[], now: Date): readonly Problem[] {
-  const {reports, replicas = []} = fleet
-  const living = reportedIn({reports, replicas}).flatMap(({report}) => report.proxies)
-  // By all reports: one that has come to another server meanwhile, and left that one, too, is in the report of that one.
-  const away = new Set(absentIn(reports.values(), living))
-  return [...reports].flatMap(([replica, {report}]) => {
-    // A server that has given its Lease back has ended.
-    if (replicas.includes(replica) || servers.some(({heartbeat}) => heartbeat.replica === replica && heartbeat.holder === '')) return []
-    const left = (report.absent ?? []).filter(
-      node => away.has(node) && node.leftWithServer && isAwaited(node, now) && !isRemoved(fleet, node.cluster),
-    )
-    const clusters = [...new Set(left.map(({cluster}) => cluster))].sort()
-    if (clusters.length === 0) return []
-    return [
-      warning(
-        `server ${replica} does not renew its Lease any more, and Envoys that were connected to it have come to no other server: ${someOf(clusters, NAMED_MAX)}. If it runs and cannot reach the API server, they still get from it what it had, and no revocation reaches them: look for its Pod, and delete it.`,
-        replica,
-      ),
-    ]
-  })
-}
-
-/** A leader that serves Envoys, too, has its warnings in its report. */
-function warningsOfLeader({replicas = []}: Fleet, leader: Heartbeat): readonly Problem[] {
-  const name = holderName(leader)
-  return replicas.includes(name) ? [] : leader.warnings.map(message => warning(`leader ${name}: ${message}`, name))
-}
-
-/** Clusters that a warning names. */
-const NAMED_MAX = 5
-
-/** What is shown as a warning; it needs a person if it has a kind. */
-type Problem = Pick<Finding, 'message' | 'server'> & Partial<Pick<Finding, 'kind'>>
-
-function warning(message: string, server?: string): Finding {
-  return {kind: 'warning', ...(server !== undefined && {server}), message}
-}
-
-/** Names of the servers whose Leases were renewed lately; none where Leases cannot be read. */
-async function livingServers(store: StateStore, now: Date): Promise<readonly string[]> {
-  if (!store.isShared) return []
-  const found = await livenessIn(store, {now, watchedMs: 0}).catch(() => [])
-  return found.flatMap(({heartbeat: {replica, holder}, isAlive}) => (replica === undefined || holder === '' || !isAlive ? [] : [replica]))
-}
-
-/** @param living servers that are alive, though the leader has not listed them */
-function noServer(store: StateStore, living: readonly string[]): AtlasError {
-  const kubectl = `kubectl -n ${store.namespace ?? ''} get`
-  if (living.length > 0)
-    return new AtlasError('unreachable', `no server on ${store.description} has reported yet; these are alive: ${living.join(', ')}`, {
-      hint: `the leader lists a server within 5 s of its start: run the command again; if that does not help, see whether there is a leader: ${kubectl} lease atlas`,
-    })
-  return new AtlasError('unreachable', `no server runs on ${store.description}`, {
-    hint:
-      store.namespace === undefined
-        ? 'start one with "atlas serve"; "atlas cluster list" shows what is stored'
-        : `see whether its Pods run: ${kubectl} pods; "atlas cluster list" shows what is stored`,
-  })
 }
 
 /** The fleet and the reports of the servers, put together. A cluster without a proxy has a row too. */
