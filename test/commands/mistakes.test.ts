@@ -253,6 +253,19 @@ describe('commands: mistakes', function () {
       await atlas('init', ...at)
       expect((await atlas('rotate', ...at)).code).to.equal(0)
 
+      const credentialIssuer = path.join(folder, 'secret-atlas-credential-issuer.yaml')
+      const kept = await readFile(credentialIssuer, 'utf8')
+      await writeFile(credentialIssuer, 'no: [yaml')
+      const ads = await atlas('rotate', '--ads', ...at)
+      expect([ads.code, plain(ads.stderr)]).to.satisfy(
+        ([code, text]: [number, string]) =>
+          code === 1 &&
+          /the credential issuer cannot be read: .*secret-atlas-credential-issuer\.yaml, .*restore it from a backup, or replace the root: "atlas rotate --root/.test(
+            text,
+          ),
+      )
+      await writeFile(credentialIssuer, kept)
+
       await writeFile(path.join(folder, 'secret-rome-envoy-ads.yaml'), 'no: [yaml')
       const values = await atlas('cluster', 'values', 'rome', ...at, '--format', 'secret', '--show-secrets')
       expect(plain(values.stderr)).to.match(/delete that object and run "atlas cluster add rome .*" again to get a new credential/)

@@ -2,10 +2,11 @@
  * Replaces leaf certificates before they are due: identities, those of clients, the ADS server's, or ADS credentials. It also repairs a
  * broken one. The certificates that sign are rotated by rotation/start.ts.
  */
+import type {CertifiedKey} from '../model/authority.js'
 import type {Change} from '../model/change.js'
 import {AtlasError} from '../model/errors.js'
 import {type Fleet, faultOf, isBroken, isRevoked, isServed, recordOf} from '../model/fleet.js'
-import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
+import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../model/names.js'
 import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
 import type {StateStore} from '../store/store.js'
@@ -19,7 +20,7 @@ import type {Settings} from '../model/settings.js'
 import {identityLeaf, serverLeaf} from './due.js'
 import {evidenceIn} from './rotation/evidence.js'
 import {whyHeld} from './rotation/held.js'
-import {REMAKE_ISSUER} from './signing.js'
+import {partNames, repairs} from './signing.js'
 import {planTrust} from './trust.js'
 import {planIssued, unrecorded, withCredential} from './credential-record.js'
 import type {OpsDependencies} from './dependencies.js'
@@ -71,24 +72,7 @@ export function planLeaves(
 ): readonly Change[] {
   const {now, signer, ...clock} = atOnce(dependencies)
   requireBelieved(clock)
-  const settings = readableSettings(fleet)
-  const issuer = fleet.authority.get('issuer')
-  if (settings === undefined || issuer === undefined) {
-    const fault = faultOf(fleet, 'authority', 'issuer')
-    throw new AtlasError(
-      'failed',
-      fault === undefined
-        ? 'there is no issuer that could sign: Secret atlas-issuer is missing'
-        : `the issuer cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`,
-      {
-        hint:
-          fault === undefined
-            ? 'restore Secret atlas-issuer, or run "atlas init" again'
-            : `restore Secret atlas-issuer from a backup, or ${REMAKE_ISSUER}`,
-      },
-    )
-  }
-
+  const {settings, issuer} = signingWith(fleet, 'issuer')
   if (others || owners.includes(OBSERVABILITY)) requireNotHeld(fleet, settings, now())
   const changes: Change[] = owners.map(owner => {
     const spec = identitySpec(settings, owner, recordOrRecovered(fleet, requireServed(fleet, owner)).generation)
@@ -132,22 +116,29 @@ export function planCredentials(
 ): readonly Change[] {
   const {now, signer, ...clock} = atOnce(dependencies)
   requireBelieved(clock)
-  const settings = readableSettings(fleet)
-  const issuer = fleet.authority.get('credentialIssuer')
+  const {settings, issuer} = signingWith(fleet, 'credentialIssuer')
   const roots = fleet.trust?.roots
-  if (settings === undefined || issuer === undefined || roots === undefined)
-    throw new AtlasError(
-      'failed',
-      faultOf(fleet, 'authority', 'credentialIssuer')?.message ??
-        'there is no credential issuer: Secret atlas-credential-issuer is missing',
-      {hint: 'restore Secret atlas-credential-issuer, or run "atlas init" again'},
-    )
+  if (roots === undefined) throw new AtlasError('failed', 'there is no trust bundle', {hint: 'run "atlas init" again'})
   return owners.flatMap((owner): readonly Change[] => {
     const record = recordOrRecovered(fleet, requireServed(fleet, owner))
     const begun = unrecorded(fleet, settings, record, now())
     if (begun !== undefined) return [{kind: 'record', owner, value: withCredential(record, begun)}]
     const credential = issueCredential(credentialSpec(settings, owner, record.generation), issuer, roots, now(), signer)
     return planIssued(fleet, record, credential)
+  })
+}
+
+/** @throws AtlasError `failed` where the settings or the issuer are missing or cannot be read, with what brings them back */
+function signingWith(fleet: Fleet, part: 'credentialIssuer' | 'issuer'): {readonly settings: Settings; readonly issuer: CertifiedKey} {
+  const [settings, issuer, fault] = [readableSettings(fleet), fleet.authority.get(part), faultOf(fleet, 'authority', part)]
+  if (settings !== undefined && issuer !== undefined) return {settings, issuer}
+  const [name, secret] = [partNames[part], `Secret ${objectNames[part]}`]
+  if (fault === undefined)
+    throw new AtlasError('failed', `there is no ${name} that could sign: ${secret} is missing`, {
+      hint: `restore ${secret}, or run "atlas init" again`,
+    })
+  throw new AtlasError('failed', `the ${name} cannot be read: ${fault.source ?? fault.object}, ${fault.key}: ${fault.message}`, {
+    hint: `${secret}: ${repairs[part]}`,
   })
 }
 

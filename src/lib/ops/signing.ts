@@ -78,13 +78,10 @@ const remedies = {
   credentialIssuer: 'restore it from a backup, or replace the root: "atlas rotate --root"',
 } as const satisfies Record<AuthorityPart, string>
 
-/** What brings another issuer where the Secret of the present one cannot be read. */
-export const REMAKE_ISSUER = 'delete it and run "atlas init" again, which makes another issuer'
-
 /** What to do where a Secret is there and cannot be read. A new credential issuer would cut off every Envoy, so that nothing makes one in its place. */
-const repairs = {
+export const repairs = {
   root: 'restore it from a backup',
-  issuer: `restore it from a backup, or ${REMAKE_ISSUER}`,
+  issuer: 'restore it from a backup, or delete it and run "atlas init" again, which makes another issuer',
   credentialIssuer: remedies.credentialIssuer,
 } as const satisfies Record<AuthorityPart, string>
 
