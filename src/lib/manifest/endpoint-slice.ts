@@ -1,6 +1,7 @@
 /** Reads Alertmanagers out of EndpointSlices (discovery.k8s.io/v1). Which slices those are is left to the settings, when a list is written to ops/alertmanagers.ts. */
 import {type Alertmanager, isAlertmanagerName} from '../model/alertmanager.js'
 import {quote} from '../model/errors.js'
+import {byText} from '../model/listing.js'
 
 /** The fields of an EndpointSlice that are read. The API server has validated their types. */
 export interface EndpointSlice {
@@ -36,7 +37,7 @@ export function decodeAlertmanagers(
 ): {readonly alertmanagers: readonly Alertmanager[]; readonly problems: readonly string[]} {
   const found = new Map<string, Alertmanager & {readonly rank: number}>()
   const problems: string[] = []
-  for (const slice of [...slices].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
+  for (const slice of [...slices].sort((a, b) => byText(a.metadata.name, b.metadata.name))) {
     const port = portOf(slice)
     if (port === undefined) {
       if ((slice.endpoints ?? []).length > 0)
@@ -62,7 +63,7 @@ export function decodeAlertmanagers(
   }
 
   const alertmanagers = [...found.values()].map(({name, host, port}) => ({name, host, port}))
-  return {alertmanagers: alertmanagers.sort((a, b) => (a.name < b.name ? -1 : 1)), problems: [...new Set(problems)]}
+  return {alertmanagers: alertmanagers.sort((a, b) => byText(a.name, b.name)), problems: [...new Set(problems)]}
 }
 
 function portOf({ports}: EndpointSlice): number | undefined {

@@ -1,6 +1,7 @@
 /** The Alertmanagers of the observability cluster, to each of which every downstream Prometheus sends its alerts: names and addresses. */
 import {type HostPort, parseHostPort} from './address.js'
 import {AtlasError, invalid, quote} from './errors.js'
+import {byText} from './listing.js'
 
 export interface Alertmanager extends HostPort {
   /** Part of paths, such as `/am/<name>/`: an RFC 1123 label, as the names of pods are. */
@@ -55,5 +56,5 @@ export function parseAlertmanagers(entries: Readonly<Record<string, string>>): r
   })
   if (found.length > ALERTMANAGERS_MAX)
     throw new AtlasError('invalid', `there may be at most ${ALERTMANAGERS_MAX} Alertmanagers; there are ${found.length}`)
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return found.sort((a, b) => byText(a.name, b.name))
 }

@@ -3,6 +3,7 @@ import {ALERTMANAGERS_MAX, type Alertmanager} from '../model/alertmanager.js'
 import type {Change} from '../model/change.js'
 import {type Fleet, isBroken} from '../model/fleet.js'
 import {parseIpAddress} from '../model/ip-address.js'
+import {byText} from '../model/listing.js'
 import {sameValue} from './commit.js'
 
 /** What the leader has found, and since when each name of the stored list is gone; both by the same clock, milliseconds. */
@@ -39,5 +40,5 @@ export function mayReturn(stored: readonly Alertmanager[], found: readonly Alert
 function withKept(stored: readonly Alertmanager[], {found, goneSince, now, keptMs}: FoundAlertmanagers): readonly Alertmanager[] {
   const kept = mayReturn(stored, found).filter(({name}) => now - (goneSince.get(name) ?? now) < keptMs)
   const all = [...found, ...kept.slice(0, ALERTMANAGERS_MAX - found.length)]
-  return all.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return all.sort((a, b) => byText(a.name, b.name))
 }

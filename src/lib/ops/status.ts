@@ -155,7 +155,7 @@ export function statusOf(fleet: Fleet, sources: readonly ReportSource[], now: Da
     withoutProxy,
     ...(fleet.rotation !== undefined && {rotation: fleet.rotation}),
     faults: [...faults.values()],
-    refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => (a.at < b.at ? -1 : 1)),
+    refusals: sources.flatMap(({report}) => report.refusals).sort((a, b) => byText(a.at, b.at)),
     warnings: problems.map(({message}) => message),
     findings: [
       ...findingsOf(fleet, proxies, now),
