@@ -1,11 +1,11 @@
 /** What a rotation waits for: the facts in each sentence are those that it was made of. */
 import {expect} from 'chai'
 import fc from 'fast-check'
-import {OBSERVABILITY, parseClusterName} from '../../../src/lib/model/names.js'
+import {OBSERVABILITY, type Owner, parseClusterName} from '../../../src/lib/model/names.js'
 import {printable} from '../../../src/lib/model/printable.js'
 import {type Waited, describeWaited, isPlanned, readWaited} from '../../../src/lib/ops/rotation/waited.js'
 
-const owner = fc.constantFrom(OBSERVABILITY, parseClusterName('paris'), parseClusterName('client'), parseClusterName('server-1'))
+const owner = fc.constantFrom<Owner>(OBSERVABILITY, parseClusterName('paris'), parseClusterName('client'), parseClusterName('server-1'))
 const until = fc.date({min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true}).map(time => time.getTime())
 const node = fc.stringMatching(/^[A-Za-z0-9._:/-]{1,20}$/)
 const text = fc.string({unit: 'grapheme-ascii', minLength: 1, maxLength: 40}).map(printable)
