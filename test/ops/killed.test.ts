@@ -9,17 +9,15 @@ import {planAnswers} from '../../src/lib/ops/answer-requests.js'
 import {addCluster} from '../../src/lib/ops/cluster/add.js'
 import {removeCluster} from '../../src/lib/ops/cluster/remove.js'
 import {restoreCluster, revokeCluster} from '../../src/lib/ops/cluster/revoke.js'
-import {planReconcile, reconcile} from '../../src/lib/ops/reconcile.js'
+import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {readKey} from '../../src/lib/pki/read.js'
 import type {StateStore} from '../../src/lib/store/store.js'
-import {reconciled, testDependencies, testFleet, testSettings} from '../helpers/dependencies.js'
+import {reconciled, testDependencies, testFleet} from '../helpers/dependencies.js'
 import {changesOf} from '../helpers/fleet-changes.js'
-import {testCluster} from '../helpers/fleet.js'
 import {memoryStore} from '../helpers/memory-store.js'
 
 const [paris, rome] = [parseClusterName('paris'), parseClusterName('rome')]
 const dependencies = testDependencies()
-const longLived = {...testSettings, lifetimes: {...testSettings.lifetimes, issuer: 3650 * 86_400}}
 const first = reduce(testFleet(dependencies, ['paris', 'lyon']), {kind: 'revision', object: 'Service/paris', value: '7'})
 
 /** What is stored of paris: the generations of its certificates, and what its record says. */
@@ -116,52 +114,6 @@ describe('killed half-way', () => {
         expect([isDone(after), after.answers.get('r')?.state], `cut at ${cut}`).to.deep.equal([true, 'done'])
       }
     })
-
-  for (const what of ['the first ADS credential of a cluster', 'one that is due'] as const)
-    it(`${what} comes though every process is killed after its first write: no record grows with each of them`, async () => {
-      const later = testDependencies()
-      const store = memoryStore()
-      await store.commit(emptyFleet, changesOf(testFleet(later, what === 'one that is due' ? ['paris'] : [], longLived)))
-      if (what === 'one that is due') later.pass(420 * 86_400)
-      else await store.commit(await store.load(), [{kind: 'registration', name: paris, value: testCluster('paris')}])
-      let lives = 0
-      for (; planReconcile(await store.load(), later).length > 0; lives += 1) {
-        expect(lives, 'it gets on').to.be.lessThan(50)
-        const killed = store.again()
-        killed.dieAfter(1)
-        await reconcile(killed, later).catch(() => undefined)
-      }
-
-      const {credentials, records} = await store.load()
-      const present = credentials.get(paris) ?? expect.fail('no credential')
-      const entries = records.get(paris)?.credentials ?? []
-      expect(entries.at(-1)?.sha256).to.equal(readKey(present).sha256)
-      expect(readKey(present).notBefore.getTime()).to.be.greaterThan(later.now().getTime() - 86_400_000)
-      // The one before, one that was lost with its process, and the present one.
-      expect(entries.length).to.be.at.most(3)
-    })
-
-  it('new ADS credentials that were asked for come though every leader is killed between the record and its Secret', () => {
-    let fleet = reduceAll(first, [
-      {
-        kind: 'request',
-        id: 'r',
-        value: {kind: 'rotate-ads', owners: [paris], requestedAt: dependencies.now().toISOString(), state: 'waiting'},
-      },
-    ])
-    let lives = 0
-    for (; fleet.answers.get('r')?.state !== 'done'; lives += 1) {
-      expect(lives, 'it gets on').to.be.lessThan(10)
-      const plan = pass(fleet)
-      const pair = plan.flatMap(({kind}, index) => (kind === 'record' || kind === 'credential' ? [index] : []))
-      fleet = reduceAll(fleet, pair.length > 1 ? plan.slice(0, (pair[0] ?? 0) + 1) : plan)
-    }
-
-    const [present, former] = [fleet, first].map(({credentials}) => credentials.get(paris) ?? expect.fail('no credential'))
-    expect(present).not.to.equal(former)
-    expect(fleet.records.get(paris)?.credentials.at(-1)?.sha256).to.equal(present && readKey(present).sha256)
-    expect(reconciled(fleet, dependencies).credentials.get(paris)).to.equal(present)
-  })
 
   it('cluster restore is ended by the next command', async () => {
     const store = memoryStore()

@@ -1,9 +1,7 @@
 import {expect} from 'chai'
-import type {Credential} from '../../src/lib/model/authority.js'
 import {type Change, reduce, reduceAll} from '../../src/lib/model/change.js'
 import {type Fleet, emptyFleet} from '../../src/lib/model/fleet.js'
 import {parseClusterName} from '../../src/lib/model/names.js'
-import {SecretText} from '../../src/lib/model/secret.js'
 import {nextDue} from '../../src/lib/ops/due.js'
 import {planReconcile} from '../../src/lib/ops/reconcile.js'
 import {planRemoval} from '../../src/lib/ops/revoke.js'
@@ -44,15 +42,6 @@ describe('ops/reconcile', () => {
     const out = after.credentials.get(paris)
     if (out === undefined) throw new Error('no credential')
     expect(after.records.get(paris)?.credentials.map(entry => entry.sha256)).to.deep.equal([readKey(out).sha256])
-  })
-
-  it('an ADS credential that does not decode is replaced, and the new one is on record', () => {
-    const dependencies = testDependencies()
-    const value: Credential = {certificate: 'cut off', key: new SecretText('cut off'), roots: 'cut off'}
-    const after = reconciled(reduce(testFleet(dependencies), {kind: 'credential', owner: paris, value}), dependencies)
-    const credential = after.credentials.get(paris) ?? expect.fail('no credential')
-    expect(after.records.get(paris)?.credentials.map(entry => entry.sha256)).to.include(readKey(credential).sha256)
-    expect(planReconcile(after, dependencies)).to.deep.equal([])
   })
 
   it('every prefix of a plan is completed by the next one: a crash anywhere resumes, with one key per cluster', () => {

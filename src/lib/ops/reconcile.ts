@@ -14,11 +14,11 @@ import {type ClusterName, OBSERVABILITY, type Owner} from '../model/names.js'
 import type {Settings} from '../model/settings.js'
 import {type CertificateSpec, credentialIssuerSpec, issuerSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
+import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {planClients} from './clients.js'
 import {atOnce} from './clock.js'
 import {commitPlan, sameValue} from './commit.js'
-import {planIssued, withCredential} from './credential-record.js'
 import {ownersOfDerivedObjects, planDerived} from './derive.js'
 import {type Leaf, credentialLeaf, checkOf, identityLeaf, isAhead, isDue, isOwnerSettled, serverLeaf, suspensionEnd} from './due.js'
 import {isOfEarlierGeneration, recordOrRecovered} from '../pki/recover.js'
@@ -270,6 +270,7 @@ class Plan {
     if (isDue(leaf, this.#deps.now(), this.#ageOf(owner))) this.#add({kind: 'identity', owner, value: this.#issue(leaf.spec, issuer)})
   }
 
+  /** The record first: the server refuses a credential that is not on record, while a record without its credential does no harm. */
   #credential(owner: Owner): void {
     const issuer = this.#signer('credentialIssuer')
     const roots = this.#fleet.trust?.roots
@@ -278,8 +279,11 @@ class Plan {
     const leaf = credentialLeaf(this.#fleet, this.#settings, record)
     const usable = isDue(leaf, this.#deps.now(), this.#ageOf(owner)) ? undefined : leaf.present
     const kept = usable !== undefined && isRevokedIn(record, usable) ? undefined : usable
-    if (kept !== undefined) this.#record(record, withCredential(record, kept))
-    else this.add(planIssued(this.#fleet, record, issueCredential(leaf.spec, issuer, roots, this.#deps.now(), this.#deps.signer)))
+    const credential = kept ?? issueCredential(leaf.spec, issuer, roots, this.#deps.now(), this.#deps.signer)
+    const entry = recordOfCredential(credential)
+    const known = record.credentials.find(other => other.sha256 === entry.sha256)
+    if (known === undefined) this.#record(record, {...record, credentials: [...record.credentials, entry]})
+    if (kept === undefined) this.#add({kind: 'credential', owner, value: credential})
   }
 
   /**

@@ -9,6 +9,7 @@ import {type Fleet, faultOf, isBroken, isRevoked, isServed, recordOf} from '../m
 import {type ClusterName, OBSERVABILITY, type Owner, objectNames} from '../model/names.js'
 import {credentialSpec, identitySpec, serverSpec} from '../pki/certificate-specs.js'
 import {issue, issueCredential} from '../pki/issue.js'
+import {recordOfCredential} from '../pki/read.js'
 import type {StateStore} from '../store/store.js'
 import {clusterNames, requireCluster, requireServed} from './cluster/list.js'
 import {issueClients} from './clients.js'
@@ -22,7 +23,6 @@ import {evidenceIn} from './rotation/evidence.js'
 import {whyHeld} from './rotation/held.js'
 import {partNames, repairs} from './signing.js'
 import {planTrust} from './trust.js'
-import {planIssued, unrecorded, withCredential} from './credential-record.js'
 import type {OpsDependencies} from './dependencies.js'
 import {changeInstallation, readableSettings} from './installation.js'
 
@@ -121,10 +121,12 @@ export function planCredentials(
   if (roots === undefined) throw new AtlasError('failed', 'there is no trust bundle', {hint: 'run "atlas init" again'})
   return owners.flatMap((owner): readonly Change[] => {
     const record = recordOrRecovered(fleet, requireServed(fleet, owner))
-    const begun = unrecorded(fleet, settings, record, now())
-    if (begun !== undefined) return [{kind: 'record', owner, value: withCredential(record, begun)}]
     const credential = issueCredential(credentialSpec(settings, owner, record.generation), issuer, roots, now(), signer)
-    return planIssued(fleet, record, credential)
+    const value = {...record, credentials: [...record.credentials, recordOfCredential(credential)]}
+    return [
+      {kind: 'record', owner, value},
+      {kind: 'credential', owner, value: credential},
+    ]
   })
 }
 
