@@ -80,12 +80,14 @@ describe('model/address', () => {
     })
   }
 
-  it('parseAddress() has the hint of its caller for a port, and none where there is no port', () => {
+  it('parseAddress() has the hint of its caller for a port, one for a URL, and none where there is no port', () => {
     const hint = (text: string): string | undefined => thrownBy(() => parseAddress(text, port => `--ads-port ${port}`)).hint
     expect(hint('host:443')).to.equal('--ads-port 443')
     expect(hint('192.0.2.1:443')).to.equal('--ads-port 443')
     expect(hint('[2001:db8::1]:443')).to.equal('--ads-port 443')
     expect(hint('2001:db8::x')).to.equal(undefined)
+    expect(hint('https://host')).to.equal('leave out http:// or https://')
+    expect(hint('http://host:443')).to.equal('leave out http:// or https://')
   })
 
   it('parseAddress() explains what becomes of an address as Thanos Query has it', () => {

@@ -32,6 +32,7 @@ function addressHint(host: string, portHint: ((port: string) => string) | undefi
   const service = SRV_NAME.exec(name)
   if (service !== null)
     return `Envoy looks up addresses and no SRV records: write ${quote(name.slice(service[0].length))}, and the port as a number`
+  if (name.includes('://')) return NO_SCHEME
   if (prefixed !== undefined) return `Envoy looks up every name itself: leave out the prefix, and write ${quote(name)}`
   const port = /[^:]:(\d{1,5})$/.exec(host)?.[1] ?? /\]:(\d{1,5})$/.exec(host)?.[1]
   return port === undefined ? undefined : portHint?.(port)
@@ -94,17 +95,12 @@ function hostOf(host: string, text: string, what: string): string {
     return parseAddress(host).host
   } catch (error) {
     const hint = error instanceof AtlasError ? error.hint : undefined
-    throw invalid(
-      what,
-      'HOST:PORT, HOST an IPv4 or IPv6 address or a DNS name',
-      text,
-      hint ?? (text.includes('://') ? NO_SCHEME : undefined),
-    )
+    throw invalid(what, 'HOST:PORT, HOST an IPv4 or IPv6 address or a DNS name', text, hint)
   }
 }
 
 /** The hint for a URL where an address is wanted. */
-export const NO_SCHEME = 'leave out http:// or https://'
+const NO_SCHEME = 'leave out http:// or https://'
 
 /**
  * Where to listen: `IP:PORT`, port 0 for any free one.

@@ -1,5 +1,5 @@
 /** A downstream cluster as registered: the addresses and ports of its Envoy, and the services behind it. */
-import {type Address, NO_SCHEME, parsePort, parseAddress, requireReachable} from './address.js'
+import {type Address, parsePort, parseAddress, requireReachable} from './address.js'
 import type {EndpointTls} from './endpoint-tls.js'
 import {AtlasError, invalid} from './errors.js'
 import {type ClusterName, type PageKind, REPLICAS_MAX} from './names.js'
@@ -177,7 +177,7 @@ export function parseServiceTarget(text: string, what: string): ServiceTarget {
     targetOf(target, 0)
   } catch (error) {
     const hint = error instanceof AtlasError ? error.hint : undefined
-    throw invalid(what, 'HOST:PORT, HOST an IP address or a DNS name', text, hint ?? (text.includes('://') ? NO_SCHEME : undefined))
+    throw invalid(what, 'HOST:PORT, HOST an IP address or a DNS name', text, hint)
   }
 
   return target

@@ -4,6 +4,7 @@
  */
 import type {Change} from '../../lib/model/change.js'
 import {type Fault, type Fleet, type Subject, faultsBetween} from '../../lib/model/fleet.js'
+import {someOf} from '../../lib/model/listing.js'
 import {describeStage} from '../../lib/model/rotation.js'
 import {type Settings, defaultSettings} from '../../lib/model/settings.js'
 import type {Log, LogLevel} from '../log.js'
@@ -42,7 +43,7 @@ export function openFleetLog(log: Log): FleetObserver {
       for (const [subject, fault] of broken) logBroken(subject, fault)
       for (const [subject, {object, source}] of repaired) log.info('repaired', {subject, object: source ?? object})
       for (const {level, text, owners} of linesOf(update))
-        if (budget.take('')) log[level](text, owners.length === 0 ? {} : {clusters: shortened(owners)})
+        if (budget.take('')) log[level](text, owners.length === 0 ? {} : {clusters: someOf(owners, NAMED)})
     },
   }
 }
@@ -56,11 +57,6 @@ function linesOf({before, after, changes}: FleetUpdate): readonly (News & {reado
   }
 
   return [...lines.values()]
-}
-
-function shortened(owners: readonly string[]): string {
-  const more = owners.length - NAMED
-  return `${owners.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** Empty for the servers' own work, such as a report. */

@@ -82,7 +82,7 @@ describe('store/kubernetes: writes', () => {
       most = Math.max(most, open)
       if (/"c-\d+-envoy-ads"/.test(seen.body)) {
         waiting += 1
-        if (waiting === 1) void sleep(20_000).then(() => release(undefined))
+        if (waiting === 1) setTimeout(() => release(undefined), 20_000).unref()
         if (waiting === 15) void sleep(50).then(() => release(undefined))
         await together
       }

@@ -1,4 +1,5 @@
 /** Files with keys that a directory store found open to other users of the machine: what a person is told. Their mode is set by object-file.ts. */
+import {byText, someOf} from '../../model/listing.js'
 import {OBSERVABILITY, type ObjectKey, objectNames, parseObjectKey} from '../../model/names.js'
 
 /** A file with a key, as it was found. */
@@ -57,15 +58,14 @@ export function openExposures(directory: string): Exposures {
 }
 
 function renderExposed(directory: string, files: readonly ExposedFile[]): string {
-  const sorted = [...files].sort((a, b) => (a.source < b.source ? -1 : 1))
-  const names = sorted.slice(0, NAMED).map(({source, mode}) => `${source} (${mode.toString(8).padStart(4, '0')})`)
-  const more = sorted.length > NAMED ? ` and ${sorted.length - NAMED} more` : ''
+  const sorted = [...files].sort((a, b) => byText(a.source, b.source))
+  const names = sorted.map(({source, mode}) => `${source} (${mode.toString(8).padStart(4, '0')})`)
   const open = sorted.find(({isClosed}) => !isClosed)
   const now =
     open === undefined
       ? 'the mode is 0600 again'
       : `the mode of ${open.source} could not be changed: its owner closes it with chmod 600 ${open.source}`
-  return `files with keys in ${directory} had a mode for other users of this machine, too: ${names.join(', ')}${more}; ${now}. If another user could enter the directory and may have read them, ${remedyOf(sorted)} (docs/how-to/rotate.md, "When a key was stolen")`
+  return `files with keys in ${directory} had a mode for other users of this machine, too: ${someOf(names, NAMED)}; ${now}. If another user could enter the directory and may have read them, ${remedyOf(sorted)} (docs/how-to/rotate.md, "When a key was stolen")`
 }
 
 /** Another root replaces every key, another issuer the keys of all certificates below it. */
