@@ -12,7 +12,7 @@ import {type Network, closeNetwork, openNetwork} from './network.js'
 const SOON_MS = 500
 /** Atlas promises that a change takes effect within this. */
 const CHANGE_MS = 1000
-const ROUNDS = 10
+const ROUNDS = 3
 
 describe('e2e: unreachable clusters', function () {
   this.timeout(240_000)

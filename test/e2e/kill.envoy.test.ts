@@ -7,6 +7,8 @@ import {type Network, closeNetwork, openNetwork} from './network.js'
 
 /** Atlas promises that every Envoy is connected again within this, seconds, once the server is back: by the clock of the server, not by when a test looks. */
 const AGAIN_S = 10
+/** Seconds within which each has its configuration, by the clock of the test, whose looks take a while on a busy machine. */
+const CONFIGURED_S = 30
 
 const ALL = ['atlas', 'paris', 'lyon', 'oslo']
 
@@ -27,7 +29,7 @@ describe('e2e: kill -9', function () {
     await sleep(1000)
     await network.startServer()
     const back = Date.now()
-    await untilSynced(network)
+    await untilSynced(network, undefined, CONFIGURED_S)
     await until(network, 'four streams', async () => (await reportOf(network)).proxies.length === 4)
     await expectSoon(back)
     expect(await requests.stop()).to.be.greaterThan(100)
@@ -42,7 +44,7 @@ describe('e2e: kill -9', function () {
     await envoy.start()
     const back = Date.now()
     await untilReachable(network, ['paris'])
-    await untilSynced(network, ['paris'])
+    await untilSynced(network, ['paris'], CONFIGURED_S)
     await expectSoon(back, ['paris'])
     expect(await requests.stop()).to.be.greaterThan(20)
   })
@@ -53,7 +55,7 @@ describe('e2e: kill -9', function () {
     await network.observability.start()
     const back = Date.now()
     await untilReachable(network)
-    await untilSynced(network)
+    await untilSynced(network, undefined, CONFIGURED_S)
     await expectSoon(back)
     const after = await connectedSince()
     for (const [index, since] of before.entries()) expect((after[index] ?? '') > since, `stream ${index} is another`).to.equal(true)
@@ -79,7 +81,7 @@ describe('e2e: kill -9', function () {
     const back = Date.now()
     for (const envoy of [network.observability, paris.envoy, oslo.envoy]) await envoy.untilReady()
     await untilReachable(network)
-    await untilSynced(network)
+    await untilSynced(network, undefined, CONFIGURED_S)
     await expectSoon(back)
   })
 

@@ -255,9 +255,18 @@ async function refusalOf(visiting: Promise<unknown>): Promise<string | undefined
 
 async function until(holds: () => boolean | Promise<boolean>, what: string, seconds = 30): Promise<void> {
   const end = Date.now() + seconds * 1000
+  let last: unknown
   // A call that is not answered is no answer yet.
-  while (!(await Promise.resolve(holds()).catch(() => false))) {
-    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s in vain for: ${what}`)
+  const isSo = async (): Promise<boolean> => {
+    try {
+      return await holds()
+    } catch (error) {
+      last = error
+      return false
+    }
+  }
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s in vain for: ${what}`, {cause: last})
     await pause(50)
   }
 }

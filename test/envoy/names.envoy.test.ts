@@ -160,9 +160,18 @@ const resolver = {
 
 async function until(what: string, isTrue: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const end = Date.now() + seconds * 1000
+  let last: unknown
   // A call that is not answered is no answer yet.
-  while (!(await Promise.resolve(isTrue()).catch(() => false))) {
-    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}`)
+  const isSo = async (): Promise<boolean> => {
+    try {
+      return await isTrue()
+    } catch (error) {
+      last = error
+      return false
+    }
+  }
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}`, {cause: last})
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }

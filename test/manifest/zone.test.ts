@@ -66,7 +66,10 @@ describe('manifest/zone', () => {
       expect(serialIn(renderZone(fleetOf([]), previous, now, NOW + 40)), previous).to.equal(NOW + 41)
     expect(serialIn(renderZone(fleetOf([]), undefined, now, NOW - 40))).to.equal(NOW)
     expect(serialIn(renderZone(fleetOf([]), first, now, NOW - 40))).to.equal(NOW + 1)
-    expect(renderZone(two, first, now, NOW + 40), 'nothing different').to.equal(first)
+    const again = renderZone(two, first, now, NOW + 40)
+    expect(serialIn(again), 'put back to the same records').to.equal(NOW + 41)
+    expect(again).to.equal(first.replace(String(NOW), String(NOW + 41)))
+    for (const served of [NOW, NOW - 40, 4_294_967_295]) expect(renderZone(two, first, now, served), 'nothing different').to.equal(first)
     expect(serialIn(renderZone(fleetOf([]), first, now, 4_294_967_295)), 'one that can not go up').to.equal(NOW + 1)
   })
 

@@ -13,7 +13,7 @@ import {zonePortNames} from './goatlas.js'
 import {whyNameTooLong} from './text-limits.js'
 
 /**
- * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs. CoreDNS reloads a zone only when its serial
+ * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs and its serial is not below `servedSerial`. CoreDNS reloads a zone only when its serial
  * changes, so every text that differs has a higher serial: `max(previous + 1, now)`, where `previous` is also `servedSerial`.
  *
  * Records of a cluster whose registration can't be read, and never could, stay as they are in `previous`: unknown is not removed. A name
@@ -32,7 +32,8 @@ export function renderZone(fleet: Fleet, previous: string | undefined, now: Date
     .filter(of => of !== '')
     .join('\n')
   const serial = previous === undefined ? undefined : serialIn(previous)
-  if (previous !== undefined && serial !== undefined && isZoneOf(previous, headOf(settings, serial), records)) return previous
+  const isBehind = serial !== undefined && servedSerial !== undefined && serial < servedSerial && servedSerial < SERIAL_MAX
+  if (previous !== undefined && serial !== undefined && !isBehind && isZoneOf(previous, headOf(settings, serial), records)) return previous
   return textOf(settings, nextSerial([serial, servedSerial], now), records)
 }
 

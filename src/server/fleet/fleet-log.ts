@@ -2,6 +2,8 @@
  * The log lines about the fleet: what operators change in it, whichever process has written it, what breaks, and what is repaired. Events on
  * the objects: leader/events.ts.
  */
+import {isDeepStrictEqual} from 'node:util'
+import type {CertifiedKey} from '../../lib/model/authority.js'
 import type {Change} from '../../lib/model/change.js'
 import {type Fault, type Fleet, type Subject, faultsBetween} from '../../lib/model/fleet.js'
 import {someOf} from '../../lib/model/listing.js'
@@ -43,7 +45,8 @@ export function openFleetLog(log: Log): FleetObserver {
       for (const [subject, fault] of broken) logBroken(subject, fault)
       for (const [subject, {object, source}] of repaired) log.info('repaired', {subject, object: source ?? object})
       for (const {level, text, owners} of linesOf(update))
-        if (budget.take('')) log[level](text, owners.length === 0 ? {} : {clusters: someOf(owners, NAMED)})
+        // What is cut off is never crowded out by other changes, and one update has few such lines.
+        if (level === 'warn' || budget.take('')) log[level](text, owners.length === 0 ? {} : {clusters: someOf(owners, NAMED)})
     },
   }
 }
@@ -65,7 +68,9 @@ function newsOf(before: Fleet, after: Fleet, change: Change): readonly News[] {
   switch (change.kind) {
     case 'registration': {
       if (change.value === undefined) return info('the registration was deleted', change.name)
-      return info(before.registrations.has(change.name) ? 'the registration was changed' : 'registered', change.name)
+      const earlier = before.registrations.get(change.name)
+      if (isDeepStrictEqual(earlier, change.value)) return []
+      return info(earlier === undefined ? 'registered' : 'the registration was changed', change.name)
     }
 
     case 'record': {
@@ -75,20 +80,23 @@ function newsOf(before: Fleet, after: Fleet, change: Change): readonly News[] {
     }
 
     case 'identity':
-      return change.value !== undefined && before.identities.has(change.owner)
-        ? info('rotated: a new identity was issued', change.owner)
-        : []
+      return isReplaced(before.identities.get(change.owner), change.value) ? info('rotated: a new identity was issued', change.owner) : []
     case 'credential':
-      return change.value !== undefined && before.credentials.has(change.owner)
+      return isReplaced(before.credentials.get(change.owner), change.value)
         ? info('rotated: a new ADS credential was issued, to be applied in the cluster', change.owner)
         : []
     case 'rotation':
       return rotationNews(before, after).flatMap(text => info(text))
     case 'settings':
-      return change.value === undefined ? [] : settingsNews(before.settings, change.value).flatMap(text => info(text))
+      return settingsNews(before.settings, change.value).flatMap(text => info(text))
     default:
       return []
   }
+}
+
+/** An object that could not be read, and can be again, brings all that it holds once more: that is no news. */
+function isReplaced(before: CertifiedKey | undefined, after: CertifiedKey | undefined): boolean {
+  return before !== undefined && after !== undefined && before.certificate !== after.certificate
 }
 
 /** Before the message of news whose message does not say it. */
@@ -106,7 +114,8 @@ function rotationNews({rotation: before}: Fleet, {rotation: after}: Fleet): read
   return before.stage === after.stage ? [] : [`the rotation of the ${after.part} goes on, ${describeStage(after)}`]
 }
 
-function settingsNews(before: Settings | undefined, after: Settings): readonly string[] {
+function settingsNews(before: Settings | undefined, after: Settings | undefined): readonly string[] {
+  if (after === undefined) return ['the settings were deleted']
   if (before === undefined) return ['the settings were written']
   const keys = (Object.keys({...defaultSettings, ...after}) as (keyof Settings)[]).filter(
     key => JSON.stringify(before[key]) !== JSON.stringify(after[key]),

@@ -57,12 +57,19 @@ describe('server/fleet: the log of changes', () => {
   })
 
   it('has a line for what rotate has issued, and none for what is issued the first time', () => {
-    const again = (kind: 'credential' | 'identity'): readonly Change[] =>
-      [paris, lyon].map(owner => ({kind, owner, value: (kind === 'identity' ? fleet.identities : fleet.credentials).get(owner)}) as Change)
-    expect(logged(fleet, again('identity'), again('credential')).lines).to.deep.equal([
+    const issued = (kind: 'credential' | 'identity', from = [lyon, paris]): readonly Change[] =>
+      [paris, lyon].map((owner, index) => {
+        const values = kind === 'identity' ? fleet.identities : fleet.credentials
+        return {kind, owner, value: values.get(from[index] ?? owner)} as Change
+      })
+    expect(logged(fleet, issued('identity'), issued('credential')).lines).to.deep.equal([
       'info rotated: a new identity was issued [paris, lyon]',
       'info rotated: a new ADS credential was issued, to be applied in the cluster [paris, lyon]',
     ])
+    // As an object brings it that could not be read for a while.
+    const same = [...issued('identity', [paris, lyon]), ...issued('credential', [paris, lyon])]
+    const registrations = [...fleet.registrations].map(([name, value]): Change => ({kind: 'registration', name, value}))
+    expect(logged(fleet, [...same, ...registrations]).lines).to.deep.equal([])
     const {after} = logged(fleet, [registered('oslo')])
     const first = planReconcile(after, dependencies)
     expect(first.map(({kind}) => kind)).to.include('identity')
@@ -82,7 +89,8 @@ describe('server/fleet: the log of changes', () => {
       'info the rotation of the issuer has ended',
       'info the settings were changed: adsPort',
     ])
-    expect(logged(emptyFleet, [{kind: 'settings', value: testSettings}]).lines).to.deep.equal(['info the settings were written'])
+    const {lines: written} = logged(emptyFleet, [{kind: 'settings', value: testSettings}], [{kind: 'settings', value: undefined}])
+    expect(written).to.deep.equal(['info the settings were written', 'info the settings were deleted'])
   })
 
   it('is bounded: many clusters at once are one line, and a minute has so many lines', () => {
@@ -90,5 +98,8 @@ describe('server/fleet: the log of changes', () => {
     expect(logged(fleet, many).lines).to.deep.equal(['info registered [c00, c01, c02, c03, c04, c05, c06, c07, c08, c09 and 40 more]'])
     const one = Array.from({length: CHANGES_PER_MINUTE + 20}, (_, index) => [registered('paris', {replicas: (index % 5) + 1})])
     expect(logged(fleet, ...one).lines).to.have.length(CHANGES_PER_MINUTE)
+    const {lines} = logged(fleet, ...one, planRevocation(fleet, paris, {reissue: false}, dependencies))
+    expect(lines, 'a revocation is not crowded out').to.have.length(CHANGES_PER_MINUTE + 1)
+    expect(lines.at(-1)).to.match(/^warn revoked: /)
   })
 })

@@ -82,7 +82,7 @@ describe('store/directory: files', () => {
 
     const ofShard = (await folder.names()).find(name => name.startsWith('secret-atlas-identities-')) ?? ''
     expect(await replacedBy(ofShard)).to.equal('atlas rotate --issuer')
-    expect(await replacedBy('secret-atlas-ads-tls.yaml', 'secret-atlas-issuer.yaml')).to.equal('atlas rotate --issuer')
+    expect(await replacedBy('secret-atlas-ads-tls.yaml', 'secret-atlas-issuer.yaml')).to.equal('atlas rotate --root')
     expect(await replacedBy('secret-paris-envoy-ads.yaml')).to.equal('atlas cluster revoke paris --reissue')
     expect(await replacedBy('secret-lyon-envoy-ads.yaml', 'secret-paris-envoy-ads.yaml')).to.equal('atlas rotate --root')
     for (const name of ['secret-atlas-ca.yaml', 'secret-atlas-credential-issuer.yaml', 'secret-atlas-envoy-ads.yaml'])

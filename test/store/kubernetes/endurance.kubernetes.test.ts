@@ -14,7 +14,7 @@ import {makeReplica} from '../../e2e/replica.js'
 import {freePort} from '../../helpers/serving.js'
 import {rejectedBy} from '../../helpers/thrown.js'
 import {startWorker} from '../../helpers/worker.js'
-import {record, until} from '../recorder.js'
+import {record, sleep, until} from '../recorder.js'
 import {openNamespace} from './place.js'
 import {type StoredAs, stageOf} from './stage.js'
 
@@ -136,6 +136,10 @@ describe('a store in the long run', function () {
       await until(async () => (await server.metric('atlas_leader')) === 1, LONG)
       await until(async () => (await server.metric('atlas_store_up')) === 1 && (await warnings()) === '', LONG)
       await until(async () => (await server.metric('atlas_store_silence_seconds')) < 4, LONG)
+      for (let look = 0; look < 5; look += 1) {
+        await sleep(1000)
+        expect(await server.metric('atlas_store_silence_seconds'), `look ${look}`).to.be.below(15)
+      }
 
       cluster.apiServer.pause()
       await until(async () => (await warnings()).includes('the store has not answered for'), LONG)

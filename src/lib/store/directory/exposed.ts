@@ -61,14 +61,14 @@ function renderExposed(directory: string, files: readonly ExposedFile[]): string
   const sorted = [...files].sort((a, b) => byText(a.source, b.source))
   const names = sorted.map(({source, mode}) => `${source} (${mode.toString(8).padStart(4, '0')})`)
   const open = sorted.find(({isClosed}) => !isClosed)
-  const now =
-    open === undefined
-      ? 'the mode is 0600 again'
-      : `the mode of ${open.source} could not be changed: its owner closes it with chmod 600 ${open.source}`
+  const now = open === undefined ? 'the mode is 0600 again' : `the mode of ${open.source} could not be changed: its owner sets it to 0600`
   return `files with keys in ${directory} had a mode for other users of this machine, too: ${someOf(names, NAMED)}; ${now}. If another user could enter the directory and may have read them, ${remedyOf(sorted)} (docs/how-to/rotate.md, "When a key was stolen")`
 }
 
-/** Another root replaces every key, another issuer the keys of all certificates below it. */
+/**
+ * Another root replaces every key, another issuer the keys of all certificates below it. What is verified by the root alone believes a server
+ * below a former issuer until the root is replaced (docs/explanation/security.md), so that for the keys of issuer and servers only that helps.
+ */
 function remedyOf(files: readonly ExposedFile[]): string {
   const [first = '', ...others] = new Set(files.map(({key}) => commandFor(key)))
   if (others.length === 0) return `replace the keys: "${first}"`
@@ -81,10 +81,11 @@ function commandFor(key: ObjectKey): string {
   const owner = objectNames.credential.parse(name)
   // The generation of the observability Envoy is never raised.
   if (owner !== undefined && owner !== OBSERVABILITY) return `atlas cluster revoke ${owner} --reissue`
-  return isBelowIssuer(name) ? 'atlas rotate --issuer' : 'atlas rotate --root'
+  return isRefusedLater(name) ? 'atlas rotate --issuer' : 'atlas rotate --root'
 }
 
-function isBelowIssuer(name: string): boolean {
+/** Whether all that verifies such a certificate refuses it once the issuer was replaced. */
+function isRefusedLater(name: string): boolean {
   const isIdentity = name.startsWith(objectNames.identities(0).slice(0, -2))
-  return isIdentity || name === objectNames.issuer || name === objectNames.server || objectNames.client.parse(name) !== undefined
+  return isIdentity || objectNames.client.parse(name) !== undefined
 }

@@ -89,7 +89,7 @@ async function takeAway(file: string, dead: LockOwner): Promise<LockOwner | unde
       const present = await ownerOf(file)
       if (present?.token === dead.token) await unlink(file)
     } finally {
-      await unlink(gate).catch(() => undefined)
+      await release(gate, taker)
     }
 
     return undefined
