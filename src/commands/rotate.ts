@@ -67,6 +67,8 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     '<%= config.bin %> rotate --status',
   ]
   static override flags = {
+    // oclif aligns the rows of a list where the first one has a short flag.
+    ...confirmFlags,
     ads: Flags.boolean({
       description: 'new ADS credentials, to be applied in their clusters; the former ones stay valid',
       exclusive: ['issuer', 'root', 'status'],
@@ -98,7 +100,6 @@ A new root asks for work in every cluster: twice, its new ADS credential must be
     }),
     ...outsideFlags,
     ...dryRunFlag,
-    ...confirmFlags,
     ...waitFlags,
     wait: Flags.boolean({
       allowNo: true,

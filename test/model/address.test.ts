@@ -86,8 +86,9 @@ describe('model/address', () => {
     expect(hint('192.0.2.1:443')).to.equal('--ads-port 443')
     expect(hint('[2001:db8::1]:443')).to.equal('--ads-port 443')
     expect(hint('2001:db8::x')).to.equal(undefined)
-    expect(hint('https://host')).to.equal('leave out http:// or https://')
-    expect(hint('http://host:443')).to.equal('leave out http:// or https://')
+    for (const url of ['https://host', 'http://host:443', '192.0.2.1:443/x', 'host/'])
+      expect(hint(url), url).to.match(/^leave out the scheme, such as https:\/\/, and what begins with "\/"/)
+    expect(thrownBy(() => parseHostPort('http://127.0.0.1:6305')).hint).to.match(/^leave out the scheme/)
   })
 
   it('parseAddress() explains what becomes of an address as Thanos Query has it', () => {

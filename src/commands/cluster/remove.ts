@@ -18,7 +18,7 @@ export default class ClusterRemove extends StoreCommand {
     '<%= config.bin %> cluster remove paris',
     '<%= config.bin %> cluster remove paris --store ./atlas-state --yes',
   ]
-  static override flags = {...dryRunFlag, ...confirmFlags, ...waitFlags}
+  static override flags = {...confirmFlags, ...dryRunFlag, ...waitFlags}
 
   async run(): Promise<{removed: string; done: boolean; changes: readonly string[]}> {
     const {args, flags} = await this.parse(ClusterRemove)

@@ -29,6 +29,8 @@ A pipeline that copies the Secret of the credential gives a new one to the thief
     },
   ]
   static override flags = {
+    // oclif aligns the rows of a list where the first one has a short flag.
+    ...confirmFlags,
     reissue: Flags.boolean({
       default: false,
       description: 'issue new certificates at once, also for a thief who can read the Secret of the credential',
@@ -39,7 +41,6 @@ A pipeline that copies the Secret of the credential gives a new one to the thief
       helpValue: 'SHA256',
     }),
     ...dryRunFlag,
-    ...confirmFlags,
     ...waitFlags,
   }
 

@@ -19,6 +19,8 @@ const REPORT_MS = 500
 
 interface MessageOptions {
   readonly isProse?: boolean
+  /** Shown with `--json`, too, on stderr: stdout has the result alone. */
+  readonly isWarning?: boolean
 }
 
 export abstract class BaseCommand extends Command {
@@ -35,11 +37,11 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * A message for people, on stderr; omitted with `--json`.
+   * A message for people, on stderr; omitted with `--json`, unless it is a warning that the result does not have.
    * @param isProse its lines are broken at words on a terminal; not for what is to be copied
    */
-  protected message(text: string, {isProse = false}: MessageOptions = {}): void {
-    if (this.jsonEnabled()) return
+  protected message(text: string, {isProse = false, isWarning = false}: MessageOptions = {}): void {
+    if (this.jsonEnabled() && !isWarning) return
     const width = isProse && process.stderr.isTTY ? process.stderr.columns || 80 : undefined
     process.stderr.write(`${wrapText(printableLines(text), width)}\n`)
   }
@@ -120,7 +122,7 @@ export abstract class StoreCommand extends BaseCommand {
     for (const warning of this.#store?.warnings() ?? []) {
       if (this.#reported.has(warning)) continue
       this.#reported.add(warning)
-      this.message(`Warning: ${warning}`)
+      this.message(`Warning: ${warning}`, {isWarning: true})
     }
   }
 

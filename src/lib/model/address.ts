@@ -32,7 +32,7 @@ function addressHint(host: string, portHint: ((port: string) => string) | undefi
   const service = SRV_NAME.exec(name)
   if (service !== null)
     return `Envoy looks up addresses and no SRV records: write ${quote(name.slice(service[0].length))}, and the port as a number`
-  if (name.includes('://')) return NO_SCHEME
+  if (name.includes('/')) return NO_URL
   if (prefixed !== undefined) return `Envoy looks up every name itself: leave out the prefix, and write ${quote(name)}`
   const port = /[^:]:(\d{1,5})$/.exec(host)?.[1] ?? /\]:(\d{1,5})$/.exec(host)?.[1]
   return port === undefined ? undefined : portHint?.(port)
@@ -85,6 +85,7 @@ export function parseHostPort(text: string, what = 'an address'): HostPort {
   const host = match?.[1]
   const port = match?.[2]
   if (host === undefined || port === undefined) throw invalid(what, 'HOST:PORT', text)
+  if (text.includes('://')) throw invalid(what, 'HOST:PORT', text, NO_URL)
   if (host.includes(':') && !host.startsWith('[')) throw invalid(what, 'HOST:PORT with an IPv6 address in brackets', text)
   return {host: hostOf(host, text, what), port: parsePort(port, `the port of ${what}`)}
 }
@@ -100,7 +101,7 @@ function hostOf(host: string, text: string, what: string): string {
 }
 
 /** The hint for a URL where an address is wanted. */
-const NO_SCHEME = 'leave out http:// or https://'
+const NO_URL = 'leave out the scheme, such as https://, and what begins with "/" after the host'
 
 /**
  * Where to listen: `IP:PORT`, port 0 for any free one.

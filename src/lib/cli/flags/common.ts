@@ -9,8 +9,8 @@ export type FlagsOf<T> = Omit<Interfaces.InferredFlags<T>, 'json'>
 export const dryRunFlag = {'dry-run': Flags.boolean({description: 'show what would be written, and write nothing'})}
 
 export const confirmFlags = {
-  'no-input': Flags.boolean({description: 'never ask; fail if a confirmation is needed'}),
   yes: Flags.boolean({char: 'y', description: 'skip the confirmation'}),
+  'no-input': Flags.boolean({description: 'never ask; fail if a confirmation is needed'}),
 }
 
 /** Whether to wait until the leader, which alone holds the keys, has applied a request. With `--store` the command applies it itself. */
