@@ -18,6 +18,7 @@ import {serveEcho, visit, type Visit, thanosCall} from '../helpers/http2.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
 import {fleetOf, nodeOf, recordsOf, snapshotOf} from './fixture.js'
+import {until} from './until.js'
 
 const now = new Date()
 const settings = {
@@ -91,7 +92,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
 
   const query = async (authority: string) => visit({host: '127.0.41.1', port: 10_901}, {authority, ...thanosCall})
   const untilHealthy = async (authority: string): Promise<void> => {
-    await until(async () => (await query(authority)).headers['grpc-status'] === '0', `${authority} to be healthy`)
+    await until(`${authority} to be healthy`, async () => (await query(authority)).headers['grpc-status'] === '0')
   }
 
   describe('10901, for Thanos Query', () => {
@@ -126,7 +127,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
         (running['atlas']?.logged('request') ?? [])
           .filter(line => String(line['path']).startsWith('/thanos'))
           .map(line => line['authority'])
-      await until(() => logged().includes('nice-thanos-sidecar0'), 'the failed call')
+      await until('the failed call', () => logged().includes('nice-thanos-sidecar0'))
       expect(logged().filter(authority => authority === 'paris-thanos-sidecar0').length).to.be.lessThan(10)
     })
 
@@ -166,8 +167,8 @@ describe('envoy: listeners and the client certificates that they admit, on real 
       for (const [who, {shows, failure}] of Object.entries(strangers)) {
         expect(await refusalOf(visit(door, {tls: tls(shows), authority: 'paris-thanos-sidecar0'})), who).to.not.equal(undefined)
         await until(
-          () => running['paris']?.logged('connection').some(line => failure.test(String(line['failure']))) === true,
           `${who}: ${String(failure)}`,
+          () => running['paris']?.logged('connection').some(line => failure.test(String(line['failure']))) === true,
         )
       }
     })
@@ -181,7 +182,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
 
     it('does not log health checks', async () => {
       await visit(door, {tls: tls(observability), authority: 'nice-thanos-sidecar0', ...thanosCall})
-      await until(() => running['paris']?.logged('request').some(line => line['authority'] === 'nice-thanos-sidecar0') === true, 'a call')
+      await until('a call', () => running['paris']?.logged('request').some(line => line['authority'] === 'nice-thanos-sidecar0') === true)
       expect(running['paris']?.logged('request').filter(line => line['path'] === '/healthz')).to.deep.equal([])
     })
   })
@@ -219,8 +220,8 @@ describe('envoy: listeners and the client certificates that they admit, on real 
       }
 
       await until(
-        () => running['atlas']?.logged('request').some(line => line['details'] === 'rbac_access_denied_matched_policy[denied]') === true,
         'denied',
+        () => running['atlas']?.logged('request').some(line => line['details'] === 'rbac_access_denied_matched_policy[denied]') === true,
       )
     })
 
@@ -228,7 +229,7 @@ describe('envoy: listeners and the client certificates that they admit, on real 
       const strangers = [undefined, own(2), observability, credential(paris, 2, issuer)]
       for (const shows of strangers) expect(await refusalOf(visit(door, as(shows)))).to.not.equal(undefined)
       await visit(door, as(credential(oslo, 1), {authority: 'atlas-health'}))
-      await until(() => running['atlas']?.logged('request').some(line => line['authority'] === 'atlas-health') === true, 'the log line')
+      await until('the log line', () => running['atlas']?.logged('request').some(line => line['authority'] === 'atlas-health') === true)
     })
   })
 
@@ -236,12 +237,12 @@ describe('envoy: listeners and the client certificates that they admit, on real 
     it('fails at once, and that cluster alone', async () => {
       await running['paris']?.stop()
       const refused = async (): Promise<boolean> => (await query('paris-thanos-sidecar0')).headers['grpc-message'] === 'no healthy upstream'
-      await until(refused, 'unhealthy')
+      await until('unhealthy', refused)
       const start = Date.now()
       expect((await query('paris-thanos-sidecar0')).headers['grpc-status']).to.equal('14')
       expect(Date.now() - start, 'without a try to connect, which is given up after 2 s').to.be.lessThan(1500)
       expect((await query('lyon-thanos-sidecar0')).headers['grpc-status']).to.equal('0')
-      await until(() => running['atlas']?.logged('request').some(line => line['flags'] === 'UH') === true, 'UH')
+      await until('UH', () => running['atlas']?.logged('request').some(line => line['flags'] === 'UH') === true)
     })
   })
 })
@@ -251,26 +252,4 @@ async function refusalOf(visiting: Promise<unknown>): Promise<string | undefined
     () => undefined,
     (error: unknown) => String(error),
   )
-}
-
-async function until(holds: () => boolean | Promise<boolean>, what: string, seconds = 30): Promise<void> {
-  const end = Date.now() + seconds * 1000
-  let last: unknown
-  // A call that is not answered is no answer yet.
-  const isSo = async (): Promise<boolean> => {
-    try {
-      return await holds()
-    } catch (error) {
-      last = error
-      return false
-    }
-  }
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s in vain for: ${what}`, {cause: last})
-    await pause(50)
-  }
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, milliseconds))
 }

@@ -14,6 +14,7 @@ import {serveEcho, thanosCall, visit} from '../helpers/http2.js'
 import {testAuthority} from '../helpers/pki.js'
 import {certified} from './certified.js'
 import {clusterAt, fleetOf, nodeOf, snapshotOf} from './fixture.js'
+import {until} from './until.js'
 
 const now = new Date()
 const dnsAt = {host: '127.0.46.53', port: 5353}
@@ -156,22 +157,4 @@ const resolver = {
     query_timeout_seconds: 2,
     query_tries: 2,
   },
-}
-
-async function until(what: string, isTrue: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
-  const end = Date.now() + seconds * 1000
-  let last: unknown
-  // A call that is not answered is no answer yet.
-  const isSo = async (): Promise<boolean> => {
-    try {
-      return await isTrue()
-    } catch (error) {
-      last = error
-      return false
-    }
-  }
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}`, {cause: last})
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
 }

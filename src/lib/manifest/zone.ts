@@ -13,8 +13,9 @@ import {zonePortNames} from './goatlas.js'
 import {whyNameTooLong} from './text-limits.js'
 
 /**
- * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs and its serial is not below `servedSerial`. CoreDNS reloads a zone only when its serial
- * changes, so every text that differs has a higher serial: `max(previous + 1, now)`, where `previous` is also `servedSerial`.
+ * The zone as text: byte-stable, sorted, and `previous` itself where nothing differs and its serial is not below `servedSerial`. CoreDNS
+ * reloads a zone only when its serial changes, so every text that differs has a higher serial: `max(previous + 1, now)`, where `previous` is
+ * also `servedSerial`.
  *
  * Records of a cluster whose registration can't be read, and never could, stay as they are in `previous`: unknown is not removed. A name
  * whose answer would be too long (text-limits.ts) keeps its records, too; where another program wrote `previous`, the zone stays then.

@@ -11,7 +11,7 @@ const node = fc.stringMatching(/^[A-Za-z0-9._:/-]{1,20}$/)
 const text = fc.string({unit: 'grapheme-ascii', minLength: 1, maxLength: 40}).map(printable)
 
 const waited: fc.Arbitrary<Exclude<Waited, {readonly is: 'other'}>> = fc.oneof(
-  fc.record({is: fc.constant('without an Envoy' as const), owner, todo: fc.option(text, {nil: undefined})}),
+  fc.record({is: fc.constant('without an Envoy' as const), owner, byHand: fc.option(text, {nil: undefined})}),
   fc.record({is: fc.constant('away' as const), owner, node, until}),
   fc.record({is: fc.constant('client' as const), client: fc.stringMatching(/^[a-z0-9-]{1,10}$/), until}),
   fc.record({

@@ -69,9 +69,9 @@ function clustersOf(waited: readonly {readonly owner: Owner}[]): readonly Owner[
 }
 
 /** Where credentials are to be applied before any Envoy can connect. */
-function inOrder(absent: readonly {readonly owner: Owner; readonly todo?: string | undefined}[]): readonly string[] {
-  const byHand = absent.filter(({todo}) => todo !== undefined)
-  const isBoth = byHand.some(({owner}) => owner === OBSERVABILITY) && clustersOf(byHand).length > 0
+function inOrder(absent: readonly {readonly owner: Owner; readonly byHand?: string | undefined}[]): readonly string[] {
+  const applied = absent.filter(({byHand}) => byHand !== undefined)
+  const isBoth = applied.some(({owner}) => owner === OBSERVABILITY) && clustersOf(applied).length > 0
   return isBoth ? ['Begin with the observability Envoy: every other one connects through it.'] : []
 }
 

@@ -15,8 +15,8 @@ export interface Lack {
 }
 
 export type Waited =
-  /** `todo`: what a person does before an Envoy can connect. */
-  | {readonly is: 'without an Envoy'; readonly owner: Owner; readonly todo?: string | undefined}
+  /** `byHand`: what a person does before an Envoy can connect. */
+  | {readonly is: 'without an Envoy'; readonly owner: Owner; readonly byHand?: string | undefined}
   | ({readonly is: 'lacking'; readonly owner: Owner; readonly node: string} & Lack)
   /** A node that was connected, and has until this time to come back; milliseconds since 1970. */
   | {readonly is: 'away'; readonly owner: Owner; readonly node: string; readonly until: number}
@@ -29,7 +29,7 @@ export type Waited =
 export function describeWaited(waited: Exclude<Waited, {readonly is: 'other'}>): string {
   switch (waited.is) {
     case 'without an Envoy':
-      return `${waited.owner} has no connected Envoy${waited.todo === undefined ? '' : `: ${waited.todo}`}`
+      return `${waited.owner} has no connected Envoy${waited.byHand === undefined ? '' : `: ${waited.byHand}`}`
     case 'away':
       return `${nameOf(waited)} has until ${new Date(waited.until).toISOString()} to connect again: it was connected, and may run on with what it has`
     case 'client':
@@ -41,8 +41,8 @@ export function describeWaited(waited: Exclude<Waited, {readonly is: 'other'}>):
 
 /** The facts in a sentence of `Rotation.waitingFor`, of this or an earlier version. */
 export function readWaited(sentence: string): Waited {
-  const [, owner, todo] = /^([a-z0-9-]+) has no connected Envoy(?:: (.*))?$/.exec(sentence) ?? []
-  if (owner !== undefined) return {is: 'without an Envoy', owner: owner as Owner, todo}
+  const [, owner, byHand] = /^([a-z0-9-]+) has no connected Envoy(?:: (.*))?$/.exec(sentence) ?? []
+  if (owner !== undefined) return {is: 'without an Envoy', owner: owner as Owner, byHand}
   const [, client, end] = /^client (\S+) has until (\S+) to take up its new certificate$/.exec(sentence) ?? []
   if (client !== undefined) return {is: 'client', client, until: Date.parse(end ?? '')}
   const [, of, node, rest] = /^([a-z0-9-]+) \((.*?)\) ((?:has|is) .*)$/.exec(sentence) ?? []

@@ -59,7 +59,7 @@ export function waitingFor(
       ? []
       : absent.map(owner => ({
           owner,
-          reason: describeWaited({is: 'without an Envoy', owner, todo: isByHand ? applyCredential(owner) : undefined}),
+          reason: describeWaited({is: 'without an Envoy', owner, byHand: isByHand ? applyCredential(owner) : undefined}),
         }))),
     ...(isAbsenceOver ? [] : waitingForAbsent(fleet, rotation, left, {owners, connected, now})),
     ...present.flatMap(proxy => stage.proxy(fleet, trust, proxy).map(lack => lacks(proxy, lack))),
